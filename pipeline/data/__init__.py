@@ -1,0 +1,1 @@
+"""Sources, the store (shards and manifest), expectations and views. Knows no GAN."""

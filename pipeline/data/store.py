@@ -1,0 +1,131 @@
+"""Reading the store: uint8 shards, memory-mapped, and the index of accepted rows over them."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from pipeline.errors import InputError
+from pipeline.settings import Settings
+
+UInt8Array = npt.NDArray[np.uint8]
+Int64Array = npt.NDArray[np.int64]
+
+
+class Shard(Settings):
+    """One file under shards/: `rows` images, and the sha256 of the file."""
+
+    file: str
+    rows: int
+    sha256: str
+
+
+class DatasetInfo(Settings):
+    """dataset.json: what the shards hold, without a path of the machine that made them."""
+
+    source: str
+    fingerprint: str
+    images: int
+    set_aside: int
+    resolution: int
+    channels: int
+    classes: list[str]
+    splits: dict[str, int]
+    shards: list[Shard]
+
+    @classmethod
+    def read(cls, dataset: Path) -> "DatasetInfo":
+        """Reads `dataset`/dataset.json. Raises InputError when it is missing or broken."""
+        path = dataset / "dataset.json"
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file; run `dvc repro ingest` first") from None
+        except ValidationError as error:
+            raise InputError(f"{path}: not a dataset description: {error.errors()[0]['msg']}; run `dvc repro -f ingest`") from None
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """The accepted images of one split.
+
+    `labels` is int64 [N], -1 where the data has no classes; `fingerprint` is a sha256 over pixels and
+    labels in order, so that two sets with one fingerprint hold the same data.
+    """
+
+    shards: Sequence[UInt8Array] = field(repr=False)
+    shard: Int64Array = field(repr=False)
+    row: Int64Array = field(repr=False)
+    labels: Int64Array = field(repr=False)
+    names: Sequence[str] = field(repr=False)
+    classes: Sequence[str]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def images(self, indices: npt.ArrayLike | None = None) -> UInt8Array:
+        """uint8 [n, H, W, C] for positions in this set; None reads the whole set."""
+        picked = np.arange(len(self)) if indices is None else np.asarray(indices, dtype=np.int64)
+        out = np.empty((len(picked), *self.item_shape), dtype=np.uint8)
+        shards = self.shard[picked]
+        for number in np.unique(shards):
+            here = np.flatnonzero(shards == number)
+            out[here] = self.shards[number][self.row[picked[here]]]
+        return out
+
+    @cached_property
+    def item_shape(self) -> tuple[int, int, int]:
+        height, width, channels = self.shards[0].shape[1:]
+        return height, width, channels
+
+
+def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = False) -> ImageSet:
+    """Opens the accepted images of `split` ("train" or "test"); `verify` checks every shard's sha256.
+
+    Raises InputError naming the missing or damaged file.
+    """
+    info = DatasetInfo.read(dataset)
+    index = validated / "index.parquet"
+    try:
+        table = pq.read_table(index, filters=[("split", "=", split)])
+    except (FileNotFoundError, OSError, pa.ArrowException) as error:
+        raise InputError(f"{index}: cannot be read ({error}); run `dvc repro validate` first") from None
+    columns: dict[str, Any] = {name: table.column(name).to_numpy() for name in ("shard", "row", "label")}
+    digest = hashlib.sha256()
+    for pixels, label in zip(table.column("pixels_sha256").to_pylist(), columns["label"].tolist(), strict=True):
+        digest.update(f"{pixels} {label}\n".encode())
+    return ImageSet(
+        shards=[open_shard(dataset, shard, verify=verify) for shard in info.shards],
+        shard=columns["shard"].astype(np.int64),
+        row=columns["row"].astype(np.int64),
+        labels=columns["label"].astype(np.int64),
+        names=table.column("path").to_pylist(),
+        classes=info.classes,
+        fingerprint=digest.hexdigest(),
+    )
+
+
+def open_shard(dataset: Path, shard: Shard, *, verify: bool) -> UInt8Array:
+    """Memory-maps one shard. Raises InputError naming it when it is missing, torn or changed."""
+    path = dataset / "shards" / shard.file
+    try:
+        if verify:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != shard.sha256:
+                raise InputError(f"{path}: its sha256 is not the one in dataset.json; it was damaged or edited: run `dvc repro -f ingest`")
+        array: UInt8Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); run `dvc repro -f ingest`") from None
+    if array.dtype != np.uint8 or array.ndim != 4 or len(array) != shard.rows:
+        raise InputError(f"{path}: holds {array.dtype} {array.shape}, not {shard.rows} uint8 images; run `dvc repro -f ingest`")
+    return array

@@ -1,0 +1,1 @@
+"""What an item is: decoding, encoding, previews. Images now."""

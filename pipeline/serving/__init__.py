@@ -1,0 +1,1 @@
+"""ONNX export and parity, and the ONNX Runtime generator."""

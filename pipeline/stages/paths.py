@@ -1,0 +1,95 @@
+"""Where everything lies. dvc.yaml names the same paths; nothing outside the stages and the command line knows them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The files of one checkout, from its root."""
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "requirements.lock"
+
+    @property
+    def dataset(self) -> Path:
+        """Folder: dataset.json, manifest.parquet, shards/."""
+        return self.root / "data" / "dataset"
+
+    @property
+    def validated(self) -> Path:
+        """Folder: index.parquet (accepted rows), quarantine.csv (the others, with reasons)."""
+        return self.root / "data" / "validated"
+
+    @property
+    def validation_metrics(self) -> Path:
+        return self.root / "metrics" / "validation.json"
+
+    @property
+    def data_docs(self) -> Path:
+        return self.root / "reports" / "data_docs"
+
+    @property
+    def weights(self) -> Path:
+        return self.root / "models" / "generator.safetensors"
+
+    @property
+    def model_config(self) -> Path:
+        return self.root / "models" / "config.json"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "models" / "run.json"
+
+    @property
+    def curves(self) -> Path:
+        return self.root / "reports" / "training.csv"
+
+    @property
+    def samples(self) -> Path:
+        return self.root / "reports" / "samples"
+
+    @property
+    def train_metrics(self) -> Path:
+        return self.root / "metrics" / "train.json"
+
+    @property
+    def evaluation_metrics(self) -> Path:
+        return self.root / "metrics" / "evaluation.json"
+
+    @property
+    def evaluation_report(self) -> Path:
+        return self.root / "reports" / "evaluation.html"
+
+    @property
+    def exported(self) -> Path:
+        """Folder: generator.onnx, signature.json, model_card.md."""
+        return self.root / "exported"
+
+    @property
+    def generator(self) -> Path:
+        return self.exported / "generator.onnx"
+
+    @property
+    def export_metrics(self) -> Path:
+        return self.root / "metrics" / "export.json"
+
+    @property
+    def work(self) -> Path:
+        """Folder outside DVC's graph: checkpoints and caches that can be made again."""
+        return self.root / ".ganline"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.work / "checkpoints"
+
+    @property
+    def cache(self) -> Path:
+        return self.work / "cache"

@@ -1,0 +1,15 @@
+"""Fixtures that every room's tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """A folder with the real data sets (fashion-mnist.zip, cifar10.zip, noto-emoji.zip, kodak24.zip), where there is one."""
+    folder = Path(os.environ.get("GANLINE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip("real data sets are absent: set GANLINE_TEST_DATA to the folder that holds them")
+    return folder
