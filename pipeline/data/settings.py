@@ -13,28 +13,28 @@ HexColour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 class Limits(Settings):
     """What one file may cost before it is set aside instead of decoded."""
 
-    pixels: int = Field(50_000_000, ge=1, description="width x height; larger pictures are treated as decompression bombs")
-    bytes: int = Field(256 * 2**20, ge=1, description="size of one encoded file")
+    pixels: int = Field(default=50_000_000, ge=1, description="width x height; larger pictures are treated as decompression bombs")
+    bytes: int = Field(default=256 * 2**20, ge=1, description="size of one encoded file")
 
 
 class DataSettings(Settings):
     """Where images come from and how they are made equal."""
 
-    source: str = Field("digits", min_length=1, description="digits | a folder | a .zip or .tar(.gz) | torchvision:NAME")
-    watch: str = Field("data/raw", min_length=1, description="the path DVC hashes to notice new data; set it to `source` where that lies elsewhere")
-    resolution: int = Field(8, ge=8, le=1024, description="side of the square the images become; a power of two")
+    source: str = Field(default="digits", min_length=1, description="digits | a folder | a .zip or .tar(.gz) | torchvision:NAME")
+    watch: str = Field(default="data/raw", min_length=1, description="the path DVC hashes to notice new data; set it to `source` where that lies elsewhere")
+    resolution: int = Field(default=8, ge=8, le=1024, description="side of the square the images become; a power of two")
     channels: Literal["gray", "rgb"] = "gray"
-    background: HexColour = Field("#ffffff", description="colour laid under transparent pixels")
+    background: HexColour = Field(default="#ffffff", description="colour laid under transparent pixels")
     fit: Literal["crop", "pad", "stretch"] = Field(
-        "crop", description="how other aspect ratios become square: centre crop, pad with the background, or stretch"
+        default="crop", description="how other aspect ratios become square: centre crop, pad with the background, or stretch"
     )
     resize: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = "lanczos"
     test_fraction: float = Field(
-        0.2, ge=0, lt=1, description="held out for evaluation when the source has no test split; decided by content, so it never leaks"
+        default=0.2, ge=0, lt=1, description="held out for evaluation when the source has no test split; decided by content, so it never leaks"
     )
-    limit: int | None = Field(None, ge=1, description="at most so many images a split (and a class where there are classes); null takes all")
+    limit: int | None = Field(default=None, ge=1, description="at most so many images a split (and a class where there are classes); null takes all")
     limits: Limits = Limits()
-    seed: int = Field(0, ge=0, description="decides which images are held out")
+    seed: int = Field(default=0, ge=0, description="decides which images are held out")
 
     @field_validator("resolution")
     @classmethod
@@ -54,15 +54,17 @@ class Bound(Settings):
 class ValidateSettings(Settings):
     """Thresholds of the expectations. `critical` stops the line (exit 3), `warning` is reported, `off` is not checked."""
 
-    min_images: Bound = Field(Bound(limit=64, severity="critical"), description="accepted training images")
-    min_per_class: Bound = Field(Bound(limit=10, severity="critical"), description="accepted training images of the smallest class")
-    max_imbalance: Bound = Field(Bound(limit=10, severity="warning"), description="largest class over smallest class")
-    max_error_share: Bound = Field(Bound(limit=0.05, severity="critical"), description="share of files that could not be decoded")
-    max_duplicate_share: Bound = Field(Bound(limit=0.05, severity="warning"), description="share of exact duplicates within a split; the copies are set aside")
-    max_leakage_share: Bound = Field(
-        Bound(limit=0.01, severity="warning"), description="share of test images that are also in train; they are set aside from test"
+    min_images: Bound = Field(default=Bound(limit=64, severity="critical"), description="accepted training images")
+    min_per_class: Bound = Field(default=Bound(limit=10, severity="critical"), description="accepted training images of the smallest class")
+    max_imbalance: Bound = Field(default=Bound(limit=10, severity="warning"), description="largest class over smallest class")
+    max_error_share: Bound = Field(default=Bound(limit=0.05, severity="critical"), description="share of files that could not be decoded")
+    max_duplicate_share: Bound = Field(
+        default=Bound(limit=0.05, severity="warning"), description="share of exact duplicates within a split; the copies are set aside"
     )
-    max_constant_share: Bound = Field(Bound(limit=0.01, severity="warning"), description="share of near-constant images; they are set aside")
-    min_side: Bound = Field(Bound(limit=1, severity="warning"), description="share rule: images whose shorter side is below this are set aside")
-    constant_std: float = Field(0.005, ge=0, le=1, description="an image whose pixels' standard deviation (0..1) is below this is near-constant")
-    mean_range: tuple[float, float] = Field((0.02, 0.98), description="where the mean of the accepted pixels (0..1) must lie; outside is a warning")
+    max_leakage_share: Bound = Field(
+        default=Bound(limit=0.01, severity="warning"), description="share of test images that are also in train; they are set aside from test"
+    )
+    max_constant_share: Bound = Field(default=Bound(limit=0.01, severity="warning"), description="share of near-constant images; they are set aside")
+    min_side: Bound = Field(default=Bound(limit=1, severity="warning"), description="share rule: images whose shorter side is below this are set aside")
+    constant_std: float = Field(default=0.005, ge=0, le=1, description="an image whose pixels' standard deviation (0..1) is below this is near-constant")
+    mean_range: tuple[float, float] = Field(default=(0.02, 0.98), description="where the mean of the accepted pixels (0..1) must lie; outside is a warning")

@@ -1,0 +1,161 @@
+"""From a source to the store: a first pass over names for the layout, a second that streams, decodes and packs."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.data.decoding import Facts, Job, decode_all, worker_count
+from pipeline.data.layout import Folders, Layout, Place
+from pipeline.data.settings import DataSettings
+from pipeline.data.sources import open_source
+from pipeline.data.sources.base import Item, Source, Unreadable
+from pipeline.data.store import DatasetInfo
+from pipeline.data.writer import StoreWriter
+from pipeline.errors import InputError
+from pipeline.media.image import SUFFIXES, Target
+
+Progress = Callable[[int, int], None]
+"""(files done, files in all) -> None."""
+
+Group = tuple[str | None, str | None]
+"""(split, class), None where the source has none."""
+
+
+def ingest(
+    settings: DataSettings, root: Path, cache: Path, folder: Path, *, workers: int | None = None, progress: Progress = lambda done, total: None
+) -> DatasetInfo:
+    """Writes `settings.source` as a store into `folder`, replacing what is there only when all went well.
+
+    Relative sources lie below `root`, downloads go below `cache`. The bytes written depend on the source and the settings alone. Raises InputError when
+    the source cannot be opened or holds no good image.
+    """
+    source = open_source(settings.source, root, cache)
+    survey = Survey.of(source)
+    target = Target(settings.resolution, settings.channels, settings.background, settings.fit, settings.resize, settings.limits.pixels)
+    run = Pass(settings, survey, source, {name: number for number, name in enumerate(survey.layout.classes)})
+    with StoreWriter(folder, settings.resolution, len(target.mode)) as writer:
+        for key, (facts, pixels) in decode_all(run.jobs(), target, workers or worker_count(survey.files)):
+            progress(key.number, survey.files)
+            record = run.record(key, facts)
+            if record is not None:
+                writer.add(record, pixels if record["error"] is None else None)
+        if writer.images == 0:
+            raise InputError(nothing_good(settings, survey.files, run.errors))
+        progress(survey.files, survey.files)
+        return writer.finish(source.name, survey.layout.classes)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the names tell: how many files there are and what the folders mean."""
+
+    files: int
+    layout: Layout
+    groups: frozenset[Group]
+
+    @classmethod
+    def of(cls, source: Source) -> "Survey":
+        """Walks the source once, over names alone. The layout follows from files with an image's suffix, or from all where none has one."""
+        files = 0
+        pictures: set[Folders] = set()
+        others: set[Folders] = set()
+        for item in source.stream():
+            files += 1
+            if item.error is None:
+                suffix = PurePosixPath(item.path).suffix.casefold()
+                (pictures if suffix in SUFFIXES else others).add(folders(item))
+        layout = Layout.of(pictures or others)
+        places = [layout.place(each) for each in pictures or others]
+        return cls(files, layout, frozenset((place.split, place.label) for place in places if place.error is None))
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A file on its way through the decoder. `size` is in bytes, None where it was not read."""
+
+    number: int
+    path: str
+    place: Place
+    size: int | None
+    error: str | None
+
+
+@dataclass
+class Pass:
+    """The pass over the bytes: what is read, where it belongs, and when there is enough of it (`data.limit`: the first in the source's order)."""
+
+    settings: DataSettings
+    survey: Survey
+    source: Source
+    labels: dict[str, int]
+    taken: Counter[Group] = field(default_factory=Counter)
+    errors: list[str] = field(default_factory=list)
+
+    def jobs(self) -> Iterator[Job[Key]]:
+        """The files that are wanted, in the source's order."""
+        for number, item in enumerate(self.source.stream(), start=1):
+            if self.complete():
+                return
+            place = self.survey.layout.place(folders(item))
+            if item.error is not None:
+                yield Job(Key(number, item.path, Place(), None, item.error), None)
+            elif not self.full(place.split, place.label):
+                yield self.read(number, item, place)
+
+    def read(self, number: int, item: Item, place: Place) -> Job[Key]:
+        """One file with its bytes, or with the reason why there are none."""
+        try:
+            data = item.load(self.settings.limits.bytes)
+        except Unreadable as error:
+            return Job(Key(number, item.path, place, None, str(error)), None)
+        return Job(Key(number, item.path, place, len(data), None), data)
+
+    def full(self, split: str | None, label: str | None) -> bool:
+        """True when a group has all the images wanted.
+
+        Files are left unread by it and results are dropped by it, so what is recorded is the same whatever is in flight.
+        """
+        if self.settings.limit is None:
+            return False
+        splits = [split] if split else ["train", "test"] if self.settings.test_fraction else ["train"]
+        return all(self.taken[each, label] >= self.settings.limit for each in splits)
+
+    def complete(self) -> bool:
+        """True when every group is full: the rest of the source is not read."""
+        return self.settings.limit is not None and all(self.full(split, label) for split, label in self.survey.groups)
+
+    def record(self, key: Key, facts: Facts | None) -> dict[str, Any] | None:
+        """The manifest's columns for one file, or None when it is one too many."""
+        place = key.place
+        error = key.error or (facts.error if facts else None) or place.error
+        split = place.split or (self.drawn(facts) if facts else None)
+        if self.complete() or self.full(split, place.label):
+            return None
+        if error is None:
+            self.taken[split, place.label] += 1
+        else:
+            self.errors.append(f"{key.path}: {error}")
+        label = -1 if place.label is None else self.labels[place.label]
+        known = asdict(facts) if facts else {}
+        return known | {"path": key.path, "class": place.label, "label": label, "split": split, "bytes": key.size, "error": error}
+
+    def drawn(self, facts: Facts) -> str:
+        """The split of a file where the source has none: decided by its content, so that copies never straddle it and no file changes sides as data grows."""
+        draw = hashlib.sha256(f"{self.settings.seed}:{facts.pixels_sha256 or facts.sha256}".encode()).digest()
+        return "test" if int.from_bytes(draw[:8], "big") / 2**64 < self.settings.test_fraction else "train"
+
+
+def folders(item: Item) -> Folders:
+    """The folders an item lies in."""
+    return PurePosixPath(item.path).parent.parts
+
+
+def nothing_good(settings: DataSettings, files: int, errors: list[str]) -> str:
+    """What was looked for, and what was found instead."""
+    wanted = "images (PNG, JPEG, GIF, BMP, TIFF, WebP, ...), flat, one folder a class, or train/test above the classes"
+    if files == 0:
+        return f"data.source: {settings.source}: empty; looked for {wanted}"
+    return f"data.source: {settings.source}: none of its {files} files can be used; looked for {wanted}. The first: {'; '.join(errors[:3])}"

@@ -1,0 +1,124 @@
+"""Writing the store: shards and manifest streamed into a folder beside the final one, which takes its name only when all is there."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.data.store import DatasetInfo, Shard, UInt8Array
+
+SHARD_BYTES = 32 * 2**20
+GROUP_ROWS = 16_384
+
+MANIFEST = pa.schema(
+    [
+        ("id", pa.int64()),
+        ("path", pa.string()),
+        ("class", pa.string()),
+        ("label", pa.int64()),
+        ("split", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("mode", pa.string()),
+        ("bytes", pa.int64()),
+        ("sha256", pa.string()),
+        ("pixels_sha256", pa.string()),
+        ("mean", pa.float64()),
+        ("std", pa.float64()),
+        ("error", pa.string()),
+        ("shard", pa.int64()),
+        ("row", pa.int64()),
+    ]
+)
+
+
+class StoreWriter:
+    """Writes one data set. Use as a context manager: whatever was written is removed unless `finish` was called."""
+
+    def __init__(self, folder: Path, resolution: int, channels: int) -> None:
+        self.folder = folder
+        self.partial = folder.with_name(f".{folder.name}.partial")
+        self.shape = (resolution, resolution, channels)
+        rows = max(1, SHARD_BYTES // (resolution * resolution * channels))
+        self.buffer: UInt8Array = np.empty((rows, *self.shape), dtype=np.uint8)
+        self.filled = 0
+        self.shards: list[Shard] = []
+        self.columns: dict[str, list[Any]] = {name: [] for name in MANIFEST.names}
+        self.recorded = 0
+        self.images = 0
+        self.splits = {"train": 0, "test": 0}
+        self.digest = hashlib.sha256()
+
+    def __enter__(self) -> "StoreWriter":
+        shutil.rmtree(self.partial, ignore_errors=True)
+        (self.partial / "shards").mkdir(parents=True)
+        self.manifest = pq.ParquetWriter(self.partial / "manifest.parquet", MANIFEST, compression="zstd")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.manifest.close()
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+    def add(self, record: Mapping[str, Any], pixels: UInt8Array | None) -> None:
+        """One file: its columns (absent ones are null) and, for a good one, its pixels (uint8 [H, W, C])."""
+        values: dict[str, Any] = {"label": -1, **record, "id": self.recorded}
+        if pixels is not None:
+            values |= {"shard": len(self.shards), "row": self.filled}
+            self.buffer[self.filled] = pixels
+            self.filled += 1
+            self.images += 1
+            self.splits[values["split"]] += 1
+            self.digest.update(f"{values['pixels_sha256']} {values['label']} {values['split']}\n".encode())
+            if self.filled == len(self.buffer):
+                self.write_shard()
+        for name, column in self.columns.items():
+            column.append(values.get(name))
+        self.recorded += 1
+        if self.recorded % GROUP_ROWS == 0:
+            self.write_rows()
+
+    def write_shard(self) -> None:
+        name = f"{len(self.shards):05d}.npy"
+        path = self.partial / "shards" / name
+        np.save(path, self.buffer[: self.filled], allow_pickle=False)
+        with path.open("rb") as file:
+            self.shards.append(Shard(file=name, rows=self.filled, sha256=hashlib.file_digest(file, "sha256").hexdigest()))
+        self.filled = 0
+
+    def write_rows(self) -> None:
+        self.manifest.write_table(pa.table(self.columns, schema=MANIFEST))
+        for column in self.columns.values():
+            column.clear()
+
+    def finish(self, source: str, classes: tuple[str, ...]) -> DatasetInfo:
+        """Writes what is still in memory and dataset.json, then puts the whole in place of what was there."""
+        if self.filled:
+            self.write_shard()
+        if self.columns["id"]:
+            self.write_rows()
+        self.manifest.close()
+        info = DatasetInfo(
+            source=source,
+            fingerprint=self.digest.hexdigest(),
+            images=self.images,
+            set_aside=self.recorded - self.images,
+            resolution=self.shape[0],
+            channels=self.shape[2],
+            classes=list(classes),
+            splits=self.splits,
+            shards=self.shards,
+        )
+        (self.partial / "dataset.json").write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        replaced = self.folder.with_name(f".{self.folder.name}.replaced")
+        shutil.rmtree(replaced, ignore_errors=True)
+        if self.folder.exists():
+            self.folder.rename(replaced)
+        self.partial.rename(self.folder)
+        shutil.rmtree(replaced, ignore_errors=True)
+        return info

@@ -1,0 +1,27 @@
+"""Stage 1: the source of params.yaml into data/dataset (shards, manifest, dataset.json)."""
+
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pipeline import params
+from pipeline.data.ingest import ingest
+from pipeline.stages.paths import Paths
+
+
+def run(root: Path) -> None:
+    """Reads `data` of params.yaml, writes data/dataset. Raises InputError when the source cannot be used."""
+    paths = Paths(root)
+    settings = params.load(paths.params).data
+    with tqdm(desc="ingest", unit=" files", mininterval=0.5, file=sys.stderr, disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        info = ingest(settings, root, paths.cache, paths.dataset, progress=progress)
+    splits = ", ".join(f"{count} {split}" for split, count in info.splits.items())
+    classes = f"{len(info.classes)} classes" if info.classes else "no classes"
+    aside = f"; {info.set_aside} files set aside (data/dataset/manifest.parquet, column error, says why)" if info.set_aside else ""
+    sys.stdout.write(f"ingest: {info.source}: {info.images} images ({splits}), {classes}, {info.resolution} x {info.resolution} x {info.channels}{aside}\n")
