@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -83,3 +85,13 @@ class GAN(nn.Module, ABC):
     @abstractmethod
     def export(self) -> list[ExportSpec]:
         """The graphs that make up the delivered model."""
+
+
+def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
+    """Float [n, C, H, W] in [-1, 1] -> uint8 [n, H, W, C] as floor(127.5 x + 128), clamped: the rounding every judgement uses.
+
+    Values that are not finite become 0; who must know of them looks before.
+    """
+    pixels = images.detach().float().mul(127.5).add(128).nan_to_num(0.0).clamp(0, 255).floor().byte()
+    array: npt.NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return array

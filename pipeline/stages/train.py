@@ -1,0 +1,204 @@
+"""Train the variant of params.yaml; an interrupted run of the same settings and data goes on where it stopped."""
+
+import csv
+import hashlib
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from pipeline import params as parameters
+from pipeline import tracking
+from pipeline.data.store import DatasetInfo, ImageSet, open_split
+from pipeline.data.views import VIEWS
+from pipeline.gans.base import ImageSpec, to_uint8
+from pipeline.gans.registry import build
+from pipeline.media.preview import grid
+from pipeline.params import Params
+from pipeline.stages.paths import Paths
+from pipeline.training import checkpoint, model
+from pipeline.training.loop import Row, Stopped, Trainer, pick_device
+
+FORMAT = 1
+"""Raised when checkpoints of older code can no longer be continued."""
+
+RUNTIME = {"device", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
+"""Keys of `train` that may change between two sittings of one training."""
+
+ROWS_PER_BATCH = 20
+"""Rows sent to MLflow at a time: a call costs far more than a row."""
+
+
+def run(root: Path) -> None:
+    """Reads data/dataset and data/validated; writes models/, reports/samples, reports/training.csv and metrics/train.json."""
+    paths = Paths(root)
+    params = parameters.load(paths.params)
+    data = open_split(paths.dataset, paths.validated, "train", verify=True)
+    info = DatasetInfo.read(paths.dataset)
+    device = pick_device(params.train.device)
+
+    torch.manual_seed(params.train.seed)
+    image = ImageSpec(info.resolution, info.channels, len(info.classes))
+    gan = build(params.model, image)
+    batches = VIEWS[gan.view](data, device, params.train.seed, flips=params.train.flips)
+
+    work = paths.checkpoints / fingerprint(params, data)
+    saved, damaged = checkpoint.latest(work)
+    for path in damaged:
+        say(f"{path}: damaged, going back to the checkpoint before it")
+    with stop_on_signal() as stop, tracking.start(params.tracking, root, run_id=saved["meta"]["run_id"] if saved else None) as tracked:
+        with Reporter(paths, work, tracked, params.train.total_images) as reporter:
+            trainer = Trainer(gan, batches, params.train, device, work, reporter, meta={"run_id": tracked.id}, stop=stop.is_set)
+            if saved:
+                trainer.restore(saved)
+                trainer.meta["run_id"] = tracked.id
+            reporter.resume(trainer)
+            tracked.log_params(params.model_dump(by_alias=True, include={"data", "model", "train"}))
+            tracked.log_dataset(info.source, data.fingerprint, info.source)
+            try:
+                trainer.run()
+            except Stopped:
+                say(f"stopped after {trainer.images_seen:,} images; `dvc repro` goes on from there")
+                raise KeyboardInterrupt from None
+        deliver(trainer, params, info, data, paths)
+        paths.run.write_text(json.dumps(tracked.describe(), indent=2) + "\n")
+        metrics = summary(trainer, reporter)
+        paths.train_metrics.parent.mkdir(parents=True, exist_ok=True)
+        paths.train_metrics.write_text(json.dumps(metrics, indent=2) + "\n")
+        tracked.log_metrics({f"train/{name}": value for name, value in metrics.items() if not isinstance(value, str)})
+        tracked.log_file(paths.samples, "samples")
+        tracked.log_file(paths.curves)
+
+
+def fingerprint(params: Params, data: ImageSet) -> str:
+    """A name for everything that determines the weights, so that changed settings never continue a stranger's checkpoint."""
+    settings = {"format": FORMAT, "data": data.fingerprint, "model": params.model.model_dump(), "train": params.train.model_dump(exclude=RUNTIME)}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ImageSet, paths: Paths) -> None:
+    """Writes the averaged networks and the description that rebuilds them."""
+    config = model.ModelConfig(
+        model=params.model,
+        resolution=info.resolution,
+        channels=info.channels,
+        class_names=info.classes,
+        dataset_source=info.source,
+        dataset_fingerprint=data.fingerprint,
+        images_seen=trainer.images_seen,
+    )
+    with trainer.average.applied(trainer.gan) as gan:
+        model.save(gan, config, paths.weights.parent)
+
+
+def summary(trainer: Trainer, reporter: "Reporter") -> dict[str, float | str]:
+    """metrics/train.json: how long, how fast, and the last row of the curves."""
+    last = trainer.history[-1]
+    return {
+        "images_seen": trainer.images_seen,
+        "steps": trainer.step,
+        "seconds": round(trainer.seconds, 1),
+        "images_per_second": round(trainer.images_seen / trainer.seconds, 1),
+        "device": str(trainer.device),
+        "precision": str(trainer.dtype).removeprefix("torch."),
+        **{name: round(value, 6) for name, value in last.items() if name.startswith(("loss_", "d_", "grad_norm_"))},
+    }
+
+
+class Reporter:
+    """The trainer's observer: the progress bar, training.csv, pictures, and MLflow.
+
+    DVC clears a stage's outputs before it runs, so what an earlier sitting reported is written again from the checkpoint
+    (rows) and from the folder beside it (pictures).
+    """
+
+    def __init__(self, paths: Paths, work: Path, tracked: tracking.Run, total: int) -> None:
+        self.paths, self.tracked = paths, tracked
+        self.pictures = work / "samples"
+        for folder in (paths.samples, paths.curves.parent, self.pictures):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.file = paths.curves.open("w", newline="")
+        self.writer: csv.DictWriter[str] | None = None
+        self.waiting: list[Row] = []
+        self.bar = tqdm(total=total, unit="img", unit_scale=True, desc="train", mininterval=0.5, dynamic_ncols=True)
+
+    def __enter__(self) -> "Reporter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.tracked.log_history(self.waiting)
+        self.bar.close()
+        self.file.close()
+
+    def resume(self, trainer: Trainer) -> None:
+        """Brings the files to the state they had when the checkpoint was written."""
+        for row in trainer.history:
+            self.write(row)
+        for picture in sorted(self.pictures.glob("*.png")):
+            if int(picture.stem) <= trainer.images_seen and trainer.step > 0:
+                (self.paths.samples / picture.name).write_bytes(picture.read_bytes())
+        self.tracked.log_history(trainer.history)
+        self.bar.update(trainer.images_seen)
+        if trainer.step > 0:
+            say(f"going on after {trainer.images_seen:,} images")
+
+    def advanced(self, images_seen: int) -> None:
+        self.bar.update(images_seen - self.bar.n)
+
+    def measured(self, row: Row) -> None:
+        self.write(row)
+        self.bar.set_postfix({name.removeprefix("loss_")[:4]: f"{value:.3f}" for name, value in row.items() if name.startswith("loss_")})
+        self.waiting.append(row)
+        if len(self.waiting) >= ROWS_PER_BATCH:
+            self.tracked.log_history(self.waiting)
+            self.waiting = []
+
+    def write(self, row: Row) -> None:
+        if self.writer is None:
+            self.writer = csv.DictWriter(self.file, list(row))
+            self.writer.writeheader()
+        self.writer.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
+        self.file.flush()
+
+    def snapshot(self, images_seen: int, images: Tensor) -> None:
+        sheet = grid(to_uint8(images))
+        for folder in (self.pictures, self.paths.samples):
+            sheet.save(folder / f"{images_seen:09d}.png")
+
+
+class StopFlag:
+    """Set by the first SIGINT or SIGTERM; the training loop asks for it after every step."""
+
+    def __init__(self) -> None:
+        self.set = False
+
+    def is_set(self) -> bool:
+        return self.set
+
+    def raise_flag(self, signum: int, frame: FrameType | None) -> None:
+        if self.set:
+            raise KeyboardInterrupt
+        self.set = True
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[StopFlag]:
+    """Within the context the first SIGINT or SIGTERM asks for a checkpoint and an orderly end; the second ends at once."""
+    flag = StopFlag()
+    before = {number: signal.signal(number, flag.raise_flag) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def say(message: str) -> None:
+    sys.stderr.write(f"ganline train: {message}\n")

@@ -1,0 +1,57 @@
+"""The exponential moving average of a network's weights: what is delivered, instead of the last noisy step."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.gans.base import GAN
+
+
+class Average:
+    """Averages of the networks a variant names in `averaged`.
+
+    After `half_life` images a weight counts half (Karras 2018's form of the decay). Early on the half-life is shortened to a
+    twentieth of the images seen, so that the random initial weights do not linger. Floating buffers (batch-normalisation
+    statistics) are averaged with the weights they belong to; others are copied.
+    """
+
+    def __init__(self, gan: GAN, half_life: int) -> None:
+        self.half_life = half_life
+        self.networks: dict[str, nn.Module] = {name: deepcopy(gan.get_submodule(name)).eval().requires_grad_(False) for name in gan.averaged}
+
+    @torch.no_grad()
+    def update(self, gan: GAN, images_seen: int, batch_size: int) -> None:
+        """Moves the averages after a step that brought the total to `images_seen`."""
+        half_life = min(self.half_life, images_seen / 20)
+        weight = 1 - 0.5 ** (batch_size / half_life) if half_life > 0 else 1.0
+        for name, average in self.networks.items():
+            live = gan.get_submodule(name)
+            for group, into in ((live.parameters(), average.parameters()), (live.buffers(), average.buffers())):
+                source, target = list(group), list(into)
+                floats = [k for k, tensor in enumerate(target) if tensor.is_floating_point()]
+                if floats:
+                    torch._foreach_lerp_([target[k] for k in floats], [source[k].detach() for k in floats], weight)
+                for k in set(range(len(target))) - set(floats):
+                    target[k].copy_(source[k])
+
+    @contextmanager
+    def applied(self, gan: GAN) -> Iterator[GAN]:
+        """Within the context `gan` samples from the averages, in evaluation mode; the live networks return after it."""
+        live = {name: gan.get_submodule(name) for name in self.networks}
+        for name, network in self.networks.items():
+            setattr(gan, name, network)
+        try:
+            yield gan
+        finally:
+            for name, network in live.items():
+                setattr(gan, name, network)
+
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        return {name: network.state_dict() for name, network in self.networks.items()}
+
+    def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        for name, network in self.networks.items():
+            network.load_state_dict(state[name])

@@ -1,0 +1,225 @@
+"""The training loop: reads top to bottom, knows the protocol of `gans.base` and no variant.
+
+One step runs every phase of the variant once, each on a fresh batch: zero the gradients of its networks, differentiate its
+loss, move them. Everything that a later step depends on is in `Trainer.state()`, so N + N steps equal 2N bit for bit.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from pipeline.errors import InputError, TrainingFailed
+from pipeline.gans.base import GAN, Batch, Phase
+from pipeline.training import checkpoint
+from pipeline.training.ema import Average
+from pipeline.training.settings import TrainSettings
+
+Row = dict[str, float]
+"""One line of the curves: step, images, seconds, images_per_second, learning rates, the losses' terms and gradient norms."""
+
+
+class Batches(Protocol):
+    """An endless, resumable source of training batches; the views of `pipeline.data` are."""
+
+    def next(self, n: int) -> Batch: ...
+
+    def state(self) -> dict[str, object]: ...
+
+    def restore(self, state: Mapping[str, object]) -> None: ...
+
+
+class Observer(Protocol):
+    """Who is told what happens while training; none of it may change the training."""
+
+    def advanced(self, images_seen: int) -> None:
+        """After every step."""
+
+    def measured(self, row: Row) -> None:
+        """Every `log_images`: the means since the row before."""
+
+    def snapshot(self, images_seen: int, images: Tensor) -> None:
+        """Every `snapshot_images`: samples of the averaged networks from fixed latents, float [n, C, H, W] in [-1, 1]."""
+
+
+class Stopped(Exception):
+    """Training was asked to stop; a checkpoint of this very step is on disk."""
+
+
+def pick_device(wanted: str) -> torch.device:
+    """`auto` is CUDA where torch sees it. Raises InputError when CUDA is demanded and absent."""
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise InputError("train.device is cuda, but torch sees no CUDA device; set it to auto or cpu, or look at `ganline doctor`")
+    return torch.device("cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu")
+
+
+def pick_precision(wanted: str, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 on a CUDA device that has it, float32 elsewhere."""
+    if wanted == "bfloat16" or (wanted == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()):
+        return torch.bfloat16
+    return torch.float32
+
+
+def due(interval: int, before: int, now: int) -> bool:
+    """Whether a multiple of `interval` lies in (before, now]."""
+    return now // interval > before // interval
+
+
+class Trainer:
+    """Trains `gan` on `batches`; `meta` (plain values, such as the tracking run's id) travels in the checkpoints.
+
+    Attributes that matter afterwards: `average` (the networks to deliver), `images_seen`, `step`, `history` (all rows).
+    """
+
+    def __init__(
+        self,
+        gan: GAN,  # freshly built; moved to the device here
+        batches: Batches,  # on the same device
+        settings: TrainSettings,
+        device: torch.device,
+        folder: Path,  # checkpoints of exactly this training live here
+        observer: Observer,
+        meta: dict[str, str] | None = None,
+        samples: int = 64,  # images in a snapshot
+        stop: Callable[[], bool] = lambda: False,  # asked after every step
+    ) -> None:
+        self.gan = gan.to(device).to(memory_format=torch.channels_last).train()
+        self.batches, self.settings, self.device, self.folder = batches, settings, device, folder
+        self.observer, self.stop, self.samples = observer, stop, samples
+        self.meta = dict(meta or {})
+        self.dtype = pick_precision(settings.precision, device)
+        self.phases = gan.phases()
+        self.optimizers = {phase.networks: self.optimizer(phase) for phase in self.phases}
+        self.average = Average(gan, settings.ema_half_life)
+        self.rng = torch.Generator(device).manual_seed(settings.seed)
+        self.step, self.images_seen, self.seconds = 0, 0, 0.0
+        self.history: list[Row] = []
+        self.sums: dict[str, Tensor] = {}  # of the losses' terms since the last row
+
+    def optimizer(self, phase: Phase) -> torch.optim.Adam:
+        parameters = [p for name in phase.networks for p in self.gan.get_submodule(name).parameters()]
+        return torch.optim.Adam(parameters, lr=1.0, betas=(self.settings.beta1, self.settings.beta2), fused=True)
+
+    def learning_rate(self, phase: Phase) -> float:
+        """The rate at `images_seen`: constant, or a cosine from the full rate to a tenth of it (Loshchilov & Hutter 2017, eq. 5)."""
+        rates = self.settings.learning_rate
+        full = phase.lr_scale * (rates.generator if phase.role == "generator" else rates.discriminator)
+        if self.settings.schedule == "constant":
+            return full
+        done = min(self.images_seen / self.settings.total_images, 1.0)
+        return full * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def run(self) -> None:
+        """Trains from where `restore` left it until `total_images`.
+
+        Raises Stopped (after a checkpoint) when asked to, TrainingFailed when a loss is no longer finite.
+        """
+        size, total = self.settings.batch_size, self.settings.total_images
+        if self.step == 0:
+            self.take_snapshot()
+        clock = time.monotonic()
+        while self.images_seen < total:
+            before, now = self.images_seen, self.images_seen + size
+            finished = now >= total
+            logs = finished or due(self.settings.log_images, before, now)
+            norms: Row = {}
+            for phase in self.phases:
+                norms |= self.update(phase, measure=logs)
+            self.step += 1
+            self.images_seen = now
+            self.average.update(self.gan, now, size)
+            self.observer.advanced(now)
+            if logs:
+                self.record(norms)
+            if finished or due(self.settings.snapshot_images, before, now):
+                self.take_snapshot()
+            self.seconds += time.monotonic() - clock
+            clock = time.monotonic()
+            stopping = not finished and self.stop()
+            if finished or stopping or due(self.settings.checkpoint_images, before, now):
+                checkpoint.save(self.folder, now, self.state())
+            if stopping:
+                raise Stopped
+
+    def update(self, phase: Phase, *, measure: bool) -> Row:
+        """One optimizer step of one phase; returns its gradient's norm if asked. The loss's terms go into `sums`, without waiting for the device."""
+        for name, network in self.gan.named_children():
+            network.requires_grad_(name in phase.networks)
+        batch = self.batches.next(self.settings.batch_size)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
+            loss = phase.loss(batch, self.step, self.rng)
+        optimizer = self.optimizers[phase.networks]
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss.total)
+        for name, value in loss.terms.items():
+            self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value.detach()
+        for group in optimizer.param_groups:
+            group["lr"] = self.learning_rate(phase)
+        norm: Row = {}
+        if measure:
+            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+            norm[f"grad_norm_{phase.name}"] = float(torch.nn.utils.get_total_norm(gradients))
+        optimizer.step()
+        return norm
+
+    def record(self, norms: Row) -> None:
+        """Adds a row to the history; a loss that is no longer finite ends the training here."""
+        last = self.history[-1] if self.history else {"step": 0, "seconds": 0.0}
+        steps, seconds = self.step - last["step"], self.seconds - last["seconds"]
+        measured = {name: float(value) / steps for name, value in self.sums.items()} | norms
+        broken = [name for name, value in measured.items() if not math.isfinite(value)]
+        if broken:
+            raise TrainingFailed(
+                f"training diverged: {', '.join(broken)} not finite after {self.images_seen:,} images. "
+                "Lower train.learning_rate, raise model.penalties.r1, or set train.precision to float32"
+            )
+        rates = {f"lr_{phase.name}": self.learning_rate(phase) for phase in self.phases}
+        speed = steps * self.settings.batch_size / seconds if seconds > 0 else 0.0
+        row = {"step": self.step, "images": self.images_seen, "seconds": self.seconds, "images_per_second": speed} | measured | rates
+        self.sums = {}
+        self.history.append(row)
+        self.observer.measured(row)
+
+    def take_snapshot(self) -> None:
+        """Samples of the averages from latents that are the same at every snapshot; the training's random state is untouched."""
+        fixed = torch.Generator().manual_seed(self.settings.seed)
+        with self.average.applied(self.gan):
+            self.observer.snapshot(self.images_seen, self.gan.sample(self.samples, fixed))
+
+    def state(self) -> checkpoint.State:
+        """Everything the future of this training depends on."""
+        return {
+            "step": self.step,
+            "images_seen": self.images_seen,
+            "seconds": self.seconds,
+            "gan": self.gan.state_dict(),
+            "average": self.average.state(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers.values()],
+            "rng": self.rng.get_state(),
+            "rng_cpu": torch.get_rng_state(),
+            "rng_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "batches": self.batches.state(),
+            "history": self.history,
+            "sums": self.sums,
+            "meta": self.meta,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continues from `state` as if training had never been interrupted."""
+        self.step, self.images_seen, self.seconds = state["step"], state["images_seen"], state["seconds"]
+        self.gan.load_state_dict(state["gan"])
+        self.average.restore(state["average"])
+        for optimizer, saved in zip(self.optimizers.values(), state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.rng.set_state(state["rng"])
+        torch.set_rng_state(state["rng_cpu"])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state_all(state["rng_cuda"])
+        self.batches.restore(state["batches"])
+        self.history = list(state["history"])
+        self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
+        self.meta = dict(state["meta"])
