@@ -1,0 +1,120 @@
+"""What is wrong with which file: every item of the manifest accepted, or set aside for one reason."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
+
+from pipeline.data.settings import ValidateSettings
+
+REASONS = ("undecodable", "too_small", "near_constant", "leaked", "duplicate")
+"""Why an item is set aside; where several apply the first counts."""
+
+INDEX = ["id", "path", "class", "label", "split", "shard", "row", "sha256", "pixels_sha256"]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The manifest's rows with verdicts.
+
+    `files` has a row for every file, with `side` (pixels of the shorter side), `duplicate_of` (the first image of the same pixels in its split),
+    `leaked_from` (for a test image: the training image of the same pixels), and `reason`/`detail`, null for an accepted image.
+    """
+
+    files: pd.DataFrame
+    classes: list[str]
+
+    @property
+    def images(self) -> pd.DataFrame:
+        """What could be decoded."""
+        return self.files[self.files["error"].isna()]
+
+    @property
+    def accepted(self) -> pd.DataFrame:
+        return self.files[self.files["reason"].isna()]
+
+    @property
+    def rejected(self) -> pd.DataFrame:
+        return self.files[self.files["reason"].notna()]
+
+    def of_split(self, split: str, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[frame["split"] == split]
+
+    def per_class(self) -> pd.DataFrame:
+        """One row a class: `class`, `train_images` and `test_images` accepted, and `times_smaller` than the largest (infinite for an empty one)."""
+        counts = {split: self.of_split(split, self.accepted)["class"].value_counts() for split in ("train", "test")}
+        train = np.array([counts["train"].get(name, 0) for name in self.classes], dtype=np.int64)
+        times = [float(train.max()) / count if count else float("inf") for count in train.tolist()]
+        test = [int(counts["test"].get(name, 0)) for name in self.classes]
+        return pd.DataFrame({"class": self.classes, "train_images": train, "test_images": test, "times_smaller": times})
+
+    def numbers(self) -> dict[str, Any]:
+        """Flat measurements for metrics/validation.json. Shares are of the files (errors), the decoded images, or the decoded test images (leakage)."""
+        files, images, accepted = self.files, self.images, self.accepted
+        test = self.of_split("test", images)
+        mean = float(accepted["mean"].mean()) if len(accepted) else None
+        square = float((accepted["std"] ** 2 + accepted["mean"] ** 2).mean()) if len(accepted) else None
+        found: dict[str, Any] = {
+            "images_total": len(files),
+            "images_accepted": len(accepted),
+            "images_quarantined": len(files) - len(accepted),
+            **{f"quarantined_{reason}": int((files["reason"] == reason).sum()) for reason in REASONS},
+            "train_images": len(self.of_split("train", accepted)),
+            "test_images": len(self.of_split("test", accepted)),
+            "error_share": share(files["error"].notna()),
+            "duplicate_share": share(images["duplicate_of"].notna()),
+            "leakage_share": share(test["leaked_from"].notna()),
+            "constant_share": share(images["constant"]),
+            "small_share": share(images["small"]),
+            "pixel_mean": mean,
+            "pixel_std": None if mean is None or square is None else max(0.0, square - mean * mean) ** 0.5,
+            "classes": len(self.classes),
+        }
+        if self.classes:
+            train = self.per_class()["train_images"]
+            smallest, largest = int(train.min()), int(train.max())
+            found |= {"smallest_class_images": smallest, "largest_class_images": largest, "imbalance": largest / smallest if smallest else None}
+        return found
+
+
+def share(flags: pd.Series) -> float:
+    return float(flags.mean()) if len(flags) else 0.0
+
+
+def examine(manifest: pd.DataFrame, classes: list[str], settings: ValidateSettings) -> Findings:
+    """Judges every row of a manifest. `manifest` has the columns of `pipeline.data.writer.MANIFEST`, in the source's order."""
+    files = manifest.copy()
+    good = files["error"].isna()
+    files["side"] = files[["width", "height"]].min(axis=1).where(good)
+    files["small"] = good & (files["side"] < settings.min_side.limit)
+    files["constant"] = good & (files["std"] < settings.constant_std)
+    images = files[good]
+    first = images.groupby(["split", "pixels_sha256"])["path"].transform("first")
+    copies = images.duplicated(["split", "pixels_sha256"])
+    files["duplicate_of"] = first[copies].reindex(files.index)
+    train = images[images["split"] == "train"].drop_duplicates("pixels_sha256").set_index("pixels_sha256")["path"]
+    test = images[images["split"] == "test"]
+    files["leaked_from"] = test["pixels_sha256"].map(train).reindex(files.index)
+
+    files["reason"] = None
+    files["detail"] = None
+    rules: dict[str, tuple[bool, Any, Any]] = {
+        "undecodable": (True, ~good, files["error"]),
+        "too_small": (settings.min_side.severity != "off", files["small"], size_text(files)),
+        "near_constant": (settings.max_constant_share.severity != "off", files["constant"], files["std"].map("standard deviation {:.4f}".format)),
+        "leaked": (settings.max_leakage_share.severity != "off", files["leaked_from"].notna(), "same pixels as training image " + files["leaked_from"]),
+        "duplicate": (settings.max_duplicate_share.severity != "off", files["duplicate_of"].notna(), "same pixels as " + files["duplicate_of"]),
+    }
+    for reason in REASONS:
+        applies, flags, detail = rules[reason]
+        if applies:
+            rows = flags & files["reason"].isna()
+            files.loc[rows, "reason"] = reason
+            files.loc[rows, "detail"] = detail[rows]
+    return Findings(files, classes)
+
+
+def size_text(files: pd.DataFrame) -> pd.Series:
+    """ "4 x 9 pixels" for every image."""
+    return files["width"].map("{:.0f}".format) + " x " + files["height"].map("{:.0f} pixels".format)

@@ -1,0 +1,66 @@
+"""Stage 2: Great Expectations on the manifest; data/validated, metrics/validation.json and reports/data_docs."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import params
+from pipeline.data.store import DatasetInfo
+from pipeline.errors import DataRejected, InputError
+from pipeline.stages.paths import Paths
+
+
+def run(root: Path) -> None:
+    """Reads data/dataset; writes the accepted rows, the quarantine, the measurements and the report.
+
+    Raises DataRejected when a critical check fails, after everything that explains it is written.
+    """
+    from pipeline.data.expectations import checks, judge, tables
+    from pipeline.data.findings import INDEX, examine
+
+    paths = Paths(root)
+    settings = params.load(paths.params).validation
+    info = DatasetInfo.read(paths.dataset)
+    manifest = paths.dataset / "manifest.parquet"
+    try:
+        table = pq.read_table(manifest)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{manifest}: cannot be read ({error}); run `dvc repro -f ingest`") from None
+    findings = examine(table.to_pandas(), info.classes, settings)
+
+    for folder in (paths.validated, paths.data_docs):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    findings.rejected[["path", "class", "split"]].assign(reason=findings.rejected["reason"] + ": " + findings.rejected["detail"]).to_csv(
+        paths.validated / "quarantine.csv", index=False, lineterminator="\n"
+    )
+    failures = judge(checks(findings, settings), tables(findings), paths.data_docs)
+    critical = [failure for failure in failures if failure.check.severity == "critical"]
+    warnings = [failure for failure in failures if failure.check.severity == "warning"]
+    numbers = findings.numbers() | {
+        "success": not critical,
+        "critical": len(critical),
+        "warnings": len(warnings),
+        "messages": [f"{failure.check.severity}: {failure}" for failure in critical + warnings],
+    }
+    paths.validation_metrics.parent.mkdir(parents=True, exist_ok=True)
+    paths.validation_metrics.write_text(json.dumps(numbers, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    for failure in warnings:
+        sys.stderr.write(f"validate: warning: {failure}\n")
+    if critical:
+        raise DataRejected(
+            "the data was rejected:\n"
+            + "\n".join(f"  {failure}" for failure in critical)
+            + f"\n  (report: {paths.data_docs / 'index.html'}; thresholds and severities: `validate` in params.yaml)"
+        )
+    # Only data that passed has an index: nothing can be trained by hand on what was rejected.
+    accepted = table.select(INDEX).filter(pa.array(findings.files["reason"].isna().to_numpy()))
+    pq.write_table(accepted, paths.validated / "index.parquet", compression="zstd")
+    sys.stdout.write(
+        f"validate: {numbers['images_accepted']} of {numbers['images_total']} accepted ({numbers['train_images']} train, {numbers['test_images']} test), "
+        f"{numbers['images_quarantined']} set aside, {len(warnings)} warnings\n"
+    )
