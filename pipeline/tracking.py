@@ -126,7 +126,7 @@ class Run:
         self.tag({f"param.{key}": value for key, value in flat.items() if self.params.get(key, value) != value})
         self.params = flat | self.params
 
-    def log_metrics(self, values: Mapping[str, float | int | str | None], step: int | None = None) -> None:
+    def log_metrics(self, values: Mapping[str, object], step: int | None = None) -> None:
         """Numbers of one moment; entries that are not finite numbers are left out. Logging a name again adds a newer value."""
         from mlflow.entities import Metric
 

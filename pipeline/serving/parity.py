@@ -1,0 +1,85 @@
+"""Does the exported graph compute what PyTorch computes, and how fast?"""
+
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pipeline.errors import InputError
+from pipeline.gans.base import ExportSpec
+from pipeline.serving.session import open_session
+
+BATCHES = (1, 2, 7, 64)
+LATENCY_BATCHES = (1, 64)
+
+
+@dataclass(frozen=True)
+class Parity:
+    """`max_abs` is the largest difference over all outputs and batch sizes; `latency_ms` the median by batch size."""
+
+    max_abs: float
+    latency_ms: Mapping[int, float]
+    provider: str
+
+
+def check(spec: ExportSpec, path: Path, tolerance: float, classes: int) -> Parity:
+    """Runs the file in ONNX Runtime beside the module on the same random inputs.
+
+    Raises InputError naming the batch size and output when they differ by more than `tolerance`, or are not finite.
+    """
+    session = open_session(path, path.name)
+    rng = torch.Generator().manual_seed(0)
+    worst = 0.0
+    for n in BATCHES:
+        inputs = example(spec, n, classes, rng)
+        with torch.no_grad():
+            expected = spec.module(*inputs.values())
+        expected = (expected,) if isinstance(expected, Tensor) else expected
+        found = session.run(list(spec.outputs), {name: tensor.numpy() for name, tensor in inputs.items()})
+        for name, ours, theirs in zip(spec.outputs, expected, found, strict=True):
+            difference = distance(ours.numpy(), theirs)
+            if not difference <= tolerance:
+                raise InputError(
+                    f"{path.name}: output {name!r} at batch {n} differs from PyTorch by {difference:.3g}, more than export.parity_tolerance {tolerance:g};"
+                    " if that is acceptable raise the tolerance, else try another export.opset"
+                )
+            worst = max(worst, difference)
+    latency = {n: median_ms(session, {name: tensor.numpy() for name, tensor in example(spec, n, classes, rng).items()}) for n in LATENCY_BATCHES}
+    return Parity(worst, latency, session.get_providers()[0])
+
+
+def example(spec: ExportSpec, n: int, classes: int, rng: torch.Generator) -> dict[str, Tensor]:
+    """Random inputs: standard normal where the input is a float, a class index where it is an integer."""
+    return {
+        name: torch.randn(n, *like.shape[1:], generator=rng, dtype=like.dtype)
+        if like.is_floating_point()
+        else torch.randint(max(classes, 1), (n, *like.shape[1:]), generator=rng, dtype=like.dtype)
+        for name, like in spec.inputs.items()
+    }
+
+
+def distance(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> float:
+    """Largest absolute difference; infinite for another shape, NaN where either side is NaN."""
+    if ours.shape != theirs.shape:
+        return float("inf")
+    return float(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max(initial=0.0))
+
+
+def median_ms(session: Any, inputs: Mapping[str, npt.NDArray[Any]]) -> float:
+    """Median wall time of one call in milliseconds, over 5 to 50 calls within about a second, after two to warm up."""
+    times: list[float] = []
+    for call in range(52):
+        began = time.perf_counter()
+        session.run(None, inputs)
+        if call >= 2:
+            times.append(time.perf_counter() - began)
+        if len(times) >= 5 and sum(times) > 1:
+            break
+    return statistics.median(times) * 1000

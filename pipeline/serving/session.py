@@ -1,0 +1,47 @@
+"""ONNX Runtime sessions: CUDA where there is a GPU, the CPU elsewhere, and no noise about the difference."""
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+# Heuristic search and no TF32: the same seed gives the same picture on every start, and float32 means float32.
+CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+
+
+def open_session(model: Path | bytes, name: str, *, cpu: bool = False) -> Any:
+    """An `onnxruntime.InferenceSession` over a file or its bytes; `name` is what errors call it.
+
+    `session.get_providers()[0]` is the provider that really runs. Raises InputError when ONNX Runtime cannot load the model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # fatal: that CUDA is absent is no error here
+    providers: list[Any] = [CPU]
+    if not cpu and gpus() > 0 and CUDA in onnxruntime.get_available_providers():
+        onnxruntime.preload_dlls()
+        providers = [(CUDA, CUDA_OPTIONS), CPU]
+    try:
+        return onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=providers)
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{name}: not a model that ONNX Runtime can run ({reason}); run `dvc repro -f export`") from None
+
+
+def gpus() -> int:
+    """CUDA devices the driver shows to this process (CUDA_VISIBLE_DEVICES counts); 0 without a driver.
+
+    ONNX Runtime lists CUDA wherever it was compiled in, and asking torch would import it.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
