@@ -67,6 +67,30 @@ def export() -> None:
     stage("export")
 
 
+@app.command()
+def sample(
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many pictures.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same pictures, however many are asked for.")] = 0,
+    output: Annotated[
+        str, typer.Option("-o", "--output", help="A picture file (.png, .jpg, .webp ...), or a folder ending in / for single PNGs.")
+    ] = "samples.png",
+    model: Annotated[Path | None, typer.Option(help="An exported generator; by default the project's exported/generator.onnx.")] = None,
+    columns: Annotated[int | None, typer.Option(min=1, help="Columns of the sheet; by default as square as it gets.")] = None,
+) -> None:
+    """Draw pictures from generator.onnx with ONNX Runtime alone, on CUDA where there is one.
+
+    `ganline sample -n 64 --seed 7 -o grid.png`
+
+    `ganline sample -n 1000 -o pictures/ --model ~/models/generator.onnx`
+    """
+    from pipeline.serving.sample import sample as draw
+    from pipeline.stages.paths import Paths
+
+    folder = output.endswith("/") or Path(output).is_dir()
+    provider = draw(model or Paths(project_root()).generator, Path(output), n, seed, columns, folder=folder)
+    typer.echo(f"{output}: {n} pictures, seed {seed}, {provider}")
+
+
 def show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"ganline {__version__}")

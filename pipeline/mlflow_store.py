@@ -115,7 +115,9 @@ def register(
         client.log_model_artifacts(logged.model_id, str(folder))
     client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
-    created = client.create_model_version(name, f"models:/{logged.model_id}", run_id=run_id, tags={SHA256: sha256, **tags}, model_id=logged.model_id)
+    # A database is asked for "models:/..." through MLflow's global address, which is not ours; a server knows its own.
+    source = f"models:/{logged.model_id}" if remote(client.tracking_uri) else logged.artifact_location
+    created = client.create_model_version(name, source, run_id=run_id, tags={SHA256: sha256, **tags}, model_id=logged.model_id)
     return str(created.version)
 
 

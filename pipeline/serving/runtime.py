@@ -66,10 +66,12 @@ def latents(seed: int, first: int, n: int, length: int) -> Float32Array:
 
     Each picture has its own stream of the counter-based Philox generator (Salmon et al. 2011), keyed by (seed, index).
     """
-    return np.stack([np.random.Generator(np.random.Philox(key=[seed, index])).standard_normal(length, dtype=np.float32) for index in range(first, first + n)])
+    keys = (np.array([seed, index], dtype=np.uint64) for index in range(first, first + n))
+    return np.stack([np.random.Generator(np.random.Philox(key=key)).standard_normal(length, dtype=np.float32) for key in keys])
 
 
 def to_uint8(images: Float32Array) -> UInt8Array:
-    """float [n, C, H, W] in [-1, 1] -> uint8 [n, H, W, C]: floor(127.5 x + 128), clamped."""
-    pixels: UInt8Array = np.clip(np.floor(images * np.float32(127.5) + np.float32(128)), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    """float [n, C, H, W] in [-1, 1] -> uint8 [n, H, W, C]: floor(127.5 x + 128), clamped, what is not finite as 0: as judged in training."""
+    levels = np.nan_to_num(images * np.float32(127.5) + np.float32(128), nan=0.0, posinf=0.0, neginf=0.0)
+    pixels: UInt8Array = np.floor(np.clip(levels, 0, 255)).astype(np.uint8).transpose(0, 2, 3, 1)
     return pixels

@@ -1,0 +1,107 @@
+"""model_card.md: what a person must know before using an exported generator."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.serving.metadata import Metadata
+
+
+def render(metadata: Metadata, signature: Mapping[str, Any], settings: Mapping[str, Any], evaluation: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
+    """Markdown from what the model, its evaluation (metrics/evaluation.json) and its export (metrics/export.json) say.
+
+    `settings` are the variant's own, as trained.
+    """
+    kind = "RGB" if metadata.channels == 3 else "gray"
+    side = metadata.resolution
+    classes = ", ".join(metadata.class_names) if metadata.class_names else "none: the data has no labels"
+    reasons = reasons_of(evaluation)
+    verdict = f"**{metadata.verdict}**" + (
+        "" if metadata.verdict == "pass" else f" ({'; '.join(reasons) or 'no reason recorded'}); exported because `export.allow_failed` is set"
+    )
+    numbers = {key: value for key, value in evaluation.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    return f"""# Model card: {metadata.variant} on {metadata.dataset_name}
+
+A generative adversarial network that makes {kind} images of {side} x {side} pixels, exported by ganline {metadata.version}.
+
+## Verdict
+
+{verdict}
+
+## What it was trained on
+
+| | |
+|---|---|
+| data | {metadata.dataset_name} |
+| fingerprint of the images and labels | `{metadata.dataset_fingerprint}` |
+| classes | {classes} |
+| images shown in training | {metadata.images_seen:,} |
+
+## How
+
+| | |
+|---|---|
+| variant | {metadata.variant} |
+| settings | `{json.dumps(settings)}` |
+| code | git commit `{metadata.git_commit}` |
+| MLflow run | `{metadata.mlflow_run}` |
+
+## How good it is
+
+Protocol: {metadata.protocol}. Numbers of different protocols must not be compared.
+
+{table(numbers)}
+
+## The file
+
+{table({key: value for key, value in measured.items() if value is not None})}
+
+{tensors("Input", signature["inputs"])}
+
+{tensors("Output", signature["outputs"])}
+
+## How to sample
+
+```
+ganline sample -n 64 --seed 7 -o grid.png --model generator.onnx
+```
+
+The same seed gives the same pictures, however many are asked for. Any other ONNX Runtime works as well:
+
+```python
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("generator.onnx")
+z = np.random.default_rng(7).standard_normal((16, {metadata.latent}), dtype=np.float32)
+images = session.run(["images"], {{"z": z}})[0]  # [16, {metadata.channels}, {side}, {side}] in [-1, 1]
+pixels = np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8)
+```
+
+## Intended use
+
+Synthetic images that resemble the training data: illustrations, tests, augmentation, study of the model itself.
+
+## Limits
+
+- It knows nothing but its training data, and repeats that data's gaps and biases.
+- Generated images may come close to training images; where those are confidential, inspect before publishing.
+- The numbers above are averages; a single image can be poor.
+- It is not evidence: what it shows never happened.
+"""
+
+
+def reasons_of(evaluation: Mapping[str, Any]) -> list[str]:
+    """Why the gate decided as it did; a list whichever way it was stored."""
+    reasons = evaluation.get("reasons") or []
+    return [reasons] if isinstance(reasons, str) else [str(reason) for reason in reasons]
+
+
+def table(values: Mapping[str, Any]) -> str:
+    rows = [f"| {key} | {f'{value:.6g}' if isinstance(value, float) else value} |" for key, value in values.items()]
+    return "\n".join(["| measure | value |", "|---|---|", *rows])
+
+
+def tensors(title: str, described: list[Mapping[str, Any]]) -> str:
+    rows = [f"| `{one['name']}` | {one['dtype']} | {one['shape']} | {one['range'] or 'unbounded'} | {one['meaning']} |" for one in described]
+    return "\n".join([f"| {title} | dtype | shape (-1: batch) | range | meaning |", "|---|---|---|---|---|", *rows])

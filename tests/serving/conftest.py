@@ -1,0 +1,105 @@
+"""A small, never trained GAN with two inputs and sizes unlike any default, exported once."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.gans.base import GAN, ExportSpec, ImageSpec, Phase
+from pipeline.gans.dcgan import DCGAN
+from pipeline.gans.settings import DCGANSettings
+from pipeline.serving.metadata import Metadata
+from pipeline.serving.onnx_export import export
+
+
+class Painter(nn.Module):
+    """z [B, 12] and label [B] -> images [B, 3, 8, 8]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(5, 12)
+        self.paint = nn.Sequential(nn.Linear(12, 3 * 64), nn.Unflatten(1, (3, 8, 8)), nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.Tanh())
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        images: Tensor = self.paint(z + self.embed(label))
+        return images
+
+
+class Tiny(GAN):
+    view = "labelled"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = Painter()
+
+    def phases(self) -> list[Phase]:
+        return []
+
+    def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
+        images: Tensor = self.generator(torch.randn(n, 12, generator=rng), conditions["label"])
+        return images
+
+    def export(self) -> list[ExportSpec]:
+        return [ExportSpec("generator", self.generator, {"z": torch.zeros(2, 12), "label": torch.zeros(2, dtype=torch.int64)}, ("images",))]
+
+
+class Made(NamedTuple):
+    path: Path
+    spec: ExportSpec
+    metadata: Metadata
+
+
+def describe(**changes: object) -> Metadata:
+    values: Mapping[str, object] = {
+        "version": "0.1.0",
+        "variant": "dcgan",
+        "resolution": 16,
+        "channels": 1,
+        "latent": 24,
+        "class_names": ["zero", "naïve", '"three"'],
+        "dataset_name": "digits",
+        "dataset_fingerprint": "f" * 64,
+        "images_seen": 1000,
+        "git_commit": "c" * 40,
+        "mlflow_run": "0123456789abcdef" * 2,
+        "verdict": "pass",
+        "fid": 12.5,
+        "protocol": "classifier features, 5000 samples, seed 0",
+    }
+    return Metadata.model_validate({**values, **changes})
+
+
+@pytest.fixture(scope="session", name="describe")
+def describe_fixture() -> Callable[..., Metadata]:
+    return describe
+
+
+@pytest.fixture(scope="session")
+def dcgan() -> DCGAN:
+    """The real DCGAN at 16 x 16, with batch statistics that have moved away from where they start."""
+    torch.manual_seed(3)
+    gan = DCGAN(DCGANSettings(latent=24, generator_channels=8, discriminator_channels=8, max_channels=32), ImageSpec(16, 1, 3))
+    for _ in range(5):
+        gan.generator(torch.randn(32, 24))
+    return gan.eval()
+
+
+@pytest.fixture(scope="session")
+def made(dcgan: DCGAN, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    (spec,) = dcgan.export()
+    path = tmp_path_factory.mktemp("exported") / "generator.onnx"
+    export(spec, path, describe().pairs(), 20)
+    return Made(path, spec, describe())
+
+
+@pytest.fixture(scope="session")
+def made_conditional(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    torch.manual_seed(4)
+    (spec,) = Tiny().eval().export()
+    path = tmp_path_factory.mktemp("conditional") / "generator.onnx"
+    metadata = describe(resolution=8, channels=3, latent=12, class_names=list("abcde"))
+    export(spec, path, metadata.pairs(), 20)
+    return Made(path, spec, metadata)

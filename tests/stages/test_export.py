@@ -1,0 +1,194 @@
+"""The stage on a real checkout: gate, file, card, run and registry."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import numpy as np
+import pytest
+import torch
+
+from pipeline import tracking
+from pipeline.errors import GateRefused, InputError
+from pipeline.gans.base import ImageSpec
+from pipeline.gans.registry import build
+from pipeline.gans.settings import DCGANSettings
+from pipeline.mlflow_store import connect
+from pipeline.params import TrackingSettings
+from pipeline.serving.runtime import Generator
+from pipeline.stages import export
+from pipeline.training import model
+from pipeline.training.model import ModelConfig
+
+SETTINGS = DCGANSettings(latent=10, generator_channels=4, discriminator_channels=4, max_channels=8)
+EVALUATION = {"fid": 12.25, "modes_covered": 10, "verdict": "pass", "reasons": [], "protocol": "classifier features, 5000 samples"}
+
+
+def save_model(root: Path, seed: int) -> None:
+    torch.manual_seed(seed)
+    config = ModelConfig(
+        model=SETTINGS,
+        resolution=8,
+        channels=1,
+        class_names=["zero", "one"],
+        dataset_source="/home/somebody/pictures.zip",
+        dataset_fingerprint="f" * 64,
+        images_seen=4096,
+    )
+    model.save(build(SETTINGS, ImageSpec(8, 1, 2)), config, root / "models")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that trained and passed, after `export`."""
+    root = tmp_path_factory.mktemp("project")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        (root / "params.yaml").write_text("tracking: {experiment: tests, model: tests-digits}\n")
+        (root / "metrics").mkdir()
+        (root / "metrics" / "evaluation.json").write_text(json.dumps(EVALUATION))
+        save_model(root, 1)
+        for command in (["init", "-q"], ["add", "params.yaml"], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]):
+            subprocess.run(["git", "-C", str(root), *command], check=True)
+        with tracking.start(TrackingSettings(experiment="tests"), root) as run:
+            (root / "models" / "run.json").write_text(json.dumps(run.describe()))
+        export.run(root)
+    return root
+
+
+@pytest.fixture
+def project(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy to spoil; its MLflow store is the exported project's."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{exported / 'mlflow.db'}")
+    shutil.copytree(exported, tmp_path / "copy", ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts"))
+    return tmp_path / "copy"
+
+
+def versions(root: Path) -> list[Any]:
+    client = connect(f"sqlite:///{root / 'mlflow.db'}")
+    return sorted(client.search_model_versions("name = 'tests-digits'"), key=lambda version: int(version.version))
+
+
+def test_the_folder_holds_the_graph_its_signature_and_its_card(exported: Path) -> None:
+    assert sorted(path.name for path in (exported / "exported").iterdir()) == ["generator.onnx", "model_card.md", "signature.json"]
+    generator = Generator(exported / "exported" / "generator.onnx")
+    commit = subprocess.run(["git", "-C", str(exported), "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    run_id = json.loads((exported / "models" / "run.json").read_text())["run_id"]
+    metadata = generator.metadata
+    assert (metadata.latent, metadata.resolution, metadata.channels, metadata.class_names) == (10, 8, 1, ["zero", "one"])
+    assert (metadata.dataset_name, metadata.dataset_fingerprint) == ("pictures.zip", "f" * 64)
+    assert (metadata.git_commit, metadata.mlflow_run) == (commit, run_id)
+    assert (metadata.verdict, metadata.fid, metadata.protocol) == ("pass", 12.25, EVALUATION["protocol"])
+    assert generator.sample(3).shape == (3, 8, 8, 1)
+
+
+def test_what_is_written_is_true(exported: Path) -> None:
+    measured = json.loads((exported / "metrics" / "export.json").read_text())
+    content = (exported / "exported" / "generator.onnx").read_bytes()
+    assert measured["sha256"] == hashlib.sha256(content).hexdigest()
+    assert measured["size_bytes"] == len(content)
+    assert measured["opset"] == 20
+    assert 0 <= measured["parity_max_abs"] < 1e-4
+    assert measured["latency_ms_batch_1"] > 0
+    assert all(not isinstance(value, (dict, list)) for value in measured.values())
+    signature = json.loads((exported / "exported" / "signature.json").read_text())
+    assert [(one["name"], one["dtype"], one["shape"]) for one in signature["inputs"]] == [("z", "float32", [-1, 10])]
+    assert [(one["name"], one["dtype"], one["shape"], one["range"]) for one in signature["outputs"]] == [("images", "float32", [-1, 1, 8, 8], [-1.0, 1.0])]
+    card = (exported / "exported" / "model_card.md").read_text()
+    for part in ("**pass**", "pictures.zip", "f" * 64, "zero, one", "4,096", "12.25", EVALUATION["protocol"], "ganline sample"):
+        assert str(part) in card
+    for path in (exported / "exported").iterdir():
+        assert b"/home/" not in path.read_bytes()
+        assert str(exported).encode() not in path.read_bytes()
+
+
+def test_the_registered_version_is_that_file_and_takes_named_inputs(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = (exported / "exported" / "generator.onnx").read_bytes()
+    first = versions(exported)[0]
+    assert first.tags["ganline.sha256"] == hashlib.sha256(content).hexdigest()
+    assert first.tags["ganline.verdict"] == "pass"
+    assert first.run_id == json.loads((exported / "models" / "run.json").read_text())["run_id"]
+    logged = next((exported / "mlartifacts").rglob("model.onnx"))
+    assert logged.read_bytes() == content
+    assert (logged.parent / "model_card.md").read_bytes() == (exported / "exported" / "model_card.md").read_bytes()
+    loaded = mlflow.pyfunc.load_model(str(logged.parent))
+    z = np.random.default_rng(0).standard_normal((3, 10), dtype=np.float32)
+    images = loaded.predict({"z": z})["images"]
+    gan, _ = model.load(exported / "models")
+    with torch.no_grad():
+        assert np.allclose(images, gan.get_submodule("generator")(torch.from_numpy(z)).numpy(), atol=1e-5)
+    with pytest.raises(Exception, match="z"):
+        loaded.predict({"wrong": z})
+
+
+def test_the_run_ends_finished_with_the_measurements(exported: Path) -> None:
+    client = connect(f"sqlite:///{exported / 'mlflow.db'}")
+    run = client.get_run(json.loads((exported / "models" / "run.json").read_text())["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["export/size_bytes"] == (exported / "exported" / "generator.onnx").stat().st_size
+    assert run.data.tags["ganline.verdict"] == "pass"
+
+
+def test_again_gives_the_same_bytes_and_no_new_version_and_new_weights_do(project: Path, exported: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (project / "exported").iterdir()}
+    count = len(versions(exported))
+    export.run(project)
+    assert {path.name: path.read_bytes() for path in (project / "exported").iterdir()} == before
+    assert len(versions(exported)) == count
+    save_model(project, 2)
+    export.run(project)
+    assert (project / "exported" / "generator.onnx").read_bytes() != before["generator.onnx"]
+    found = versions(exported)
+    assert len(found) == count + 1
+    assert json.loads((project / "metrics" / "export.json").read_text())["version"] == int(found[-1].version)
+
+
+def test_uncommitted_settings_make_the_commit_dirty_and_metrics_do_not(project: Path) -> None:
+    assert not export.git_commit(project).endswith("-dirty")
+    (project / "params.yaml").write_text("export: {opset: 21}\n")
+    assert export.git_commit(project).endswith("-dirty")
+    assert export.git_commit(Path("/")) == "unknown"
+
+
+def test_a_failed_verdict_is_refused_unless_allowed(project: Path) -> None:
+    failed = EVALUATION | {"verdict": "fail", "reasons": ["fid 99 is above 50", "2 of 10 modes are missing"]}
+    (project / "metrics" / "evaluation.json").write_text(json.dumps(failed))
+    before = (project / "exported" / "generator.onnx").stat().st_mtime_ns
+    with pytest.raises(GateRefused, match=r"fid 99 is above 50; 2 of 10 modes are missing.*export\.allow_failed") as refused:
+        export.run(project)
+    assert refused.value.exit_code == 5
+    assert (project / "exported" / "generator.onnx").stat().st_mtime_ns == before
+    (project / "params.yaml").write_text("tracking: {experiment: tests, model: tests-digits}\nexport: {allow_failed: true}\n")
+    export.run(project)
+    assert Generator(project / "exported" / "generator.onnx").metadata.verdict == "fail"
+    assert "2 of 10 modes are missing" in (project / "exported" / "model_card.md").read_text()
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"verdict": "maybe"}', '{"verdict": null}', "\x80"])
+def test_a_missing_or_broken_evaluation_is_named(project: Path, text: str | None) -> None:
+    path = project / "metrics" / "evaluation.json"
+    path.unlink()
+    if text is not None:
+        path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"evaluation\.json.*dvc repro"):
+        export.run(project)
+
+
+def test_a_graph_beyond_the_tolerance_is_not_published(project: Path) -> None:
+    (project / "params.yaml").write_text("export: {parity_tolerance: 1.0e-12}\n")
+    shutil.rmtree(project / "exported")
+    with pytest.raises(InputError, match=r"export\.parity_tolerance"):
+        export.run(project)
+    assert not (project / "exported").exists()
+
+
+def test_nothing_but_one_line_is_printed(project: Path, capfd: Any) -> None:
+    export.run(project)
+    captured = capfd.readouterr()
+    assert captured.err == ""
+    assert captured.out.count("\n") == 1
+    assert "generator.onnx" in captured.out
