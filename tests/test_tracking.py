@@ -1,5 +1,6 @@
 """Real stores: SQLite files, and an MLflow server that is killed and started again."""
 
+import hashlib
 import json
 import math
 import os
@@ -16,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from mlflow import MlflowClient
+from onnx import helper
 
 from pipeline import tracking
 from pipeline.errors import InputError
@@ -244,6 +247,16 @@ def server(folder: Path, port: int) -> Iterator[str]:
         process.wait()
 
 
+def registered(run: tracking.Run, path: Path, factor: int) -> str:
+    """Logs a graph that multiplies by `factor`."""
+    z, images = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 3]) for name in ("z", "images"))
+    constant = helper.make_tensor("factor", onnx.TensorProto.FLOAT, [1], [factor])
+    graph = helper.make_graph([helper.make_node("Mul", ["z", "factor"], ["images"])], "g", [z], [images], [constant])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+    named = {side: [{"name": name, "dtype": "float32", "shape": [-1, 3]}] for side, name in (("inputs", "z"), ("outputs", "images"))}
+    return run.log_model(path, named, "tests-model", sha256=hashlib.sha256(path.read_bytes()).hexdigest(), tags={"note": path.stem})
+
+
 def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -267,6 +280,8 @@ def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(root: Pat
         assert history(run.client, run.id, "loss") == [(step, float(step)) for step in range(41)]
         assert run.client.get_run(run.id).info.status == "FINISHED"
         assert [file.path for file in run.client.list_artifacts(run.id)] == ["grid.png"]
+        assert [registered(run, root / "a.onnx", 1), registered(run, root / "a.onnx", 1), registered(run, root / "b.onnx", 2)] == ["1", "1", "2"]
+        assert run.client.get_model_version("tests-model", "2").tags["note"] == "b"
     captured = capfd.readouterr()
     assert captured.err.count("does not answer") == 1
     assert "View run" not in captured.out + captured.err
