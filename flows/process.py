@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flows import guard
+from pipeline.telemetry import OFF
 
 STAGE_GRACE_SECONDS = 10.0
 
@@ -84,11 +85,4 @@ def environment() -> dict[str, str]:
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")}
     path = os.pathsep.join([str(Path(sys.executable).parent), *filter(None, [inherited.get("PATH")])])
-    switches = {
-        "DO_NOT_TRACK": "true",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DVC_NO_ANALYTICS": "1",
-        "GX_ANALYTICS_ENABLED": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }
-    return switches | inherited | {"PATH": path, "PYTHONUNBUFFERED": "1"}
+    return OFF | inherited | {"PATH": path, "PYTHONUNBUFFERED": "1"}

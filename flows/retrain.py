@@ -4,15 +4,9 @@ What is done, and whether it needs doing, is DVC's business: after a run `dvc re
 and after `dvc repro` a run reports every stage Unchanged.
 """
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
-
-# Read when Prefect is imported. Its ephemeral server needs 10 s on an idle machine, and this one may be busy.
-os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
-os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("DO_NOT_TRACK", "true")
 
 from prefect import Task, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact

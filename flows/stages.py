@@ -23,6 +23,8 @@ EXIT_CODES = {
 """What a stage's exit code says (the command line's contract)."""
 
 MESSAGE_LINES = 12
+BUSY = "is busy, it is being blocked by"
+LONGEST_WAIT_SECONDS = 60.0
 
 
 class ProjectError(Exception):
@@ -68,12 +70,17 @@ def in_order(root: Path) -> list[str]:
 
     try:
         with Repo(str(root)) as repo:
-            stages = [str(stage.addressing) for stage in plan_repro(repo.index.graph, repo.index.stages) if stage.cmd]
+            stages = [address(stage) for stage in plan_repro(repo.index.graph, repo.index.stages) if stage.cmd]
     except DvcException as error:
         raise ProjectError(f"{root}: DVC cannot read the pipeline: {error}") from error
     if not stages:
         raise ProjectError(f"{root}: no stages found; run in the folder that holds dvc.yaml, or give it as `root`")
     return stages
+
+
+def address(stage: Any) -> str:
+    """A stage's name for a `dvc` that runs in the project's root; DVC's own `addressing` is for this process's working directory."""
+    return str(stage.name if stage.path_in_repo == "dvc.yaml" else f"{stage.path_in_repo}:{stage.name}")
 
 
 def reproduce(root: Path, stage: str, log: Callable[[str], None]) -> Outcome:
@@ -82,6 +89,21 @@ def reproduce(root: Path, stage: str, log: Callable[[str], None]) -> Outcome:
     Raises StageFailed. Nothing the stage started is left when this returns or raises.
     """
     started = time.monotonic()
+    delay = 1.0
+    while True:
+        try:
+            return Outcome(stage, reproduce_once(root, stage, log), time.monotonic() - started)
+        except StageFailed as failure:
+            # DVC's --wait-for-lock waits for its own file lock, which is released while a stage's command runs.
+            if failure.exit_code is not None or BUSY not in failure.message:
+                raise
+        log(f"another DVC run is at work on what {stage} needs; trying again in {delay:.0f} s")
+        time.sleep(delay)
+        delay = min(2 * delay, LONGEST_WAIT_SECONDS)
+
+
+def reproduce_once(root: Path, stage: str, log: Callable[[str], None]) -> str:
+    """One `dvc repro` of one stage; returns its state. Raises StageFailed."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     state: str | None = None
     tail: deque[str] = deque(maxlen=MESSAGE_LINES)
@@ -98,7 +120,7 @@ def reproduce(root: Path, stage: str, log: Callable[[str], None]) -> Outcome:
         code = child.wait()
     if code != 0:
         raise StageFailed(stage, exit_code, message_in(tail))
-    return Outcome(stage, state or UNCHANGED, time.monotonic() - started)
+    return state or UNCHANGED
 
 
 def state_in(line: str, stage: str) -> str | None:

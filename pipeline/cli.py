@@ -4,7 +4,6 @@ Rooms are imported inside the commands, so that `--help` answers at once.
 """
 
 import importlib
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ import typer
 
 from pipeline import __version__
 from pipeline.errors import GanlineError
+from pipeline.telemetry import switch_off
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -91,6 +91,54 @@ def sample(
     typer.echo(f"{output}: {n} pictures, seed {seed}, {provider}")
 
 
+@app.command()
+def summary() -> None:
+    """Say what the line has made: verdict, key numbers, and where samples, metrics, report and generator.onnx are."""
+    from pipeline.summary import summary as text
+
+    typer.echo(text(project_root()))
+
+
+@app.command()
+def doctor() -> None:
+    """Check this machine and checkout, one line each with the way out; exit 2 when something would fail.
+
+    `ganline doctor`
+
+    `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline doctor` asks that server
+
+    `ganline doctor | grep -v ^ok` shows only what needs doing
+    """
+    from pipeline.doctor import examine
+
+    levels = []
+    for finding in examine(project_root()):
+        typer.echo(str(finding))
+        levels.append(finding.level)
+    raise typer.Exit(2 if "fail" in levels else 0)
+
+
+@preset.command("list")
+def preset_list() -> None:
+    """Every preset: what it is for and what it costs."""
+    from pipeline.presets import available
+
+    for found in available(project_root()):
+        typer.echo(f"{found.name}\n    {found.purpose}\n    Cost: {found.cost}")
+
+
+@preset.command("use")
+def preset_use(name: Annotated[str, typer.Argument(help="A name from `ganline preset list`.")]) -> None:
+    """Write a preset to params.yaml; one edited by hand is kept as params.yaml.bak.
+
+    `ganline preset use fashion-mnist-32 && dvc repro`
+    """
+    from pipeline.presets import use
+
+    kept = use(project_root(), name)
+    typer.echo(f"params.yaml is now the preset {name}" + (f"; yours is kept as {kept.name}" if kept else "") + "; run it with `dvc repro`")
+
+
 def show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"ganline {__version__}")
@@ -102,21 +150,9 @@ def root(version: Annotated[bool, typer.Option("--version", callback=show_versio
     """Options before the subcommand."""
 
 
-def quiet_libraries() -> None:
-    """No telemetry, ever: set before any library is imported, and inherited by every child."""
-    for name, value in {
-        "DO_NOT_TRACK": "true",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DVC_NO_ANALYTICS": "1",
-        "GX_ANALYTICS_ENABLED": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-    }.items():
-        os.environ.setdefault(name, value)
-
-
 def main() -> None:
     """Entry point: a GanlineError becomes one message on stderr and its exit code."""
-    quiet_libraries()
+    switch_off()
     try:
         app()
     except GanlineError as error:

@@ -1,0 +1,158 @@
+"""Tiny DVC projects, and one served schedule for the whole session."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from flows.process import environment
+
+DVC_YAML = """
+stages:
+  report:
+    cmd: mkdir -p metrics && printf '{"fid":%s,"verdict":"pass"}' $(cat model.txt) > metrics/m.json
+    deps: [model.txt]
+    metrics: [{metrics/m.json: {cache: false}}]
+  train:
+    cmd: echo trained >> ../trainings.log && cp data.txt model.txt
+    deps: [data.txt]
+    params: [rate]
+    outs: [model.txt]
+  first:
+    cmd: echo "hello from $DVC_STAGE" && cp seed.txt data.txt
+    deps: [seed.txt]
+    outs: [data.txt]
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a pipeline of shell commands; `trainings` counts how often `train` really ran."""
+
+    root: Path
+
+    def dvc(self, *arguments: str) -> str:
+        done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=self.root, env=environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def write(self, dvc_yaml: str) -> None:
+        (self.root / "dvc.yaml").write_text(dvc_yaml)
+
+    def one_stage(self, command: str, name: str = "a") -> None:
+        """The pipeline becomes one stage that reads seed.txt."""
+        body = "\n".join(f"      {line}" for line in command.splitlines())
+        self.write(f"stages:\n  {name}:\n    cmd: |-\n{body}\n    deps: [seed.txt]\n")
+
+    def set_rate(self, rate: float) -> None:
+        (self.root / "params.yaml").write_text(f"rate: {rate}\n")
+
+    @property
+    def trainings(self) -> int:
+        log = self.root.parent / "trainings.log"
+        return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+@pytest.fixture(scope="session")
+def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
+    empty = tmp_path_factory.mktemp("empty")
+    Project(empty).dvc("init", "--no-scm", "--quiet")
+
+    def make() -> Project:
+        project = Project(tmp_path_factory.mktemp("flow") / "project")
+        shutil.copytree(empty, project.root)
+        project.write(DVC_YAML)
+        project.set_rate(0.1)
+        (project.root / "seed.txt").write_text("1.5\n")
+        return project
+
+    return make
+
+
+@pytest.fixture
+def project(make_project: Callable[[], Project]) -> Project:
+    return make_project()
+
+
+def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.1)
+
+
+def running(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those of `processes` that still run (the same process, not another with its number)."""
+    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[[Callable[[], object], float, str], None]:
+    return wait_for
+
+
+@pytest.fixture(scope="session")
+def alive() -> Callable[[list[psutil.Process]], list[psutil.Process]]:
+    return running
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A served schedule: its API's address, its own project (deployment `cron` runs it every minute), its environment."""
+
+    address: str
+    project: Project
+    environment: dict[str, str]
+
+
+PREFECT_YAML = """
+name: tiny
+deployments:
+  - {name: cron, entrypoint: flows.retrain.retrain, work_pool: {name: ganline}, schedules: [{cron: "* * * * *"}]}
+  - {name: manual, entrypoint: flows.retrain.retrain, work_pool: {name: ganline}}
+"""
+
+
+@pytest.fixture(scope="session")
+def schedule(make_project: Callable[[], Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schedule]:
+    """`python -m flows.schedule` with a server, pool and worker of its own. Ctrl-C at the end must leave nothing running."""
+    project = make_project()
+    (project.root / "prefect.yaml").write_text(PREFECT_YAML)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    home = tmp_path_factory.mktemp("prefect")
+    settings = {"PREFECT_HOME": str(home), "PREFECT_SERVER_API_PORT": str(port), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    own = {name: value for name, value in environment().items() if not name.startswith("PREFECT_")} | settings
+    log = home / "schedule.log"
+    with log.open("wb") as output:
+        process = psutil.Popen([sys.executable, "-m", "flows.schedule"], cwd=project.root, env=own, stdout=output, stderr=output)
+    try:
+        wait_for(lambda: "serving" in log.read_text() or process.poll() is not None, 200, "the schedule to be served")
+        assert process.poll() is None, log.read_text()
+        address = f"http://127.0.0.1:{port}/api"
+        yield Schedule(address, project, own | {"PREFECT_API_URL": address})
+    finally:
+        family = process.children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        code = process.wait(120)
+    assert code == 130, log.read_text()
+    assert len(family) >= 4, "a guard and its command, for the server and the worker"
+    assert running(family) == []
+
+
+@pytest.fixture
+def api(schedule: Schedule) -> Iterator[str]:
+    """Flows called in this process report to the served schedule's API."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: schedule.address, PREFECT_HOME: Path(schedule.environment["PREFECT_HOME"])}):
+        yield schedule.address
