@@ -1,0 +1,194 @@
+"""One judgement from samples to verdict: features, distances, diversity, the gate, and the flat metrics that are stored."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.errors import InputError
+from pipeline.evaluation import gate
+from pipeline.evaluation.classifier import Classifier, Labelled, Shape, classifier
+from pipeline.evaluation.diversity import Int64Array, Modes, UInt8Array, distinct, histogram, kl_null
+from pipeline.evaluation.features import Extractor, Float32Array, Held, Progress, extract, quiet
+from pipeline.evaluation.fid import fid
+from pipeline.evaluation.inception import fetched, inception
+from pipeline.evaluation.kid import kid
+from pipeline.evaluation.protocol import Protocol
+from pipeline.evaluation.random_network import random_network
+from pipeline.evaluation.reference import calibration, ratio, reference, require_reference
+from pipeline.evaluation.settings import EvaluateSettings
+
+WEAK = 0.6  # below this accuracy the classes of samples are guesses
+Metrics = dict[str, float | int | str | list[str] | None]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """`metrics` is flat and holds no NaN; `predicted` [n] is the class of each sample, None without classes."""
+
+    metrics: Metrics
+    verdict: gate.Verdict
+    modes: Modes | None
+    predicted: Int64Array | None
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How samples are judged: the real splits, the extractors and the settings. `root` is what a relative path in evaluate.features starts from."""
+
+    train: Labelled
+    test: Labelled
+    classes: Sequence[str]
+    settings: EvaluateSettings
+    device: torch.device
+    cache: Path | None = None
+    root: Path = Path()
+    progress: Progress = quiet
+
+    def __call__(self, samples: UInt8Array, nonfinite: int = 0) -> Judgement:
+        """Judges uint8 samples [n, H, W, C], all that were finite; `nonfinite` more were not.
+
+        Raises InputError for an empty test split, images of another shape, or weights that cannot be had.
+        """
+        require_reference(self.test)
+        expected = self.test.images(np.arange(1)).shape[1:]
+        if samples.shape[1:] != expected:
+            raise InputError(f"samples are {list(samples.shape[1:])} and the data {list(expected)}: the model was trained on other data; run `dvc repro train`")
+        held = calibration(self.train, self.test)
+        namer = self.namer(held, expected)
+        extractor = self.extractor(namer, expected[2])
+        warnings = self.about_features(extractor)
+
+        real = reference(extractor, self.train, self.test, held, self.settings.batch_size, self.cache, self.progress)
+        fake = self.extracted(extractor, samples)
+        known = (
+            real if namer is extractor or namer is None else reference(namer, self.train, self.test, held, self.settings.batch_size, self.cache, self.progress)
+        )
+        answers = None if namer is None else namer.predict(fake if namer is extractor else self.extracted(namer, samples))
+        modes, accuracy = None, None
+        if namer is not None and answers is not None:
+            accuracy = self.accuracy(namer.predict(known.real))
+            warnings += self.about_classifier(accuracy)
+            if len(samples):
+                shown = namer.predict(known.held if len(known.held) else known.real)
+                modes = Modes(fake=histogram(answers, len(self.classes)), real=histogram(shown, len(self.classes)))
+                warnings += about_modes(modes, self.classes)
+
+        enough = len(samples) >= 2
+        equal = ratio(fake, real, self.settings.seed) if enough else None
+        evidence = gate.Evidence(
+            n_fake=len(samples) + nonfinite,
+            nonfinite=nonfinite,
+            classes=self.classes,
+            distinct=distinct(samples) if len(samples) else None,
+            fid=fid(fake, real.real) if enough else None,
+            fid_ratio=equal.value if equal else None,
+            fid_equal=equal.generated if equal else None,
+            fid_null=equal.null if equal else None,
+            modes=modes,
+            kl_null=kl_null(modes, self.settings.seed) if modes else 0.0,
+            accuracy=accuracy,
+        )
+        warnings += about_size(real.real)
+        verdict = gate.judge(evidence, self.settings.gate)
+        protocol = Protocol(
+            features=extractor.spec, split="test", fingerprint=self.test.fingerprint, n_real=len(real.real), n_fake=len(samples), seed=self.settings.seed
+        )
+        metrics: Metrics = {
+            "verdict": verdict.word,
+            "fid": evidence.fid,
+            "kid": kid(fake, real.real, self.settings.seed) if enough else None,
+            "fid_ratio": evidence.fid_ratio,
+            "fid_equal": evidence.fid_equal,
+            "fid_null": evidence.fid_null,
+            "fid_null_sd": equal.spread if equal else None,
+            "n_null": equal.n if equal else None,
+            "duplicate_rate": evidence.duplicate_rate,
+            "modes_covered": modes.covered if modes else None,
+            "modes_total": modes.total if modes else 0,
+            "mode_kl": modes.kl if modes else None,
+            "mode_kl_null": evidence.kl_null if modes else None,
+            "smallest_class_share": modes.smallest_share if modes else None,
+            "classifier_accuracy": accuracy,
+            "nonfinite_samples": nonfinite,
+            "n_real": len(real.real),
+            "n_fake": len(samples),
+            "features": extractor.spec.name,
+            "features_sha256": extractor.spec.sha256,
+            "protocol": str(protocol),
+            "reasons": verdict.reasons,
+            "warnings": warnings,
+            "skipped": verdict.skipped,
+        }
+        return Judgement(clean(metrics), verdict, modes, None if answers is None else np.argmax(answers, axis=1).astype(np.int64), warnings)
+
+    def namer(self, held: Int64Array, shape: tuple[int, ...]) -> Classifier | None:
+        """The classifier, where there are at least two classes with labelled images to train it on."""
+        labels = np.delete(self.train.labels, held)
+        if len(np.unique(labels[labels >= 0])) < 2:
+            if self.settings.features == "classifier":
+                raise InputError("evaluate.features is classifier, but the data has fewer than two classes; set it to auto, random or inception")
+            return None
+        return classifier(self.train, held, Shape(shape[0], shape[2], len(self.classes)), self.device, self.cache, self.progress)
+
+    def extractor(self, namer: Classifier | None, channels: int) -> Extractor:
+        wanted = self.settings.features
+        if namer is not None and wanted in ("auto", "classifier"):
+            return namer
+        if wanted in ("auto", "random"):
+            return random_network(channels, self.device)
+        if wanted == "inception":
+            return inception(fetched(self.cache if self.cache is not None else self.root), self.device)
+        return inception(self.root / wanted, self.device)
+
+    def extracted(self, extractor: Extractor, samples: UInt8Array) -> Float32Array:
+        return extract(extractor, Held(samples), self.settings.batch_size, self.progress, "features")
+
+    def accuracy(self, answers: Float32Array) -> float | None:
+        """Share of the labelled test images that the classifier names rightly; None where none is labelled."""
+        labelled = self.test.labels >= 0
+        return float((answers.argmax(axis=1) == self.test.labels)[labelled].mean()) if labelled.any() else None
+
+    def about_features(self, extractor: Extractor) -> list[str]:
+        if extractor.spec.name == "random":
+            return [
+                "features of an untrained network see noise, blur and collapse, but cannot rank good generators: give labels or Inception weights to know more"
+            ]
+        if extractor.spec.name == "inception" and not extractor.spec.published:
+            return [f"the weights file is not the published Inception (sha256 {extractor.spec.sha8}): its distance is not the literature's FID"]
+        return []
+
+    def about_classifier(self, accuracy: float | None) -> list[str]:
+        if accuracy is None or accuracy >= max(WEAK, gate.HOPELESS / len(self.classes)):
+            return []
+        return [
+            f"the classifier names only {gate.share(accuracy)} of the real test images rightly, so modes_covered and mode_kl are unreliable: check the labels"
+        ]
+
+
+def about_size(real: Float32Array) -> list[str]:
+    """A reference too small for its features."""
+    n, dims = real.shape
+    if n >= 2 * dims:
+        return []
+    return [f"the reference has only {n:,} images for {dims} features, so the Fréchet distance is biased upwards; read fid_ratio, or kid"]
+
+
+def about_modes(modes: Modes, classes: Sequence[str]) -> list[str]:
+    """Classes that this many samples cannot judge."""
+    few = modes.undecidable
+    if not few:
+        return []
+    return [f"too few samples to tell whether {gate.listed([classes[c] for c in few])} {'is' if len(few) == 1 else 'are'} missing: raise evaluate.samples"]
+
+
+def clean(metrics: Metrics) -> Metrics:
+    """No NaN reaches a file: a number that is not finite would be a bug in a metric, and is named as one."""
+    for name, value in metrics.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{name} came out as {value}: the features of these images cannot be measured; set evaluate.features to another extractor")
+    return metrics

@@ -1,0 +1,53 @@
+"""A number carries its protocol: everything that must be equal before two numbers may be compared."""
+
+from pipeline.errors import InputError
+from pipeline.evaluation.features import FeatureSpec
+from pipeline.settings import Settings
+
+QUANTISED = "floor(127.5x+128)"  # how a generator's [-1, 1] became uint8
+
+
+class Protocol(Settings):
+    """How a Fréchet or kernel distance was measured; `str()` is the one line that is stored beside it."""
+
+    features: FeatureSpec
+    split: str
+    fingerprint: str
+    n_real: int
+    n_fake: int
+    seed: int
+
+    def __str__(self) -> str:
+        """Fields `key=value` joined by ` | `; the first is the measure's name, `fid` with the published Inception weights alone."""
+        spec = self.features
+        fields = {
+            "measure": spec.measure,
+            "features": f"{spec.name}:{spec.sha8}",
+            "dims": spec.dims,
+            "resize": spec.resize,
+            "range": spec.value_range,
+            "uint8": QUANTISED,
+            "real": f"{self.split}:{self.fingerprint[:8]}",
+            "n_real": self.n_real,
+            "n_fake": self.n_fake,
+            "seed": self.seed,
+        }
+        return " | ".join(f"{key}={value}" for key, value in fields.items())
+
+
+def require_equal(first: str, second: str) -> None:
+    """Refuses two protocol strings that differ, naming each difference. Raises InputError."""
+    if first == second:
+        return
+    left, right = fields(first), fields(second)
+    keys = [key for key in [*left, *(key for key in right if key not in left)] if left.get(key) != right.get(key)]
+    differences = "; ".join(f"{key} {left.get(key, 'absent')} against {right.get(key, 'absent')}" for key in keys)
+    raise InputError(f"numbers of unequal protocols cannot be compared ({differences}); evaluate both in one protocol")
+
+
+def fields(protocol: str) -> dict[str, str]:
+    """A protocol string's fields. Raises InputError for a string that is not one."""
+    pairs = [part.partition("=") for part in protocol.split(" | ")]
+    if not all(separator for _, separator, _ in pairs):
+        raise InputError(f"not a protocol: {protocol!r}; run `dvc repro evaluate` to measure again")
+    return {key: value for key, _, value in pairs}

@@ -1,0 +1,117 @@
+"""reports/evaluation.html: one file a person can read on a phone, with the verdict first and nothing to fetch."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.evaluation.diversity import Modes
+from pipeline.evaluation.judgement import Judgement
+
+TEMPLATE = "report.html.j2"
+BARS = 40  # classes shown in the histogram; of more, those furthest from their share
+
+EXPLAINED = {
+    "finite samples": "samples without NaN or Inf",
+    "duplicate_rate": "share of samples that repeat another pixel for pixel",
+    "modes_covered": "classes that the samples show",
+    "mode_kl": "how far the class shares are from the real ones (KL, nats)",
+    "fid_ratio": "Fréchet distance over that between two sets of real images, at one size",
+    "fid": "Fréchet distance of all samples to the test images",
+    "kid": "kernel distance; about 0 for a perfect generator at any size",
+    "smallest_class_share": "smallest share of a class over the share it should have",
+    "classifier_accuracy": "test images whose class the judging classifier names rightly",
+}
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Samples that show one class: a PNG, None where no sample does."""
+
+    name: str
+    count: int
+    picture: bytes | None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One class's shares, in percent of the widest bar and in words."""
+
+    name: str
+    real: float
+    fake: float
+    words: str
+    missing: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    meaning: str
+    value: str
+    null: str
+    bound: str
+    state: str
+
+
+def render(judgement: Judgement, classes: Sequence[str], real: bytes, fake: bytes | None, strips: Sequence[Strip], provenance: Mapping[str, str]) -> str:
+    """The page. `real` and `fake` are PNG sheets (`fake` None where no sample was finite), `provenance` what was judged, by name.
+
+    Everything that is not markup is escaped: class names and sources are the user's own text.
+    """
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((Path(__file__).parent / TEMPLATE).read_text(encoding="utf-8"))
+    return template.render(
+        passed=judgement.verdict.word == "pass",
+        reasons=[reason.partition(": ") for reason in judgement.verdict.reasons],
+        warnings=judgement.warnings,
+        skipped=judgement.verdict.skipped,
+        real=data_uri(real),
+        fake=data_uri(fake) if fake else None,
+        strips=[(strip.name, f"{strip.count:,}", data_uri(strip.picture) if strip.picture else None) for strip in strips],
+        bars=bars(judgement.modes, classes) if judgement.modes else [],
+        all_classes=len(classes),
+        rows=rows(judgement),
+        protocol=judgement.metrics["protocol"],
+        provenance=provenance,
+    )
+
+
+def rows(judgement: Judgement) -> list[Row]:
+    """The gate's tests, and after them the measurements that no test holds to a bound."""
+    metrics, tests = judgement.metrics, judgement.verdict.tests
+    table = [Row(t.name, EXPLAINED[t.name], number(t.value), number(t.null), t.bound, t.state) for t in tests]
+    plain = {"kid": "0", "smallest_class_share": "1", "classifier_accuracy": ""}
+    return table + [Row(name, EXPLAINED[name], number(metrics[name]), null, "", "") for name, null in plain.items() if metrics[name] is not None]
+
+
+def bars(modes: Modes, classes: Sequence[str]) -> list[Bar]:
+    real, fake = modes.real / modes.real.sum(), modes.fake / max(int(modes.fake.sum()), 1)
+    shown = np.sort(np.argsort(-np.abs(fake - real), kind="stable")[:BARS])
+    widest = max(float(real[shown].max()), float(fake[shown].max()))
+    missing = set(modes.missing)
+    return [
+        Bar(
+            classes[c],
+            round(100 * float(real[c]) / widest, 2),
+            round(100 * float(fake[c]) / widest, 2),
+            f"real {100 * real[c]:.1f} %, generated {100 * fake[c]:.1f} % ({int(modes.fake[c]):,})",
+            int(c) in missing,
+        )
+        for c in shown
+    ]
+
+
+def number(value: object) -> str:
+    """Four digits that matter; a dash for what was not measured."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
