@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.media.image import BadImage, Target, UInt8Array, decode
 
-CHUNK_FILES = 256
+CHUNK_FILES = 64
 CHUNK_BYTES = 8 * 2**20
 FILES_PER_WORKER = 1024  # fewer than this many files do not repay the start of another process
 MOST_WORKERS = 16  # one process reads for all; it feeds no more than about this many

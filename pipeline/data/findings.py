@@ -99,22 +99,29 @@ def examine(manifest: pd.DataFrame, classes: list[str], settings: ValidateSettin
 
     files["reason"] = None
     files["detail"] = None
-    rules: dict[str, tuple[bool, Any, Any]] = {
-        "undecodable": (True, ~good, files["error"]),
-        "too_small": (settings.min_side.severity != "off", files["small"], size_text(files)),
-        "near_constant": (settings.max_constant_share.severity != "off", files["constant"], files["std"].map("standard deviation {:.4f}".format)),
-        "leaked": (settings.max_leakage_share.severity != "off", files["leaked_from"].notna(), "same pixels as training image " + files["leaked_from"]),
-        "duplicate": (settings.max_duplicate_share.severity != "off", files["duplicate_of"].notna(), "same pixels as " + files["duplicate_of"]),
+    flags = {
+        "undecodable": ~good,
+        "too_small": files["small"] & (settings.min_side.severity != "off"),
+        "near_constant": files["constant"] & (settings.max_constant_share.severity != "off"),
+        "leaked": files["leaked_from"].notna() & (settings.max_leakage_share.severity != "off"),
+        "duplicate": files["duplicate_of"].notna() & (settings.max_duplicate_share.severity != "off"),
     }
     for reason in REASONS:
-        applies, flags, detail = rules[reason]
-        if applies:
-            rows = flags & files["reason"].isna()
-            files.loc[rows, "reason"] = reason
-            files.loc[rows, "detail"] = detail[rows]
+        rows = flags[reason] & files["reason"].isna()
+        files.loc[rows, "reason"] = reason
+        files.loc[rows, "detail"] = [detail(reason, row) for row in files[rows].to_dict("records")]
     return Findings(files, classes)
 
 
-def size_text(files: pd.DataFrame) -> pd.Series:
-    """ "4 x 9 pixels" for every image."""
-    return files["width"].map("{:.0f}".format) + " x " + files["height"].map("{:.0f} pixels".format)
+def detail(reason: str, row: dict[str, Any]) -> str:
+    """What a person needs to know beside the reason."""
+    match reason:
+        case "too_small":
+            return f"{row['width']:.0f} x {row['height']:.0f} pixels"
+        case "near_constant":
+            return f"standard deviation {row['std']:.4f}"
+        case "leaked":
+            return f"same pixels as training image {row['leaked_from']}"
+        case "duplicate":
+            return f"same pixels as {row['duplicate_of']}"
+    return str(row["error"])

@@ -1,10 +1,11 @@
 """From a source to the store: a first pass over names for the layout, a second that streams, decodes and packs."""
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pipeline.data.decoding import Facts, Job, decode_all, worker_count
@@ -37,7 +38,7 @@ def ingest(
     target = Target(settings.resolution, settings.channels, settings.background, settings.fit, settings.resize, settings.limits.pixels)
     run = Pass(settings, survey, source, {name: number for number, name in enumerate(survey.layout.classes)})
     with StoreWriter(folder, settings.resolution, len(target.mode)) as writer:
-        for key, (facts, pixels) in decode_all(run.jobs(), target, workers or worker_count(survey.files)):
+        for key, (facts, pixels) in decode_all(run.jobs(), target, workers or worker_count(survey.wanted(settings.limit))):
             progress(key.number, survey.files)
             record = run.record(key, facts)
             if record is not None:
@@ -65,11 +66,15 @@ class Survey:
         for item in source.stream():
             files += 1
             if item.error is None:
-                suffix = PurePosixPath(item.path).suffix.casefold()
+                suffix = os.path.splitext(item.path)[1].casefold()
                 (pictures if suffix in SUFFIXES else others).add(folders(item))
         layout = Layout.of(pictures or others)
         places = [layout.place(each) for each in pictures or others]
         return cls(files, layout, frozenset((place.split, place.label) for place in places if place.error is None))
+
+    def wanted(self, limit: int | None) -> int:
+        """About how many files will be decoded."""
+        return self.files if limit is None else min(self.files, sum(limit * (1 if split else 2) for split, _ in self.groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class Pass:
     source: Source
     labels: dict[str, int]
     taken: Counter[Group] = field(default_factory=Counter)
-    errors: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)  # the first three, to be quoted
 
     def jobs(self) -> Iterator[Job[Key]]:
         """The files that are wanted, in the source's order."""
@@ -136,7 +141,7 @@ class Pass:
             return None
         if error is None:
             self.taken[split, place.label] += 1
-        else:
+        elif len(self.errors) < 3:
             self.errors.append(f"{key.path}: {error}")
         label = -1 if place.label is None else self.labels[place.label]
         known = asdict(facts) if facts else {}
@@ -150,7 +155,7 @@ class Pass:
 
 def folders(item: Item) -> Folders:
     """The folders an item lies in."""
-    return PurePosixPath(item.path).parent.parts
+    return tuple(item.path.split("/")[:-1])
 
 
 def nothing_good(settings: DataSettings, files: int, errors: list[str]) -> str:
@@ -158,4 +163,4 @@ def nothing_good(settings: DataSettings, files: int, errors: list[str]) -> str:
     wanted = "images (PNG, JPEG, GIF, BMP, TIFF, WebP, ...), flat, one folder a class, or train/test above the classes"
     if files == 0:
         return f"data.source: {settings.source}: empty; looked for {wanted}"
-    return f"data.source: {settings.source}: none of its {files} files can be used; looked for {wanted}. The first: {'; '.join(errors[:3])}"
+    return f"data.source: {settings.source}: none of its {files} files can be used; looked for {wanted}. The first: {'; '.join(errors)}"

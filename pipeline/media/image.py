@@ -5,6 +5,7 @@ decoded, and every way in which a decoder can fail ends in BadImage with the rea
 """
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def decode(data: bytes, target: Target) -> Decoded:
     """
     if not data:
         raise BadImage("empty file (zero bytes)")
-    with own_pixel_limit():
+    with pillow_kept_quiet():
         try:
             image = opened(data, target)
             width, height, mode = image.width, image.height, image.mode
@@ -96,11 +97,13 @@ def encode(image: Image.Image) -> bytes:
 
 
 @contextmanager
-def own_pixel_limit() -> Iterator[None]:
-    """Pillow's global limit is out of force meanwhile: it warns or raises by its own number, where ours is `Target.max_pixels`."""
+def pillow_kept_quiet() -> Iterator[None]:
+    """Pillow's global pixel limit is out of force meanwhile (ours is `Target.max_pixels`), and so are its warnings of odd metadata."""
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
 

@@ -1,0 +1,53 @@
+"""Names that climb out never pass; names that stay inside always do."""
+
+import os
+import posixpath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.sources.names import litter, printable, segments, unsafe
+
+
+@pytest.mark.parametrize(
+    "name", ["../a", "a/../../b", "a/..", "..", "/etc/passwd", "\\server\\share", "..\\a", "a\\..\\..\\b", "C:\\a", "c:a", "a:b", "Z:/a", "./../a"]
+)
+def test_unsafe(name: str) -> None:
+    assert unsafe(name)
+
+
+@pytest.mark.parametrize("name", ["a", "a/b.png", "./a", "a..b/c", "...", "a/.../b", "..a", "ab:c", "12:30.png", "a//b"])
+def test_safe(name: str) -> None:
+    assert unsafe(name) is None
+
+
+@given(st.text(alphabet="./\\:aC ", max_size=12))
+def test_a_safe_name_joined_to_a_folder_stays_in_it(name: str) -> None:
+    if unsafe(name) is None:
+        inside = posixpath.normpath(posixpath.join("/folder", *segments(name)))
+        assert inside == "/folder" or inside.startswith("/folder/")
+        assert not any(part in ("", ".", "..") for part in segments(name))
+
+
+@given(st.binary(max_size=20))
+def test_printable_names_can_be_written_anywhere(raw: bytes) -> None:
+    name = os.fsdecode(raw)
+    assert printable(name).encode("utf-8").decode("utf-8") == printable(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (".DS_Store", True),
+        ("a/.hidden/b.png", True),
+        ("__MACOSX/a.png", True),
+        ("a/Thumbs.db", True),
+        ("Desktop.ini", True),
+        ("a/b.png", False),
+        ("thumbs.db.png", False),
+        ("README.md", False),
+    ],
+)
+def test_litter(name: str, expected: bool) -> None:
+    assert litter(segments(name)) is expected

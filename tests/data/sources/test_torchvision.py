@@ -1,0 +1,62 @@
+"""torchvision's own classes, read from files made here: no network."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.data.sources.torchvision import Torchvision
+from pipeline.errors import InputError
+from pipeline.media.image import Target, decode
+
+
+def write_idx(folder: Path, name: str, values: Any) -> None:
+    array = np.asarray(values, dtype=np.uint8)
+    folder.mkdir(parents=True, exist_ok=True)
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    (folder / name).write_bytes(header + array.tobytes())
+
+
+def test_fashion_mnist_from_its_own_files(tmp_path: Path) -> None:
+    raw = tmp_path / "FashionMNIST" / "FashionMNIST" / "raw"
+    rng = np.random.default_rng(0)
+    images = {part: rng.integers(0, 256, (count, 28, 28), dtype=np.uint8) for part, count in (("train", 20), ("t10k", 10))}
+    for part, pixels in images.items():
+        write_idx(raw, f"{part}-images-idx3-ubyte", pixels)
+        write_idx(raw, f"{part}-labels-idx1-ubyte", np.arange(len(pixels)) % 10)
+    source = Torchvision("FashionMNIST", tmp_path)
+    items = list(source.stream())
+    assert source.name == "torchvision:FashionMNIST"
+    assert items[0].path == "train/T-shirt_top/000000.ppm"
+    assert items[-1].path == "test/Ankle boot/000009.ppm"
+    assert len(items) == 30
+    for item, pixels in zip(items, [*images["train"], *images["t10k"]], strict=True):
+        target = Target(32, "gray", "#000000", "pad", "nearest")
+        assert decode(item.load(10_000), target).width == 28
+        assert item.load(10_000).endswith(pixels.tobytes())
+
+
+def test_a_data_set_without_splits(tmp_path: Path) -> None:
+    items = list(Torchvision("FakeData", tmp_path).stream())
+    assert len(items) == 1000
+    assert {item.path.split("/")[0] for item in items} == {str(number) for number in range(10)}
+    assert decode(items[0].load(10**6), Target(8, "rgb")).width == 224
+
+
+def test_no_network_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import urllib.request
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError("network is unreachable")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    for name in ("CIFAR10", "SVHN", "FashionMNIST"):
+        with pytest.raises(InputError, match=rf"torchvision:{name} cannot be opened.*(?s:.)*torchvision\.datasets\.{name}\(.*(?s:.)*copy the folder"):
+            Torchvision(name, tmp_path)
+
+
+def test_a_data_set_that_needs_more_than_a_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be opened"):
+        Torchvision("ImageFolder", tmp_path)

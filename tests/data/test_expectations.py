@@ -1,0 +1,132 @@
+"""Every expectation both ways: it passes at its threshold and fails just beyond it, with a message that holds the numbers."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd  # type: ignore[import-untyped]
+import pytest
+
+from pipeline.data.expectations import Check, checks, judge, tables
+from pipeline.data.findings import examine
+from pipeline.data.settings import ValidateSettings
+from pipeline.data.writer import MANIFEST
+
+Rows = list[dict[str, Any]]
+# What is not looked at in a case must not interfere with it.
+LENIENT = {
+    key: {"limit": limit, "severity": "warning"}
+    for key, limit in (
+        ("min_images", 0),
+        ("min_per_class", 0),
+        ("max_imbalance", 1e9),
+        ("max_error_share", 1),
+        ("max_duplicate_share", 1),
+        ("max_leakage_share", 1),
+        ("max_constant_share", 1),
+        ("min_side", 0),
+    )
+} | {"mean_range": [0, 1]}
+
+
+def images(count: int, **values: Any) -> Rows:
+    """Good rows with pixels of their own."""
+    good = {"width": 10, "height": 10, "mode": "L", "mean": 0.5, "std": 0.3, "split": "train", "label": -1, **values}
+    tag = "-".join(map(str, values.values()))
+    return [dict.fromkeys(MANIFEST.names) | {"path": f"{tag}/{n}", "pixels_sha256": f"{tag}/{n}"} | good for n in range(count)]
+
+
+def bad(count: int) -> Rows:
+    return [dict.fromkeys(MANIFEST.names) | {"path": f"bad{n}", "label": -1, "error": "not an image"} for n in range(count)]
+
+
+def named(name: str, count: int) -> Rows:
+    return images(count, **{"class": name})
+
+
+def same(count: int, pixels: str = "P", split: str = "train") -> Rows:
+    return images(count, pixels_sha256=pixels, split=split)
+
+
+def bound(limit: float) -> dict[str, Any]:
+    return {"limit": limit, "severity": "critical"}
+
+
+# key, its settings, rows that just pass, rows that just fail, what the message must say
+CASES: list[tuple[str, dict[str, Any], Rows, Rows, list[str]]] = [
+    ("max_error_share", bound(0.1), images(9) + bad(1), images(8) + bad(1), ["1 of 9 (11.11%)", "over validate.max_error_share.limit 0.1"]),
+    ("max_error_share", bound(0), images(3), images(99) + bad(1), ["1 of 100 (1.00%)"]),
+    ("max_duplicate_share", bound(0.2), images(3) + same(2), images(7) + same(4), ["3 of 11 (27.27%)", "over validate.max_duplicate_share.limit 0.2"]),
+    ("max_leakage_share", bound(0.25), same(1) + same(1, split="test") + images(3, split="test"), same(1) + same(1, split="test") + images(2, split="test"),
+     ["1 of 3 (33.33%)", "test images are also in the training split"]),
+    ("max_constant_share", bound(0.5), images(1) + images(1, std=0.0049), images(1, std=0.0049), ["1 of 1 (100.00%)", "constant_std 0.005"]),
+    ("min_side", bound(8), images(2, width=8), images(2) + images(1, width=7), ["1 of 3", "shorter than validate.min_side.limit 8 pixels"]),
+    ("modes", {"allowed": ["L", "RGB"], "severity": "critical"}, images(1) + images(1, mode="RGB"), images(1) + images(2, mode="CMYK") + images(1, mode="F"),
+     ["3 images (CMYK 2, F 1)", "validate.modes.allowed"]),
+    ("min_images", bound(5), images(5) + images(2, split="test"), images(4) + images(2, split="test") + bad(3),
+     ["4 training images", "limit 5", "9 files, 3 set"]),
+    ("min_images", bound(1), images(1), bad(2), ["0 training images"]),
+    ("min_per_class", bound(3), named("a", 3) + named("b", 4), named("a", 2) + named("b", 4), ["class 'a' has 2", "limit 3"]),
+    ("max_imbalance", bound(2), named("a", 2) + named("b", 4), named("a", 2) + named("b", 5), ["by 2.5", "'a' has 2, class 'b' 5", "limit 2"]),
+    ("max_imbalance", bound(2), named("a", 2) + named("b", 4), named("b", 5), ["by inf", "'a' has 0"]),
+]  # fmt: skip
+
+
+def failures(folder: Path, rows: Rows, settings: dict[str, Any]) -> dict[str, Check]:
+    classes = sorted({row["class"] for row in rows if row["class"]} | ({"a", "b"} if any(row["class"] for row in rows) else set()))
+    parsed = ValidateSettings.model_validate(settings)
+    found = examine(pd.DataFrame(rows, columns=MANIFEST.names), classes, parsed)
+    return {failure.check.key: failure.check for failure in judge(checks(found, parsed), tables(found), folder)}
+
+
+@pytest.mark.parametrize(("key", "value", "passing", "failing", "words"), CASES, ids=[f"{case[0]}-{number}" for number, case in enumerate(CASES)])
+def test_both_ways(tmp_path: Path, key: str, value: dict[str, Any], passing: Rows, failing: Rows, words: list[str]) -> None:
+    settings = LENIENT | {key: value}
+    assert failures(tmp_path / "passing", passing, settings) == {}
+    found = failures(tmp_path / "failing", failing, settings)
+    assert list(found) == [key]
+    assert found[key].severity == "critical"
+    for word in words:
+        assert word in found[key].message
+    assert failures(tmp_path / "off", failing, settings | {key: value | {"severity": "off"}}) == {}
+    assert failures(tmp_path / "warned", failing, settings | {key: value | {"severity": "warning"}})[key].severity == "warning"
+
+
+def test_mean_range(tmp_path: Path) -> None:
+    settings = LENIENT | {"mean_range": [0.2, 0.5]}
+    assert failures(tmp_path / "a", images(3, mean=0.5), settings) == {}
+    for mean in (0.1999, 0.5001):
+        found = failures(tmp_path / str(mean), images(3, mean=mean), settings)["mean_range"]
+        assert found.severity == "warning"
+        assert f"{mean:.4f}" in found.message
+
+
+def test_without_classes_or_test_images_their_checks_are_not_made(tmp_path: Path) -> None:
+    strict = LENIENT | {"min_per_class": bound(1e6), "max_imbalance": bound(0), "max_leakage_share": bound(0)}
+    assert failures(tmp_path, images(5), strict) == {}
+
+
+def test_an_expectation_that_cannot_be_evaluated_is_no_verdict(tmp_path: Path) -> None:
+    check = Check("min_side", "images", "ExpectColumnValuesToBeBetween", {"column": "absent", "min_value": 1}, "warning", "")
+    with pytest.raises(RuntimeError, match="min_side could not be evaluated"):
+        judge([check], {"images": pd.DataFrame({"present": [1]})}, tmp_path)
+
+
+def test_data_docs_open(tmp_path: Path) -> None:
+    failures(tmp_path / "docs", images(3) + bad(1), LENIENT)
+    index = (tmp_path / "docs" / "index.html").read_text()
+    pages = list((tmp_path / "docs").rglob("*.html"))
+    assert len(pages) > 3
+    linked = [page for page in pages if page.name != "index.html" and str(page.relative_to(tmp_path / "docs")) in index]
+    assert linked
+
+
+def test_seventy_thousand_rows_take_seconds(tmp_path: Path) -> None:
+    rows = pd.DataFrame([*images(1, **{"class": "a"}), *images(1, **{"class": "b"})], columns=MANIFEST.names)
+    manifest = pd.concat([rows] * 35_000, ignore_index=True)
+    manifest["pixels_sha256"] = [f"{number:064x}" for number in range(len(manifest))]
+    start = time.process_time()
+    settings = ValidateSettings()
+    found = examine(manifest, ["a", "b"], settings)
+    assert judge(checks(found, settings), tables(found), tmp_path) == []
+    assert time.process_time() - start < 15

@@ -1,0 +1,366 @@
+"""From sources to the store: what is accepted, what is set aside and why, and that the bytes depend on nothing else."""
+
+import hashlib
+import io
+import json
+import multiprocessing
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.data import writer
+from pipeline.data.decoding import Job, decode_all
+from pipeline.data.ingest import ingest
+from pipeline.data.settings import DataSettings
+from pipeline.data.store import DatasetInfo
+from pipeline.errors import InputError
+from pipeline.media.image import Target, decode
+
+LIMITS = {"bytes": 200_000, "pixels": 1_000_000}
+Rows = list[dict[str, Any]]
+
+
+def run(source: Path | str, folder: Path, workers: int = 1, **settings: Any) -> tuple[DatasetInfo, Rows]:
+    """Ingests into folder/dataset, with every warning an error."""
+    values = {"source": str(source), "channels": "rgb", "limits": LIMITS, **settings}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        info = ingest(DataSettings.model_validate(values), folder, folder / "cache", folder / "dataset", workers=workers)
+    return info, pq.read_table(folder / "dataset" / "manifest.parquet").to_pylist()
+
+
+def errors(rows: Rows) -> dict[str, str]:
+    return {row["path"]: row["error"] for row in rows if row["error"]}
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def check(rows: Rows, good: dict[str, bytes], reasons: dict[str, str]) -> None:
+    """Every good file accepted with its facts, every bad one named with its reason, and nothing else."""
+    found = errors(rows)
+    assert {row["path"] for row in rows if not row["error"]} == set(good)
+    assert set(found) == set(reasons)
+    for path, reason in reasons.items():
+        assert re.search(reason, found[path]), (path, reason, found[path])
+    for row in rows:
+        if not row["error"]:
+            assert row["sha256"] == hashlib.sha256(good[row["path"]]).hexdigest()
+            assert row["bytes"] == len(good[row["path"]])
+            assert row["width"] >= 1
+            assert 0 <= row["mean"] <= 1
+        else:
+            assert row["shard"] is row["row"] is row["pixels_sha256"] is None
+    assert [row["id"] for row in rows] == list(range(len(rows)))
+
+
+def zip_of(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_folder_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes], bad_files: Any) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    for name, data in (good_files | bad_files.files).items():
+        (source / name).write_bytes(data)
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(good_files["rgb.png"])
+    (source / "link_out.png").symlink_to(outside)
+    (source / "link_in.png").symlink_to(source / "rgb.png")
+    (source / "link_nowhere.png").symlink_to(source / "absent.png")
+    (source / "link_circle").symlink_to(source)
+    os.mkfifo(source / "pipe.png")
+    raw_name = os.fsencode(source) + b"/caf\xe9.png"
+    with open(raw_name, "wb") as file:
+        file.write(good_files["gray.png"])
+    for litter in (".DS_Store", ".gitignore", "Thumbs.db", "._rgb.png"):
+        (source / litter).write_bytes(b"junk")
+    (source / "__MACOSX").mkdir()
+    (source / "__MACOSX" / "x.png").write_bytes(b"junk")
+
+    info, rows = run(source, tmp_path)
+    good = good_files | {"link_in.png": good_files["rgb.png"], "caf\\xe9.png": good_files["gray.png"]}
+    links = {"link_out.png": "leaves the folder", "link_nowhere.png": "leads nowhere", "link_circle": "not followed", "pipe.png": "not a regular file"}
+    check(rows, good, bad_files.reasons | links)
+    assert info.images == len(good)
+    assert info.classes == []
+    assert info.source == "photos"
+    assert str(tmp_path) not in (tmp_path / "dataset" / "dataset.json").read_text()
+
+
+def test_zip_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes], bad_files: Any) -> None:
+    path = zip_of(tmp_path / "upload.zip", {f"upload/{name}": data for name, data in (good_files | bad_files.files).items()})
+    climbing = ["../climbs.png", "upload/../../climbs.png", "/etc/absolute.png", "C:\\drive.png", "..\\windows.png"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # zipfile warns of the duplicate name
+        with zipfile.ZipFile(path, "a") as archive:
+            for name in [*climbing, "__MACOSX/upload/._rgb.png", "upload/.DS_Store", "upload/Thumbs.db"]:
+                archive.writestr(name, good_files["rgb.png"])
+            link = zipfile.ZipInfo("upload/link.png")
+            link.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(link, "/etc/passwd")
+            for name in ("upload/locked.png", "upload/wrong_sum.png", "upload/lying_size.png", "upload/unknown_method.png"):
+                archive.writestr(zipfile.ZipInfo(name), good_files["rgb.png"])
+            archive.writestr("upload/twice.png", good_files["rgb.png"])
+            archive.writestr("upload/twice.png", good_files["gray.png"])
+    data = bytearray(path.read_bytes())
+    size = len(good_files["rgb.png"])
+    for member, offset, value in (
+        (b"upload/locked.png", 8, b"\x01\x00"),
+        (b"upload/wrong_sum.png", 16, b"\x01\x02\x03\x04"),
+        (b"upload/lying_size.png", 24, (size - 50).to_bytes(4, "little")),
+        (b"upload/unknown_method.png", 10, b"\x63\x00"),
+    ):
+        entry = data.rindex(member) - 46  # in the central directory, after every local header
+        data[entry + offset : entry + offset + len(value)] = value
+    path.write_bytes(data)
+
+    info, rows = run(path, tmp_path)
+    inside = {f"upload/{name}": content for name, content in good_files.items()}
+    reasons = {f"upload/{name}": reason for name, reason in bad_files.reasons.items()}
+    reasons |= dict.fromkeys(climbing[:2] + climbing[4:], "climbs out") | {climbing[2]: "absolute path", climbing[3]: "drive letter"}
+    reasons |= {
+        "upload/link.png": "a link",
+        "upload/locked.png": "encrypted",
+        "upload/wrong_sum.png": "damaged in the archive",
+        "upload/lying_size.png": "damaged in the archive",
+        "upload/unknown_method.png": "damaged in the archive",
+    }
+    twice = [row for row in rows if row["path"] == "upload/twice.png"]
+    assert [row["sha256"] for row in twice] == [hashlib.sha256(good_files[name]).hexdigest() for name in ("rgb.png", "gray.png")]
+    assert twice[0]["id"] != twice[1]["id"]
+    check([{**row, "id": number} for number, row in enumerate(row for row in rows if row not in twice)], inside, reasons)
+    assert len(reasons) >= 20
+    assert info.images == len(good_files) + 2
+    assert info.classes == []
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
+def test_tar_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes], bad_files: Any, suffix: str) -> None:
+    path = tmp_path / f"upload.{suffix}"
+    mode: Any = f"w:{suffix.removeprefix('tar').removeprefix('.')}"
+    with tarfile.open(path, mode) as archive:
+
+        def add(name: str, data: bytes = b"", **fields: Any) -> None:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            for key, value in fields.items():
+                setattr(member, key, value)
+            archive.addfile(member, io.BytesIO(data))
+
+        add("./", type=tarfile.DIRTYPE)
+        for name, data in (good_files | bad_files.files).items():
+            add(f"./{name}", data)
+        add("../climbs.png", good_files["rgb.png"])
+        add("/absolute.png", good_files["rgb.png"])
+        add("symbolic.png", type=tarfile.SYMTYPE, linkname="/etc/passwd")
+        add("hard.png", type=tarfile.LNKTYPE, linkname="rgb.png")
+        add("pipe.png", type=tarfile.FIFOTYPE)
+        add("device.png", type=tarfile.CHRTYPE)
+        add(".DS_Store", b"junk")
+        add("d" * 150 + "/" + "n" * 120 + ".png", good_files["gray.png"])
+        add("caf\udce9.png", good_files["gray.png"])
+    _, rows = run(path, tmp_path)
+    reasons = bad_files.reasons | {
+        "../climbs.png": "climbs out",
+        "/absolute.png": "absolute path",
+        "symbolic.png": "a link",
+        "hard.png": "a link",
+        "pipe.png": "not a regular file",
+        "device.png": "not a regular file",
+    }
+    check(rows, good_files | {"d" * 150 + "/" + "n" * 120 + ".png": good_files["gray.png"], "caf\\xe9.png": good_files["gray.png"]}, reasons)
+
+
+def test_one_data_set_is_the_same_store_from_folder_zip_and_tar_and_any_number_of_processes(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    names = [f"{split}/{name}/{number:03d}.png" for split in ("test", "train") for name in ("cat", "dog") for number in range(40)]
+    source = image_folder(names)
+    zip_of(tmp_path / "source.zip", {name: (source / name).read_bytes() for name in names})
+    with tarfile.open(tmp_path / "source.tgz", "w:gz") as archive:
+        archive.add(source, "wrapped")
+    stores = {}
+    for label, path, workers in (("folder", source, 1), ("again", source, 1), ("two", source, 2), ("three", source, 3), ("zip", tmp_path / "source.zip", 1)):
+        (tmp_path / label).mkdir()
+        run(path, tmp_path / label, workers=workers)
+        stores[label] = digests(tmp_path / label / "dataset")
+    assert stores["folder"] == stores["again"] == stores["two"] == stores["three"]
+    assert {name: value for name, value in stores["zip"].items() if name != "dataset.json"} == {
+        name: value for name, value in stores["folder"].items() if name != "dataset.json"
+    }
+    (tmp_path / "tar").mkdir()
+    info, _ = run(tmp_path / "source.tgz", tmp_path / "tar")
+    assert info.splits == {"train": 80, "test": 80}
+    assert info.classes == ["cat", "dog"]
+
+
+def test_the_store_holds_what_the_decoder_gives(tmp_path: Path, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "SHARD_BYTES", 10 * 8 * 8 * 3)
+    monkeypatch.setattr(writer, "GROUP_ROWS", 7)
+    source = image_folder([f"{name}/{number:03d}.png" for name in ("b", "a", "c") for number in range(9)])
+    info, rows = run(source, tmp_path, test_fraction=0.4)
+    assert [shard.rows for shard in info.shards] == [10, 10, 7]
+    assert pq.ParquetFile(tmp_path / "dataset" / "manifest.parquet").num_row_groups == 4
+    shards = [np.load(tmp_path / "dataset" / "shards" / shard.file, allow_pickle=False) for shard in info.shards]
+    digest = hashlib.sha256()
+    for row in rows:
+        pixels = shards[row["shard"]][row["row"]]
+        expected = decode((source / row["path"]).read_bytes(), Target(8, "rgb")).pixels
+        assert (pixels == expected).all()
+        assert row["pixels_sha256"] == hashlib.sha256(expected.tobytes()).hexdigest()
+        assert row["mean"] == pytest.approx(expected.mean() / 255, abs=1e-12)
+        assert row["std"] == pytest.approx(expected.std() / 255, abs=1e-9)
+        assert info.classes[row["label"]] == row["class"] == row["path"].split("/")[0]
+        digest.update(f"{row['pixels_sha256']} {row['label']} {row['split']}\n".encode())
+    assert info.fingerprint == digest.hexdigest()
+    assert info.splits == {split: sum(row["split"] == split for row in rows) for split in ("train", "test")}
+    assert info == DatasetInfo.read(tmp_path / "dataset")
+
+
+def test_held_out_by_content(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    names = [f"{number:03d}.png" for number in range(120)]
+    copies = dict.fromkeys(names[:20], 7)  # twenty copies of one picture
+    _, rows = run(image_folder(names, seeds=copies), tmp_path, test_fraction=0.25)
+    split = {row["path"]: row["split"] for row in rows}
+    assert len({split[name] for name in copies}) == 1
+    share = sum(value == "test" for name, value in split.items() if name not in copies) / 100
+    assert 0.1 < share < 0.4
+    more = [f"extra{number}.png" for number in range(30)] + names
+    seeds = {name: 1000 + position for position, name in enumerate(names)} | copies | {f"extra{number}.png": 5000 + number for number in range(30)}
+    (tmp_path / "grown").mkdir()
+    _, grown = run(image_folder(more, "more", seeds), tmp_path / "grown", test_fraction=0.25)
+    assert {row["path"]: row["split"] for row in grown if row["path"] in split} == split
+    (tmp_path / "other").mkdir()
+    _, other = run(tmp_path / "source", tmp_path / "other", test_fraction=0.25, seed=1)
+    assert {row["path"]: row["split"] for row in other} != split
+    (tmp_path / "none").mkdir()
+    info, _ = run(tmp_path / "source", tmp_path / "none", test_fraction=0)
+    assert info.splits == {"train": 120, "test": 0}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_limit_takes_the_first_good_ones_of_each_split_and_class(tmp_path: Path, image_folder: Callable[..., Path], workers: int) -> None:
+    names = [f"{split}/{name}/{number:03d}.png" for split in ("train", "test") for name in ("a", "b") for number in range(150)]
+    source = image_folder(names)
+    (source / "train" / "a" / "001.png").write_bytes(b"bad")
+    (source / "train" / "b" / "149.png").write_bytes(b"bad, and never reached")
+    info, rows = run(source, tmp_path, workers=workers, limit=5)
+    assert info.splits == {"train": 10, "test": 10}
+    good = [row["path"] for row in rows if not row["error"]]
+    assert [path for path in good if path.startswith("train/a")] == [f"train/a/{number:03d}.png" for number in (0, 2, 3, 4, 5)]
+    assert list(errors(rows)) == ["train/a/001.png"]
+
+
+def test_limit_without_a_split_of_the_source(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    source = image_folder([f"{number:03d}.png" for number in range(200)])
+    info, rows = run(source, tmp_path, limit=10, test_fraction=0.3)
+    assert info.splits == {"train": 10, "test": 10}
+    everything = tmp_path / "all"
+    everything.mkdir()
+    _, every = run(source, everything, test_fraction=0.3)
+    for split in ("train", "test"):
+        assert [row["path"] for row in rows if row["split"] == split] == [row["path"] for row in every if row["split"] == split][:10]
+
+
+def test_files_in_no_class_are_named(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    source = image_folder(["train/a/1.png", "train/b/2.png", "test/a/3.png", "stray.png", "train/stray.png"])
+    (source / "notes.txt").write_text("notes")
+    info, rows = run(source, tmp_path)
+    found = errors(rows)
+    assert "outside the folders test, train" in found["stray.png"]
+    assert "beside the class folders" in found["train/stray.png"]
+    assert "not an image" in found["notes.txt"]
+    assert info.images == 3
+
+
+def test_digits(tmp_path: Path) -> None:
+    from sklearn.datasets import load_digits
+
+    info, rows = run("digits", tmp_path, channels="gray")
+    assert (info.source, info.images, info.channels, info.classes) == ("digits", 1797, 1, [str(digit) for digit in range(10)])
+    data = load_digits()
+    shard = np.load(tmp_path / "dataset" / "shards" / "00000.npy", allow_pickle=False)
+    assert (shard[:, :, :, 0] == np.rint(data.images * 255 / 16)).all()
+    assert [row["label"] for row in rows] == data.target.tolist()
+    assert 0.15 < info.splits["test"] / 1797 < 0.25
+
+
+def test_nothing_good_is_an_error_and_leaves_what_was_there(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    run(image_folder(["1.png", "2.png"]), tmp_path)
+    before = digests(tmp_path / "dataset")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".DS_Store").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"empty: empty; looked for images"):
+        run(tmp_path / "empty", tmp_path)
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("a")
+    with pytest.raises(InputError, match=r"none of its 1 files can be used.*a\.txt: not an image"):
+        run(tmp_path / "texts", tmp_path)
+    assert digests(tmp_path / "dataset") == before
+    assert not list(tmp_path.glob(".dataset*"))
+
+
+def test_a_killed_decoder_is_an_error_and_leaves_nothing(tmp_path: Path, good_files: dict[str, bytes]) -> None:
+    def jobs() -> Iterator[Job[int]]:
+        for number in range(100_000):
+            if number == 2000:
+                for child in multiprocessing.active_children():
+                    os.kill(child.pid or 0, signal.SIGKILL)
+            yield Job(number, good_files["rgb.png"])
+
+    with pytest.raises(InputError, match="a decoding process was killed"):
+        for _ in decode_all(jobs(), Target(8, "rgb"), 2):
+            pass
+
+
+def test_results_come_in_order_and_in_step(good_files: dict[str, bytes]) -> None:
+    asked = 0
+
+    def jobs() -> Iterator[Job[int]]:
+        nonlocal asked
+        for number in range(3000):
+            asked = number
+            yield Job(number, good_files["gray.png"] if number % 3 else None)
+
+    ahead = 0
+    for position, (key, (facts, pixels)) in enumerate(decode_all(jobs(), Target(8, "gray"), 2)):
+        assert key == position
+        assert (facts is None) == (pixels is None) == (position % 3 == 0)
+        ahead = max(ahead, asked - position)
+    assert ahead <= 64 * 6  # the window: five chunks in flight and the one being filled
+
+
+def test_workers_import_nothing_heavy() -> None:
+    heavy = ["torch", "sklearn", "pyarrow", "pandas", "great_expectations", "mlflow"]
+    code = f"import sys, json, pipeline.data.decoding; print(json.dumps([name for name in {heavy} if name in sys.modules]))"
+    assert json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "images", "aside", "classes"),
+    [
+        ("fashion-mnist.zip", {"limit": 6, "channels": "gray", "resolution": 32}, 120, 0, 10),
+        ("cifar10.zip", {"limit": 6, "resolution": 32}, 120, 0, 10),
+        ("noto-emoji.zip", {"limit": 60, "resolution": 64}, 120, 0, 0),
+        ("kodak24.zip", {"resolution": 64, "limits": {}}, 24, 0, 0),
+    ],
+)
+def test_real_data_sets(tmp_path: Path, shared_data: Path, name: str, settings: dict[str, Any], images: int, aside: int, classes: int) -> None:
+    info, _ = run(shared_data / name, tmp_path, **settings)
+    assert (info.images, info.set_aside, len(info.classes), info.source) == (images, aside, classes, name)

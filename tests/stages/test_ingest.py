@@ -1,0 +1,80 @@
+"""`ganline ingest` as a person runs it: exit codes, messages, and the same bytes the second time."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Ganline = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    return tmp_path
+
+
+@pytest.fixture
+def ganline(project: Path) -> Ganline:
+    """Runs the command in the project, with the given text as params.yaml."""
+
+    def run(stage: str, params: str) -> subprocess.CompletedProcess[str]:
+        (project / "params.yaml").write_text(params)
+        return subprocess.run([Path(sys.executable).parent / "ganline", stage], cwd=project, capture_output=True, text=True, check=False, timeout=200)
+
+    return run
+
+
+def test_digits_twice(project: Path, ganline: Ganline) -> None:
+    def digest() -> str:
+        files = sorted(path for path in (project / "data").rglob("*") if path.is_file())
+        assert [path.name for path in files] == ["dataset.json", "manifest.parquet", "00000.npy"]
+        return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+    first = ganline("ingest", "data: {source: digits}")
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "1797 images" in first.stdout
+    before = digest()
+    assert ganline("ingest", "data: {source: digits}").returncode == 0
+    assert digest() == before
+
+
+def test_a_relative_folder_with_a_bad_file(project: Path, ganline: Ganline) -> None:
+    for number in range(6):
+        path = project / "drop" / "in" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((9, 9), number * 40, dtype=np.uint8)).save(path)
+    (project / "drop" / "broken.png").write_bytes(b"nothing")
+    done = ganline("ingest", "data: {source: drop, resolution: 16, channels: rgb}")
+    assert done.returncode == 0, done.stderr
+    assert "6 images" in done.stdout
+    assert "1 files set aside" in done.stdout
+    info = json.loads((project / "data" / "dataset" / "dataset.json").read_text())
+    assert (info["source"], info["images"], info["set_aside"], info["resolution"], info["channels"]) == ("drop", 6, 1, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ("data: {source: nowhere}", "data.source: 'nowhere': no such folder or archive"),
+        ("data: {source: notes.txt}", "notes.txt: a file that is neither .zip nor"),
+        ("data: {source: broken.zip}", "broken.zip: not a zip archive, or cut off"),
+        ("data: {source: empty}", "data.source: empty: empty; looked for images"),
+        ("data: {source: digits, resolution: 12}", "12 is not a power of two"),
+    ],
+)
+def test_mistakes_exit_2_with_one_message(project: Path, ganline: Ganline, params: str, message: str) -> None:
+    (project / "notes.txt").write_text("x")
+    (project / "broken.zip").write_text("x")
+    (project / "empty").mkdir()
+    done = ganline("ingest", params)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / "data").exists() or not list((project / "data").iterdir())

@@ -1,0 +1,115 @@
+"""`ganline validate` as a person runs it: what it writes when data is accepted and when it is rejected."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipeline.data.ingest import ingest
+from pipeline.data.settings import DataSettings
+from pipeline.data.store import open_split
+from pipeline.errors import InputError
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose ingested data has every fault once: 40 pictures, a copy, a flat one, a leaked one, a small one, one that is no picture."""
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    rng = np.random.default_rng(0)
+
+    def draw(name: str, size: int = 16) -> None:
+        path = tmp_path / "raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (size, size), dtype=np.uint8)).save(path)
+
+    for number in range(15):
+        draw(f"train/a/{number:02d}.png")
+        draw(f"train/b/{number:02d}.png")
+    for number in range(5):
+        draw(f"test/a/{number:02d}.png")
+        draw(f"test/b/{number:02d}.png")
+    raw = tmp_path / "raw"
+    (raw / "train/a/copy.png").write_bytes((raw / "train/a/03.png").read_bytes())
+    (raw / "test/b/leak.png").write_bytes((raw / "train/b/04.png").read_bytes())
+    Image.new("L", (16, 16), 99).save(raw / "train/b/flat.png")
+    draw("train/a/small.png", 4)
+    (raw / "train/a/text.png").write_text("no picture")
+    ingest(DataSettings(source="raw", resolution=16), tmp_path, tmp_path, tmp_path / "data" / "dataset", workers=1)
+    return tmp_path
+
+
+def validate(project: Path, params: str) -> subprocess.CompletedProcess[str]:
+    (project / "params.yaml").write_text(params)
+    return subprocess.run([Path(sys.executable).parent / "ganline", "validate"], cwd=project, capture_output=True, text=True, check=False, timeout=250)
+
+
+def quarantine(project: Path) -> dict[str, tuple[str, str, str]]:
+    with (project / "data/validated/quarantine.csv").open(newline="", encoding="utf-8") as file:
+        return {row["path"]: (row["class"], row["split"], row["reason"]) for row in csv.DictReader(file)}
+
+
+EXPECTED = {
+    "train/a/copy.png": ("a", "train", "duplicate: same pixels as train/a/03.png"),
+    "train/a/small.png": ("a", "train", "too_small: 4 x 4 pixels"),
+    "train/a/text.png": ("a", "train", "undecodable: not an image (or its header is damaged)"),
+    "train/b/flat.png": ("b", "train", "near_constant: standard deviation 0.0000"),
+    "test/b/leak.png": ("b", "test", "leaked: same pixels as training image train/b/04.png"),
+}
+LENIENT = "validate: {min_images: {limit: 30, severity: critical}, min_side: {limit: 8, severity: warning}, max_error_share: {limit: 0.1, severity: critical}}"
+STRICT = "validate: {min_side: {limit: 8, severity: critical}, max_error_share: {limit: 0.01, severity: critical}}"
+
+
+def test_accepted_then_rejected(project: Path) -> None:
+    done = validate(project, LENIENT)
+    assert done.returncode == 0, done.stderr
+    assert "40 of 45 accepted (30 train, 10 test), 5 set aside, 3 warnings" in done.stdout
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert [line.split(":")[:3] for line in lines] == [["validate", " warning", f" {key}"] for key in ("max_leakage_share", "max_constant_share", "min_side")]
+    metrics = json.loads((project / "metrics/validation.json").read_text())
+    assert (metrics["success"], metrics["warnings"], metrics["critical"], metrics["images_accepted"]) == (True, 3, 0, 40)
+    assert all(isinstance(value, (int, float, bool, list)) for value in metrics.values())
+    assert quarantine(project) == EXPECTED
+    index = pq.read_table(project / "data/validated/index.parquet")
+    assert {"id", "path", "class", "label", "split", "shard", "row", "sha256", "pixels_sha256"} == set(index.column_names)
+    assert not set(index.column("path").to_pylist()) & set(EXPECTED)
+    assert (project / "reports/data_docs/index.html").is_file()
+    train = open_split(project / "data/dataset", project / "data/validated", "train", verify=True)
+    assert (len(train), train.classes, sorted(set(train.labels.tolist()))) == (30, ["a", "b"], [0, 1])
+    assert (train.images([0])[0, :, :, 0] == np.asarray(Image.open(project / "raw" / train.names[0]))).all()
+
+    done = validate(project, STRICT)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+    for words in (
+        "max_error_share: 1 of 45 (2.22%) files could not be read as images, over validate.max_error_share.limit 0.01",
+        "min_side: 1 of 44 images have a side shorter than validate.min_side.limit 8 pixels",
+        "min_images: 30 training images are accepted, fewer than validate.min_images.limit 64",
+        "data/validated/quarantine.csv",
+        "params.yaml",
+    ):
+        assert words in done.stderr
+    metrics = json.loads((project / "metrics/validation.json").read_text())
+    assert (metrics["success"], metrics["critical"]) == (False, 3)
+    assert quarantine(project) == EXPECTED
+    assert (project / "reports/data_docs/index.html").is_file()
+    with pytest.raises(InputError, match="run `dvc repro validate` first"):
+        open_split(project / "data/dataset", project / "data/validated", "train")
+
+
+def test_without_data(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    done = validate(tmp_path, "")
+    assert done.returncode == 2
+    assert "dataset.json: no such file; run `dvc repro ingest` first" in done.stderr
+    (tmp_path / "params.yaml").write_text("")
+    ingest(DataSettings(), tmp_path, tmp_path, tmp_path / "data" / "dataset", workers=1)
+    (tmp_path / "data/dataset/manifest.parquet").write_bytes(b"torn")
+    done = validate(tmp_path, "")
+    assert done.returncode == 2
+    assert "manifest.parquet: cannot be read" in done.stderr
