@@ -2,7 +2,8 @@
 
 Strided convolutions instead of pooling, no hidden dense layers, batch normalisation in both networks but for the
 generator's output and the discriminator's input, ReLU in the generator, leaky ReLU 0.2 in the discriminator, tanh at
-the end, weights from N(0, 0.02). The depth follows the resolution: one doubling from 4x4 up to `resolution`.
+the end, weights from N(0, 0.02). The depth follows the resolution: doublings from 4x4 up to `resolution`, from 2x2 at 8 pixels,
+where a single doubling would leave two layers.
 """
 
 import math
@@ -17,9 +18,14 @@ from pipeline.gans.penalties import zero_centred
 from pipeline.gans.settings import DCGANSettings
 
 
+def smallest(resolution: int) -> int:
+    """Side of the first feature map of the generator and the last of the discriminator."""
+    return min(4, resolution // 4)
+
+
 def widths(base: int, maximum: int, resolution: int) -> list[int]:
-    """Channels at resolution/2, resolution/4, ..., 4: doubled at each step up to `maximum`."""
-    return [min(base * 2**level, maximum) for level in range(int(math.log2(resolution)) - 2)]
+    """Channels at resolution/2, resolution/4, ..., `smallest`: doubled at each step up to `maximum`."""
+    return [min(base * 2**level, maximum) for level in range(int(math.log2(resolution // smallest(resolution))))]
 
 
 class Generator(nn.Module):
@@ -30,7 +36,7 @@ class Generator(nn.Module):
         channels = widths(settings.generator_channels, settings.max_channels, image.resolution)[::-1]
         layers: list[nn.Module] = [
             nn.Unflatten(1, (settings.latent, 1, 1)),
-            nn.ConvTranspose2d(settings.latent, channels[0], 4, bias=False),
+            nn.ConvTranspose2d(settings.latent, channels[0], smallest(image.resolution), bias=False),
             nn.BatchNorm2d(channels[0]),
             nn.ReLU(),
         ]
@@ -57,7 +63,7 @@ class Discriminator(nn.Module):
             if normalised:
                 layers.append(nn.BatchNorm2d(wide))
             layers.append(nn.LeakyReLU(0.2))
-        layers += [nn.Conv2d(channels[-1], 1, 4), nn.Flatten(0)]
+        layers += [nn.Conv2d(channels[-1], 1, smallest(image.resolution)), nn.Flatten(0)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:

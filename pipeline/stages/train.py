@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+import pipeline
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data.store import DatasetInfo, ImageSet, open_split
@@ -26,8 +27,8 @@ from pipeline.stages.paths import Paths
 from pipeline.training import checkpoint, model
 from pipeline.training.loop import Row, Stopped, Trainer, pick_device
 
-FORMAT = 1
-"""Raised when checkpoints of older code can no longer be continued."""
+CODE = ("gans", "training", "data/views.py")
+"""What of this package determines the weights: the same that dvc.yaml names for the stage."""
 
 RUNTIME = {"device", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
 """Keys of `train` that may change between two sittings of one training."""
@@ -78,8 +79,15 @@ def run(root: Path) -> None:
 
 
 def fingerprint(params: Params, data: ImageSet) -> str:
-    """A name for everything that determines the weights, so that changed settings never continue a stranger's checkpoint."""
-    settings = {"format": FORMAT, "data": data.fingerprint, "model": params.model.model_dump(), "train": params.train.model_dump(exclude=RUNTIME)}
+    """A name for everything that determines the weights (data, settings, code), so that nothing continues a stranger's checkpoint."""
+    package = Path(pipeline.__file__).parent
+    files = sorted(path for part in CODE for path in ([package / part] if part.endswith(".py") else (package / part).glob("*.py")))
+    settings = {
+        "data": data.fingerprint,
+        "model": params.model.model_dump(),
+        "train": params.train.model_dump(exclude=RUNTIME),
+        "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
+    }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -1,0 +1,102 @@
+"""params.yaml: what is wrong is named by its path, with the nearest valid key; nothing raises anything else."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import params
+from pipeline.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("trian: 1", "trian: unknown key; did you mean `train`?"),
+        ("train: {batchsize: 4}", "train.batchsize: unknown key; did you mean `batch_size`?"),
+        ("data: {limits: {pixel: 3}}", "data.limits.pixel: unknown key; did you mean `pixels`?"),
+        ("model: {penalties: {R1: 3}}", "model.penalties.R1: unknown key; did you mean `r1`?"),
+        ("export: {zzzzzz: 3}", "export.zzzzzz: unknown key; known keys: "),
+        ("data: {resolution: 12}", "data.resolution: 12 is not a power of two"),
+        ("data: {resolution: 512}", "takes at most 256"),
+        ("train: {batch_size: 1}", "train.batch_size: Input should be greater than or equal to 2 (got 1)"),
+        ("train: {batch_size: many}", "train.batch_size: Input should be a valid integer"),
+        ("train: {learning_rate: {generator: .inf}}", "train.learning_rate.generator"),
+        ("train: {device: tpu}", "train.device: Input should be 'auto', 'cpu' or 'cuda' (got 'tpu')"),
+        ("model: {variant: dcgna}", "model.variant"),
+        ("data: {background: white}", "data.background"),
+        ("tracking: {model: a/b}", "tracking.model"),
+        ("a: [", "line 1: not valid YAML"),
+        ("train: {seed: 1}\ntrain: {seed: 2}", "line 2: not valid YAML: found duplicate key"),
+        ("- 1", "the top level must be keys"),
+        ("seed: !!python/object/apply:os.system [ls]", "params.yaml"),
+        ("\0", "not valid YAML"),
+    ],
+)
+def test_wrong_text(text: str, words: str) -> None:
+    with pytest.raises(InputError) as error:
+        params.parse(text, "params.yaml")
+    assert words in str(error.value)
+    assert all(line.startswith("params.yaml") for line in str(error.value).splitlines())
+
+
+def test_every_mistake_is_told_at_once() -> None:
+    with pytest.raises(InputError) as error:
+        params.parse("train: {batch_size: 0, bta1: 2}\ndata: {channels: cmyk}", "p")
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_empty_is_all_defaults() -> None:
+    assert params.parse("", "p") == params.Params() == params.parse("# only a comment\n", "p")
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(Exception, match="frozen"):
+        params.Params().train.seed = 3  # type: ignore[misc]
+
+
+def test_scientific_numbers_are_numbers() -> None:
+    assert params.parse("train: {learning_rate: {generator: 1e-3}}", "p").train.learning_rate.generator == 1e-3
+
+
+def test_missing_and_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file; run ganline from the project's root"):
+        params.load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InputError, match="cannot be read"):
+        params.load(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("path", [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))], ids=lambda path: path.name)
+def test_shipped_files_are_valid(path: Path) -> None:
+    params.load(path)
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_settings_or_an_input_error(text: str) -> None:
+    assert parsed_or_refused(text)
+
+
+VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3), max_leaves=4)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["data", "train", "model", "validate", "evaluate"]),
+        st.dictionaries(st.sampled_from(["seed", "source", "fit", "penalties", "gate"]), VALUES),
+    )
+)
+def test_any_values_are_settings_or_an_input_error(values: dict[str, dict[str, object]]) -> None:
+    assert parsed_or_refused(json.dumps(values))
+
+
+def parsed_or_refused(text: str) -> bool:
+    """Whether a text is either settings or refused by name; anything else raises."""
+    try:
+        return isinstance(params.parse(text, "name"), params.Params)
+    except InputError as error:
+        return str(error).startswith("name")

@@ -1,0 +1,65 @@
+"""A delivered model: round trip, and clear words when a file is missing or damaged."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.errors import InputError
+from pipeline.gans.base import GAN, ImageSpec
+from pipeline.gans.registry import build
+from pipeline.gans.settings import DCGANSettings
+from pipeline.training import model
+
+
+def made() -> tuple[GAN, model.ModelConfig]:
+    torch.manual_seed(0)
+    settings = DCGANSettings(latent=8, generator_channels=8, discriminator_channels=8)
+    config = model.ModelConfig(
+        model=settings, resolution=16, channels=3, class_names=["a", "ü"], dataset_source="digits", dataset_fingerprint="ab" * 32, images_seen=640
+    )
+    return build(settings, ImageSpec(16, 3, 2)).eval(), config
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    gan, config = made()
+    model.save(gan, config, tmp_path)
+    state = torch.get_rng_state()
+    loaded, read = model.load(tmp_path)
+    assert torch.equal(state, torch.get_rng_state()), "loading draws no random numbers from the caller's generator"
+    assert read == config
+    assert not loaded.training
+    one, two = (g.sample(4, torch.Generator().manual_seed(1)) for g in (gan, loaded))
+    assert torch.equal(one, two)
+    first = (tmp_path / model.WEIGHTS).read_bytes()
+    model.save(gan, config, tmp_path)
+    assert (tmp_path / model.WEIGHTS).read_bytes() == first, "the same weights are the same bytes"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        (model.CONFIG, None, "config.json: no such file; run `dvc repro train`"),
+        (model.CONFIG, b"{", "config.json: not a model description"),
+        (model.CONFIG, b'{"model": {}}', "config.json: not a model description"),
+        (model.WEIGHTS, None, "generator.safetensors: cannot be read"),
+        (model.WEIGHTS, b"garbage", "generator.safetensors: cannot be read"),
+    ],
+)
+def test_damage_is_named(tmp_path: Path, file: str, content: bytes | None, words: str) -> None:
+    gan, config = made()
+    model.save(gan, config, tmp_path)
+    (tmp_path / file).unlink()
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(InputError, match="run `dvc repro") as error:
+        model.load(tmp_path)
+    assert words in str(error.value)
+
+
+def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
+    gan, config = made()
+    model.save(gan, config, tmp_path)
+    (tmp_path / model.CONFIG).write_text(config.model_copy(update={"channels": 1}).model_dump_json())
+    with pytest.raises(InputError, match=r"generator\.safetensors: cannot be read as the weights of config\.json"):
+        model.load(tmp_path)
