@@ -7,10 +7,13 @@ import collections
 import hashlib
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing import connection
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -75,7 +78,8 @@ def examine(data: bytes, target: Target) -> tuple[Facts, UInt8Array | None]:
 
 def worker_count(files: int) -> int:
     """Processes worth starting for so many files; 1 decodes in this process."""
-    return max(1, min(len(os.sched_getaffinity(0)), MOST_WORKERS, files // FILES_PER_WORKER))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, MOST_WORKERS, files // FILES_PER_WORKER))
 
 
 def chunks(jobs: Iterable[Job[Key]], target: Target) -> Iterator[list[Job[Key]]]:
@@ -103,7 +107,7 @@ def decode_all(jobs: Iterable[Job[Key]], target: Target, workers: int) -> Iterat
             yield from zip((job.key for job in group), decode_chunk([job.data for job in group], target), strict=True)
         return
     # Spawned, not forked: the fork of a process that has threads (torch, Arrow) can hang.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=live_and_die_with_the_parent)
     waiting: collections.deque[tuple[list[Key], Future[list[Outcome]]]] = collections.deque()
     try:
         for group in chunks(jobs, target):
@@ -118,6 +122,20 @@ def decode_all(jobs: Iterable[Job[Key]], target: Target, workers: int) -> Iterat
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def live_and_die_with_the_parent() -> None:
+    """Set up a worker: Ctrl-C is the parent's to answer, and a parent that was killed leaves no worker waiting for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        sentinel = parent.sentinel
+
+        def watch() -> None:
+            connection.wait([sentinel])
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def finished(keys: list[Key], future: Future[list[Outcome]]) -> Iterator[tuple[Key, Outcome]]:

@@ -2,18 +2,13 @@
 
 import hashlib
 import io
-import json
-import multiprocessing
 import os
 import re
-import signal
 import stat
-import subprocess
-import sys
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +17,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.data import writer
-from pipeline.data.decoding import Job, decode_all
 from pipeline.data.ingest import ingest
 from pipeline.data.settings import DataSettings
 from pipeline.data.store import DatasetInfo
@@ -314,42 +308,6 @@ def test_nothing_good_is_an_error_and_leaves_what_was_there(tmp_path: Path, imag
         run(tmp_path / "texts", tmp_path)
     assert digests(tmp_path / "dataset") == before
     assert not list(tmp_path.glob(".dataset*"))
-
-
-def test_a_killed_decoder_is_an_error_and_leaves_nothing(tmp_path: Path, good_files: dict[str, bytes]) -> None:
-    def jobs() -> Iterator[Job[int]]:
-        for number in range(100_000):
-            if number == 2000:
-                for child in multiprocessing.active_children():
-                    os.kill(child.pid or 0, signal.SIGKILL)
-            yield Job(number, good_files["rgb.png"])
-
-    with pytest.raises(InputError, match="a decoding process was killed"):
-        for _ in decode_all(jobs(), Target(8, "rgb"), 2):
-            pass
-
-
-def test_results_come_in_order_and_in_step(good_files: dict[str, bytes]) -> None:
-    asked = 0
-
-    def jobs() -> Iterator[Job[int]]:
-        nonlocal asked
-        for number in range(3000):
-            asked = number
-            yield Job(number, good_files["gray.png"] if number % 3 else None)
-
-    ahead = 0
-    for position, (key, (facts, pixels)) in enumerate(decode_all(jobs(), Target(8, "gray"), 2)):
-        assert key == position
-        assert (facts is None) == (pixels is None) == (position % 3 == 0)
-        ahead = max(ahead, asked - position)
-    assert ahead <= 64 * 6  # the window: five chunks in flight and the one being filled
-
-
-def test_workers_import_nothing_heavy() -> None:
-    heavy = ["torch", "sklearn", "pyarrow", "pandas", "great_expectations", "mlflow"]
-    code = f"import sys, json, pipeline.data.decoding; print(json.dumps([name for name in {heavy} if name in sys.modules]))"
-    assert json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout) == []
 
 
 @pytest.mark.parametrize(

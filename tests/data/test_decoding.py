@@ -1,0 +1,87 @@
+"""Decoding in processes: in order, in step, and no process outlives its parent."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from pipeline.data.decoding import Job, decode_all
+from pipeline.errors import InputError
+from pipeline.media.image import Target
+
+ENDLESS = """
+import itertools, pathlib, sys
+from pipeline.data.decoding import Job, decode_all
+from pipeline.media.image import Target
+if __name__ == "__main__":
+    data = pathlib.Path(sys.argv[1]).read_bytes()
+    for number, _ in decode_all((Job(n, data) for n in itertools.count()), Target(8, "rgb"), 2):
+        if number == 500:
+            sys.stdout.write("under way\\n")
+            sys.stdout.flush()
+"""
+
+
+def test_a_killed_decoder_is_an_error_and_leaves_nothing(tmp_path: Path, good_files: dict[str, bytes]) -> None:
+    def jobs() -> Iterator[Job[int]]:
+        for number in range(100_000):
+            if number == 2000:
+                for child in multiprocessing.active_children():
+                    os.kill(child.pid or 0, signal.SIGKILL)
+            yield Job(number, good_files["rgb.png"])
+
+    with pytest.raises(InputError, match="a decoding process was killed"):
+        for _ in decode_all(jobs(), Target(8, "rgb"), 2):
+            pass
+
+
+def test_results_come_in_order_and_in_step(good_files: dict[str, bytes]) -> None:
+    asked = 0
+
+    def jobs() -> Iterator[Job[int]]:
+        nonlocal asked
+        for number in range(3000):
+            asked = number
+            yield Job(number, good_files["gray.png"] if number % 3 else None)
+
+    ahead = 0
+    for position, (key, (facts, pixels)) in enumerate(decode_all(jobs(), Target(8, "gray"), 2)):
+        assert key == position
+        assert (facts is None) == (pixels is None) == (position % 3 == 0)
+        ahead = max(ahead, asked - position)
+    assert ahead <= 64 * 6  # the window: five chunks in flight and the one being filled
+
+
+def test_workers_import_nothing_heavy() -> None:
+    heavy = ["torch", "sklearn", "pyarrow", "pandas", "great_expectations", "mlflow"]
+    code = f"import sys, json, pipeline.data.decoding; print(json.dumps([name for name in {heavy} if name in sys.modules]))"
+    assert json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout) == []
+
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)])
+def test_no_worker_outlives_its_parent(tmp_path: Path, good_files: dict[str, bytes], stop: signal.Signals, code: int) -> None:
+    (tmp_path / "endless.py").write_text(ENDLESS)
+    (tmp_path / "picture").write_bytes(good_files["rgb.png"])
+    command = [sys.executable, str(tmp_path / "endless.py"), str(tmp_path / "picture")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "under way\n"
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 2
+        if stop == signal.SIGINT:
+            os.killpg(process.pid, stop)  # as a terminal does
+        else:
+            process.send_signal(stop)
+        process.wait(30)
+        _, alive = psutil.wait_procs(children, timeout=30)
+        stderr = process.communicate(timeout=30)[1]
+    assert alive == []
+    assert process.returncode == code
+    assert "SpawnProcess" not in stderr
