@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Until = Callable[[Callable[[], object], float, str], None]
 Alive = Callable[[list[psutil.Process]], list[psutil.Process]]
 
-pytestmark = pytest.mark.usefixtures("api")
+# The first test also waits for the served schedule to start.
+pytestmark = [pytest.mark.usefixtures("api"), pytest.mark.timeout(600)]
 
 
 def run_flow(project: "Project") -> Any:

@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.flows.conftest import Project, Schedule
 
+pytestmark = pytest.mark.timeout(600)
+
 Until = Callable[[Callable[[], object], float, str], None]
 Alive = Callable[[list[psutil.Process]], list[psutil.Process]]
 
