@@ -5,6 +5,7 @@ import os
 import pickle
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -26,7 +27,8 @@ def remember(folder: Path | None, name: str, key: str, shapes: Mapping[str, tupl
     if found is not None and {name: tuple(value.shape) for name, value in found.items()} == dict(shapes):
         return found
     made = make()
-    write(path, made)
+    with suppress(OSError):  # a full or read-only disk costs time the next run, not this one
+        write(path, made)
     return made
 
 

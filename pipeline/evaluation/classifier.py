@@ -5,6 +5,8 @@ last layer but one is the feature space; its answers say which class a sample sh
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -100,7 +102,7 @@ def classifier(train: Labelled, leave_out: Int64Array, shape: Shape, device: tor
     usable = np.flatnonzero(train.labels >= 0)
     picked = np.setdiff1d(usable, leave_out)
     key = f"{VERSION} {shape} {train.fingerprint} {hashlib.sha256(picked.tobytes()).hexdigest()} {device.type} {torch.__version__}"
-    network = Network(shape.resolution, shape.channels, shape.classes)
+    network = untrained(shape)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     state = remember(cache, "classifier", key, shapes, lambda: fit(train, picked, shape, device, progress))
     network.load_state_dict(state)
@@ -114,17 +116,14 @@ def fit(train: Labelled, picked: Int64Array, shape: Shape, device: torch.device,
     if len(picked) > MAX_IMAGES:
         picked = np.sort(rng.choice(picked, MAX_IMAGES, replace=False))
     labels = torch.from_numpy(train.labels[picked])
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        network = Network(shape.resolution, shape.channels, shape.classes)
-    network = network.to(device).to(memory_format=torch.channels_last).train()
+    network = untrained(shape).to(device).to(memory_format=torch.channels_last).train()
     shifts = torch.Generator().manual_seed(SEED)
     batch = min(BATCH, len(picked))
     steps = min(max(EPOCHS * len(picked) // batch, MIN_STEPS), MAX_STEPS)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     order = np.empty(0, dtype=np.int64)
-    with exact(device):
+    with exact(device), threads_for(shape.resolution):
         for _ in progress(range(steps), "classifier"):
             if len(order) < batch:
                 order = np.concatenate([order, rng.permutation(len(picked))])
@@ -137,6 +136,24 @@ def fit(train: Labelled, picked: Int64Array, shape: Shape, device: torch.device,
             optimizer.step()
             schedule.step()
     return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+
+
+def untrained(shape: Shape) -> Network:
+    """The network with its seeded first weights; the global random state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        return Network(shape.resolution, shape.channels, shape.classes)
+
+
+@contextmanager
+def threads_for(resolution: int) -> Iterator[None]:
+    """One thread for tiny images: there the barriers between threads cost more than they save, tenfold on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if resolution <= 16 else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def shifted(images: Tensor, rng: torch.Generator) -> Tensor:

@@ -52,6 +52,7 @@ class Moments:
         return self.scatter / (self.count - 1)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused at the end
 def fid(first: FloatArray, second: FloatArray) -> float:
     """Fréchet distance between features [n, d] and [m, d]; >= 0, 0 for equal sets.
 
@@ -67,6 +68,7 @@ def fid(first: FloatArray, second: FloatArray) -> float:
     return assemble(mean1 - mean2, float(np.sum(a * a)), float(np.sum(b * b)), nuclear(a, b))
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def frechet(first: Moments, second: Moments) -> float:
     """Fréchet distance from moments alone; see `fid`."""
     s1, s2 = first.covariance, second.covariance
@@ -74,8 +76,7 @@ def frechet(first: Moments, second: Moments) -> float:
 
 
 def assemble(delta: Float64Array, trace1: float, trace2: float, root: float) -> float:
-    with np.errstate(over="ignore", invalid="ignore"):
-        value = float(delta @ delta) + trace1 + trace2 - 2.0 * root
+    value = float(delta @ delta) + trace1 + trace2 - 2.0 * root
     if not np.isfinite(value):
         raise InputError("the features are too large for float64: their covariance overflows")
     return max(value, 0.0)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from pipeline.evaluation.reference import calibration, ratio, reference, require
 from pipeline.evaluation.settings import EvaluateSettings
 
 WEAK = 0.6  # below this accuracy the classes of samples are guesses
-Metrics = dict[str, float | int | str | list[str] | None]
+Metrics = dict[str, Any]  # flat: numbers, text, lists of text, None for what was not measured
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom  # type: ignore[import-untyped]
+
+from pipeline.errors import InputError
+from pipeline.evaluation.diversity import Int64Array, Modes, binomial_tail, distinct, duplicate_rate, histogram, histogram_kl, kl_null
+
+
+def counts(*values: int) -> Int64Array:
+    return np.array(values, dtype=np.int64)
+
+
+@given(st.integers(1, 40), st.integers(1, 5))
+def test_duplicates_are_counted_exactly(n: int, times: int) -> None:
+    images = np.arange(n, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), dtype=np.uint8)
+    images[:, 0, 0, 0] = np.arange(n)
+    repeated = np.repeat(images, times, axis=0)[np.random.default_rng(n).permutation(n * times)]
+    assert distinct(repeated) == n
+    assert duplicate_rate(repeated) == pytest.approx(1 - 1 / times)
+
+
+def test_one_grey_level_is_another_image() -> None:
+    images = np.zeros((2, 8, 8, 1), dtype=np.uint8)
+    images[1, 7, 7, 0] = 1
+    assert duplicate_rate(images) == 0.0
+    with pytest.raises(InputError, match="no images"):
+        duplicate_rate(images[:0])
+
+
+def test_histogram_of_the_most_probable_class() -> None:
+    predicted = np.array([[0.1, 0.9, 0.0], [0.2, 0.3, 0.5], [0.0, 0.6, 0.4]], dtype=np.float32)
+    assert histogram(predicted, 3).tolist() == [0, 2, 1]
+
+
+@given(st.lists(st.integers(0, 500), min_size=1, max_size=12), st.integers(0, 5))
+def test_kl_is_never_negative_or_infinite_and_zero_for_equals(values: list[int], turn: int) -> None:
+    fake, real = counts(*values), np.roll(counts(*values), turn)
+    assert 0 <= histogram_kl(fake, real) < np.inf
+    assert histogram_kl(fake, fake) == 0.0
+
+
+def test_kl_of_a_lost_half() -> None:
+    """Half of the classes missing is ln 2 nats, up to the smoothing."""
+    assert histogram_kl(counts(*[2000] * 5, *[0] * 5), counts(*[1000] * 10)) == pytest.approx(np.log(2), abs=5e-3)
+
+
+def test_kl_null_is_the_chance_part() -> None:
+    """(K - 1) / 2 (1 / n + 1 / m) to first order."""
+    modes = Modes(fake=counts(*[500] * 10), real=counts(*[36] * 10))
+    assert kl_null(modes, 0) == pytest.approx(4.5 * (1 / 5000 + 1 / 360), rel=0.15)
+    assert kl_null(modes, 0) == kl_null(modes, 0)
+
+
+@given(st.integers(1, 300), st.floats(0, 1), st.integers(0, 300))
+def test_binomial_tail_against_scipy(n: int, p: float, count: int) -> None:
+    count = min(count, n)
+    assert binomial_tail(count, n, p) == pytest.approx(float(binom.cdf(count, n, p)), rel=1e-6, abs=1e-12)
+
+
+def test_a_classifiers_slips_do_not_hide_a_dropped_class() -> None:
+    modes = Modes(fake=counts(540, 25, 520, 515), real=counts(90, 90, 90, 90))
+    assert modes.missing == [1]
+    assert (modes.covered, modes.total) == (3, 4)
+    assert modes.smallest_share == pytest.approx(25 / 400)
+
+
+def test_few_samples_condemn_no_class() -> None:
+    """None of a class among 50 samples, where 5 are expected, happens by chance once in 200."""
+    modes = Modes(fake=counts(0, 45, 5), real=counts(10, 80, 10))
+    assert modes.missing == []
+    assert modes.undecidable == [0, 2]
+
+
+def test_a_class_that_the_real_images_do_not_show_is_not_asked_for() -> None:
+    modes = Modes(fake=counts(500, 500, 3), real=counts(50, 50, 0))
+    assert (modes.covered, modes.total, modes.missing) == (2, 2, [])

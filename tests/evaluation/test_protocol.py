@@ -1,0 +1,38 @@
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.evaluation.features import FeatureSpec
+from pipeline.evaluation.protocol import Protocol, fields, require_equal
+
+SPEC = FeatureSpec(name="classifier", sha256="ab12cd34" + "0" * 56, dims=64, resize="none", value_range="-1..1")
+PROTOCOL = Protocol(features=SPEC, split="test", fingerprint="9" * 64, n_real=360, n_fake=5000, seed=0)
+
+
+def test_says_every_number() -> None:
+    assert fields(str(PROTOCOL)) == {
+        "measure": "fd_classifier_ab12cd34",
+        "features": "classifier:ab12cd34",
+        "dims": "64",
+        "resize": "none",
+        "range": "-1..1",
+        "uint8": "floor(127.5x+128)",
+        "real": "test:99999999",
+        "n_real": "360",
+        "n_fake": "5000",
+        "seed": "0",
+    }
+
+
+def test_only_published_inception_is_called_fid() -> None:
+    assert SPEC.measure == "fd_classifier_ab12cd34"
+    assert SPEC.model_copy(update={"name": "inception"}).measure == "fd_inception_ab12cd34"
+    assert SPEC.model_copy(update={"name": "inception", "published": True}).measure == "fid"
+
+
+def test_refuses_to_compare_unequal_ones_and_says_why() -> None:
+    require_equal(str(PROTOCOL), str(PROTOCOL))
+    other = PROTOCOL.model_copy(update={"n_fake": 1000, "seed": 3})
+    with pytest.raises(InputError, match=r"n_fake 5000 against 1000; seed 0 against 3"):
+        require_equal(str(PROTOCOL), str(other))
+    with pytest.raises(InputError, match="not a protocol"):
+        require_equal(str(PROTOCOL), "classifier features, 5000 samples")

@@ -1,0 +1,53 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.evaluation.features import Held
+from pipeline.evaluation.reference import Reference, calibration, ratio, require_reference
+
+
+def normal(n: int, seed: int, d: int = 16) -> Any:
+    return np.random.default_rng(seed).normal(size=(n, d)).astype(np.float32)
+
+
+def test_calibration_is_a_fixed_quarter_at_most(digits: Any) -> None:
+    held = calibration(digits.train, digits.test)
+    assert len(held) == len(digits.train) // 4 < len(digits.test)
+    assert (np.diff(held) > 0).all()
+    assert np.array_equal(held, calibration(digits.train, digits.test))
+
+
+@pytest.mark.parametrize("n", [200, 5000])
+def test_a_perfect_generator_has_a_ratio_of_one_at_any_size(n: int) -> None:
+    """5,000 samples against 300 real ones are compared at 275 each: their number brings no advantage."""
+    values = [ratio(normal(n, 100 + s), Reference(normal(300, 200 + s), normal(250, 300 + s)), 0) for s in range(10)]
+    found = [value.value for value in values if value and value.value]
+    assert np.mean(found) == pytest.approx(1.0, abs=0.1)
+    assert max(found) < 1.5
+    assert {value.n for value in values if value} == {min(n, 275)}
+
+
+def test_worse_samples_have_a_higher_ratio() -> None:
+    real = Reference(normal(300, 1), normal(250, 2))
+    for fake in (normal(300, 3) + 0.5, normal(300, 3) * 0.2, np.repeat(normal(10, 3), 30, axis=0)):
+        found = ratio(fake, real, 0)
+        assert found
+        assert found.value
+        assert found.value > 3
+        assert found == ratio(fake, real, 0), "seeded"
+
+
+def test_too_few_images_or_equal_ones_have_no_ratio() -> None:
+    assert ratio(normal(50, 1), Reference(normal(2, 2), normal(1, 3)), 0) is None
+    still = np.ones((40, 4), dtype=np.float32)
+    found = ratio(normal(40, 1, 4), Reference(still, still), 0)
+    assert found
+    assert found.value is None
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_an_empty_test_split_names_its_key(n: int) -> None:
+    with pytest.raises(InputError, match=r"data\.test_fraction"):
+        require_reference(Held(np.zeros((n, 8, 8, 1), dtype=np.uint8)))

@@ -1,0 +1,104 @@
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.evaluation.diversity import Modes
+from pipeline.evaluation.judgement import Judge, Judgement
+from pipeline.evaluation.report import BARS, Strip, bars, data_uri, number, render, rows
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
+HOSTILE = '<script>alert(1)</script>" onerror="x'
+
+
+class Page(HTMLParser):
+    """Collects tags, the addresses they name and the text between."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.attributes: set[str] = set()
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def failed(judge: Judge, digits: Any) -> Judgement:
+    return judge(digits.fresh[digits.fresh_labels != 4])
+
+
+def page_of(judgement: Judgement, classes: list[str]) -> str:
+    strips = [Strip(name, 0 if n == 4 else 36, None if n == 4 else PNG) for n, name in enumerate(classes)]
+    return render(judgement, classes, PNG, PNG, strips, {"model": "dcgan", "data": HOSTILE})
+
+
+def test_is_one_file_with_the_verdict_first(failed: Judgement, digits: Any) -> None:
+    text = page_of(failed, digits.classes)
+    page = Page(text)
+    assert page.addresses
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert "url(" not in text
+    assert "@import" not in text
+    order = [
+        page.text.index(part) for part in ("Verdict: fail", "dropped classes: 4 (", "Try training longer", "Real beside generated", "Measurements", "protocol")
+    ]
+    assert order == sorted(order)
+    for part in (failed.metrics["protocol"], "4 (missing)", "no sample", "modes_covered", ">= 10", "fid_ratio"):
+        assert part in page.text
+    assert 'name="viewport"' in text
+
+
+def test_names_are_escaped(failed: Judgement) -> None:
+    classes = [HOSTILE, "a & b", "<b>", *"3456789"]
+    text = page_of(failed, classes)
+    page = Page(text)
+    assert "script" not in page.tags
+    assert "b" not in page.tags
+    assert not {name for name in page.attributes if name.startswith("on")}
+    assert HOSTILE in page.text
+    assert "a & b" in page.text
+
+
+def test_a_pass_and_a_page_without_classes_or_samples(judge: Judge, digits: Any) -> None:
+    assert "Verdict: pass" in page_of(judge(digits.fresh), digits.classes)
+    page = Page(render(judge(digits.fresh[:0], nonfinite=9), digits.classes, PNG, None, [], {}))
+    assert "No sample was finite" in page.text
+    assert "non-finite samples: 9 of 9" in page.text
+
+
+def test_every_test_and_measure_has_its_row(failed: Judgement) -> None:
+    table = {row.name: row for row in rows(failed)}
+    assert list(table)[:6] == ["finite samples", "duplicate_rate", "modes_covered", "mode_kl", "fid_ratio", "fid"]
+    assert (table["modes_covered"].value, table["modes_covered"].null, table["modes_covered"].state) == ("9", "10", "fail")
+    assert {"kid", "smallest_class_share", "classifier_accuracy"} <= set(table)
+    assert [number(value) for value in (None, 5000, 0.123456, 1.0, 12345.678)] == ["–", "5,000", "0.1235", "1", "1.235e+04"]
+
+
+def test_of_many_classes_the_worst_are_drawn() -> None:
+    fake = np.full(500, 20, dtype=np.int64)
+    fake[321] = 0
+    fake[77] = 400
+    modes = Modes(fake, np.full(500, 20, dtype=np.int64))
+    drawn = bars(modes, [f"class {c}" for c in range(500)])
+    assert len(drawn) == BARS
+    by_name = {bar.name: bar for bar in drawn}
+    assert by_name["class 321"].fake == 0
+    assert by_name["class 321"].missing
+    assert by_name["class 77"].fake == 100
+    assert all(0 <= bar.real <= 100 and re.fullmatch(r"real .* %, generated .* % \([\d,]+\)", bar.words) for bar in drawn)
+
+
+def test_pictures_are_inside() -> None:
+    assert data_uri(b"abc") == "data:image/png;base64,YWJj"

@@ -1,0 +1,195 @@
+"""The stage on a real checkout: a store of digits, a small untrained model, a tracked run."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from pipeline import tracking
+from pipeline.data.store import DatasetInfo, Shard
+from pipeline.errors import InputError
+from pipeline.gans.base import ImageSpec
+from pipeline.gans.registry import build
+from pipeline.gans.settings import DCGANSettings
+from pipeline.mlflow_store import address, connect
+from pipeline.params import TrackingSettings
+from pipeline.stages import evaluate
+from pipeline.training import model
+from pipeline.training.model import ModelConfig
+
+SETTINGS = DCGANSettings(latent=8, generator_channels=4, discriminator_channels=4, max_channels=8)
+PARAMS = "tracking: {experiment: tests}\ntrain: {device: cpu}\nevaluate: {samples: 300, batch_size: 128}\n"
+
+
+def save_store(root: Path, splits: list[str]) -> None:
+    """All digits as one shard, `splits` dealt out in turn."""
+    import hashlib
+
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = np.rint(data.images * 255 / 16).astype(np.uint8)[..., None]
+    n = len(images)
+    shards = root / "data" / "dataset" / "shards"
+    shards.mkdir(parents=True)
+    np.save(shards / "00000.npy", images)
+    split = [splits[i % len(splits)] for i in range(n)]
+    info = DatasetInfo(
+        source="digits",
+        fingerprint="d" * 64,
+        images=n,
+        set_aside=0,
+        resolution=8,
+        channels=1,
+        classes=[f"<{c}>" for c in range(10)],
+        splits={name: split.count(name) for name in set(split)},
+        shards=[Shard(file="00000.npy", rows=n, sha256=hashlib.sha256((shards / "00000.npy").read_bytes()).hexdigest())],
+    )
+    (root / "data" / "dataset" / "dataset.json").write_text(info.model_dump_json())
+    (root / "data" / "validated").mkdir()
+    table = {
+        "id": np.arange(n),
+        "path": [f"{i}.png" for i in range(n)],
+        "class": [info.classes[c] for c in data.target],
+        "label": data.target.astype(np.int64),
+        "split": split,
+        "shard": np.zeros(n, dtype=np.int64),
+        "row": np.arange(n),
+        "sha256": ["0" * 64] * n,
+        "pixels_sha256": [hashlib.sha256(image.tobytes()).hexdigest() for image in images],
+    }
+    pq.write_table(pa.table(table), root / "data" / "validated" / "index.parquet")
+
+
+def save_model(root: Path, *, broken: bool = False) -> None:
+    torch.manual_seed(0)
+    gan = build(SETTINGS, ImageSpec(8, 1, 10))
+    if broken:
+        with torch.no_grad():
+            for parameter in gan.get_submodule("generator").parameters():
+                parameter.fill_(float("nan"))
+    config = ModelConfig(
+        model=SETTINGS,
+        resolution=8,
+        channels=1,
+        class_names=[f"<{c}>" for c in range(10)],
+        dataset_source="digits",
+        dataset_fingerprint="d" * 64,
+        images_seen=4096,
+    )
+    model.save(gan, config, root / "models")
+
+
+def make_project(root: Path, splits: list[str], *, broken: bool = False) -> Path:
+    (root / "params.yaml").write_text(PARAMS)
+    save_store(root, splits)
+    save_model(root, broken=broken)
+    with tracking.start(TrackingSettings(experiment="tests"), root) as run:
+        (root / "models" / "run.json").write_text(json.dumps(run.describe()))
+    return root
+
+
+@pytest.fixture(scope="module")
+def no_server() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory, no_server: None) -> Path:
+    """An untrained generator, judged."""
+    root = make_project(tmp_path_factory.mktemp("project"), ["train", "train", "train", "test"])
+    evaluate.run(root)
+    return root
+
+
+def metrics_of(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((root / "metrics" / "evaluation.json").read_text())
+    return found
+
+
+def test_a_failing_verdict_is_a_result(evaluated: Path) -> None:
+    """An untrained generator fails with reasons; the stage itself does not."""
+    metrics = metrics_of(evaluated)
+    assert metrics["verdict"] == "fail"
+    assert any(reason.startswith(("low fidelity", "dropped classes", "complete mode collapse")) for reason in metrics["reasons"])
+    assert (metrics["n_fake"], metrics["n_real"], metrics["modes_total"]) == (300, 449, 10)
+    assert metrics["classifier_accuracy"] > 0.95
+    assert metrics["fid_ratio"] > 3
+    assert metrics["seconds"] > 0
+    assert re.search(r"measure=fd_classifier_[0-9a-f]{8} .*n_real=449 \| n_fake=300 \| seed=0", metrics["protocol"])
+    flat = [value for key, value in metrics.items() if key not in ("reasons", "warnings", "skipped")]
+    assert all(value is None or isinstance(value, int | float | str) for value in flat)
+
+
+def test_the_report_stands_alone(evaluated: Path) -> None:
+    page = (evaluated / "reports" / "evaluation.html").read_text()
+    assert "Verdict: fail" in page
+    assert len(re.findall(r'src="data:image/png;base64,', page)) >= 3
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert "&lt;4&gt;" in page
+    assert "<4>" not in page
+    assert str(evaluated) not in page
+    assert json.loads((evaluated / "models" / "run.json").read_text())["run_id"] in page
+
+
+def test_the_run_is_continued(evaluated: Path) -> None:
+    run_id = json.loads((evaluated / "models" / "run.json").read_text())["run_id"]
+    client = connect(address(evaluated))
+    run = client.get_run(run_id)
+    metrics = metrics_of(evaluated)
+    assert run.data.metrics["evaluate/fid"] == pytest.approx(metrics["fid"])
+    assert run.data.metrics["evaluate/fid_ratio"] == pytest.approx(metrics["fid_ratio"])
+    assert run.data.tags["verdict"] == "fail"
+    assert run.data.tags["protocol"] == metrics["protocol"]
+    assert run.info.status == "FINISHED"
+    assert {file.path for file in client.list_artifacts(run_id)} >= {"evaluation.html", "evaluation.json"}
+
+
+def test_again_is_the_same_and_takes_the_cache(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, files = metrics_of(evaluated), {path: path.stat().st_mtime_ns for path in (evaluated / ".ganline" / "cache").iterdir()}
+    evaluate.run(evaluated)
+    after = metrics_of(evaluated)
+    assert {**after, "seconds": 0} == {**before, "seconds": 0}
+    assert {path: path.stat().st_mtime_ns for path in (evaluated / ".ganline" / "cache").iterdir()} == files
+    out = capsys.readouterr()
+    assert out.out.startswith("fail: fid ")
+    assert "ganline: verdict fail: " in out.err
+
+
+def test_samples_that_are_not_numbers_fail(tmp_path: Path, no_server: None) -> None:
+    root = make_project(tmp_path, ["train", "test"], broken=True)
+    evaluate.run(root)
+    metrics = metrics_of(root)
+    assert (metrics["verdict"], metrics["nonfinite_samples"], metrics["fid"]) == ("fail", 300, None)
+    assert metrics["reasons"][0].startswith("non-finite samples: 300 of 300")
+    assert "No sample was finite" in (root / "reports" / "evaluation.html").read_text()
+
+
+def test_without_a_test_split_the_key_is_named(tmp_path: Path, no_server: None) -> None:
+    root = make_project(tmp_path, ["train"])
+    with pytest.raises(InputError, match=r"data\.test_fraction"):
+        evaluate.run(root)
+    assert not (root / "metrics").exists()
+
+
+def test_a_model_of_other_images_is_named(evaluated: Path, tmp_path: Path) -> None:
+    import shutil
+
+    root = tmp_path / "project"
+    shutil.copytree(evaluated, root)
+    config = json.loads((root / "models" / "config.json").read_text())
+    (root / "models" / "config.json").write_text(json.dumps({**config, "resolution": 16}))
+    with pytest.raises(InputError, match=r"config\.json|generator\.safetensors"):
+        evaluate.run(root)
