@@ -59,12 +59,12 @@ class Watcher:
         return self.stop_at is not None and self.seen >= self.stop_at
 
 
-def trainer(folder: Path, watcher: Watcher, model: DCGANSettings = MODEL, **settings: object) -> Trainer:
+def trainer(folder: Path, watcher: Watcher, model: DCGANSettings = MODEL, samples: int = 4, **settings: object) -> Trainer:
     values = {"batch_size": 16, "total_images": 640, "log_images": 100, "snapshot_images": 200, "checkpoint_images": 320, "flips": True, "schedule": "cosine"}
     train = TrainSettings.model_validate(values | settings)
     torch.manual_seed(train.seed)
     gan = build(model, ImageSpec(8, 1))
-    return Trainer(gan, Unlabelled(Bars(), CPU, train.seed, flips=train.flips), train, CPU, folder, watcher, stop=watcher.stop, samples=4)
+    return Trainer(gan, Unlabelled(Bars(), CPU, train.seed, flips=train.flips), train, CPU, folder, watcher, stop=watcher.stop, samples=samples)
 
 
 def timeless(rows: list[Row]) -> list[Row]:
@@ -142,16 +142,14 @@ def test_divergence_is_named(tmp_path: Path) -> None:
 
 
 def test_it_learns(tmp_path: Path) -> None:
-    """After a few seconds the samples look more like bars than noise does: bright columns, dark elsewhere."""
+    """Samples end nearer to the data than the start's gray, and show most of the eight bars: noise and a single image both fail."""
     watcher = Watcher()
-    trainer(tmp_path, watcher, total_images=16_000, learning_rate={"generator": 2e-3, "discriminator": 2e-3}, ema_half_life=500, flips=False).run()
+    trainer(tmp_path, watcher, total_images=16_000, learning_rate={"generator": 2e-3, "discriminator": 2e-3}, ema_half_life=500, flips=False, samples=64).run()
     real = torch.from_numpy(Bars().images()).permute(0, 3, 1, 2).float() / 127.5 - 1
-    end, start = watcher.snapshots[16_000], watcher.snapshots[0]
-
-    def error(images: Tensor) -> float:
-        return torch.cdist(images.flatten(1), real.flatten(1)).min(dim=1).values.mean().item()
-
-    assert error(end) < 0.35 * error(start)
+    nearest = torch.cdist(watcher.snapshots[16_000].flatten(1), real.flatten(1)).min(dim=1)
+    gray = torch.cdist(watcher.snapshots[0].flatten(1), real.flatten(1)).min(dim=1)
+    assert nearest.values.mean() < 0.5 * gray.values.mean()
+    assert len({int(k) % 8 for k in nearest.indices}) >= 6
 
 
 def test_due() -> None:
