@@ -179,9 +179,10 @@ def dropped(modes: Modes, missing: list[int], classes: Sequence[str]) -> str:
             f"complete mode collapse: {share(float(modes.fake.max()) / total)} of the samples show class {kept} and every other class is missing. "
             "Try model.objective relativistic with model.penalties r1 and r2"
         )
+    slips = f", {listed([f'{n:,.0f}' for n in modes.slips[missing] * total])} by slips of the classifier alone" if counts.any() else ""
     seen, wanted = listed([f"{n:,}" for n in counts]), listed([f"{n:,.0f}" for n in expected])
     return (
-        f"dropped classes: {names} ({seen} of {total:,} samples show {'it' if len(missing) == 1 else 'them'}; {wanted} expected). "
+        f"dropped classes: {names} ({seen} of {total:,} samples show {'it' if len(missing) == 1 else 'them'}; {wanted} expected{slips}). "
         "Try training longer, model.objective relativistic with model.penalties r1 and r2, or a larger train.batch_size"
     )
 

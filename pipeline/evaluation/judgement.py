@@ -12,7 +12,7 @@ import torch
 from pipeline.errors import InputError
 from pipeline.evaluation import gate
 from pipeline.evaluation.classifier import Classifier, Labelled, Shape, classifier
-from pipeline.evaluation.diversity import Int64Array, Modes, UInt8Array, distinct, histogram, kl_null
+from pipeline.evaluation.diversity import Int64Array, Modes, UInt8Array, distinct, kl_null
 from pipeline.evaluation.features import Extractor, Float32Array, Held, Progress, extract, quiet
 from pipeline.evaluation.fid import fid
 from pipeline.evaluation.inception import fetched, inception
@@ -75,8 +75,8 @@ class Judge:
             accuracy = self.accuracy(namer.predict(known.real))
             warnings += self.about_classifier(accuracy)
             if len(samples):
-                shown = namer.predict(known.held if len(known.held) else known.real)
-                modes = Modes(fake=histogram(answers, len(self.classes)), real=histogram(shown, len(self.classes)))
+                shown, labels = (known.held, self.train.labels[held]) if len(held) else (known.real, self.test.labels)
+                modes = Modes.of(answers, namer.predict(shown), labels)
                 warnings += about_modes(modes, self.classes)
 
         enough = len(samples) >= 2
@@ -180,11 +180,11 @@ def about_size(real: Float32Array) -> list[str]:
 
 
 def about_modes(modes: Modes, classes: Sequence[str]) -> list[str]:
-    """Classes that this many samples cannot judge."""
+    """Classes that this many samples and this classifier cannot judge."""
     few = modes.undecidable
     if not few:
         return []
-    return [f"too few samples to tell whether {gate.listed([classes[c] for c in few])} {'is' if len(few) == 1 else 'are'} missing: raise evaluate.samples"]
+    return [f"nobody could tell whether {gate.listed([classes[c] for c in few])} {'is' if len(few) == 1 else 'are'} missing: raise evaluate.samples"]
 
 
 def clean(metrics: Metrics) -> Metrics:

@@ -90,7 +90,8 @@ def test_of_many_classes_the_worst_are_drawn() -> None:
     fake = np.full(500, 20, dtype=np.int64)
     fake[321] = 0
     fake[77] = 400
-    modes = Modes(fake, np.full(500, 20, dtype=np.int64))
+    real = np.full(500, 20, dtype=np.int64)
+    modes = Modes(fake, real, np.zeros(500))
     drawn = bars(modes, [f"class {c}" for c in range(500)])
     assert len(drawn) == BARS
     by_name = {bar.name: bar for bar in drawn}
