@@ -14,6 +14,9 @@ def run(root: Path) -> None:
     """Reads `data` of params.yaml, writes data/dataset. Raises InputError when the source cannot be used."""
     paths = Paths(root)
     settings = params.load(paths.params).data
+    source = (root / settings.source).resolve()
+    if source.exists() and not source.is_relative_to((root / settings.watch).resolve()):
+        sys.stderr.write(f"ingest: DVC watches {settings.watch}, so it will not notice when {settings.source} changes: set data.watch to the same path\n")
     with tqdm(desc="ingest", unit=" files", mininterval=0.5, file=sys.stderr, disable=None) as bar:
 
         def progress(done: int, total: int) -> None:

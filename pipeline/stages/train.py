@@ -5,6 +5,7 @@ import hashlib
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,6 +115,7 @@ def summary(trainer: Trainer, reporter: "Reporter") -> dict[str, float | str]:
         "steps": trainer.step,
         "seconds": round(trainer.seconds, 1),
         "images_per_second": round(trainer.images_seen / trainer.seconds, 1),
+        "tracking_share": round(reporter.tracking_seconds / trainer.seconds, 5),
         "device": str(trainer.device),
         "precision": str(trainer.dtype).removeprefix("torch."),
         **{name: round(value, 6) for name, value in last.items() if name.startswith(("loss_", "d_", "grad_norm_"))},
@@ -135,7 +137,10 @@ class Reporter:
         self.file = paths.curves.open("w", newline="")
         self.writer: csv.DictWriter[str] | None = None
         self.waiting: list[Row] = []
-        self.bar = tqdm(total=total, unit="img", unit_scale=True, desc="train", mininterval=0.5, dynamic_ncols=True)
+        self.tracking_seconds = 0.0
+        # In a log file or a flow's log a line every ten seconds is enough.
+        interval = 0.5 if sys.stderr.isatty() else 10.0
+        self.bar = tqdm(total=total, unit="img", unit_scale=True, desc="train", mininterval=interval, maxinterval=interval, dynamic_ncols=True)
 
     def __enter__(self) -> "Reporter":
         return self
@@ -165,8 +170,10 @@ class Reporter:
         self.bar.set_postfix({name.removeprefix("loss_")[:4]: f"{value:.3f}" for name, value in row.items() if name.startswith("loss_")})
         self.waiting.append(row)
         if len(self.waiting) >= ROWS_PER_BATCH:
+            began = time.monotonic()
             self.tracked.log_history(self.waiting)
             self.waiting = []
+            self.tracking_seconds += time.monotonic() - began
 
     def write(self, row: Row) -> None:
         if self.writer is None:

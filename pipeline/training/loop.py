@@ -98,7 +98,8 @@ class Trainer:
         self.rng = torch.Generator(device).manual_seed(settings.seed)
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
         self.history: list[Row] = []
-        self.sums: dict[str, Tensor] = {}  # of the losses' terms since the last row
+        self.sums: dict[str, Tensor] = {}  # of the losses' terms since the last row, and how many of each:
+        self.counts: dict[str, int] = {}  # a lazy penalty has fewer than the steps
 
     def optimizer(self, phase: Phase) -> torch.optim.Adam:
         parameters = [p for name in phase.networks for p in self.gan.get_submodule(name).parameters()]
@@ -157,6 +158,7 @@ class Trainer:
         torch.autograd.backward(loss.total)
         for name, value in loss.terms.items():
             self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value.detach()
+            self.counts[name] = self.counts.get(name, 0) + 1
         for group in optimizer.param_groups:
             group["lr"] = self.learning_rate(phase)
         norm: Row = {}
@@ -170,7 +172,7 @@ class Trainer:
         """Adds a row to the history; a loss that is no longer finite ends the training here."""
         last = self.history[-1] if self.history else {"step": 0, "seconds": 0.0}
         steps, seconds = self.step - last["step"], self.seconds - last["seconds"]
-        measured = {name: float(value) / steps for name, value in self.sums.items()} | norms
+        measured = {name: float(value) / self.counts[name] for name, value in self.sums.items()} | norms
         broken = [name for name, value in measured.items() if not math.isfinite(value)]
         if broken:
             raise TrainingFailed(
@@ -180,7 +182,7 @@ class Trainer:
         rates = {f"lr_{phase.name}": self.learning_rate(phase) for phase in self.phases}
         speed = steps * self.settings.batch_size / seconds if seconds > 0 else 0.0
         row = {"step": self.step, "images": self.images_seen, "seconds": self.seconds, "images_per_second": speed} | measured | rates
-        self.sums = {}
+        self.sums, self.counts = {}, {}
         self.history.append(row)
         self.observer.measured(row)
 
@@ -205,6 +207,7 @@ class Trainer:
             "batches": self.batches.state(),
             "history": self.history,
             "sums": self.sums,
+            "counts": self.counts,
             "meta": self.meta,
         }
 
@@ -222,4 +225,5 @@ class Trainer:
         self.batches.restore(state["batches"])
         self.history = list(state["history"])
         self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
+        self.counts = dict(state["counts"])
         self.meta = dict(state["meta"])

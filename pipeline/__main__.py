@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `ganline`, for where the command is not on the PATH."""
+
+from pipeline.cli import main
+
+main()
