@@ -11,10 +11,11 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MOD
 WORKDIR /build
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH VIRTUAL_ENV=/opt/venv
-# The pinned set first: it changes seldom and is most of the image. pip where uv cannot reach a mirror that pip.conf names.
+# The pinned set first: it changes seldom and is most of the image. Compiled here, because the user the image runs as cannot write
+# bytecode beside it, and every start would compile again. pip where uv cannot reach a mirror that pip.conf names.
 COPY requirements.lock ./
 RUN pip install --quiet "$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements.lock)" \
- && { uv pip install --quiet -r requirements.lock || pip install --quiet -r requirements.lock; }
+ && { uv pip install --quiet --compile-bytecode -r requirements.lock || pip install --quiet -r requirements.lock; }
 # Editable at the place where the project will lie.
 WORKDIR /project
 COPY pyproject.toml README.md ./

@@ -49,7 +49,7 @@ $(STAMP): requirements.lock pyproject.toml
 	fi
 	@uv=$$(sed -n 's/^\(uv==[^ ;]*\).*/\1/p' requirements.lock); \
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check "$$uv"
-	@.venv/bin/uv pip install --python .venv/bin/python -r requirements.lock \
+	@.venv/bin/uv pip install --compile-bytecode --python .venv/bin/python -r requirements.lock \
 	|| { echo "make: uv failed; trying pip, which reads pip.conf and is slower" >&2; \
 	     .venv/bin/python -m pip install --disable-pip-version-check -r requirements.lock; }
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
