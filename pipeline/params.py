@@ -68,7 +68,7 @@ def parse(text: str, name: str) -> Params:
         where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"{name}{where}: not valid YAML: {error.problem}") from None
     except YAMLError as error:
-        raise InputError(f"{name}: not valid YAML: {error}") from None
+        raise InputError(f"{name}: not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise InputError(f"{name}: nested too deeply to be a parameters file") from None
     if values is None:
