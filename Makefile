@@ -81,7 +81,7 @@ schedule: $(STAMP) ## Serve the schedule of prefect.yaml in the foreground: serv
 .PHONY: lock
 lock: $(STAMP) ## Resolve pyproject.toml anew into requirements.lock (needs a network); `make lock UPGRADE=--upgrade` takes newer versions
 	uv pip compile --universal --python-version 3.11 pyproject.toml --extra dev -o requirements.lock \
-	  --no-header --no-emit-index-url --no-emit-find-links --no-annotate $(UPGRADE)
+	  --no-header --no-annotate $(UPGRADE)
 
 .PHONY: clean
 clean: ## Remove .venv and caches of tools; data, results, DVC's cache and checkpoints stay
