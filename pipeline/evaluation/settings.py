@@ -12,7 +12,7 @@ class GateSettings(Settings):
     fid: float | None = Field(None, gt=0, description="absolute FID of all samples to the test split, at most")
     duplicate_rate: float | None = Field(0.005, ge=0, le=1, description="share of generated images that repeat another exactly, at most")
     modes_covered: float | None = Field(1.0, ge=0, le=1, description="share of the classes that must appear, with a quarter of their share at least")
-    mode_kl: float | None = Field(0.1, ge=0, description="KL of the generated class histogram from the real one (nats), at most, over what chance alone gives")
+    mode_kl: float | None = Field(0.05, ge=0, description="KL of the generated class histogram from the real one (nats), at most, over what chance alone gives")
 
 
 class EvaluateSettings(Settings):

@@ -22,11 +22,22 @@ def test_calibration_is_a_fixed_quarter_at_most(digits: Any) -> None:
 @pytest.mark.parametrize("n", [200, 5000])
 def test_a_perfect_generator_has_a_ratio_of_one_at_any_size(n: int) -> None:
     """5,000 samples against 300 real ones are compared at 275 each: their number brings no advantage."""
-    values = [ratio(normal(n, 100 + s), Reference(normal(300, 200 + s), normal(250, 300 + s)), 0) for s in range(10)]
+    values = [ratio(normal(n, 100 + s, 40), Reference(normal(300, 200 + s, 40), normal(250, 300 + s, 40)), 0) for s in range(10)]
     found = [value.value for value in values if value and value.value]
     assert np.mean(found) == pytest.approx(1.0, abs=0.1)
     assert max(found) < 1.5
     assert {value.n for value in values if value} == {min(n, 275)}
+
+
+def test_more_data_does_not_move_the_ratio() -> None:
+    """The same imperfect generator is as far off on 20,000 real images as on 600: the null's fall with the size is not held against it."""
+    few, many = (ratio(normal(n, 1) * 1.1, Reference(normal(n, 2), normal(n, 3)), 0) for n in (300, 10_000))
+    assert few
+    assert few.value
+    assert many
+    assert many.value
+    assert few.n == many.n == 8 * 16
+    assert many.value == pytest.approx(few.value, rel=0.1)
 
 
 def test_worse_samples_have_a_higher_ratio() -> None:
