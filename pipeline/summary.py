@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.stages.paths import Paths
 
-NUMBERS = ("fid", "kid", "precision", "recall", "density", "coverage", "vendi_ratio", "duplicate_rate", "mode_kl")
+NUMBERS = ("fid", "fid_ratio", "kid", "precision", "recall", "density", "coverage", "vendi_ratio", "duplicate_rate", "mode_kl")
 WIDTH = 11
 
 

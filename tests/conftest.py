@@ -1,9 +1,13 @@
 """Fixtures that every room's tests share."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+
+# A shell that runs this in the background ignores Ctrl-C, and every process the tests start would inherit that and not end on it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
