@@ -62,6 +62,8 @@ def run(root: Path) -> None:
                 trainer.restore(saved)
                 trainer.meta["run_id"] = tracked.id
             reporter.resume(trainer)
+            if trainer.images_seen - params.train.batch_size >= params.train.total_images:
+                say(f"this training has already seen more than train.total_images {params.train.total_images:,}; to train anew delete {work}")
             tracked.log_params(params.model_dump(by_alias=True, include={"data", "model", "train"}))
             tracked.log_dataset(info.source, data.fingerprint, info.source)
             try:

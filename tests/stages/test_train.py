@@ -103,6 +103,8 @@ def test_stopped_and_continued_equals_undisturbed(project: Path, validated: Path
     set_params(project, total=7000)
     assert "going on after 6,016 images" in ganline("train", project).stderr
     assert curves(project)[:12] == curves(whole)[:12]
+    set_params(project, total=3000)
+    assert "already seen more than train.total_images 3,000; to train anew delete" in ganline("train", project).stderr
     set_params(project, seed=1)
     assert "going on" not in ganline("train", project).stderr
     assert load_file(project / "models" / "generator.safetensors")["generator.layers.1.weight"].tobytes() != theirs["generator.layers.1.weight"].tobytes()
