@@ -1,10 +1,10 @@
 """What the line has made so far, and where it lies: the last words of `make run`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.stages import metrics
 from pipeline.stages.paths import Paths
 
 NUMBERS = ("fid", "fid_ratio", "kid", "precision", "recall", "density", "coverage", "vendi_ratio", "duplicate_rate", "mode_kl")
@@ -37,12 +37,7 @@ def summary(root: Path) -> str:
 
 
 def read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run `dvc repro` first") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run `dvc repro -f evaluate`") from None
+    content = metrics.read(path, "dvc repro")
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no metrics; run `dvc repro -f evaluate`")
     return content

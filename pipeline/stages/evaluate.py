@@ -1,7 +1,6 @@
 """Evaluate: samples of the averaged generator against held-out real images; a verdict, a report, and numbers with their protocol."""
 
 import io
-import json
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pipeline.evaluation.report import Strip, render
 from pipeline.gans.base import GAN, to_uint8
 from pipeline.media.preview import grid
 from pipeline.params import Params
+from pipeline.stages import metrics
 from pipeline.stages.paths import Paths
 from pipeline.training import model
 from pipeline.training.loop import pick_device
@@ -57,13 +57,13 @@ def run(root: Path) -> None:
         samples, nonfinite = draw(gan.to(device), params.evaluate.samples, params.evaluate.batch_size, params.evaluate.seed, scratch)
         judgement = judge(samples, nonfinite)
         page = report(judgement, samples, test, info, config, params, tracked.id)
-        metrics = {**judgement.metrics, "seconds": round(time.monotonic() - began, 2)}
-        for path, text in ((paths.evaluation_report, page), (paths.evaluation_metrics, json.dumps(metrics, indent=2, allow_nan=False) + "\n")):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+        measured = {**judgement.metrics, "seconds": round(time.monotonic() - began, 2)}
+        paths.evaluation_report.parent.mkdir(parents=True, exist_ok=True)
+        paths.evaluation_report.write_text(page, encoding="utf-8")
+        metrics.write(paths.evaluation_metrics, measured)
         tracked.log_params(params.model_dump(by_alias=True, include={"evaluate"}))
-        tracked.log_metrics({f"evaluate/{name}": value for name, value in metrics.items() if not isinstance(value, str | list) and value is not None})
-        tracked.tag({"verdict": judgement.verdict.word, "protocol": metrics["protocol"], "dataset_fingerprint": info.fingerprint})
+        tracked.log_metrics({f"evaluate/{name}": value for name, value in measured.items() if not isinstance(value, str | list) and value is not None})
+        tracked.tag({"verdict": judgement.verdict.word, "protocol": measured["protocol"], "dataset_fingerprint": info.fingerprint})
         tracked.log_file(paths.evaluation_report)
         tracked.log_file(paths.evaluation_metrics)
     summarise(judgement, paths)
@@ -127,8 +127,8 @@ def png(image: Image.Image) -> bytes:
 
 def summarise(judgement: Judgement, paths: Paths) -> None:
     """One line on stdout; what is wrong, and what to mind, on stderr."""
-    metrics = judgement.metrics
-    parts = [f"{name} {metrics[name]:.4g}" for name in ("fid", "fid_ratio", "duplicate_rate") if isinstance(metrics[name], float)]
+    measured = judgement.metrics
+    parts = [f"{name} {measured[name]:.4g}" for name in ("fid", "fid_ratio", "duplicate_rate") if isinstance(measured[name], float)]
     if judgement.modes:
         parts.append(f"modes {judgement.modes.covered}/{judgement.modes.total}")
     sys.stdout.write(f"{judgement.verdict.word}: {', '.join(parts)}; see {paths.evaluation_report}\n")

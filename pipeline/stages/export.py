@@ -17,6 +17,7 @@ from pipeline.serving import model_card, parity, signature
 from pipeline.serving.metadata import Metadata
 from pipeline.serving.model_card import reasons_of
 from pipeline.serving.onnx_export import export
+from pipeline.stages import metrics
 from pipeline.stages.paths import Paths
 from pipeline.training import model
 from pipeline.training.model import ModelConfig
@@ -109,18 +110,12 @@ def register(tracked: tracking.Run, paths: Paths, params: Params, metadata: Meta
     measured |= {"registered_model": params.tracking.model, "version": int(version)}
     tracked.log_metrics({f"export/{name}": value for name, value in measured.items()})
     tracked.tag({"ganline.verdict": metadata.verdict, "ganline.model_version": version})
-    paths.export_metrics.parent.mkdir(parents=True, exist_ok=True)
-    paths.export_metrics.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
+    metrics.write(paths.export_metrics, measured)
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
     """metrics/evaluation.json. Raises InputError when it is missing, broken, or without a verdict."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run `dvc repro evaluate` first") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run `dvc repro -f evaluate`") from None
+    values = metrics.read(path, "dvc repro evaluate")
     if not isinstance(values, dict) or values.get("verdict") not in ("pass", "fail"):
         raise InputError(f"{path}: `verdict` must be pass or fail; run `dvc repro -f evaluate`")
     return values

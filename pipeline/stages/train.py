@@ -24,6 +24,7 @@ from pipeline.gans.base import ImageSpec, to_uint8
 from pipeline.gans.registry import build
 from pipeline.media.preview import grid
 from pipeline.params import Params
+from pipeline.stages import metrics
 from pipeline.stages.paths import Paths
 from pipeline.training import checkpoint, model
 from pipeline.training.loop import Row, Stopped, Trainer, pick_device
@@ -73,10 +74,9 @@ def run(root: Path) -> None:
                 raise KeyboardInterrupt from None
         deliver(trainer, params, info, data, paths)
         paths.run.write_text(json.dumps(tracked.describe(), indent=2) + "\n")
-        metrics = summary(trainer, reporter)
-        paths.train_metrics.parent.mkdir(parents=True, exist_ok=True)
-        paths.train_metrics.write_text(json.dumps(metrics, indent=2) + "\n")
-        tracked.log_metrics({f"train/{name}": value for name, value in metrics.items() if not isinstance(value, str)})
+        measured = summary(trainer, reporter)
+        metrics.write(paths.train_metrics, measured)
+        tracked.log_metrics({f"train/{name}": value for name, value in measured.items() if not isinstance(value, str)})
         tracked.log_file(paths.samples, "samples")
         tracked.log_file(paths.curves)
 

@@ -1,6 +1,5 @@
 """Stage 2: Great Expectations on the manifest; data/validated, metrics/validation.json and reports/data_docs."""
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 from pipeline import params
 from pipeline.data.store import DatasetInfo
 from pipeline.errors import DataRejected, InputError
+from pipeline.stages import metrics
 from pipeline.stages.paths import Paths
 
 
@@ -47,8 +47,7 @@ def run(root: Path) -> None:
         "warnings": len(warnings),
         "messages": [f"{failure.check.severity}: {failure}" for failure in critical + warnings],
     }
-    paths.validation_metrics.parent.mkdir(parents=True, exist_ok=True)
-    paths.validation_metrics.write_text(json.dumps(numbers, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    metrics.write(paths.validation_metrics, numbers)
     for failure in warnings:
         sys.stderr.write(f"validate: warning: {failure}\n")
     if critical:

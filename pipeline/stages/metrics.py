@@ -1,0 +1,24 @@
+"""The flat JSON files under metrics/, as every stage writes them and later ones read them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+
+
+def write(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes the measurements. Raises ValueError for NaN or infinity: no other program reads them as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read(path: Path, command: str) -> Any:
+    """What a file of measurements holds. Raises InputError when it is missing (made by `command`) or cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run `{command}` first") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); run `dvc repro -f evaluate`") from None
