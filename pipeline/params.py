@@ -5,7 +5,7 @@ Unknown or out-of-range keys fail at once with the key's path and the nearest va
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -43,6 +43,9 @@ class Params(Settings):
     def known_combinations(self) -> "Params":
         if self.data.resolution > 256:
             raise ValueError(f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at most 256")
+        packing = self.model.stabilisers.packing
+        if self.train.batch_size % packing:
+            raise ValueError(f"train.batch_size {self.train.batch_size} cannot be divided into packs of model.stabilisers.packing {packing}")
         return self
 
 
@@ -85,22 +88,42 @@ def parse(text: str, name: str) -> Params:
 def explain(detail: ErrorDetails) -> str:
     """One pydantic error in words: the key's path, what is wrong, and the nearest valid key for a typo."""
     location = [str(part) for part in detail["loc"]]
-    path = ".".join(location)
+    settings, path = walk(Params, location)
     if detail["type"] == "extra_forbidden":
-        known = fields(Params, location[:-1])
-        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(sorted(known))}"
-        return f"{path}: unknown key; {hint}"
+        wanted = location[-1]
+        known = [info.alias or name for name, info in settings.model_fields.items()]
+        return f"{path}: unknown key; {nearest(wanted, known, 'known keys')}"
+    if detail["type"] == "union_tag_invalid":
+        context = detail["ctx"]
+        known = [tag.strip("' ") for tag in str(context["expected_tags"]).split(",")]
+        return f"{path}.variant: there is no variant {context['tag']!r}; {nearest(str(context['tag']), known, 'variants')}"
+    if detail["type"] == "union_tag_not_found":
+        return f"{path}.variant: missing; set it to dcgan, or see `ganline preset list`"
     message = detail["msg"].removeprefix("Value error, ")
-    return f"{path}: {message} (got {detail['input']!r})" if path else message
+    got = "" if isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
+    return f"{path}: {message}{got}" if path else message
 
 
-def fields(model: type[BaseModel], location: list[str]) -> list[str]:
-    """The keys valid at a path inside a settings class."""
-    current: Any = model
+def nearest(wanted: str, known: list[str], label: str) -> str:
+    near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
+    return f"did you mean `{near[0]}`?" if near else f"{label}: {', '.join(sorted(known))}"
+
+
+def walk(settings: type[BaseModel], location: list[str]) -> tuple[type[BaseModel], str]:
+    """The settings class at the end of an error's location, as far as it leads, and the path as it is written in the file.
+
+    Pydantic puts a variant's name into the location, where the file has none.
+    """
+    current, path = settings, []
+    kinds: dict[str, type[BaseModel]] = {}
     for part in location:
-        match = {(info.alias or name): info.annotation for name, info in current.model_fields.items()}
-        current = match.get(part)
-        if not (isinstance(current, type) and issubclass(current, BaseModel)):
-            return []
-    return [info.alias or name for name, info in current.model_fields.items()]
+        if part in kinds:
+            current, kinds = kinds[part], {}
+            continue
+        path.append(part)
+        info = next((info for name, info in current.model_fields.items() if (info.alias or name) == part), None)
+        annotation = info.annotation if info else None
+        kinds = {option.model_fields["variant"].default: option for option in get_args(annotation) if "variant" in getattr(option, "model_fields", {})}
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            current = annotation
+    return current, ".".join(path)

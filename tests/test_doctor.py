@@ -213,7 +213,7 @@ def test_a_check_that_hangs_or_breaks_is_a_finding(tmp_path: Path) -> None:
 
 
 def test_wrong_parameters_are_listed_key_by_key(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("train: {batchsize: 1}\nmodel: {latent: 0}\n")
+    (tmp_path / "params.yaml").write_text("train: {batchsize: 1}\nmodel: {variant: dcgan, latent: 0}\n")
     found = findings(doctor.parameters, tmp_path)
     assert [finding.level for finding in found] == ["fail", "fail"]
     assert "train.batchsize" in "".join(map(str, found))

@@ -38,7 +38,7 @@ PROMISED = [
 
 PARAMS = """
 data: {resolution: 8, limit: 60, watch: data/raw}
-model: {latent: 16, generator_channels: 16, discriminator_channels: 16}
+model: {variant: dcgan, latent: 16, generator_channels: 16, discriminator_channels: 16}
 train: {device: cpu, batch_size: 32, total_images: 3000, log_images: 500, snapshot_images: 1500}
 validate: {constant_std: 0.005}
 evaluate: {samples: 500, gate: {fid_ratio: null, modes_covered: null, mode_kl: null}}

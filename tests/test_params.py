@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
         ("trian: 1", "trian: unknown key; did you mean `train`?"),
         ("train: {batchsize: 4}", "train.batchsize: unknown key; did you mean `batch_size`?"),
         ("data: {limits: {pixel: 3}}", "data.limits.pixel: unknown key; did you mean `pixels`?"),
-        ("model: {penalties: {R1: 3}}", "model.penalties.R1: unknown key; did you mean `r1`?"),
+        ("model: {variant: dcgan, penalties: {R1: 3}}", "model.penalties.R1: unknown key; did you mean `r1`?"),
         ("export: {zzzzzz: 3}", "export.zzzzzz: unknown key; known keys: "),
         ("data: {resolution: 12}", "data.resolution: 12 is not a power of two"),
         ("data: {resolution: 512}", "takes at most 256"),
@@ -27,7 +27,13 @@ ROOT = Path(__file__).parents[1]
         ("train: {batch_size: many}", "train.batch_size: Input should be a valid integer"),
         ("train: {learning_rate: {generator: .inf}}", "train.learning_rate.generator"),
         ("train: {device: tpu}", "train.device: Input should be 'auto', 'cpu' or 'cuda' (got 'tpu')"),
-        ("model: {variant: dcgna}", "model.variant"),
+        ("model: {variant: dcgna}", "model.variant: there is no variant 'dcgna'; did you mean `dcgan`?"),
+        ("model: {latent: 8}", "model.variant: missing"),
+        ("model: {variant: cgan, label_wdth: 8}", "model.label_wdth: unknown key; did you mean `label_width`?"),
+        ("model: {variant: dcgan, penalties: {r1: a}}", "model.penalties.r1: must be a number, or {start: number, end: number} (got 'a')"),
+        ("model: {variant: dcgan, penalties: {r1: {strat: 1, end: 2}}}", "model.penalties.r1.strat: unknown key; did you mean `start`?"),
+        ("train: {learning_rate: {generator: {start: 3, end: 1}}}", "train.learning_rate.generator: must be from 1e-09 to 1"),
+        ("model: {variant: dcgan, stabilisers: {packing: 3}}\ntrain: {batch_size: 64}", "train.batch_size 64 cannot be divided into packs"),
         ("data: {background: white}", "data.background"),
         ("tracking: {model: a/b}", "tracking.model"),
         ("a: [", "line 1: not valid YAML"),
@@ -60,7 +66,7 @@ def test_settings_cannot_be_changed() -> None:
 
 
 def test_scientific_numbers_are_numbers() -> None:
-    assert params.parse("train: {learning_rate: {generator: 1e-3}}", "p").train.learning_rate.generator == 1e-3
+    assert params.parse("train: {learning_rate: {generator: 1e-3}}", "p").train.learning_rate.generator.at(0.5) == 1e-3
 
 
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:

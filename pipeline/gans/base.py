@@ -6,7 +6,7 @@ The training loop, the evaluation and the export know this file and no variant.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,24 @@ from torch import Tensor, nn
 Batch = Mapping[str, Tensor]
 """What a view yields: named tensors. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B]."""
 
-ViewName = Literal["unlabelled", "labelled"]
+
+@dataclass(frozen=True)
+class View:
+    """What a variant's batches hold, by the name of a view of the data and its options.
+
+    unlabelled: {"image"}; labelled: {"image", "label"}; partly_labelled: {"image", "labelled_image", "label"}, option per_class.
+    """
+
+    name: Literal["unlabelled", "labelled", "partly_labelled"]
+    options: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training is: `step` counts from 0, `done` is the share of the schedule that has passed, 0 to 1."""
+
+    step: int
+    done: float
 
 
 @dataclass(frozen=True)
@@ -36,15 +53,16 @@ class Loss:
     terms: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-LossFunction = Callable[[Batch, int, torch.Generator], Loss]
-"""(batch, step, random generator on the batch's device) -> Loss."""
+LossFunction = Callable[[Batch, Progress, torch.Generator], Loss]
+"""(batch, progress, random generator on the batch's device) -> Loss."""
 
 
 @dataclass(frozen=True)
 class Phase:
     """One optimizer update within a step: `loss` is computed on a fresh batch and moves `networks` alone.
 
-    `role` picks the learning rate of the parameters file; `lr_scale` multiplies it.
+    `role` picks the learning rate of the parameters file; `lr_scale` multiplies it, and `beta_power` is what Adam's betas are
+    raised to. `every` makes it run only in steps that it divides; `after` is called when the networks have moved.
     """
 
     name: str
@@ -52,6 +70,9 @@ class Phase:
     loss: LossFunction
     role: Literal["generator", "discriminator"]
     lr_scale: float = 1.0
+    beta_power: float = 1.0
+    every: int = 1
+    after: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,14 +86,15 @@ class ExportSpec:
 
 
 class GAN(nn.Module, ABC):
-    """A variant: its networks are child modules, by name.
+    """A variant: its networks are child modules, by name; whatever else it must remember are buffers.
 
-    `view` names what a batch holds; `averaged` names the networks whose exponential moving average
-    is kept, delivered and exported.
+    `view` names what a batch holds; `averaged` the networks whose exponential moving average is kept and delivered.
+    `classes` is how many labels `sample` and the exported graph take as `label`, int64 [n]; 0 where they take none.
     """
 
-    view: ClassVar[ViewName]
-    averaged: ClassVar[tuple[str, ...]] = ("generator",)
+    view: View
+    averaged: tuple[str, ...] = ("generator",)
+    classes: int = 0
 
     @abstractmethod
     def phases(self) -> list[Phase]:
@@ -80,11 +102,22 @@ class GAN(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
-        """`n` generated images, float [n, C, H, W] in [-1, 1], on the network's device; `rng` lives on the CPU."""
+        """`n` generated images, float [n, C, H, W] in [-1, 1], on the network's device; `rng` lives on the CPU.
+
+        Conditions that are not given (`label`) are drawn from `rng`.
+        """
 
     @abstractmethod
     def export(self) -> list[ExportSpec]:
         """The graphs that make up the delivered model."""
+
+    def trunk(self) -> nn.Module | None:
+        """What the discriminator learnt, as images [n, C, H, W] -> features [n, d]; None where a variant has nothing to offer."""
+        return None
+
+    def classifier(self) -> nn.Module | None:
+        """Images [n, C, H, W] -> class logits [n, K], of variants that learn one."""
+        return None
 
 
 def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:

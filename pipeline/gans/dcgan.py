@@ -4,18 +4,19 @@ Strided convolutions instead of pooling, no hidden dense layers, batch normalisa
 generator's output and the discriminator's input, ReLU in the generator, leaky ReLU 0.2 in the discriminator, tanh at
 the end, weights from N(0, 0.02). The depth follows the resolution: doublings from 4x4 up to `resolution`, from 2x2 at 8 pixels,
 where a single doubling would leave two layers.
+
+`architecture: residual` puts the blocks of `residual.py` in their place.
 """
 
-import math
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
-from pipeline.gans.base import GAN, Batch, ExportSpec, ImageSpec, Loss, Phase
-from pipeline.gans.objectives import OBJECTIVES
-from pipeline.gans.penalties import zero_centred
-from pipeline.gans.settings import DCGANSettings
+from pipeline.gans import residual
+from pipeline.gans.adversarial import Adversarial
+from pipeline.gans.base import ImageSpec
+from pipeline.gans.layers import MinibatchStd, doublings
+from pipeline.gans.settings import ConvolutionalSettings, DCGANSettings
 
 
 def smallest(resolution: int) -> int:
@@ -25,18 +26,22 @@ def smallest(resolution: int) -> int:
 
 def widths(base: int, maximum: int, resolution: int) -> list[int]:
     """Channels at resolution/2, resolution/4, ..., `smallest`: doubled at each step up to `maximum`."""
-    return [min(base * 2**level, maximum) for level in range(int(math.log2(resolution // smallest(resolution))))]
+    return [min(base * 2**level, maximum) for level in range(doublings(resolution, smallest(resolution)))]
 
 
 class Generator(nn.Module):
-    """z [B, latent] -> images [B, C, R, R] in (-1, 1)."""
+    """Vectors [B, inputs] -> images [B, C, R, R] in (-1, 1)."""
 
-    def __init__(self, settings: DCGANSettings, image: ImageSpec) -> None:
+    def __init__(self, settings: ConvolutionalSettings, image: ImageSpec, inputs: int) -> None:
         super().__init__()
         channels = widths(settings.generator_channels, settings.max_channels, image.resolution)[::-1]
+        first = smallest(image.resolution)
+        if settings.architecture == "residual":
+            self.layers = residual.generator_layers(inputs, channels, first, image.channels)
+            return
         layers: list[nn.Module] = [
-            nn.Unflatten(1, (settings.latent, 1, 1)),
-            nn.ConvTranspose2d(settings.latent, channels[0], smallest(image.resolution), bias=False),
+            nn.Unflatten(1, (inputs, 1, 1)),
+            nn.ConvTranspose2d(inputs, channels[0], first, bias=False),
             nn.BatchNorm2d(channels[0]),
             nn.ReLU(),
         ]
@@ -51,24 +56,33 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [B, C, R, R] in [-1, 1] -> logits [B]; positive means real."""
+    """Images [B, inputs, R, R] in [-1, 1] -> logits [B]; positive means real. `trunk` gives the last maps, `features` channels of them."""
 
-    def __init__(self, settings: DCGANSettings, image: ImageSpec) -> None:
+    def __init__(self, settings: ConvolutionalSettings, image: ImageSpec, inputs: int) -> None:
         super().__init__()
         channels = widths(settings.discriminator_channels, settings.max_channels, image.resolution)
-        normalised = settings.discriminator_norm == "batch"
-        layers: list[nn.Module] = [nn.Conv2d(image.channels, channels[0], 4, 2, 1), nn.LeakyReLU(0.2)]
-        for narrow, wide in pairwise(channels):
-            layers.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=not normalised))
-            if normalised:
-                layers.append(nn.BatchNorm2d(wide))
-            layers.append(nn.LeakyReLU(0.2))
-        layers += [nn.Conv2d(channels[-1], 1, smallest(image.resolution)), nn.Flatten(0)]
-        self.layers = nn.Sequential(*layers)
+        self.features = channels[-1]
+        if settings.architecture == "residual":
+            self.trunk = residual.trunk_layers(inputs, channels)
+        else:
+            normalised = settings.discriminator_norm == "batch"
+            layers: list[nn.Module] = [nn.Conv2d(inputs, channels[0], 4, 2, 1), nn.LeakyReLU(0.2)]
+            for narrow, wide in pairwise(channels):
+                layers.append(nn.Conv2d(narrow, wide, 4, 2, 1, bias=not normalised))
+                if normalised:
+                    layers.append(nn.BatchNorm2d(wide))
+                layers.append(nn.LeakyReLU(0.2))
+            self.trunk = nn.Sequential(*layers)
+        self.minibatch_std = MinibatchStd(settings.stabilisers.minibatch_std)
+        self.head = nn.Conv2d(self.features + self.minibatch_std.extra, 1, smallest(image.resolution))
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.layers(images).float()
-        return logits
+        return self.verdict(self.trunk(images))
+
+    def verdict(self, maps: Tensor) -> Tensor:
+        """Logits [B] of the trunk's maps."""
+        logits: Tensor = self.head(self.minibatch_std(maps))
+        return logits.flatten()
 
 
 def initialise(module: nn.Module) -> None:
@@ -81,60 +95,16 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-class DCGAN(GAN):
-    """DCGAN under any adversarial objective, with optional R1 and R2."""
+def networks(settings: ConvolutionalSettings, image: ImageSpec, extra_latent: int = 0, extra_maps: int = 0) -> tuple[Generator, Discriminator]:
+    """The pair, initialised as its architecture wants, with room for labels beside z and beside the image's channels."""
+    start = residual.initialise if settings.architecture == "residual" else initialise
+    generator = Generator(settings, image, settings.latent + extra_latent).apply(start)
+    discriminator = Discriminator(settings, image, settings.stabilisers.packing * image.channels + extra_maps).apply(start)
+    return generator, discriminator
 
-    view = "unlabelled"
+
+class DCGAN(Adversarial):
+    """DCGAN under any adversarial objective."""
 
     def __init__(self, settings: DCGANSettings, image: ImageSpec) -> None:
-        super().__init__()
-        self.latent = settings.latent
-        self.objective = OBJECTIVES[settings.objective]
-        self.penalties = settings.penalties
-        self.generator = Generator(settings, image).apply(initialise)
-        self.discriminator = Discriminator(settings, image).apply(initialise)
-
-    def phases(self) -> list[Phase]:
-        return [
-            Phase("discriminator", ("discriminator",), self.discriminator_loss, role="discriminator"),
-            Phase("generator", ("generator",), self.generator_loss, role="generator"),
-        ]
-
-    def latents(self, n: int, rng: torch.Generator) -> Tensor:
-        """z ~ N(0, I) on the random generator's device, float32 [n, latent]."""
-        return torch.randn(n, self.latent, generator=rng, device=rng.device)
-
-    def discriminator_loss(self, batch: Batch, step: int, rng: torch.Generator) -> Loss:
-        real = batch["image"]
-        with torch.no_grad():
-            fake = self.generator(self.latents(len(real), rng)).float()
-        penalised = step % self.penalties.every == 0
-        r1_weight, r2_weight = (weight * self.penalties.every / 2 if penalised else 0.0 for weight in (self.penalties.r1, self.penalties.r2))
-        real_logits = self.discriminator(real.requires_grad_(r1_weight > 0))
-        fake_logits = self.discriminator(fake.requires_grad_(r2_weight > 0))
-        total = self.objective.discriminator(real_logits, fake_logits)
-        terms = {"loss_discriminator": total, "d_real": real_logits.sigmoid().mean(), "d_fake": fake_logits.sigmoid().mean()}
-        if r1_weight > 0:
-            terms["r1"] = zero_centred(real_logits, real)
-            total = total + r1_weight * terms["r1"]
-        if r2_weight > 0:
-            terms["r2"] = zero_centred(fake_logits, fake)
-            total = total + r2_weight * terms["r2"]
-        return Loss(total, terms)
-
-    def generator_loss(self, batch: Batch, step: int, rng: torch.Generator) -> Loss:
-        real = batch["image"]
-        fake_logits = self.discriminator(self.generator(self.latents(len(real), rng)))
-        with torch.no_grad():
-            real_logits = self.discriminator(real)
-        total = self.objective.generator(real_logits, fake_logits)
-        return Loss(total, {"loss_generator": total})
-
-    @torch.no_grad()
-    def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
-        device = next(self.generator.parameters()).device
-        images: Tensor = self.generator(self.latents(n, rng).to(device))
-        return images.float()
-
-    def export(self) -> list[ExportSpec]:
-        return [ExportSpec("generator", self.generator, {"z": torch.zeros(2, self.latent)}, ("images",))]
+        super().__init__(settings, *networks(settings, image))

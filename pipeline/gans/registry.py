@@ -1,12 +1,17 @@
 """Which class answers to which `model.variant`."""
 
+from typing import Any
+
 from pipeline.gans.base import GAN, ImageSpec
+from pipeline.gans.cgan import CGAN
 from pipeline.gans.dcgan import DCGAN
 from pipeline.gans.settings import ModelSettings
+from pipeline.gans.vanilla import Vanilla
 
-VARIANTS: dict[str, type[DCGAN]] = {"dcgan": DCGAN}
+VARIANTS: dict[str, Any] = {"vanilla": Vanilla, "dcgan": DCGAN, "cgan": CGAN}
 
 
 def build(settings: ModelSettings, image: ImageSpec) -> GAN:
     """A freshly initialised variant on the CPU; initial weights come from torch's global generator, which the caller seeds."""
-    return VARIANTS[settings.variant](settings, image)
+    gan: GAN = VARIANTS[settings.variant](settings, image)
+    return gan

@@ -1,33 +1,123 @@
 """What can be set about a variant. Pydantic only, so that reading parameters never imports torch."""
 
-from typing import Literal
+import math
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from pipeline.settings import Settings
+from pipeline.gans.combinations import refuse
+from pipeline.settings import Ramp, Settings, bounded, ramp
 
-Objective = Literal["nonsaturating", "minimax", "lsgan", "hinge", "relativistic"]
+Objective = Literal["nonsaturating", "minimax", "lsgan", "wgan", "hinge", "relativistic"]
+NonNegative = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.0, math.inf))]
+Probability = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.0, 1.0))]
+Share = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.05, 1.0))]
 
 
 class Penalties(Settings):
-    """Gradient penalties on the discriminator; 0 switches one off."""
+    """What holds a discriminator's gradient; 0 switches one off. WGAN-GP is objective wgan with gp 10 and 5 critic steps."""
 
-    r1: float = Field(0.0, ge=0, description="weight of |dD/dx|^2 on real images (Mescheder 2018); gamma/2 is applied")
-    r2: float = Field(0.0, ge=0, description="weight of |dD/dy|^2 on generated images; gamma/2 is applied")
-    every: int = Field(1, ge=1, le=64, description="apply every so many steps, scaled up to keep the mean (lazy regularisation)")
+    r1: NonNegative = Field(ramp(0), description="gamma of |dD/dx|^2 on real images (Mescheder 2018); gamma/2 is applied")
+    r2: NonNegative = Field(ramp(0), description="gamma of |dD/dy|^2 on generated images; gamma/2 is applied")
+    gp: float = Field(0.0, ge=0, description="weight of (|dD/dx| - 1)^2 between real and generated images (Gulrajani 2017; 10)")
+    dragan: float = Field(0.0, ge=0, description="weight of (|dD/dx| - 1)^2 around real images (Kodali 2017; 10)")
+    clip: float = Field(0.0, ge=0, description="weights are clipped to [-clip, clip] after each update (Arjovsky 2017; 0.01)")
+    every: int = Field(1, ge=1, le=64, description="above 1 the penalties have an update of their own every so many steps (lazily, Karras 2020)")
+
+    @property
+    def any(self) -> bool:
+        return self.r1.ever or self.r2.ever or self.gp > 0 or self.dragan > 0
 
 
-class DCGANSettings(Settings):
-    """DCGAN (Radford 2015)."""
+class AugmentSettings(Settings):
+    """What both players' images go through before the discriminator sees them."""
+
+    policy: Literal["none", "diffaugment", "ada"] = Field("none", description="diffaugment: Zhao 2020; ada: the bgc pipeline of Karras 2020")
+    probability: Probability = Field(ramp(1), description="of each transformation; where adaptation starts if there is a target")
+    target: float | None = Field(None, gt=0, lt=1, description="E[sign D(real)] that the probability is adapted to (Karras 2020; 0.6); null does not adapt")
+    adapt_images: int = Field(500_000, ge=1000, description="images in which the probability could go from 0 to 1")
+
+
+class Stabilisers(Settings):
+    """Switches that any pair of networks can train with. TTUR is train.learning_rate, the average train.ema_half_life."""
+
+    spectral_norm: bool = Field(False, description="on every layer of the discriminator (Miyato 2018)")
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="real images aim at 1 minus this (Salimans 2016, one-sided)")
+    instance_noise: NonNegative = Field(ramp(0), description="standard deviation of the noise on all images the discriminator sees (Sonderby 2017)")
+    minibatch_std: int = Field(
+        0, ge=0, le=64, description="group size of the layer that shows the discriminator how alike samples are (Karras 2018; 4); 0: none"
+    )
+    packing: int = Field(1, ge=1, le=8, description="images the discriminator judges together (PacGAN, Lin 2018)")
+    lecam: float = Field(0.0, ge=0, description="weight of the regulariser towards the other side's average logit (Tseng 2021)")
+    top_k: Share = Field(ramp(1), description="share of a batch, the most real-looking, that the generator learns from (Sinha 2020; 1 to 0.5)")
+    augment: AugmentSettings = AugmentSettings()
+
+
+class AdversarialSettings(Settings):
+    """What every pair of generator and discriminator shares."""
+
+    latent: int = Field(100, ge=1, le=4096, description="length of z")
+    objective: Objective = "nonsaturating"
+    critic_steps: int = Field(1, ge=1, le=20, description="discriminator updates a step")
+    penalties: Penalties = Penalties()
+    stabilisers: Stabilisers = Stabilisers()
+
+    @model_validator(mode="after")
+    def sensible(self) -> "AdversarialSettings":
+        refuse(self)
+        return self
+
+
+class VanillaSettings(AdversarialSettings):
+    """Multilayer perceptrons (Goodfellow 2014)."""
+
+    variant: Literal["vanilla"] = "vanilla"
+    hidden: tuple[Annotated[int, Field(ge=4, le=8192)], ...] = Field(
+        (256, 512, 1024), min_length=1, description="the generator's; the discriminator reverses them"
+    )
+    dropout: float = Field(0.3, ge=0, lt=1, description="in the discriminator")
+
+
+class ConvolutionalSettings(AdversarialSettings):
+    """Widths and blocks of DCGAN's networks."""
+
+    architecture: Literal["strided", "residual"] = Field("strided", description="strided: Radford 2015; residual: the up/down-sampling blocks of Miyato 2018")
+    generator_channels: int = Field(64, ge=4, le=2048, description="channels at the highest resolution; doubled towards 4x4")
+    discriminator_channels: int = Field(64, ge=4, le=2048, description="channels at the highest resolution; doubled towards 4x4")
+    max_channels: int = Field(512, ge=4, le=4096, description="where the doubling stops")
+    discriminator_norm: Literal["batch", "none"] = Field("batch", description="residual discriminators have none in any case")
+
+    @model_validator(mode="after")
+    def unnormalised(self) -> "ConvolutionalSettings":
+        if self.discriminator_norm == "batch" and self.architecture == "strided":
+            for name, on in (
+                ("stabilisers.spectral_norm", self.stabilisers.spectral_norm),
+                ("penalties.gp", self.penalties.gp > 0),
+                ("penalties.dragan", self.penalties.dragan > 0),
+            ):
+                if on:
+                    raise ValueError(f"{name} with discriminator_norm batch: batch normalisation mixes the images of a batch; set discriminator_norm: none")
+        return self
+
+
+class DCGANSettings(ConvolutionalSettings):
+    """DCGAN (Radford 2015), and its residual form."""
 
     variant: Literal["dcgan"] = "dcgan"
-    latent: int = Field(100, ge=1, le=4096, description="length of z")
-    generator_channels: int = Field(64, ge=4, le=2048, description="channels of the last hidden layer; doubled towards 4x4")
-    discriminator_channels: int = Field(64, ge=4, le=2048, description="channels of the first layer; doubled towards 4x4")
-    max_channels: int = Field(512, ge=4, le=4096, description="where the doubling stops")
-    discriminator_norm: Literal["batch", "none"] = "batch"
-    objective: Objective = "nonsaturating"
-    penalties: Penalties = Penalties()
 
 
-ModelSettings = DCGANSettings
+class CGANSettings(ConvolutionalSettings):
+    """Conditional GAN (Mirza 2014)."""
+
+    variant: Literal["cgan"] = "cgan"
+    conditioning: Literal["concat", "projection"] = Field("projection", description="how the discriminator sees the label: Mirza 2014, or Miyato 2018")
+    label_width: int = Field(32, ge=1, le=1024, description="length of the label's embedding beside z")
+
+    @model_validator(mode="after")
+    def unpacked(self) -> "CGANSettings":
+        if self.stabilisers.packing > 1:
+            raise ValueError("stabilisers.packing with variant cgan: a pack of images has no single label; set packing: 1 or take another variant")
+        return self
+
+
+ModelSettings = Annotated[VanillaSettings | DCGANSettings | CGANSettings, Field(discriminator="variant")]

@@ -35,6 +35,9 @@ CODE = ("gans", "training", "data/views.py")
 RUNTIME = {"device", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
 """Keys of `train` that may change between two sittings of one training."""
 
+WIDEST = 16
+"""Columns of a sheet of samples by class."""
+
 ROWS_PER_BATCH = 20
 """Rows sent to MLflow at a time: a call costs far more than a row."""
 
@@ -50,14 +53,14 @@ def run(root: Path) -> None:
     torch.manual_seed(params.train.seed)
     image = ImageSpec(info.resolution, info.channels, len(info.classes))
     gan = build(params.model, image)
-    batches = VIEWS[gan.view](data, device, params.train.seed, flips=params.train.flips)
+    batches = VIEWS[gan.view.name](data, device, params.train.seed, flips=params.train.flips, **gan.view.options)
 
     work = paths.checkpoints / fingerprint(params, data)
     saved, damaged = checkpoint.latest(work)
     for path in damaged:
         say(f"{path}: damaged, going back to the checkpoint before it")
     with stop_on_signal() as stop, tracking.start(params.tracking, root, run_id=saved["meta"]["run_id"] if saved else None) as tracked:
-        with Reporter(paths, work, tracked, params.train.total_images) as reporter:
+        with Reporter(paths, work, tracked, params.train.total_images, gan.classes) as reporter:
             trainer = Trainer(gan, batches, params.train, device, work, reporter, meta={"run_id": tracked.id}, stop=stop.is_set)
             if saved:
                 trainer.restore(saved)
@@ -131,13 +134,15 @@ class Reporter:
     (rows) and from the folder beside it (pictures).
     """
 
-    def __init__(self, paths: Paths, work: Path, tracked: tracking.Run, total: int) -> None:
+    def __init__(self, paths: Paths, work: Path, tracked: tracking.Run, total: int, classes: int) -> None:
         self.paths, self.tracked = paths, tracked
+        self.columns_of_sheet = classes if 1 < classes <= WIDEST else None  # a column a class, where the variant knows classes
         self.pictures = work / "samples"
         for folder in (paths.samples, paths.curves.parent, self.pictures):
             folder.mkdir(parents=True, exist_ok=True)
         self.file = paths.curves.open("w", newline="")
-        self.writer: csv.DictWriter[str] | None = None
+        self.columns: list[str] = []
+        self.rows: list[Row] = []
         self.waiting: list[Row] = []
         self.tracking_seconds = 0.0
         # In a log file or a flow's log a line every ten seconds is enough.
@@ -178,14 +183,25 @@ class Reporter:
             self.tracking_seconds += time.monotonic() - began
 
     def write(self, row: Row) -> None:
-        if self.writer is None:
-            self.writer = csv.DictWriter(self.file, list(row))
-            self.writer.writeheader()
-        self.writer.writerow({name: f"{value:.6g}" if isinstance(value, float) else value for name, value in row.items()})
+        """Adds a line; what appears later than in the first row (a lazy penalty) becomes a column, empty before."""
+        self.rows.append(row)
+        if set(row) <= set(self.columns):
+            self.line(row)
+        else:
+            self.columns = list(dict.fromkeys(name for row in self.rows for name in row))
+            self.file.seek(0)
+            self.file.truncate()
+            csv.writer(self.file).writerow(self.columns)
+            for one in self.rows:
+                self.line(one)
         self.file.flush()
 
+    def line(self, row: Row) -> None:
+        values = (row.get(name, "") for name in self.columns)
+        csv.writer(self.file).writerow([f"{value:.6g}" if isinstance(value, float) else value for value in values])
+
     def snapshot(self, images_seen: int, images: Tensor) -> None:
-        sheet = grid(to_uint8(images))
+        sheet = grid(to_uint8(images), self.columns_of_sheet)
         for folder in (self.pictures, self.paths.samples):
             sheet.save(folder / f"{images_seen:09d}.png")
 

@@ -14,18 +14,17 @@ class Average:
     """Averages of the networks a variant names in `averaged`.
 
     After `half_life` images a weight counts half (Karras 2018's form of the decay). Early on the half-life is shortened to a
-    twentieth of the images seen, so that the random initial weights do not linger. Floating buffers (batch-normalisation
+    twentieth of the images seen (Karras 2020's warm-up), so that the random initial weights do not linger. Floating buffers (batch-normalisation
     statistics) are averaged with the weights they belong to; others are copied.
     """
 
-    def __init__(self, gan: GAN, half_life: int) -> None:
-        self.half_life = half_life
+    def __init__(self, gan: GAN) -> None:
         self.networks: dict[str, nn.Module] = {name: deepcopy(gan.get_submodule(name)).eval().requires_grad_(False) for name in gan.averaged}
 
     @torch.no_grad()
-    def update(self, gan: GAN, images_seen: int, batch_size: int) -> None:
+    def update(self, gan: GAN, half_life: float, images_seen: int, batch_size: int) -> None:
         """Moves the averages after a step that brought the total to `images_seen`."""
-        half_life = min(self.half_life, images_seen / 20)
+        half_life = min(half_life, images_seen / 20)
         weight = 1 - 0.5 ** (batch_size / half_life) if half_life > 0 else 1.0
         for name, average in self.networks.items():
             live = gan.get_submodule(name)

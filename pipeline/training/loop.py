@@ -1,7 +1,7 @@
 """The training loop: reads top to bottom, knows the protocol of `gans.base` and no variant.
 
-One step runs every phase of the variant once, each on a fresh batch: zero the gradients of its networks, differentiate its
-loss, move them. Everything that a later step depends on is in `Trainer.state()`, so N + N steps equal 2N bit for bit.
+One step runs every phase of the variant that is due, each on a fresh batch: zero the gradients of its networks, differentiate
+its loss, move them. Everything that a later step depends on is in `Trainer.state()`, so N + N steps equal 2N bit for bit.
 """
 
 import math
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import InputError, TrainingFailed
-from pipeline.gans.base import GAN, Batch, Phase
+from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import checkpoint
 from pipeline.training.ema import Average
 from pipeline.training.settings import TrainSettings
@@ -94,7 +94,7 @@ class Trainer:
         self.dtype = pick_precision(settings.precision, device)
         self.phases = gan.phases()
         self.optimizers = {phase.networks: self.optimizer(phase) for phase in self.phases}
-        self.average = Average(gan, settings.ema_half_life)
+        self.average = Average(gan)
         self.rng = torch.Generator(device).manual_seed(settings.seed)
         self.step, self.images_seen, self.seconds = 0, 0, 0.0
         self.history: list[Row] = []
@@ -103,16 +103,17 @@ class Trainer:
 
     def optimizer(self, phase: Phase) -> torch.optim.Adam:
         parameters = [p for name in phase.networks for p in self.gan.get_submodule(name).parameters()]
-        return torch.optim.Adam(parameters, lr=1.0, betas=(self.settings.beta1, self.settings.beta2), fused=True)
+        # Rates and decays are set anew at every update.
+        return torch.optim.Adam(parameters, lr=1.0, fused=True)
+
+    @property
+    def done(self) -> float:
+        """The share of the schedule that has passed, 0 to 1."""
+        return min(self.images_seen / (self.settings.schedule_images or self.settings.total_images), 1.0)
 
     def learning_rate(self, phase: Phase) -> float:
-        """The rate at `images_seen`: constant, or a cosine from the full rate to a tenth of it (Loshchilov & Hutter 2017, eq. 5)."""
         rates = self.settings.learning_rate
-        full = phase.lr_scale * (rates.generator if phase.role == "generator" else rates.discriminator)
-        if self.settings.schedule == "constant":
-            return full
-        done = min(self.images_seen / self.settings.total_images, 1.0)
-        return full * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * done)))
+        return phase.lr_scale * (rates.generator if phase.role == "generator" else rates.discriminator).at(self.done)
 
     def run(self) -> None:
         """Trains from where `restore` left it until `total_images`.
@@ -129,10 +130,11 @@ class Trainer:
             logs = finished or due(self.settings.log_images, before, now)
             norms: Row = {}
             for phase in self.phases:
-                norms |= self.update(phase, measure=logs)
+                if self.step % phase.every == 0:
+                    norms |= self.update(phase, measure=logs)
             self.step += 1
             self.images_seen = now
-            self.average.update(self.gan, now, size)
+            self.average.update(self.gan, self.settings.ema_half_life.at(self.done), now, size)
             self.observer.advanced(now)
             if logs:
                 self.record(norms)
@@ -152,7 +154,7 @@ class Trainer:
             network.requires_grad_(name in phase.networks)
         batch = self.batches.next(self.settings.batch_size)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
-            loss = phase.loss(batch, self.step, self.rng)
+            loss = phase.loss(batch, Progress(self.step, self.done), self.rng)
         optimizer = self.optimizers[phase.networks]
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss.total)
@@ -161,11 +163,14 @@ class Trainer:
             self.counts[name] = self.counts.get(name, 0) + 1
         for group in optimizer.param_groups:
             group["lr"] = self.learning_rate(phase)
+            group["betas"] = (self.settings.beta1**phase.beta_power, self.settings.beta2.at(self.done) ** phase.beta_power)
         norm: Row = {}
         if measure:
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             norm[f"grad_norm_{phase.name}"] = float(torch.nn.utils.get_total_norm(gradients))
         optimizer.step()
+        if phase.after is not None:
+            phase.after()
         return norm
 
     def record(self, norms: Row) -> None:
@@ -189,8 +194,9 @@ class Trainer:
     def take_snapshot(self) -> None:
         """Samples of the averages from latents that are the same at every snapshot; the training's random state is untouched."""
         fixed = torch.Generator().manual_seed(self.settings.seed)
-        with self.average.applied(self.gan):
-            self.observer.snapshot(self.images_seen, self.gan.sample(self.samples, fixed))
+        with self.average.applied(self.gan) as gan:
+            conditions = {"label": torch.arange(self.samples) % gan.classes} if gan.classes else {}
+            self.observer.snapshot(self.images_seen, gan.sample(self.samples, fixed, **conditions))
 
     def state(self) -> checkpoint.State:
         """Everything the future of this training depends on."""

@@ -65,8 +65,8 @@ def test_batch_is_the_images_in_range_and_channels_last() -> None:
 
 def test_streamed_batches_equal_resident_ones() -> None:
     resident, streamed = Unlabelled(Arrays(20), CPU, 3, flips=True), Unlabelled(Arrays(20), CPU, 3, flips=True, resident_bytes=0)
-    assert resident.resident is not None
-    assert streamed.resident is None
+    assert resident.drawing.resident is not None
+    assert streamed.drawing.resident is None
     for _ in range(4):
         torch.testing.assert_close(resident.next(7)["image"], streamed.next(7)["image"], rtol=0, atol=0)
 

@@ -25,6 +25,7 @@ BY_HAND: dict[str, tuple[float, float]] = {
     "nonsaturating": (mean(lambda x, y: -math.log(sigmoid(x)) - math.log(1 - sigmoid(y))), mean(lambda x, y: -math.log(sigmoid(y)))),
     "minimax": (mean(lambda x, y: -math.log(sigmoid(x)) - math.log(1 - sigmoid(y))), mean(lambda x, y: math.log(1 - sigmoid(y)))),
     "lsgan": (mean(lambda x, y: 0.5 * (x - 1) ** 2 + 0.5 * y**2), mean(lambda x, y: 0.5 * (y - 1) ** 2)),
+    "wgan": (mean(lambda x, y: y - x), mean(lambda x, y: -y)),
     "hinge": (mean(lambda x, y: max(0.0, 1 - x) + max(0.0, 1 + y)), mean(lambda x, y: -y)),
     "relativistic": (mean(lambda x, y: -math.log(sigmoid(x - y))), mean(lambda x, y: -math.log(sigmoid(y - x)))),
 }
@@ -38,7 +39,7 @@ def test_every_objective_is_here() -> None:
 def test_formula(name: Objective) -> None:
     x, y = torch.tensor(X, dtype=torch.float64), torch.tensor(Y, dtype=torch.float64)
     discriminator, generator = BY_HAND[name]
-    assert OBJECTIVES[name].discriminator(x, y).item() == pytest.approx(discriminator, rel=1e-12)
+    assert OBJECTIVES[name].discriminator(x, y, 0.0).item() == pytest.approx(discriminator, rel=1e-12)
     assert OBJECTIVES[name].generator(x, y).item() == pytest.approx(generator, rel=1e-12)
 
 
@@ -47,7 +48,7 @@ def test_formula(name: Objective) -> None:
 def test_extreme_logits_stay_finite(name: Objective, logit: float) -> None:
     x = torch.full((4,), logit, requires_grad=True)
     y = torch.full((4,), -logit, requires_grad=True)
-    for loss in (OBJECTIVES[name].discriminator(x, y), OBJECTIVES[name].generator(x, y)):
+    for loss in (OBJECTIVES[name].discriminator(x, y, 0.0), OBJECTIVES[name].generator(x, y)):
         assert torch.isfinite(loss)
         for gradient in torch.autograd.grad(loss, (x, y), allow_unused=True):
             assert gradient is None or torch.isfinite(gradient).all()
@@ -57,7 +58,7 @@ def test_extreme_logits_stay_finite(name: Objective, logit: float) -> None:
 def test_the_players_pull_apart(name: Objective) -> None:
     """The discriminator wants x up and y down; the generator wants y up."""
     x, y = torch.zeros(3, requires_grad=True), torch.zeros(3, requires_grad=True)
-    down_x, down_y = torch.autograd.grad(OBJECTIVES[name].discriminator(x, y), (x, y), allow_unused=True)
+    down_x, down_y = torch.autograd.grad(OBJECTIVES[name].discriminator(x, y, 0.0), (x, y), allow_unused=True)
     assert (down_x < 0).all()
     assert down_y is None or (down_y >= 0).all()
     (up,) = torch.autograd.grad(OBJECTIVES[name].generator(x, y), (y,))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.gans.base import GAN, ExportSpec, ImageSpec, Phase
+from pipeline.gans.base import GAN, ExportSpec, ImageSpec, Phase, View
 from pipeline.gans.dcgan import DCGAN
 from pipeline.gans.settings import DCGANSettings
 from pipeline.serving.metadata import Metadata
@@ -29,7 +29,8 @@ class Painter(nn.Module):
 
 
 class Tiny(GAN):
-    view = "labelled"
+    view = View("labelled")
+    classes = 5
 
     def __init__(self) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 PARAMS = """
 data: {{resolution: 8}}
-model: {{latent: 16, generator_channels: 16, discriminator_channels: 16, penalties: {{r1: 0.1, every: 4}}}}
+model: {{variant: dcgan, latent: 16, generator_channels: 16, discriminator_channels: 16, penalties: {{r1: 0.1, every: 4}}}}
 train: {{device: cpu, batch_size: 32, total_images: {total}, log_images: 500, snapshot_images: 2000, checkpoint_images: 1000, seed: {seed}}}
 """
 

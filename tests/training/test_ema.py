@@ -15,13 +15,13 @@ SETTINGS = DCGANSettings(latent=4, generator_channels=4, discriminator_channels=
 def test_average_equals_a_loop() -> None:
     torch.manual_seed(0)
     gan = build(SETTINGS, ImageSpec(8, 1))
-    average = Average(gan, half_life=1000)
+    average = Average(gan)
     parameter = next(gan.get_submodule("generator").parameters())
     expected = parameter.detach().double().clone()
     for step in range(1, 60):
         with torch.no_grad():
             parameter.add_(torch.randn_like(parameter))
-        average.update(gan, images_seen=step * 64, batch_size=64)
+        average.update(gan, 1000, images_seen=step * 64, batch_size=64)
         decay = 0.5 ** (64 / min(1000, step * 64 / 20))
         expected = decay * expected + (1 - decay) * parameter.detach().double()
     held = next(average.networks["generator"].parameters())
@@ -31,20 +31,20 @@ def test_average_equals_a_loop() -> None:
 def test_zero_half_life_is_the_last_weights() -> None:
     torch.manual_seed(0)
     gan = build(SETTINGS, ImageSpec(8, 1))
-    average = Average(gan, half_life=0)
+    average = Average(gan)
     for p in gan.parameters():
         nn.init.constant_(p, 3.0)
-    average.update(gan, 64, 64)
+    average.update(gan, 0, 64, 64)
     assert all((p == 3.0).all() for p in average.networks["generator"].parameters())
 
 
 def test_counters_are_copied_and_statistics_averaged() -> None:
     torch.manual_seed(0)
     gan = build(SETTINGS, ImageSpec(8, 1)).train()
-    average = Average(gan, half_life=10_000)
+    average = Average(gan)
     gan.sample(16, torch.Generator().manual_seed(0))
     live, held = dict(gan.get_submodule("generator").named_buffers()), dict(average.networks["generator"].named_buffers())
-    average.update(gan, 64, 64)
+    average.update(gan, 10_000, 64, 64)
     counter = next(name for name in live if name.endswith("num_batches_tracked"))
     mean = next(name for name in live if name.endswith("running_var"))
     assert held[counter].item() == live[counter].item() == 1
@@ -54,7 +54,7 @@ def test_counters_are_copied_and_statistics_averaged() -> None:
 def test_applied_gives_the_live_networks_back() -> None:
     torch.manual_seed(0)
     gan = build(SETTINGS, ImageSpec(8, 1)).train()
-    average = Average(gan, half_life=1000)
+    average = Average(gan)
     live = gan.get_submodule("generator")
     with average.applied(gan) as applied:
         assert applied.get_submodule("generator") is average.networks["generator"]

@@ -60,7 +60,16 @@ class Watcher:
 
 
 def trainer(folder: Path, watcher: Watcher, model: DCGANSettings = MODEL, samples: int = 4, **settings: object) -> Trainer:
-    values = {"batch_size": 16, "total_images": 640, "log_images": 100, "snapshot_images": 200, "checkpoint_images": 320, "flips": True, "schedule": "cosine"}
+    rate = {"start": 2e-4, "end": 2e-5}
+    values = {
+        "learning_rate": {"generator": rate, "discriminator": rate},
+        "batch_size": 16,
+        "total_images": 640,
+        "log_images": 100,
+        "snapshot_images": 200,
+        "checkpoint_images": 320,
+        "flips": True,
+    }
     train = TrainSettings.model_validate(values | settings)
     torch.manual_seed(train.seed)
     gan = build(model, ImageSpec(8, 1))
