@@ -98,7 +98,7 @@ def fingerprint(params: Params, data: ImageSet) -> str:
 
 
 def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ImageSet, paths: Paths) -> None:
-    """Writes the averaged networks and the description that rebuilds them."""
+    """Writes the averaged networks, the others, and the description that rebuilds them."""
     config = model.ModelConfig(
         model=params.model,
         resolution=info.resolution,

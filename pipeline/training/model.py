@@ -1,5 +1,9 @@
-"""A trained model on disk: the averaged networks as safetensors, and what is needed to build them again."""
+"""A trained model on disk: its networks as safetensors, and what is needed to build them again.
 
+The averaged networks are what is delivered; the others, the discriminators as their last step left them, lie in a file of their own.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,7 +16,7 @@ from pipeline.gans.registry import build
 from pipeline.gans.settings import ModelSettings
 from pipeline.settings import Settings
 
-WEIGHTS, CONFIG = "generator.safetensors", "config.json"
+WEIGHTS, OTHERS, CONFIG = "generator.safetensors", "discriminator.safetensors", "config.json"
 
 
 class ModelConfig(Settings):
@@ -32,24 +36,36 @@ class ModelConfig(Settings):
         return ImageSpec(self.resolution, self.channels, len(self.class_names))
 
 
-def save(gan: GAN, config: ModelConfig, folder: Path) -> None:
-    """Writes the networks named in `gan.averaged`, on which `gan` must currently be set (see `Average.applied`)."""
-    from safetensors.torch import save_file
+def others(gan: GAN) -> list[str]:
+    """The networks that have weights and are not averaged."""
+    return [name for name, network in gan.named_children() if name not in gan.averaged and next(network.parameters(), None) is not None]
 
+
+def save(gan: GAN, config: ModelConfig, folder: Path) -> None:
+    """Writes every network of `gan`, which must currently be set on its averages (see `Average.applied`).
+
+    Without other networks than the averaged ones there is no second file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"{name}.{key}": value.cpu().contiguous() for name in gan.averaged for key, value in gan.get_submodule(name).state_dict().items()}
-    save_file(tensors, folder / WEIGHTS)
+    write(gan, gan.averaged, folder / WEIGHTS)
+    if others(gan):
+        write(gan, others(gan), folder / OTHERS)
+    else:
+        (folder / OTHERS).unlink(missing_ok=True)
     (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
 
 
-def load(folder: Path) -> tuple[GAN, ModelConfig]:
-    """Rebuilds the model on the CPU, in evaluation mode. Networks that are not delivered (discriminators) are left untrained.
+def write(gan: GAN, names: Sequence[str], path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({f"{name}.{key}": value.cpu().contiguous() for name in names for key, value in gan.get_submodule(name).state_dict().items()}, path)
+
+
+def load(folder: Path, *, discriminators: bool = False) -> tuple[GAN, ModelConfig]:
+    """Rebuilds the model on the CPU, in evaluation mode; without `discriminators` the networks that are not averaged are left untrained.
 
     Raises InputError naming the file that is missing or does not fit.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     path = folder / CONFIG
     try:
         config = ModelConfig.model_validate_json(path.read_bytes())
@@ -59,13 +75,21 @@ def load(folder: Path) -> tuple[GAN, ModelConfig]:
         raise InputError(f"{path}: not a model description: {error.errors()[0]['msg']}; run `dvc repro -f train`") from None
     with torch.random.fork_rng(devices=[]):
         gan = build(config.model, config.image)
-    path = folder / WEIGHTS
+    read(gan, gan.averaged, folder / WEIGHTS)
+    if discriminators and others(gan):
+        read(gan, others(gan), folder / OTHERS)
+    return gan.eval(), config
+
+
+def read(gan: GAN, names: Sequence[str], path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
         tensors = load_file(path)
-        for name in gan.averaged:
+        for name in names:
             own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
             gan.get_submodule(name).load_state_dict(own)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be read as the weights of config.json ({reason}); run `dvc repro -f train`") from None
-    return gan.eval(), config

@@ -84,10 +84,12 @@ def test_stopped_and_continued_equals_undisturbed(project: Path, validated: Path
     assert done.returncode == 0, done.stderr
     assert "going on after" in done.stderr
 
-    ours, theirs = (load_file(root / "models" / "generator.safetensors") for root in (project, whole))
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        assert value.tobytes() == theirs[name].tobytes(), name
+    for file in ("discriminator.safetensors", "generator.safetensors"):
+        ours, theirs = (load_file(root / "models" / file) for root in (project, whole))
+        assert ours.keys() == theirs.keys()
+        for name, value in ours.items():
+            assert value.tobytes() == theirs[name].tobytes(), name
+        assert (project / "models" / file).read_bytes() == (whole / "models" / file).read_bytes()
     assert curves(project) == curves(whole)
     pictures = sorted(path.name for path in (project / "reports" / "samples").iterdir())
     assert pictures == ["000000000.png", "000002016.png", "000004000.png", "000006016.png"]

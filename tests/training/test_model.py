@@ -7,6 +7,7 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, ImageSpec
+from pipeline.gans.dcgan import DCGAN
 from pipeline.gans.registry import build
 from pipeline.gans.settings import DCGANSettings
 from pipeline.training import model
@@ -31,9 +32,39 @@ def test_round_trip(tmp_path: Path) -> None:
     assert not loaded.training
     one, two = (g.sample(4, torch.Generator().manual_seed(1)) for g in (gan, loaded))
     assert torch.equal(one, two)
-    first = (tmp_path / model.WEIGHTS).read_bytes()
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(first) == {model.WEIGHTS, model.OTHERS, model.CONFIG}
     model.save(gan, config, tmp_path)
-    assert (tmp_path / model.WEIGHTS).read_bytes() == first, "the same weights are the same bytes"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first, "the same weights are the same bytes"
+
+
+def test_discriminators_are_read_on_request_alone(tmp_path: Path) -> None:
+    gan, config = made()
+    images = torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    gan.train().get_submodule("discriminator")(images)  # the batch statistics move away from where they start
+    model.save(gan.eval(), config, tmp_path)
+    verdicts = {}
+    for wanted in (True, False):
+        loaded, _ = model.load(tmp_path, discriminators=wanted)
+        assert not loaded.training
+        verdicts[wanted] = loaded.get_submodule("discriminator")(images)
+    assert torch.equal(verdicts[True], gan.get_submodule("discriminator")(images))
+    assert not torch.equal(verdicts[False], verdicts[True])
+    (tmp_path / model.OTHERS).unlink()
+    model.load(tmp_path)
+    with pytest.raises(InputError, match=r"discriminator\.safetensors: cannot be read as the weights of config\.json.*run `dvc repro -f train`"):
+        model.load(tmp_path, discriminators=True)
+
+
+def test_a_variant_that_averages_all_its_networks_has_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gan, config = made()
+    model.save(gan, config, tmp_path)
+    monkeypatch.setattr(DCGAN, "averaged", ("generator", "discriminator"))
+    model.save(gan, config, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {model.WEIGHTS, model.CONFIG}, "nothing of the model before is left"
+    loaded, _ = model.load(tmp_path, discriminators=True)
+    for name, value in gan.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value), name
 
 
 @pytest.mark.parametrize(
