@@ -131,4 +131,4 @@ def recolour(images: Tensor, draws: Draws) -> Tensor:
 
     turn = per_image(hue.cos()) * chroma + per_image(hue.sin()) * axis
     colours = per_image(contrast) * (per_image(flip) * luma + per_image(saturation) * turn)
-    return torch.einsum("nij,njhw->nihw", colours, images + brightness)
+    return torch.einsum("nij,njhw->nihw", colours.to(images.dtype), images + brightness)

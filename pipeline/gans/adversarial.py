@@ -19,12 +19,15 @@ from pipeline.gans.settings import AdversarialSettings
 
 
 class Adversarial(GAN):
-    """`discriminator` must take `stabilisers.packing` times the image's channels, and show its features as `discriminator.trunk`."""
+    """`discriminator` must take `stabilisers.packing` times the image's channels, and show its features as `discriminator.trunk`.
 
-    def __init__(self, settings: AdversarialSettings, generator: nn.Module, discriminator: nn.Module, classes: int = 0) -> None:
+    `classes` is None for a pair that knows no labels.
+    """
+
+    def __init__(self, settings: AdversarialSettings, generator: nn.Module, discriminator: nn.Module, classes: int | None = None) -> None:
         super().__init__()
-        self.latent, self.classes, self.critic_steps = settings.latent, classes, settings.critic_steps
-        self.view = View("labelled" if classes else "unlabelled")
+        self.latent, self.classes, self.critic_steps = settings.latent, classes or 0, settings.critic_steps
+        self.view = View("unlabelled" if classes is None else "labelled")
         self.objective = OBJECTIVES[settings.objective]
         self.penalties, self.stabilisers = settings.penalties, settings.stabilisers
         self.generator = generator
@@ -59,13 +62,15 @@ class Adversarial(GAN):
         images: Tensor = self.generator(self.latents(n, rng)) if label is None else self.generator(self.latents(n, rng), label)
         return images.float()
 
-    def judge(self, images: Tensor, label: Tensor | None, progress: Progress, rng: torch.Generator) -> Tensor:
-        """Logits [B / packing] of images as the discriminator sees them: transformed, under noise, in packs."""
-        seen = self.augment(images, progress.done, rng)
+    def seen(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
+        """Images as the discriminator sees them in training: transformed, and under noise."""
+        seen: Tensor = self.augment(images, progress.done, rng)
         noise = self.stabilisers.instance_noise.at(progress.done)
-        if noise > 0:
-            seen = seen + noise * torch.randn(seen.shape, generator=rng, device=seen.device)
-        packed = pack(seen, self.stabilisers.packing)
+        return seen + noise * torch.randn(seen.shape, generator=rng, device=seen.device) if noise > 0 else seen
+
+    def judge(self, images: Tensor, label: Tensor | None, progress: Progress, rng: torch.Generator) -> Tensor:
+        """Logits [B / packing] of images, as they are seen and in packs."""
+        packed = pack(self.seen(images, progress, rng), self.stabilisers.packing)
         logits: Tensor = self.discriminator(packed) if label is None else self.discriminator(packed, label)
         return logits.float()
 

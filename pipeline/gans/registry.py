@@ -5,10 +5,11 @@ from typing import Any
 from pipeline.gans.base import GAN, ImageSpec
 from pipeline.gans.cgan import CGAN
 from pipeline.gans.dcgan import DCGAN
+from pipeline.gans.r3gan import R3GAN
 from pipeline.gans.settings import ModelSettings
 from pipeline.gans.vanilla import Vanilla
 
-VARIANTS: dict[str, Any] = {"vanilla": Vanilla, "dcgan": DCGAN, "cgan": CGAN}
+VARIANTS: dict[str, Any] = {"vanilla": Vanilla, "dcgan": DCGAN, "cgan": CGAN, "r3gan": R3GAN}
 
 
 def build(settings: ModelSettings, image: ImageSpec) -> GAN:

@@ -4,11 +4,20 @@ import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
 
-from pipeline.gans.base import GAN, Progress
+from pipeline.data.views import VIEWS
+from pipeline.evaluation.judgement import Judge, Judgement
+from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.gans.base import GAN, ImageSpec, Progress, to_uint8
+from pipeline.gans.registry import build
+from pipeline.gans.settings import ModelSettings
+from pipeline.training.loop import Trainer
+from pipeline.training.settings import TrainSettings
 
 START = Progress(step=0, done=0.0)
 
@@ -77,3 +86,60 @@ def onnx_parity(tmp_path: Path) -> Callable[[GAN, int], float]:
         return worst
 
     return check
+
+
+class Digits:
+    """scikit-learn's handwritten digits, 8x8: every fifth held out."""
+
+    def __init__(self, *, test: bool) -> None:
+        from sklearn.datasets import load_digits
+
+        data = load_digits()
+        chosen = (np.arange(len(data.target)) % 5 == 0) == test
+        self.pixels = np.minimum(np.round(data.images[chosen] * (255 / 16)), 255).astype(np.uint8)[..., None]
+        self.labels = data.target[chosen].astype(np.int64)
+        self.fingerprint = f"digits {'test' if test else 'train'}"
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def images(self, indices: npt.ArrayLike | None = None) -> npt.NDArray[np.uint8]:
+        picked: npt.NDArray[np.uint8] = self.pixels if indices is None else self.pixels[np.asarray(indices, dtype=np.int64)]
+        return picked
+
+
+class Silent:
+    """An observer that nobody listens to."""
+
+    def advanced(self, images_seen: int) -> None: ...
+
+    def measured(self, row: dict[str, float]) -> None: ...
+
+    def snapshot(self, images_seen: int, images: Tensor) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    classes = [str(k) for k in range(10)]
+    cache = tmp_path_factory.mktemp("judge")
+    return Judge(Digits(test=False), Digits(test=True), classes, EvaluateSettings(samples=2000), torch.device("cpu"), cache)
+
+
+@pytest.fixture
+def learn(judge: Judge, tmp_path: Path) -> Callable[..., tuple[Judgement, GAN]]:
+    """(model settings, **train settings) -> the judgement of 2,000 samples after a training on the digits, and the averaged networks."""
+
+    def run(settings: ModelSettings, **train: object) -> tuple[Judgement, GAN]:
+        values = TrainSettings.model_validate({"batch_size": 64, "beta2": 0.99, "ema_half_life": 5000, "log_images": 10**9, "snapshot_images": 10**9} | train)
+        torch.manual_seed(0)
+        gan = build(settings, ImageSpec(8, 1, 10))
+        batches = VIEWS[gan.view.name](judge.train, torch.device("cpu"), 0, **gan.view.options)
+        trainer = Trainer(gan, batches, values, torch.device("cpu"), tmp_path, Silent())
+        trainer.run()
+        with trainer.average.applied(gan) as averaged, torch.no_grad():
+            samples = to_uint8(averaged.sample(2000, torch.Generator().manual_seed(0)))
+        for name, network in trainer.average.networks.items():
+            setattr(gan, name, network)
+        return judge(samples), gan
+
+    return run
