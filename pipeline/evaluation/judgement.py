@@ -11,30 +11,39 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.evaluation import gate
+from pipeline.evaluation.by_class import OfClass, by_class
 from pipeline.evaluation.classifier import Classifier, Labelled, Shape, classifier
 from pipeline.evaluation.diversity import Int64Array, Modes, UInt8Array, distinct, kl_null
-from pipeline.evaluation.features import Extractor, Float32Array, Held, Progress, extract, quiet
+from pipeline.evaluation.features import Extractor, Float32Array, Held, Progress, Subset, extract, quiet
 from pipeline.evaluation.fid import fid
 from pipeline.evaluation.inception import fetched, inception
 from pipeline.evaluation.kid import kid
+from pipeline.evaluation.neighbours import nearest
 from pipeline.evaluation.protocol import Protocol
 from pipeline.evaluation.random_network import random_network
-from pipeline.evaluation.reference import calibration, ratio, reference, require_reference
+from pipeline.evaluation.reference import calibration, kept, ratio, reference, require_reference
 from pipeline.evaluation.settings import EvaluateSettings
 
+SHOWN, NEIGHBOURS = 12, 7  # samples whose nearest training images the report shows, and how many of them
+SEARCHED = 20_000  # training images among which they are looked for
 WEAK = 0.6  # below this accuracy the classes of samples are guesses
 Metrics = dict[str, Any]  # flat: numbers, text, lists of text, None for what was not measured
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """`metrics` is flat and holds no NaN; `predicted` [n] is the class of each sample, None without classes."""
+    """`metrics` is flat and holds no NaN; `predicted` [n] is the class of each sample, None without classes.
+
+    `by_class` is empty unless classes were asked for; `neighbours` [m, k] are the first samples' nearest training images, as positions.
+    """
 
     metrics: Metrics
     verdict: gate.Verdict
     modes: Modes | None
     predicted: Int64Array | None
     warnings: list[str]
+    by_class: list[OfClass]
+    neighbours: Int64Array
 
 
 @dataclass(frozen=True)
@@ -50,8 +59,8 @@ class Judge:
     root: Path = Path()
     progress: Progress = quiet
 
-    def __call__(self, samples: UInt8Array, nonfinite: int = 0) -> Judgement:
-        """Judges uint8 samples [n, H, W, C], all that were finite; `nonfinite` more were not.
+    def __call__(self, samples: UInt8Array, nonfinite: int = 0, asked: Int64Array | None = None) -> Judgement:
+        """Judges uint8 samples [n, H, W, C], all that were finite; `nonfinite` more were not. `asked` [n] are the classes they were asked for.
 
         Raises InputError for an empty test split, images of another shape, or weights that cannot be had.
         """
@@ -78,6 +87,13 @@ class Judge:
                 shown, labels = (known.held, self.train.labels[held]) if len(held) else (known.real, self.test.labels)
                 modes = Modes.of(answers, namer.predict(shown), labels)
                 warnings += about_modes(modes, self.classes)
+
+        predicted = None if answers is None else np.argmax(answers, axis=1).astype(np.int64)
+        classwise: list[OfClass] = []
+        if asked is not None and predicted is not None and len(samples):
+            classwise = by_class(fake, asked, predicted, real, (self.test.labels, self.train.labels[held]), self.classes, self.settings.seed)
+        ratios = [of.fid_ratio for of in classwise if of.fid_ratio is not None]
+        among, neighbours = self.neighbours(extractor, fake)
 
         enough = len(samples) >= 2
         equal = ratio(fake, real, self.settings.seed) if enough else None
@@ -115,6 +131,13 @@ class Judge:
             "mode_kl_null": evidence.kl_null if modes else None,
             "smallest_class_share": modes.smallest_share if modes else None,
             "classifier_accuracy": accuracy,
+            "label_agreement": float(np.mean(predicted == asked)) if classwise and predicted is not None else None,
+            "class_fid_ratio_mean": float(np.mean(ratios)) if ratios else None,
+            "class_fid_ratio_worst": max(ratios) if ratios else None,
+            "class_fid_ratio_worst_class": max((of for of in classwise if of.fid_ratio is not None), key=lambda of: of.fid_ratio or 0.0).name
+            if ratios
+            else None,
+            "neighbours_among": f"{among:,} of {len(self.train):,}" if among < len(self.train) else None,
             "nonfinite_samples": nonfinite,
             "n_real": len(real.real),
             "n_fake": len(samples),
@@ -125,7 +148,15 @@ class Judge:
             "warnings": warnings,
             "skipped": verdict.skipped,
         }
-        return Judgement(clean(metrics), verdict, modes, None if answers is None else np.argmax(answers, axis=1).astype(np.int64), warnings)
+        return Judgement(clean(metrics), verdict, modes, predicted, warnings, classwise, neighbours)
+
+    def neighbours(self, extractor: Extractor, fake: Float32Array) -> tuple[int, Int64Array]:
+        """How many training images were searched, and the nearest of them to each of the first samples [m, k]."""
+        searched = np.linspace(0, len(self.train) - 1, min(len(self.train), SEARCHED)).astype(np.int64)
+        images = Subset(self.train, searched)
+        known = kept(extractor, images, f"{self.train.fingerprint} {len(searched)}", self.settings.batch_size, self.cache, self.progress, "training images")
+        positions, _ = nearest(fake[:SHOWN], known, NEIGHBOURS)
+        return len(searched), searched[positions]
 
     def namer(self, held: Int64Array, shape: tuple[int, ...]) -> Classifier | None:
         """The classifier, where there are at least two classes with labelled images to train it on."""

@@ -23,6 +23,9 @@ EXPLAINED = {
     "kid": "kernel distance; about 0 for a perfect generator at any size",
     "smallest_class_share": "smallest share of a class over the share it should have",
     "classifier_accuracy": "test images whose class the judging classifier names rightly",
+    "label_agreement": "samples that the classifier sees as the class they were asked for",
+    "class_fid_ratio_mean": "fid_ratio within a class, of the samples asked for; mean over the classes",
+    "class_fid_ratio_worst": "fid_ratio within the class where it is highest",
 }
 
 
@@ -33,6 +36,18 @@ class Strip:
     name: str
     count: int
     picture: bytes | None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """PNG sheets; None for what there is nothing to show of. `asked`: the strips show the class asked for, not the one seen."""
+
+    real: bytes
+    fake: bytes | None
+    strips: Sequence[Strip] = ()
+    asked: bool = False
+    interpolations: bytes | None = None
+    neighbours: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -56,8 +71,8 @@ class Row:
     state: str
 
 
-def render(judgement: Judgement, classes: Sequence[str], real: bytes, fake: bytes | None, strips: Sequence[Strip], provenance: Mapping[str, str]) -> str:
-    """The page. `real` and `fake` are PNG sheets (`fake` None where no sample was finite), `provenance` what was judged, by name.
+def render(judgement: Judgement, classes: Sequence[str], pictures: Pictures, provenance: Mapping[str, str]) -> str:
+    """The page. `provenance` is what was judged, by name.
 
     Everything that is not markup is escaped: class names and sources are the user's own text.
     """
@@ -70,9 +85,14 @@ def render(judgement: Judgement, classes: Sequence[str], real: bytes, fake: byte
         reasons=[reason.partition(": ") for reason in judgement.verdict.reasons],
         warnings=judgement.warnings,
         skipped=judgement.verdict.skipped,
-        real=data_uri(real),
-        fake=data_uri(fake) if fake else None,
-        strips=[(strip.name, f"{strip.count:,}", data_uri(strip.picture) if strip.picture else None) for strip in strips],
+        real=data_uri(pictures.real),
+        fake=optional(pictures.fake),
+        strips=[(strip.name, f"{strip.count:,}", optional(strip.picture)) for strip in pictures.strips],
+        asked=pictures.asked,
+        interpolations=optional(pictures.interpolations),
+        neighbours=optional(pictures.neighbours),
+        among=judgement.metrics["neighbours_among"],
+        by_class=[(of.name, f"{of.count:,}", f"{100 * of.agreement:.1f} %", number(of.fid_ratio)) for of in judgement.by_class],
         bars=bars(judgement.modes, classes) if judgement.modes else [],
         all_classes=len(classes),
         rows=rows(judgement),
@@ -85,7 +105,14 @@ def rows(judgement: Judgement) -> list[Row]:
     """The gate's tests, and after them the measurements that no test holds to a bound."""
     metrics, tests = judgement.metrics, judgement.verdict.tests
     table = [Row(t.name, EXPLAINED[t.name], number(t.value), number(t.null), t.bound, t.state) for t in tests]
-    plain = {"kid": "0", "smallest_class_share": "1", "classifier_accuracy": ""}
+    plain = {
+        "kid": "0",
+        "smallest_class_share": "1",
+        "classifier_accuracy": "",
+        "label_agreement": "1",
+        "class_fid_ratio_mean": "1",
+        "class_fid_ratio_worst": "1",
+    }
     return table + [Row(name, EXPLAINED[name], number(metrics[name]), null, "", "") for name, null in plain.items() if metrics[name] is not None]
 
 
@@ -111,6 +138,10 @@ def number(value: object) -> str:
     if value is None:
         return "–"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def optional(png: bytes | None) -> str | None:
+    return data_uri(png) if png else None
 
 
 def data_uri(png: bytes) -> str:

@@ -160,7 +160,7 @@ class Adversarial(GAN):
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
         device = next(self.generator.parameters()).device
-        z = self.latents(n, rng).to(device)
+        z = (conditions["z"] if "z" in conditions else self.latents(n, rng)).to(device)
         if not self.classes:
             images: Tensor = self.generator(z)
         else:

@@ -42,6 +42,7 @@ class ImageSpec:
 
     resolution: int
     channels: int
+    latent: int = 0
     classes: int = 0
 
 
@@ -89,11 +90,13 @@ class GAN(nn.Module, ABC):
     """A variant: its networks are child modules, by name; whatever else it must remember are buffers.
 
     `view` names what a batch holds; `averaged` the networks whose exponential moving average is kept and delivered.
-    `classes` is how many labels `sample` and the exported graph take as `label`, int64 [n]; 0 where they take none.
+    `latent` is the length of z, 0 where there is none; `classes` how many labels `sample` and the exported graph take as
+    `label`, int64 [n], 0 where they take none.
     """
 
     view: View
     averaged: tuple[str, ...] = ("generator",)
+    latent: int = 0
     classes: int = 0
 
     @abstractmethod
@@ -104,7 +107,7 @@ class GAN(nn.Module, ABC):
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
         """`n` generated images, float [n, C, H, W] in [-1, 1], on the network's device; `rng` lives on the CPU.
 
-        Conditions that are not given (`label`) are drawn from `rng`.
+        `conditions` are inputs of the exported graph by name (`z`, `label`); those not given are drawn from `rng`.
         """
 
     @abstractmethod

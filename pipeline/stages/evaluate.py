@@ -5,33 +5,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data.store import DatasetInfo, ImageSet, UInt8Array, open_split
 from pipeline.errors import InputError
+from pipeline.evaluation.diversity import Int64Array
 from pipeline.evaluation.features import quiet
 from pipeline.evaluation.judgement import Judge, Judgement
 from pipeline.evaluation.reference import require_reference
-from pipeline.evaluation.report import Strip, render
+from pipeline.evaluation.report import Pictures, render
+from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, to_uint8
-from pipeline.media.preview import grid
 from pipeline.params import Params
-from pipeline.stages import metrics
+from pipeline.stages import metrics, sheets
 from pipeline.stages.paths import Paths
 from pipeline.training import model
 from pipeline.training.loop import pick_device
 from pipeline.training.model import ModelConfig
-
-SHEET = 64
-STRIP = 12
-STRIPS = 40
 
 
 def run(root: Path) -> None:
@@ -54,9 +52,9 @@ def run(root: Path) -> None:
     device = pick_device(params.train.device)
     judge = Judge(train, test, info.classes, params.evaluate, device, paths.cache, root, show)
     with tracking.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryFile() as scratch:
-        samples, nonfinite = draw(gan.to(device), params.evaluate.samples, params.evaluate.batch_size, params.evaluate.seed, scratch)
-        judgement = judge(samples, nonfinite)
-        page = report(judgement, samples, test, info, config, params, tracked.id)
+        samples = draw(gan.to(device), params.evaluate, train, scratch)
+        judgement = judge(samples.images, samples.nonfinite, samples.asked)
+        page = report(judgement, samples, gan, train, test, config, info.fingerprint, params, tracked.id)
         measured = {**judgement.metrics, "seconds": round(time.monotonic() - began, 2)}
         paths.evaluation_report.parent.mkdir(parents=True, exist_ok=True)
         paths.evaluation_report.write_text(page, encoding="utf-8")
@@ -74,55 +72,60 @@ def show(steps: range, label: str) -> Iterable[int]:
     return tqdm(steps, desc=label, leave=False, disable=None, mininterval=0.5) if len(steps) > 1 else quiet(steps, label)
 
 
-def draw(gan: GAN, n: int, batch_size: int, seed: int, scratch: "tempfile._TemporaryFileWrapper[bytes] | io.BufferedRandom") -> tuple[UInt8Array, int]:
-    """The finite ones of `n` samples as uint8 [m, H, W, C] on disk behind `scratch`, and how many were not finite."""
-    rng = torch.Generator().manual_seed(seed)
-    bad = 0
+@dataclass(frozen=True)
+class Samples:
+    """The finite ones of what was drawn, uint8 [m, H, W, C]; how many were not; and the classes asked for, [m], where the variant takes any."""
+
+    images: UInt8Array
+    nonfinite: int
+    asked: Int64Array | None
+
+
+def draw(gan: GAN, settings: EvaluateSettings, train: ImageSet, scratch: "tempfile._TemporaryFileWrapper[bytes] | io.BufferedRandom") -> Samples:
+    """Draws `settings.samples` images onto the disk behind `scratch`; classes are asked for in the shares of the training images."""
+    rng = torch.Generator().manual_seed(settings.seed)
+    n = settings.samples
+    labels = np.random.default_rng(settings.seed).choice(train.labels, n) if gan.classes else None
+    kept: list[npt.NDArray[np.bool_]] = []
     shape: tuple[int, ...] = ()
     with torch.inference_mode():
-        for start in show(range(0, n, batch_size), "samples"):
-            images = gan.sample(min(batch_size, n - start), rng)
+        for start in show(range(0, n, settings.batch_size), "samples"):
+            size = min(settings.batch_size, n - start)
+            conditions = {} if labels is None else {"label": torch.from_numpy(labels[start : start + size])}
+            images = gan.sample(size, rng, **conditions)
             finite = torch.isfinite(images).flatten(1).all(dim=1)
-            bad += int((~finite).sum())
+            kept.append(finite.cpu().numpy())
             pixels = to_uint8(images[finite])
             shape = pixels.shape[1:]
             scratch.write(pixels.tobytes())
     scratch.flush()
-    if bad == n:
-        return np.empty((0, *shape), dtype=np.uint8), bad
-    return np.memmap(scratch, dtype=np.uint8, mode="r", shape=(n - bad, *shape)), bad
+    good = np.concatenate(kept)
+    count = int(good.sum())
+    drawn = np.memmap(scratch, dtype=np.uint8, mode="r", shape=(count, *shape)) if count else np.empty((0, *shape), dtype=np.uint8)
+    return Samples(drawn, n - count, None if labels is None else labels[good])
 
 
-def report(judgement: Judgement, samples: UInt8Array, test: ImageSet, info: DatasetInfo, config: ModelConfig, params: Params, run_id: str) -> str:
-    """The page, with sheets of as many real as generated images; the real ones are spread evenly over the split, which is ordered by class."""
-    count = min(SHEET, len(test))
-    real = test.images(np.linspace(0, len(test) - 1, count).astype(np.int64))
+def report(
+    judgement: Judgement, samples: Samples, gan: GAN, train: ImageSet, test: ImageSet, config: ModelConfig, fingerprint: str, params: Params, run_id: str
+) -> str:
+    """The page and its pictures."""
     provenance = {
         "model": f"{config.model.variant}, {config.images_seen:,} images seen",
         "MLflow run": run_id,
-        "data": f"{config.dataset_source}, {info.resolution} px, {info.channels} channel{'s' if info.channels > 1 else ''}",
-        "data fingerprint": info.fingerprint,
+        "data": f"{config.dataset_source}, {config.resolution} px, {config.channels} channel{'s' if config.channels > 1 else ''}",
+        "data fingerprint": fingerprint,
         "samples": f"{params.evaluate.samples:,}, seed {params.evaluate.seed}",
     }
-    fake = png(grid(samples[:SHEET])) if len(samples) else None
-    return render(judgement, info.classes, png(grid(real)), fake, strips(judgement, samples, info.classes), provenance)
-
-
-def strips(judgement: Judgement, samples: UInt8Array, classes: list[str]) -> list[Strip]:
-    """A row of samples for each class, in the order they were drawn; of many classes the first are shown."""
-    if judgement.predicted is None:
-        return []
-    rows = []
-    for number, name in enumerate(classes[:STRIPS]):
-        members = np.flatnonzero(judgement.predicted == number)
-        rows.append(Strip(name, len(members), png(grid(samples[members[:STRIP]], columns=STRIP, cell=48)) if len(members) else None))
-    return rows
-
-
-def png(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, format="PNG", optimize=True)
-    return out.getvalue()
+    asked = samples.asked
+    pictures = Pictures(
+        real=sheets.real_sheet(test),
+        fake=sheets.fake_sheet(samples.images),
+        strips=sheets.class_strips(samples.images, judgement.predicted if asked is None else asked, config.class_names),
+        asked=asked is not None,
+        interpolations=sheets.interpolation_sheet(gan, params.evaluate.seed),
+        neighbours=sheets.neighbour_sheet(samples.images, train, judgement.neighbours),
+    )
+    return render(judgement, config.class_names, pictures, provenance)
 
 
 def summarise(judgement: Judgement, paths: Paths) -> None:

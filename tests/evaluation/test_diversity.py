@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom  # type: ignore[import-untyped]
+from scipy.stats import binom
 
 from pipeline.errors import InputError
 from pipeline.evaluation.diversity import Int64Array, Modes, binomial_tail, distinct, duplicate_rate, histogram, histogram_kl, kl_null

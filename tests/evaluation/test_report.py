@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.evaluation.diversity import Modes
 from pipeline.evaluation.judgement import Judge, Judgement
-from pipeline.evaluation.report import BARS, Strip, bars, data_uri, number, render, rows
+from pipeline.evaluation.report import BARS, Pictures, Strip, bars, data_uri, number, render, rows
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 HOSTILE = '<script>alert(1)</script>" onerror="x'
@@ -40,7 +40,7 @@ def failed(judge: Judge, digits: Any) -> Judgement:
 
 def page_of(judgement: Judgement, classes: list[str]) -> str:
     strips = [Strip(name, 0 if n == 4 else 36, None if n == 4 else PNG) for n, name in enumerate(classes)]
-    return render(judgement, classes, PNG, PNG, strips, {"model": "dcgan", "data": HOSTILE})
+    return render(judgement, classes, Pictures(PNG, PNG, strips), {"model": "dcgan", "data": HOSTILE})
 
 
 def test_is_one_file_with_the_verdict_first(failed: Judgement, digits: Any) -> None:
@@ -73,9 +73,27 @@ def test_names_are_escaped(failed: Judgement) -> None:
 
 def test_a_pass_and_a_page_without_classes_or_samples(judge: Judge, digits: Any) -> None:
     assert "Verdict: pass" in page_of(judge(digits.fresh), digits.classes)
-    page = Page(render(judge(digits.fresh[:0], nonfinite=9), digits.classes, PNG, None, [], {}))
+    page = Page(render(judge(digits.fresh[:0], nonfinite=9), digits.classes, Pictures(PNG, None), {}))
     assert "No sample was finite" in page.text
     assert "non-finite samples: 9 of 9" in page.text
+
+
+def test_asked_classes_paths_and_neighbours_have_their_place(judge: Judge, digits: Any) -> None:
+    """Samples that were asked for by class: two classes swapped show in the table, the worst by name; twins of training images in the sheet."""
+    swapped = np.where(digits.fresh_labels == 3, 8, np.where(digits.fresh_labels == 8, 3, digits.fresh_labels))
+    judgement = judge(digits.fresh, asked=swapped)
+    of = {one.name: one for one in judgement.by_class}
+    assert of["3"].agreement < 0.2 < 0.8 < of["5"].agreement
+    assert (of["3"].fid_ratio or 0) > 3 * (of["5"].fid_ratio or 0)
+    assert judgement.metrics["class_fid_ratio_worst_class"] in ("3", "8")
+    assert judgement.metrics["label_agreement"] == pytest.approx(np.mean(judgement.predicted == swapped))
+    strips = [Strip(name, 36, PNG) for name in digits.classes]
+    page = Page(render(judgement, digits.classes, Pictures(PNG, PNG, strips, asked=True, interpolations=PNG, neighbours=PNG), {}))
+    for part in ("Samples by class asked for", "Class by class", "Between two latents", "Nearest training images", "label_agreement"):
+        assert part in page.text
+    plain = Page(page_of(judge(digits.fresh), digits.classes)).text
+    for part in ("Class by class", "Between two latents", "Nearest training images", "label_agreement"):
+        assert part not in plain
 
 
 def test_every_test_and_measure_has_its_row(failed: Judgement) -> None:
