@@ -42,7 +42,6 @@ class ImageSpec:
 
     resolution: int
     channels: int
-    latent: int = 0
     classes: int = 0
 
 
