@@ -36,6 +36,10 @@ def about(name: str, class_names: list[str]) -> tuple[list[float] | None, str]:
         return None, "latent vectors, independent standard normal"
     if name == "label":
         return [0, max(len(class_names) - 1, 0)], "class index, in the order of the model's class names"
+    if name == "psi":
+        return [0.0, 1.5], "truncation of the style: 0 is the average picture, 1 changes nothing, between them pictures are more alike and safer"
+    if name == "w":
+        return None, "styles by layer, truncated; layers of two pictures can be mixed"
     if name.startswith("image"):
         return [-1.0, 1.0], "images NCHW; to 8 bits as clamp(floor(127.5 x + 128), 0, 255)"
     return None, "see model_card.md"
