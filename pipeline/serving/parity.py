@@ -22,7 +22,7 @@ LATENCY_BATCHES = (1, 64)
 
 @dataclass(frozen=True)
 class Parity:
-    """`max_abs` is the largest difference over all outputs and batch sizes; `latency_ms` the median by batch size."""
+    """`max_abs` is the largest difference (see `distance`) over all outputs and batch sizes; `latency_ms` the median by batch size."""
 
     max_abs: float
     latency_ms: Mapping[int, float]
@@ -66,10 +66,14 @@ def example(spec: ExportSpec, n: int, classes: int, rng: torch.Generator) -> dic
 
 
 def distance(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> float:
-    """Largest absolute difference; infinite for another shape, NaN where either side is NaN."""
+    """Largest absolute difference, in units of `ours`' largest value where that exceeds 1: features, unlike images, have any scale.
+
+    Infinite for another shape, NaN where either side is NaN.
+    """
     if ours.shape != theirs.shape:
         return float("inf")
-    return float(np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max(initial=0.0))
+    exact = ours.astype(np.float64)
+    return float(np.abs(exact - theirs.astype(np.float64)).max(initial=0.0) / np.abs(exact).max(initial=1.0))
 
 
 def median_ms(session: Any, inputs: Mapping[str, npt.NDArray[Any]]) -> float:

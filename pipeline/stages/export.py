@@ -42,17 +42,8 @@ def run(root: Path) -> None:
     specs = gan.export()
     with tracking.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
         metadata = Metadata(
-            version=__version__,
-            variant=config.model.variant,
-            resolution=config.resolution,
-            channels=config.channels,
+            **origin(config, root, tracked.id),
             latent=int(specs[0].inputs["z"].shape[1]) if "z" in specs[0].inputs else 0,
-            class_names=config.class_names,
-            dataset_name=Path(config.dataset_source).name,
-            dataset_fingerprint=config.dataset_fingerprint,
-            images_seen=config.images_seen,
-            git_commit=git_commit(root),
-            mlflow_run=tracked.id,
             verdict=evaluation["verdict"],
             fid=finite(evaluation.get("fid")),
             protocol=str(evaluation.get("protocol", "not recorded")),
@@ -72,8 +63,24 @@ def run(root: Path) -> None:
     sys.stdout.write(f"{paths.generator}: {size:.1f} MB, {latency:.2f} ms an image on {measured['provider']}, {params.tracking.model} {measured['version']}\n")
 
 
+def origin(config: ModelConfig, root: Path, run: str) -> dict[str, Any]:
+    """What the metadata of every graph says about where it comes from."""
+    return {
+        "version": __version__,
+        "variant": config.model.variant,
+        "resolution": config.resolution,
+        "channels": config.channels,
+        "class_names": config.class_names,
+        "dataset_name": Path(config.dataset_source).name,
+        "dataset_fingerprint": config.dataset_fingerprint,
+        "images_seen": config.images_seen,
+        "git_commit": git_commit(root),
+        "mlflow_run": run,
+    }
+
+
 def measurements(path: Path, found: parity.Parity, opset: int) -> dict[str, Any]:
-    """One graph's part of metrics/export.json."""
+    """One graph's part of metrics/export.json; metrics/features.json has the same."""
     return {
         "parity_max_abs": found.max_abs,
         **{f"latency_ms_batch_{n}": round(value, 4) for n, value in found.latency_ms.items()},

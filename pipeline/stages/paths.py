@@ -78,6 +78,15 @@ class Paths:
         return self.exported / "generator.onnx"
 
     @property
+    def features(self) -> Path:
+        """Made by hand (`ganline features`), for the model that is there; DVC looks past it."""
+        return self.exported / "features.onnx"
+
+    @property
+    def features_metrics(self) -> Path:
+        return self.root / "metrics" / "features.json"
+
+    @property
     def export_metrics(self) -> Path:
         return self.root / "metrics" / "export.json"
 

@@ -45,5 +45,8 @@ def test_a_module_that_yields_nan_is_no_match(made: Any) -> None:
 def test_distance_is_infinite_between_shapes_and_nan_beside_nan() -> None:
     assert distance(np.zeros((2, 3)), np.zeros((3, 2))) == np.inf
     assert np.isnan(distance(np.array([np.nan]), np.array([np.nan])))
-    assert distance(np.array([1.0, -2.0]), np.array([1.5, -4.0])) == 2.0
-    assert distance(np.array([250], dtype=np.uint8), np.array([251], dtype=np.uint8)) == 1.0
+    assert distance(np.array([0.25, -0.5]), np.array([0.5, -1.0])) == 0.5, "images: the plain difference"
+    assert distance(np.array([1.0, -2.0]), np.array([1.5, -4.0])) == 1.0, "beyond 1: in units of the largest value"
+    assert distance(np.array([250], dtype=np.uint8), np.array([251], dtype=np.uint8)) == 1 / 250
+    assert np.isnan(distance(np.array([1.0, 2.0]), np.array([np.nan, 2.0])))
+    assert distance(np.array([1.0, 2.0]), np.array([np.inf, 2.0])) == np.inf
