@@ -68,27 +68,71 @@ def export() -> None:
 
 
 @app.command()
+def features(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The .onnx file to write; by default the project's exported/features.onnx.", show_default=False)
+    ] = None,
+) -> None:
+    """Export what the discriminator learnt as a feature extractor (image to features), and probe it.
+
+    The probe is a linear classifier on those features; beside it the same on raw pixels, and on the features of the network untrained.
+    All are judged on the test split.
+
+    `ganline features`
+
+    `ganline features -o ~/models/digits-features.onnx`
+    """
+    from pipeline.stages.features import run as extract
+
+    extract(project_root(), output)
+
+
+@app.command()
 def sample(
-    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many pictures.")] = 64,
+    n: Annotated[
+        int | None,
+        typer.Option("-n", "--number", min=1, help="How many pictures (64); with --interpolate rows, or latents of an animation (8).", show_default=False),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same pictures, however many are asked for.")] = 0,
     output: Annotated[
         str, typer.Option("-o", "--output", help="A picture file (.png, .jpg, .webp ...), or a folder ending in / for single PNGs.")
     ] = "samples.png",
     model: Annotated[Path | None, typer.Option(help="An exported generator; by default the project's exported/generator.onnx.")] = None,
-    columns: Annotated[int | None, typer.Option(min=1, help="Columns of the sheet; by default as square as it gets.")] = None,
+    columns: Annotated[
+        int | None, typer.Option(min=1, help="Columns of the sheet; by default one a class, or as square as it gets.", show_default=False)
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="A class by name or index, if the model knows labels; several times: taken in turn. By default all.", show_default=False),
+    ] = None,
+    psi: Annotated[float | None, typer.Option(help="Truncation of StyleGAN2, 0 (the average picture) to 1.5; 1 truncates nothing.", show_default=False)] = None,
+    interpolate: Annotated[
+        int | None,
+        typer.Option(help="Steps from one latent to the next: a sheet with a row each, or (.gif, .webp, .apng) an animation that loops.", show_default=False),
+    ] = None,
 ) -> None:
     """Draw pictures from generator.onnx with ONNX Runtime alone, on CUDA where there is one.
 
     `ganline sample -n 64 --seed 7 -o grid.png`
 
     `ganline sample -n 1000 -o pictures/ --model ~/models/generator.onnx`
+
+    `ganline sample --label sneaker --label bag -n 20` draws two columns
+
+    `ganline sample --psi 0.7`
+
+    `ganline sample --interpolate 10 -n 6 -o strips.png`
+
+    `ganline sample --interpolate 24 -o loop.gif`
     """
+    from pipeline.serving.sample import Request
     from pipeline.serving.sample import sample as draw
     from pipeline.stages.paths import Paths
 
     folder = output.endswith("/") or Path(output).is_dir()
-    provider = draw(model or Paths(project_root()).generator, Path(output), n, seed, columns, folder=folder)
-    typer.echo(f"{output}: {n} pictures, seed {seed}, {provider}")
+    wanted = Request(n, seed, label or (), psi, interpolate, columns)
+    drawn = draw(model or Paths(project_root()).generator, Path(output), wanted, folder=folder)
+    typer.echo(f"{output}: {drawn}")
 
 
 @app.command()

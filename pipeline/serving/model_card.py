@@ -66,15 +66,17 @@ Protocol: {metadata.protocol}. Numbers of different protocols must not be compar
 ganline sample -n 64 --seed 7 -o grid.png --model generator.onnx
 ```
 
-The same seed gives the same pictures, however many are asked for. Any other ONNX Runtime works as well:
+{options(signature)}The same seed gives the same pictures, however many are asked for. Any other ONNX Runtime works as well:
 
 ```python
 import numpy as np
 import onnxruntime
 
 session = onnxruntime.InferenceSession("generator.onnx")
-z = np.random.default_rng(7).standard_normal((16, {metadata.latent}), dtype=np.float32)
-images = session.run(["images"], {{"z": z}})[0]  # [16, {metadata.channels}, {side}, {side}] in [-1, 1]
+inputs = {{
+{example(metadata, signature)}
+}}
+images = session.run(["images"], inputs)[0]  # [16, {metadata.channels}, {side}, {side}] in [-1, 1]
 pixels = np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8)
 ```
 
@@ -89,6 +91,29 @@ Synthetic images that resemble the training data: illustrations, tests, augmenta
 - The numbers above are averages; a single image can be poor.
 - It is not evidence: what it shows never happened.
 """
+
+
+def names(signature: Mapping[str, Any]) -> set[str]:
+    return {tensor["name"] for tensor in signature["inputs"]}
+
+
+def options(signature: Mapping[str, Any]) -> str:
+    """What `ganline sample` takes for this graph beside the seed."""
+    about = {
+        "label": "`--label NAME` (several times for several) chooses the class; without it all are drawn.",
+        "psi": "`--psi 0.7` truncates: pictures more alike, and safer.",
+    }
+    return "".join(f"{text} " for name, text in about.items() if name in names(signature))
+
+
+def example(metadata: Metadata, signature: Mapping[str, Any]) -> str:
+    """Lines of a dictionary that feeds the graph 16 times."""
+    values = {
+        "z": f"np.random.default_rng(7).standard_normal((16, {metadata.latent}), dtype=np.float32)",
+        "label": f"np.arange(16, dtype=np.int64) % {len(metadata.class_names)}",
+        "psi": "np.ones(16, dtype=np.float32)",
+    }
+    return "\n".join(f'    "{name}": {value},' for name, value in values.items() if name in names(signature))
 
 
 def reasons_of(evaluation: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """The exported generator in ONNX Runtime: numpy in, uint8 pictures out; torch is not needed, nor imported."""
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,14 @@ from pipeline.serving.metadata import Metadata
 from pipeline.serving.session import open_session
 
 UInt8Array = npt.NDArray[np.uint8]
+Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
+Labels = Sequence[str | int] | Int64Array
 
 BATCH = 64
+LARGEST_PSI = 1.5
+LISTED = 20
+"""Class names that an error lists."""
 
 
 class Generator:
@@ -23,10 +29,12 @@ class Generator:
     Attributes:
         metadata: what the file says about itself.
         provider: the ONNX Runtime provider that really runs it.
+        inputs: what the graph takes: z, and label or psi where the variant has them.
+        classes: the names of the labels, in their order; empty where the graph takes none.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError when the file is missing, is no ONNX model, or was not made by ganline."""
+        """Raises InputError when the file is missing, is no ONNX model, was not made by ganline, or draws no images from latents."""
         try:
             content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -37,28 +45,73 @@ class Generator:
         self.metadata = Metadata.read(self.session.get_modelmeta().custom_metadata_map, str(path))
         self.provider: str = self.session.get_providers()[0]
         self.inputs = [tensor.name for tensor in self.session.get_inputs()]
+        outputs = [tensor.name for tensor in self.session.get_outputs()]
+        if not {"z"} <= set(self.inputs) <= {"z", "label", "psi"} or "images" not in outputs:
+            raise InputError(f"{path}: turns {', '.join(self.inputs)} into {', '.join(outputs)}, not latents z into images; give the generator.onnx beside it")
+        self.classes = self.metadata.class_names if "label" in self.inputs else []
 
-    def sample(self, n: int, seed: int = 0, **conditions: npt.NDArray[Any]) -> UInt8Array:
-        """`n` pictures, uint8 [n, H, W, C]. Picture i depends on (seed, i) and its conditions alone, not on n.
+    def sample(self, n: int, seed: int = 0, label: Labels = (), psi: float | None = None) -> UInt8Array:
+        """`n` pictures, uint8 [n, H, W, C]. Picture i depends on (seed, i), its label and psi alone, not on n.
 
-        `conditions` are the graph's further inputs, each with first axis n. Raises InputError for n < 1, a seed outside
-        0 .. 2^64-1, or other inputs than the graph has.
+        `label` holds classes, by name or index, that the pictures take in turn, by default all; `psi` is the truncation, by default 1.
+        Raises InputError for n < 1, a seed outside 0 .. 2^64-1, and a label or psi that does not exist or that the graph does not take.
         """
-        return np.concatenate(list(self.stream(n, seed, **conditions)))
+        return np.concatenate(list(self.stream(n, seed, label, psi)))
 
-    def stream(self, n: int, seed: int = 0, **conditions: npt.NDArray[Any]) -> Iterator[UInt8Array]:
+    def stream(self, n: int, seed: int = 0, label: Labels = (), psi: float | None = None) -> Iterator[UInt8Array]:
         """As `sample`, one batch at a time, so that memory does not grow with n."""
         if n < 1:
             raise InputError(f"the number of pictures must be at least 1, not {n}")
+        labels, psi = self.labels(label), self.psi(psi)
+        for at in range(0, n, BATCH):
+            z = self.latents(seed, at, min(BATCH, n - at))
+            yield self.draw(z, np.roll(labels, -at), psi)
+
+    def latents(self, seed: int, first: int, n: int) -> Float32Array:
+        """z of the pictures first .. first+n-1, float32 [n, latent]. Raises InputError for a seed outside 0 .. 2^64-1."""
         if not 0 <= seed < 2**64:
             raise InputError(f"the seed must lie in 0 .. 2^64-1, not {seed}")
-        if {"z", *conditions} != set(self.inputs):
-            raise InputError(f"this model takes {', '.join(self.inputs)}, and was given {', '.join(['z', *conditions])}")
-        for at in range(0, n, BATCH):
-            size = min(BATCH, n - at)
-            inputs = {name: values[at : at + size] for name, values in conditions.items()}
-            (images,) = self.session.run(["images"], inputs | {"z": latents(seed, at, size, self.metadata.latent)})
-            yield to_uint8(images)
+        return latents(seed, first, n, self.metadata.latent)
+
+    def draw(self, z: Float32Array, label: Int64Array, psi: float) -> UInt8Array:
+        """The pictures of latents [n, latent], uint8 [n, H, W, C], which take the labels (as `labels` gives them) in turn."""
+        inputs: dict[str, npt.NDArray[Any]] = {"z": z, "label": np.resize(label, len(z)), "psi": np.full(len(z), psi, dtype=np.float32)}
+        batches = (slice(at, at + BATCH) for at in range(0, len(z), BATCH))
+        return np.concatenate([to_uint8(self.session.run(["images"], {name: inputs[name][batch] for name in self.inputs})[0]) for batch in batches])
+
+    def labels(self, wanted: Labels = ()) -> Int64Array:
+        """Class indices of names or indices; of none, all classes, and nothing where the graph takes no label.
+
+        Raises InputError for a class that does not exist, with the nearest name, or where the graph takes none.
+        """
+        if not len(wanted):
+            return np.arange(len(self.classes), dtype=np.int64)
+        if not self.classes:
+            raise InputError(f"this model ({self.metadata.variant}) takes no label: it was trained without classes; leave the label out")
+        return np.array([self.index(one) for one in wanted], dtype=np.int64)
+
+    def index(self, wanted: str | int) -> int:
+        """A class by its name, or by its index, which may be text where no class has that name."""
+        if wanted in self.classes:
+            return self.classes.index(str(wanted))
+        text = str(wanted)
+        if text.isascii() and text.isdigit() and len(text) < 10 and int(text) < len(self.classes):
+            return int(text)
+        folded = {name.casefold(): name for name in self.classes}
+        near = difflib.get_close_matches(text.casefold(), folded, n=1, cutoff=0.5)
+        hint = f"did you mean {folded[near[0]]!r}? " if near else ""
+        rest = f" and {len(self.classes) - LISTED} more" if len(self.classes) > LISTED else ""
+        raise InputError(f"there is no class {text!r}; {hint}there are {', '.join(self.classes[:LISTED])}{rest}, or indices 0 .. {len(self.classes) - 1}")
+
+    def psi(self, wanted: float | None = None) -> float:
+        """The truncation, checked; None means 1, which truncates nothing."""
+        if wanted is None:
+            return 1.0
+        if "psi" not in self.inputs:
+            raise InputError(f"this model ({self.metadata.variant}) has no psi: truncation is the stylegan2 variant's; leave it out")
+        if not 0 <= wanted <= LARGEST_PSI:
+            raise InputError(f"psi must lie in 0 .. {LARGEST_PSI}, not {wanted:g}: 0 is the average picture, 1 truncates nothing")
+        return wanted
 
 
 def latents(seed: int, first: int, n: int, length: int) -> Float32Array:

@@ -1,4 +1,4 @@
-"""A small, never trained GAN with two inputs and sizes unlike any default, exported once."""
+"""Small, never trained networks with one, two and three inputs and sizes unlike any default, exported once."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -45,6 +45,19 @@ class Tiny(GAN):
 
     def export(self) -> list[ExportSpec]:
         return [ExportSpec("generator", self.generator, {"z": torch.zeros(2, 12), "label": torch.zeros(2, dtype=torch.int64)}, ("images",))]
+
+
+class Styled(nn.Module):
+    """z [B, 6], label [B] and psi [B] -> images [B, 1, 8, 8] and w [B, 4]: psi 0 forgets z and label."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.style = nn.Embedding(30, 6), nn.Linear(6, 4)
+        self.paint = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Unflatten(1, (1, 8, 8)))
+
+    def forward(self, z: Tensor, label: Tensor, psi: Tensor) -> tuple[Tensor, Tensor]:
+        w = self.style(z + self.embed(label)) * psi[:, None]
+        return self.paint(w), w
 
 
 class Made(NamedTuple):
@@ -102,5 +115,16 @@ def made_conditional(tmp_path_factory: pytest.TempPathFactory) -> Made:
     (spec,) = Tiny().eval().export()
     path = tmp_path_factory.mktemp("conditional") / "generator.onnx"
     metadata = describe(resolution=8, channels=3, latent=12, class_names=list("abcde"))
+    export(spec, path, metadata.pairs(), 20)
+    return Made(path, spec, metadata)
+
+
+@pytest.fixture(scope="session")
+def made_styled(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    torch.manual_seed(5)
+    inputs = {"z": torch.zeros(2, 6), "label": torch.zeros(2, dtype=torch.int64), "psi": torch.ones(2)}
+    spec = ExportSpec("generator", Styled().eval(), inputs, ("images", "w"))
+    path = tmp_path_factory.mktemp("styled") / "generator.onnx"
+    metadata = describe(variant="stylegan2", resolution=8, latent=6, class_names=[f"kind {k}" for k in range(30)])
     export(spec, path, metadata.pairs(), 20)
     return Made(path, spec, metadata)
