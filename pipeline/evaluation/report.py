@@ -23,6 +23,9 @@ EXPLAINED = {
     "kid": "kernel distance; about 0 for a perfect generator at any size",
     "smallest_class_share": "smallest share of a class over the share it should have",
     "classifier_accuracy": "test images whose class the judging classifier names rightly",
+    "semi_supervised_accuracy": "test images whose class the trained discriminator names rightly",
+    "supervised_accuracy": "the same of its network trained on the same labelled images alone",
+    "labels_used": "labelled images that both were shown",
     "label_agreement": "samples that the classifier sees as the class they were asked for",
     "class_fid_ratio_mean": "fid_ratio within a class, of the samples asked for; mean over the classes",
     "class_fid_ratio_worst": "fid_ratio within the class where it is highest",
@@ -109,11 +112,14 @@ def rows(judgement: Judgement) -> list[Row]:
         "kid": "0",
         "smallest_class_share": "1",
         "classifier_accuracy": "",
+        "semi_supervised_accuracy": "",
+        "supervised_accuracy": "",
+        "labels_used": "",
         "label_agreement": "1",
         "class_fid_ratio_mean": "1",
         "class_fid_ratio_worst": "1",
     }
-    return table + [Row(name, EXPLAINED[name], number(metrics[name]), null, "", "") for name, null in plain.items() if metrics[name] is not None]
+    return table + [Row(name, EXPLAINED[name], number(metrics[name]), null, "", "") for name, null in plain.items() if metrics.get(name) is not None]
 
 
 def bars(modes: Modes, classes: Sequence[str]) -> list[Bar]:

@@ -16,7 +16,7 @@ from pipeline.gans import residual
 from pipeline.gans.adversarial import Adversarial
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.layers import MinibatchStd, doublings
-from pipeline.gans.settings import ConvolutionalSettings, DCGANSettings
+from pipeline.gans.settings import ConvolutionalSettings, DCGANSettings, PyramidSettings
 
 
 def smallest(resolution: int) -> int:
@@ -32,7 +32,7 @@ def widths(base: int, maximum: int, resolution: int) -> list[int]:
 class Generator(nn.Module):
     """Vectors [B, inputs] -> images [B, C, R, R] in (-1, 1)."""
 
-    def __init__(self, settings: ConvolutionalSettings, image: ImageSpec, inputs: int) -> None:
+    def __init__(self, settings: PyramidSettings, image: ImageSpec, inputs: int) -> None:
         super().__init__()
         channels = widths(settings.generator_channels, settings.max_channels, image.resolution)[::-1]
         first = smallest(image.resolution)

@@ -7,10 +7,11 @@ from pipeline.gans.cgan import CGAN
 from pipeline.gans.dcgan import DCGAN
 from pipeline.gans.r3gan import R3GAN
 from pipeline.gans.settings import ModelSettings
+from pipeline.gans.sgan import SGAN
 from pipeline.gans.stylegan2 import StyleGAN2
 from pipeline.gans.vanilla import Vanilla
 
-VARIANTS: dict[str, Any] = {"vanilla": Vanilla, "dcgan": DCGAN, "cgan": CGAN, "r3gan": R3GAN, "stylegan2": StyleGAN2}
+VARIANTS: dict[str, Any] = {"vanilla": Vanilla, "dcgan": DCGAN, "cgan": CGAN, "sgan": SGAN, "r3gan": R3GAN, "stylegan2": StyleGAN2}
 
 
 def build(settings: ModelSettings, image: ImageSpec) -> GAN:

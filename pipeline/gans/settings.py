@@ -78,13 +78,18 @@ class VanillaSettings(AdversarialSettings):
     dropout: float = Field(0.3, ge=0, lt=1, description="in the discriminator")
 
 
-class ConvolutionalSettings(AdversarialSettings):
-    """Widths and blocks of DCGAN's networks."""
+class PyramidSettings(AdversarialSettings):
+    """Networks that start from DCGAN's generator: its blocks, and how wide both players are."""
 
     architecture: Literal["strided", "residual"] = Field("strided", description="strided: Radford 2015; residual: the up/down-sampling blocks of Miyato 2018")
     generator_channels: int = Field(64, ge=4, le=2048, description="channels at the highest resolution; doubled towards 4x4")
     discriminator_channels: int = Field(64, ge=4, le=2048, description="channels at the highest resolution; doubled towards 4x4")
     max_channels: int = Field(512, ge=4, le=4096, description="where the doubling stops")
+
+
+class ConvolutionalSettings(PyramidSettings):
+    """DCGAN's networks."""
+
     discriminator_norm: Literal["batch", "none"] = Field("batch", description="residual discriminators have none in any case")
 
     @model_validator(mode="after")
@@ -117,6 +122,31 @@ class CGANSettings(ConvolutionalSettings):
     def unpacked(self) -> "CGANSettings":
         if self.stabilisers.packing > 1:
             raise ValueError("stabilisers.packing with variant cgan: a pack of images has no single label; set packing: 1 or take another variant")
+        return self
+
+
+class SGANSettings(PyramidSettings):
+    """Semi-supervised learning (Salimans 2016); `architecture` is the generator's."""
+
+    variant: Literal["sgan"] = "sgan"
+    labelled_per_class: int = Field(10, ge=1, le=1_000_000, description="images of each class whose label is used (all, where there are fewer)")
+    dropout: float = Field(0.3, ge=0, lt=1, description="in the discriminator")
+
+    @model_validator(mode="after")
+    def semi_supervised(self) -> "SGANSettings":
+        stabilisers = self.stabilisers
+        refused = {
+            f"objective {self.objective}": (self.objective != "nonsaturating", "its loss is the likelihood of the classes; set objective: nonsaturating"),
+            "stabilisers.packing": (stabilisers.packing > 1, "a pack of images has no single class; set packing: 1"),
+            "stabilisers.minibatch_std": (stabilisers.minibatch_std > 0, "a class must not depend on the other images of a batch; set minibatch_std: 0"),
+            "stabilisers.spectral_norm": (stabilisers.spectral_norm, "its discriminator's weights are normalised in another way; set spectral_norm: false"),
+            "stabilisers.label_smoothing": (stabilisers.label_smoothing > 0, "its generator matches features and meets no target; set label_smoothing: 0"),
+            "stabilisers.lecam": (stabilisers.lecam > 0, "its generator matches features and moves no logit; set lecam: 0"),
+            "stabilisers.top_k": (stabilisers.top_k != ramp(1), "its generator matches the mean of a whole batch; set top_k: 1"),
+        }
+        for name, (broken, why) in refused.items():
+            if broken:
+                raise ValueError(f"{name} with variant sgan: {why}, or take another variant")
         return self
 
 
@@ -165,4 +195,4 @@ class StyleGAN2Settings(AdversarialSettings):
     stabilisers: Stabilisers = Stabilisers(minibatch_std=4)
 
 
-ModelSettings = Annotated[VanillaSettings | DCGANSettings | CGANSettings | R3GANSettings | StyleGAN2Settings, Field(discriminator="variant")]
+ModelSettings = Annotated[VanillaSettings | DCGANSettings | CGANSettings | SGANSettings | R3GANSettings | StyleGAN2Settings, Field(discriminator="variant")]

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,17 @@ from tqdm import tqdm
 from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data.store import DatasetInfo, ImageSet, UInt8Array, open_split
+from pipeline.data.views import labelled_few
 from pipeline.errors import InputError
 from pipeline.evaluation.diversity import Int64Array
 from pipeline.evaluation.features import quiet
 from pipeline.evaluation.judgement import Judge, Judgement
 from pipeline.evaluation.reference import require_reference
 from pipeline.evaluation.report import Pictures, render
+from pipeline.evaluation.semi_supervised import compare
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, to_uint8
+from pipeline.gans.registry import build
 from pipeline.params import Params
 from pipeline.stages import metrics, sheets
 from pipeline.stages.paths import Paths
@@ -54,6 +57,7 @@ def run(root: Path) -> None:
     with tracking.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryFile() as scratch:
         samples = draw(gan.to(device), params.evaluate, train, scratch)
         judgement = judge(samples.images, samples.nonfinite, samples.asked)
+        judgement = replace(judgement, metrics=judgement.metrics | classified(gan, config, train, test, params.evaluate.batch_size, device, paths))
         page = report(judgement, samples, gan, train, test, config, info.fingerprint, params, tracked.id)
         measured = {**judgement.metrics, "seconds": round(time.monotonic() - began, 2)}
         paths.evaluation_report.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +109,26 @@ def draw(gan: GAN, settings: EvaluateSettings, train: ImageSet, scratch: "tempfi
     return Samples(drawn, n - count, None if labels is None else labels[good])
 
 
+def classified(gan: GAN, config: ModelConfig, train: ImageSet, test: ImageSet, batch_size: int, device: torch.device, paths: Paths) -> dict[str, float | int]:
+    """The accuracy of a semi-supervised variant's classifier beside a supervised baseline on the very labels it was shown; nothing of other variants.
+
+    Raises InputError when the training images are no longer those of the model, whose labels then cannot be found again.
+    """
+    classifier = gan.classifier()
+    if classifier is None or gan.view.name != "partly_labelled":
+        return {}
+    if train.fingerprint != config.dataset_fingerprint:
+        raise InputError(
+            f"{paths.model_config}: the model was trained on other images, and the labels it was shown are not known any more; run `dvc repro train`"
+        )
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        fresh = build(config.model, config.image).classifier()
+    assert fresh is not None
+    few = labelled_few(train.labels, gan.view.options["per_class"], config.seed)
+    return compare(classifier, fresh, train, few, test, device, config.seed, batch_size, show).metrics
+
+
 def report(
     judgement: Judgement, samples: Samples, gan: GAN, train: ImageSet, test: ImageSet, config: ModelConfig, fingerprint: str, params: Params, run_id: str
 ) -> str:
@@ -134,6 +158,9 @@ def summarise(judgement: Judgement, paths: Paths) -> None:
     parts = [f"{name} {measured[name]:.4g}" for name in ("fid", "fid_ratio", "duplicate_rate") if isinstance(measured[name], float)]
     if judgement.modes:
         parts.append(f"modes {judgement.modes.covered}/{judgement.modes.total}")
+    if "semi_supervised_accuracy" in measured:
+        ours, theirs, labels = (measured[name] for name in ("semi_supervised_accuracy", "supervised_accuracy", "labels_used"))
+        parts.append(f"classifier {ours:.1%} right with {labels:,} labels ({theirs:.1%} by them alone)")
     sys.stdout.write(f"{judgement.verdict.word}: {', '.join(parts)}; see {paths.evaluation_report}\n")
     for reason in judgement.verdict.reasons:
         sys.stderr.write(f"ganline: verdict fail: {reason}\n")

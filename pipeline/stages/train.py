@@ -107,6 +107,7 @@ def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ImageSet,
         dataset_source=info.source,
         dataset_fingerprint=data.fingerprint,
         images_seen=trainer.images_seen,
+        seed=params.train.seed,
     )
     with trainer.average.applied(trainer.gan) as gan:
         model.save(gan, config, paths.weights.parent)

@@ -20,7 +20,7 @@ WEIGHTS, OTHERS, CONFIG = "generator.safetensors", "discriminator.safetensors", 
 
 
 class ModelConfig(Settings):
-    """models/config.json: the variant, the images it makes, and what it was trained on."""
+    """models/config.json: the variant, the images it makes, and what it was trained on; `seed` is train.seed, which also chose labelled images."""
 
     model: ModelSettings
     resolution: int
@@ -29,6 +29,7 @@ class ModelConfig(Settings):
     dataset_source: str
     dataset_fingerprint: str
     images_seen: int
+    seed: int = 0
     ganline_version: str = __version__
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 import torch
 
 from pipeline import tracking
-from pipeline.data.store import DatasetInfo, Shard
+from pipeline.data.store import DatasetInfo, Shard, open_split
+from pipeline.data.views import labelled_few
 from pipeline.errors import InputError
+from pipeline.evaluation import semi_supervised
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DCGANSettings
+from pipeline.gans.settings import DCGANSettings, SGANSettings
 from pipeline.mlflow_store import address, connect
 from pipeline.params import TrackingSettings
 from pipeline.stages import evaluate
@@ -185,11 +188,44 @@ def test_without_a_test_split_the_key_is_named(tmp_path: Path, no_server: None) 
 
 
 def test_a_model_of_other_images_is_named(evaluated: Path, tmp_path: Path) -> None:
-    import shutil
-
     root = tmp_path / "project"
     shutil.copytree(evaluated, root)
     config = json.loads((root / "models" / "config.json").read_text())
     (root / "models" / "config.json").write_text(json.dumps({**config, "resolution": 16}))
     with pytest.raises(InputError, match=r"config\.json|generator\.safetensors"):
+        evaluate.run(root)
+
+
+def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
+    evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the seed it was trained with, whatever params.yaml says since; not at all where the images are others."""
+    root = tmp_path / "project"
+    shutil.copytree(evaluated, root)
+    train = open_split(root / "data" / "dataset", root / "data" / "validated", "train")
+    settings = SGANSettings(latent=8, generator_channels=4, discriminator_channels=8, max_channels=16, labelled_per_class=4)
+    names = [f"<{c}>" for c in range(10)]
+    config = ModelConfig(
+        model=settings, resolution=8, channels=1, class_names=names, dataset_source="digits", dataset_fingerprint=train.fingerprint, images_seen=640, seed=3
+    )
+    model.save(build(settings, ImageSpec(8, 1, 10)), config, root / "models")
+    used: list[list[int]] = []
+
+    def watched(*arguments: Any) -> semi_supervised.SemiSupervised:
+        used.append(arguments[3].tolist())
+        return semi_supervised.compare(*arguments)
+
+    monkeypatch.setattr(evaluate, "compare", watched)
+    evaluate.run(root)
+    metrics = metrics_of(root)
+    assert used == [labelled_few(train.labels, 4, 3).tolist()]
+    assert metrics["labels_used"] == 40
+    assert metrics["semi_supervised_accuracy"] < 0.4 < metrics["supervised_accuracy"], "the model was not trained, the baseline was"
+    page = (root / "reports" / "evaluation.html").read_text()
+    assert "semi_supervised_accuracy" in page
+    assert f"{metrics['supervised_accuracy']:.4g}" in page
+    assert re.search(r"classifier [0-9.]+% right with 40 labels \([0-9.]+% by them alone\)", capsys.readouterr().out)
+
+    (root / "models" / "config.json").write_text(config.model_copy(update={"dataset_fingerprint": "e" * 64}).model_dump_json())
+    with pytest.raises(InputError, match=r"config\.json: the model was trained on other images, .* run `dvc repro train`"):
         evaluate.run(root)
