@@ -87,7 +87,7 @@ class Generator:
         if not len(wanted):
             return np.arange(len(self.classes), dtype=np.int64)
         if not self.classes:
-            raise InputError(f"this model ({self.metadata.variant}) takes no label: it was trained without classes; leave the label out")
+            raise InputError(f"this model ({self.metadata.variant}) takes no label: its generator was never told a class, as cgan's is; leave the label out")
         return np.array([self.index(one) for one in wanted], dtype=np.int64)
 
     def index(self, wanted: str | int) -> int:

@@ -116,7 +116,7 @@ def test_psi_reaches_the_graph_and_is_1_by_default(made_styled: Any) -> None:
 
 
 def test_what_the_graph_does_not_take_is_refused_with_the_reason(made: Any, made_conditional: Any) -> None:
-    with pytest.raises(InputError, match=r"\(dcgan\) takes no label: it was trained without classes"):
+    with pytest.raises(InputError, match=r"\(dcgan\) takes no label: its generator was never told a class"):
         Generator(made.path).sample(1, label=["zero"])
     for one in (made, made_conditional):
         with pytest.raises(InputError, match=r"\(dcgan\) has no psi"):

@@ -13,11 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from pydantic import TypeAdapter
 
 from pipeline.cli import app
 from pipeline.data.store import open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.probe import probe
+from pipeline.gans.registry import VARIANTS
+from pipeline.gans.settings import ModelSettings
+from pipeline.serving import onnx_export, parity, signature
 from pipeline.serving.metadata import Metadata
 from pipeline.stages import features, ingest, train, validate
 from pipeline.training import model
@@ -118,6 +122,22 @@ def test_mistakes_have_a_name_and_a_way_out(project: Path) -> None:
     with pytest.raises(InputError, match=r"config\.json: no such file; run `dvc repro train` first"):
         features.run(project)
     assert not (project / "exported").exists()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) -> None:
+    settings: ModelSettings = TypeAdapter(ModelSettings).validate_python({"variant": variant})
+    config = model.ModelConfig(
+        model=settings, resolution=16, channels=3, class_names=["a", "b"], dataset_source="x", dataset_fingerprint="f" * 64, images_seen=0
+    )
+    spec = features.graph(features.untrained(config, seed=0), config)
+    onnx_export.export(spec, tmp_path / "features.onnx", {}, 20)
+    assert parity.check(spec, tmp_path / "features.onnx", 1e-4, 0).max_abs < 1e-4
+    described = signature.describe(tmp_path / "features.onnx", [])
+    assert [(one["name"], one["shape"]) for one in described["inputs"]] == [("images", [-1, 3, 16, 16])]
+    ((name, (batch, dims)),) = [(one["name"], one["shape"]) for one in described["outputs"]]
+    assert (name, batch) == ("features", -1)
+    assert dims >= 64
 
 
 def test_dvc_looks_past_the_file(tmp_path: Path) -> None:
