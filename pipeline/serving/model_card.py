@@ -59,7 +59,7 @@ Protocol: {metadata.protocol}. Numbers of different protocols must not be compar
 {tensors("Input", signature["inputs"])}
 
 {tensors("Output", signature["outputs"])}
-
+{"".join(further(graph) for graph in signature.get("further", []))}
 ## How to sample
 
 ```
@@ -125,6 +125,17 @@ def reasons_of(evaluation: Mapping[str, Any]) -> list[str]:
 def table(values: Mapping[str, Any]) -> str:
     rows = [f"| {key} | {f'{value:.6g}' if isinstance(value, float) else value} |" for key, value in values.items()]
     return "\n".join(["| measure | value |", "|---|---|", *rows])
+
+
+def further(graph: Mapping[str, Any]) -> str:
+    """A section on a graph that is delivered beside the generator."""
+    return f"""
+## Beside it: {graph["file"]}
+
+{tensors("Input", graph["inputs"])}
+
+{tensors("Output", graph["outputs"])}
+"""
 
 
 def tensors(title: str, described: list[Mapping[str, Any]]) -> str:

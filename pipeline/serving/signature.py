@@ -40,6 +40,8 @@ def about(name: str, class_names: list[str]) -> tuple[list[float] | None, str]:
         return [0.0, 1.5], "truncation of the style: 0 is the average picture, 1 changes nothing, between them pictures are more alike and safer"
     if name == "w":
         return None, "styles by layer, truncated; layers of two pictures can be mixed"
+    if name == "logits":
+        return None, "one a class, in the order of the model's class names; softmax gives probabilities, and sigmoid(logsumexp) how real an image looks"
     if name.startswith("image"):
         return [-1.0, 1.0], "images NCHW; to 8 bits as clamp(floor(127.5 x + 128), 0, 255)"
     return None, "see model_card.md"

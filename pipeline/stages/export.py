@@ -58,7 +58,7 @@ def run(root: Path) -> None:
             measured |= {f"{prefix}{key}": value for key, value in measurements(path, found, params.export.opset).items()}
             described.append(signature.describe(path, config.class_names))
         publish(paths, Path(scratch), metadata, described, config, evaluation, measured)
-        register(tracked, paths, params, metadata, described[0], measured)
+        register(tracked, paths, params, metadata, described, measured)
     size, latency = measured["size_bytes"] / 1e6, measured["latency_ms_batch_1"]
     sys.stdout.write(f"{paths.generator}: {size:.1f} MB, {latency:.2f} ms an image on {measured['provider']}, {params.tracking.model} {measured['version']}\n")
 
@@ -108,12 +108,12 @@ def publish(
     (paths.exported / "model_card.md").write_text(card, encoding="utf-8")
 
 
-def register(tracked: tracking.Run, paths: Paths, params: Params, metadata: Metadata, described: dict[str, Any], measured: dict[str, Any]) -> None:
-    """Logs the first graph and its measurements to the run, registers it, and writes metrics/export.json."""
-    graph = paths.exported / described["file"]
-    beside = [paths.exported / "signature.json", paths.exported / "model_card.md"]
+def register(tracked: tracking.Run, paths: Paths, params: Params, metadata: Metadata, described: list[dict[str, Any]], measured: dict[str, Any]) -> None:
+    """Logs the first graph, with the others beside it, and the measurements to the run, registers it, and writes metrics/export.json."""
+    graph, *others = (paths.exported / one["file"] for one in described)
+    beside = [paths.exported / "signature.json", paths.exported / "model_card.md", *others]
     pairs = metadata.pairs()
-    version = tracked.log_model(graph, described, params.tracking.model, sha256=measured["sha256"], tags=pairs, files=beside)
+    version = tracked.log_model(graph, described[0], params.tracking.model, sha256=measured["sha256"], tags=pairs, files=beside)
     measured |= {"registered_model": params.tracking.model, "version": int(version)}
     tracked.log_metrics({f"export/{name}": value for name, value in measured.items()})
     tracked.tag({"ganline.verdict": metadata.verdict, "ganline.model_version": version})

@@ -16,7 +16,7 @@ from pipeline import tracking
 from pipeline.errors import GateRefused, InputError
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DCGANSettings
+from pipeline.gans.settings import DCGANSettings, SGANSettings
 from pipeline.mlflow_store import connect
 from pipeline.params import TrackingSettings
 from pipeline.serving.runtime import Generator
@@ -28,10 +28,10 @@ SETTINGS = DCGANSettings(latent=10, generator_channels=4, discriminator_channels
 EVALUATION = {"fid": 12.25, "modes_covered": 10, "verdict": "pass", "reasons": [], "protocol": "classifier features, 5000 samples"}
 
 
-def save_model(root: Path, seed: int) -> None:
+def save_model(root: Path, seed: int, settings: DCGANSettings | SGANSettings = SETTINGS) -> None:
     torch.manual_seed(seed)
     config = ModelConfig(
-        model=SETTINGS,
+        model=settings,
         resolution=8,
         channels=1,
         class_names=["zero", "one"],
@@ -39,7 +39,7 @@ def save_model(root: Path, seed: int) -> None:
         dataset_fingerprint="f" * 64,
         images_seen=4096,
     )
-    model.save(build(SETTINGS, ImageSpec(8, 1, 2)), config, root / "models")
+    model.save(build(settings, ImageSpec(8, 1, 2)), config, root / "models")
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +192,32 @@ def test_nothing_but_one_line_is_printed(project: Path, capfd: Any) -> None:
     assert captured.err == ""
     assert captured.out.count("\n") == 1
     assert "generator.onnx" in captured.out
+
+
+def test_a_classifier_is_delivered_beside_the_generator(project: Path, exported: Path) -> None:
+    """Its own file, described, checked, and among the registered version's files; the generator samples as ever."""
+    import onnxruntime
+
+    save_model(project, 3, SGANSettings(latent=10, generator_channels=4, discriminator_channels=4, max_channels=8))
+    export.run(project)
+    folder = project / "exported"
+    assert sorted(path.name for path in folder.iterdir()) == ["classifier.onnx", "generator.onnx", "model_card.md", "signature.json"]
+    (graph,) = json.loads((folder / "signature.json").read_text())["further"]
+    assert [(one["name"], one["shape"]) for one in (*graph["inputs"], *graph["outputs"])] == [("images", [-1, 1, 8, 8]), ("logits", [-1, 2])]
+    assert "softmax" in graph["outputs"][0]["meaning"]
+    assert "## Beside it: classifier.onnx" in (folder / "model_card.md").read_text()
+    measured = json.loads((project / "metrics" / "export.json").read_text())
+    assert measured["classifier_sha256"] == hashlib.sha256((folder / "classifier.onnx").read_bytes()).hexdigest()
+    assert measured["classifier_parity_max_abs"] < 1e-4
+    gan, _ = model.load(project / "models")
+    classifier = gan.classifier()
+    assert classifier is not None
+    images = np.random.default_rng(0).uniform(-1, 1, (5, 1, 8, 8)).astype(np.float32)
+    (logits,) = onnxruntime.InferenceSession(str(folder / "classifier.onnx")).run(["logits"], {"images": images})
+    with torch.no_grad():
+        assert np.allclose(logits, classifier(torch.from_numpy(images)).numpy(), atol=1e-5)
+    logged = list((exported / "mlartifacts").rglob("classifier.onnx"))
+    assert [path.read_bytes() for path in logged] == [(folder / "classifier.onnx").read_bytes()]
+    assert Generator(folder / "generator.onnx").sample(2).shape == (2, 8, 8, 1)
+    with pytest.raises(InputError, match="turns images into logits"):
+        Generator(folder / "classifier.onnx").sample(2)
