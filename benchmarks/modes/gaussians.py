@@ -1,0 +1,195 @@
+"""Ring of 8 and grid of 25 Gaussians: which training finds all modes, and stays on them?
+
+Every recipe trains the same two networks on the same points; only the objective, its penalties, packing and Adam's settings
+differ, each as its paper has them but for the learning rate (the best of a few tried for each).
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from benchmarks.modes import common
+from benchmarks.modes.metrics import NEAR, Coverage, Float64Array, of_points
+from benchmarks.modes.mixtures import MIXTURES
+from benchmarks.modes.points import PointGAN, Points
+from pipeline.gans.settings import AdversarialSettings
+from pipeline.training.loop import pick_device
+from pipeline.training.settings import TrainSettings
+
+TRAINING_POINTS, EVALUATED_POINTS = 100_000, 2_500
+BATCH = 128
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of one row; `steps` are updates of the generator."""
+
+    title: str
+    steps: int
+    rate: float
+    betas: tuple[float, float]
+    model: dict[str, Any]
+
+    def settings(self) -> AdversarialSettings:
+        return AdversarialSettings(latent=2, **self.model)
+
+    def training(self, seed: int, steps: int) -> TrainSettings:
+        rate = {"start": self.rate, "end": self.rate / 50}
+        return TrainSettings.model_validate(
+            {
+                "seed": seed,
+                "precision": "float32",
+                "batch_size": BATCH,
+                "total_images": steps * BATCH,
+                "learning_rate": {"generator": rate, "discriminator": rate},
+                "beta1": self.betas[0],
+                "beta2": self.betas[1],
+                "ema_half_life": 100 * BATCH,
+                "log_images": 500 * BATCH,
+            }
+        )
+
+
+GAMMA = {"start": 0.02, "end": 0.001}
+RECIPES = {
+    "gan": Recipe("GAN (non-saturating)", 8000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating"}),
+    "pacgan": Recipe("PacGAN4", 8000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating", "stabilisers": {"packing": 4}}),
+    "wgan-gp": Recipe("WGAN-GP", 3000, 1e-3, (0.0, 0.9), {"objective": "wgan", "critic_steps": 5, "penalties": {"gp": 10.0}}),
+    "r3gan": Recipe("R3GAN's loss", 8000, 3e-3, (0.5, 0.99), {"objective": "relativistic", "penalties": {"r1": GAMMA, "r2": GAMMA}}),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training, judged."""
+
+    recipe: str
+    mixture: str
+    seed: int
+    coverage: Coverage
+    seconds: float  # of the processor: what the training takes where nothing else runs
+    points: Float64Array
+
+
+def run(recipe: str, mixture: str, seed: int, device: str, steps: int | None = None) -> Run:
+    """Trains and judges one recipe; `steps` shortens it."""
+    truth, chosen, place = MIXTURES[mixture], RECIPES[recipe], pick_device(device)
+    torch.manual_seed(seed)
+    began = time.process_time()
+    gan = PointGAN(chosen.settings())
+    trainer = common.train(gan, Points(truth, TRAINING_POINTS, place, seed), chosen.training(seed, steps or chosen.steps), place)
+    seconds = time.process_time() - began if place.type == "cpu" else trainer.seconds
+    with trainer.average.applied(gan):
+        samples = gan.sample(EVALUATED_POINTS, torch.Generator().manual_seed(seed + 1)).cpu().numpy()
+    points = samples.astype(np.float64) * truth.scale
+    return Run(recipe, mixture, seed, of_points(points, truth), seconds, points)
+
+
+def perfect(mixture: str, seeds: int) -> list[Coverage]:
+    """The mixture's own sampler, judged alike: what no generator can be expected to beat."""
+    truth = MIXTURES[mixture]
+    return [of_points(truth.draw(EVALUATED_POINTS, np.random.default_rng([seed, 1])), truth) for seed in range(seeds)]
+
+
+def cells(coverages: Sequence[Coverage]) -> list[str]:
+    return [
+        f"{common.spread([c.modes for c in coverages], 1)} of {coverages[0].total}",
+        common.spread([100 * c.quality for c in coverages], 1),
+        common.spread([c.kl for c in coverages], 3),
+    ]
+
+
+def report(runs: Sequence[Run], seeds: int, place: str) -> str:
+    """Both tables, in Markdown."""
+    parts = []
+    for mixture in dict.fromkeys(one.mixture for one in runs):
+        rows = []
+        for recipe in dict.fromkeys(one.recipe for one in runs):
+            mine = [one for one in runs if (one.recipe, one.mixture) == (recipe, mixture)]
+            rows.append([RECIPES[recipe].title, *cells([one.coverage for one in mine]), f"{np.mean([one.seconds for one in mine]):.0f}"])
+        rows.append(["*a perfect sampler*", *cells(perfect(mixture, seeds)), ""])
+        head = [f"{mixture}, {len(MIXTURES[mixture].means)} modes", "modes covered", "HQ %", "KL (nats)", "seconds a run"]
+        parts.append(common.table(head, rows))
+    seeded = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
+    note = f"{EVALUATED_POINTS:,} points a run; {seeded}. {place}."
+    return "\n\n".join([*parts, note])
+
+
+def picture(runs: Sequence[Run], file: Path) -> None:
+    """The first seed of every recipe: samples over the modes' three-sigma circles; high quality blue, the others red."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.collections import EllipseCollection
+    from matplotlib.figure import Figure
+
+    recipes, mixtures = list(dict.fromkeys(one.recipe for one in runs)), list(dict.fromkeys(one.mixture for one in runs))
+    figure = Figure(figsize=(3.2 * len(recipes), 3.4 * len(mixtures)), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(len(mixtures), len(recipes), squeeze=False)
+    first = min(one.seed for one in runs)
+    for one in (one for one in runs if one.seed == first):
+        panel, truth = panels[mixtures.index(one.mixture)][recipes.index(one.recipe)], MIXTURES[one.mixture]
+        good = np.linalg.norm(one.points[:, None] - truth.means[None], axis=2).min(axis=1) <= NEAR * truth.sigma
+        for mask, colour in ((~good, "tab:red"), (good, "tab:blue")):
+            panel.scatter(*one.points[mask].T, s=3, color=colour, linewidths=0, alpha=0.6)
+        size = np.full(len(truth.means), 2 * NEAR * truth.sigma)
+        circles = EllipseCollection(size, size, np.zeros_like(size), units="x", offsets=truth.means, offset_transform=panel.transData)
+        circles.set(facecolor="none", edgecolor="black", linewidth=0.4)
+        panel.add_collection(circles)
+        reach = 1.25 * np.abs(truth.means).max()
+        panel.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
+        found = one.coverage
+        panel.set_title(f"{RECIPES[one.recipe].title}\n{found.modes}/{found.total} modes, HQ {100 * found.quality:.1f} %, KL {found.kl:.3f}", fontsize=9)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=90)
+
+
+def single_threaded() -> None:
+    """Networks this small are slower on two threads than on one; the processor's cores take a run each."""
+    torch.set_num_threads(1)
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.modes.gaussians",
+        description="Trains each recipe on a ring of 8 and a grid of 25 Gaussians and reports modes covered, high-quality share and KL.",
+        epilog="examples:\n  python -m benchmarks.modes.gaussians\n  python -m benchmarks.modes.gaussians --recipes r3gan --mixtures grid --seeds 1\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--mixtures", nargs="+", choices=MIXTURES, default=list(MIXTURES))
+    parser.add_argument("--seeds", type=int, default=5, help="trainings of each recipe, with seeds 0, 1, ... (default: 5)")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="these networks are too small to gain from a GPU (default: cpu)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="trainings at a time (default: one a core)")
+    parser.add_argument("--steps", type=int, help="updates of the generator, instead of each recipe's own")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of gaussians.md and gaussians.png (default: %(default)s)")
+    chosen = parser.parse_args(argv)
+    for name in ("seeds", "workers", "steps"):
+        if getattr(chosen, name) is not None and getattr(chosen, name) < 1:
+            parser.error(f"--{name} must be at least 1")
+    return chosen
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    chosen = arguments(argv)
+    jobs = [(recipe, mixture, seed) for mixture in chosen.mixtures for recipe in chosen.recipes for seed in range(chosen.seeds)]
+    with ProcessPoolExecutor(min(chosen.workers, len(jobs)), get_context("spawn"), single_threaded) as pool:
+        tasks = [pool.submit(run, *job, chosen.device, chosen.steps) for job in jobs]
+        runs = [task.result() for task in tqdm(tasks, desc="trainings", unit="run")]
+    place = common.machine(pick_device(chosen.device), f"{chosen.workers} runs at a time, one thread each")
+    common.write(chosen.out, "gaussians", report(runs, chosen.seeds, place))
+    picture(runs, chosen.out / "gaussians.png")
+
+
+if __name__ == "__main__":
+    main()
