@@ -97,7 +97,7 @@ def compare(sources: Mapping[str, Any], train: ImageSet, test: ImageSet, seed: i
     for name, source in sources.items():
         seen, new = (vectors(source, data, rows) for data, rows in ((train, picked), (test, judged)))
         result = probe(seen, train.labels[picked], new, test.labels[judged], seed, show, f"probe{name}")
-        measured |= {f"probe_accuracy{name}": round(result.accuracy, 4), f"probe_c{name}": result.c}
+        measured |= {f"probe_accuracy{name}": round(result.accuracy, 6), f"probe_c{name}": result.c}
     return measured | {"probe_train_images": len(picked), "probe_test_images": len(judged), "probe_images_per_class_limit": per_class}
 
 
