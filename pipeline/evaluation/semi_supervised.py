@@ -1,15 +1,16 @@
 """What a semi-supervised classifier gained: its accuracy beside that of its own network trained on the same few labels alone.
 
-The baseline is the same architecture, freshly started, trained by cross-entropy on the labelled images and no others: a fixed number
-of updates with a rate that falls to 0, the last weights, no look at the test split. It sees no augmentation. What it lacks is the
-unlabelled images and the generator; the difference is what they are worth.
+The baseline is the same architecture, freshly started, trained by cross-entropy on the labelled images and no others, under the same
+augmentation and noise: a fixed number of updates with a rate that falls to 0, the last weights, no look at the test split. What it
+lacks is the unlabelled images and the generator; the difference is what they are worth.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import InputError
@@ -20,6 +21,9 @@ from pipeline.evaluation.features import Progress, exact, quiet, to_tensor
 BATCH = 64
 STEPS = 500  # the accuracy on the digits no longer changes after 250
 LEARNING_RATE = 1e-3
+
+See = Callable[[Tensor, torch.Generator], Tensor]
+"""Images float [n, C, H, W] as a network is shown them in training; the random generator lives on their device."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +49,22 @@ def compare(
     device: torch.device,
     seed: int = 0,
     batch_size: int = 256,
+    see: See = lambda images, rng: images,
     progress: Progress = quiet,
 ) -> SemiSupervised:
     """Both networks map images float [n, C, H, W] in [-1, 1] to class logits [n, K]; `fresh` is untrained and is trained here.
 
     `few` are the positions in `train` whose labels the classifier was shown. Raises InputError when no test image has a label.
     """
-    fit(fresh, train, few, device, seed, progress)
+    fit(fresh, train, few, device, seed, see, progress)
     return SemiSupervised(accuracy(classifier, test, device, batch_size), accuracy(fresh, test, device, batch_size), len(few))
 
 
-def fit(network: nn.Module, train: Labelled, few: Int64Array, device: torch.device, seed: int, progress: Progress = quiet) -> None:
+def fit(
+    network: nn.Module, train: Labelled, few: Int64Array, device: torch.device, seed: int, see: See = lambda images, rng: images, progress: Progress = quiet
+) -> None:
     """Trains on the positions `few` of `train` alone; the same seed, data and machine give the same weights."""
-    rng = np.random.default_rng(seed)
+    rng, changes = np.random.default_rng(seed), torch.Generator(device).manual_seed(seed)
     images = train.images(few)
     labels = torch.from_numpy(train.labels[few]).to(device)
     network.to(device).train().requires_grad_(True)
@@ -72,7 +79,7 @@ def fit(network: nn.Module, train: Labelled, few: Int64Array, device: torch.devi
             if len(order) < batch:
                 order = np.concatenate([order, rng.permutation(len(few))])
             positions, order = order[:batch], order[batch:]
-            logits = network(to_tensor(images[positions], device) / 127.5 - 1)
+            logits = network(see(to_tensor(images[positions], device) / 127.5 - 1, changes))
             loss = F.cross_entropy(logits.float(), labels[torch.from_numpy(positions).to(device)])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]

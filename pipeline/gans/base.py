@@ -117,6 +117,10 @@ class GAN(nn.Module, ABC):
         """What the discriminator learnt, as images [n, C, H, W] -> features [n, d]; None where a variant has nothing to offer."""
         return None
 
+    def seen(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
+        """Images [B, C, H, W] as the discriminator sees them in training: here as they are."""
+        return images
+
     def classifier(self) -> nn.Module | None:
         """Images [n, C, H, W] -> class logits [n, K], of variants that learn one."""
         return None

@@ -25,7 +25,7 @@ from pipeline.evaluation.reference import require_reference
 from pipeline.evaluation.report import Pictures, render
 from pipeline.evaluation.semi_supervised import compare
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.gans.base import GAN, to_uint8
+from pipeline.gans.base import GAN, Progress, to_uint8
 from pipeline.gans.registry import build
 from pipeline.params import Params
 from pipeline.stages import metrics, sheets
@@ -123,10 +123,13 @@ def classified(gan: GAN, config: ModelConfig, train: ImageSet, test: ImageSet, b
         )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        fresh = build(config.model, config.image).classifier()
-    assert fresh is not None
+        fresh = build(config.model, config.image).to(device)
+    baseline = fresh.classifier()
+    assert baseline is not None
     few = labelled_few(train.labels, gan.view.options["per_class"], config.seed)
-    return compare(classifier, fresh, train, few, test, device, config.seed, batch_size, show).metrics
+    # The end of the schedule: how strongly images were changed when training stopped.
+    end = Progress(step=0, done=1.0)
+    return compare(classifier, baseline, train, few, test, device, config.seed, batch_size, lambda images, rng: fresh.seen(images, end, rng), show).metrics
 
 
 def report(

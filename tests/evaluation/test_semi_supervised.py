@@ -93,3 +93,30 @@ def test_the_same_seed_gives_the_same_baseline_and_leaves_the_callers_random_sta
     weights = [torch.cat([value.flatten() for value in net.state_dict().values()]) for net in (one, two, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_baseline_sees_images_as_it_is_told_to() -> None:
+    """Every training image goes through `see`, in the network's range and with a seeded generator; no test image does."""
+    met: list[Tensor] = []
+
+    def see(images: Tensor, rng: torch.Generator) -> Tensor:
+        met.append(images + 0 * torch.rand(1, generator=rng))
+        return torch.zeros_like(images)
+
+    class Watching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.shown, self.tested = nn.Linear(64, 2), 0.0, 0.0
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.shown, self.tested = (self.shown + images.abs().sum().item(), self.tested) if self.training else (self.shown, images.abs().sum().item())
+            found: Tensor = self.layer(images.flatten(1))
+            return found
+
+    fresh = Watching()
+    data = Set([0, 255, 255, 0], [0, 1, 1, 0])
+    semi_supervised.compare(Brightness(), fresh, data, np.array([1, 3]), data, CPU, see=see)
+    assert fresh.shown == 0
+    assert fresh.tested == 4 * 64
+    assert len(met) == semi_supervised.STEPS
+    assert {value.item() for batch in met[:3] for value in batch.flatten()} == {-1.0, 1.0}
