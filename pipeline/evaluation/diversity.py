@@ -75,6 +75,10 @@ class Modes:
         few = np.flatnonzero((self.real > 0) & (self.presence < COVERED_SHARE))
         return [int(c) for c in few if self.chance(int(self.fake[c]), int(c)) < CHANCE]
 
+    def wanting(self, least: float) -> list[int]:
+        """Classes whose `presence` is below `least`."""
+        return [int(c) for c in np.flatnonzero((self.real > 0) & (self.presence < least))]
+
     @property
     def covered(self) -> int:
         return self.total - len(self.missing)

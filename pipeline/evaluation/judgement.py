@@ -11,17 +11,20 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.evaluation import gate
+from pipeline.evaluation.appearance import NAMES, appearance
 from pipeline.evaluation.by_class import OfClass, by_class
+from pipeline.evaluation.calibrated import Measured, calibrated, means, size
 from pipeline.evaluation.classifier import Classifier, Labelled, Shape, classifier
+from pipeline.evaluation.copies import copies, thumbnails
+from pipeline.evaluation.distances import nearest
 from pipeline.evaluation.diversity import Int64Array, Modes, UInt8Array, distinct, kl_null
 from pipeline.evaluation.features import Extractor, Float32Array, Held, Progress, Subset, extract, quiet
 from pipeline.evaluation.fid import fid
 from pipeline.evaluation.inception import fetched, inception
 from pipeline.evaluation.kid import kid
-from pipeline.evaluation.neighbours import nearest
 from pipeline.evaluation.protocol import Protocol
 from pipeline.evaluation.random_network import random_network
-from pipeline.evaluation.reference import calibration, kept, ratio, reference, require_reference
+from pipeline.evaluation.reference import Reference, calibration, kept, ratio, reference, require_reference
 from pipeline.evaluation.settings import EvaluateSettings
 
 SHOWN, NEIGHBOURS = 12, 7  # samples whose nearest training images the report shows, and how many of them
@@ -44,6 +47,14 @@ class Judgement:
     warnings: list[str]
     by_class: list[OfClass]
     neighbours: Int64Array
+
+
+@dataclass(frozen=True)
+class Training:
+    """Training images that samples are compared with: their positions [m] and features [m, d]."""
+
+    positions: Int64Array
+    features: Float32Array
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,9 @@ class Judge:
         if asked is not None and predicted is not None and len(samples):
             classwise = by_class(fake, asked, predicted, real, (self.test.labels, self.train.labels[held]), self.classes, self.settings.seed)
         ratios = [of.fid_ratio for of in classwise if of.fid_ratio is not None]
-        among, neighbours = self.neighbours(extractor, fake)
+        trained = self.training(extractor)
+        neighbours = trained.positions[nearest(fake[:SHOWN], trained.features, min(NEIGHBOURS, len(trained.positions)))[1]]
+        measured = self.measured(extractor, fake, samples, real, held, trained)
 
         enough = len(samples) >= 2
         equal = ratio(fake, real, self.settings.seed) if enough else None
@@ -109,6 +122,7 @@ class Judge:
             modes=modes,
             kl_null=kl_null(modes, self.settings.seed) if modes else 0.0,
             accuracy=accuracy,
+            measured=measured,
         )
         warnings += about_size(real.real)
         verdict = gate.judge(evidence, self.settings.gate)
@@ -137,7 +151,12 @@ class Judge:
             "class_fid_ratio_worst_class": max((of for of in classwise if of.fid_ratio is not None), key=lambda of: of.fid_ratio or 0.0).name
             if ratios
             else None,
-            "neighbours_among": f"{among:,} of {len(self.train):,}" if among < len(self.train) else None,
+            **{name: found.value for name, found in measured.items()},
+            **{f"{name}_null": found.null for name, found in measured.items()},
+            **{f"{name}_z": found.z for name, found in measured.items()},
+            "memorization": measured["copies_features"].value if "copies_features" in measured else None,
+            "n_calibrated": size(len(fake), len(real.real) + len(real.held)),
+            "neighbours_among": f"{len(trained.positions):,} of {len(self.train):,}" if len(trained.positions) < len(self.train) else None,
             "nonfinite_samples": nonfinite,
             "n_real": len(real.real),
             "n_fake": len(samples),
@@ -150,13 +169,28 @@ class Judge:
         }
         return Judgement(clean(metrics), verdict, modes, predicted, warnings, classwise, neighbours)
 
-    def neighbours(self, extractor: Extractor, fake: Float32Array) -> tuple[int, Int64Array]:
-        """How many training images were searched, and the nearest of them to each of the first samples [m, k]."""
-        searched = np.linspace(0, len(self.train) - 1, min(len(self.train), SEARCHED)).astype(np.int64)
-        images = Subset(self.train, searched)
-        known = kept(extractor, images, f"{self.train.fingerprint} {len(searched)}", self.settings.batch_size, self.cache, self.progress, "training images")
-        positions, _ = nearest(fake[:SHOWN], known, NEIGHBOURS)
-        return len(searched), searched[positions]
+    def training(self, extractor: Extractor) -> "Training":
+        """Features of the training images, of at most 20,000 spread evenly over them."""
+        positions = np.linspace(0, len(self.train) - 1, min(len(self.train), SEARCHED)).astype(np.int64)
+        images = Subset(self.train, positions)
+        key = f"{self.train.fingerprint} {len(positions)}"
+        return Training(positions, kept(extractor, images, key, self.settings.batch_size, self.cache, self.progress, "training images"))
+
+    def measured(
+        self, extractor: Extractor, fake: Float32Array, samples: UInt8Array, real: Reference, held: Int64Array, known: "Training"
+    ) -> dict[str, Measured]:
+        """Every measure that has a null: manifolds and bins in features, appearance in pixels, and copies in both."""
+        key = f"{extractor.spec.model_dump_json()} {self.train.fingerprint} {self.test.fingerprint} {len(known.positions)}"
+        pool, seed, batch_size = np.concatenate([real.real, real.held]), self.settings.seed, self.settings.batch_size
+        train = Subset(self.train, known.positions)
+        pictures = Held(samples)
+        looks = np.concatenate([appearance(self.test), appearance(Subset(self.train, held))])
+        small = [thumbnails(images, batch_size) for images in (pictures, self.test, train)]
+        return (
+            calibrated(fake, pool, seed, self.cache, key)
+            | means(appearance(pictures), looks, NAMES, seed)
+            | copies((fake, real.real, known.features), (small[0], small[1], small[2]), seed, self.cache, key)
+        )
 
     def namer(self, held: Int64Array, shape: tuple[int, ...]) -> Classifier | None:
         """The classifier, where there are at least two classes with labelled images to train it on."""

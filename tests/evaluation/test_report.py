@@ -98,7 +98,8 @@ def test_asked_classes_paths_and_neighbours_have_their_place(judge: Judge, digit
 
 def test_every_test_and_measure_has_its_row(failed: Judgement) -> None:
     table = {row.name: row for row in rows(failed)}
-    assert list(table)[:6] == ["finite samples", "duplicate_rate", "modes_covered", "mode_kl", "fid_ratio", "fid"]
+    assert list(table)[:7] == ["finite samples", "duplicate_rate", "modes_covered", "smallest_class_share", "mode_kl", "fid_ratio", "fid"]
+    assert (table["recall"].bound, table["copying"].bound, table["density"].bound) == (">= 0.5", ">= -5", ">= 0.6 and <= 1.3")
     assert (table["modes_covered"].value, table["modes_covered"].null, table["modes_covered"].state) == ("9", "10", "fail")
     assert {"kid", "smallest_class_share", "classifier_accuracy"} <= set(table)
     assert [number(value) for value in (None, 5000, 0.123456, 1.0, 12345.678)] == ["–", "5,000", "0.1235", "1", "1.235e+04"]
