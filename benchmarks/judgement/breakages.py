@@ -151,16 +151,16 @@ def refill(images: UInt8, kept: Int64, n: int, rng: np.random.Generator, real: R
 
 BREAKAGES = (
     Breakage("drop classes", ("dropped classes",), (1, 2, 5), 1, drop),
-    Breakage("halve a class", ("unbalanced classes",), (0.25, 0.5, 0.75), 0.5, halve),
+    Breakage("halve a class", ("unbalanced classes", "dropped classes"), (0.25, 0.5, 0.75), 0.5, halve),
     Breakage("one image", ("complete mode collapse", "repeated samples"), (0.01, 0.1, 1.0), 0.01, one_image),
     Breakage("prototypes", ("intra-class collapse",), (50, 20, 5), 20, prototypes),
     Breakage("duplicates", ("repeated samples",), (0.01, 0.05, 0.5), 0.05, duplicates),
     Breakage("copies", ("memorisation",), (0.05, 0.1, 1.0), 0.1, copies),
     Breakage("noisy copies", ("memorisation",), (0.05, 0.1, 1.0), 0.1, noisy_copies),
     Breakage("blur", ("blurred",), (0.5, 1.0, 2.0), 1.0, blur),
-    Breakage("noise", ("noisy",), (8, 25, 60), 25, noise),
-    Breakage("blends", ("unreal samples",), (0.02, 0.05, 0.5), 0.05, blends),
+    Breakage("noise", ("noisy",), (8, 25, 60), 60, noise),
+    Breakage("blends", ("unreal samples",), (0.05, 0.5, 1.0), 1.0, blends),
     Breakage("contrast", ("wrong contrast",), (0.1, 0.3, 0.6), 0.3, contrast),
-    Breakage("checkerboard", ("checkerboard artefacts",), (5, 20, 60), 20, checkerboard),
+    Breakage("checkerboard", ("checkerboard artefacts",), (5, 20, 60), 60, checkerboard),
     Breakage("brightness", ("wrong brightness",), (10, 40, 80), 40, brightness),
 )

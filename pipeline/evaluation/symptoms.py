@@ -70,7 +70,7 @@ def diagnose(failed: Sequence[str], measured: Mapping[str, Measured], *, collaps
             left[:] = [test for test in left if test not in tests]
 
     if "duplicate_rate" in left:
-        explain("repeated samples", ("duplicate_rate",), FIDELITY | LOOKS | COPYING if collapsed else {"near_duplicates", "density"}, STABILITY)
+        explain("repeated samples", ("duplicate_rate",), FIDELITY | LOOKS | COPYING | CLASSES if collapsed else {"near_duplicates", "density"}, STABILITY)
     look = appearance(set(left), measured)
     if look:
         name, causes, advice = look

@@ -1,0 +1,66 @@
+"""The real images that are broken: the embedded digits, or any source that `ganline ingest` reads."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.judgement.breakages import Int64, UInt8
+
+
+class Images:
+    """An array of images with labels, as a split of a data set."""
+
+    def __init__(self, array: UInt8, labels: Int64, fingerprint: str) -> None:
+        self.array, self.labels, self.fingerprint = array, labels, fingerprint
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def images(self, indices: npt.ArrayLike | None = None, /) -> UInt8:
+        picked: UInt8 = self.array if indices is None else self.array[np.asarray(indices, dtype=np.int64)]
+        return picked
+
+
+@dataclass(frozen=True)
+class Data:
+    """Training images, and images that nothing is trained on: each split of these in two is a reference and fresh samples."""
+
+    train: Images
+    rest: Images
+    classes: list[str]
+
+    def split(self, seed: int, samples: int) -> tuple[Images, UInt8, Int64]:
+        """A reference, and up to `samples` fresh images with their labels, from one shuffle of the rest."""
+        order = np.random.default_rng(seed).permutation(len(self.rest))
+        half = len(order) // 2
+        test, fresh = order[:half], order[half:][:samples]
+        return Images(self.rest.array[test], self.rest.labels[test], f"{self.rest.fingerprint} {seed}"), self.rest.array[fresh], self.rest.labels[fresh]
+
+
+def digits() -> Data:
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = np.minimum(np.round(data.images * (255 / 16)), 255).astype(np.uint8)[..., None]
+    order = np.random.default_rng(0).permutation(len(images))
+    train, rest = order[:900], order[900:]
+    labels = data.target.astype(np.int64)
+    return Data(Images(images[train], labels[train], "digits train"), Images(images[rest], labels[rest], "digits rest"), [str(k) for k in range(10)])
+
+
+def source(path: Path, resolution: int) -> Data:
+    """A labelled source with a test split, through the project's own ingest and validation."""
+    from pipeline.data.store import open_split
+    from pipeline.stages import ingest, validate
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "params.yaml").write_text(f"data: {{source: {path.resolve()}, resolution: {resolution}}}\nmodel: {{variant: dcgan}}\n")
+        ingest.run(root)
+        validate.run(root)
+        splits = [open_split(root / "data/dataset", root / "data/validated", name) for name in ("train", "test")]
+        train, rest = (Images(split.images(), split.labels, split.fingerprint) for split in splits)
+        return Data(train, rest, list(splits[0].classes))
