@@ -18,8 +18,10 @@ from pipeline.evaluation.classifier import Classifier, Labelled, Shape, classifi
 from pipeline.evaluation.copies import copies, thumbnails
 from pipeline.evaluation.distances import nearest
 from pipeline.evaluation.diversity import Int64Array, Modes, UInt8Array, distinct, kl_null
+from pipeline.evaluation.encoder import encoder
 from pipeline.evaluation.features import Extractor, Float32Array, Held, Progress, Subset, extract, quiet
 from pipeline.evaluation.fid import fid
+from pipeline.evaluation.fid_infinity import fid_infinity
 from pipeline.evaluation.inception import fetched, inception
 from pipeline.evaluation.kid import kid
 from pipeline.evaluation.protocol import Protocol
@@ -81,7 +83,7 @@ class Judge:
             raise InputError(f"samples are {list(samples.shape[1:])} and the data {list(expected)}: the model was trained on other data; run `dvc repro train`")
         held = calibration(self.train, self.test)
         namer = self.namer(held, expected)
-        extractor = self.extractor(namer, expected[2])
+        extractor = self.extractor(namer, expected)
         warnings = self.about_features(extractor)
 
         real = reference(extractor, self.train, self.test, held, self.settings.batch_size, self.cache, self.progress)
@@ -132,6 +134,7 @@ class Judge:
         metrics: Metrics = {
             "verdict": verdict.word,
             "fid": evidence.fid,
+            "fid_infinity": fid_infinity(fake, real.real, self.settings.seed),
             "kid": kid(fake, real.real, self.settings.seed) if enough else None,
             "fid_ratio": evidence.fid_ratio,
             "fid_equal": evidence.fid_equal,
@@ -201,14 +204,16 @@ class Judge:
             return None
         return classifier(self.train, held, Shape(shape[0], shape[2], len(self.classes)), self.device, self.cache, self.progress)
 
-    def extractor(self, namer: Classifier | None, channels: int) -> Extractor:
+    def extractor(self, namer: Classifier | None, shape: tuple[int, ...]) -> Extractor:
         wanted = self.settings.features
         if namer is not None and wanted in ("auto", "classifier"):
             return namer
         if wanted in ("auto", "random"):
-            return random_network(channels, self.device)
+            return random_network(shape[2], self.device)
         if wanted == "inception":
             return inception(fetched(self.cache if self.cache is not None else self.root), self.device)
+        if wanted.endswith(".onnx"):
+            return encoder(self.root / wanted, self.settings.encoder, shape)
         return inception(self.root / wanted, self.device)
 
     def extracted(self, extractor: Extractor, samples: UInt8Array) -> Float32Array:

@@ -36,6 +36,7 @@ EXPLAINED = {
     "sharpness": "difference between neighbouring pixels over that of real images",
     "checkerboard": "strength of a two-pixel pattern over that of real images",
     "colour": "spread of the channels over that of real images",
+    "fid_infinity": "Fréchet distance as it would be with endlessly many samples",
     "kid": "kernel distance; about 0 for a perfect generator at any size",
     "smallest_class_share": "smallest share of a class over the share it should have",
     "classifier_accuracy": "test images whose class the judging classifier names rightly",
@@ -125,6 +126,7 @@ def rows(judgement: Judgement) -> list[Row]:
     metrics, tests = judgement.metrics, judgement.verdict.tests
     table = [Row(t.name, EXPLAINED[t.name], number(t.value), number(t.null), t.bound, t.state) for t in tests]
     plain = {
+        "fid_infinity": "0",
         "kid": "0",
         "classifier_accuracy": "",
         "semi_supervised_accuracy": "",
