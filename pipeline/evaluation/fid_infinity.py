@@ -21,5 +21,4 @@ def fid_infinity(fake: FloatArray, real: FloatArray, seed: int) -> float | None:
     sizes = np.linspace(min(SMALLEST, max(n // 10, 2)), n, SIZES if fake.shape[1] <= WIDE else SIZES // 3).astype(np.int64)
     rng = np.random.default_rng(seed)
     distances = [fid(fake[rng.choice(n, size, replace=False)], real) for size in sizes]
-    slope, intercept = np.polyfit(1 / sizes, distances, 1)
-    return float(intercept)
+    return float(np.polyfit(1 / sizes, distances, 1)[1])

@@ -20,10 +20,11 @@ from pipeline.evaluation.distances import nearest
 from pipeline.evaluation.diversity import Int64Array, Modes, UInt8Array, distinct, kl_null
 from pipeline.evaluation.encoder import encoder
 from pipeline.evaluation.features import Extractor, Float32Array, Held, Progress, Subset, extract, quiet
-from pipeline.evaluation.fid import fid
+from pipeline.evaluation.fid import Float64Array, fid
 from pipeline.evaluation.fid_infinity import fid_infinity
 from pipeline.evaluation.inception import fetched, inception
 from pipeline.evaluation.kid import kid
+from pipeline.evaluation.overview import plane, typical
 from pipeline.evaluation.protocol import Protocol
 from pipeline.evaluation.random_network import random_network
 from pipeline.evaluation.reference import Reference, calibration, kept, ratio, reference, require_reference
@@ -39,7 +40,8 @@ Metrics = dict[str, Any]  # flat: numbers, text, lists of text, None for what wa
 class Judgement:
     """`metrics` is flat and holds no NaN; `predicted` [n] is the class of each sample, None without classes.
 
-    `by_class` is empty unless classes were asked for; `neighbours` [m, k] are the first samples' nearest training images, as positions.
+    `by_class` is empty unless classes were asked for; `neighbours` [m, k] are the first samples' nearest training images, as positions;
+    `typical` ranks samples, the most like a real image first; `plane` holds samples and real images as points [n, 2].
     """
 
     metrics: Metrics
@@ -49,6 +51,8 @@ class Judgement:
     warnings: list[str]
     by_class: list[OfClass]
     neighbours: Int64Array
+    typical: Int64Array
+    plane: tuple[Float64Array, Float64Array] | None
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,8 @@ class Judge:
             "warnings": warnings,
             "skipped": verdict.skipped,
         }
-        return Judgement(clean(metrics), verdict, modes, predicted, warnings, classwise, neighbours)
+        ranks, flat = typical(fake, trained.features), plane(fake, real.real, self.settings.seed) if len(fake) else None
+        return Judgement(clean(metrics), verdict, modes, predicted, warnings, classwise, neighbours, ranks, flat)
 
     def training(self, extractor: Extractor) -> "Training":
         """Features of the training images, of at most 20,000 spread evenly over them."""

@@ -68,6 +68,9 @@ class Pictures:
     asked: bool = False
     interpolations: bytes | None = None
     neighbours: bytes | None = None
+    best: bytes | None = None
+    worst: bytes | None = None
+    plane: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,9 @@ def render(judgement: Judgement, classes: Sequence[str], pictures: Pictures, pro
         asked=pictures.asked,
         interpolations=optional(pictures.interpolations),
         neighbours=optional(pictures.neighbours),
+        best=optional(pictures.best),
+        worst=optional(pictures.worst),
+        plane=optional(pictures.plane),
         among=judgement.metrics["neighbours_among"],
         by_class=[(of.name, f"{of.count:,}", f"{100 * of.agreement:.1f} %", number(of.fid_ratio)) for of in judgement.by_class],
         bars=bars(judgement.modes, classes) if judgement.modes else [],

@@ -151,6 +151,9 @@ def report(
         asked=asked is not None,
         interpolations=sheets.interpolation_sheet(gan, params.evaluate.seed),
         neighbours=sheets.neighbour_sheet(samples.images, train, judgement.neighbours),
+        best=sheets.ranked_sheet(samples.images, judgement.typical),
+        worst=sheets.ranked_sheet(samples.images, judgement.typical[::-1]),
+        plane=sheets.plane_chart(judgement.plane),
     )
     return render(judgement, config.class_names, pictures, provenance)
 

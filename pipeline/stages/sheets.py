@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipeline.data.store import ImageSet, UInt8Array
 from pipeline.evaluation.diversity import Int64Array
+from pipeline.evaluation.fid import Float64Array
 from pipeline.evaluation.report import Strip
 from pipeline.gans.base import GAN, to_uint8
 from pipeline.media.preview import grid
@@ -19,6 +20,7 @@ ROW = 12
 CLASSES = 40  # rows of a sheet by class; of more classes the first are shown
 PATHS, STEPS = 6, 12  # of the latent interpolations
 CELL = 48
+RANKED = 24  # of the most and of the least typical samples
 
 
 def real_sheet(test: ImageSet) -> bytes:
@@ -48,6 +50,31 @@ def neighbour_sheet(samples: UInt8Array, train: ImageSet, neighbours: Int64Array
         return None
     rows = [np.concatenate([samples[k : k + 1], train.images(near)]) for k, near in enumerate(neighbours)]
     return png(grid(np.concatenate(rows), columns=len(rows[0]), cell=CELL))
+
+
+def ranked_sheet(samples: UInt8Array, order: Int64Array) -> bytes | None:
+    """The first samples of an order."""
+    return png(grid(samples[order[:RANKED]], columns=ROW // 2, cell=CELL)) if len(order) else None
+
+
+def plane_chart(points: tuple[Float64Array, Float64Array] | None) -> bytes | None:
+    """Samples over real images as points; the view is that of the real ones, with some room."""
+    if points is None:
+        return None
+    from matplotlib.figure import Figure
+
+    fake, real = points
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.subplots()
+    for dots, colour, label in ((real, "#7f8da3", "real"), (fake, "#2f6fd0", "generated")):
+        axes.scatter(dots[:, 0], dots[:, 1], s=6, c=colour, alpha=0.5, linewidths=0, label=label)
+    low, high = real.min(axis=0), real.max(axis=0)
+    room = np.maximum((high - low) * 0.25, 1e-6)
+    axes.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]), xticks=[], yticks=[])
+    axes.legend(loc="upper right", markerscale=3)
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
+    return out.getvalue()
 
 
 @torch.inference_mode()

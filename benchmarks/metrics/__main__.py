@@ -1,0 +1,94 @@
+"""Time and peak memory of metrics from features, against other packages and routes.
+
+    python -m benchmarks.metrics                               10,000 x 512 and 10,000 x 2048, three rounds
+    python -m benchmarks.metrics --dims 512 --rounds 5
+    python -m benchmarks.metrics --scaling                     precision, recall, density and coverage at 10, 20 and 50 thousand
+
+Every call is a process of its own, so that its peak memory is its own; routes take turns within a round, and medians are reported.
+Features are normals with a decaying spectrum, the second set moved a little. Values must agree between routes.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.metrics.routes import ROUTES, Float32
+
+
+def features(n: int, dims: int, seed: int, offset: float) -> Float32:
+    scale = 1 / np.sqrt(1 + np.arange(dims) / 16)
+    return (np.random.default_rng(seed).standard_normal((n, dims)) * scale + offset).astype(np.float32)
+
+
+def once(metric: str, route: str, n: int, dims: int) -> None:
+    """Measures one call in this process and prints seconds, the growth of the peak in MiB, and the value."""
+    import resource
+    import time
+
+    fake, real = features(n, dims, 0, 0.02), features(n, dims, 1, 0.0)
+    run = ROUTES[metric][route]
+    run(fake[:300, :8].copy(), real[:300, :8].copy())  # imports are not the metric's time
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    value = run(fake, real)
+    seconds = time.perf_counter() - began
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    print(json.dumps({"seconds": seconds, "peak": peak, "value": value}))
+
+
+def measure(metric: str, route: str, n: int, dims: int) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.metrics", "--once", metric, route, str(n), str(dims)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def compared(metric: str, n: int, dims: int, rounds: int) -> list[str]:
+    """A row for each route: medians over the rounds, and ratios to this project's."""
+    found: dict[str, list[dict[str, float]]] = {route: [] for route in ROUTES[metric]}
+    for _ in range(rounds):
+        for route in found:
+            found[route].append(measure(metric, route, n, dims))
+    middle = {route: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for route, runs in found.items()}
+    ours = middle["ganline"]
+    return [
+        f"| {metric} | {n:,} x {dims} | {route} | {m['seconds']:.2f} | {m['seconds'] / ours['seconds']:.1f} | {m['peak']:.0f} | {m['value']:.8g} |"
+        for route, m in middle.items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dims", type=int, nargs="+", default=[512, 2048])
+    parser.add_argument("--items", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scaling", action="store_true", help="this project's PRDC at growing numbers instead")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--once", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.once:
+        metric, route, n, dims = options.once
+        once(metric, route, int(n), int(dims))
+        return
+    lines = ["| metric | features | route | seconds | times ganline | peak MiB | value |", "|---|---|---|---|---|---|---|"]
+    if options.scaling:
+        for n in (10_000, 20_000, 50_000):
+            run = measure("prdc", "ganline", n, options.dims[0])
+            lines.append(f"| prdc | {n:,} x {options.dims[0]} | ganline | {run['seconds']:.2f} | | {run['peak']:.0f} | {run['value']:.6g} |")
+    else:
+        for dims in options.dims:
+            for metric in ROUTES:
+                lines += compared(metric, options.items, dims, options.rounds)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / ("scaling.md" if options.scaling else "routes.md")).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
