@@ -13,6 +13,12 @@ from pipeline.evaluation import semi_supervised
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(autouse=True)
+def fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images without augmentation need no more."""
+    monkeypatch.setattr(semi_supervised, "STEPS", 300)
+
+
 class Brightness(nn.Module):
     """Class 1 for images brighter than the middle, else 0; remembers the range it saw."""
 
