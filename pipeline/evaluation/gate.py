@@ -13,6 +13,9 @@ COLLAPSED = 0.01  # fewer distinct images than this part of the samples is a com
 HOPELESS = 2.0  # a classifier must be this much better than chance before its answers count
 RARE = 1e-6  # a class as rare as this by chance is not rare by chance
 
+RELATIVE = ("precision", "recall", "coverage", "vendi_ratio", "density")  # held to bounds as parts of what real images show
+EXCESS = ("jsd", "authenticity")  # held to bounds as what lies beyond real images
+
 TOO_FEW = "too few real images for two sets of them"
 
 
@@ -192,8 +195,8 @@ def calibrated(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing
     """Everything that has a null at the same size: beyond the bound, and beyond what real images show by chance."""
     worst = gate.significance
 
-    def bounded(name: str, least: float | None, most: float | None, *, relative: bool = False, excess: bool = False) -> None:
-        found = evidence.measured.get(name)
+    def bounded(name: str, least: float | None, most: float | None) -> None:
+        found, relative, excess = evidence.measured.get(name), name in RELATIVE, name in EXCESS
         value, failed = None, False
         if found is not None:
             value = found.value / found.null if relative and found.null > 0 else found.value - found.null if excess else found.value
@@ -201,19 +204,19 @@ def calibrated(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing
             high = most is not None and value > most and found.z > worst
             failed = low or high
         off = least is None and most is None
-        sides = [text for text in (f">= {least:g}" if least is not None else "", f"<= {most:g}" if most is not None else "") if text]
+        sides = [text for text in (f">= {least:.3g}" if least is not None else "", f"<= {most:.3g}" if most is not None else "") if text]
         null = None if found is None else 1.0 if relative else 0.0 if excess else found.null
         verdict.test(name, value, None if off else 0.0, " and ".join(sides), failed, "", null=null, why=nothing or TOO_FEW)
 
     for name, least in (("precision", gate.precision), ("recall", gate.recall), ("coverage", gate.coverage), ("vendi_ratio", gate.vendi_ratio)):
-        bounded(name, least, None, relative=True)
-    bounded("density", *(gate.density or (None, None)), relative=True)
+        bounded(name, least, None)
+    bounded("density", *(gate.density or (None, None)))
     bounded("near_duplicates", None, gate.near_duplicates)
-    bounded("jsd", None, gate.jsd, excess=True)
+    bounded("jsd", None, gate.jsd)
     for name in ("copies_features", "copies_pixels"):
         bounded(name, None, gate.copies)
     bounded("copying", gate.copying, None)
-    bounded("authenticity", -gate.authenticity if gate.authenticity is not None else None, None, excess=True)
+    bounded("authenticity", -gate.authenticity if gate.authenticity is not None else None, None)
     for name in sorted(LOOKS - {"checkerboard"}):
         bounded(name, 1 - gate.appearance if gate.appearance is not None else None, 1 / (1 - gate.appearance) if gate.appearance is not None else None)
     bounded("checkerboard", None, gate.checkerboard)

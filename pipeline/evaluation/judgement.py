@@ -63,6 +63,16 @@ class Training:
     features: Float32Array
 
 
+class Lessons(Held):
+    """Samples with the classes they were asked for, as a split to learn from; never cached, so without a fingerprint."""
+
+    fingerprint = ""
+
+    def __init__(self, array: UInt8Array, labels: Int64Array) -> None:
+        super().__init__(array)
+        self.labels = labels
+
+
 @dataclass(frozen=True)
 class Judge:
     """How samples are judged: the real splits, the extractors and the settings. `root` is what a relative path in evaluate.features starts from."""
@@ -153,6 +163,7 @@ class Judge:
             "smallest_class_share": modes.smallest_share if modes else None,
             "classifier_accuracy": accuracy,
             "label_agreement": float(np.mean(predicted == asked)) if classwise and predicted is not None else None,
+            "cas": self.taught(samples, asked, expected) if classwise and asked is not None else None,
             "class_fid_ratio_mean": float(np.mean(ratios)) if ratios else None,
             "class_fid_ratio_worst": max(ratios) if ratios else None,
             "class_fid_ratio_worst_class": max((of for of in classwise if of.fid_ratio is not None), key=lambda of: of.fid_ratio or 0.0).name
@@ -199,6 +210,14 @@ class Judge:
             | means(appearance(pictures), looks, NAMES, seed)
             | copies((fake, real.real, known.features), (small[0], small[1], small[2]), seed, self.cache, key)
         )
+
+    def taught(self, samples: UInt8Array, asked: Int64Array, shape: tuple[int, ...]) -> float | None:
+        """The classification accuracy score (Ravuri & Vinyals 2019): of the classifier trained on samples instead, tested on real images."""
+        if len(np.unique(asked)) < 2:
+            return None
+        lessons = Lessons(samples, asked)
+        pupil = classifier(lessons, np.empty(0, dtype=np.int64), Shape(shape[0], shape[2], len(self.classes)), self.device, None, self.progress)
+        return self.accuracy(pupil.predict(extract(pupil, self.test, self.settings.batch_size, self.progress, "features")))
 
     def namer(self, held: Int64Array, shape: tuple[int, ...]) -> Classifier | None:
         """The classifier, where there are at least two classes with labelled images to train it on."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.evaluation.diversity import Modes
+from pipeline.evaluation.gate import EXCESS, RELATIVE, Test
 from pipeline.evaluation.judgement import Judgement
 
 TEMPLATE = "report.html.j2"
@@ -44,6 +45,7 @@ EXPLAINED = {
     "supervised_accuracy": "the same of its network trained on the same labelled images alone",
     "labels_used": "labelled images that both were shown",
     "label_agreement": "samples that the classifier sees as the class they were asked for",
+    "cas": "classification accuracy score: real test images that a classifier trained on samples alone names rightly",
     "class_fid_ratio_mean": "fid_ratio within a class, of the samples asked for; mean over the classes",
     "class_fid_ratio_worst": "fid_ratio within the class where it is highest",
 }
@@ -90,12 +92,15 @@ class Row:
     meaning: str
     value: str
     null: str
+    before: str
     bound: str
     state: str
 
 
-def render(judgement: Judgement, classes: Sequence[str], pictures: Pictures, provenance: Mapping[str, str]) -> str:
-    """The page. `provenance` is what was judged, by name.
+def render(
+    judgement: Judgement, classes: Sequence[str], pictures: Pictures, provenance: Mapping[str, str], previous: Mapping[str, object] | None = None
+) -> str:
+    """The page. `provenance` is what was judged, by name; `previous` the metrics of the run before, shown where the protocol is the same.
 
     Everything that is not markup is escaped: class names and sources are the user's own text.
     """
@@ -121,16 +126,18 @@ def render(judgement: Judgement, classes: Sequence[str], pictures: Pictures, pro
         by_class=[(of.name, f"{of.count:,}", f"{100 * of.agreement:.1f} %", number(of.fid_ratio)) for of in judgement.by_class],
         bars=bars(judgement.modes, classes) if judgement.modes else [],
         all_classes=len(classes),
-        rows=rows(judgement),
+        rows=rows(judgement, previous if previous and previous.get("protocol") == judgement.metrics["protocol"] else {}),
+        compared=bool(previous) and (previous or {}).get("protocol") == judgement.metrics["protocol"],
         protocol=judgement.metrics["protocol"],
         provenance=provenance,
     )
 
 
-def rows(judgement: Judgement) -> list[Row]:
-    """The gate's tests, and after them the measurements that no test holds to a bound."""
+def rows(judgement: Judgement, previous: Mapping[str, object] | None = None) -> list[Row]:
+    """The gate's tests, and after them the measurements that no test holds to a bound; beside them what the run before had."""
+    before = previous or {}
     metrics, tests = judgement.metrics, judgement.verdict.tests
-    table = [Row(t.name, EXPLAINED[t.name], number(t.value), number(t.null), t.bound, t.state) for t in tests]
+    table = [Row(t.name, EXPLAINED[t.name], number(t.value), number(t.null), earlier(t, before), t.bound, t.state) for t in tests]
     plain = {
         "fid_infinity": "0",
         "kid": "0",
@@ -139,10 +146,25 @@ def rows(judgement: Judgement) -> list[Row]:
         "supervised_accuracy": "",
         "labels_used": "",
         "label_agreement": "1",
+        "cas": "",
         "class_fid_ratio_mean": "1",
         "class_fid_ratio_worst": "1",
     }
-    return table + [Row(name, EXPLAINED[name], number(metrics[name]), null, "", "") for name, null in plain.items() if metrics.get(name) is not None]
+    return table + [
+        Row(name, EXPLAINED[name], number(metrics[name]), null, number(before[name]) if name in before else "", "", "")
+        for name, null in plain.items()
+        if metrics.get(name) is not None
+    ]
+
+
+def earlier(test: Test, before: Mapping[str, object]) -> str:
+    """A test's value in the run before, where it is stored as the test shows it; what is shown relative to real images is set against them again."""
+    value, null = before.get(test.name), before.get(f"{test.name}_null")
+    if not isinstance(value, int | float):
+        return ""
+    if isinstance(null, int | float) and test.null == 1.0 and null > 0 and test.name in RELATIVE:
+        return number(value / null)
+    return number(float(value - null)) if isinstance(null, int | float) and test.name in EXCESS else number(value)
 
 
 def bars(modes: Modes, classes: Sequence[str]) -> list[Bar]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,11 +59,13 @@ def run(root: Path) -> None:
         samples = draw(gan.to(device), params.evaluate, train, scratch)
         judgement = judge(samples.images, samples.nonfinite, samples.asked)
         judgement = replace(judgement, metrics=judgement.metrics | classified(gan, config, train, test, params.evaluate.batch_size, device, paths))
-        page = report(judgement, samples, gan, train, test, config, info.fingerprint, params, tracked.id)
+        before = paths.work / "evaluation.json"  # the run before: DVC has removed its file under metrics/ by now
+        page = report(judgement, samples, gan, train, test, config, info.fingerprint, params, tracked.id, metrics.kept(before))
         measured = {**judgement.metrics, "seconds": round(time.monotonic() - began, 2)}
         paths.evaluation_report.parent.mkdir(parents=True, exist_ok=True)
         paths.evaluation_report.write_text(page, encoding="utf-8")
         metrics.write(paths.evaluation_metrics, measured)
+        metrics.write(before, measured)
         tracked.log_params(params.model_dump(by_alias=True, include={"evaluate"}))
         tracked.log_metrics({f"evaluate/{name}": value for name, value in measured.items() if not isinstance(value, str | list) and value is not None})
         tracked.tag({"verdict": judgement.verdict.word, "protocol": measured["protocol"], "dataset_fingerprint": info.fingerprint})
@@ -133,7 +136,16 @@ def classified(gan: GAN, config: ModelConfig, train: ImageSet, test: ImageSet, b
 
 
 def report(
-    judgement: Judgement, samples: Samples, gan: GAN, train: ImageSet, test: ImageSet, config: ModelConfig, fingerprint: str, params: Params, run_id: str
+    judgement: Judgement,
+    samples: Samples,
+    gan: GAN,
+    train: ImageSet,
+    test: ImageSet,
+    config: ModelConfig,
+    fingerprint: str,
+    params: Params,
+    run_id: str,
+    previous: dict[str, Any] | None,
 ) -> str:
     """The page and its pictures."""
     provenance = {
@@ -155,7 +167,7 @@ def report(
         worst=sheets.ranked_sheet(samples.images, judgement.typical[::-1]),
         plane=sheets.plane_chart(judgement.plane),
     )
-    return render(judgement, config.class_names, pictures, provenance)
+    return render(judgement, config.class_names, pictures, provenance, previous)
 
 
 def summarise(judgement: Judgement, paths: Paths) -> None:

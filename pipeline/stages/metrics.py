@@ -22,3 +22,12 @@ def read(path: Path, command: str) -> Any:
         raise InputError(f"{path}: no such file; run `{command}` first") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); run `dvc repro -f evaluate`") from None
+
+
+def kept(path: Path) -> dict[str, Any] | None:
+    """Measurements kept outside DVC's outputs; None where there are none, or they cannot be read."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values if isinstance(values, dict) else None

@@ -66,7 +66,7 @@ def plane_chart(points: tuple[Float64Array, Float64Array] | None) -> bytes | Non
     fake, real = points
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.subplots()
-    for dots, colour, label in ((real, "#7f8da3", "real"), (fake, "#2f6fd0", "generated")):
+    for dots, colour, label in ((fake, "#2f6fd0", "generated"), (real, "#5a6372", "real")):
         axes.scatter(dots[:, 0], dots[:, 1], s=6, c=colour, alpha=0.5, linewidths=0, label=label)
     low, high = real.min(axis=0), real.max(axis=0)
     room = np.maximum((high - low) * 0.25, 1e-6)

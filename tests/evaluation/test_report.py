@@ -105,6 +105,16 @@ def test_every_test_and_measure_has_its_row(failed: Judgement) -> None:
     assert [number(value) for value in (None, 5000, 0.123456, 1.0, 12345.678)] == ["–", "5,000", "0.1235", "1", "1.235e+04"]
 
 
+def test_the_run_before_stands_beside_in_the_same_protocol_only(failed: Judgement, digits: Any) -> None:
+    before = failed.metrics | {"recall": failed.metrics["recall_null"] / 2, "kid": 0.5, "jsd": failed.metrics["jsd_null"] + 0.25}
+    table = {row.name: row.before for row in rows(failed, before)}
+    assert (table["recall"], table["kid"], table["jsd"], table["finite samples"]) == ("0.5", "0.5", "0.25", "")
+    pictures = Pictures(PNG, PNG)
+    assert "Before" in Page(render(failed, digits.classes, pictures, {}, before)).text
+    for other in (None, before | {"protocol": "measure=other"}):
+        assert "Before" not in Page(render(failed, digits.classes, pictures, {}, other)).text
+
+
 def test_of_many_classes_the_worst_are_drawn() -> None:
     fake = np.full(500, 20, dtype=np.int64)
     fake[321] = 0

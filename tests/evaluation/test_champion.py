@@ -1,0 +1,35 @@
+"""Champion and challenger: differences that are there are found, others are not, and unequal protocols are refused."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.evaluation.champion import compare
+
+
+def normal(n: int, seed: int, offset: float = 0.0) -> npt.NDArray[np.float64]:
+    return np.random.default_rng(seed).standard_normal((n, 8)) + offset
+
+
+def test_a_better_and_a_worse_challenger() -> None:
+    real, good, bad = normal(2000, 0), normal(1500, 1, 0.1), normal(1500, 2, 0.4)
+    found = compare(good, bad, real, ("a=1", "a=1"), 0)
+    assert found.verdict == "better"
+    assert found.low < found.difference < found.high < 0
+    assert found.difference == pytest.approx(8 * (0.01 - 0.16), rel=0.2)
+    assert compare(bad, good, real, ("a=1", "a=1"), 0).verdict == "worse"
+    assert compare(good, bad, real, ("a=1", "a=1"), 0) == found
+
+
+def test_two_draws_of_one_generator_are_equal_nineteen_times_of_twenty() -> None:
+    verdicts = [compare(normal(600, 10 + k, 0.2), normal(600, 50 + k, 0.2), normal(800, k), ("a=1", "a=1"), k, draws=100).verdict for k in range(20)]
+    assert verdicts.count("equal") >= 17
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    x = normal(50, 0)
+    with pytest.raises(InputError, match="dims 64 against 512"):
+        compare(x, x, x, ("measure=fid | dims=64", "measure=fid | dims=512"), 0)
+    with pytest.raises(InputError, match="50 samples of the challenger and 40 of the champion"):
+        compare(x, x[:40], x, ("a=1", "a=1"), 0)
