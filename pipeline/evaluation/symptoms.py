@@ -97,7 +97,7 @@ def appearance(failed: set[str], measured: Mapping[str, Measured]) -> tuple[str,
         )
     if distinct and crisp < 0.8 and (wrong & {"sharpness", "contrast"}):
         return "blurred", ("sharpness", "contrast"), "Train longer (train.total_images), with wider networks, or a smaller train.ema_half_life"
-    if distinct and crisp > 1.12:
+    if distinct and crisp > 1.12 and measured["sharpness"].value > 1:
         cause = ("sharpness", "checkerboard", "precision", "coverage")
         return "noisy", cause, "Train longer, lower train.learning_rate towards the end ({start, end}), or raise train.ema_half_life"
     for test, name in (("contrast", "wrong contrast"), ("brightness", "wrong brightness"), ("colour", "wrong colours")):
