@@ -6,6 +6,7 @@ differ, each as its paper has them but for the learning rate (the best of a few 
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -110,6 +111,14 @@ def cells(coverages: Sequence[Coverage]) -> list[str]:
     ]
 
 
+def line(one: Run) -> str:
+    """A run in a line, as it ends."""
+    found = one.coverage
+    return (
+        f"{one.mixture} {one.recipe} seed {one.seed}: {found.modes}/{found.total} modes, HQ {100 * found.quality:.1f} %, KL {found.kl:.3f}, {one.seconds:.0f} s"
+    )
+
+
 def report(runs: Sequence[Run], seeds: int, place: str) -> str:
     """Both tables, in Markdown."""
     parts = []
@@ -185,7 +194,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     jobs = [(recipe, mixture, seed) for mixture in chosen.mixtures for recipe in chosen.recipes for seed in range(chosen.seeds)]
     with ProcessPoolExecutor(min(chosen.workers, len(jobs)), get_context("spawn"), single_threaded) as pool:
         tasks = [pool.submit(run, *job, chosen.device, chosen.steps) for job in jobs]
-        runs = [task.result() for task in tqdm(tasks, desc="trainings", unit="run")]
+        runs = []
+        for task in tqdm(tasks, desc="trainings", unit="run"):
+            runs.append(task.result())
+            tqdm.write(line(runs[-1]), file=sys.stderr)
     place = common.machine(pick_device(chosen.device), f"{chosen.workers} runs at a time, one thread each")
     common.write(chosen.out, "gaussians", report(runs, chosen.seeds, place))
     picture(runs, chosen.out / "gaussians.png")

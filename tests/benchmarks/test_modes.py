@@ -140,7 +140,7 @@ def test_every_recipe_for_gaussians_trains_and_is_reported(tmp_path: Path) -> No
 def test_every_recipe_for_stacked_digits_trains_and_is_reported(judge: Judge, tmp_path: Path) -> None:
     runs = [stacked_digits.run(recipe, 0, judge, CPU, images=128, n=64) for recipe in stacked_digits.RECIPES]
     assert all(one.sheet.shape == (64, 8, 8, 3) and 1 <= one.coverage.modes <= 64 for one in runs)
-    text = stacked_digits.report(runs, judge, [of_triples(Triples(judge.train, 64, 0).labels[:, None] // [100, 10, 1] % 10)], "here")
+    text = stacked_digits.report(runs, judge, [of_triples(Triples(judge.train, 64, 0).labels[:, None] // np.array([100, 10, 1]) % 10)], "here")
     assert text.count("\n| ") == len(stacked_digits.RECIPES) + 1
     stacked_digits.picture(runs, judge, tmp_path / "stacked_digits.png")
     assert (tmp_path / "stacked_digits.png").stat().st_size < 300_000
