@@ -151,7 +151,7 @@ def refill(images: UInt8, kept: Int64, n: int, rng: np.random.Generator, real: R
 
 BREAKAGES = (
     Breakage("drop classes", ("dropped classes",), (1, 2, 5), 1, drop),
-    Breakage("halve a class", ("unbalanced classes", "dropped classes"), (0.25, 0.5, 0.75), 0.5, halve),
+    Breakage("halve a class", ("unbalanced classes", "dropped classes"), (0.25, 0.5, 0.75), 0.75, halve),
     Breakage("one image", ("complete mode collapse", "repeated samples"), (0.01, 0.1, 1.0), 0.01, one_image),
     Breakage("prototypes", ("intra-class collapse",), (50, 20, 5), 20, prototypes),
     Breakage("duplicates", ("repeated samples",), (0.01, 0.05, 0.5), 0.05, duplicates),

@@ -75,6 +75,13 @@ class Modes:
         few = np.flatnonzero((self.real > 0) & (self.presence < COVERED_SHARE))
         return [int(c) for c in few if self.chance(int(self.fake[c]), int(c)) < CHANCE]
 
+    def deviation(self, c: int) -> float:
+        """How many standard deviations the generated share of class c lies from the real one, both being counted (two-proportion z)."""
+        n, m = int(self.fake.sum()), int(self.real.sum())
+        pooled = (int(self.fake[c]) + int(self.real[c])) / (n + m)
+        error = float(np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m)))
+        return (int(self.fake[c]) / n - int(self.real[c]) / m) / error if error > 0 else 0.0
+
     def wanting(self, least: float) -> list[int]:
         """Classes whose `presence` is below `least`."""
         return [int(c) for c in np.flatnonzero((self.real > 0) & (self.presence < least))]
@@ -118,12 +125,13 @@ def histogram_kl(fake: Int64Array, real: Int64Array) -> float:
     return max(float(np.sum(p * np.log(p / q))), 0.0)
 
 
-def kl_null(modes: Modes, seed: int, draws: int = 200) -> float:
-    """The mean KL that sampling alone shows: both histograms redrawn at their sizes from the real shares."""
+def kl_null(modes: Modes, seed: int, draws: int = 200) -> tuple[float, float]:
+    """Mean and standard deviation of the KL that sampling alone shows: both histograms redrawn at their sizes from the real shares."""
     rng = np.random.default_rng(seed)
     shares = (modes.real + 0.5) / (modes.real.sum() + 0.5 * len(modes.real))
     fakes, reals = (rng.multinomial(int(counts.sum()), shares, size=draws).astype(np.int64) for counts in (modes.fake, modes.real))
-    return float(np.mean([histogram_kl(fake, real) for fake, real in zip(fakes, reals, strict=True)]))
+    found = [histogram_kl(fake, real) for fake, real in zip(fakes, reals, strict=True)]
+    return float(np.mean(found)), float(np.std(found, ddof=1))
 
 
 def binomial_tail(count: int, n: int, p: float) -> float:

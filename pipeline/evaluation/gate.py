@@ -11,7 +11,7 @@ from pipeline.evaluation.symptoms import LOOKS, diagnose
 
 COLLAPSED = 0.01  # fewer distinct images than this part of the samples is a complete collapse
 HOPELESS = 2.0  # a classifier must be this much better than chance before its answers count
-RARE = 1e-6  # a class as rare as this by chance is not rare by chance
+RARE = -3.7  # standard deviations under its share at which a class is not rare by chance: once in ten thousand
 
 RELATIVE = ("precision", "recall", "coverage", "vendi_ratio", "density")  # held to bounds as parts of what real images show
 EXCESS = ("jsd", "authenticity")  # held to bounds as what lies beyond real images
@@ -33,6 +33,7 @@ class Evidence:
     fid_null: float | None = None
     modes: Modes | None = None
     kl_null: float = 0.0
+    kl_spread: float = 0.0
     accuracy: float | None = None
     measured: Mapping[str, Measured] = field(default_factory=dict)
 
@@ -175,7 +176,7 @@ def coverage(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing: 
         modes.kl if modes else None,
         most,
         f"<= {most:g} + null" if most is not None else "",
-        modes is not None and modes.kl > bound,
+        modes is not None and modes.kl > bound and modes.kl - evidence.kl_null > gate.significance * evidence.kl_spread,
         unbalanced(modes, bound, evidence.classes) if modes else "",
         null=evidence.kl_null if modes else None,
         why=why,
@@ -186,7 +187,7 @@ def smallest(verdict: Verdict, modes: Modes | None, gate: GateSettings, classes:
     """The class that is rarest for its share, if that is beyond chance."""
     least = gate.smallest_class_share
     value = modes.smallest_share if modes else None
-    rare = [c for c in modes.wanting(least) if modes.chance(int(modes.fake[c]), c) < RARE] if modes and least is not None else []
+    rare = [c for c in modes.wanting(least) if modes.deviation(c) < RARE] if modes and least is not None else []
     words = f"unbalanced classes: {listed([classes[c] for c in rare])} appear at less than {share(least or 0.0)} of the share of real images" if rare else ""
     verdict.test("smallest_class_share", value, least, f">= {least:g}" if least is not None else "", bool(rare), words, null=1.0, why=why)
 

@@ -111,8 +111,8 @@ class Judge:
             accuracy = self.accuracy(namer.predict(known.real))
             warnings += self.about_classifier(accuracy)
             if len(samples):
-                shown, labels = (known.held, self.train.labels[held]) if len(held) else (known.real, self.test.labels)
-                modes = Modes.of(answers, namer.predict(shown), labels)
+                labels = np.concatenate([self.test.labels, self.train.labels[held]])
+                modes = Modes.of(answers, namer.predict(np.concatenate([known.real, known.held])), labels)
                 warnings += about_modes(modes, self.classes)
 
         predicted = None if answers is None else np.argmax(answers, axis=1).astype(np.int64)
@@ -124,6 +124,7 @@ class Judge:
         neighbours = trained.positions[nearest(fake[:SHOWN], trained.features, min(NEIGHBOURS, len(trained.positions)))[1]]
         measured = self.measured(extractor, fake, samples, real, held, trained)
 
+        chance = kl_null(modes, self.settings.seed) if modes else (0.0, 0.0)
         enough = len(samples) >= 2
         equal = ratio(fake, real, self.settings.seed) if enough else None
         evidence = gate.Evidence(
@@ -136,7 +137,8 @@ class Judge:
             fid_equal=equal.generated if equal else None,
             fid_null=equal.null if equal else None,
             modes=modes,
-            kl_null=kl_null(modes, self.settings.seed) if modes else 0.0,
+            kl_null=chance[0],
+            kl_spread=chance[1],
             accuracy=accuracy,
             measured=measured,
         )

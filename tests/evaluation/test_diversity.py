@@ -56,7 +56,9 @@ def test_kl_of_a_lost_half() -> None:
 def test_kl_null_is_the_chance_part() -> None:
     """(K - 1) / 2 (1 / n + 1 / m) to first order."""
     modes = modes_of(fake=counts(*[500] * 10), real=counts(*[36] * 10))
-    assert kl_null(modes, 0) == pytest.approx(4.5 * (1 / 5000 + 1 / 360), rel=0.15)
+    mean, spread = kl_null(modes, 0)
+    assert mean == pytest.approx(4.5 * (1 / 5000 + 1 / 360), rel=0.15)
+    assert spread == pytest.approx(mean * (2 / 9) ** 0.5, rel=0.2), "half a chi-square of nine degrees of freedom"
     assert kl_null(modes, 0) == kl_null(modes, 0)
 
 
@@ -109,3 +111,11 @@ def test_a_class_that_the_classifier_cannot_tell_is_not_judged() -> None:
     modes = Modes.of(real[::2], real, np.repeat([0, 1], 50))
     assert np.isnan(modes.presence).all()
     assert (modes.missing, modes.undecidable, modes.smallest_share) == ([], [0, 1], None)
+
+
+def test_deviation_counts_both_sides_chance() -> None:
+    """60 of 1,000 against 100 of 1,000: z of two proportions, by the textbook formula; a class that neither shows deviates by nothing."""
+    modes = Modes(np.array([60, 940, 0]), np.array([100, 900, 0]), np.zeros(3))
+    assert modes.deviation(0) == pytest.approx(-0.04 / (0.08 * 0.92 * 0.002) ** 0.5)
+    assert modes.deviation(2) == 0
+    assert modes.wanting(0.7) == [0]
