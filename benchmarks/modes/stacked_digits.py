@@ -53,19 +53,17 @@ RECIPES = {
         {
             "variant": "dcgan",
             "latent": 64,
-            "generator_channels": 32,
-            "discriminator_channels": 32,
             "discriminator_norm": "none",
             "objective": "relativistic",
-            "penalties": {"r1": falling(30.0, 0.2), "r2": falling(30.0, 0.2)},
+            "penalties": {"r1": 30.0, "r2": 30.0},
         },
         {
             "batch_size": 128,
             "total_images": 1_500_000,
-            "learning_rate": {"generator": falling(3e-3, 0.1), "discriminator": falling(3e-3, 0.1)},
+            "learning_rate": {"generator": falling(2e-3, 0.1), "discriminator": falling(2e-3, 0.1)},
             "beta1": 0.0,
             "beta2": 0.99,
-            "ema_half_life": 50_000,
+            "ema_half_life": 30_000,
         },
     ),
 }
