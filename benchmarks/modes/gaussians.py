@@ -28,7 +28,7 @@ from pipeline.training.loop import pick_device
 from pipeline.training.settings import TrainSettings
 
 TRAINING_POINTS, EVALUATED_POINTS = 100_000, 2_500
-BATCH = 128
+BATCH = 256
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -56,7 +56,7 @@ class Recipe:
                 "learning_rate": {"generator": rate, "discriminator": rate},
                 "beta1": self.betas[0],
                 "beta2": self.betas[1],
-                "ema_half_life": 100 * BATCH,
+                "ema_half_life": 500 * BATCH,
                 "log_images": 500 * BATCH,
             }
         )
@@ -64,10 +64,10 @@ class Recipe:
 
 GAMMA = {"start": 0.02, "end": 0.001}
 RECIPES = {
-    "gan": Recipe("GAN (non-saturating)", 8000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating"}),
-    "pacgan": Recipe("PacGAN4", 8000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating", "stabilisers": {"packing": 4}}),
+    "gan": Recipe("GAN (non-saturating)", 7000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating"}),
+    "pacgan": Recipe("PacGAN4", 7000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating", "stabilisers": {"packing": 4}}),
     "wgan-gp": Recipe("WGAN-GP", 3000, 1e-3, (0.0, 0.9), {"objective": "wgan", "critic_steps": 5, "penalties": {"gp": 10.0}}),
-    "r3gan": Recipe("R3GAN's loss", 8000, 3e-3, (0.5, 0.99), {"objective": "relativistic", "penalties": {"r1": GAMMA, "r2": GAMMA}}),
+    "r3gan": Recipe("R3GAN's loss", 7000, 3e-3, (0.5, 0.99), {"objective": "relativistic", "penalties": {"r1": GAMMA, "r2": GAMMA}}),
 }
 
 
