@@ -8,10 +8,11 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from pipeline.errors import InputError
-from pipeline.evaluation.features import Extractor, FeatureSpec
+from pipeline.evaluation.features import Extractor, FeatureSpec, Float32Array
 from pipeline.evaluation.inception_network import DIMS, SIDE, InceptionV3
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
@@ -21,7 +22,17 @@ PUBLISHED = "6726825d"  # what the sha256 of the published weights begins with
 TIMEOUT = 30.0
 
 
-def inception(weights: Path, device: torch.device) -> Extractor:
+class Inception(Extractor):
+    """The network as an extractor that also gives logits."""
+
+    network: InceptionV3
+
+    def logits(self, features: Float32Array) -> Float32Array:
+        """Class logits [N, 1008] of features [N, 2048], without the bias: as the published Inception scores are taken."""
+        return np.asarray(features @ self.network.fc.weight.detach().cpu().numpy().T)
+
+
+def inception(weights: Path, device: torch.device) -> Inception:
     """Extractor from a file in the layout of `FILE`. Only with the published weights may its distance be called FID.
 
     Raises InputError naming the file when it is missing, torn, or holds something else.
@@ -43,7 +54,7 @@ def inception(weights: Path, device: torch.device) -> Extractor:
         first = str(error).splitlines()[-1].strip()[:160]
         raise InputError(f"{weights}: not the weights of this Inception-v3 ({first}); evaluate.features needs a file like {FILE}") from None
     spec = FeatureSpec(name="inception", sha256=sha256, dims=DIMS, resize=f"tf1-bilinear-{SIDE}", value_range="-1..127/128", published=is_published(sha256))
-    return Extractor(spec, network, device)
+    return Inception(spec, network, device)
 
 
 def is_published(sha256: str) -> bool:

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from pipeline.errors import InputError
-from pipeline.evaluation import gate
+from pipeline.evaluation import cautions, gate
 from pipeline.evaluation.appearance import NAMES, appearance
 from pipeline.evaluation.by_class import OfClass, by_class
 from pipeline.evaluation.calibrated import Measured, calibrated, means, size
+from pipeline.evaluation.class_diversity import class_diversity
 from pipeline.evaluation.classifier import Classifier, Labelled, Shape, classifier
 from pipeline.evaluation.copies import copies, thumbnails
 from pipeline.evaluation.distances import nearest
@@ -22,7 +23,8 @@ from pipeline.evaluation.encoder import encoder
 from pipeline.evaluation.features import Extractor, Float32Array, Held, Progress, Subset, extract, quiet
 from pipeline.evaluation.fid import Float64Array, fid
 from pipeline.evaluation.fid_infinity import fid_infinity
-from pipeline.evaluation.inception import fetched, inception
+from pipeline.evaluation.inception import Inception, fetched, inception
+from pipeline.evaluation.inception_score import inception_score
 from pipeline.evaluation.kid import kid
 from pipeline.evaluation.overview import plane, typical
 from pipeline.evaluation.protocol import Protocol
@@ -32,7 +34,6 @@ from pipeline.evaluation.settings import EvaluateSettings
 
 SHOWN, NEIGHBOURS = 12, 7  # samples whose nearest training images the report shows, and how many of them
 SEARCHED = 20_000  # training images among which they are looked for
-WEAK = 0.6  # below this accuracy the classes of samples are guesses
 Metrics = dict[str, Any]  # flat: numbers, text, lists of text, None for what was not measured
 
 
@@ -98,7 +99,7 @@ class Judge:
         held = calibration(self.train, self.test)
         namer = self.namer(held, expected)
         extractor = self.extractor(namer, expected)
-        warnings = self.about_features(extractor)
+        warnings = cautions.about_features(extractor.spec)
 
         real = reference(extractor, self.train, self.test, held, self.settings.batch_size, self.cache, self.progress)
         fake = self.extracted(extractor, samples)
@@ -109,16 +110,28 @@ class Judge:
         modes, accuracy = None, None
         if namer is not None and answers is not None:
             accuracy = self.accuracy(namer.predict(known.real))
-            warnings += self.about_classifier(accuracy)
+            warnings += cautions.about_classifier(accuracy, len(self.classes))
             if len(samples):
                 labels = np.concatenate([self.test.labels, self.train.labels[held]])
                 modes = Modes.of(answers, namer.predict(np.concatenate([known.real, known.held])), labels)
-                warnings += about_modes(modes, self.classes)
+                warnings += cautions.about_modes(modes, self.classes)
 
         predicted = None if answers is None else np.argmax(answers, axis=1).astype(np.int64)
         classwise: list[OfClass] = []
         if asked is not None and predicted is not None and len(samples):
             classwise = by_class(fake, asked, predicted, real, (self.test.labels, self.train.labels[held]), self.classes, self.settings.seed)
+        varied = (
+            []
+            if predicted is None
+            else class_diversity(
+                fake,
+                predicted,
+                np.concatenate([real.real, real.held]),
+                np.concatenate([self.test.labels, self.train.labels[held]]),
+                self.classes,
+                self.settings.seed,
+            )
+        )
         ratios = [of.fid_ratio for of in classwise if of.fid_ratio is not None]
         trained = self.training(extractor)
         neighbours = trained.positions[nearest(fake[:SHOWN], trained.features, min(NEIGHBOURS, len(trained.positions)))[1]]
@@ -142,7 +155,7 @@ class Judge:
             accuracy=accuracy,
             measured=measured,
         )
-        warnings += about_size(real.real)
+        warnings += cautions.about_size(real.real)
         verdict = gate.judge(evidence, self.settings.gate)
         protocol = Protocol(
             features=extractor.spec, split="test", fingerprint=self.test.fingerprint, n_real=len(real.real), n_fake=len(samples), seed=self.settings.seed
@@ -152,6 +165,8 @@ class Judge:
             "fid": evidence.fid,
             "fid_infinity": fid_infinity(fake, real.real, self.settings.seed),
             "kid": kid(fake, real.real, self.settings.seed) if enough else None,
+            "inception_score": inception_score(extractor.logits(fake), self.settings.seed) if isinstance(extractor, Inception) and enough else None,
+            "inception_score_real": inception_score(extractor.logits(real.real), self.settings.seed) if isinstance(extractor, Inception) else None,
             "fid_ratio": evidence.fid_ratio,
             "fid_equal": evidence.fid_equal,
             "fid_null": evidence.fid_null,
@@ -171,6 +186,9 @@ class Judge:
             "class_fid_ratio_worst_class": max((of for of in classwise if of.fid_ratio is not None), key=lambda of: of.fid_ratio or 0.0).name
             if ratios
             else None,
+            "class_vendi_ratio_mean": float(np.mean([value for _, value in varied])) if varied else None,
+            "class_vendi_ratio_worst": min(value for _, value in varied) if varied else None,
+            "class_vendi_ratio_worst_class": min(varied, key=lambda pair: pair[1])[0] if varied else None,
             **{name: found.value for name, found in measured.items()},
             **{f"{name}_null": found.null for name, found in measured.items()},
             **{f"{name}_z": found.z for name, found in measured.items()},
@@ -249,38 +267,6 @@ class Judge:
         """Share of the labelled test images that the classifier names rightly; None where none is labelled."""
         labelled = self.test.labels >= 0
         return float((answers.argmax(axis=1) == self.test.labels)[labelled].mean()) if labelled.any() else None
-
-    def about_features(self, extractor: Extractor) -> list[str]:
-        if extractor.spec.name == "random":
-            return [
-                "features of an untrained network see noise, blur and collapse, but cannot rank good generators: give labels or Inception weights to know more"
-            ]
-        if extractor.spec.name == "inception" and not extractor.spec.published:
-            return [f"the weights file is not the published Inception (sha256 {extractor.spec.sha8}): its distance is not the literature's FID"]
-        return []
-
-    def about_classifier(self, accuracy: float | None) -> list[str]:
-        if accuracy is None or accuracy >= max(WEAK, gate.HOPELESS / len(self.classes)):
-            return []
-        return [
-            f"the classifier names only {gate.share(accuracy)} of the real test images rightly, so modes_covered and mode_kl are unreliable: check the labels"
-        ]
-
-
-def about_size(real: Float32Array) -> list[str]:
-    """A reference too small for its features."""
-    n, dims = real.shape
-    if n >= 2 * dims:
-        return []
-    return [f"the reference has only {n:,} images for {dims} features, so the Fréchet distance is biased upwards; read fid_ratio, or kid"]
-
-
-def about_modes(modes: Modes, classes: Sequence[str]) -> list[str]:
-    """Classes that this many samples and this classifier cannot judge."""
-    few = modes.undecidable
-    if not few:
-        return []
-    return [f"nobody could tell whether {gate.listed([classes[c] for c in few])} {'is' if len(few) == 1 else 'are'} missing: raise evaluate.samples"]
 
 
 def clean(metrics: Metrics) -> Metrics:

@@ -50,6 +50,15 @@ def test_features_equal_torch_fidelitys(weights: Path) -> None:
         np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
 
 
+def test_logits_equal_torch_fidelitys_unbiased(weights: Path) -> None:
+    theirs = FeatureExtractorInceptionV3("x", ["logits_unbiased"], feature_extractor_weights_path=str(weights))
+    ours = inception(weights, CPU)
+    images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        (expected,) = theirs(torch.from_numpy(images).permute(0, 3, 1, 2))
+    np.testing.assert_allclose(ours.logits(ours.features(images)), expected.numpy(), atol=1e-3)
+
+
 def test_the_layout_is_the_published_one(weights: Path) -> None:
     """The published file holds exactly torch-fidelity's keys and shapes."""
     theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(weights)).state_dict()

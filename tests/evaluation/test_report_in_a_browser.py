@@ -1,0 +1,87 @@
+"""The report as a browser lays it out: on a phone and on a desk, every picture decoded and nothing wider than the screen."""
+
+import html
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.evaluation.judgement import Judge
+from pipeline.evaluation.report import Pictures, Strip, render
+from pipeline.media.preview import grid
+
+BROWSER = next((found for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (found := shutil.which(name))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+
+MEASURE = """
+window.onload = () => {
+  const inner = document.querySelector('iframe').contentDocument, root = inner.documentElement;
+  const visible = [...inner.body.querySelectorAll('*')].filter(e => e.getClientRects().length);
+  const overflowing = e => !e.parentElement || (getComputedStyle(e.parentElement).overflowX === 'visible' && overflowing(e.parentElement));
+  const written = visible.filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
+  document.title = 'measured ' + JSON.stringify({
+    width: root.clientWidth,
+    scroll: root.scrollWidth,
+    wide: visible.filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && overflowing(e)).map(e => e.tagName).slice(0, 5),
+    pictures: [...inner.images].map(i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width]),
+    verdict: [...inner.querySelectorAll('h1')].map(e => [e.textContent.trim(), e.getBoundingClientRect().bottom]),
+    smallest: Math.min(...written.map(e => parseFloat(getComputedStyle(e).fontSize))),
+  });
+};
+"""
+
+
+def laid_out(page: str, width: int, height: int, folder: Path) -> dict[str, Any]:
+    """Measurements of the page in a frame of that size, in CSS pixels."""
+    frame = f'<iframe srcdoc="{html.escape(page)}" style="border:0;width:{width}px;height:{height}px"></iframe>'
+    file = folder / f"{width}.html"
+    file.write_text(f"<!doctype html><meta charset=utf-8><title>waiting</title>{frame}<script>{MEASURE}</script>", encoding="utf-8")
+    command = [str(BROWSER), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={folder / 'profile'}"]
+    done = subprocess.run([*command, "--virtual-time-budget=20000", "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120, check=False)
+    found = re.search(r"<title>measured (.*?)</title>", done.stdout, re.DOTALL)
+    assert found, done.stderr[-2000:]
+    measured: dict[str, Any] = json.loads(html.unescape(found[1]))
+    return measured
+
+
+def png(images: Any, columns: int | None = None) -> bytes:
+    buffer = io.BytesIO()
+    grid(images, columns).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def page(judge: Judge, digits: Any) -> str:
+    """A failed verdict with everything a report can hold, and a class with a long name."""
+    judgement = judge(digits.fresh[digits.fresh_labels != 4], asked=digits.fresh_labels[digits.fresh_labels != 4])
+    classes = ["a class with a very long name, as folders at times have", *digits.classes[1:]]
+    strips = [Strip(name, 36, png(digits.fresh[digits.fresh_labels == n][:36], 36)) for n, name in enumerate(classes)]
+    sheet = png(digits.fresh[:64])
+    full = Pictures(sheet, sheet, strips, asked=True, interpolations=png(digits.fresh[:80], 10), neighbours=png(digits.fresh[:96], 8))
+    return render(judgement, classes, full, {"model": "dcgan", "data": "/a/long/path/" + "to/somewhere/" * 8}, judgement.metrics)
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
+def test_fits_the_screen(page: str, width: int, height: int, tmp_path: Path) -> None:
+    found = laid_out(page, width, height, tmp_path)
+    assert found["scroll"] <= found["width"], found["wide"]
+    assert found["wide"] == []
+    assert len(found["pictures"]) >= 14
+    assert all(complete and natural > 0 and shown > 0 for complete, natural, shown in found["pictures"])
+    ((heading, bottom),) = found["verdict"]
+    assert "fail" in heading
+    assert bottom < height / 2, "the verdict stands on the first screen"
+    assert found["smallest"] >= 11
+
+
+def test_the_measure_sees_what_is_too_wide(page: str, tmp_path: Path) -> None:
+    """A guard for the test above."""
+    found = laid_out(page.replace("</body>", '<p style="width:2000px">wide</p><img src="data:image/png;base64,AAAA"></body>'), 390, 844, tmp_path)
+    assert found["scroll"] > found["width"]
+    assert found["wide"] == ["P"]
+    assert found["pictures"][-1][1] == 0
