@@ -12,7 +12,7 @@ from pipeline.errors import InputError
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """After this returns the file is on disk whole, under its name, even if the power fails; before, whatever was there stays.
 
-    Raises OSError, with nothing left behind.
+    Raises OSError that names `path`, with nothing left behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -21,6 +21,9 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     sync(path.parent)

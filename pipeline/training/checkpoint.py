@@ -20,22 +20,29 @@ State = dict[str, Any]
 DIGEST = hashlib.sha256().digest_size
 
 
+class Unwritten(Exception):
+    """A checkpoint that could not be written: the file, why, and how much room it needs. Those before it are as they were."""
+
+
 def save(folder: Path, images_seen: int, state: State, *, keep: int = 2) -> Path:
     """Writes `state` (tensors, numbers, strings, and containers of them) and removes all but the last `keep` and the marked ones.
 
-    Raises OSError, on a full disk say; the checkpoints before are then as they were.
+    Raises Unwritten, on a full disk say.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_partial(folder)
+    path = named(folder, images_seen)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.write(hashlib.sha256(buffer.getbuffer()).digest())
-    path = named(folder, images_seen)
-    write_atomically(path, buffer.getbuffer())
-    kept = {place(mark) for mark in folder.glob("*.mark")}
-    for old in sorted(folder.glob("*.pt"))[:-keep]:
-        if old not in kept:
-            old.unlink()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_partial(folder)
+        write_atomically(path, buffer.getbuffer())
+        kept = {place(mark) for mark in folder.glob("*.mark")}
+        for old in sorted(folder.glob("*.pt"))[:-keep]:
+            if old not in kept:
+                old.unlink()
+    except OSError as error:
+        raise Unwritten(f"{path}: cannot be written ({error.strerror}); it needs {buffer.tell() / 2**20:.1f} MiB") from None
     return path
 
 

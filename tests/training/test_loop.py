@@ -45,6 +45,7 @@ class Watcher:
         self.seen, self.stop_at = 0, stop_at
         self.rows: list[Row] = []
         self.snapshots: dict[int, Tensor] = {}
+        self.warnings: list[str] = []
 
     def advanced(self, images_seen: int) -> None:
         self.seen = images_seen
@@ -54,6 +55,9 @@ class Watcher:
 
     def snapshot(self, images_seen: int, images: Tensor) -> None:
         self.snapshots[images_seen] = images.clone()
+
+    def warned(self, message: str) -> None:
+        self.warnings.append(message)
 
     def stop(self) -> bool:
         return self.stop_at is not None and self.seen >= self.stop_at
