@@ -3,6 +3,7 @@
 Rooms are imported inside the commands, so that `--help` answers at once.
 """
 
+import errno
 import importlib
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import typer
 from pipeline import __version__
 from pipeline.errors import GanlineError
 from pipeline.telemetry import switch_off
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -202,5 +205,10 @@ def main() -> None:
     except GanlineError as error:
         print(f"ganline: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        print(f"ganline: {error.filename or 'writing'}: {error.strerror}; make room on its disk and run the same again", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

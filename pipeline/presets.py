@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline import params
 from pipeline.errors import InputError
+from pipeline.files import write_atomically
 
 HEADER = re.compile(r"\A# For:  (?P<purpose>.+)\n# Cost: (?P<cost>.+)\n")
 
@@ -58,9 +59,7 @@ def use(root: Path, name: str) -> Path | None:
     if target.exists() and target.read_bytes() not in [preset.path.read_bytes() for preset in presets.values()]:
         kept = unused(root)
         target.rename(kept)
-    partial = target.with_suffix(".yaml.partial")
-    partial.write_bytes(chosen.read_bytes())
-    partial.replace(target)
+    write_atomically(target, chosen.read_bytes())
     return kept
 
 

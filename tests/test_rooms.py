@@ -13,8 +13,8 @@ MAY_IMPORT = {
     "gans": {"gans", "settings"},
     "media": {"media", "errors", "settings"},
     "data": {"data", "media", "errors", "settings"},
-    "training": {"training", "gans", "errors", "settings", "version"},
-    "evaluation": {"evaluation", "errors", "settings"},
+    "training": {"training", "gans", "errors", "files", "settings", "version"},
+    "evaluation": {"evaluation", "errors", "files", "settings"},
     "serving": {"serving", "gans", "media", "errors", "settings", "version"},
 }
 

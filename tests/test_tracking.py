@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import socket
@@ -215,6 +216,23 @@ def test_addresses_are_shown_without_credentials(uri: str, shown: str) -> None:
 def test_mlflow_is_imported_only_when_a_run_starts() -> None:
     code = "import sys, pipeline.tracking; sys.exit(any(name in sys.modules for name in ('mlflow', 'onnx', 'torch', 'pandas')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_full_disk_is_told_in_one_line(root: Path) -> None:
+    """MLflow itself would print a traceback for each call."""
+    code = """
+import resource, sys
+from pathlib import Path
+from pipeline import tracking
+from pipeline.params import TrackingSettings
+run = tracking.start(TrackingSettings(), Path(sys.argv[1]))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+run.log_metrics({"fid": 1.0})
+run.end()
+"""
+    settings = {name: value for name, value in os.environ.items() if name != "MLFLOW_LOGGING_LEVEL"}
+    done = subprocess.run([sys.executable, "-c", code, str(root)], env=settings, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"(ganline: warning: .*\n){2}", done.stderr), done.stderr
 
 
 @contextmanager

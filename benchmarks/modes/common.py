@@ -32,6 +32,9 @@ class Watcher:
     def snapshot(self, images_seen: int, images: Tensor) -> None:
         pass
 
+    def warned(self, message: str) -> None:
+        print(message)
+
 
 def train(gan: GAN, batches: Batches, settings: TrainSettings, device: torch.device, tell: Callable[[int], object] = lambda _: None) -> Trainer:
     """Trains to the end with the project's own loop; its `average` and `seconds` are what counts afterwards."""

@@ -1,15 +1,16 @@
 """Tensors kept between runs: what a data set and a protocol fix once, and the next run need not make again."""
 
 import hashlib
-import os
+import io
 import pickle
-import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from pipeline.files import write_atomically
 
 Tensors = dict[str, Tensor]
 
@@ -42,13 +43,7 @@ def read(path: Path) -> Tensors | None:
 
 
 def write(path: Path, tensors: Tensors) -> None:
-    """Writes beside and renames, so that a reader sees a whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            torch.save(tensors, file)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    buffer = io.BytesIO()
+    torch.save(tensors, buffer)
+    write_atomically(path, buffer.getbuffer())

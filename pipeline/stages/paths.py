@@ -96,6 +96,10 @@ class Paths:
         return self.root / ".ganline"
 
     @property
+    def train_lock(self) -> Path:
+        return self.work / "train.lock"
+
+    @property
     def checkpoints(self) -> Path:
         return self.work / "checkpoints"
 

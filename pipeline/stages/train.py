@@ -2,12 +2,13 @@
 
 import csv
 import hashlib
+import io
 import json
 import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -20,6 +21,7 @@ from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data.store import DatasetInfo, ImageSet, open_split
 from pipeline.data.views import VIEWS
+from pipeline.files import held, write_atomically
 from pipeline.gans.base import ImageSpec, to_uint8
 from pipeline.gans.registry import build
 from pipeline.media.preview import grid
@@ -46,6 +48,11 @@ def run(root: Path) -> None:
     """Reads data/dataset and data/validated; writes models/, reports/samples, reports/training.csv and metrics/train.json."""
     paths = Paths(root)
     params = parameters.load(paths.params)
+    with held(paths.train_lock, "training"):
+        train(paths, params)
+
+
+def train(paths: Paths, params: Params) -> None:
     data = open_split(paths.dataset, paths.validated, "train", verify=True)
     info = DatasetInfo.read(paths.dataset)
     device = pick_device(params.train.device)
@@ -58,13 +65,17 @@ def run(root: Path) -> None:
     work = paths.checkpoints / fingerprint(params, data)
     saved, damaged = checkpoint.latest(work)
     for path in damaged:
-        say(f"{path}: damaged, going back to the checkpoint before it")
-    with stop_on_signal() as stop, tracking.start(params.tracking, root, run_id=saved["meta"]["run_id"] if saved else None) as tracked:
+        say(f"{path}: damaged, going back to the checkpoint before it; what is left of it is kept as {path.stem}.damaged")
+        path.rename(path.with_suffix(".damaged"))
+    if not saved:
+        checkpoint.prune(paths.checkpoints, work)
+    with stop_on_signal() as stop, tracking.start(params.tracking, paths.root, run_id=saved["meta"]["run_id"] if saved else None) as tracked:
         with Reporter(paths, work, tracked, params.train.total_images, gan.classes) as reporter:
             trainer = Trainer(gan, batches, params.train, device, work, reporter, meta={"run_id": tracked.id}, stop=stop.is_set)
             if saved:
                 trainer.restore(saved)
                 trainer.meta["run_id"] = tracked.id
+                tell_of_schedule(saved["schedule_images"], trainer)
             reporter.resume(trainer)
             if trainer.images_seen - params.train.batch_size >= params.train.total_images:
                 say(f"this training has already seen more than train.total_images {params.train.total_images:,}; to train anew delete {work}")
@@ -73,7 +84,8 @@ def run(root: Path) -> None:
             try:
                 trainer.run()
             except Stopped:
-                say(f"stopped after {trainer.images_seen:,} images; `dvc repro` goes on from there")
+                where = "there" if trainer.saved == trainer.images_seen else f"{trainer.saved:,}"
+                say(f"stopped after {trainer.images_seen:,} images; `dvc repro` goes on from {where}")
                 raise KeyboardInterrupt from None
         deliver(trainer, params, info, data, paths)
         paths.run.write_text(json.dumps(tracked.describe(), indent=2) + "\n")
@@ -82,6 +94,16 @@ def run(root: Path) -> None:
         tracked.log_metrics({f"train/{name}": value for name, value in measured.items() if not isinstance(value, str)})
         tracked.log_file(paths.samples, "samples")
         tracked.log_file(paths.curves)
+
+
+def tell_of_schedule(before: int, trainer: Trainer) -> None:
+    """Says so where another train.total_images, without a train.schedule_images, moves an unfinished or finished schedule."""
+    if before != trainer.schedule:
+        was, now = (min(trainer.images_seen / images, 1.0) for images in (before, trainer.schedule))
+        say(
+            f"schedules ({{start, end}}) now end at {trainer.schedule:,} images, not at {before:,}: they stand at {now:.0%} of their way, not at {was:.0%}. "
+            "A training that is to be extended without that names its train.schedule_images from the beginning"
+        )
 
 
 def fingerprint(params: Params, data: ImageSet) -> str:
@@ -143,6 +165,7 @@ class Reporter:
             folder.mkdir(parents=True, exist_ok=True)
         self.file = paths.curves.open("w", newline="")
         self.columns: list[str] = []
+        self.behind = False  # the file lacks rows, because its disk was full
         self.rows: list[Row] = []
         self.waiting: list[Row] = []
         self.tracking_seconds = 0.0
@@ -153,14 +176,22 @@ class Reporter:
     def __enter__(self) -> "Reporter":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.tracked.log_history(self.waiting)
         self.bar.close()
-        self.file.close()
+        if self.behind and kind is None:
+            try:
+                self.write(self.rows[-1])
+            except OSError as error:
+                error.filename = str(self.paths.curves)
+                raise
+        with suppress(OSError):
+            self.file.close()
 
     def resume(self, trainer: Trainer) -> None:
         """Brings the files to the state they had when the checkpoint was written."""
         for row in trainer.history:
+            self.rows.append(row)
             self.write(row)
         for picture in sorted(self.pictures.glob("*.png")):
             if int(picture.stem) <= trainer.images_seen and trainer.step > 0:
@@ -174,7 +205,14 @@ class Reporter:
         self.bar.update(images_seen - self.bar.n)
 
     def measured(self, row: Row) -> None:
-        self.write(row)
+        self.rows.append(row)
+        try:
+            self.write(row)
+            self.behind = False
+        except OSError as error:
+            if not self.behind:
+                self.unwritten(self.paths.curves, error)
+            self.behind, self.columns = True, []  # the next row writes all of them again
         self.bar.set_postfix({name.removeprefix("loss_")[:4]: f"{value:.3f}" for name, value in row.items() if name.startswith("loss_")})
         self.waiting.append(row)
         if len(self.waiting) >= ROWS_PER_BATCH:
@@ -184,8 +222,7 @@ class Reporter:
             self.tracking_seconds += time.monotonic() - began
 
     def write(self, row: Row) -> None:
-        """Adds a line; what appears later than in the first row (a lazy penalty) becomes a column, empty before."""
-        self.rows.append(row)
+        """Adds the last row's line; what appears later than in the first row (a lazy penalty) becomes a column, empty before."""
         if set(row) <= set(self.columns):
             self.line(row)
         else:
@@ -202,9 +239,20 @@ class Reporter:
         csv.writer(self.file).writerow([f"{value:.6g}" if isinstance(value, float) else value for value in values])
 
     def snapshot(self, images_seen: int, images: Tensor) -> None:
-        sheet = grid(to_uint8(images), self.columns_of_sheet)
+        picture = io.BytesIO()
+        grid(to_uint8(images), self.columns_of_sheet).save(picture, format="PNG")
         for folder in (self.pictures, self.paths.samples):
-            sheet.save(folder / f"{images_seen:09d}.png")
+            path = folder / f"{images_seen:09d}.png"
+            try:
+                write_atomically(path, picture.getvalue())
+            except OSError as error:
+                self.unwritten(path, error)
+
+    def unwritten(self, path: Path, error: OSError) -> None:
+        self.warned(f"{path}: cannot be written ({error.strerror}); training goes on, make room on that disk")
+
+    def warned(self, message: str) -> None:
+        say(f"warning: {message}")
 
 
 class StopFlag:

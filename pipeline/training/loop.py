@@ -45,9 +45,12 @@ class Observer(Protocol):
     def snapshot(self, images_seen: int, images: Tensor) -> None:
         """Every `snapshot_images`: samples of the averaged networks from fixed latents, float [n, C, H, W] in [-1, 1]."""
 
+    def warned(self, message: str) -> None:
+        """Something went wrong that training survives."""
+
 
 class Stopped(Exception):
-    """Training was asked to stop; a checkpoint of this very step is on disk."""
+    """Training was asked to stop; a checkpoint of this very step is on disk, unless the observer was warned that it could not be written."""
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -72,7 +75,8 @@ def due(interval: int, before: int, now: int) -> bool:
 class Trainer:
     """Trains `gan` on `batches`; `meta` (plain values, such as the tracking run's id) travels in the checkpoints.
 
-    Attributes that matter afterwards: `average` (the networks to deliver), `images_seen`, `step`, `history` (all rows).
+    Attributes that matter afterwards: `average` (the networks to deliver), `images_seen`, `step`, `history` (all rows), `saved`
+    (images seen at the newest checkpoint).
     """
 
     def __init__(
@@ -96,7 +100,8 @@ class Trainer:
         self.optimizers = {phase.networks: self.optimizer(phase) for phase in self.phases}
         self.average = Average(gan)
         self.rng = torch.Generator(device).manual_seed(settings.seed)
-        self.step, self.images_seen, self.seconds = 0, 0, 0.0
+        self.schedule = settings.schedule_images or settings.total_images
+        self.step, self.images_seen, self.saved, self.seconds = 0, 0, 0, 0.0
         self.history: list[Row] = []
         self.sums: dict[str, Tensor] = {}  # of the losses' terms since the last row, and how many of each:
         self.counts: dict[str, int] = {}  # a lazy penalty has fewer than the steps
@@ -109,7 +114,7 @@ class Trainer:
     @property
     def done(self) -> float:
         """The share of the schedule that has passed, 0 to 1."""
-        return min(self.images_seen / (self.settings.schedule_images or self.settings.total_images), 1.0)
+        return min(self.images_seen / self.schedule, 1.0)
 
     def learning_rate(self, phase: Phase) -> float:
         rates = self.settings.learning_rate
@@ -144,7 +149,7 @@ class Trainer:
             clock = time.monotonic()
             stopping = not finished and self.stop()
             if finished or stopping or due(self.settings.checkpoint_images, before, now):
-                checkpoint.save(self.folder, now, self.state())
+                self.save()
             if stopping:
                 raise Stopped
 
@@ -198,11 +203,20 @@ class Trainer:
             conditions = {"label": torch.arange(self.samples) % gan.classes} if gan.classes else {}
             self.observer.snapshot(self.images_seen, gan.sample(self.samples, fixed, **conditions))
 
+    def save(self) -> None:
+        """A checkpoint; where it cannot be written training goes on, and may have more luck at the next."""
+        try:
+            checkpoint.save(self.folder, self.images_seen, self.state())
+            self.saved = self.images_seen
+        except checkpoint.Unwritten as error:
+            self.observer.warned(f"{error}; training goes on, the last checkpoint is that of {self.saved:,} images, and the next is tried when it is due")
+
     def state(self) -> checkpoint.State:
         """Everything the future of this training depends on."""
         return {
             "step": self.step,
             "images_seen": self.images_seen,
+            "schedule_images": self.schedule,
             "seconds": self.seconds,
             "gan": self.gan.state_dict(),
             "average": self.average.state(),
@@ -220,6 +234,7 @@ class Trainer:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continues from `state` as if training had never been interrupted."""
         self.step, self.images_seen, self.seconds = state["step"], state["images_seen"], state["seconds"]
+        self.saved = self.images_seen
         self.gan.load_state_dict(state["gan"])
         self.average.restore(state["average"])
         for optimizer, saved in zip(self.optimizers.values(), state["optimizers"], strict=True):

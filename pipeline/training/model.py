@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from pipeline import __version__
 from pipeline.errors import InputError
+from pipeline.files import write_atomically
 from pipeline.gans.base import GAN, ImageSpec
 from pipeline.gans.registry import build
 from pipeline.gans.settings import ModelSettings
@@ -57,9 +58,9 @@ def save(gan: GAN, config: ModelConfig, folder: Path) -> None:
 
 
 def write(gan: GAN, names: Sequence[str], path: Path) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    save_file({f"{name}.{key}": value.cpu().contiguous() for name in names for key, value in gan.get_submodule(name).state_dict().items()}, path)
+    write_atomically(path, save({f"{name}.{key}": value.cpu().contiguous() for name in names for key, value in gan.get_submodule(name).state_dict().items()}))
 
 
 def load(folder: Path, *, discriminators: bool = False) -> tuple[GAN, ModelConfig]:

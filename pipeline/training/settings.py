@@ -55,7 +55,9 @@ class TrainSettings(Settings):
     seed: int = Field(0, ge=0)
     batch_size: int = Field(64, ge=2, le=65536)
     total_images: int = Field(1_000_000, ge=1)
-    schedule_images: int | None = Field(None, ge=1, description="over how many images every {start, end} runs, model's too; null: total_images")
+    schedule_images: int | None = Field(
+        None, ge=1, description="over how many images every {start, end} runs, model's too; null: total_images, and extending that stretches them"
+    )
     learning_rate: LearningRates = LearningRates()
     beta1: float = Field(0.5, ge=0, lt=1)
     beta2: Decay = ramp(0.999)

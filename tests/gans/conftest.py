@@ -117,6 +117,8 @@ class Silent:
 
     def snapshot(self, images_seen: int, images: Tensor) -> None: ...
 
+    def warned(self, message: str) -> None: ...
+
 
 @pytest.fixture(scope="session")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:

@@ -240,6 +240,8 @@ class Watcher:
 
     def snapshot(self, images_seen: int, images: Tensor) -> None: ...
 
+    def warned(self, message: str) -> None: ...
+
     def stop(self) -> bool:
         return self.stop_at is not None and self.count >= self.stop_at
 

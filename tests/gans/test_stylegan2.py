@@ -282,6 +282,8 @@ class Watcher:
     def snapshot(self, images_seen: int, images: Tensor) -> None:
         self.snapshots[images_seen] = images.clone()
 
+    def warned(self, message: str) -> None: ...
+
     def stop(self) -> bool:
         return self.seen >= self.stop_at
 

@@ -1,0 +1,294 @@
+"""What happens to machines that train for days, done to real processes: kills, signals, a full disk, a dead server, two at once."""
+
+import csv
+import multiprocessing
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+
+PARAMS = """
+data: {{resolution: 8}}
+model: {{variant: dcgan, latent: 16, generator_channels: 8, discriminator_channels: 8, stabilisers: {{lecam: 0.1}}}}
+train:
+  {{device: cpu, batch_size: 32, total_images: {total}, schedule_images: 20000,
+    log_images: {log}, snapshot_images: 4000, checkpoint_images: {checkpoint}, seed: {seed},
+    learning_rate: {{generator: {{start: 0.001, end: 0.0001}}, discriminator: 0.001}}}}
+"""
+FOREVER = 50_000_000
+
+
+COMMAND = """
+import os, sys
+import torch
+from pipeline.cli import main
+
+root, stage, tracking = arguments
+os.chdir(root)
+os.dup2(os.open("pipe", os.O_WRONLY), 2)
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+if tracking:
+    os.environ["MLFLOW_TRACKING_URI"] = tracking
+torch.set_num_threads(1)  # sums are then the same however busy the machine is
+sys.argv = ["ganline", stage]
+main()
+"""
+os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"  # what `connect` sets, before MLflow is imported ahead of it
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["torch", "mlflow", "sqlalchemy", "pipeline.cli", "pipeline.stages.train", "pipeline.mlflow_store"])
+
+
+@contextmanager
+def running(stage: str, root: Path, tracking: str = "") -> Iterator[ForkServerProcess]:
+    """A process of `ganline STAGE`, forked where torch and MLflow are imported already; its stderr is in the file `stderr`. It does not outlive the test."""
+    (root / "pipe").unlink(missing_ok=True)
+    os.mkfifo(root / "pipe")
+    # By way of another process, because a test limits how large this one's files may grow.
+    with (root / "stderr").open("a") as log, subprocess.Popen(["cat", "pipe"], cwd=root, stdout=log):
+        child = FORKS.Process(target=exec, args=(COMMAND, {"arguments": (str(root), stage, tracking)}))
+        child.start()
+        try:
+            yield child
+        finally:
+            child.kill()
+            child.join()
+
+
+def training(root: Path, tracking: str = "") -> AbstractContextManager[ForkServerProcess]:
+    return running("train", root, tracking)
+
+
+def ended(child: ForkServerProcess, seconds: float = 120) -> int | None:
+    """The exit code, None where it has not ended in time."""
+    child.join(seconds)
+    return child.exitcode
+
+
+def ganline(stage: str, root: Path) -> tuple[int | None, str]:
+    """Runs a stage to its end: exit code and stderr."""
+    before = len(said(root))
+    with running(stage, root) as child:
+        code = ended(child)
+    return code, said(root)[before:]
+
+
+def finish(root: Path) -> str:
+    """Trains to the end, and returns what was said."""
+    code, words = ganline("train", root)
+    assert code == 0, words
+    assert "Traceback" not in words
+    return words
+
+
+def wait_for(child: ForkServerProcess, root: Path, what: str, happened: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert child.exitcode is None, f"ended with {child.exitcode} before {what}: {said(root)}"
+        assert time.monotonic() < deadline, f"no {what}: {said(root)}"
+        time.sleep(0.005)
+
+
+def checkpoints(root: Path) -> list[str]:
+    return sorted(path.name for path in root.glob(".ganline/checkpoints/*/*.pt"))
+
+
+def newest(root: Path) -> int:
+    """Images seen at the newest checkpoint, 0 without one."""
+    return int(Path(["0", *checkpoints(root)][-1]).stem)
+
+
+def said(root: Path) -> str:
+    return (root / "stderr").read_text() if (root / "stderr").exists() else ""
+
+
+def set_params(root: Path, total: int = FOREVER, checkpoint: int = 32, seed: int = 0, log: int = 500) -> None:
+    (root / "params.yaml").write_text(PARAMS.format(total=total, checkpoint=checkpoint, seed=seed, log=log))
+
+
+def delivered(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (root / "models").iterdir() if path.name != "run.json"}
+
+
+def curves(root: Path) -> list[dict[str, str]]:
+    with (root / "reports" / "training.csv").open() as file:
+        return [{name: value for name, value in row.items() if name not in ("seconds", "images_per_second")} for row in csv.DictReader(file)]
+
+
+@pytest.fixture(scope="module")
+def validated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose digits are ingested and validated, and MLflow's database made."""
+    root = tmp_path_factory.mktemp("project")
+    set_params(root, total=64)
+    for stage in ("ingest", "validate", "train"):
+        code, words = ganline(stage, root)
+        assert code == 0, words
+    return root
+
+
+def checkout(validated: Path, root: Path) -> Path:
+    root.mkdir(exist_ok=True)
+    (root / "data").symlink_to(validated / "data")
+    shutil.copy(validated / "mlflow.db", root / "mlflow.db")
+    return root
+
+
+@pytest.fixture
+def project(validated: Path, tmp_path: Path) -> Path:
+    return checkout(validated, tmp_path / "disturbed")
+
+
+def assert_as_undisturbed(project: Path, validated: Path, **params: int) -> None:
+    """Weights, curves and pictures to the byte those of a training of the same parameters that nothing happened to."""
+    whole = checkout(validated, project.parent / "whole")
+    set_params(whole, **params)
+    finish(whole)
+    assert delivered(project) == delivered(whole)
+    assert curves(project) == curves(whole)
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(25, marks=pytest.mark.slow)])
+def test_killed_again_and_again_it_ends_where_an_undisturbed_one_does(project: Path, validated: Path, kills: int) -> None:
+    """SIGKILL at random moments of a training that spends much of its time writing checkpoints."""
+    draw = random.Random(kills)
+    set_params(project)
+    torn = 0
+    for _ in range(kills):
+        before = newest(project)
+        with training(project) as child:
+            while newest(project) == before:
+                wait_for(child, project, "progress", lambda: True)
+                time.sleep(0.005)
+            time.sleep(draw.uniform(0, 0.2))
+            child.kill()
+            assert ended(child) == -signal.SIGKILL
+        torn += any(project.glob(".ganline/checkpoints/*/.*"))
+    assert torn or kills < 10, "no kill fell into a write: this test shows less than it claims"
+    reached = newest(project)
+    set_params(project, reached + 1000)
+    assert f"going on after {reached:,} images" in finish(project)
+    assert_as_undisturbed(project, validated, total=reached + 1000, checkpoint=FOREVER)
+    assert len(checkpoints(project)) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_within_five_seconds_with_a_checkpoint(project: Path, number: signal.Signals) -> None:
+    set_params(project, checkpoint=FOREVER)
+    with training(project) as child:
+        wait_for(child, project, "rows", lambda: (project / "reports/training.csv").exists() and len(curves(project)) > 2)
+        assert not checkpoints(project)
+        began = time.monotonic()
+        os.kill(child.pid or 0, number)
+        assert ended(child) == 130
+        assert time.monotonic() - began < 5
+    assert newest(project) >= int(curves(project)[-1]["images"])
+    assert f"stopped after {newest(project):,} images; `dvc repro` goes on from there" in said(project)
+    assert "Traceback" not in said(project)
+
+
+def test_a_full_disk_costs_checkpoints_but_not_the_training(project: Path, validated: Path) -> None:
+    """No file of the process may grow beyond 1 KB for a while: checkpoints, curves, pictures and MLflow's database fail as on a full disk."""
+    set_params(project, checkpoint=320, log=320)
+    with training(project) as child:
+        assert child.pid
+        wait_for(child, project, "a checkpoint", lambda: newest(project) > 0)
+        _, hard = resource.prlimit(child.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (1024, hard))
+        wait_for(child, project, "two warnings", lambda: said(project).count(".pt: cannot be written (File too large); it needs 0.") >= 2)
+        before = {path: path.read_bytes() for path in project.glob(".ganline/checkpoints/*/*.pt")}
+        wait_for(child, project, "two more", lambda: said(project).count(".pt: cannot be written") >= 4)
+        assert {path: path.read_bytes() for path in project.glob(".ganline/checkpoints/*/*.pt")} == before, "those before stay"
+        held = newest(project)
+        assert f"training goes on, the last checkpoint is that of {held:,} images" in said(project)
+        wait_for(child, project, "a table without its last rows", lambda: "training.csv: cannot be written" in said(project))
+        rows = said(project).count("cannot be written")
+        wait_for(child, project, "more rows", lambda: said(project).count("cannot be written") > rows + 2)
+        assert said(project).count("training.csv: cannot be written") == 1
+        wait_for(child, project, "a picture that is lost", lambda: ".png: cannot be written" in said(project))
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        wait_for(child, project, "a checkpoint after", lambda: newest(project) > held)
+        os.kill(child.pid, signal.SIGTERM)
+        assert ended(child) == 130, said(project)
+    assert not list(project.glob(".ganline/checkpoints/*/.*"))
+    assert "Traceback" not in said(project)
+    total = newest(project) + 1000
+    set_params(project, total, checkpoint=320, log=320)
+    finish(project)
+    assert_as_undisturbed(project, validated, total=total, log=320)
+
+
+def test_a_disk_that_stays_full_is_named_at_the_end(project: Path) -> None:
+    """Nothing can be delivered: exit 2 with the file's name, and no torn model."""
+    set_params(project, total=3200, checkpoint=320)
+    with training(project) as child:
+        assert child.pid
+        wait_for(child, project, "a checkpoint", lambda: newest(project) > 0)
+        resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (1024, 1024))
+        assert ended(child) == 2, said(project)
+    assert "Traceback" not in said(project)
+    assert re.fullmatch(r"ganline: .*/(training.csv|generator.safetensors): File too large; make room on its disk.*", said(project).splitlines()[-1])
+    assert not (project / "models" / "generator.safetensors").exists()
+    finish(project)
+
+
+def test_two_trainings_in_one_checkout_do_not_mix(project: Path) -> None:
+    """Not even of other settings: both would write the same models and reports. When the first is killed the next starts at once."""
+    set_params(project, checkpoint=320)
+    with training(project) as child:
+        wait_for(child, project, "a checkpoint", lambda: newest(project) > 0)
+        for seed in (0, 1):
+            set_params(project, total=320, checkpoint=320, seed=seed)
+            with (project / "second").open("w+") as words:
+                second = subprocess.run([sys.executable, "-m", "pipeline", "train"], cwd=project, stderr=words, check=False)
+            assert second.returncode == 2
+            message = f"train.lock: process {child.pid} is training in this checkout; wait for it, or stop it with `kill {child.pid}`"
+            assert message in (project / "second").read_text()
+            assert "Traceback" not in (project / "second").read_text()
+        assert child.is_alive()
+        assert len(list((project / ".ganline/checkpoints").iterdir())) == 1
+        child.kill()
+        child.join()
+    reached = newest(project)
+    set_params(project, total=reached + 320, checkpoint=320)
+    assert f"going on after {reached:,} images" in finish(project)
+
+
+def test_a_damaged_checkpoint_is_named_and_set_aside(project: Path) -> None:
+    set_params(project, total=960, checkpoint=320)
+    finish(project)
+    path = sorted(project.glob(".ganline/checkpoints/*/*.pt"))[-1]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    first = delivered(project)
+    words = finish(project)
+    assert f"{path.name}: damaged, going back to the checkpoint before it" in words
+    assert "going on after 640 images" in words
+    assert delivered(project) == first
+    assert path.with_suffix(".damaged").read_bytes() == data
+    assert [Path(name).stem for name in checkpoints(project)] == [f"{n:012d}" for n in (640, 960)]
+
+
+def test_longer_training_says_where_its_schedules_stand(project: Path) -> None:
+    text = PARAMS.replace("schedule_images: 20000, ", "")
+    values = {"checkpoint": 320, "log": 320, "seed": 0}
+    (project / "params.yaml").write_text(text.format(total=960, **values))
+    assert "schedules" not in finish(project)
+    (project / "params.yaml").write_text(text.format(total=1920, **values))
+    words = finish(project)
+    assert "going on after 960 images" in words
+    assert "now end at 1,920 images, not at 960: they stand at 50% of their way, not at 100%" in words
+    rates = {int(row["images"]): float(row["lr_generator"]) for row in curves(project)}
+    assert rates[960] == pytest.approx(1e-4)
+    assert rates[1280] == pytest.approx(1e-4 + 9e-4 * 0.25)
+    assert rates[1920] == pytest.approx(1e-4)

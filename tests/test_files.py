@@ -1,0 +1,89 @@
+"""Whole or not at all, and one process at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.files import held, remove_partial, write_atomically
+
+HOLDER = """
+import os, sys
+from pathlib import Path
+from pipeline.files import held
+with held(Path(sys.argv[1]), "training"):
+    print(os.getpid(), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("fails", ["replace", "fsync", "open"])
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os if fails == "fsync" else Path, fails, full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_data_is_on_disk_before_the_name_and_the_name_before_the_return(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power failure cannot be had in a test; the order of what guards against one can."""
+    order: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        order.append("folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "data")
+        fsync(handle)
+
+    def renamed(self: Path, target: Path) -> Path:
+        order.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    write_atomically(tmp_path / "file", memoryview(b"new"))
+    assert order == ["data", "rename", "folder"]
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    left, others = tmp_path / ".0001.pt.4711", [tmp_path / name for name in ("0001.pt", ".gitignore", "best.mark")]
+    for path in [left, *others]:
+        path.touch()
+    remove_partial(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
+def test_one_process_holds_it_and_its_death_lets_go(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "train.lock"
+    child = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    number = child.stdout.readline().strip()
+    with (
+        pytest.raises(InputError, match=rf"train\.lock: process {number} is training in this checkout; wait for it, or stop it with `kill {number}`"),
+        held(path, "training"),
+    ):
+        pytest.fail("two hold it")
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    with held(path, "training"):
+        assert path.read_text() == str(os.getpid())
+    with held(path, "training"):
+        pass
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"train\.lock: cannot be written"), held(tmp_path / "file" / "train.lock", "training"):
+        pytest.fail("held")

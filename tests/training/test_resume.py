@@ -1,0 +1,225 @@
+"""N + N steps equal 2N bit for bit: every variant, with every stabiliser that remembers something."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from pipeline.data.views import VIEWS
+from pipeline.gans.base import ImageSpec
+from pipeline.gans.registry import build
+from pipeline.gans.settings import ModelSettings
+from pipeline.training import checkpoint
+from pipeline.training.loop import Row, Stopped, Trainer
+from pipeline.training.settings import TrainSettings
+
+CPU = torch.device("cpu")
+ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
+FALLING = {"start": 0.3, "end": 0.0}
+SMALL = {"latent": 4, "generator_channels": 8, "discriminator_channels": 8, "max_channels": 8}
+
+MODELS: dict[str, dict[str, Any]] = {
+    "vanilla": {
+        "variant": "vanilla",
+        "latent": 4,
+        "hidden": [16],
+        "penalties": {"r1": FALLING, "every": 3},
+        "stabilisers": {"packing": 2, "lecam": 0.1, "spectral_norm": True, "instance_noise": FALLING, "top_k": {"start": 1, "end": 0.5}, "augment": ADA},
+    },
+    "vanilla clipped": {"variant": "vanilla", "latent": 4, "hidden": [16], "objective": "wgan", "critic_steps": 3, "penalties": {"clip": 0.05}},
+    "dcgan": {
+        "variant": "dcgan",
+        **SMALL,
+        "penalties": {"r1": 0.1, "r2": FALLING, "every": 2},
+        "stabilisers": {"lecam": 0.1, "packing": 2, "minibatch_std": 4},
+    },
+    "dcgan relativistic": {"variant": "dcgan", **SMALL, "discriminator_norm": "none", "objective": "relativistic", "penalties": {"r1": 0.5, "r2": 0.5}},
+    "dcgan residual": {
+        "variant": "dcgan",
+        **SMALL,
+        "architecture": "residual",
+        "objective": "hinge",
+        "critic_steps": 2,
+        "penalties": {"gp": 10, "every": 4},
+        "stabilisers": {"spectral_norm": True, "augment": {"policy": "diffaugment", "probability": FALLING}},
+    },
+    "cgan": {"variant": "cgan", **SMALL, "label_width": 4, "penalties": {"r1": 0.1}, "stabilisers": {"label_smoothing": 0.1, "lecam": 0.1, "augment": ADA}},
+    "cgan concat": {"variant": "cgan", **SMALL, "conditioning": "concat", "discriminator_norm": "none", "penalties": {"dragan": 10}},
+    "sgan": {
+        "variant": "sgan",
+        **SMALL,
+        "labelled_per_class": 3,
+        "penalties": {"r1": 0.1, "every": 2},
+        "stabilisers": {"augment": ADA, "instance_noise": FALLING},
+    },
+    "r3gan": {
+        "variant": "r3gan",
+        **SMALL,
+        "blocks": 1,
+        "conditional": True,
+        "stabilisers": {"top_k": FALLING | {"start": 1, "end": 0.5}, "augment": {"policy": "ada"}},
+    },
+    "stylegan2": {
+        "variant": "stylegan2",
+        **SMALL,
+        "style_width": 4,
+        "mapping_layers": 2,
+        "path_length": {"weight": 2, "every": 3},
+        "penalties": {"r1": 0.1, "every": 2},
+        "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "packing": 2, "augment": ADA},
+    },
+}
+
+
+class Bars:
+    """90 bright bars on black; the class is the bar's column, of four."""
+
+    def __init__(self) -> None:
+        self.labels = np.arange(90) % 4
+        self.pixels = np.zeros((90, 8, 8, 1), dtype=np.uint8)
+        for k in range(90):
+            self.pixels[k, :, k % 4 * 2] = 160 + k
+
+    def __len__(self) -> int:
+        return 90
+
+    def images(self, indices: npt.ArrayLike | None = None) -> npt.NDArray[np.uint8]:
+        return self.pixels if indices is None else self.pixels[np.asarray(indices)]
+
+
+class Watcher:
+    """Remembers what the loop reports; asks it to stop at an image count."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.seen, self.stop_at = 0, stop_at
+        self.rows: list[Row] = []
+        self.snapshots: dict[int, Tensor] = {}
+
+    def advanced(self, images_seen: int) -> None:
+        self.seen = images_seen
+
+    def measured(self, row: Row) -> None:
+        self.rows.append(row)
+
+    def snapshot(self, images_seen: int, images: Tensor) -> None:
+        self.snapshots[images_seen] = images.clone()
+
+    def warned(self, message: str) -> None:
+        pytest.fail(message)
+
+    def stop(self) -> bool:
+        return self.stop_at is not None and self.seen >= self.stop_at
+
+
+def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int = 384, **more: object) -> Trainer:
+    """24 steps of 16; a row, a picture and a checkpoint fall on different ones."""
+    values = {
+        "learning_rate": {"generator": {"start": 2e-3, "end": 2e-4}, "discriminator": 1e-3},
+        "beta2": {"start": 0.9, "end": 0.99},
+        "ema_half_life": {"start": 0, "end": 200},
+        "batch_size": 16,
+        "total_images": total,
+        "schedule_images": 384,
+        "log_images": 80,
+        "snapshot_images": 192,
+        "checkpoint_images": 128,
+        "flips": True,
+    }
+    train = TrainSettings.model_validate(values | more)
+    torch.manual_seed(train.seed)
+    settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
+    gan = build(settings, ImageSpec(8, 1, 4))
+    batches = VIEWS[gan.view.name](Bars(), CPU, train.seed, flips=train.flips, **gan.view.options)
+    return Trainer(gan, batches, train, CPU, folder, watcher, stop=watcher.stop, samples=4)
+
+
+def differences(a: object, b: object, where: str = "") -> list[str]:
+    """The paths at which two states differ, to the bit; wall-clock time apart."""
+    if type(a) is not type(b):
+        return [where]
+    if isinstance(a, dict) and isinstance(b, dict):
+        found = [] if a.keys() == b.keys() else [f"{where}: keys"]
+        return found + [path for key in a.keys() & b.keys() - {"seconds", "images_per_second"} for path in differences(a[key], b[key], f"{where}.{key}")]
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        found = [] if len(a) == len(b) else [f"{where}: length"]
+        return found + [path for k, (left, right) in enumerate(zip(a, b, strict=False)) for path in differences(left, right, f"{where}[{k}]")]
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return [] if torch.equal(a, b) else [where]
+    return [] if a == b else [where]
+
+
+def stopped(model: Mapping[str, Any], folder: Path, stop_at: int, **more: object) -> tuple[Watcher, checkpoint.State]:
+    """Trains until `stop_at`; what was seen, and the checkpoint."""
+    watcher = Watcher(stop_at)
+    with pytest.raises(Stopped):
+        trainer(model, folder, watcher, **more).run()
+    torch.rand(7)  # whatever else a process does with the global generator must not matter
+    state, damaged = checkpoint.latest(folder)
+    assert state is not None
+    assert damaged == []
+    assert state["images_seen"] == stop_at
+    return watcher, state
+
+
+@pytest.mark.parametrize("stop_at", [16, 112, 192, 368])
+@pytest.mark.parametrize("name", MODELS)
+def test_resumed_training_equals_an_undisturbed_one(tmp_path: Path, name: str, stop_at: int) -> None:
+    """Weights, optimizers, averages, random states, curves and pictures: after the first step, off and on every interval, before the last."""
+    whole, second = Watcher(), Watcher()
+    undisturbed = trainer(MODELS[name], tmp_path / "a", whole)
+    undisturbed.run()
+    first, state = stopped(MODELS[name], tmp_path / "b", stop_at)
+    resumed = trainer(MODELS[name], tmp_path / "b", second)
+    resumed.restore(state)
+    resumed.run()
+    assert differences(undisturbed.state(), resumed.state()) == []
+    assert differences(whole.rows, first.rows + second.rows) == []
+    assert differences(whole.snapshots, first.snapshots | second.snapshots) == []
+    assert sorted(whole.snapshots) == [0, 192, 384]
+
+
+def test_a_training_extended_twice_equals_a_long_one(tmp_path: Path) -> None:
+    """With a schedule of its own, the length of a training does not show in its weights."""
+    model = MODELS["vanilla"]
+    long = trainer(model, tmp_path / "long", Watcher(), log_images=64)
+    long.run()
+    for total in (128, 256, 384):
+        state, _ = checkpoint.latest(tmp_path / "short")
+        short = trainer(model, tmp_path / "short", Watcher(), total, log_images=64)
+        if state:
+            short.restore(state)
+        short.run()
+    assert differences(long.state(), short.state()) == []
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "name"),
+    [
+        *[(key, "vanilla") for key in ("step", "images_seen", "gan", "average", "optimizers", "rng", "rng_cpu", "batches", "history", "sums", "counts")],
+        *[(f"gan.{key}", "vanilla") for key in ("lecam.average_real", "lecam.started", "augment.probability", "augment.seen", "augment.updates")],
+        ("gan.path_mean", "stylegan2"),
+        ("gan.generator.w_average", "stylegan2"),
+        ("batches.few", "sgan"),
+    ],
+)
+def test_this_comparison_would_see_what_is_forgotten(tmp_path: Path, forgotten: str, name: str) -> None:
+    """The same with one entry of the checkpoint as it is in a fresh training: each is there for a reason, and its loss shows."""
+    undisturbed = trainer(MODELS[name], tmp_path / "a", Watcher())
+    undisturbed.run()
+    _, state = stopped(MODELS[name], tmp_path / "b", 112)
+    resumed = trainer(MODELS[name], tmp_path / "b", Watcher())
+    fresh: dict[str, Any] = resumed.state()
+    section, _, key = forgotten.partition(".")
+    if key:
+        state[section] = dict(state[section]) | {key: fresh[section][key].clone() if isinstance(fresh[section][key], Tensor) else fresh[section][key]}
+    else:
+        state[section] = fresh[section]
+    resumed.restore(state)
+    resumed.run()
+    assert differences(undisturbed.state(), resumed.state()) != []
