@@ -44,8 +44,9 @@ class Params(Settings):
         if self.data.resolution > 256:
             raise ValueError(f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at most 256")
         packing = self.model.stabilisers.packing
-        if self.train.batch_size % packing:
-            raise ValueError(f"train.batch_size {self.train.batch_size} cannot be divided into packs of model.stabilisers.packing {packing}")
+        for name, size in (("batch_size", self.train.batch_size), ("micro_batch", self.train.micro_batch)):
+            if isinstance(size, int) and size % packing:
+                raise ValueError(f"train.{name} {size} cannot be divided into packs of model.stabilisers.packing {packing}")
         return self
 
 

@@ -30,6 +30,7 @@ class Adversarial(GAN):
         self.view = View("unlabelled" if classes is None else "labelled")
         self.objective = OBJECTIVES[settings.objective]
         self.penalties, self.stabilisers = settings.penalties, settings.stabilisers
+        self.group = self.stabilisers.packing
         self.generator = generator
         self.discriminator: Any = spectrally_normalised(discriminator) if self.stabilisers.spectral_norm else discriminator
         self.augment = Augment(self.stabilisers.augment)

@@ -90,13 +90,14 @@ class GAN(nn.Module, ABC):
 
     `view` names what a batch holds; `averaged` the networks whose exponential moving average is kept and delivered.
     `latent` is the length of z, 0 where there is none; `classes` how many labels `sample` and the exported graph take as
-    `label`, int64 [n], 0 where they take none.
+    `label`, int64 [n], 0 where they take none. `group` is how many images of a batch are judged together and cannot be parted.
     """
 
     view: View
     averaged: tuple[str, ...] = ("generator",)
     latent: int = 0
     classes: int = 0
+    group: int = 1
 
     @abstractmethod
     def phases(self) -> list[Phase]:

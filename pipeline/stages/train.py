@@ -21,6 +21,7 @@ from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data.store import DatasetInfo, ImageSet, open_split
 from pipeline.data.views import VIEWS
+from pipeline.errors import TrainingFailed
 from pipeline.files import held, write_atomically
 from pipeline.gans.base import ImageSpec, to_uint8
 from pipeline.gans.registry import build
@@ -83,6 +84,8 @@ def train(paths: Paths, params: Params) -> None:
             tracked.log_dataset(info.source, data.fingerprint, info.source)
             try:
                 trainer.run()
+            except torch.OutOfMemoryError as error:
+                raise TrainingFailed(out_of_memory(params, trainer, error)) from None
             except Stopped:
                 where = "there" if trainer.saved == trainer.images_seen else f"{trainer.saved:,}"
                 say(f"stopped after {trainer.images_seen:,} images; `dvc repro` goes on from {where}")
@@ -94,6 +97,11 @@ def train(paths: Paths, params: Params) -> None:
         tracked.log_metrics({f"train/{name}": value for name, value in measured.items() if not isinstance(value, str)})
         tracked.log_file(paths.samples, "samples")
         tracked.log_file(paths.curves)
+
+
+def out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMemoryError) -> str:
+    way_out = "lower model's widths or train.batch_size" if params.train.micro_batch == "auto" else "set train.micro_batch: auto, or a smaller number"
+    return f"out of GPU memory with {trainer.micro} images at a time ({str(error).splitlines()[0]}); {way_out}"
 
 
 def tell_of_schedule(before: int, trainer: Trainer) -> None:
@@ -146,6 +154,8 @@ def summary(trainer: Trainer, reporter: "Reporter") -> dict[str, float | str]:
         "tracking_share": round(reporter.tracking_seconds / trainer.seconds, 5),
         "device": str(trainer.device),
         "precision": str(trainer.dtype).removeprefix("torch."),
+        "micro_batch": trainer.micro,
+        **({"peak_gpu_mib": round(torch.cuda.max_memory_allocated(trainer.device) / 2**20, 1)} if trainer.device.type == "cuda" else {}),
         **{name: round(value, 6) for name, value in last.items() if name.startswith(("loss_", "d_", "grad_norm_"))},
     }
 

@@ -17,6 +17,7 @@ from pipeline.errors import InputError, TrainingFailed
 from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import checkpoint
 from pipeline.training.ema import Average
+from pipeline.training.parts import halved, parts
 from pipeline.training.settings import TrainSettings
 
 Row = dict[str, float]
@@ -100,6 +101,7 @@ class Trainer:
         self.optimizers = {phase.networks: self.optimizer(phase) for phase in self.phases}
         self.average = Average(gan)
         self.rng = torch.Generator(device).manual_seed(settings.seed)
+        self.micro = settings.micro_batch if isinstance(settings.micro_batch, int) else settings.batch_size  # images in memory at a time
         self.schedule = settings.schedule_images or settings.total_images
         self.step, self.images_seen, self.saved, self.seconds = 0, 0, 0, 0.0
         self.history: list[Row] = []
@@ -157,14 +159,9 @@ class Trainer:
         """One optimizer step of one phase; returns its gradient's norm if asked. The loss's terms go into `sums`, without waiting for the device."""
         for name, network in self.gan.named_children():
             network.requires_grad_(name in phase.networks)
-        batch = self.batches.next(self.settings.batch_size)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
-            loss = phase.loss(batch, Progress(self.step, self.done), self.rng)
         optimizer = self.optimizers[phase.networks]
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss.total)
-        for name, value in loss.terms.items():
-            self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value.detach()
+        for name, value in self.differentiate(phase, self.batches.next(self.settings.batch_size)).items():
+            self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value
             self.counts[name] = self.counts.get(name, 0) + 1
         for group in optimizer.param_groups:
             group["lr"] = self.learning_rate(phase)
@@ -177,6 +174,36 @@ class Trainer:
         if phase.after is not None:
             phase.after()
         return norm
+
+    def differentiate(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+        """Leaves the gradients of a phase's loss in its networks, and returns the loss's terms.
+
+        Where memory does not suffice and train.micro_batch is auto, the parts become smaller from here on.
+        """
+        while True:
+            self.optimizers[phase.networks].zero_grad(set_to_none=True)
+            try:
+                return self.accumulate(phase, batch)
+            except torch.OutOfMemoryError:
+                smaller = halved(self.micro, self.gan.group) if self.settings.micro_batch == "auto" else None
+                if smaller is None:
+                    raise
+            # Only here, where the error is gone, is what it held: the tensors of the failed attempt.
+            self.micro = smaller
+            torch.cuda.empty_cache()
+            self.observer.warned(f"out of GPU memory: going on with train.micro_batch {smaller}, for the same train.batch_size {self.settings.batch_size}")
+
+    def accumulate(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
+        """Adds up the gradients of the batch's parts, and the means of their terms."""
+        share = self.micro / self.settings.batch_size
+        terms: dict[str, Tensor] = {}
+        for part in parts(batch, self.micro):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
+                loss = phase.loss(part, Progress(self.step, self.done), self.rng)
+            torch.autograd.backward(share * loss.total)
+            for name, value in loss.terms.items():
+                terms[name] = terms.get(name, 0.0) + share * value.detach()
+        return terms
 
     def record(self, norms: Row) -> None:
         """Adds a row to the history; a loss that is no longer finite ends the training here."""
@@ -217,6 +244,7 @@ class Trainer:
             "step": self.step,
             "images_seen": self.images_seen,
             "schedule_images": self.schedule,
+            "micro_batch": self.micro,
             "seconds": self.seconds,
             "gan": self.gan.state_dict(),
             "average": self.average.state(),
@@ -234,7 +262,7 @@ class Trainer:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continues from `state` as if training had never been interrupted."""
         self.step, self.images_seen, self.seconds = state["step"], state["images_seen"], state["seconds"]
-        self.saved = self.images_seen
+        self.saved, self.micro = self.images_seen, state["micro_batch"]
         self.gan.load_state_dict(state["gan"])
         self.average.restore(state["average"])
         for optimizer, saved in zip(self.optimizers.values(), state["optimizers"], strict=True):

@@ -3,13 +3,22 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pipeline.settings import Ramp, Settings, bounded, ramp
 
 Rate = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 1e-9, 1.0))]
 Decay = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.0, 0.999999))]
 Images = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.0, math.inf))]
+
+
+def check_micro_batch(value: object) -> object:
+    if value is None or value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 2):
+        return value
+    raise ValueError("must be auto, null, or a number of images from 2")
+
+
+MicroBatch = Annotated[int | Literal["auto"] | None, BeforeValidator(check_micro_batch)]
 
 
 class LearningRates(Settings):
@@ -54,6 +63,11 @@ class TrainSettings(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 autocast on CUDA where supported, float32 on the CPU")
     seed: int = Field(0, ge=0)
     batch_size: int = Field(64, ge=2, le=65536)
+    micro_batch: MicroBatch = Field(
+        "auto",
+        description="images that are in memory at a time, a divisor of batch_size; auto: all, and half as many when the GPU has no room; null: all. "
+        "The gradient is that of the batch, but batch statistics (batch norm, minibatch_std), top_k and running means are taken in each part",
+    )
     total_images: int = Field(1_000_000, ge=1)
     schedule_images: int | None = Field(
         None, ge=1, description="over how many images every {start, end} runs, model's too; null: total_images, and extending that stretches them"
@@ -66,4 +80,10 @@ class TrainSettings(Settings):
     snapshot_images: int = Field(100_000, ge=1, description="a grid of samples every so many images")
     checkpoint_images: int = Field(100_000, ge=1, description="a checkpoint every so many images")
     log_images: int = Field(5_000, ge=1, description="a row of reports/training.csv every so many images")
+
+    @model_validator(mode="after")
+    def equal_parts(self) -> "TrainSettings":
+        if isinstance(self.micro_batch, int) and self.batch_size % self.micro_batch:
+            raise ValueError(f"micro_batch {self.micro_batch} does not divide batch_size {self.batch_size}")
+        return self
     health: HealthSettings = HealthSettings()

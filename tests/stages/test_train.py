@@ -160,6 +160,25 @@ def test_wrong_settings(project: Path, text: str, words: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(("micro_batch", "way_out"), [("null", "set train.micro_batch: auto"), ("auto", "lower model's widths or train.batch_size")])
+def test_running_out_of_gpu_memory_is_told(project: Path, monkeypatch: pytest.MonkeyPatch, micro_batch: str, way_out: str) -> None:
+    import torch
+
+    from pipeline.errors import TrainingFailed
+    from pipeline.stages import train
+    from pipeline.training.loop import Trainer
+
+    def full(_: Trainer) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(Trainer, "run", full)
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("batch_size: 32", f"batch_size: 32, micro_batch: {micro_batch}"))
+    with pytest.raises(TrainingFailed, match=rf"out of GPU memory with 32 images at a time \(CUDA out of memory.*GiB\.\); {way_out}"):
+        train.run(project)
+
+
 def test_nothing_ingested(tmp_path: Path) -> None:
     set_params(tmp_path)
     done = ganline("train", tmp_path)

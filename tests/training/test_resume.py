@@ -154,11 +154,11 @@ def differences(a: object, b: object, where: str = "") -> list[str]:
     return [] if a == b else [where]
 
 
-def stopped(model: Mapping[str, Any], folder: Path, stop_at: int, **more: object) -> tuple[Watcher, checkpoint.State]:
+def stopped(model: Mapping[str, Any], folder: Path, stop_at: int) -> tuple[Watcher, checkpoint.State]:
     """Trains until `stop_at`; what was seen, and the checkpoint."""
     watcher = Watcher(stop_at)
     with pytest.raises(Stopped):
-        trainer(model, folder, watcher, **more).run()
+        trainer(model, folder, watcher).run()
     torch.rand(7)  # whatever else a process does with the global generator must not matter
     state, damaged = checkpoint.latest(folder)
     assert state is not None
