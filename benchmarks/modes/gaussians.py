@@ -24,7 +24,7 @@ from benchmarks.modes.metrics import NEAR, Coverage, Float64Array, of_points
 from benchmarks.modes.mixtures import MIXTURES
 from benchmarks.modes.points import PointGAN, Points
 from pipeline.gans.settings import AdversarialSettings
-from pipeline.training.loop import pick_device
+from pipeline.training.device import pick_device
 from pipeline.training.settings import TrainSettings
 
 TRAINING_POINTS, EVALUATED_POINTS = 100_000, 2_500

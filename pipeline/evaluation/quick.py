@@ -21,6 +21,7 @@ NEAR = 0.01  # real images nearer to another than this quantile count as near-du
 RIDGE = 1e-2  # of the linear classifier, relative to the mean variance of its standardised features
 BELIEVED = 0.6  # accuracy on real images below which its classes say nothing
 BATCH = 256
+REDRAWN = 20
 
 
 class QuickLook:
@@ -38,19 +39,23 @@ class QuickLook:
         # About their mean and in their own units: as they are, all of them point nearly the same way.
         self.mean, self.scale = found.mean(axis=0), found.std(axis=0) + 1e-6
         self.near, self.vendi, self.spread = float(np.quantile(near, NEAR)), vendi((self.beside - self.mean) / self.scale), spread(self.beside)
+        again = [frechet(Moments.of(found[rng.integers(len(found), size=max(samples, 2))]), self.moments) for _ in range(REDRAWN)]
+        self.error = float(np.std(again, ddof=1))
         self.classifier = Linear(found, labels[chosen], classes) if classes > 1 else None
 
     def __call__(self, samples: UInt8Array) -> Mapping[str, float]:
         """Of uint8 samples [n, H, W, C], n >= 2:
 
-        `fid`: Fréchet distance to the real images, 0 at best; `diversity`: Vendi score of standardised features over that of real images; `distance`: root mean
-        square pairwise distance over theirs; `near_duplicates`: share nearer to another sample than 99 % of real images are to each
-        other; `classes`: share of the classes that hold at least a quarter of their real share (absent without labels).
+        `fid`: Fréchet distance to the real images, 0 at best; `fid_error`: its standard deviation, of as many real images drawn again;
+        `diversity`: Vendi score of standardised features over that of real images; `distance`: root mean square pairwise distance over
+        theirs; `near_duplicates`: share nearer to another sample than 99 % of real images are to each other; `classes`: share of the
+        classes that hold at least a quarter of their real share (absent without labels).
         """
         found = extract(self.extractor, Held(samples), BATCH)
         near = nearest(found, found, 1, same=True)[0][:, 0]
         measured = {
             "fid": frechet(Moments.of(found), self.moments),
+            "fid_error": self.error,
             "diversity": vendi((found - self.mean) / self.scale) / self.vendi,
             "distance": spread(found) / max(self.spread, 1e-12),
             "near_duplicates": float(np.mean(near < self.near)) if self.near > 0 else float(np.mean(near <= 0)),

@@ -33,7 +33,7 @@ from pipeline.stages import judge as judges
 from pipeline.stages import metrics, sheets
 from pipeline.stages.paths import Paths
 from pipeline.training import model
-from pipeline.training.loop import pick_device
+from pipeline.training.device import pick_device
 from pipeline.training.model import ModelConfig
 
 

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, median, pstdev
 from typing import Any
 
+from pipeline.errors import TrainingFailed
 from pipeline.training.settings import HealthLimits, HealthSettings
 
 Numbers = Mapping[str, float]
@@ -69,20 +70,19 @@ class Event:
         return f"{self.images:,} images (step {self.step:,}): {self.symptom}: {self.evidence}; {self.response}"
 
 
-class Unhealthy(Exception):
-    """Training shows a symptom that calls for a response; `args[0]` is the Sign."""
+class Unhealthy(TrainingFailed):
+    """Training shows a symptom that calls for a response; where nobody responds, it has failed."""
 
-    @property
-    def sign(self) -> Sign:
-        sign: Sign = self.args[0]
-        return sign
+    def __init__(self, sign: Sign, images: int) -> None:
+        super().__init__(f"{sign.name} after {images:,} images: {sign.evidence}. What may help: {ADVICE[sign.name]}")
+        self.sign = sign
 
 
 class Health:
     """Keeps the looks of one training, and says what they show.
 
-    `best` is the look, among those without a sign, with the smallest Fréchet distance, and `well` the last one without a sign: images
-    seen, -1 where there was none.
+    Of the looks without a sign, as images seen, -1 where there was none: `well` is the last one, `best` the last one whose Fréchet
+    distance is, but for chance, the smallest there was.
     """
 
     def __init__(self, settings: HealthSettings) -> None:
@@ -90,25 +90,32 @@ class Health:
         self.looks: list[dict[str, float]] = []
         self.signs: list[list[str]] = []  # of each look since the last response
         self.events: list[Event] = []
-        self.best, self.well = -1, -1
+        self.best, self.well, self.least = -1, -1, math.inf
+        self.active: list[str] = []  # symptoms of the last look
 
     def look(self, numbers: Numbers) -> list[Sign]:
-        """Adds a look (with `images` and `step`, and whatever was measured); returns the symptoms that call for a response now."""
+        """Adds a look (with `images` and `step`, and whatever was measured); returns the symptoms that call for a response now.
+
+        What is only to be told becomes an event when it begins.
+        """
         found = self.read(numbers)
-        self.looks.append(dict(numbers))
         self.signs.append([sign.name for sign in found])
+        if all(math.isfinite(value) for value in numbers.values()):
+            self.looks.append(dict(numbers))
         images = int(numbers["images"])
         if not found:
             self.well = images
-            if self.best < 0 or numbers["fid"] < self.at(self.best)["fid"]:
+            self.least = min(self.least, numbers["fid"])
+            if numbers["fid"] <= self.least + numbers.get("fid_error", 0.0):
                 self.best = images
-        if len(self.looks) <= self.settings.patience:
-            return []  # a generator that has hardly begun shows every sign
-        symptoms = [sign for sign in found if sign.grave or self.stays(sign.name)]
-        for sign in symptoms:
-            if sign.told and not self.known(sign.name):
+        begun = len(self.looks) > self.settings.patience  # a generator that has hardly begun shows every sign
+        symptoms = [sign for sign in found if begun and (sign.grave or self.stays(sign.name))]
+        told = [sign for sign in symptoms if sign.told or self.settings.response == "warn"]
+        for sign in told:
+            if sign.name not in self.active:
                 self.note(numbers, sign, "told")
-        return [sign for sign in symptoms if not sign.told]
+        self.active = [sign.name for sign in symptoms]
+        return [sign for sign in symptoms if sign not in told]
 
     def note(self, numbers: Numbers, sign: Sign, response: str) -> None:
         """Records an event."""
@@ -116,7 +123,7 @@ class Health:
 
     def treated(self) -> None:
         """Training goes on from healthy weights: what was seen before says nothing any more."""
-        self.signs = []
+        self.signs, self.active = [], []
 
     @property
     def stalled(self) -> bool:
@@ -124,17 +131,9 @@ class Health:
         most = self.settings.stop_after
         return most is not None and self.best >= 0 and self.looks[-1]["images"] - self.best >= most
 
-    def at(self, images: int) -> dict[str, float]:
-        return next(look for look in reversed(self.looks) if look["images"] == images)
-
     def stays(self, name: str) -> bool:
         last = self.signs[-self.settings.patience :]
         return len(last) == self.settings.patience and all(name in names for names in last)
-
-    def known(self, name: str) -> bool:
-        """Whether this run of the sign was told already: the look before the last ones showed it too."""
-        earlier = self.signs[: -self.settings.patience]
-        return bool(earlier) and name in earlier[-1]
 
     def read(self, now: Numbers) -> list[Sign]:
         """The signs of one look, in the light of those before it."""
@@ -147,12 +146,12 @@ class Health:
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
         events = [asdict(event) for event in self.events]
-        return {"looks": self.looks, "signs": self.signs, "events": events, "best": self.best, "well": self.well}
+        return {"looks": self.looks, "signs": self.signs, "events": events, "best": self.best, "well": self.well, "least": self.least, "active": self.active}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.looks, self.signs = [dict(look) for look in state["looks"]], [list(names) for names in state["signs"]]
         self.events = [Event(**event) for event in state["events"]]
-        self.best, self.well = state["best"], state["well"]
+        self.best, self.well, self.least, self.active = state["best"], state["well"], state["least"], list(state["active"])
 
 
 def collapse(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> list[Sign]:
@@ -171,16 +170,16 @@ def collapse(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> li
 
 
 def vanishing(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> list[Sign]:
-    if "d_accuracy" not in now or "gradient" not in now:
+    if "d_accuracy" not in now or "grad_norm_generator" not in now:
         return []
-    usual = median([look["gradient"] for look in before if "gradient" in look] or [now["gradient"]])
-    if now["d_accuracy"] < bound.saturation or now["gradient"] >= bound.gradient * usual:
+    usual = median([look["grad_norm_generator"] for look in before if "grad_norm_generator" in look] or [now["grad_norm_generator"]])
+    if now["d_accuracy"] < bound.saturation or now["grad_norm_generator"] >= bound.gradient * usual:
         return []
     return [
         Sign(
             VANISHING,
             f"the discriminator orders {now['d_accuracy']:.1%} of the pairs rightly, and the generator's gradient is "
-            f"{now['gradient']:.2g} (usually {usual:.2g})",
+            f"{now['grad_norm_generator']:.2g} (usually {usual:.2g})",
         )
     ]
 

@@ -86,4 +86,5 @@ class TrainSettings(Settings):
         if isinstance(self.micro_batch, int) and self.batch_size % self.micro_batch:
             raise ValueError(f"micro_batch {self.micro_batch} does not divide batch_size {self.batch_size}")
         return self
+
     health: HealthSettings = HealthSettings()
