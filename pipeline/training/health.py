@@ -85,8 +85,8 @@ class Health:
     distance is, but for chance, the smallest there was.
     """
 
-    def __init__(self, settings: HealthSettings) -> None:
-        self.settings = settings
+    def __init__(self, settings: HealthSettings, total: int) -> None:
+        self.settings, self.total = settings, total
         self.looks: list[dict[str, float]] = []
         self.signs: list[list[str]] = []  # of each look since the last response
         self.events: list[Event] = []
@@ -108,7 +108,8 @@ class Health:
             self.least = min(self.least, numbers["fid"])
             if numbers["fid"] <= self.least + numbers.get("fid_error", 0.0):
                 self.best = images
-        begun = len(self.looks) > self.settings.patience  # a generator that has hardly begun shows every sign
+        # A generator that has hardly begun shows every sign.
+        begun = len(self.looks) > self.settings.patience and (self.best >= 0 or images > self.settings.grace * self.total)
         symptoms = [sign for sign in found if begun and (sign.grave or self.stays(sign.name))]
         told = [sign for sign in symptoms if sign.told or self.settings.response == "warn"]
         for sign in told:

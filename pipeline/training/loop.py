@@ -84,7 +84,7 @@ class Trainer:
         self.gan = gan.to(device).to(memory_format=torch.channels_last).train()
         self.batches, self.settings, self.device, self.folder = batches, settings, device, folder
         self.observer, self.stop, self.watch, self.samples = observer, stop, watch, samples
-        self.health = Health(settings.health)
+        self.health = Health(settings.health, settings.total_images)
         self.meta = dict(meta or {})
         self.dtype = pick_precision(settings.precision, device)
         self.phases = gan.phases()
@@ -143,10 +143,10 @@ class Trainer:
             stopping = not finished and self.stop()
             if finished or stopping or due(self.settings.checkpoint_images, before, now) or self.health.well == now:
                 self.save()
+            if symptoms and not finished:
+                raise Unhealthy(symptoms[0], now)  # who answers runs on, and stops then
             if stopping:
                 raise Stopped
-            if symptoms and not finished:
-                raise Unhealthy(symptoms[0], now)
             for sign in symptoms:
                 self.health.note({"step": self.step, "images": now}, sign, "at the end")
 

@@ -49,6 +49,7 @@ class HealthSettings(Settings):
     images: int | None = Field(20_000, ge=1, description="a look every so many images; null: none, and the last weights are delivered")
     samples: int = Field(1024, ge=64, le=10_000, description="images in a look")
     patience: int = Field(3, ge=1, le=100, description="looks in a row that must show a sign; before as many have passed nothing is done")
+    grace: float = Field(0.25, ge=0, le=1, description="share of total_images in which a training that was never healthy yet is left alone")
     response: Literal["warn", "stop", "rollback"] = Field("rollback", description="to a symptom; the best healthy model is delivered in any case")
     rollbacks: int = Field(2, ge=0, le=20, description="to the last healthy weights, each time with calmer settings; then training stops")
     calmer: float = Field(0.5, gt=0, le=1, description="factor of the learning rates after a rollback")

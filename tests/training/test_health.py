@@ -10,6 +10,7 @@ import torch
 from pipeline.training.health import ADVICE, COMPLETE, DIVERGENCE, OSCILLATION, OVERFITTING, PARTIAL, VANISHING, Health, Sign
 from pipeline.training.settings import HealthSettings
 
+TOTAL = 4000
 WELL = {
     "fid": 1.0,
     "diversity": 1.0,
@@ -24,7 +25,7 @@ WELL = {
 
 def run(looks: list[dict[str, float]], **settings: Any) -> tuple[Health, list[list[Sign]]]:
     """Looks every 100 images, each WELL but for what it names."""
-    health = Health(HealthSettings(**settings))
+    health = Health(HealthSettings(**settings), TOTAL)
     return health, [health.look({**WELL, **look, "images": 100 * (k + 1), "step": k + 1}) for k, look in enumerate(looks)]
 
 
@@ -78,6 +79,14 @@ def test_a_beginning_is_not_a_collapse(numbers: dict[str, float], name: str) -> 
         assert health.best == -1 or name in (DIVERGENCE, PARTIAL)
 
 
+def test_who_was_never_healthy_has_a_grace() -> None:
+    """A slow start is left alone for a quarter of the training; who was healthy once has none."""
+    _, found = run([{"distance": 0.01}] * 12)
+    assert [bool(signs) for signs in found] == [False] * 10 + [True] * 2
+    _, found = run([{}] + [{"distance": 0.01}] * 5)
+    assert [bool(signs) for signs in found] == [False] * 3 + [True] * 3
+
+
 def test_one_look_that_is_not_finite_at_the_start_does_wait() -> None:
     _, found = run([{"fid": math.nan}, {}, {}, {}, {}])
     assert not any(found)
@@ -89,7 +98,7 @@ def test_a_strong_discriminator_or_a_small_gradient_alone_is_none(numbers: dict[
 
 
 def test_variants_without_labels_or_a_discriminator_are_judged_by_the_rest() -> None:
-    health = Health(HealthSettings())
+    health = Health(HealthSettings(), TOTAL)
     few = {name: WELL[name] for name in ("fid", "diversity", "distance", "near_duplicates")}
     for k in range(8):
         found = health.look({**few, "images": 100 * k, "step": k} | ({"near_duplicates": 0.9} if k >= 5 else {}))
@@ -134,12 +143,12 @@ def test_after_a_response_patience_begins_anew() -> None:
 def test_state_goes_through_a_checkpoint(tmp_path: Any) -> None:
     """Half the looks, saved and restored, then the rest: as if never interrupted."""
     looks = [{**WELL, "fid": 9 - k, "images": 100 * k, "step": k} | ({"diversity": 0.3} if k > 6 else {}) for k in range(12)]
-    whole, halves = Health(HealthSettings()), Health(HealthSettings())
+    whole, halves = Health(HealthSettings(), TOTAL), Health(HealthSettings(), TOTAL)
     expected = [whole.look(look) for look in looks]
     found = [halves.look(look) for look in looks[:8]]
     halves.note(looks[7], Sign(PARTIAL, "seen"), "told")
     torch.save(halves.state(), tmp_path / "state.pt")
-    again = Health(HealthSettings())
+    again = Health(HealthSettings(), TOTAL)
     again.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     found += [again.look(look) for look in looks[8:]]
     assert found == expected
