@@ -1,5 +1,6 @@
 """What happens to machines that train for days, done to real processes: kills, signals, a full disk, a dead server, two at once."""
 
+import contextlib
 import csv
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -39,7 +41,7 @@ os.chdir(root)
 os.dup2(os.open("pipe", os.O_WRONLY), 2)
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 if tracking:
-    os.environ["MLFLOW_TRACKING_URI"] = tracking
+    os.environ |= {"MLFLOW_TRACKING_URI": tracking, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 torch.set_num_threads(1)  # sums are then the same however busy the machine is
 sys.argv = ["ganline", stage]
 main()
@@ -292,3 +294,44 @@ def test_longer_training_says_where_its_schedules_stand(project: Path) -> None:
     assert rates[960] == pytest.approx(1e-4)
     assert rates[1280] == pytest.approx(1e-4 + 9e-4 * 0.25)
     assert rates[1920] == pytest.approx(1e-4)
+
+
+@pytest.mark.slow
+def test_mlflow_may_die_and_come_back_while_training(project: Path, mlflow_server: Callable[[Path, int], AbstractContextManager[str]]) -> None:
+    """Training goes on; every row arrives in the end, once: those of the time without a server, and those a killed sitting had not sent."""
+    from mlflow import MlflowClient
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    set_params(project, checkpoint=320, log=32)
+    store = project / "store"
+    store.mkdir()
+    shutil.copy(project / "mlflow.db", store / "mlflow.db")
+    uri = f"http://127.0.0.1:{port}"
+    client = MlflowClient(uri)
+
+    def arrived() -> list[int]:
+        runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()], order_by=["attributes.start_time DESC"])
+        return [point.step for point in client.get_metric_history(runs[0].info.run_id, "loss_generator")]
+
+    with contextlib.ExitStack() as processes:
+        with mlflow_server(store, port):
+            child = processes.enter_context(training(project, uri))
+            wait_for(child, project, "rows", lambda: newest(project) > 2000)
+            wait_for(child, project, "rows in MLflow", lambda: len(arrived()) > 20)
+        dead = newest(project)
+        wait_for(child, project, "progress without a server", lambda: newest(project) > dead + 2000)
+        assert said(project).count("does not answer") == 1
+        with mlflow_server(store, port):
+            wait_for(child, project, "rows of the time without", lambda: arrived()[-1] > (dead + 2000) / 32)
+            child.kill()
+            assert ended(child) == -signal.SIGKILL
+            total = newest(project) + 640
+            set_params(project, total, checkpoint=320, log=32)
+            with training(project, uri) as second:
+                assert ended(second) == 0, said(project)
+            assert arrived() == [int(row["step"]) for row in curves(project)]
+            assert arrived()[-1] == total // 32
+            assert len(client.search_runs(["1"])) == 2, "the fixture's run, and one for both sittings"
+    assert "Traceback" not in said(project)
