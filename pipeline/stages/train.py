@@ -22,7 +22,7 @@ from pipeline import tracking
 from pipeline.data.store import DatasetInfo, ImageSet, open_split
 from pipeline.data.views import VIEWS
 from pipeline.errors import TrainingFailed
-from pipeline.files import held, write_atomically
+from pipeline.files import held, remove_partial, write_atomically
 from pipeline.gans.base import ImageSpec, to_uint8
 from pipeline.gans.registry import build
 from pipeline.media.preview import grid
@@ -173,6 +173,7 @@ class Reporter:
         self.pictures = work / "samples"
         for folder in (paths.samples, paths.curves.parent, self.pictures):
             folder.mkdir(parents=True, exist_ok=True)
+        remove_partial(self.pictures)
         self.file = paths.curves.open("w", newline="")
         self.columns: list[str] = []
         self.behind = False  # the file lacks rows, because its disk was full

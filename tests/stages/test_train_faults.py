@@ -48,7 +48,7 @@ main()
 """
 os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"  # what `connect` sets, before MLflow is imported ahead of it
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["torch", "mlflow", "sqlalchemy", "pipeline.cli", "pipeline.stages.train", "pipeline.mlflow_store"])
+FORKS.set_forkserver_preload(["torch._dynamo", "mlflow.store.tracking.sqlalchemy_store", "pipeline.stages.train", "pipeline.stages.ingest"])
 
 
 @contextmanager
@@ -159,7 +159,7 @@ def assert_as_undisturbed(project: Path, validated: Path, **params: int) -> None
     assert curves(project) == curves(whole)
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(25, marks=pytest.mark.slow)])
 def test_killed_again_and_again_it_ends_where_an_undisturbed_one_does(project: Path, validated: Path, kills: int) -> None:
     """SIGKILL at random moments of a training that spends much of its time writing checkpoints."""
     draw = random.Random(kills)
@@ -248,14 +248,11 @@ def test_two_trainings_in_one_checkout_do_not_mix(project: Path) -> None:
     set_params(project, checkpoint=320)
     with training(project) as child:
         wait_for(child, project, "a checkpoint", lambda: newest(project) > 0)
-        for seed in (0, 1):
-            set_params(project, total=320, checkpoint=320, seed=seed)
-            with (project / "second").open("w+") as words:
-                second = subprocess.run([sys.executable, "-m", "pipeline", "train"], cwd=project, stderr=words, check=False)
-            assert second.returncode == 2
-            message = f"train.lock: process {child.pid} is training in this checkout; wait for it, or stop it with `kill {child.pid}`"
-            assert message in (project / "second").read_text()
-            assert "Traceback" not in (project / "second").read_text()
+        set_params(project, total=320, checkpoint=320, seed=1)
+        second = subprocess.run([sys.executable, "-m", "pipeline", "train"], cwd=project, capture_output=True, text=True, check=False)
+        assert second.returncode == 2
+        assert f"train.lock: process {child.pid} is training in this checkout; wait for it, or stop it with `kill {child.pid}`" in second.stderr
+        assert len(second.stderr.splitlines()) == 1
         assert child.is_alive()
         assert len(list((project / ".ganline/checkpoints").iterdir())) == 1
         child.kill()
@@ -263,6 +260,19 @@ def test_two_trainings_in_one_checkout_do_not_mix(project: Path) -> None:
     reached = newest(project)
     set_params(project, total=reached + 320, checkpoint=320)
     assert f"going on after {reached:,} images" in finish(project)
+
+
+def test_only_a_new_training_removes_the_checkpoints_of_the_oldest(project: Path) -> None:
+    others = [project / ".ganline/checkpoints" / f"{number:016x}" for number in range(7)]
+    for age, other in enumerate(others):
+        other.mkdir(parents=True)
+        os.utime(other, (1e9 - age, 1e9 - age))
+    set_params(project, total=320, checkpoint=320)
+    finish(project)
+    assert [other.exists() for other in others] == [True] * 5 + [False] * 2
+    others[6].mkdir()
+    finish(project)
+    assert others[6].exists()
 
 
 def test_a_damaged_checkpoint_is_named_and_set_aside(project: Path) -> None:
@@ -282,7 +292,7 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(project: Path) -> None:
 
 
 def test_longer_training_says_where_its_schedules_stand(project: Path) -> None:
-    text = PARAMS.replace("schedule_images: 20000, ", "")
+    text = PARAMS.replace("schedule_images: 20000,", "")
     values = {"checkpoint": 320, "log": 320, "seed": 0}
     (project / "params.yaml").write_text(text.format(total=960, **values))
     assert "schedules" not in finish(project)
