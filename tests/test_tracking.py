@@ -6,14 +6,12 @@ import math
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -235,36 +233,6 @@ run.end()
     assert re.fullmatch(r"(ganline: warning: .*\n){2}", done.stderr), done.stderr
 
 
-@contextmanager
-def server(folder: Path, port: int) -> Iterator[str]:
-    # The application that `mlflow server` starts, without its supervisor and job runners, which take three times as long to come up.
-    command = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--host", "127.0.0.1", "--port", str(port)]
-    settings = {
-        "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder / 'mlflow.db'}",
-        "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
-        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(folder / "artifacts"),
-        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }
-    uri = f"http://127.0.0.1:{port}"
-    with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=folder, env=os.environ | settings)
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                with urllib.request.urlopen(f"{uri}/health", timeout=2):
-                    break
-            except OSError:
-                assert process.poll() is None, (folder / "server.log").read_text()
-                assert time.monotonic() < deadline, "the server did not come up"
-                time.sleep(0.2)
-        yield uri
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
 def registered(run: tracking.Run, path: Path, factor: int) -> str:
     """Logs a graph that multiplies by `factor`."""
     z, images = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 3]) for name in ("z", "images"))
@@ -275,14 +243,16 @@ def registered(run: tracking.Run, path: Path, factor: int) -> str:
     return run.log_model(path, named, "tests-model", sha256=hashlib.sha256(path.read_bytes()).hexdigest(), tags={"note": path.stem})
 
 
-def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(root: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(
+    root: Path, mlflow_server: Callable[[Path, int], AbstractContextManager[str]], monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     picture = root / "grid.png"
     picture.write_bytes(b"picture")
-    with server(root, port) as uri:
+    with mlflow_server(root, port) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         run = tracking.start(SETTINGS, root)
         assert run.describe()["tracking_uri"] == uri
@@ -292,7 +262,7 @@ def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(root: Pat
         run.log_history([{"step": step, "loss": float(step)}])
     run.log_file(picture)
     assert time.monotonic() - began < 10
-    with server(root, port):
+    with mlflow_server(root, port):
         run.log_history([{"step": 40, "loss": 40.0}])
         run.end()
         assert history(run.client, run.id, "loss") == [(step, float(step)) for step in range(41)]

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline import tracking
-from pipeline.files import write_atomically
+from pipeline.files import remove_partial, write_atomically
 from pipeline.gans.base import to_uint8
 from pipeline.media.preview import grid
 from pipeline.stages.paths import Paths
@@ -37,6 +37,7 @@ class Reporter:
         self.pictures = work / "samples"
         for folder in (paths.samples, paths.curves.parent, self.pictures):
             folder.mkdir(parents=True, exist_ok=True)
+        remove_partial(self.pictures)
         self.file = paths.curves.open("w", newline="")
         self.columns: list[str] = []
         self.behind = False  # the file lacks rows, because its disk was full

@@ -27,6 +27,7 @@ class Unwritten(Exception):
 def save(folder: Path, images_seen: int, state: State, *, keep: int = 2) -> Path:
     """Writes `state` (tensors, numbers, strings, and containers of them) and removes all but the last `keep` and the marked ones.
 
+    Any of more images seen are of a future that this training went back from: they are removed too, so that `latest` is this one.
     Raises Unwritten, on a full disk say.
     """
     path = named(folder, images_seen)
@@ -37,10 +38,12 @@ def save(folder: Path, images_seen: int, state: State, *, keep: int = 2) -> Path
         folder.mkdir(parents=True, exist_ok=True)
         remove_partial(folder)
         write_atomically(path, buffer.getbuffer())
-        kept = {place(mark) for mark in folder.glob("*.mark")}
-        for old in sorted(folder.glob("*.pt"))[:-keep]:
-            if old not in kept:
-                old.unlink()
+        found = sorted(folder.glob("*.pt"))
+        now = found.index(path) + 1
+        kept = {place(mark) for mark in folder.glob("*.mark")} | set(found[:now][-keep:])
+        for other in found:
+            if other > path or other not in kept:
+                other.unlink()
     except OSError as error:
         raise Unwritten(f"{path}: cannot be written ({error.strerror}); it needs {buffer.tell() / 2**20:.1f} MiB") from None
     return path

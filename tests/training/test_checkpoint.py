@@ -88,6 +88,19 @@ def test_marked_ones_outlive_the_last_few(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("*.pt")) == [f"{number:012d}.pt" for number in (4, 8, 9)]
 
 
+def test_a_training_that_went_back_goes_on_from_where_it_then_was(tmp_path: Path) -> None:
+    for number in (1, 2, 3, 4):
+        checkpoint.save(tmp_path, number, state(number), keep=4)
+    checkpoint.mark(tmp_path, "healthy", 2)
+    found = checkpoint.marked(tmp_path, "healthy")
+    assert found is not None
+    checkpoint.save(tmp_path, 3, found | {"step": 30})
+    newest, _ = checkpoint.latest(tmp_path)
+    assert newest is not None
+    assert newest["step"] == 30
+    assert sorted(path.name for path in tmp_path.glob("*.pt")) == [f"{number:012d}.pt" for number in (2, 3)]
+
+
 def test_other_trainings_are_pruned_to_those_last_written_to(tmp_path: Path) -> None:
     for number in range(8):
         folder = tmp_path / f"{7 - number}"

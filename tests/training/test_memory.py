@@ -1,0 +1,76 @@
+"""Host memory over a long training: flat, by a measure that sees a leak."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+STEPS, WARM_UP = 3000, 1000
+BOUND = 300
+"""Bytes a step. A million steps, which is a long training, may then cost 300 MB."""
+
+TRAINING = f"""
+import json, os, sys
+from pathlib import Path
+import numpy as np
+import torch
+from pipeline.data.views import Unlabelled
+from pipeline.gans.base import ImageSpec
+from pipeline.gans.registry import build
+from pipeline.gans.settings import VanillaSettings
+from pipeline.training.loop import Trainer
+from pipeline.training.settings import TrainSettings
+
+torch.set_num_threads(1)
+folder, leak = Path(sys.argv[1]), int(sys.argv[2])
+
+class Data:
+    labels = np.full(96, -1)
+    pixels = np.random.default_rng(0).integers(0, 255, (96, 8, 8, 1), dtype=np.uint8)
+    def __len__(self):
+        return 96
+    def images(self, indices=None):
+        return self.pixels if indices is None else self.pixels[np.asarray(indices)]
+
+class Watcher:
+    resident, leaked, steps = [], [], 0
+    def advanced(self, images_seen):
+        self.steps += 1
+        if leak:
+            self.leaked.append(os.urandom(leak))
+        if self.steps % 50 == 0:
+            self.resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+    def measured(self, row): ...
+    def snapshot(self, images_seen, images): ...
+    def warned(self, message): ...
+
+stabilisers = dict(lecam=0.1, instance_noise=0.1)
+model = VanillaSettings(latent=4, hidden=(16,), penalties=dict(r1=0.1, every=8), stabilisers=stabilisers)
+train = TrainSettings(batch_size=4, micro_batch=2, total_images=4 * {STEPS}, log_images=200, snapshot_images=1000, checkpoint_images=1000)
+watcher = Watcher()
+Trainer(build(model, ImageSpec(8, 1)), Unlabelled(Data(), torch.device("cpu"), 0), train, torch.device("cpu"), folder, watcher, samples=4).run()
+print(json.dumps(watcher.resident))
+"""
+
+
+def growth(folder: Path, leak: int) -> float:
+    """Bytes of resident memory a step after the warm-up, of a training that forgets `leak` bytes in each: the slope of a straight line."""
+    done = subprocess.run([sys.executable, "-c", TRAINING, str(folder), str(leak)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    resident = np.array(json.loads(done.stdout), dtype=np.float64)
+    steps = 50.0 * np.arange(1, len(resident) + 1)
+    assert steps[-1] == STEPS
+    warm = steps > WARM_UP
+    return float(np.polyfit(steps[warm], resident[warm], 1)[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from Linux's /proc")
+def test_host_memory_is_flat(tmp_path: Path) -> None:
+    """With everything that a long training does: rows, pictures, checkpoints, lazy penalties, parts of batches. And the measure is not blind."""
+    leaking = growth(tmp_path, leak=2000)
+    assert leaking > 4 * BOUND, f"a leak of 2,000 bytes a step is measured as {leaking:.0f}"
+    flat = growth(tmp_path, leak=0)
+    assert flat < BOUND, f"{flat:.0f} bytes a step"
