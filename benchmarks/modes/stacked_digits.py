@@ -21,7 +21,8 @@ from pipeline.evaluation.diversity import UInt8Array
 from pipeline.gans.base import GAN, ImageSpec, to_uint8
 from pipeline.gans.registry import build
 from pipeline.gans.settings import ModelSettings
-from pipeline.training.loop import Trainer, pick_device
+from pipeline.training.device import pick_device
+from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
 
 IMAGE = ImageSpec(resolution=8, channels=3)

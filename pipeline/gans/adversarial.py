@@ -89,6 +89,7 @@ class Adversarial(GAN):
             "d_fake": fake_logits.sigmoid().mean(),
             "logit_real": real_logits.mean(),
             "logit_fake": fake_logits.mean(),
+            "d_accuracy": (real_logits > fake_logits).float().mean(),  # of pairs: what every objective understands by it
         }
         if self.lecam.weight > 0:
             terms["lecam"] = self.lecam(real_logits, fake_logits)
@@ -169,6 +170,16 @@ class Adversarial(GAN):
             label = torch.randint(self.classes, (n,), generator=rng) if label is None else label
             images = self.generator(z, label.to(device))
         return images.float()
+
+    @torch.no_grad()
+    def score(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        training = self.discriminator.training
+        self.discriminator.eval()
+        # A discriminator of packs sees one image as a pack of itself.
+        packs = images.repeat(1, self.stabilisers.packing, 1, 1)
+        logits: Tensor = self.discriminator(packs) if not self.classes else self.discriminator(packs, label)
+        self.discriminator.train(training)
+        return logits.float()
 
     def export(self) -> list[ExportSpec]:
         inputs = {"z": torch.zeros(2, self.latent)} | ({"label": torch.zeros(2, dtype=torch.int64)} if self.classes else {})

@@ -122,6 +122,13 @@ class GAN(nn.Module, ABC):
         """Images [B, C, H, W] as the discriminator sees them in training: here as they are."""
         return images
 
+    def score(self, images: Tensor, label: Tensor | None = None) -> Tensor | None:
+        """How real the discriminator finds images [n, C, H, W] as they are, [n], larger is more real; None where a variant has none.
+
+        `label` [n] where the variant takes any. Changes nothing that is remembered.
+        """
+        return None
+
     def classifier(self) -> nn.Module | None:
         """Images [n, C, H, W] -> class logits [n, K], of variants that learn one."""
         return None

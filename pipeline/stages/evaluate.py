@@ -29,10 +29,11 @@ from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Progress, to_uint8
 from pipeline.gans.registry import build
 from pipeline.params import Params
+from pipeline.stages import judge as judges
 from pipeline.stages import metrics, sheets
 from pipeline.stages.paths import Paths
 from pipeline.training import model
-from pipeline.training.loop import pick_device
+from pipeline.training.device import pick_device
 from pipeline.training.model import ModelConfig
 
 
@@ -71,7 +72,8 @@ def run(root: Path) -> None:
         tracked.tag({"verdict": judgement.verdict.word, "protocol": measured["protocol"], "dataset_fingerprint": info.fingerprint})
         tracked.log_file(paths.evaluation_report)
         tracked.log_file(paths.evaluation_metrics)
-    summarise(judgement, paths)
+    kept = judges.keep(judgement.extractor, (info.resolution, info.resolution, info.channels), paths.judges, params.export.opset)
+    summarise(judgement, paths, kept)
 
 
 def show(steps: range, label: str) -> Iterable[int]:
@@ -170,7 +172,7 @@ def report(
     return render(judgement, config.class_names, pictures, provenance, previous)
 
 
-def summarise(judgement: Judgement, paths: Paths) -> None:
+def summarise(judgement: Judgement, paths: Paths, kept: Path | None) -> None:
     """One line on stdout; what is wrong, and what to mind, on stderr."""
     measured = judgement.metrics
     parts = [f"{name} {measured[name]:.4g}" for name in ("fid", "fid_ratio", "duplicate_rate") if isinstance(measured[name], float)]
@@ -184,3 +186,5 @@ def summarise(judgement: Judgement, paths: Paths) -> None:
         sys.stderr.write(f"ganline: verdict fail: {reason}\n")
     for text in judgement.warnings:
         sys.stderr.write(f"ganline: note: {text}\n")
+    if kept:
+        sys.stderr.write(f"ganline: the judging network is kept as {kept}; evaluate.features takes it, to judge by the same on another machine\n")

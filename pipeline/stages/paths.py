@@ -106,3 +106,8 @@ class Paths:
     @property
     def cache(self) -> Path:
         return self.work / "cache"
+
+    @property
+    def judges(self) -> Path:
+        """Networks that judged, as ONNX, named by their weights."""
+        return self.work / "judges"

@@ -13,12 +13,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from pipeline.errors import InputError, TrainingFailed
 from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import checkpoint
+from pipeline.training.device import pick_precision
 from pipeline.training.ema import Average
+from pipeline.training.health import DIVERGENCE, Health, Sign, Unhealthy
 from pipeline.training.parts import halved, parts
 from pipeline.training.settings import TrainSettings
+from pipeline.training.watch import Watch
 
 Row = dict[str, float]
 """One line of the curves: step, images, seconds, images_per_second, learning rates, the losses' terms and gradient norms."""
@@ -54,20 +56,6 @@ class Stopped(Exception):
     """Training was asked to stop; a checkpoint of this very step is on disk, unless the observer was warned that it could not be written."""
 
 
-def pick_device(wanted: str) -> torch.device:
-    """`auto` is CUDA where torch sees it. Raises InputError when CUDA is demanded and absent."""
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise InputError("train.device is cuda, but torch sees no CUDA device; set it to auto or cpu, or look at `ganline doctor`")
-    return torch.device("cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu")
-
-
-def pick_precision(wanted: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 on a CUDA device that has it, float32 elsewhere."""
-    if wanted == "bfloat16" or (wanted == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()):
-        return torch.bfloat16
-    return torch.float32
-
-
 def due(interval: int, before: int, now: int) -> bool:
     """Whether a multiple of `interval` lies in (before, now]."""
     return now // interval > before // interval
@@ -89,12 +77,14 @@ class Trainer:
         folder: Path,  # checkpoints of exactly this training live here
         observer: Observer,
         meta: dict[str, str] | None = None,
+        watch: Watch | None = None,  # without one nobody looks, and the last weights are delivered
         samples: int = 64,  # images in a snapshot
         stop: Callable[[], bool] = lambda: False,  # asked after every step
     ) -> None:
         self.gan = gan.to(device).to(memory_format=torch.channels_last).train()
         self.batches, self.settings, self.device, self.folder = batches, settings, device, folder
-        self.observer, self.stop, self.samples = observer, stop, samples
+        self.observer, self.stop, self.watch, self.samples = observer, stop, watch, samples
+        self.health = Health(settings.health)
         self.meta = dict(meta or {})
         self.dtype = pick_precision(settings.precision, device)
         self.phases = gan.phases()
@@ -103,7 +93,8 @@ class Trainer:
         self.rng = torch.Generator(device).manual_seed(settings.seed)
         self.micro = settings.micro_batch if isinstance(settings.micro_batch, int) else settings.batch_size  # images in memory at a time
         self.schedule = settings.schedule_images or settings.total_images
-        self.step, self.images_seen, self.saved, self.seconds = 0, 0, 0, 0.0
+        self.step, self.images_seen, self.saved = 0, 0, 0
+        self.seconds, self.looking = 0.0, 0.0  # in all, and for looks
         self.history: list[Row] = []
         self.sums: dict[str, Tensor] = {}  # of the losses' terms since the last row, and how many of each:
         self.counts: dict[str, int] = {}  # a lazy penalty has fewer than the steps
@@ -123,18 +114,19 @@ class Trainer:
         return phase.lr_scale * (rates.generator if phase.role == "generator" else rates.discriminator).at(self.done)
 
     def run(self) -> None:
-        """Trains from where `restore` left it until `total_images`.
+        """Trains from where `restore` left it until `total_images`, or until nothing has improved for as long as the settings allow.
 
-        Raises Stopped (after a checkpoint) when asked to, TrainingFailed when a loss is no longer finite.
+        Raises Stopped (after a checkpoint) when asked to, Unhealthy when a loss is no longer finite or a look shows what calls for a response.
         """
         size, total = self.settings.batch_size, self.settings.total_images
         if self.step == 0:
             self.take_snapshot()
         clock = time.monotonic()
-        while self.images_seen < total:
+        while self.images_seen < total and not self.health.stalled:
             before, now = self.images_seen, self.images_seen + size
             finished = now >= total
-            logs = finished or due(self.settings.log_images, before, now)
+            looks = self.watch is not None and (finished or due(self.settings.health.images or total, before, now))
+            logs = finished or looks or due(self.settings.log_images, before, now)
             norms: Row = {}
             for phase in self.phases:
                 if self.step % phase.every == 0:
@@ -143,17 +135,20 @@ class Trainer:
             self.images_seen = now
             self.average.update(self.gan, self.settings.ema_half_life.at(self.done), now, size)
             self.observer.advanced(now)
-            if logs:
-                self.record(norms)
+            symptoms = self.record(norms, looks=looks) if logs else []
             if finished or due(self.settings.snapshot_images, before, now):
                 self.take_snapshot()
             self.seconds += time.monotonic() - clock
             clock = time.monotonic()
             stopping = not finished and self.stop()
-            if finished or stopping or due(self.settings.checkpoint_images, before, now):
+            if finished or stopping or due(self.settings.checkpoint_images, before, now) or self.health.well == now:
                 self.save()
             if stopping:
                 raise Stopped
+            if symptoms and not finished:
+                raise Unhealthy(symptoms[0], now)
+            for sign in symptoms:
+                self.health.note({"step": self.step, "images": now}, sign, "at the end")
 
     def update(self, phase: Phase, *, measure: bool) -> Row:
         """One optimizer step of one phase; returns its gradient's norm if asked. The loss's terms go into `sums`, without waiting for the device."""
@@ -205,23 +200,36 @@ class Trainer:
                 terms[name] = terms.get(name, 0.0) + share * value.detach()
         return terms
 
-    def record(self, norms: Row) -> None:
-        """Adds a row to the history; a loss that is no longer finite ends the training here."""
+    def record(self, norms: Row, *, looks: bool) -> list[Sign]:
+        """Adds a row to the history, with a look in it where one is due; returns what the look shows that calls for a response.
+
+        Raises Unhealthy where a loss is no longer finite.
+        """
         last = self.history[-1] if self.history else {"step": 0, "seconds": 0.0}
         steps, seconds = self.step - last["step"], self.seconds - last["seconds"]
         measured = {name: float(value) / self.counts[name] for name, value in self.sums.items()} | norms
         broken = [name for name, value in measured.items() if not math.isfinite(value)]
         if broken:
-            raise TrainingFailed(
-                f"training diverged: {', '.join(broken)} not finite after {self.images_seen:,} images. "
-                "Lower train.learning_rate, raise model.penalties.r1, or set train.precision to float32"
-            )
+            raise Unhealthy(Sign(DIVERGENCE, f"{', '.join(broken)} not finite", grave=True), self.images_seen)
         rates = {f"lr_{phase.name}": self.learning_rate(phase) for phase in self.phases}
         speed = steps * self.settings.batch_size / seconds if seconds > 0 else 0.0
         row = {"step": self.step, "images": self.images_seen, "seconds": self.seconds, "images_per_second": speed} | measured | rates
+        seen = self.look() if looks else {}
+        row |= {f"health_{name}": value for name, value in seen.items() if math.isfinite(value)}
         self.sums, self.counts = {}, {}
         self.history.append(row)
         self.observer.measured(row)
+        known = {name: row[name] for name in ("images", "step", "d_accuracy", "grad_norm_generator") if name in row}
+        return self.health.look(seen | known) if looks else []
+
+    def look(self) -> Row:
+        """What the watch measures of the averaged networks; the training's random state is untouched."""
+        began = time.monotonic()
+        assert self.watch is not None
+        with self.average.applied(self.gan) as gan:
+            seen = self.watch.look(gan, self.settings.health.samples, self.settings.seed, self.settings.batch_size)
+        self.looking += time.monotonic() - began
+        return seen
 
     def take_snapshot(self) -> None:
         """Samples of the averages from latents that are the same at every snapshot; the training's random state is untouched."""
@@ -235,8 +243,25 @@ class Trainer:
         try:
             checkpoint.save(self.folder, self.images_seen, self.state())
             self.saved = self.images_seen
+            self.mark()
         except checkpoint.Unwritten as error:
             self.observer.warned(f"{error}; training goes on, the last checkpoint is that of {self.saved:,} images, and the next is tried when it is due")
+
+    def mark(self) -> None:
+        """Keeps the checkpoints of the last and of the best healthy look."""
+        for name, images in (("well", self.health.well), ("best", self.health.best)):
+            if checkpoint.named(self.folder, images).exists():
+                checkpoint.mark(self.folder, name, images)
+
+    def deliver(self) -> int:
+        """Puts the networks of the best healthy look in the place of the last ones, where there was such a look; returns how many images they saw."""
+        best = checkpoint.marked(self.folder, "best") if self.health.best >= 0 else None
+        if best is None:
+            return self.images_seen
+        self.gan.load_state_dict(best["gan"])
+        self.average.restore(best["average"])
+        seen: int = best["images_seen"]
+        return seen
 
     def state(self) -> checkpoint.State:
         """Everything the future of this training depends on."""
@@ -256,6 +281,8 @@ class Trainer:
             "history": self.history,
             "sums": self.sums,
             "counts": self.counts,
+            "health": self.health.state(),
+            "looking": self.looking,
             "meta": self.meta,
         }
 
@@ -275,4 +302,6 @@ class Trainer:
         self.history = list(state["history"])
         self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
         self.counts = dict(state["counts"])
+        self.health.restore(state["health"])
+        self.looking = state["looking"]
         self.meta = dict(state["meta"])

@@ -6,7 +6,7 @@ from pipeline.evaluation.class_diversity import class_diversity
 NAMES = ["a", "b", "c"]
 
 
-def sets(seed: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def sets(seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     return rng.normal(0, 1, (600, 16)).astype(np.float32), np.arange(600) % 3
 

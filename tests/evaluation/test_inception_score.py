@@ -34,6 +34,6 @@ def test_lies_between_one_and_the_number_of_classes(n: int, k: int, seed: int, s
 
 
 @pytest.mark.parametrize("logits", [np.zeros((0, 3)), np.zeros(3), np.array([[np.nan, 0.0]])])
-def test_nothing_to_score(logits: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_nothing_to_score(logits: np.ndarray) -> None:
     with pytest.raises(InputError, match="Inception score"):
         inception_score(logits, 0)

@@ -115,6 +115,24 @@ def test_fewer_samples_than_features(judge: Judge, digits: Any, n: int) -> None:
     no_nan(judgement)
 
 
+@pytest.mark.parametrize("n", [2, 3, 6])
+def test_a_reference_smaller_than_its_neighbourhoods(judge: Judge, digits: Any, n: int) -> None:
+    """What cannot be measured is skipped with the reason; nothing is NaN, and nothing crashes."""
+    small = type(digits.test)(digits.test.array[:n], digits.test.labels[:n], "4" * 64)
+    few = type(digits.train)(digits.train.array[:60], digits.train.labels[:60], "5" * 64)
+    judgement = dataclasses.replace(judge, train=few, test=small, cache=None)(digits.fresh)
+    assert any("the reference has only" in text for text in judgement.warnings)
+    no_nan(judgement)
+
+
+def test_constant_reference(judge: Judge, digits: Any) -> None:
+    """Real images without any variance: real samples are far from them, and the numbers are numbers."""
+    flat = [type(split)(np.full_like(split.array, 99), split.labels, split.fingerprint[:-1] + "c") for split in (digits.train, digits.test)]
+    judgement = dataclasses.replace(judge, train=flat[0], test=flat[1], cache=None)(digits.fresh)
+    no_nan(judgement)
+    assert judgement.metrics["fid"] > 0
+
+
 def test_constant_images(judge: Judge) -> None:
     judgement = judge(np.full((200, 8, 8, 1), 128, dtype=np.uint8))
     assert judgement.metrics["verdict"] == "fail"

@@ -3,7 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from prdc import compute_prdc
+from torch_fidelity.metric_prc import calculate_precision_recall_full
 
 from pipeline.errors import InputError
 from pipeline.evaluation.prdc import expected_coverage, prdc
@@ -34,6 +36,23 @@ def test_equals_the_authors_package_exactly(name: str, k: int) -> None:
     assert ours.recall == theirs["recall"]
     assert ours.coverage == theirs["coverage"]
     assert ours.density == pytest.approx(theirs["density"], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["equal", "narrow", "wide", "apart"])
+def test_precision_and_recall_equal_torch_fidelitys(name: str) -> None:
+    real, fake = CASES[name]
+    ours = prdc(fake, real, k=3)
+    precision, recall = calculate_precision_recall_full(*(torch.from_numpy(x.astype(np.float64)) for x in (fake, real)))
+    assert (ours.precision, ours.recall) == pytest.approx((precision, recall), abs=1e-6)
+
+
+def test_the_anchor_of_normals_in_a_thousand_dimensions() -> None:
+    """Naeem 2020, their test of the metric; at 2,000 images a side here, 10,000 there."""
+    found = prdc(normal(2000, 1000), normal(2000, 1000, seed=1))
+    assert 0.44 < found.precision < 0.56
+    assert 0.44 < found.recall < 0.56
+    assert 0.90 < found.density < 1.15
+    assert 0.95 < found.coverage < 0.99
 
 
 def test_coverage_of_equal_distributions_is_what_is_expected() -> None:

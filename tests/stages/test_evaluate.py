@@ -171,6 +171,22 @@ def test_again_is_the_same_and_takes_the_cache(evaluated: Path, capsys: pytest.C
     assert "ganline: verdict fail: " in out.err
 
 
+def test_the_judge_is_kept_and_judges_the_same_elsewhere(evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its ONNX, given as evaluate.features to a checkout that never trained a classifier with it, measures the same distance."""
+    before = metrics_of(evaluated)
+    (kept,) = (evaluated / ".ganline" / "judges").iterdir()
+    assert kept.name == f"fd_classifier_{before['features_sha256'][:8]}.onnx"
+    other = tmp_path / "other"
+    shutil.copytree(evaluated, other, ignore=shutil.ignore_patterns("cache", "judges"))
+    (other / "params.yaml").write_text(PARAMS.replace("samples: 300", f"features: {kept}, samples: 300"))
+    evaluate.run(other)
+    after = metrics_of(other)
+    assert after["features"] == "encoder"
+    assert after["fid"] == pytest.approx(before["fid"], rel=1e-4)
+    assert after["precision"] == pytest.approx(before["precision"], abs=0.01)
+    assert f"kept as {kept}" not in capsys.readouterr().err, "a user's own file is not kept again"
+
+
 def test_samples_that_are_not_numbers_fail(tmp_path: Path, no_server: None) -> None:
     root = make_project(tmp_path, ["train", "test"], broken=True)
     evaluate.run(root)

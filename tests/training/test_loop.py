@@ -14,7 +14,8 @@ from pipeline.errors import InputError, TrainingFailed
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
 from pipeline.gans.settings import DCGANSettings, Penalties
-from pipeline.training.loop import Row, Trainer, due, pick_device, pick_precision
+from pipeline.training.device import pick_device, pick_precision
+from pipeline.training.loop import Row, Trainer, due
 from pipeline.training.settings import TrainSettings
 
 CPU = torch.device("cpu")
@@ -96,7 +97,7 @@ def test_divergence_is_named(tmp_path: Path) -> None:
     broken = trainer(tmp_path, Watcher())
     with torch.no_grad():
         next(broken.gan.get_submodule("discriminator").parameters()).fill_(float("nan"))
-    with pytest.raises(TrainingFailed, match=r"diverged: .*loss_discriminator.* not finite after \d+ images.*learning_rate"):
+    with pytest.raises(TrainingFailed, match=r"divergence after \d+ images: .*loss_discriminator.* not finite.*learning_rate"):
         broken.run()
 
 

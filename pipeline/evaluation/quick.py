@@ -1,0 +1,96 @@
+"""A quick look at a generator while it trains: how far its samples are from real images, and how varied they are.
+
+Cheap and always the same features (those of `random_network`), so that checks of one training can be compared with each other; they see
+collapse, divergence and blur, and rank one training's generators. They do not judge: `judgement` does.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from pipeline.evaluation.distances import nearest
+from pipeline.evaluation.diversity import COVERED_SHARE, Int64Array, UInt8Array, histogram
+from pipeline.evaluation.features import Float32Array, Held, Images, Subset, extract
+from pipeline.evaluation.fid import Float64Array, Moments, frechet
+from pipeline.evaluation.random_network import random_network
+from pipeline.evaluation.vendi import vendi
+
+MOST = 10_000  # real images that are looked at
+NEAR = 0.01  # real images nearer to another than this quantile count as near-duplicates
+RIDGE = 1e-2  # of the linear classifier, relative to the mean variance of its standardised features
+BELIEVED = 0.6  # accuracy on real images below which its classes say nothing
+BATCH = 256
+REDRAWN = 20
+
+
+class QuickLook:
+    """Samples beside real images `[n, H, W, C]`, with `labels` [n] (-1 unknown) of `classes`; both sides of comparisons hold `samples` images."""
+
+    def __init__(self, real: Images, labels: Int64Array, classes: int, channels: int, samples: int, seed: int, device: torch.device) -> None:
+        self.extractor = random_network(channels, device)
+        rng = np.random.default_rng([seed, 77])
+        chosen = np.sort(rng.choice(len(real), min(len(real), MOST), replace=False))
+        found = extract(self.extractor, Subset(real, chosen), BATCH)
+        self.moments = Moments.of(found)
+        # With few training images there are fewer of them than samples; ratios are then of unequal sizes, and only compared with one another.
+        self.beside = found[rng.choice(len(found), min(samples, len(found)), replace=False)]
+        near = nearest(self.beside, self.beside, 1, same=True)[0][:, 0]
+        # About their mean and in their own units: as they are, all of them point nearly the same way.
+        self.mean, self.scale = found.mean(axis=0), found.std(axis=0) + 1e-6
+        self.near, self.vendi, self.spread = float(np.quantile(near, NEAR)), vendi((self.beside - self.mean) / self.scale), spread(self.beside)
+        again = [frechet(Moments.of(found[rng.integers(len(found), size=max(samples, 2))]), self.moments) for _ in range(REDRAWN)]
+        self.error = float(np.std(again, ddof=1))
+        self.classifier = Linear(found, labels[chosen], classes) if classes > 1 else None
+
+    def __call__(self, samples: UInt8Array) -> Mapping[str, float]:
+        """Of uint8 samples [n, H, W, C], n >= 2:
+
+        `fid`: Fréchet distance to the real images, 0 at best; `fid_error`: its standard deviation, of as many real images drawn again;
+        `diversity`: Vendi score of standardised features over that of real images; `distance`: root mean square pairwise distance over
+        theirs; `near_duplicates`: share nearer to another sample than 99 % of real images are to each other; `classes`: share of the
+        classes that hold at least a quarter of their real share (absent without labels).
+        """
+        found = extract(self.extractor, Held(samples), BATCH)
+        near = nearest(found, found, 1, same=True)[0][:, 0]
+        measured = {
+            "fid": frechet(Moments.of(found), self.moments),
+            "fid_error": self.error,
+            "diversity": vendi((found - self.mean) / self.scale) / self.vendi,
+            "distance": spread(found) / max(self.spread, 1e-12),
+            "near_duplicates": float(np.mean(near < self.near)) if self.near > 0 else float(np.mean(near <= 0)),
+        }
+        if self.classifier is not None and self.classifier.accuracy >= BELIEVED:
+            measured["classes"] = self.classifier.covered(found)
+        return measured
+
+
+def spread(features: Float32Array) -> float:
+    """Root mean square distance between two of the features [n, d]: of all pairs at once, it is twice the total variance."""
+    return float(np.sqrt(2 * features.astype(np.float64).var(axis=0, ddof=1).sum()))
+
+
+class Linear:
+    """Classes by ridge regression on standardised features: learnt in milliseconds, good enough to see one go."""
+
+    def __init__(self, features: Float32Array, labels: Int64Array, classes: int) -> None:
+        known = labels >= 0
+        x = features[known].astype(np.float64)
+        self.mean, self.scale = x.mean(axis=0), x.std(axis=0) + 1e-6
+        design = self.design(x)
+        targets = np.eye(classes)[labels[known]]
+        gram = design.T @ design
+        self.weights = np.linalg.solve(gram + RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)), design.T @ targets)
+        answers = design @ self.weights
+        self.accuracy = float(np.mean(answers.argmax(axis=1) == labels[known]))
+        self.shares = histogram(answers) / len(answers)
+
+    def design(self, features: Float64Array | Float32Array) -> Float64Array:
+        x = (features - self.mean) / self.scale
+        return np.concatenate([x, np.ones((len(x), 1))], axis=1)
+
+    def covered(self, features: Float32Array) -> float:
+        """Share of the classes seen in real images that the features [n, d] show at least a quarter as often."""
+        shares = histogram(self.design(features) @ self.weights) / len(features)
+        shown = self.shares > 0
+        return float(np.mean(shares[shown] >= COVERED_SHARE * self.shares[shown]))

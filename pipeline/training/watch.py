@@ -1,0 +1,52 @@
+"""What a look at a training measures: samples of the averaged networks, and what the discriminator makes of images it never saw."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pipeline.gans.base import GAN, Batch, to_uint8
+
+SURE = 4.0  # standard errors by which real and generated images must differ for the discriminator before it can be said to overfit
+
+
+@dataclass(frozen=True)
+class Watch:
+    """`measure` takes uint8 samples [n, H, W, C]; `train` and `held` hold images (and labels, where there are classes) on the device, of
+    which the discriminator is trained on the first alone; None where none are held out."""
+
+    measure: Callable[[npt.NDArray[np.uint8]], Mapping[str, float]]
+    train: Batch | None = None
+    held: Batch | None = None
+
+    @torch.no_grad()
+    def look(self, gan: GAN, samples: int, seed: int, batch_size: int) -> dict[str, float]:
+        """Numbers by name, of `samples` images from latents that are the same at every look; `fid` is NaN where an image is."""
+        rng = torch.Generator().manual_seed(seed + 1)
+        pixels = []
+        for start in range(0, samples, batch_size):
+            size = min(batch_size, samples - start)
+            label = torch.arange(start, start + size) % gan.classes if gan.classes else None
+            images = gan.sample(size, rng, **({} if label is None else {"label": label}))
+            if not torch.isfinite(images).all():
+                return {"fid": float("nan")}
+            pixels.append(to_uint8(images))
+        numbers = dict(self.measure(np.concatenate(pixels)))
+        overfitting = self.overfitting(gan, images, label)
+        return numbers if overfitting is None else numbers | {"overfitting": overfitting}
+
+    def overfitting(self, gan: GAN, fake: Tensor, label: Tensor | None) -> float | None:
+        """r_v of Karras 2020, eq. 1: how far held-out images look from training images on the way to generated ones; 0 where none differ."""
+        if self.train is None or self.held is None:
+            return None
+        scores = [gan.score(batch["image"], batch.get("label")) for batch in (self.train, self.held)]
+        generated = gan.score(fake, None if label is None else label.to(fake.device))
+        train, held = scores
+        if train is None or held is None or generated is None:
+            return None
+        gap = float(train.mean() - generated.mean())
+        error = float((train.var() / len(train) + generated.var() / len(generated)).sqrt())
+        return float(train.mean() - held.mean()) / gap if gap > SURE * error else 0.0
