@@ -27,7 +27,6 @@ class Unwritten(Exception):
 def save(folder: Path, images_seen: int, state: State, *, keep: int = 2) -> Path:
     """Writes `state` (tensors, numbers, strings, and containers of them) and removes all but the last `keep` and the marked ones.
 
-    Any of more images seen are of a future that this training went back from: they are removed too, so that `latest` is this one.
     Raises Unwritten, on a full disk say.
     """
     path = named(folder, images_seen)
@@ -38,12 +37,10 @@ def save(folder: Path, images_seen: int, state: State, *, keep: int = 2) -> Path
         folder.mkdir(parents=True, exist_ok=True)
         remove_partial(folder)
         write_atomically(path, buffer.getbuffer())
-        found = sorted(folder.glob("*.pt"))
-        now = found.index(path) + 1
-        kept = {place(mark) for mark in folder.glob("*.mark")} | set(found[:now][-keep:])
-        for other in found:
-            if other > path or other not in kept:
-                other.unlink()
+        kept = {place(mark) for mark in folder.glob("*.mark")}
+        for old in sorted(folder.glob("*.pt"))[:-keep]:
+            if old not in kept:
+                old.unlink()
     except OSError as error:
         raise Unwritten(f"{path}: cannot be written ({error.strerror}); it needs {buffer.tell() / 2**20:.1f} MiB") from None
     return path
@@ -78,10 +75,17 @@ def read(path: Path) -> State | None:
 
 
 def mark(folder: Path, name: str, images_seen: int) -> None:
-    """Calls the checkpoint of `images_seen`, which must be there, by a name such as "best"; it is kept until the name moves on."""
+    """Calls the checkpoint of `images_seen`, which must be there, by a name such as "best"; it is kept until the name moves on.
+
+    Raises Unwritten, as `save`; the name then stays where it was.
+    """
     if not named(folder, images_seen).exists():
         raise FileNotFoundError(named(folder, images_seen))
-    write_atomically(folder / f"{name}.mark", str(images_seen).encode())
+    path = folder / f"{name}.mark"
+    try:
+        write_atomically(path, str(images_seen).encode())
+    except OSError as error:
+        raise Unwritten(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def marked(folder: Path, name: str) -> State | None:

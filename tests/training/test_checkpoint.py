@@ -88,17 +88,20 @@ def test_marked_ones_outlive_the_last_few(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("*.pt")) == [f"{number:012d}.pt" for number in (4, 8, 9)]
 
 
-def test_a_training_that_went_back_goes_on_from_where_it_then_was(tmp_path: Path) -> None:
-    for number in (1, 2, 3, 4):
-        checkpoint.save(tmp_path, number, state(number), keep=4)
-    checkpoint.mark(tmp_path, "healthy", 2)
-    found = checkpoint.marked(tmp_path, "healthy")
-    assert found is not None
-    checkpoint.save(tmp_path, 3, found | {"step": 30})
-    newest, _ = checkpoint.latest(tmp_path)
-    assert newest is not None
-    assert newest["step"] == 30
-    assert sorted(path.name for path in tmp_path.glob("*.pt")) == [f"{number:012d}.pt" for number in (2, 3)]
+def test_a_mark_that_cannot_be_written_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in (1, 2):
+        checkpoint.save(tmp_path, number, state(number))
+    checkpoint.mark(tmp_path, "best", 1)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(checkpoint.Unwritten, match=r"best\.mark: cannot be written \(No space left on device\)"):
+        checkpoint.mark(tmp_path, "best", 2)
+    best = checkpoint.marked(tmp_path, "best")
+    assert best is not None
+    assert best["step"] == 1
 
 
 def test_other_trainings_are_pruned_to_those_last_written_to(tmp_path: Path) -> None:
