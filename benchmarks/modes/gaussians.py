@@ -46,7 +46,7 @@ class Recipe:
         return AdversarialSettings(latent=2, **self.model)
 
     def training(self, seed: int, steps: int) -> TrainSettings:
-        rate = {"start": self.rate, "end": self.rate / 500}
+        rate = {"start": self.rate, "end": self.rate / 200}
         return TrainSettings.model_validate(
             {
                 "seed": seed,
@@ -62,7 +62,7 @@ class Recipe:
         )
 
 
-GAMMA = {"start": 0.02, "end": 0.0003}
+GAMMA = {"start": 0.02, "end": 0.0005}
 RECIPES = {
     "gan": Recipe("GAN (non-saturating)", 7000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating"}),
     "pacgan": Recipe("PacGAN4", 7000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating", "stabilisers": {"packing": 4}}),

@@ -142,10 +142,10 @@ def fingerprint(params: Params, data: ImageSet) -> str:
 
 
 def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ImageSet, paths: Paths) -> int:
-    """Writes the averaged networks of the best healthy look, the others, and the description that rebuilds them; returns the images they saw."""
+    """Writes the averaged networks of the best look, the others, and the description that rebuilds them; returns the images they saw."""
     seen = trainer.deliver()
     if seen != trainer.images_seen:
-        say(f"the model of {seen:,} images is delivered, the best healthy one")
+        say(f"the model of {seen:,} images is delivered, the best one")
     config = model.ModelConfig(
         model=params.model,
         resolution=info.resolution,

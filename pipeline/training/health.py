@@ -81,8 +81,8 @@ class Unhealthy(TrainingFailed):
 class Health:
     """Keeps the looks of one training, and says what they show.
 
-    Of the looks without a sign, as images seen, -1 where there was none: `well` is the last one, `best` the last one whose Fréchet
-    distance is, but for chance, the smallest there was.
+    As images seen, -1 where there was none: `well` is the last look without a sign, `best` the last one whose Fréchet distance is, but
+    for chance, the smallest, of those without a sign, or, while there are none, of those without a grave one.
     """
 
     def __init__(self, settings: HealthSettings, total: int) -> None:
@@ -92,39 +92,58 @@ class Health:
         self.events: list[Event] = []
         self.best, self.well, self.least = -1, -1, math.inf
         self.active: list[str] = []  # symptoms of the last look
+        self.start = (0, 0)  # looks and images before the weights that are trained
 
     def look(self, numbers: Numbers) -> list[Sign]:
         """Adds a look (with `images` and `step`, and whatever was measured); returns the symptoms that call for a response now.
 
-        What is only to be told becomes an event when it begins.
+        What is only to be told becomes an event when it begins: by its nature, or by the settings, or since training still improves.
         """
         found = self.read(numbers)
         self.signs.append([sign.name for sign in found])
         if all(math.isfinite(value) for value in numbers.values()):
             self.looks.append(dict(numbers))
-        images = int(numbers["images"])
-        if not found:
-            self.well = images
-            self.least = min(self.least, numbers["fid"])
-            if numbers["fid"] <= self.least + numbers.get("fid_error", 0.0):
-                self.best = images
-        # A generator that has hardly begun shows every sign.
-        begun = len(self.looks) > self.settings.patience and (self.best >= 0 or images > self.settings.grace * self.total)
-        symptoms = [sign for sign in found if begun and (sign.grave or self.stays(sign.name))]
-        told = [sign for sign in symptoms if sign.told or self.settings.response == "warn"]
+        self.rank(numbers, found)
+        symptoms = [sign for sign in found if self.begun(int(numbers["images"])) and (sign.grave or self.stays(sign.name))]
+        told = [sign for sign in symptoms if sign.told or self.settings.response == "warn" or (self.improving and not sign.grave)]
         for sign in told:
             if sign.name not in self.active:
                 self.note(numbers, sign, "told")
         self.active = [sign.name for sign in symptoms]
         return [sign for sign in symptoms if sign not in told]
 
+    def rank(self, numbers: Numbers, found: list[Sign]) -> None:
+        """Whether this look is the last healthy one, and whether it is the best."""
+        if any(sign.grave for sign in found) or (found and self.well >= 0):
+            return
+        if not found:
+            self.least = math.inf if self.well < 0 else self.least  # what was best of the sick counts no more
+            self.well = int(numbers["images"])
+        self.least = min(self.least, numbers["fid"])
+        if numbers["fid"] <= self.least + numbers.get("fid_error", 0.0):
+            self.best = int(numbers["images"])
+
+    def begun(self, images: int) -> bool:
+        """Whether signs mean something: a generator that has hardly begun shows all of them."""
+        looks, since = self.start
+        return len(self.looks) - looks > self.settings.patience and (self.well >= 0 or images - since > self.settings.grace * self.total)
+
+    @property
+    def improving(self) -> bool:
+        """Whether the least distance since the last response is among the last looks."""
+        since = self.looks[-len(self.signs) :]
+        least = min(range(len(since)), key=lambda k: since[k]["fid"], default=0)
+        return len(since) - least < self.settings.patience
+
     def note(self, numbers: Numbers, sign: Sign, response: str) -> None:
         """Records an event."""
         self.events.append(Event(int(numbers["step"]), int(numbers["images"]), sign.name, sign.evidence, response))
 
-    def treated(self) -> None:
-        """Training goes on from healthy weights: what was seen before says nothing any more."""
+    def treated(self, images: int) -> None:
+        """Training goes on from other weights: what was seen before says nothing any more, and who was never healthy has a new grace."""
         self.signs, self.active = [], []
+        if self.well < 0:
+            self.start = (len(self.looks), images)
 
     @property
     def stalled(self) -> bool:
@@ -147,12 +166,22 @@ class Health:
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
         events = [asdict(event) for event in self.events]
-        return {"looks": self.looks, "signs": self.signs, "events": events, "best": self.best, "well": self.well, "least": self.least, "active": self.active}
+        return {
+            "looks": self.looks,
+            "signs": self.signs,
+            "events": events,
+            "best": self.best,
+            "well": self.well,
+            "least": self.least,
+            "active": self.active,
+            "start": self.start,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self.looks, self.signs = [dict(look) for look in state["looks"]], [list(names) for names in state["signs"]]
         self.events = [Event(**event) for event in state["events"]]
         self.best, self.well, self.least, self.active = state["best"], state["well"], state["least"], list(state["active"])
+        self.start = (state["start"][0], state["start"][1])
 
 
 def collapse(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> list[Sign]:

@@ -141,7 +141,7 @@ class Trainer:
             self.seconds += time.monotonic() - clock
             clock = time.monotonic()
             stopping = not finished and self.stop()
-            if finished or stopping or due(self.settings.checkpoint_images, before, now) or self.health.well == now:
+            if finished or stopping or due(self.settings.checkpoint_images, before, now) or now in (self.health.well, self.health.best):
                 self.save()
             if symptoms and not finished:
                 raise Unhealthy(symptoms[0], now)  # who answers runs on, and stops then
@@ -248,13 +248,13 @@ class Trainer:
             self.observer.warned(f"{error}; training goes on, the last checkpoint is that of {self.saved:,} images, and the next is tried when it is due")
 
     def mark(self) -> None:
-        """Keeps the checkpoints of the last and of the best healthy look."""
+        """Keeps the checkpoints of the last healthy and of the best look."""
         for name, images in (("well", self.health.well), ("best", self.health.best)):
             if checkpoint.named(self.folder, images).exists():
                 checkpoint.mark(self.folder, name, images)
 
     def deliver(self) -> int:
-        """Puts the networks of the best healthy look in the place of the last ones, where there was such a look; returns how many images they saw."""
+        """Puts the networks of the best look in the place of the last ones, where there was one; returns how many images they saw."""
         best = checkpoint.marked(self.folder, "best") if self.health.best >= 0 else None
         if best is None:
             return self.images_seen

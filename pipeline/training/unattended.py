@@ -1,8 +1,9 @@
-"""Training that nobody watches: what its health shows is answered, within the images it was given, and the best healthy model comes out.
+"""Training that nobody watches: what its health shows is answered, within the images it was given, and the best model comes out.
 
-A rollback puts back the weights, averages and optimizers of the last healthy look and goes on with calmer settings; the count of
-images, the schedules, the data and the random numbers go on, so that the same mistake is not made again and a training never
-takes longer than it may. After the last rollback it stops.
+A rollback puts back the weights, averages and optimizers of the last healthy look (of the best, where none was healthy yet; new
+ones, where all was lost from the start) and goes on with calmer settings. The count of images, the schedules, the data and the
+random numbers go on, so that the same mistake is not made again and a training never takes longer than it may. After the last
+rollback it stops.
 """
 
 import json
@@ -31,7 +32,7 @@ def start(make: Make, saved: checkpoint.State | None) -> Trainer:
 def run(trainer: Trainer, make: Make) -> Trainer:
     """Trains to the end, whatever happens on the way; returns the trainer that got there.
 
-    Raises Stopped as `Trainer.run` does, and Unhealthy (with advice) where no look was ever healthy.
+    Raises Stopped as `Trainer.run` does, and Unhealthy (with advice) where every look was a complete collapse, or not finite.
     """
     while not trainer.meta["ended"]:
         try:
@@ -49,20 +50,20 @@ def respond(trainer: Trainer, found: Unhealthy, make: Make) -> Trainer:
     if settings.response != "rollback" or len(treated) >= settings.rollbacks:
         if health.best < 0:
             raise found
-        health.note(where, found.sign, f"stopped, with the model of {health.best:,} images as the best healthy one")
+        health.note(where, found.sign, f"stopped, with the model of {health.best:,} images as the best")
         trainer.observer.warned(str(health.events[-1]))
         trainer.meta["ended"] = found.sign.name
         trainer.save()
         return trainer
     treated.append(found.sign.name)
     calmer, words = make(treated)
-    well = checkpoint.marked(trainer.folder, "well")
-    weights = well or calmer.state()
+    back = checkpoint.marked(trainer.folder, "well") or checkpoint.marked(trainer.folder, "best")
+    weights = back or calmer.state()
     calmer.restore({**trainer.state(), **{name: weights[name] for name in WEIGHTS}, "sums": {}, "counts": {}})
     calmer.meta["treated"] = json.dumps(treated)
-    source = f"the weights of {well['images_seen']:,} images" if well else "new weights"
+    source = f"the weights of {back['images_seen']:,} images" if back else "new weights"
     calmer.health.note(where, found.sign, f"rolled back to {source}, with {' and '.join(words)}")
-    calmer.health.treated()
+    calmer.health.treated(trainer.images_seen)
     calmer.observer.warned(str(calmer.health.events[-1]))
     calmer.save()
     return calmer

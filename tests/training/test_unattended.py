@@ -112,7 +112,7 @@ def falling(images: int) -> dict[str, float]:
 
 def collapsing(images: int) -> dict[str, float]:
     """Well until 400 images, ill between 400 and 600."""
-    return falling(images) | ({"near_duplicates": 0.9} if 400 < images < 600 else {})
+    return {"near_duplicates": 0.9, "fid": 0.5} if 400 < images < 600 else falling(images)
 
 
 def test_a_healthy_training_is_left_alone(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_after_the_last_rollback_it_stops_and_delivers_the_best(tmp_path: Path) 
     training = Training(tmp_path, story, health={"rollbacks": 1})
     trainer = training.run()
     assert len(trainer.health.events) == 2
-    assert events(trainer)[1].endswith("stopped, with the model of 256 images as the best healthy one")
+    assert events(trainer)[1].endswith("stopped, with the model of 256 images as the best")
     assert trainer.images_seen < 1024
     assert trainer.deliver() == 256
     assert weights(trainer) == at(tmp_path, 256)
@@ -210,6 +210,20 @@ def test_never_healthy_is_a_failure_with_advice(tmp_path: Path) -> None:
     assert found.value.exit_code == 4
     assert len(training.log.warnings) == 2
     assert all("rolled back to new weights" in text for text in training.log.warnings)
+
+
+def test_the_best_of_the_sick_is_delivered_where_none_was_healthy(tmp_path: Path) -> None:
+    """The gate decides what it is worth; and weights that are merely poor are gone on with, not thrown away."""
+    training = Training(tmp_path, lambda images: {"near_duplicates": 0.9, "fid": 1 + abs(images - 320) / 100})
+    trainer = training.run()
+    assert "rolled back to the weights of 320 images" in training.log.warnings[0]
+    assert trainer.deliver() == 320
+    assert trainer.health.well == -1
+
+
+def test_the_first_healthy_look_outranks_every_sick_one(tmp_path: Path) -> None:
+    trainer = Training(tmp_path, lambda images: {"near_duplicates": 0.9, "fid": 0.8} if images < 200 else {"fid": 1.2}).run()
+    assert trainer.deliver() == 1024
 
 
 def test_nothing_better_for_long_ends_it(tmp_path: Path) -> None:
