@@ -144,6 +144,37 @@ def test_a_damaged_shard_is_named(project: Path, validated: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_training_that_never_was_healthy_exits_4_with_advice(project: Path) -> None:
+    """Rates ten thousand times too high, and no look is well; nothing is delivered, and the curves stay to be looked at."""
+    hot = "learning_rate: {generator: 1.0, discriminator: 1.0}, health: {images: 500, samples: 64, patience: 1, grace: 0.1, rollbacks: 0}, "
+    (project / "params.yaml").write_text(PARAMS.format(total=6000, seed=0).replace("train: {", "train: {" + hot))
+    done = ganline("train", project)
+    assert done.returncode == 4, done.stderr
+    assert "complete mode collapse after 1,024 images: samples lie " in done.stderr
+    assert "What may help: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (project / "models" / "generator.safetensors").exists()
+    assert curves(project)
+
+
+def test_what_happened_is_told(project: Path) -> None:
+    """Bounds that no training meets: symptoms become events in metrics/train.json, and the best look's model is delivered."""
+    strict = "health: {images: 500, samples: 64, patience: 1, grace: 0.0, rollbacks: 1, limits: {near_duplicates: 0.0, distance: 0.0}}, "
+    (project / "params.yaml").write_text(PARAMS.format(total=6000, seed=0).replace("train: {", "train: {" + strict))
+    done = ganline("train", project)
+    assert done.returncode == 0, done.stderr
+    measured = json.loads((project / "metrics" / "train.json").read_text())
+    assert measured["rollbacks"] == 1
+    assert any("mode collapse" in event and "rolled back to the weights of" in event for event in measured["events"])
+    assert measured["delivered_images"] <= measured["images_seen"] < 6016
+    assert json.loads((project / "models" / "config.json").read_text())["images_seen"] == measured["delivered_images"]
+    assert 0 < measured["health_share"] < 1
+    assert {"health_fid", "health_diversity", "health_overfitting"} <= set(curves(project)[-1])
+    again = ganline("train", project)
+    assert again.returncode == 0, again.stderr
+    assert json.loads((project / "metrics" / "train.json").read_text())["events"] == measured["events"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [("train: {device: cuda}", "train.device is cuda, but torch sees no CUDA device"), ("train: {bacth_size: 3}", "did you mean `batch_size`?")],
