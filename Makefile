@@ -57,11 +57,11 @@ $(STAMP): requirements.lock pyproject.toml
 
 .PHONY: test
 test: lint ## Set up, then lint, check formatting and types, and run the tests (under 15 minutes)
-	pytest -m "not slow"
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile -m "not slow"
 
 .PHONY: test-all
 test-all: lint ## The same with the tests that take over a minute each
-	pytest
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
 
 .PHONY: lint
 lint: $(STAMP) ## Linter, formatter check and type checker
