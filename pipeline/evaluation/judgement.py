@@ -158,8 +158,15 @@ class Judge:
         )
         warnings += cautions.about_size(real.real)
         verdict = gate.judge(evidence, self.settings.gate)
+        calibrated_at = size(len(fake), len(real.real) + len(real.held))
         protocol = Protocol(
-            features=extractor.spec, split="test", fingerprint=self.test.fingerprint, n_real=len(real.real), n_fake=len(samples), seed=self.settings.seed
+            features=extractor.spec,
+            split="test",
+            fingerprint=self.test.fingerprint,
+            n_real=len(real.real),
+            n_fake=len(samples),
+            n_calibrated=calibrated_at,
+            seed=self.settings.seed,
         )
         metrics: Metrics = {
             "verdict": verdict.word,
@@ -194,7 +201,7 @@ class Judge:
             **{f"{name}_null": found.null for name, found in measured.items()},
             **{f"{name}_z": found.z for name, found in measured.items()},
             "memorization": measured["copies_features"].value if "copies_features" in measured else None,
-            "n_calibrated": size(len(fake), len(real.real) + len(real.held)),
+            "n_calibrated": calibrated_at,
             "neighbours_among": f"{len(trained.positions):,} of {len(self.train):,}" if len(trained.positions) < len(self.train) else None,
             "nonfinite_samples": nonfinite,
             "n_real": len(real.real),

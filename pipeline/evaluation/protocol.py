@@ -1,20 +1,25 @@
 """A number carries its protocol: everything that must be equal before two numbers may be compared."""
 
 from pipeline.errors import InputError
+from pipeline.evaluation.bins import BINS
+from pipeline.evaluation.calibrated import DRAWS
 from pipeline.evaluation.features import FeatureSpec
+from pipeline.evaluation.kid import SUBSET_SIZE, SUBSETS
+from pipeline.evaluation.prdc import K
 from pipeline.settings import Settings
 
 QUANTISED = "floor(127.5x+128)"  # how a generator's [-1, 1] became uint8
 
 
 class Protocol(Settings):
-    """How a Fréchet or kernel distance was measured; `str()` is the one line that is stored beside it."""
+    """How the numbers were measured; `str()` is the one line that is stored beside them."""
 
     features: FeatureSpec
     split: str
     fingerprint: str
     n_real: int
     n_fake: int
+    n_calibrated: int  # images on either side of what is set beside real images: precision, recall, copies, ...
     seed: int
 
     def __str__(self) -> str:
@@ -31,6 +36,11 @@ class Protocol(Settings):
             "n_real": self.n_real,
             "n_fake": self.n_fake,
             "seed": self.seed,
+            "n_calibrated": self.n_calibrated,
+            "draws": DRAWS,
+            "k": K,
+            "bins": BINS,
+            "kid": f"{SUBSETS}x{SUBSET_SIZE}",
         }
         return " | ".join(f"{key}={value}" for key, value in fields.items())
 

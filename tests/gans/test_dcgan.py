@@ -70,6 +70,7 @@ def test_discriminator_loss_by_hand() -> None:
     expected = softplus(logits_fake - logits_real).mean() + 2.0 / 2 * squared_gradient(real) + 0.5 / 2 * squared_gradient(fake)
     assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
     assert loss.terms["r1"].item() == pytest.approx(squared_gradient(real).item(), rel=1e-5)
+    assert loss.terms["d_accuracy"].item() == pytest.approx((logits_real > logits_fake).double().mean().item())
 
 
 def test_lazy_penalty_keeps_its_mean() -> None:
