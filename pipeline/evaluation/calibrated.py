@@ -97,7 +97,7 @@ def orders(pool: int, n: int, seed: int) -> list[Int64Array]:
 
 def against(side: Side, cells: Int64Array, real: Side, real_cells: Int64Array, bins: int) -> list[float]:
     """The measures of one set against real images of the same size, in the order of MEASURES."""
-    inside, back = count(side.features, real.features, real.near[:, -1]), count(real.features, side.features, side.near[:, -1])
+    inside, back = count(side.features, real.features, side.near[:, -1], real.near[:, -1])
     shares = compare(cells, real_cells, bins)
     return [
         float(np.mean(inside.inside > 0)),

@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.diversity import Int64Array
 from pipeline.evaluation.fid import Float64Array, FloatArray
 
-BLOCK = 1024
+BLOCK = 512
 CACHED = 256  # pairs measured at a time in float64: what the processor's cache holds
 SPARE = 4  # more candidates than neighbours asked for: float32 may order near ties wrongly
 DOUBT = 1e-5  # squared distances closer than this part of the squared lengths are compared in float64
@@ -107,18 +107,29 @@ class Balls:
     filled: Int64Array
 
 
-def count(rows: FloatArray, centres: FloatArray, radius: Float64Array) -> Balls:
-    """Counts rows [n, d] strictly within `radius` [m] of `centres` [m, d]."""
-    a, b = pair(rows, centres)
-    limit = torch.from_numpy(np.square(radius))
-    inside, filled = torch.zeros(len(a), dtype=torch.int64), torch.zeros(len(b), dtype=torch.int64)
+def count(first: FloatArray, second: FloatArray, about_first: Float64Array, about_second: Float64Array) -> tuple[Balls, Balls]:
+    """In one pass: rows of `first` [n, d] in balls of radii `about_second` [m] about `second` [m, d], and the other way round."""
+    a, b = pair(first, second)
+    of_rows, of_columns = torch.from_numpy(np.square(about_first))[:, None], torch.from_numpy(np.square(about_second))
+    there, back = (np.zeros(len(a), np.int64), np.zeros(len(b), np.int64)), (np.zeros(len(b), np.int64), np.zeros(len(a), np.int64))
+    longest = b.squares.max() if len(b) else 0.0
     for start, found in blocks(a, b):
-        gap = found - limit.float()
-        within = gap < 0
-        doubt = gap.abs() <= DOUBT * (a.squares[start : start + len(found), None] + b.squares)
-        i, j = doubt.nonzero(as_tuple=True)
-        if len(i):
-            within[i, j] = exactly(a, b, i + start, j) < limit[j]
-        inside[start : start + len(found)] = within.sum(dim=1)
-        filled += within.sum(dim=0)
-    return Balls(inside.numpy(), filled.numpy())
+        rows = slice(start, start + len(found))
+        within = inside(found, of_columns, DOUBT * (a.squares[rows].max() + b.squares), a, b, start)
+        there[0][rows] = np.count_nonzero(within, axis=1)
+        there[1][:] += np.count_nonzero(within, axis=0)
+        within = inside(found, of_rows[rows], DOUBT * (a.squares[rows, None] + longest), a, b, start)
+        back[0][:] += np.count_nonzero(within, axis=0)
+        back[1][rows] = np.count_nonzero(within, axis=1)
+    return Balls(*there), Balls(*back)
+
+
+def inside(found: Tensor, limit: Tensor, doubt: Tensor, a: Points, b: Points, start: int) -> BoolArray:
+    """Which squared distances [n, m] (of `a`'s rows from `start` on to `b`'s) are below `limit`, float64 [m] or [n, 1]; where float32
+    could be wrong, by as much as `doubt`, they are measured anew."""
+    within, maybe = found < (limit - doubt).float(), found < (limit + doubt).float()
+    answers: BoolArray = within.numpy()
+    i, j = (maybe ^ within).nonzero(as_tuple=True)
+    if len(i):
+        answers[i.numpy(), j.numpy()] = (exactly(a, b, i + start, j) < limit.expand(found.shape)[i, j]).numpy()
+    return answers

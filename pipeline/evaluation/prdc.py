@@ -33,7 +33,7 @@ def prdc(fake: FloatArray, real: FloatArray, k: int = K, real_radii: Float64Arra
     """
     about_real = radii(real, k) if real_radii is None else real_radii
     about_fake = radii(fake, k) if fake_radii is None else fake_radii
-    samples, reals = count(fake, real, about_real), count(real, fake, about_fake)
+    samples, reals = count(fake, real, about_fake, about_real)
     return PRDC(
         precision=float(np.mean(samples.inside > 0)),
         recall=float(np.mean(reals.inside > 0)),

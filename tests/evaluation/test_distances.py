@@ -37,13 +37,15 @@ def test_near_ties_are_told_apart_in_float64() -> None:
     far[:, 0] = 1000 + np.array([5, 3, 1, 4, 2, 6]) * 1e-7
     _, positions = nearest(np.zeros((1, 3)), far, 3)
     assert positions.tolist() == [[2, 4, 1]]
-    held = count(np.zeros((1, 3)), far, np.full(6, 1000 + 3.5e-7))
+    held, back = count(np.zeros((1, 3)), far, np.array([1000 + 3.5e-7]), np.full(6, 1000 + 3.5e-7))
+    assert back.inside.tolist() == [0, 1, 1, 0, 1, 0]
+    assert back.filled.tolist() == [3]
     assert held.filled.tolist() == [0, 1, 1, 0, 1, 0]
     assert held.inside.tolist() == [3]
 
 
 def test_on_the_surface_is_outside() -> None:
-    balls = count(np.array([[3.0, 4.0]]), np.zeros((2, 2)), np.array([5.0, 5.0 + 1e-12]))
+    balls, _ = count(np.array([[3.0, 4.0]]), np.zeros((2, 2)), np.ones(1), np.array([5.0, 5.0 + 1e-12]))
     assert balls.filled.tolist() == [0, 1]
 
 
@@ -57,7 +59,10 @@ def test_counts_equal_brute_force(n: int, m: int, d: int, seed: int) -> None:
     table = np.linalg.norm(a[:, None].astype(np.float64) - b.astype(np.float64), axis=2)
     own = np.linalg.norm(b[:, None].astype(np.float64) - b.astype(np.float64), axis=2)
     np.testing.assert_allclose(radius, np.sort(own + np.diag([np.inf] * m), axis=1)[:, 1])
-    balls = count(a, b, radius)
+    other = rng.random(n) * 3
+    balls, back = count(a, b, other, radius)
+    assert back.inside.tolist() == (table < other[:, None]).sum(axis=0).tolist()
+    assert back.filled.tolist() == (table < other[:, None]).sum(axis=1).tolist()
     assert balls.inside.tolist() == (table < radius).sum(axis=1).tolist()
     assert balls.filled.tolist() == (table < radius).sum(axis=0).tolist()
 
