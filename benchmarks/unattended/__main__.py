@@ -18,11 +18,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from benchmarks.unattended.failing import CASES
-from benchmarks.unattended.runs import Outcome, run
+from benchmarks.unattended.runs import Outcome, run, single_threaded
 
 MOST = 1.1
 HEADER = ("training", "seed", "best FID seen", "delivered", "over the best", "last over the best", "collapsed", "reported", "what was told")
@@ -65,10 +64,6 @@ def report(outcomes: Sequence[Outcome], response: str) -> str:
 
 def missed(outcomes: Sequence[Outcome]) -> bool:
     return any((one.ratio is not None and one.ratio > MOST) or one.collapsed != one.reported for one in outcomes)
-
-
-def single_threaded() -> None:
-    torch.set_num_threads(1)
 
 
 def main() -> int:

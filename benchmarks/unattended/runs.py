@@ -134,6 +134,11 @@ class Judge:
         return Seen(images, fid(found, self.real), vendi(same) / vendi(self.real), covered, near)
 
 
+def single_threaded() -> None:
+    """Networks this small are slower on two threads than on one."""
+    torch.set_num_threads(1)
+
+
 def run(case: str, seed: int, response: str = "rollback", total: int | None = None) -> Outcome:
     """Trains one configuration as `ganline train` does, and judges every look afterwards."""
     failing = CASES[case]
