@@ -146,6 +146,18 @@ class Health:
             self.start = (len(self.looks), images)
 
     @property
+    def hopeless(self) -> Sign | None:
+        """What is wrong with a training that has nothing to deliver: of more looks than patience none was healthy, and the best is collapsed."""
+        if self.well >= 0 or len(self.looks) <= self.settings.patience:
+            return None
+        if self.best < 0:
+            return Sign(COMPLETE, "every look was, or was not finite")
+        found = next(look for look in self.looks if look["images"] == self.best)["diversity"]
+        if found >= self.settings.limits.diversity:
+            return None
+        return Sign(PARTIAL, f"no look was healthy, and the best, of {self.best:,} images, has {found:.2g} of the effective number of different real images")
+
+    @property
     def stalled(self) -> bool:
         """Whether `stop_after` images have passed without a better look."""
         most = self.settings.stop_after

@@ -32,7 +32,7 @@ def start(make: Make, saved: checkpoint.State | None) -> Trainer:
 def run(trainer: Trainer, make: Make) -> Trainer:
     """Trains to the end, whatever happens on the way; returns the trainer that got there.
 
-    Raises Stopped as `Trainer.run` does, and Unhealthy (with advice) where every look was a complete collapse, or not finite.
+    Raises Stopped as `Trainer.run` does, and Unhealthy (with advice) where there is nothing to deliver (`Health.hopeless`).
     """
     while not trainer.meta["ended"]:
         try:
@@ -40,6 +40,9 @@ def run(trainer: Trainer, make: Make) -> Trainer:
             break
         except Unhealthy as found:
             trainer = respond(trainer, found, make)
+    hopeless = trainer.health.hopeless
+    if hopeless is not None:
+        raise Unhealthy(hopeless, trainer.images_seen)
     return trainer
 
 

@@ -159,7 +159,7 @@ def test_a_training_that_never_was_healthy_exits_4_with_advice(project: Path) ->
 
 def test_what_happened_is_told(project: Path) -> None:
     """Bounds that no training meets: symptoms become events in metrics/train.json, and the best look's model is delivered."""
-    strict = "health: {images: 500, samples: 64, patience: 1, grace: 0.0, rollbacks: 1, limits: {near_duplicates: 0.0, distance: 0.0}}, "
+    strict = "health: {images: 500, samples: 64, patience: 1, grace: 0.0, rollbacks: 1, limits: {near_duplicates: 0.0, distance: 0.0, diversity: 0.0}}, "
     (project / "params.yaml").write_text(PARAMS.format(total=6000, seed=0).replace("train: {", "train: {" + strict))
     done = ganline("train", project)
     assert done.returncode == 0, done.stderr

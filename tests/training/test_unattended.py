@@ -221,6 +221,14 @@ def test_the_best_of_the_sick_is_delivered_where_none_was_healthy(tmp_path: Path
     assert trainer.health.well == -1
 
 
+def test_a_collapse_from_the_first_to_the_last_look_delivers_nothing(tmp_path: Path) -> None:
+    """Also where nothing is done about it: a model that cannot be any good is a failure, with advice, not a delivery."""
+    for response in ("rollback", "warn"):
+        training = Training(tmp_path / response, lambda images: {"diversity": 0.2, "fid": 1 + images / 1e4}, health={"response": response})
+        with pytest.raises(Unhealthy, match=r"no look was healthy, and the best, of \d+ images, has 0\.2 of the effective number"):
+            training.run()
+
+
 def test_the_first_healthy_look_outranks_every_sick_one(tmp_path: Path) -> None:
     trainer = Training(tmp_path, lambda images: {"near_duplicates": 0.9, "fid": 0.8} if images < 200 else {"fid": 1.2}).run()
     assert trainer.deliver() == 1024
