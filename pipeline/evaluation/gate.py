@@ -11,7 +11,7 @@ from pipeline.evaluation.symptoms import LOOKS, diagnose
 
 COLLAPSED = 0.01  # fewer distinct images than this part of the samples is a complete collapse
 HOPELESS = 2.0  # a classifier must be this much better than chance before its answers count
-RARE = -3.7  # standard deviations under its share at which a class is not rare by chance: once in ten thousand
+RARE = -4.5  # standard deviations under its share at which a class is not rare by chance: of ten classes looked at every week, once in centuries
 
 RELATIVE = ("precision", "recall", "coverage", "vendi_ratio", "density")  # held to bounds as parts of what real images show
 EXCESS = ("jsd", "authenticity")  # held to bounds as what lies beyond real images

@@ -76,7 +76,7 @@ def test_a_good_generator_passes_every_test() -> None:
             {"modes": modes_of(np.eye(10, dtype=np.int64)[3] * 5000)},
             r"^complete mode collapse: 100 % of the samples show class 3 and every other class is missing",
         ),
-        ({"modes": counts(c0=4000)}, r"^unbalanced classes: 1, 2, 3, 4, 5, 6, 7, 8 and 9 appear at less than 60 % of the share .* \(with it mode_kl 0\.4"),
+        ({"modes": counts(c0=9000)}, r"^unbalanced classes: 1, 2, 3, 4, 5, 6, 7, 8 and 9 appear at less than 60 % of the share .* \(with it mode_kl [01]\."),
         (
             {"modes": counts(c0=1200, c1=1200)},
             r"^unbalanced classes: .* nats from the real one \(KL; at most 0\.06\); most in excess is 0 \(18\.8 % against 10 %\)",
