@@ -45,6 +45,11 @@ def train(gan: GAN, batches: Batches, settings: TrainSettings, device: torch.dev
     return trainer
 
 
+def single_threaded() -> None:
+    """Networks this small are slower on two threads than on one; the processor's cores take a run each."""
+    torch.set_num_threads(1)
+
+
 def spread(values: Sequence[float], digits: int) -> str:
     """Mean and, of several values, the standard deviation between them."""
     text = f"{np.mean(values):.{digits}f}"

@@ -164,11 +164,6 @@ def picture(runs: Sequence[Run], file: Path) -> None:
     figure.savefig(file, dpi=90)
 
 
-def single_threaded() -> None:
-    """Networks this small are slower on two threads than on one; the processor's cores take a run each."""
-    torch.set_num_threads(1)
-
-
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.modes.gaussians",
@@ -193,7 +188,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     chosen = arguments(argv)
     jobs = [(recipe, mixture, seed) for mixture in chosen.mixtures for recipe in chosen.recipes for seed in range(chosen.seeds)]
-    with ProcessPoolExecutor(min(chosen.workers, len(jobs)), get_context("spawn"), single_threaded) as pool:
+    with ProcessPoolExecutor(min(chosen.workers, len(jobs)), get_context("spawn"), common.single_threaded) as pool:
         tasks = [pool.submit(run, *job, chosen.device, chosen.steps) for job in jobs]
         runs = []
         for task in tqdm(tasks, desc="trainings", unit="run"):

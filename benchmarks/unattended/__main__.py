@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.modes.common import single_threaded
 from benchmarks.unattended.failing import CASES
-from benchmarks.unattended.runs import Outcome, run, single_threaded
+from benchmarks.unattended.runs import Outcome, run
 
 MOST = 1.1
 HEADER = ("training", "seed", "best FID seen", "delivered", "over the best", "last over the best", "collapsed", "reported", "what was told")

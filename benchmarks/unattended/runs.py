@@ -11,8 +11,10 @@ import numpy.typing as npt
 import torch
 from sklearn.datasets import load_digits
 
+from benchmarks.judgement.data import Images
 from benchmarks.unattended.failing import CASES
 from pipeline.data.views import Unlabelled
+from pipeline.evaluation.calibrated import NEAR
 from pipeline.evaluation.classifier import Classifier, Shape, classifier
 from pipeline.evaluation.distances import nearest
 from pipeline.evaluation.diversity import COVERED_SHARE, histogram
@@ -32,24 +34,17 @@ CPU = torch.device("cpu")
 COLLAPSED = 0.5  # less than this part of the effective number of different real images, or of the classes, or more near-duplicates: collapse
 GRACE = 0.25  # of a training, in which everything looks collapsed
 HELD_OUT = 400
-NEAR = 0.01
 UInt8 = npt.NDArray[np.uint8]
 
 
-class Labelled(Held):
-    def __init__(self, array: UInt8, labels: npt.NDArray[np.int64], fingerprint: str) -> None:
-        super().__init__(array)
-        self.labels, self.fingerprint = labels, fingerprint
-
-
-def digits() -> tuple[Labelled, Labelled]:
+def digits() -> tuple[Images, Images]:
     """Training and held-out images."""
     data = load_digits()
     images = np.rint(data.images * 255 / 16).astype(np.uint8)[..., None]
     labels = data.target.astype(np.int64)
     order = np.random.default_rng(0).permutation(len(images))
     held, train = order[:HELD_OUT], order[HELD_OUT:]
-    return Labelled(images[train], labels[train], "train"), Labelled(images[held], labels[held], "held")
+    return Images(images[train], labels[train], "train"), Images(images[held], labels[held], "held")
 
 
 @dataclass(frozen=True)
@@ -119,7 +114,7 @@ class Silent:
 class Judge:
     """Fréchet distance and diversity in the features of a classifier."""
 
-    def __init__(self, train: Labelled, held: Labelled) -> None:
+    def __init__(self, train: Images, held: Images) -> None:
         self.network: Classifier = classifier(train, np.empty(0, dtype=np.int64), Shape(8, 1, 10), CPU)
         self.real = extract(self.network, held, 256)
         self.near = float(np.quantile(nearest(self.real, self.real, 1, same=True)[0][:, 0], NEAR))
@@ -134,17 +129,12 @@ class Judge:
         return Seen(images, fid(found, self.real), vendi(same) / vendi(self.real), covered, near)
 
 
-def single_threaded() -> None:
-    """Networks this small are slower on two threads than on one."""
-    torch.set_num_threads(1)
-
-
 def run(case: str, seed: int, response: str = "rollback", total: int | None = None) -> Outcome:
     """Trains one configuration as `ganline train` does, and judges every look afterwards."""
     failing = CASES[case]
     train, held = digits()
     if failing.images is not None:
-        train = Labelled(train.array[: failing.images], train.labels[: failing.images], "few")
+        train = Images(train.array[: failing.images], train.labels[: failing.images], "few")
     settings, design, log = failing.training(seed, response, total), failing.design(), Silent()
     quick = QuickLook(train, train.labels, 10, 1, settings.health.samples, seed, CPU)
     looks: list[tuple[int, UInt8]] = []

@@ -98,6 +98,7 @@ class Judge:
         if samples.shape[1:] != expected:
             raise InputError(f"samples are {list(samples.shape[1:])} and the data {list(expected)}: the model was trained on other data; run `dvc repro train`")
         held = calibration(self.train, self.test)
+        labels = self.test.labels, self.train.labels[held]
         namer = self.namer(held, expected)
         extractor = self.extractor(namer, expected)
         warnings = cautions.about_features(extractor.spec)
@@ -113,26 +114,17 @@ class Judge:
             accuracy = self.accuracy(namer.predict(known.real))
             warnings += cautions.about_classifier(accuracy, len(self.classes))
             if len(samples):
-                labels = np.concatenate([self.test.labels, self.train.labels[held]])
-                modes = Modes.of(answers, namer.predict(np.concatenate([known.real, known.held])), labels)
+                modes = Modes.of(answers, namer.predict(np.concatenate([known.real, known.held])), np.concatenate(labels))
                 warnings += cautions.about_modes(modes, self.classes)
 
         predicted = None if answers is None else np.argmax(answers, axis=1).astype(np.int64)
         classwise: list[OfClass] = []
         if asked is not None and predicted is not None and len(samples):
-            classwise = by_class(fake, asked, predicted, real, (self.test.labels, self.train.labels[held]), self.classes, self.settings.seed)
-        varied = (
-            []
-            if predicted is None
-            else class_diversity(
-                fake,
-                predicted,
-                np.concatenate([real.real, real.held]),
-                np.concatenate([self.test.labels, self.train.labels[held]]),
-                self.classes,
-                self.settings.seed,
-            )
-        )
+            classwise = by_class(fake, asked, predicted, real, labels, self.classes, self.settings.seed)
+        varied: list[tuple[str, float]] = []
+        if predicted is not None:
+            pool = np.concatenate([real.real, real.held])
+            varied = class_diversity(fake, predicted, pool, np.concatenate(labels), self.classes, self.settings.seed)
         ratios = [of.fid_ratio for of in classwise if of.fid_ratio is not None]
         trained = self.training(extractor)
         neighbours = trained.positions[nearest(fake[:SHOWN], trained.features, min(NEIGHBOURS, len(trained.positions)))[1]]

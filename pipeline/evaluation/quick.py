@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from pipeline.evaluation.calibrated import NEAR
 from pipeline.evaluation.distances import nearest
 from pipeline.evaluation.diversity import COVERED_SHARE, Int64Array, UInt8Array, histogram
 from pipeline.evaluation.features import Float32Array, Held, Images, Subset, extract
@@ -17,7 +18,6 @@ from pipeline.evaluation.random_network import random_network
 from pipeline.evaluation.vendi import vendi
 
 MOST = 10_000  # real images that are looked at
-NEAR = 0.01  # real images nearer to another than this quantile count as near-duplicates
 RIDGE = 1e-2  # of the linear classifier, relative to the mean variance of its standardised features
 BELIEVED = 0.6  # accuracy on real images below which its classes say nothing
 BATCH = 256

@@ -1,7 +1,6 @@
 """What is done about a symptom: the same training with calmer settings, one step of treatment for each rollback."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -11,8 +10,6 @@ from pipeline.training.settings import TrainSettings
 
 LEAST_R1 = 0.1  # where a collapsing training has no penalty to double
 NOISE = {"start": 0.1, "end": 0.0}
-
-Tree = dict[str, Any]
 
 
 def treat(train: TrainSettings, model: ModelSettings, symptoms: Sequence[str]) -> tuple[TrainSettings, ModelSettings, list[str]]:

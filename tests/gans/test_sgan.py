@@ -26,6 +26,7 @@ from pipeline.gans.sgan import SGAN, feature_matching, supervised, unsupervised
 from pipeline.training import model
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.settings import TrainSettings
+from tests.observer import Watcher
 
 CPU = torch.device("cpu")
 START = Progress(0, 0.0)
@@ -225,25 +226,6 @@ class Digits:
     def images(self, indices: npt.ArrayLike | None = None) -> npt.NDArray[np.uint8]:
         chosen: npt.NDArray[np.uint8] = self.pixels if indices is None else self.pixels[np.asarray(indices)]
         return chosen
-
-
-class Watcher:
-    """Asks the loop to stop at an image count."""
-
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.count, self.stop_at = 0, stop_at
-
-    def advanced(self, images_seen: int) -> None:
-        self.count = images_seen
-
-    def measured(self, row: dict[str, float]) -> None: ...
-
-    def snapshot(self, images_seen: int, images: Tensor) -> None: ...
-
-    def warned(self, message: str) -> None: ...
-
-    def stop(self) -> bool:
-        return self.stop_at is not None and self.count >= self.stop_at
 
 
 def trainer(folder: Path, watcher: Watcher) -> Trainer:

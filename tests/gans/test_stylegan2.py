@@ -21,8 +21,9 @@ from pipeline.gans.stylegan2_networks import EqualisedConv, EqualisedLinear
 from pipeline.serving.session import open_session
 from pipeline.serving.signature import about
 from pipeline.training import checkpoint
-from pipeline.training.loop import Row, Stopped, Trainer
+from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.settings import TrainSettings
+from tests.observer import Watcher
 
 START = Progress(0, 0.0)
 Images = Callable[[int, int, int], Tensor]
@@ -263,29 +264,6 @@ def test_spectral_norm_and_clipping_hold_for_the_weights_as_used() -> None:
     gan.clip_weights()
     for layer in (layer for layer in gan.discriminator.modules() if isinstance(layer, EqualisedConv | EqualisedLinear)):
         assert (layer.weight * layer.gain).abs().max().item() == pytest.approx(0.01)
-
-
-class Watcher:
-    """Remembers the rows; asks the loop to stop at an image count."""
-
-    def __init__(self, stop_at: int = 10**9) -> None:
-        self.seen, self.stop_at = 0, stop_at
-        self.rows: list[Row] = []
-        self.snapshots: dict[int, Tensor] = {}
-
-    def advanced(self, images_seen: int) -> None:
-        self.seen = images_seen
-
-    def measured(self, row: Row) -> None:
-        self.rows.append(row)
-
-    def snapshot(self, images_seen: int, images: Tensor) -> None:
-        self.snapshots[images_seen] = images.clone()
-
-    def warned(self, message: str) -> None: ...
-
-    def stop(self) -> bool:
-        return self.seen >= self.stop_at
 
 
 def trainer(judge: Judge, folder: Path, watcher: Watcher, model: Mapping[str, Any], **settings: object) -> Trainer:

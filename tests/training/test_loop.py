@@ -4,63 +4,32 @@ import math
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
-from torch import Tensor
 
 from pipeline.data.views import Unlabelled
 from pipeline.errors import InputError, TrainingFailed
+from pipeline.evaluation.features import Held
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
 from pipeline.gans.settings import DCGANSettings, Penalties
 from pipeline.training.device import pick_device, pick_precision
-from pipeline.training.loop import Row, Trainer, due
+from pipeline.training.loop import Trainer, due
 from pipeline.training.settings import TrainSettings
+from tests.observer import Watcher
 
 CPU = torch.device("cpu")
 MODEL = DCGANSettings(latent=8, generator_channels=8, discriminator_channels=8, objective="relativistic", penalties=Penalties(r1=0.5, r2=0.5))
 
 
-class Bars:
+class Bars(Held):
     """Bright bars on black, 90 images."""
 
     def __init__(self) -> None:
+        super().__init__(np.zeros((90, 8, 8, 1), dtype=np.uint8))
         self.labels = np.full(90, -1)
-        self.pixels = np.zeros((90, 8, 8, 1), dtype=np.uint8)
         for k in range(90):
-            self.pixels[k, :, k % 8] = 200 + k % 50
-
-    def __len__(self) -> int:
-        return 90
-
-    def images(self, indices: npt.ArrayLike | None = None) -> npt.NDArray[np.uint8]:
-        return self.pixels if indices is None else self.pixels[np.asarray(indices)]
-
-
-class Watcher:
-    """Remembers what the loop reports; asks it to stop at an image count."""
-
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.seen, self.stop_at = 0, stop_at
-        self.rows: list[Row] = []
-        self.snapshots: dict[int, Tensor] = {}
-        self.warnings: list[str] = []
-
-    def advanced(self, images_seen: int) -> None:
-        self.seen = images_seen
-
-    def measured(self, row: Row) -> None:
-        self.rows.append(row)
-
-    def snapshot(self, images_seen: int, images: Tensor) -> None:
-        self.snapshots[images_seen] = images.clone()
-
-    def warned(self, message: str) -> None:
-        self.warnings.append(message)
-
-    def stop(self) -> bool:
-        return self.stop_at is not None and self.seen >= self.stop_at
+            self.array[k, :, k % 8] = 200 + k % 50
 
 
 def trainer(folder: Path, watcher: Watcher, model: DCGANSettings = MODEL, samples: int = 4, **settings: object) -> Trainer:

@@ -15,9 +15,10 @@ from pipeline.gans.base import Batch, ImageSpec, Loss, LossFunction, Progress
 from pipeline.gans.registry import build
 from pipeline.gans.settings import ModelSettings
 from pipeline.training import checkpoint
-from pipeline.training.loop import Row, Stopped, Trainer
+from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.parts import halved, parts
 from pipeline.training.settings import TrainSettings
+from tests.observer import Watcher
 
 CPU = torch.device("cpu")
 SMALL = {"latent": 4, "generator_channels": 8, "discriminator_channels": 8, "max_channels": 8}
@@ -46,25 +47,6 @@ class Noise:
     def restore(self, state: Mapping[str, object]) -> None:
         assert isinstance(state["drawn"], int)
         self.drawn = state["drawn"]
-
-
-class Watcher:
-    def __init__(self, stop_at: int = 10**9) -> None:
-        self.seen, self.stop_at = 0, stop_at
-        self.warnings: list[str] = []
-
-    def advanced(self, images_seen: int) -> None:
-        self.seen = images_seen
-
-    def measured(self, row: Row) -> None: ...
-
-    def snapshot(self, images_seen: int, images: Tensor) -> None: ...
-
-    def warned(self, message: str) -> None:
-        self.warnings.append(message)
-
-    def stop(self) -> bool:
-        return self.seen >= self.stop_at
 
 
 def trainer(model: Mapping[str, Any], micro_batch: object, folder: Path, watcher: Watcher | None = None) -> Trainer:

@@ -5,19 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
 from pipeline.data.views import VIEWS
+from pipeline.evaluation.features import Held
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
 from pipeline.gans.settings import ModelSettings
 from pipeline.training import checkpoint
-from pipeline.training.loop import Row, Stopped, Trainer
+from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.settings import TrainSettings
+from tests.observer import Watcher as Observer
 
 CPU = torch.device("cpu")
 ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
@@ -77,44 +78,21 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-class Bars:
+class Bars(Held):
     """90 bright bars on black; the class is the bar's column, of four."""
 
     def __init__(self) -> None:
+        super().__init__(np.zeros((90, 8, 8, 1), dtype=np.uint8))
         self.labels = np.arange(90) % 4
-        self.pixels = np.zeros((90, 8, 8, 1), dtype=np.uint8)
         for k in range(90):
-            self.pixels[k, :, k % 4 * 2] = 160 + k
-
-    def __len__(self) -> int:
-        return 90
-
-    def images(self, indices: npt.ArrayLike | None = None) -> npt.NDArray[np.uint8]:
-        return self.pixels if indices is None else self.pixels[np.asarray(indices)]
+            self.array[k, :, k % 4 * 2] = 160 + k
 
 
-class Watcher:
-    """Remembers what the loop reports; asks it to stop at an image count."""
-
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.seen, self.stop_at = 0, stop_at
-        self.rows: list[Row] = []
-        self.snapshots: dict[int, Tensor] = {}
-
-    def advanced(self, images_seen: int) -> None:
-        self.seen = images_seen
-
-    def measured(self, row: Row) -> None:
-        self.rows.append(row)
-
-    def snapshot(self, images_seen: int, images: Tensor) -> None:
-        self.snapshots[images_seen] = images.clone()
+class Watcher(Observer):
+    """A resumed training has nothing to warn of."""
 
     def warned(self, message: str) -> None:
         pytest.fail(message)
-
-    def stop(self) -> bool:
-        return self.stop_at is not None and self.seen >= self.stop_at
 
 
 def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int = 384, **more: object) -> Trainer:

@@ -19,10 +19,11 @@ from pipeline.gans.registry import build
 from pipeline.gans.settings import DCGANSettings
 from pipeline.training import checkpoint, unattended
 from pipeline.training.health import DIVERGENCE, Unhealthy
-from pipeline.training.loop import Row, Stopped, Trainer
+from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.response import treat
 from pipeline.training.settings import TrainSettings
 from pipeline.training.watch import Watch
+from tests.observer import Watcher
 
 CPU = torch.device("cpu")
 WELL = {"fid": 1.0, "diversity": 1.0, "distance": 1.0, "near_duplicates": 0.0}
@@ -39,29 +40,6 @@ class Digits(Held):
 DIGITS = Digits()
 
 
-class Log:
-    """An observer that remembers, and asks to stop at an image count."""
-
-    def __init__(self, stop_at: float = math.inf) -> None:
-        self.rows: list[Row] = []
-        self.warnings: list[str] = []
-        self.seen, self.stop_at = 0, stop_at
-
-    def advanced(self, images_seen: int) -> None:
-        self.seen = images_seen
-
-    def measured(self, row: Row) -> None:
-        self.rows.append(row)
-
-    def snapshot(self, images_seen: int, images: torch.Tensor) -> None: ...
-
-    def warned(self, message: str) -> None:
-        self.warnings.append(message)
-
-    def stop(self) -> bool:
-        return self.seen >= self.stop_at
-
-
 Story = Callable[[int], dict[str, float]]  # images seen -> what a look measures
 
 
@@ -69,7 +47,7 @@ class Training:
     """Everything that `unattended` is given by the stage; looks tell a story instead of what they see, unless there is none."""
 
     def __init__(self, folder: Path, story: Story | None = None, stop_at: float = math.inf, model: DCGANSettings = SMALL, **settings: Any) -> None:
-        self.folder, self.story, self.log, self.model = folder, story, Log(stop_at), model
+        self.folder, self.story, self.log, self.model = folder, story, Watcher(stop_at), model
         health = {"images": 64, "samples": 64, "patience": 2} | settings.pop("health", {})
         values = {"batch_size": 16, "total_images": 1024, "log_images": 64, "snapshot_images": 10**6, "checkpoint_images": 256, "precision": "float32"}
         self.settings = TrainSettings.model_validate(values | settings | {"health": health})
