@@ -1,46 +1,68 @@
-"""The same number by different routes: this project's, and what other packages do. Each takes features of samples and of real images."""
+"""The same number by different routes: this project's, and what other packages do.
+
+Each takes features of samples, and those of real images or what is kept of them.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
-Route = Callable[[Float32, Float32], float]
+Route = Callable[[Float32, Any], float]
+Known = Callable[[Float32], Any]
 
 
-def moments(x: Float32) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+Moments = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+
+def moments(x: Float32) -> Moments:
     wide = x.astype(np.float64)
     return wide.mean(axis=0), np.cov(wide, rowvar=False)
 
 
-def fid_ours(fake: Float32, real: Float32) -> float:
+def side(x: Float32) -> Any:
+    """What this project keeps of a reference: the features, and once asked for, their moments and Cholesky factor."""
+    from pipeline.evaluation.fid import Side
+
+    kept = Side(x)
+    _ = kept.moments.lower
+    return kept
+
+
+def fid_ours(fake: Float32, real: Any) -> float:
     from pipeline.evaluation.fid import fid
 
     return fid(fake, real)
 
 
-def fid_sqrtm(fake: Float32, real: Float32) -> float:
+def fid_sqrtm(fake: Float32, real: Moments) -> float:
     """scipy.linalg.sqrtm of the product: the route of pytorch-fid, clean-fid and StyleGAN."""
     from scipy.linalg import sqrtm
 
-    (m1, s1), (m2, s2) = moments(fake), moments(real)
+    (m1, s1), (m2, s2) = moments(fake), real
     return float(np.square(m1 - m2).sum() + np.trace(s1 + s2) - 2 * np.trace(sqrtm(s1 @ s2).real))
 
 
-def fid_eigvals(fake: Float32, real: Float32) -> float:
+def fid_eigvals(fake: Float32, real: Moments) -> float:
     """Eigenvalues of the product: the route of torch-fidelity and torchmetrics."""
-    (m1, s1), (m2, s2) = moments(fake), moments(real)
+    (m1, s1), (m2, s2) = moments(fake), real
     values = np.linalg.eigvals(s1 @ s2)
     return float(np.square(m1 - m2).sum() + np.trace(s1 + s2) - 2 * np.sqrt(values.real.clip(0)).sum())
 
 
-def fid_torch_fidelity(fake: Float32, real: Float32) -> float:
+def statistics(x: Float32) -> Any:
     import torch
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torch_fidelity.metric_fid import fid_features_to_statistics
 
-    a, b = (fid_features_to_statistics(torch.from_numpy(x)) for x in (fake, real))
-    return float(fid_statistics_to_metric(a, b, verbose=False)["frechet_inception_distance"])
+    return fid_features_to_statistics(torch.from_numpy(x))
+
+
+def fid_torch_fidelity(fake: Float32, real: Any) -> float:
+    from torch_fidelity.metric_fid import fid_statistics_to_metric
+
+    return float(fid_statistics_to_metric(statistics(fake), real, verbose=False)["frechet_inception_distance"])
 
 
 def coverage_ours(fake: Float32, real: Float32) -> float:
@@ -59,7 +81,24 @@ def coverage_prdc(fake: Float32, real: Float32) -> float:
         return float(compute_prdc(real, fake, 5)["coverage"])
 
 
-ROUTES: dict[str, dict[str, Route]] = {
-    "fid": {"ganline": fid_ours, "sqrtm": fid_sqrtm, "eigvals": fid_eigvals, "torch-fidelity": fid_torch_fidelity},
-    "prdc": {"ganline": coverage_ours, "prdc": coverage_prdc},
+def as_it_is(x: Float32) -> Float32:
+    return x
+
+
+def from_features(route: Route, known: Known) -> Route:
+    return lambda fake, real: route(fake, known(real))
+
+
+FID: dict[str, tuple[Route, Known]] = {
+    "ganline": (fid_ours, side),
+    "sqrtm": (fid_sqrtm, moments),
+    "eigvals": (fid_eigvals, moments),
+    "torch-fidelity": (fid_torch_fidelity, statistics),
 }
+
+ROUTES: dict[str, dict[str, tuple[Route, Known]]] = {
+    "fid": {name: (from_features(route, known), as_it_is) for name, (route, known) in FID.items()},
+    "fid, reference kept": FID,
+    "prdc": {"ganline": (coverage_ours, as_it_is), "prdc": (coverage_prdc, as_it_is)},
+}
+"""For each metric and route the timed call, and what is made of the real images' features before it."""

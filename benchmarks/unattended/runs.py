@@ -16,7 +16,7 @@ from benchmarks.unattended.failing import CASES
 from pipeline.data.views import Unlabelled
 from pipeline.evaluation.calibrated import NEAR
 from pipeline.evaluation.classifier import Classifier, Shape, classifier
-from pipeline.evaluation.distances import nearest
+from pipeline.evaluation.distances import neighbours
 from pipeline.evaluation.diversity import COVERED_SHARE, histogram
 from pipeline.evaluation.features import Held, extract
 from pipeline.evaluation.fid import fid
@@ -117,7 +117,7 @@ class Judge:
     def __init__(self, train: Images, held: Images) -> None:
         self.network: Classifier = classifier(train, np.empty(0, dtype=np.int64), Shape(8, 1, 10), CPU)
         self.real = extract(self.network, held, 256)
-        self.near = float(np.quantile(nearest(self.real, self.real, 1, same=True)[0][:, 0], NEAR))
+        self.near = float(np.quantile(neighbours(self.real, 1)[0][:, 0], NEAR))
         self.shares = histogram(self.network.predict(self.real)) / len(self.real)
 
     def __call__(self, images: int, pixels: UInt8) -> Seen:
@@ -125,7 +125,7 @@ class Judge:
         shares = histogram(self.network.predict(found)) / len(found)
         covered = float(np.mean(shares >= COVERED_SHARE * self.shares))
         same = found[: len(self.real)]
-        near = float(np.mean(nearest(same, same, 1, same=True)[0][:, 0] < self.near))
+        near = float(np.mean(neighbours(same, 1)[0][:, 0] < self.near))
         return Seen(images, fid(found, self.real), vendi(same) / vendi(self.real), covered, near)
 
 

@@ -13,7 +13,7 @@ import torch
 
 from pipeline.evaluation.bins import BINS, assign, compare, k_means
 from pipeline.evaluation.cache import remember
-from pipeline.evaluation.distances import count, nearest
+from pipeline.evaluation.distances import count, neighbours
 from pipeline.evaluation.diversity import Int64Array
 from pipeline.evaluation.fid import Float64Array, FloatArray
 from pipeline.evaluation.prdc import K
@@ -49,7 +49,7 @@ class Side:
 
     @classmethod
     def of(cls, features: FloatArray) -> "Side":
-        return cls(features, nearest(features, features, K, same=True)[0])
+        return cls(features, neighbours(features, K)[0])
 
 
 def size(n_fake: int, n_pool: int) -> int:

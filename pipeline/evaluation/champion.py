@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.evaluation.fid import FloatArray, fid
+from pipeline.evaluation.fid import FloatArray, Side, fid
 from pipeline.evaluation.protocol import require_equal
 
 DRAWS = 200
@@ -39,7 +39,7 @@ def compare(challenger: FloatArray, champion: FloatArray, real: FloatArray, prot
     rng = np.random.default_rng(seed)
     differences = []
     for _ in range(draws):
-        against = real[rng.integers(0, len(real), len(real))]
+        against = Side(real[rng.integers(0, len(real), len(real))])
         first, second = (x[rng.integers(0, len(x), len(x))] for x in (challenger, champion))
         differences.append(fid(first, against) - fid(second, against))
     low, high = np.quantile(differences, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -8,7 +8,7 @@ import torch
 from pipeline.evaluation.bins import assign, k_means
 from pipeline.evaluation.cache import remember
 from pipeline.evaluation.calibrated import MOST, Measured
-from pipeline.evaluation.distances import nearest
+from pipeline.evaluation.distances import nearest, neighbours
 from pipeline.evaluation.features import Float32Array, Images
 from pipeline.evaluation.fid import FloatArray
 from pipeline.evaluation.memorisation import NEAR, authenticity, copy_rate, copying
@@ -43,7 +43,7 @@ def copies(
 
     def make() -> dict[str, torch.Tensor]:
         found = nearest(heldout, train, 1)
-        own = nearest(train, train, 1, same=True)[0]
+        own = neighbours(train, 1)[0]
         centres = k_means(train, CELLS, seed)
         small = nearest(pixels[1][:MOST], pixels[2], 1)[0]
         parts = {"distance": found[0], "position": found[1], "own": own, "small": small, "centres": centres}

@@ -21,19 +21,24 @@ CACHED = 256  # pairs measured at a time in float64: what the processor's cache 
 SPARE = 4  # more candidates than neighbours asked for: float32 may order near ties wrongly
 DOUBT = 1e-5  # squared distances closer than this part of the squared lengths are compared in float64
 
+Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Points:
-    """A set of features [n, d]: exactly, and centred in float32 with their squared lengths."""
+    """A set of features [n, d] as they came, the centre [d] about which they are taken, and their squared distances from it, float32 [n]."""
 
     exact: Tensor
-    quick: Tensor
+    centre: Tensor
     squares: Tensor
 
     def __len__(self) -> int:
         return len(self.exact)
+
+    def quick(self, rows: slice) -> Float32Array:
+        """Some rows about the centre, in float32."""
+        return (self.exact[rows] - self.centre).float().numpy()
 
 
 def points(features: FloatArray, centre: Float64Array) -> Points:
@@ -41,8 +46,14 @@ def points(features: FloatArray, centre: Float64Array) -> Points:
     if features.ndim != 2 or not np.isfinite(features).all():
         raise InputError("features must be finite numbers [n, d]: these images cannot be measured with this extractor")
     exact = torch.from_numpy(np.ascontiguousarray(features))
-    quick = (exact.double() - torch.from_numpy(centre)).float()
-    return Points(exact, quick, quick.square().sum(dim=1))
+    found = Points(exact, torch.from_numpy(centre).to(exact.dtype), torch.empty(len(exact)))
+    for rows in slices(len(exact)):
+        found.squares[rows] = torch.from_numpy(found.quick(rows)).square().sum(dim=1)
+    return found
+
+
+def slices(n: int) -> Iterator[slice]:
+    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
 
 
 def pair(first: FloatArray, second: FloatArray) -> tuple[Points, Points]:
@@ -53,12 +64,13 @@ def pair(first: FloatArray, second: FloatArray) -> tuple[Points, Points]:
     return points(first, centre), points(second, centre)
 
 
-def blocks(a: Points, b: Points) -> Iterator[tuple[int, Tensor]]:
-    """Squared distances float32 [m, len(b)] of `a`'s rows from `start` on, block by block."""
-    for start in range(0, len(a), BLOCK):
-        rows = slice(start, start + BLOCK)
-        found = torch.addmm(b.squares, a.quick[rows], b.quick.T, alpha=-2)
-        yield start, found.add_(a.squares[rows, None])
+def blocks(a: Points, b: Points, *, above: bool = False) -> Iterator[tuple[int, Tensor]]:
+    """Squared distances float32 [m, len(b)] of `a`'s rows from `start` on, block by block; with `above` to `b`'s rows from `start` on only."""
+    whole = b.quick(slice(None))
+    for rows in slices(len(a)):
+        columns = slice(rows.start if above else 0, None)
+        found = torch.from_numpy(a.quick(rows) @ whole[columns].T)  # numpy's product is a quarter faster than torch's at these shapes
+        yield rows.start, found.mul_(-2).add_(b.squares[columns]).add_(a.squares[rows, None])
 
 
 def exactly(a: Points, b: Points, rows: Tensor, columns: Tensor) -> Tensor:
@@ -70,31 +82,59 @@ def exactly(a: Points, b: Points, rows: Tensor, columns: Tensor) -> Tensor:
     return out
 
 
-def nearest(first: FloatArray, second: FloatArray, k: int, *, same: bool = False) -> tuple[Float64Array, Int64Array]:
+def nearest(first: FloatArray, second: FloatArray, k: int) -> tuple[Float64Array, Int64Array]:
     """For each row of `first` [n, d] the `k` nearest rows of `second` [m, d], nearest first: distances and positions, [n, k].
 
-    `same`: both are one set, and a row is no neighbour of itself. Raises InputError where there are fewer than k.
+    Raises InputError where there are fewer than k.
     """
     a, b = pair(first, second)
-    if len(b) - same < k:
-        raise InputError(f"{k} nearest neighbours cannot be found among {len(b)} images: give more images")
-    wanted = min(k + SPARE, len(b) - same)
-    distances, positions = np.empty((len(a), k)), np.empty((len(a), k), dtype=np.int64)
+    near = torch.empty(len(a), enough(k, len(b)), dtype=torch.int64)
     for start, found in blocks(a, b):
-        rows = torch.arange(len(found))
-        if same:
-            found[rows, rows + start] = torch.inf
-        near = found.topk(wanted, dim=1, largest=False, sorted=False).indices
-        exact = exactly(a, b, (rows + start).repeat_interleave(wanted), near.flatten()).view(len(found), wanted)
-        order = exact.argsort(dim=1, stable=True)[:, :k]
-        distances[start : start + len(found)] = exact.gather(1, order).sqrt().numpy()
-        positions[start : start + len(found)] = near.gather(1, order).numpy()
-    return distances, positions
+        near[start : start + len(found)] = found.topk(near.shape[1], dim=1, largest=False, sorted=False).indices
+    return sorted_exactly(a, b, near, k)
+
+
+def neighbours(features: FloatArray, k: int) -> tuple[Float64Array, Int64Array]:
+    """For each row [n, d] the `k` nearest other rows of the set, as `nearest` gives them. Every pair is measured once.
+
+    Raises InputError where there are fewer than k.
+    """
+    a, _ = pair(features, features)
+    n, wanted = len(a), enough(k, len(a) - 1)
+    least, near = torch.full((n, wanted), torch.inf), torch.zeros((n, wanted), dtype=torch.int64)
+
+    def offer(to: slice, found: Tensor, first: int) -> None:
+        """Rows `to` learn of their distances [rows, m] to the rows from `first` on."""
+        values, chosen = found.topk(min(wanted, found.shape[1]), dim=1, largest=False, sorted=False)
+        least[to], best = torch.cat([least[to], values], dim=1).topk(wanted, dim=1, largest=False, sorted=False)
+        near[to] = torch.cat([near[to], chosen + first], dim=1).gather(1, best)
+
+    for start, found in blocks(a, a, above=True):
+        end = start + len(found)
+        found.fill_diagonal_(torch.inf)
+        offer(slice(start, end), found, start)
+        offer(slice(end, n), found[:, len(found) :].T, start)
+    return sorted_exactly(a, a, near, k)
+
+
+def enough(k: int, among: int) -> int:
+    """Candidates that are measured exactly to find the k nearest. Raises InputError where there are fewer than k."""
+    if among < k:
+        raise InputError(f"{k} nearest neighbours cannot be found among {among} images: give more images")
+    return min(k + SPARE, among)
+
+
+def sorted_exactly(a: Points, b: Points, near: Tensor, k: int) -> tuple[Float64Array, Int64Array]:
+    """Of candidates [n, m], as positions in `b`, the k nearest to each row of `a`, nearest first: distances in float64 and positions, [n, k]."""
+    rows = torch.arange(len(a)).repeat_interleave(near.shape[1])
+    exact = exactly(a, b, rows, near.flatten()).view(near.shape)
+    order = exact.argsort(dim=1, stable=True)[:, :k]
+    return exact.gather(1, order).sqrt().numpy(), near.gather(1, order).numpy()
 
 
 def radii(features: FloatArray, k: int) -> Float64Array:
     """Distance of each row [n, d] to its k-th nearest neighbour in the set, [n]."""
-    distances: Float64Array = nearest(features, features, k, same=True)[0][:, -1]
+    distances: Float64Array = neighbours(features, k)[0][:, -1]
     return distances
 
 

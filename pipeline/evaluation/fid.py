@@ -8,6 +8,7 @@ features) the items themselves, or an eigendecomposition, are.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,8 @@ from pipeline.errors import InputError
 FloatArray = npt.NDArray[np.floating]
 Float64Array = npt.NDArray[np.float64]
 
+STRIP = 256
+OVERFLOW = "the features are too large for float64: their covariance overflows"
 SINGULAR = 1e-6  # a Cholesky pivot this far under the largest would lose half of float64's digits
 
 
@@ -51,74 +54,99 @@ class Moments:
             raise InputError("a Fréchet distance needs at least 2 items on either side; there is 1")
         return self.scatter / (self.count - 1)
 
+    @cached_property
+    def lower(self) -> Float64Array | None:
+        """The Cholesky factor of the covariance; None where that is singular, or nearly so (dead units)."""
+        try:
+            lower = np.asarray(np.linalg.cholesky(self.covariance), dtype=np.float64)
+        except np.linalg.LinAlgError:
+            return None
+        pivots = np.diag(lower)
+        return lower if pivots.min() > SINGULAR * pivots.max() else None
+
+    @cached_property
+    def root(self) -> Float64Array:
+        """A [d, d] with A A^T the covariance, whatever its rank."""
+        if not np.isfinite(self.covariance).all():
+            raise InputError(OVERFLOW)
+        values, vectors = np.linalg.eigh(self.covariance)
+        return np.asarray(vectors * np.sqrt(np.clip(values, 0.0, None)), dtype=np.float64)
+
+
+class Side:
+    """Features [n, d] of one side of a distance. What is computed of them is kept: a set that others are compared with is worked out once.
+
+    Raises InputError for values that are not finite.
+    """
+
+    def __init__(self, features: FloatArray) -> None:
+        self.x = checked(features)
+
+    @cached_property
+    def moments(self) -> Moments:
+        return Moments.of(self.x)
+
+    @cached_property
+    def thin(self) -> tuple[Float64Array, Float64Array]:
+        """The mean, and A [d, min(n, d)] with A A^T the covariance: the items themselves while they are few."""
+        if len(self.x) > self.x.shape[1]:
+            return self.moments.mean, self.moments.root
+        if len(self.x) < 2:
+            raise InputError("a Fréchet distance needs at least 2 items on either side; there is 1")
+        mean = self.x.mean(axis=0)
+        return mean, (self.x - mean).T / np.sqrt(len(self.x) - 1)
+
 
 @np.errstate(over="ignore", invalid="ignore")  # what overflows is refused at the end
-def fid(first: FloatArray, second: FloatArray) -> float:
+def fid(first: FloatArray | Side, second: FloatArray | Side) -> float:
     """Fréchet distance between features [n, d] and [m, d]; >= 0, 0 for equal sets.
 
     Raises InputError for fewer than 2 items, unequal d, or values that are not finite.
     """
-    x, y = checked(first), checked(second)
-    d = x.shape[1]
-    if y.shape[1] != d:
-        raise InputError(f"features of different extractors: {d} and {y.shape[1]} dimensions")
-    if min(len(x), len(y)) > d:
-        return frechet(Moments.of(x), Moments.of(y))
-    (mean1, a), (mean2, b) = (thin_factor(x), thin_factor(y))
+    one, other = (side if isinstance(side, Side) else Side(side) for side in (first, second))
+    d = one.x.shape[1]
+    if other.x.shape[1] != d:
+        raise InputError(f"features of different extractors: {d} and {other.x.shape[1]} dimensions")
+    if min(len(one.x), len(other.x)) > d:
+        return frechet(one.moments, other.moments)
+    (mean1, a), (mean2, b) = one.thin, other.thin
     return assemble(mean1 - mean2, float(np.sum(a * a)), float(np.sum(b * b)), nuclear(a, b))
 
 
 @np.errstate(over="ignore", invalid="ignore")
 def frechet(first: Moments, second: Moments) -> float:
-    """Fréchet distance from moments alone; see `fid`."""
-    s1, s2 = first.covariance, second.covariance
-    return assemble(first.mean - second.mean, float(np.trace(s1)), float(np.trace(s2)), trace_root(s1, s2))
+    """Fréchet distance from moments alone; see `fid`. What is worked out of `second` is kept with it."""
+    delta, traces = first.mean - second.mean, (float(np.trace(first.covariance)), float(np.trace(second.covariance)))
+    if second.lower is None:
+        return assemble(delta, *traces, nuclear(first.root, second.root))
+    product = between(second.lower, first.covariance)
+    if not np.isfinite(product).all():
+        raise InputError(OVERFLOW)
+    eigenvalues = np.linalg.eigvalsh(product)
+    return assemble(delta, *traces, float(np.sqrt(np.clip(eigenvalues, 0.0, None)).sum()))
+
+
+def between(lower: Float64Array, covariance: Float64Array) -> Float64Array:
+    """The lower triangle of L^T S L [d, d], a strip of columns at a time: half the work of the products in full."""
+    out = np.zeros_like(covariance)
+    for start in range(0, len(lower), STRIP):
+        columns = slice(start, start + STRIP)
+        out[start:, columns] = lower[start:, start:].T @ (covariance[start:, start:] @ lower[start:, columns])
+    return out
 
 
 def assemble(delta: Float64Array, trace1: float, trace2: float, root: float) -> float:
     value = float(delta @ delta) + trace1 + trace2 - 2.0 * root
     if not np.isfinite(value):
-        raise InputError("the features are too large for float64: their covariance overflows")
+        raise InputError(OVERFLOW)
     return max(value, 0.0)
-
-
-def trace_root(s1: Float64Array, s2: Float64Array) -> float:
-    """tr (S1 S2)^1/2 of two covariances [d, d]."""
-    try:
-        lower = np.linalg.cholesky(s1)
-        pivots = np.diag(lower)
-        if pivots.min() > SINGULAR * pivots.max():
-            eigenvalues = np.linalg.eigvalsh(lower.T @ s2 @ lower)
-            return float(np.sqrt(np.clip(eigenvalues, 0.0, None)).sum())
-    except np.linalg.LinAlgError:
-        pass  # dead units: the eigendecomposition below takes them
-    return nuclear(root_factor(s1), root_factor(s2))
-
-
-def root_factor(covariance: Float64Array) -> Float64Array:
-    """A [d, d] with A A^T = S, for any positive semidefinite S."""
-    if not np.isfinite(covariance).all():
-        raise InputError("the features are too large for float64: their covariance overflows")
-    values, vectors = np.linalg.eigh(covariance)
-    return np.asarray(vectors * np.sqrt(np.clip(values, 0.0, None)), dtype=np.float64)
-
-
-def thin_factor(x: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """The mean of items [n, d], and A [d, min(n, d)] with A A^T their covariance: the items themselves while they are few."""
-    if len(x) > x.shape[1]:
-        moments = Moments.of(x)
-        return moments.mean, root_factor(moments.covariance)
-    if len(x) < 2:
-        raise InputError("a Fréchet distance needs at least 2 items on either side; there is 1")
-    mean = x.mean(axis=0)
-    return mean, (x - mean).T / np.sqrt(len(x) - 1)
 
 
 def nuclear(a: Float64Array, b: Float64Array) -> float:
     """Sum of the singular values of A^T B."""
     product = a.T @ b
     if not np.isfinite(product).all():
-        raise InputError("the features are too large for float64: their covariance overflows")
+        raise InputError(OVERFLOW)
     return float(np.linalg.svd(product, compute_uv=False).sum())
 
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from pipeline.evaluation.fid import FloatArray, fid
+from pipeline.evaluation.fid import FloatArray, Side, fid
 
 SIZES = 15
 SMALLEST = 5000
 WIDE = 512  # features above which a distance takes so long that fewer sizes must do
 
 
-def fid_infinity(fake: FloatArray, real: FloatArray, seed: int) -> float | None:
+def fid_infinity(fake: FloatArray, real: FloatArray | Side, seed: int) -> float | None:
     """What the Fréchet distance of samples [n, d] to real images [m, d] would be with endlessly many samples.
 
     The distance falls linearly in 1 / n: it is measured at 15 sizes from 5,000 (or a tenth of the samples, where they are few) to all of
@@ -20,5 +20,6 @@ def fid_infinity(fake: FloatArray, real: FloatArray, seed: int) -> float | None:
         return None
     sizes = np.linspace(min(SMALLEST, max(n // 10, 2)), n, SIZES if fake.shape[1] <= WIDE else SIZES // 3).astype(np.int64)
     rng = np.random.default_rng(seed)
-    distances = [fid(fake[rng.choice(n, size, replace=False)], real) for size in sizes]
+    against = real if isinstance(real, Side) else Side(real)
+    distances = [fid(fake[rng.choice(n, size, replace=False)], against) for size in sizes]
     return float(np.polyfit(1 / sizes, distances, 1)[1])

@@ -21,7 +21,7 @@ from pipeline.evaluation.distances import nearest
 from pipeline.evaluation.diversity import Int64Array, Modes, UInt8Array, distinct, kl_null
 from pipeline.evaluation.encoder import encoder
 from pipeline.evaluation.features import Extractor, Float32Array, Held, Progress, Subset, extract, quiet
-from pipeline.evaluation.fid import Float64Array, fid
+from pipeline.evaluation.fid import Float64Array, Side, fid
 from pipeline.evaluation.fid_infinity import fid_infinity
 from pipeline.evaluation.inception import Inception, fetched, inception
 from pipeline.evaluation.inception_score import inception_score
@@ -132,13 +132,14 @@ class Judge:
 
         chance = kl_null(modes, self.settings.seed) if modes else (0.0, 0.0)
         enough = len(samples) >= 2
+        against = Side(real.real)
         equal = ratio(fake, real, self.settings.seed) if enough else None
         evidence = gate.Evidence(
             n_fake=len(samples) + nonfinite,
             nonfinite=nonfinite,
             classes=self.classes,
             distinct=distinct(samples) if len(samples) else None,
-            fid=fid(fake, real.real) if enough else None,
+            fid=fid(fake, against) if enough else None,
             fid_ratio=equal.value if equal else None,
             fid_equal=equal.generated if equal else None,
             fid_null=equal.null if equal else None,
@@ -163,7 +164,7 @@ class Judge:
         metrics: Metrics = {
             "verdict": verdict.word,
             "fid": evidence.fid,
-            "fid_infinity": fid_infinity(fake, real.real, self.settings.seed),
+            "fid_infinity": fid_infinity(fake, against, self.settings.seed),
             "kid": kid(fake, real.real, self.settings.seed) if enough else None,
             "inception_score": inception_score(extractor.logits(fake), self.settings.seed) if isinstance(extractor, Inception) and enough else None,
             "inception_score_real": inception_score(extractor.logits(real.real), self.settings.seed) if isinstance(extractor, Inception) else None,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from pipeline.evaluation.calibrated import NEAR
-from pipeline.evaluation.distances import nearest
+from pipeline.evaluation.distances import neighbours
 from pipeline.evaluation.diversity import COVERED_SHARE, Int64Array, UInt8Array, histogram
 from pipeline.evaluation.features import Float32Array, Held, Images, Subset, extract
 from pipeline.evaluation.fid import Float64Array, Moments, frechet
@@ -35,7 +35,7 @@ class QuickLook:
         self.moments = Moments.of(found)
         # With few training images there are fewer of them than samples; ratios are then of unequal sizes, and only compared with one another.
         self.beside = found[rng.choice(len(found), min(samples, len(found)), replace=False)]
-        near = nearest(self.beside, self.beside, 1, same=True)[0][:, 0]
+        near = neighbours(self.beside, 1)[0][:, 0]
         # About their mean and in their own units: as they are, all of them point nearly the same way.
         self.mean, self.scale = found.mean(axis=0), found.std(axis=0) + 1e-6
         self.near, self.vendi, self.spread = float(np.quantile(near, NEAR)), vendi((self.beside - self.mean) / self.scale), spread(self.beside)
@@ -52,7 +52,7 @@ class QuickLook:
         classes that hold at least a quarter of their real share (absent without labels).
         """
         found = extract(self.extractor, Held(samples), BATCH)
-        near = nearest(found, found, 1, same=True)[0][:, 0]
+        near = neighbours(found, 1)[0][:, 0]
         measured = {
             "fid": frechet(Moments.of(found), self.moments),
             "fid_error": self.error,

@@ -19,7 +19,7 @@ from pipeline.evaluation.cache import remember
 from pipeline.evaluation.classifier import Labelled
 from pipeline.evaluation.diversity import Int64Array
 from pipeline.evaluation.features import Extractor, Float32Array, Images, Progress, Subset, extract, quiet
-from pipeline.evaluation.fid import fid
+from pipeline.evaluation.fid import Side, fid
 
 CALIBRATION_SEED = 20_140_610
 CALIBRATION_MOST = 10_000
@@ -97,7 +97,7 @@ def ratio(fake: Float32Array, against: Reference, seed: int) -> Ratio | None:
     generated, null = [], []
     for _ in range(DRAWS if fake.shape[1] <= 512 else DRAWS_WIDE):
         order = rng.permutation(len(real))
-        half, other = real[order[:n]], real[order[n : 2 * n]]
+        half, other = Side(real[order[:n]]), real[order[n : 2 * n]]
         generated.append(fid(fake[rng.choice(len(fake), n, replace=False)], half))
         null.append(fid(other, half))
     return Ratio(n, float(np.mean(generated)), float(np.mean(null)), float(np.std(null, ddof=1)))

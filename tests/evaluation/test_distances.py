@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from pipeline.errors import InputError
-from pipeline.evaluation.distances import BLOCK, count, nearest, radii
+from pipeline.evaluation.distances import BLOCK, count, nearest, neighbours, radii
 
 
 def features(n: int, d: int = 16, seed: int = 0, offset: float = 0.0, dtype: Any = np.float32) -> Any:
@@ -19,9 +19,9 @@ def features(n: int, d: int = 16, seed: int = 0, offset: float = 0.0, dtype: Any
 @pytest.mark.parametrize("offset", [0.0, 1e3])
 @pytest.mark.parametrize("same", [False, True])
 def test_nearest_equals_scikit_learn(offset: float, same: bool) -> None:
-    a = features(BLOCK + 300, offset=offset)
-    b = a if same else features(2 * BLOCK + 5, seed=1, offset=offset)
-    distances, positions = nearest(a, b, 4, same=same)
+    a = features(2 * BLOCK + 300, offset=offset)
+    b = a if same else features(BLOCK + 5, seed=1, offset=offset)
+    distances, positions = neighbours(a, 4) if same else nearest(a, b, 4)
     tree = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(b.astype(np.float64))
     expected, where = tree.kneighbors(None if same else a.astype(np.float64))
     if offset == 0:
@@ -69,8 +69,8 @@ def test_counts_equal_brute_force(n: int, m: int, d: int, seed: int) -> None:
 
 def test_what_cannot_be_measured_is_refused() -> None:
     x = features(5)
-    with pytest.raises(InputError, match="5 nearest neighbours cannot be found among 5 images"):
-        nearest(x, x, 5, same=True)
+    with pytest.raises(InputError, match="5 nearest neighbours cannot be found among 4 images"):
+        neighbours(x, 5)
     with pytest.raises(InputError, match="cannot be compared"):
         nearest(x, features(5, d=3), 1)
     x[2, 1] = np.nan

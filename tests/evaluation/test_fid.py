@@ -8,7 +8,7 @@ from scipy.linalg import sqrtm
 from torch_fidelity.metric_fid import fid_statistics_to_metric
 
 from pipeline.errors import InputError
-from pipeline.evaluation.fid import Float64Array, Moments, fid, frechet
+from pipeline.evaluation.fid import STRIP, Float64Array, Moments, Side, between, fid, frechet
 
 
 def correlated(n: int, d: int, seed: int, shift: float = 0.0) -> Float64Array:
@@ -138,5 +138,23 @@ def test_other_unusable_features_are_refused() -> None:
     ):
         with pytest.raises(InputError, match=message):
             fid(x, other)
+    with pytest.raises(InputError, match="overflow"):
+        fid(x * 1e200, x)
     with pytest.raises(InputError, match="at least 2"):
         frechet(Moments.of(x), Moments.of(x[:1]))
+
+
+def test_a_side_that_is_kept_gives_the_same_distances() -> None:
+    x, few, many = correlated(60, 8, 14), correlated(7, 8, 15), correlated(90, 8, 16)
+    kept = Side(x)
+    for other in (few, many, many, few):
+        assert fid(other, kept) == fid(other, x)
+    with pytest.raises(InputError, match="NaN"):
+        Side(np.full((3, 2), np.nan))
+
+
+@pytest.mark.parametrize("d", [1, STRIP - 1, STRIP, 2 * STRIP + 3])
+def test_the_product_between_two_factors(d: int) -> None:
+    rng = np.random.default_rng(d)
+    lower, half = np.tril(rng.standard_normal((d, d))), rng.standard_normal((d, d))
+    np.testing.assert_allclose(np.tril(between(lower, half @ half.T)), np.tril(lower.T @ half @ half.T @ lower), rtol=1e-9, atol=1e-9 * d**2)

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 
 from pipeline.evaluation.bins import assign, k_means
-from pipeline.evaluation.distances import nearest
+from pipeline.evaluation.distances import nearest, neighbours
 from pipeline.evaluation.memorisation import authenticity, copy_rate, copying, mann_whitney
 
 Float64 = npt.NDArray[np.float64]
@@ -31,7 +31,7 @@ def draw(n: int, seed: int) -> Float64:
 def measured(fake: Float64) -> tuple[float, float, float]:
     """Copy rate, AuthPct and C_T of samples, for 3,000 training and 2,000 held-out images of one distribution."""
     train, heldout = draw(3000, 0), draw(2000, 1)
-    own = nearest(train, train, 1, same=True)[0][:, 0]
+    own = neighbours(train, 1)[0][:, 0]
     centres = k_means(train, 6, 0)
     (near, where), (apart, _) = nearest(fake, train, 1), nearest(heldout, train, 1)
     cells = assign(fake, centres), assign(heldout, centres)
@@ -49,7 +49,7 @@ def test_fresh_samples_are_no_copies() -> None:
 def reference() -> tuple[Float64, npt.NDArray[np.int64], Float64]:
     train, heldout = draw(3000, 0), draw(2000, 1)
     near, where = nearest(heldout, train, 1)
-    return near[:, 0], where[:, 0], nearest(train, train, 1, same=True)[0][:, 0]
+    return near[:, 0], where[:, 0], neighbours(train, 1)[0][:, 0]
 
 
 def test_copies_exact_noisy_and_partial() -> None:

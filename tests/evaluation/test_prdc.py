@@ -82,5 +82,5 @@ def test_order_and_scale_do_not_matter() -> None:
 
 
 def test_a_set_no_larger_than_k_is_refused() -> None:
-    with pytest.raises(InputError, match="5 nearest neighbours cannot be found among 5"):
+    with pytest.raises(InputError, match="5 nearest neighbours cannot be found among 4"):
         prdc(normal(50), normal(5))
