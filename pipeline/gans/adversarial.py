@@ -102,18 +102,19 @@ class Adversarial(GAN):
 
     def regularisation_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """The penalties alone, `every` times as strong: the same on average."""
-        real, label = batch["image"], self.label(batch)
-        with torch.no_grad():
-            fake = self.generate(len(real), label, rng)
+        real, label, fake, fake_logits = batch["image"], self.label(batch), None, None
         real_logits = self.judge(real.requires_grad_(), label, progress, rng) if self.penalties.r1.ever else None
-        fake_logits = self.judge(fake.requires_grad_(), label, progress, rng) if self.penalties.r2.ever else None
+        if self.penalties.r2.ever or self.penalties.gp > 0:
+            with torch.no_grad():
+                fake = self.generate(len(real), label, rng)
+            fake_logits = self.judge(fake.requires_grad_(), label, progress, rng) if self.penalties.r2.ever else None
         penalty, terms = self.penalty(real, fake, label, progress, rng, real_logits, fake_logits)
         return Loss(self.penalties.every * penalty, terms)
 
     def penalty(
         self,
         real: Tensor,
-        fake: Tensor,
+        fake: Tensor | None,
         label: Tensor | None,
         progress: Progress,
         rng: torch.Generator,
@@ -126,10 +127,10 @@ class Adversarial(GAN):
         if weights.r1.ever and real_logits is not None:
             terms["r1"] = zero_centred(real_logits, real)
             total = total + weights.r1.at(progress.done) / 2 * terms["r1"]
-        if weights.r2.ever and fake_logits is not None:
+        if weights.r2.ever and fake is not None and fake_logits is not None:
             terms["r2"] = zero_centred(fake_logits, fake)
             total = total + weights.r2.at(progress.done) / 2 * terms["r2"]
-        if weights.gp > 0:
+        if weights.gp > 0 and fake is not None:
             points = interpolated(real, fake, rng).requires_grad_()
             terms["gp"] = one_centred(self.judge(points, label, progress, rng), points)
             total = total + weights.gp * terms["gp"]

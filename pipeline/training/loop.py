@@ -61,6 +61,16 @@ def due(interval: int, before: int, now: int) -> bool:
     return now // interval > before // interval
 
 
+@torch.no_grad()
+def add_up(sums: dict[str, Tensor], terms: Mapping[str, Tensor], share: float = 1.0) -> None:
+    """Adds `share` of each scalar to the sum of its name; one call for all of them, because there are many in every step."""
+    for name, value in terms.items():
+        if name not in sums:
+            sums[name] = torch.zeros_like(value)
+    if terms:
+        torch._foreach_add_([sums[name] for name in terms], list(terms.values()), alpha=share)
+
+
 class Trainer:
     """Trains `gan` on `batches`; `meta` (plain values, such as the tracking run's id) travels in the checkpoints.
 
@@ -155,8 +165,9 @@ class Trainer:
         for name, network in self.gan.named_children():
             network.requires_grad_(name in phase.networks)
         optimizer = self.optimizers[phase.networks]
-        for name, value in self.differentiate(phase, self.batches.next(self.settings.batch_size)).items():
-            self.sums[name] = self.sums.get(name, torch.zeros((), device=self.device)) + value
+        terms = self.differentiate(phase, self.batches.next(self.settings.batch_size))
+        add_up(self.sums, terms)
+        for name in terms:
             self.counts[name] = self.counts.get(name, 0) + 1
         for group in optimizer.param_groups:
             group["lr"] = self.learning_rate(phase)
@@ -196,8 +207,7 @@ class Trainer:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
                 loss = phase.loss(part, Progress(self.step, self.done), self.rng)
             torch.autograd.backward(share * loss.total)
-            for name, value in loss.terms.items():
-                terms[name] = terms.get(name, 0.0) + share * value.detach()
+            add_up(terms, {name: value.detach() for name, value in loss.terms.items()}, share)
         return terms
 
     def record(self, norms: Row, *, looks: bool) -> list[Sign]:
