@@ -25,7 +25,10 @@ REDRAWN = 20
 
 
 class QuickLook:
-    """Samples beside real images `[n, H, W, C]`, with `labels` [n] (-1 unknown) of `classes`; both sides of comparisons hold `samples` images."""
+    """Samples beside real images `[n, H, W, C]`, with `labels` [n] (-1 unknown) of `classes`.
+
+    Both sides of a comparison hold `samples` images, or as many as there are real ones.
+    """
 
     def __init__(self, real: Images, labels: Int64Array, classes: int, channels: int, samples: int, seed: int, device: torch.device) -> None:
         self.extractor = random_network(channels, device)
@@ -33,7 +36,6 @@ class QuickLook:
         chosen = np.sort(rng.choice(len(real), min(len(real), MOST), replace=False))
         found = extract(self.extractor, Subset(real, chosen), BATCH)
         self.moments = Moments.of(found)
-        # With few training images there are fewer of them than samples; ratios are then of unequal sizes, and only compared with one another.
         self.beside = found[rng.choice(len(found), min(samples, len(found)), replace=False)]
         near = neighbours(self.beside, 1)[0][:, 0]
         # About their mean and in their own units: as they are, all of them point nearly the same way.
@@ -52,11 +54,13 @@ class QuickLook:
         classes that hold at least a quarter of their real share (absent without labels).
         """
         found = extract(self.extractor, Held(samples), BATCH)
-        near = neighbours(found, 1)[0][:, 0]
+        # The more there are the nearer they lie: of few training images no more samples are compared with them.
+        as_many = found[: len(self.beside)]
+        near = neighbours(as_many, 1)[0][:, 0]
         measured = {
             "fid": frechet(Moments.of(found), self.moments),
             "fid_error": self.error,
-            "diversity": vendi((found - self.mean) / self.scale) / self.vendi,
+            "diversity": vendi((as_many - self.mean) / self.scale) / self.vendi,
             "distance": spread(found) / max(self.spread, 1e-12),
             "near_duplicates": float(np.mean(near < self.near)) if self.near > 0 else float(np.mean(near <= 0)),
         }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.evaluation.features import Held
+from pipeline.evaluation.features import Held, Subset
 from pipeline.evaluation.quick import QuickLook
 
 CPU = torch.device("cpu")
@@ -42,6 +42,19 @@ def test_failures_are_seen(look: QuickLook, digits: Any) -> None:
     assert look(blurred.astype(np.uint8))["fid"] > 10 * real["fid"]
     noise = np.random.default_rng(0).integers(0, 256, digits.fresh.shape, dtype=np.uint8)
     assert look(noise)["fid"] > 100 * real["fid"]
+
+
+def test_few_training_images_accuse_nobody(digits: Any) -> None:
+    """Forty training images lie further apart than a thousand real images do, whoever made those."""
+    rng = np.random.default_rng(0)
+    some = Subset(digits.train, rng.choice(len(digits.train), 40, replace=False))
+    look = QuickLook(some, np.full(40, -1), 0, 1, 360, 0, CPU)
+    found = look(digits.fresh)
+    assert found["near_duplicates"] < 0.1
+    assert 0.85 < found["diversity"] < 1.15
+    three = look(digits.fresh[rng.choice(3, 360)])
+    assert three["near_duplicates"] > 0.9
+    assert three["diversity"] < 0.3
 
 
 def test_worse_is_further(look: QuickLook, digits: Any) -> None:
