@@ -40,6 +40,7 @@ class QuickLook:
         near = neighbours(self.beside, 1)[0][:, 0]
         # About their mean and in their own units: as they are, all of them point nearly the same way.
         self.mean, self.scale = found.mean(axis=0), found.std(axis=0) + 1e-6
+        self.trained = len(real)
         self.near, self.vendi, self.spread = float(np.quantile(near, NEAR)), vendi((self.beside - self.mean) / self.scale), spread(self.beside)
         again = [frechet(Moments.of(found[rng.integers(len(found), size=max(samples, 2))]), self.moments) for _ in range(REDRAWN)]
         self.error = float(np.std(again, ddof=1))
@@ -50,19 +51,23 @@ class QuickLook:
 
         `fid`: Fréchet distance to the real images, 0 at best; `fid_error`: its standard deviation, of as many real images drawn again;
         `diversity`: Vendi score of standardised features over that of real images; `distance`: root mean square pairwise distance over
-        theirs; `near_duplicates`: share nearer to another sample than 99 % of real images are to each other; `classes`: share of the
-        classes that hold at least a quarter of their real share (absent without labels).
+        theirs; `near_duplicates`: share nearer to another sample than 99 % of real images are to each other, beyond what as many draws of the
+        training images would repeat (that is overfitting, not collapse), over the most that can be; `classes`: share of the classes that hold
+        at least a quarter of their real share (absent without labels).
         """
         found = extract(self.extractor, Held(samples), BATCH)
-        # The more there are the nearer they lie: of few training images no more samples are compared with them.
-        as_many = found[: len(self.beside)]
-        near = neighbours(as_many, 1)[0][:, 0]
+        # The more there are the nearer they lie: few training images are compared with as few samples at a time.
+        n = len(self.beside)
+        parts = [found[start : start + n] for start in range(0, max(len(found) - n, 0) + 1, n)]
+        near = np.concatenate([neighbours(part, 1)[0][:, 0] for part in parts])
+        chance = 1 - (1 - 1 / self.trained) ** (len(parts[0]) - 1)
+        repeated = float(np.mean(near < self.near)) if self.near > 0 else float(np.mean(near <= 0))
         measured = {
             "fid": frechet(Moments.of(found), self.moments),
             "fid_error": self.error,
-            "diversity": vendi((as_many - self.mean) / self.scale) / self.vendi,
+            "diversity": float(np.mean([vendi((part - self.mean) / self.scale) for part in parts])) / self.vendi,
             "distance": spread(found) / max(self.spread, 1e-12),
-            "near_duplicates": float(np.mean(near < self.near)) if self.near > 0 else float(np.mean(near <= 0)),
+            "near_duplicates": max(0.0, (repeated - chance) / (1 - chance)),
         }
         if self.classifier is not None and self.classifier.accuracy >= BELIEVED:
             measured["classes"] = self.classifier.covered(found)
