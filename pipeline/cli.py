@@ -112,6 +112,20 @@ def lineage() -> None:
 
 
 @app.command()
+def drift(
+    data: Annotated[Path | None, typer.Option(help="Where a relative data.source begins; by default the project.", show_default=False)] = None,
+    ratio: Annotated[float, typer.Option(min=1.0, help="Of the distance to that between real images: above it, and beyond chance, is drift.")] = 2.0,
+) -> None:
+    """Compare images that have arrived since the last run with those it held out, in the judge's features.
+
+    `ganline drift`
+
+    `ganline drift --ratio 1.5`
+    """
+    importlib.import_module("pipeline.stages.drift").run(project_root(), data, ratio)
+
+
+@app.command()
 def features(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The .onnx file to write; by default the project's exported/features.onnx.", show_default=False)

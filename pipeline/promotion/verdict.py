@@ -139,9 +139,8 @@ def at_most(name: str, value: Any, most: float | None, reason: str) -> Check:
         return Check(name=name, state="off", value=known)
     if known is None:
         return Check(name=name, state="fail", bound=f"<= {most:g}", reason=f"{name} was not measured, and is bounded by {most:g}")
-    return Check(
-        name=name, state="pass" if known <= most else "fail", value=known, bound=f"<= {most:g}", reason=f"{name} is {known:.4g}, above {most:g}: {reason}"
-    )
+    told = f"{name} is {known:.4g}, above {most:g} ({reason})"
+    return Check(name=name, state="pass" if known <= most else "fail", value=known, bound=f"<= {most:g}", reason=told)
 
 
 def share(name: str, metrics: Mapping[str, Any]) -> float | None:

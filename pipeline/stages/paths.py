@@ -129,6 +129,10 @@ class Paths:
         return self.work / "promote.lock"
 
     @property
+    def drift(self) -> Path:
+        return self.work / "drift.json"
+
+    @property
     def judged(self) -> Path:
         """Judgements of exported models, by file and protocol."""
         return self.cache / "judged"
