@@ -116,8 +116,15 @@ class Schedule:
 PREFECT_YAML = """
 name: tiny
 deployments:
-  - {name: cron, entrypoint: flows.retrain.retrain, work_pool: {name: ganline}, schedules: [{cron: "* * * * *"}]}
-  - {name: manual, entrypoint: flows.retrain.retrain, work_pool: {name: ganline}}
+  - {name: cron, entrypoint: flows.retrain.retrain, parameters: {promote: false}, work_pool: {name: ganline}, schedules: [{cron: "* * * * *"}]}
+  - {name: manual, entrypoint: flows.retrain.retrain, parameters: {promote: false}, work_pool: {name: ganline}}
+  - name: single
+    entrypoint: flows.retrain.retrain
+    parameters: {promote: false}
+    work_pool: {name: ganline}
+    concurrency_limit: {limit: 1, collision_strategy: CANCEL_NEW}
+    triggers:
+      - {enabled: true, match: {prefect.resource.id: ganline.data.*}, expect: [ganline.data.new, ganline.data.drift], parameters: {root: ROOT, promote: false}}
 """
 
 
@@ -125,7 +132,7 @@ deployments:
 def schedule(make_project: Callable[[], Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schedule]:
     """`python -m flows.schedule` with a server, pool and worker of its own. Ctrl-C at the end must leave nothing running."""
     project = make_project()
-    (project.root / "prefect.yaml").write_text(PREFECT_YAML)
+    (project.root / "prefect.yaml").write_text(PREFECT_YAML.replace("ROOT", str(project.root)))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

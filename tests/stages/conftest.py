@@ -47,7 +47,7 @@ class Line:
             gan, config = model.load(self.root / "models")
             with torch.no_grad():
                 for weight in gan.get_submodule("generator").parameters():
-                    weight *= 1 - fade
+                    weight.mul_(1 - fade)
             model.save(gan, config, self.root / "models")
         evaluate.run(self.root)
         export.run(self.root)
