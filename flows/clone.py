@@ -37,28 +37,28 @@ class Workspace:
     repository: Path | None = None
 
 
-def place(source: str) -> Path:
-    """The clone of a source: below GANLINE_CLONES, else the user's state folder (~/.local/state/ganline/clones on Linux)."""
+def place(source: str, member: str | None = None) -> Path:
+    """The clone of a source, or of a member of a sweep over it: below GANLINE_CLONES, else the user's state folder (~/.local/state/ganline/clones on Linux)."""
     from platformdirs import user_state_path
 
     name = source.rstrip("/").rpartition("/")[2].removesuffix(".git") or "project"
     home = Path(os.environ.get("GANLINE_CLONES") or user_state_path("ganline") / "clones")
-    return home / f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+    return home / "-".join(filter(None, [name, hashlib.sha256(source.encode()).hexdigest()[:8], member]))
 
 
 @contextlib.contextmanager
-def workspace(root: Path | str, own_clone: bool, branch: str | None = None) -> Iterator[Workspace]:
+def workspace(root: Path | str, own_clone: bool, branch: str | None = None, member: str | None = None) -> Iterator[Workspace]:
     """The folder that a run works in, held for this run alone.
 
     With `own_clone` that is a clone of the repository at `root` (a folder or any address git takes), at the newest commit of `branch` (default: what the
-    source has checked out). Raises Busy, or ProjectError for a source that cannot be cloned.
+    source has checked out); every `member` of a sweep has one to itself. Raises Busy, or ProjectError for a source that cannot be cloned.
     """
     if not own_clone:
         yield Workspace(Path(root).resolve())
         return
     local = local_source(root)
     source = str(local or root)
-    folder = place(source)
+    folder = place(source, member)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(held(folder.with_name(f"{folder.name}.lock"), "retraining"))
