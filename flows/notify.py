@@ -33,5 +33,5 @@ def news(state: State[Any]) -> str | None:
         return "not promoted" if state.name == NOT_PROMOTED else None
     if state.is_cancelled() or state.is_cancelling():
         return None
-    cause = state.data if isinstance(state.data, StageFailed) else None
-    return "rejected data" if cause is not None and cause.exit_code == REJECTED else "failed"
+    cause = getattr(state.data, "result", state.data)  # Prefect wraps what a flow returns
+    return "rejected data" if isinstance(cause, StageFailed) and cause.exit_code == REJECTED else "failed"

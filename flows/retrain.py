@@ -22,7 +22,7 @@ from flows.clone import BRANCH, Busy, Workspace, deliver, workspace
 from flows.notify import NOT_PROMOTED, tell
 from flows.process import Guarded
 from flows.report import checks, headline, markdown
-from flows.stages import Outcome, ProjectError, StageFailed, ganline, in_order, metrics, reproduce
+from flows.stages import UNCHANGED, Outcome, ProjectError, StageFailed, ganline, in_order, metrics, reproduce
 
 RETRIES = {"train": 2}
 """Only training is worth a second try: it resumes from its checkpoint after a machine's fault. Other stages fail the same way again."""
@@ -57,13 +57,16 @@ def run_stage(root: Path, stage: str, settings: Mapping[str, str] | None = None)
 
 @task(name="promote", task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
 def run_promotion(work: Workspace) -> State[dict[str, Any]]:
-    """`ganline promote`; the state's name is Promoted, Champion or Not promoted."""
+    """`ganline promote`; the state's name is Promoted, Not promoted, or Unchanged where that was so before."""
+    path = work.root / PROMOTION
+    before = path.read_bytes() if path.is_file() else b""
     try:
         ganline(work.root, ["promote"], get_run_logger().info, work.settings)
     except StageFailed as failure:
         return Failed(message=str(failure), data=failure)
-    verdict = json.loads((work.root / PROMOTION).read_text(encoding="utf-8"))
-    return Completed(name=verdict["outcome"].capitalize(), message=headline(verdict), data=verdict)
+    after = path.read_bytes()
+    verdict = json.loads(after)
+    return Completed(name=UNCHANGED if after == before else verdict["outcome"].capitalize(), message=headline(verdict), data=verdict)
 
 
 @flow(name="retrain", log_prints=False, persist_result=False, on_completion=[tell], on_failure=[tell], on_crashed=[tell])
@@ -124,7 +127,7 @@ def bring_up_to_date(work: Workspace, promote: bool, service: str | None) -> dic
     if verdict is None:
         return states
     words = "; ".join([headline(verdict), *verdict["reasons"]])
-    return Completed(name=NOT_PROMOTED if verdict["outcome"] == "not promoted" else "Completed", message=words, data=states)
+    return Completed(name=NOT_PROMOTED if states["promote"] == NOT_PROMOTED else "Completed", message=words, data=states)
 
 
 def leave(work: Workspace, outcomes: list[Outcome], failure: StageFailed | None, verdict: dict[str, Any] | None, service: str | None) -> None:

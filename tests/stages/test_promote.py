@@ -1,18 +1,23 @@
 """Promotion of real exports against a real registry: outcomes, repetition, kills."""
 
 import json
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
+from pipeline import tracking
 from pipeline.errors import InputError
 from pipeline.mlflow_store import address, connect
+from pipeline.params import TrackingSettings
 from pipeline.promotion.registry import Registry
 from pipeline.stages import lineage, promote
 
@@ -170,3 +175,27 @@ def test_without_an_export_it_says_what_to_run(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("")
     with pytest.raises(InputError, match=r"evaluation\.json: no such file; run `dvc repro evaluate`"):
         promote.run(tmp_path)
+
+
+@pytest.mark.slow
+def test_champion_and_challenger_on_a_server(
+    new_line: Callable[[], "Line"], mlflow_server: Callable[[Path, int], AbstractContextManager[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server decides where files lie, and hands the champion's out."""
+    line = new_line()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with mlflow_server(tmp_path, port) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with tracking.start(TrackingSettings(experiment="line"), line.root) as run:
+            (line.root / "models" / "run.json").write_text(json.dumps(run.describe()))
+        line.deliver(fade=0.001)
+        assert promote.run(line.root)["outcome"] == "promoted"
+        line.deliver(fade=0.95)
+        shutil.rmtree(line.root / ".ganline" / "cache" / "judged", ignore_errors=True)
+        found = promote.run(line.root)
+        assert (found["outcome"], found["champion"], found["fid_verdict"]) == ("not promoted", 1, "worse")
+        assert lineage.broken(lineage.chain(line.root)) == []
+    with pytest.raises(InputError, match="MLflow"):
+        promote.run(line.root)
