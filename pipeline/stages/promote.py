@@ -60,9 +60,9 @@ def run(root: Path) -> dict[str, Any]:
             else:
                 evidence = Evidence(evaluation, exported, broken, version.tags.get(ROLLED_BACK), None)
                 verdict = decide(paths, params, registry, champion, evidence)
+                log(paths, params, verdict)
                 # Before the aliases move, so that after a kill between them the same command finishes what it decided.
                 record(registry, number, verdict, key)
-                log(paths, params, verdict)
             if verdict["outcome"] == PROMOTED:
                 registry.promote(number)
         if not broken:

@@ -205,8 +205,10 @@ def commit_all(root: Path, message: str) -> None:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A person's checkout, in which nothing has run."""
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: str) -> Iterator[Path]:
+    """A person's checkout of the real project, in which nothing has run. The cron rests meanwhile."""
+    from prefect.client.orchestration import get_client
+
     monkeypatch.setenv("GANLINE_CLONES", str(tmp_path / "clones"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -223,7 +225,13 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run_command(root, "git", "init", "--quiet", "--initial-branch", "main")
     run_command(root, sys.executable, "-m", "dvc", "init", "--quiet")
     commit_all(root, "start")
-    return root
+    with get_client(sync_client=True) as client:
+        cron = client.read_deployment_by_name("retrain/cron")
+        paused = cron.paused
+        client.pause_deployment(cron.id)
+        yield root
+        if not paused:
+            client.resume_deployment(cron.id)
 
 
 @pytest.fixture(scope="session")
