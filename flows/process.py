@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from flows import guard
@@ -19,16 +19,24 @@ class Guarded:
     """A running command in a session of its own. Leaving the `with` block ends it and all it started.
 
     `grace` is the time in seconds between SIGTERM and SIGKILL. With `capture`, standard output and error can be
-    read through `chunks`; otherwise the command shares this process's.
+    read through `chunks`; otherwise the command shares this process's. `settings` are added to its environment.
     """
 
-    def __init__(self, command: Sequence[str], folder: Path, *, grace: float = STAGE_GRACE_SECONDS, capture: bool = True) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        *,
+        grace: float = STAGE_GRACE_SECONDS,
+        capture: bool = True,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.grace = grace
         # By file, so that the guard is this flow's own version whatever lies in `folder`; -P keeps its folder off sys.path.
         self.process = subprocess.Popen(
             [sys.executable, "-P", guard.__file__, str(grace), *command],
             cwd=folder,
-            env=environment(),
+            env=environment() | dict(settings or {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if capture else None,
             stderr=subprocess.STDOUT if capture else None,

@@ -4,7 +4,7 @@ import re
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,10 @@ def address(stage: Any) -> str:
     return str(stage.name if stage.path_in_repo == "dvc.yaml" else f"{stage.path_in_repo}:{stage.name}")
 
 
-def reproduce(root: Path, stage: str, log: Callable[[str], None]) -> Outcome:
+def reproduce(root: Path, stage: str, log: Callable[[str], None], settings: Mapping[str, str] | None = None) -> Outcome:
     """Brings one stage up to date with `dvc repro`, waiting for DVC runs of others; each line of output goes to `log`.
+
+    `settings` are added to the stage's environment.
 
     Raises StageFailed. Nothing the stage started is left when this returns or raises.
     """
@@ -92,7 +94,7 @@ def reproduce(root: Path, stage: str, log: Callable[[str], None]) -> Outcome:
     delay = 1.0
     while True:
         try:
-            return Outcome(stage, reproduce_once(root, stage, log), time.monotonic() - started)
+            return Outcome(stage, reproduce_once(root, stage, log, settings), time.monotonic() - started)
         except StageFailed as failure:
             # DVC's --wait-for-lock waits for its own file lock, which is released while a stage's command runs.
             if failure.exit_code is not None or BUSY not in failure.message:
@@ -102,13 +104,13 @@ def reproduce(root: Path, stage: str, log: Callable[[str], None]) -> Outcome:
         delay = min(2 * delay, LONGEST_WAIT_SECONDS)
 
 
-def reproduce_once(root: Path, stage: str, log: Callable[[str], None]) -> str:
+def reproduce_once(root: Path, stage: str, log: Callable[[str], None], settings: Mapping[str, str] | None = None) -> str:
     """One `dvc repro` of one stage; returns its state. Raises StageFailed."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     state: str | None = None
     tail: deque[str] = deque(maxlen=MESSAGE_LINES)
     exit_code: int | None = None
-    with Guarded(command, root) as child:
+    with Guarded(command, root, settings=settings) as child:
         for line in tame(child.chunks()):
             log(line)
             # Only DVC's first word counts: what follows may be the stage's own output.
@@ -148,3 +150,15 @@ def metrics(root: Path) -> dict[str, dict[str, Any]]:
     # Keyed by revision; there is only the workspace. A file that is absent has an error in place of data.
     files = shown[""].get("data", {})
     return {name: content["data"] for name, content in files.items() if isinstance(content.get("data"), dict)}
+
+
+def ganline(root: Path, arguments: Sequence[str], log: Callable[[str], None], settings: Mapping[str, str] | None = None) -> None:
+    """Runs `ganline ARGUMENTS`, the code of the project in `root`, outside the graph. Raises StageFailed, named by the first argument."""
+    tail: deque[str] = deque(maxlen=MESSAGE_LINES)
+    with Guarded([sys.executable, "-m", "pipeline", *arguments], root, settings=settings) as child:
+        for line in tame(child.chunks()):
+            log(line)
+            tail.append(line)
+        code = child.wait()
+    if code != 0:
+        raise StageFailed(arguments[0], code, message_in(tail))

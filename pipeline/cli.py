@@ -71,6 +71,61 @@ def export() -> None:
 
 
 @app.command()
+def promote() -> None:
+    """Make the exported model the champion of MLflow's registry, if it is no worse than the one there.
+
+    It becomes `challenger`. With a champion both are drawn from their ONNX files and judged under one protocol; FID and KID must not be worse
+    beyond their bootstrap interval, nor diversity fall; gate, lineage, parity and latency must hold. Without one, absolute limits do (`promote:`
+    in params.yaml). Then `previous_champion` is the champion, and `champion` the challenger. "not promoted" is an outcome (exit 0);
+    `metrics/promotion.json` says why. A second time changes nothing.
+
+    `dvc repro && ganline promote`
+
+    `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline promote` uses that server's registry
+    """
+    importlib.import_module("pipeline.stages.promote").run(project_root())
+
+
+@app.command()
+def rollback() -> None:
+    """Make `previous_champion` the champion again; the version taken back is never promoted by itself again.
+
+    Twice goes back two champions.
+
+    `ganline rollback`
+    """
+    typer.echo(importlib.import_module("pipeline.stages.promote").roll_back(project_root()))
+
+
+@app.command()
+def lineage() -> None:
+    """Print the chain from data to registry: dvc.lock, files, MLflow run, ONNX metadata, registry tags. Exit 2 when a link is broken.
+
+    `ganline lineage`
+
+    `ganline lineage | grep -v ^agrees` shows only what does not agree, or is not recorded
+    """
+    links = importlib.import_module("pipeline.stages.lineage").chain(project_root())
+    for link in links:
+        typer.echo(f"{link.state:<8}{link}")
+    raise typer.Exit(2 if any(link.state == "broken" for link in links) else 0)
+
+
+@app.command()
+def drift(
+    data: Annotated[Path | None, typer.Option(help="Where a relative data.source begins; by default the project.", show_default=False)] = None,
+    ratio: Annotated[float, typer.Option(min=1.0, help="Of the distance to that between real images: above it, and beyond chance, is drift.")] = 2.0,
+) -> None:
+    """Compare images that have arrived since the last run with those it held out, in the judge's features.
+
+    `ganline drift`
+
+    `ganline drift --ratio 1.5`
+    """
+    importlib.import_module("pipeline.stages.drift").run(project_root(), data, ratio)
+
+
+@app.command()
 def features(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The .onnx file to write; by default the project's exported/features.onnx.", show_default=False)

@@ -22,6 +22,14 @@ def address(root: Path) -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
 
 
+def artifacts(uri: str, root: Path) -> str | None:
+    """Where a new experiment's files go: beside an SQLite database, whichever project writes to it; None where the server decides."""
+    if remote(uri):
+        return None
+    folder = Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else root
+    return (folder.resolve() / "mlartifacts").as_uri()
+
+
 def connect(uri: str) -> "MlflowClient":
     """A client that is quiet and gives up in seconds, where MLflow's own defaults print, and retry for minutes."""
     for name, value in {

@@ -16,6 +16,7 @@ from pipeline.data.settings import DataSettings, ValidateSettings
 from pipeline.errors import InputError
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.settings import DCGANSettings, ModelSettings
+from pipeline.promotion.settings import PromoteSettings
 from pipeline.serving.settings import ExportSettings
 from pipeline.settings import Settings
 from pipeline.training.settings import TrainSettings
@@ -37,6 +38,7 @@ class Params(Settings):
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     export: ExportSettings = ExportSettings()
+    promote: PromoteSettings = PromoteSettings()
     tracking: TrackingSettings = TrackingSettings()
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.mlflow_store import address, brief, connect, experiment_of, open_experiment, redacted, register, remote, unusable, warn
+from pipeline.mlflow_store import address, artifacts, brief, connect, experiment_of, open_experiment, redacted, register, remote, unusable, warn
 from pipeline.params import TrackingSettings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def start(settings: TrackingSettings, root: Path, *, run_id: str | None = None, 
             run = Run(client, uri, settings.experiment, experiment, run_id)
             run.recall()
             return run
-        experiment = open_experiment(client, settings.experiment, None if remote(uri) else (root.resolve() / "mlartifacts").as_uri())
+        experiment = open_experiment(client, settings.experiment, artifacts(uri, root))
         all_tags = {"mlflow.source.name": "ganline", **(tags or {})} | ({CONTINUES: run_id} if run_id else {})
         run = Run(client, uri, settings.experiment, experiment, client.create_run(experiment, tags=all_tags).info.run_id)
     except InputError:

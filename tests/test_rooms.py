@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "data": {"data", "media", "errors", "settings"},
     "training": {"training", "gans", "errors", "files", "settings", "version"},
     "evaluation": {"evaluation", "errors", "files", "settings"},
+    "promotion": {"promotion", "evaluation", "mlflow_store", "errors", "settings"},
     "serving": {"serving", "gans", "media", "errors", "settings", "version"},
 }
 

@@ -42,7 +42,8 @@ class Judgement:
     """`metrics` is flat and holds no NaN; `predicted` [n] is the class of each sample, None without classes.
 
     `by_class` is empty unless classes were asked for; `neighbours` [m, k] are the first samples' nearest training images, as positions;
-    `typical` ranks samples, the most like a real image first; `plane` holds samples and real images as points [n, 2]; `extractor` made the features.
+    `typical` ranks samples, the most like a real image first; `plane` holds samples and real images as points [n, 2]; `extractor` made the features
+    of the samples [n, d] and of the reference [N, d].
     """
 
     metrics: Metrics
@@ -55,6 +56,7 @@ class Judgement:
     typical: Int64Array
     plane: tuple[Float64Array, Float64Array] | None
     extractor: Extractor
+    features: tuple[Float32Array, Float32Array]
 
 
 @dataclass(frozen=True)
@@ -207,7 +209,7 @@ class Judge:
             "skipped": verdict.skipped,
         }
         ranks, flat = typical(fake, trained.features), plane(fake, real.real, self.settings.seed) if len(fake) else None
-        return Judgement(clean(metrics), verdict, modes, predicted, warnings, classwise, neighbours, ranks, flat, extractor)
+        return Judgement(clean(metrics), verdict, modes, predicted, warnings, classwise, neighbours, ranks, flat, extractor, (fake, real.real))
 
     def training(self, extractor: Extractor) -> "Training":
         """Features of the training images, of at most 20,000 spread evenly over them."""

@@ -91,6 +91,23 @@ class Paths:
         return self.root / "metrics" / "export.json"
 
     @property
+    def promotion(self) -> Path:
+        """The last verdict of `ganline promote`; no output of the graph."""
+        return self.root / "metrics" / "promotion.json"
+
+    @property
+    def dvc_lock(self) -> Path:
+        return self.root / "dvc.lock"
+
+    @property
+    def signature(self) -> Path:
+        return self.exported / "signature.json"
+
+    @property
+    def model_card(self) -> Path:
+        return self.exported / "model_card.md"
+
+    @property
     def work(self) -> Path:
         """Folder outside DVC's graph: checkpoints and caches that can be made again."""
         return self.root / ".ganline"
@@ -106,6 +123,19 @@ class Paths:
     @property
     def cache(self) -> Path:
         return self.work / "cache"
+
+    @property
+    def promote_lock(self) -> Path:
+        return self.work / "promote.lock"
+
+    @property
+    def drift(self) -> Path:
+        return self.work / "drift.json"
+
+    @property
+    def judged(self) -> Path:
+        """Judgements of exported models, by file and protocol."""
+        return self.cache / "judged"
 
     @property
     def judges(self) -> Path:

@@ -5,7 +5,8 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.evaluation.champion import compare
+from pipeline.evaluation.champion import compare, compare_kernel, differences
+from pipeline.evaluation.kid import kid, mmd2
 
 
 def normal(n: int, seed: int, offset: float = 0.0) -> npt.NDArray[np.float64]:
@@ -33,3 +34,24 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(x, x, x, ("measure=fid | dims=64", "measure=fid | dims=512"), 0)
     with pytest.raises(InputError, match="50 samples of the challenger and 40 of the champion"):
         compare(x, x[:40], x, ("a=1", "a=1"), 0)
+
+
+def test_kernel_distances_are_compared_as_kid_measures_them() -> None:
+    """Without resampling the difference is that of `kid`, and a draw's closed form is the unbiased MMD^2 of the items it drew."""
+    real, first, second = normal(400, 0), normal(400, 1, 0.1), normal(400, 2, 0.4)
+    found = compare_kernel(first, second, real, ("a=1", "a=1"), 0)
+    assert found.difference == pytest.approx(kid(first, real) - kid(second, real), rel=1e-9)
+    assert found.verdict == "better"
+    assert compare_kernel(second, first, real, ("a=1", "a=1"), 0).verdict == "worse"
+
+    rng = np.random.default_rng(5)
+    drawn = [rng.integers(0, 60, 60) for _ in range(3)]
+    x, y, z = (array[:60] for array in (first, second, real))
+    straight = mmd2(x[drawn[0]], z[drawn[2]]) - mmd2(y[drawn[1]], z[drawn[2]])
+    counts = [np.bincount(indices, minlength=60).astype(float)[None] for indices in drawn]
+    assert float(differences((x, y, z), counts)[0]) == pytest.approx(straight, rel=1e-9)
+
+
+def test_equal_generators_have_equal_kernel_distances_nineteen_times_of_twenty() -> None:
+    verdicts = [compare_kernel(normal(600, 10 + k, 0.2), normal(600, 50 + k, 0.2), normal(800, k), ("a=1", "a=1"), k).verdict for k in range(20)]
+    assert verdicts.count("equal") >= 17

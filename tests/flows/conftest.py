@@ -116,8 +116,15 @@ class Schedule:
 PREFECT_YAML = """
 name: tiny
 deployments:
-  - {name: cron, entrypoint: flows.retrain.retrain, work_pool: {name: ganline}, schedules: [{cron: "* * * * *"}]}
-  - {name: manual, entrypoint: flows.retrain.retrain, work_pool: {name: ganline}}
+  - {name: cron, entrypoint: flows.retrain.retrain, parameters: {promote: false}, work_pool: {name: ganline}, schedules: [{cron: "* * * * *"}]}
+  - {name: manual, entrypoint: flows.retrain.retrain, parameters: {promote: false}, work_pool: {name: ganline}}
+  - name: single
+    entrypoint: flows.retrain.retrain
+    parameters: {promote: false}
+    work_pool: {name: ganline}
+    concurrency_limit: {limit: 1, collision_strategy: CANCEL_NEW}
+    triggers:
+      - {enabled: true, match: {prefect.resource.id: ganline.data.*}, expect: [ganline.data.new, ganline.data.drift], parameters: {root: ROOT, promote: false}}
 """
 
 
@@ -125,7 +132,7 @@ deployments:
 def schedule(make_project: Callable[[], Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schedule]:
     """`python -m flows.schedule` with a server, pool and worker of its own. Ctrl-C at the end must leave nothing running."""
     project = make_project()
-    (project.root / "prefect.yaml").write_text(PREFECT_YAML)
+    (project.root / "prefect.yaml").write_text(PREFECT_YAML.replace("ROOT", str(project.root)))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -162,3 +169,83 @@ def api(schedule: Schedule) -> Iterator[str]:
             cron = client.read_deployment_by_name("retrain/cron")
             if any(run.deployment_id == cron.id and run.state and run.state.is_running() for run in client.read_flow_runs()):
                 client.pause_deployment(cron.id)
+
+
+ROOT = Path(__file__).parents[2]
+# Of the real project.
+PARTS = ["dvc.yaml", "pipeline", "flows", ".dvcignore", ".gitignore", "requirements.lock"]
+
+
+def write_params(images: int = 3000) -> str:
+    from pipeline.evaluation.settings import GateSettings
+
+    gate = ", ".join(f"{name}: null" for name in GateSettings.model_fields if name != "significance")
+    floors = "recall: null, coverage: null, vendi_ratio: null, modes_covered: null"
+    return f"""
+data: {{resolution: 8, limit: 60, watch: data/raw}}
+model: {{variant: dcgan, latent: 16, generator_channels: 16, discriminator_channels: 16}}
+train: {{device: cpu, batch_size: 32, total_images: {images}, log_images: 500, snapshot_images: 1500, checkpoint_images: 1000}}
+validate: {{constant_std: 0.005}}
+evaluate: {{samples: 300, gate: {{{gate}}}}}
+promote: {{limits: {{fid_ratio: null}}, floors: {{{floors}}}, diversity: null}}
+export: {{opset: 20}}
+tracking: {{experiment: chain, model: chain-digits}}
+"""
+
+
+def run_command(folder: Path, *words: str) -> str:
+    done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.strip()
+
+
+def commit_all(root: Path, message: str) -> None:
+    run_command(root, "git", "add", "--all")
+    run_command(root, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "--quiet", "--message", message)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, api: str) -> Iterator[Path]:
+    """A person's checkout of the real project, in which nothing has run. The cron rests meanwhile."""
+    from prefect.client.orchestration import get_client
+
+    monkeypatch.setenv("GANLINE_CLONES", str(tmp_path / "clones"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    root = tmp_path / "checkout"
+    (root / "data" / "raw").mkdir(parents=True)
+    for part in PARTS:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, root)
+    for ignored in ("data/.gitignore", "data/raw/.gitignore"):
+        shutil.copy(ROOT / ignored, root / ignored)
+    (root / "params.yaml").write_text(write_params())
+    run_command(root, "git", "init", "--quiet", "--initial-branch", "main")
+    run_command(root, sys.executable, "-m", "dvc", "init", "--quiet")
+    commit_all(root, "start")
+    with get_client(sync_client=True) as client:
+        cron = client.read_deployment_by_name("retrain/cron")
+        paused = cron.paused
+        client.pause_deployment(cron.id)
+        yield root
+        if not paused:
+            client.resume_deployment(cron.id)
+
+
+@pytest.fixture(scope="session")
+def command() -> Callable[..., str]:
+    """Runs a command in a folder; its output."""
+    return run_command
+
+
+@pytest.fixture(scope="session")
+def commit() -> Callable[[Path, str], None]:
+    return commit_all
+
+
+@pytest.fixture(scope="session")
+def params() -> Callable[..., str]:
+    """params.yaml of the tiny line, by the images it is trained on."""
+    return write_params

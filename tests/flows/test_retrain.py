@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil  # type: ignore[import-untyped]
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.usefixtures("api"), pytest.mark.timeout(600)]
 def run_flow(project: "Project") -> Any:
     from flows.retrain import retrain
 
-    return retrain(project.root, return_state=True)
+    return retrain(project.root, promote=False, return_state=True)
 
 
 def task_runs(flow_state: Any) -> dict[str, Any]:
@@ -136,11 +137,35 @@ def test_killing_the_flow_leaves_nothing_and_the_next_run_works(
         assert run_flow(project).result() == {"train": "Ran"}
 
 
-def test_run_by_hand_exits_with_the_stage_s_code(project: "Project", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    from flows.retrain import main
-
+def test_run_by_hand_exits_with_the_stage_s_code(project: "Project", schedule: "Schedule") -> None:
     project.one_stage("echo 'ganline: fid too high' >&2; exit 5", "export")
-    monkeypatch.chdir(project.root)
-    assert main() == 5
-    assert "fid too high" in caplog.text
-    assert "Traceback" not in caplog.text
+    command = [sys.executable, "-m", "flows.retrain"]
+    done = subprocess.run(command, cwd=project.root, env=environment() | schedule.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 5, done.stderr
+    assert "fid too high" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_killed_without_a_server_of_its_own_it_leaves_none(project: "Project", until: Until, alive: Alive, tmp_path: Path) -> None:
+    """Prefect starts a server for a run that has none; it must go with the run, which had no chance to end it."""
+    project.one_stage(SLEEPING, "train")
+    own = {name: value for name, value in environment().items() if not name.startswith("PREFECT_API")}
+    own |= {"PREFECT_HOME": str(tmp_path), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
+    command = [sys.executable, "-m", "flows.retrain"]
+    flow = psutil.Popen(command, cwd=project.root, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until((project.root / "grandchild").exists, 120, "the stage to run")
+    family = flow.children(recursive=True)
+    assert any("uvicorn" in " ".join(process.cmdline()) for process in family), [process.cmdline() for process in family]
+    flow.send_signal(signal.SIGKILL)
+    flow.wait(30)
+    until(lambda: not alive(family), 60, "the server and the stage to end")
+
+
+def test_without_a_model_to_promote_the_flow_fails_in_words(project: "Project") -> None:
+    """The project has stages that DVC runs, and no params.yaml that ganline understands."""
+    from flows.retrain import retrain
+
+    state: Any = retrain(project.root, return_state=True)
+    assert state.is_failed()
+    assert state.message.startswith("promote: bad parameters or input (exit 2): ")
+    assert "rate: unknown key" in state.message

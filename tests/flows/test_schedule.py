@@ -1,5 +1,6 @@
 """`make schedule`: a cron schedule that fires, and a cancel that reaches the stage."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -54,6 +55,36 @@ def test_a_cancel_ends_the_stage(project: "Project", until: Until, alive: Alive)
         until(lambda: (state := client.read_flow_run(run.id).state) and state.is_cancelled(), 60, "the run to be recorded as cancelled")
     until(lambda: not alive(family), 15, "the stage's parents to end")
     assert not (project.root / "finished").exists()
+
+
+@pytest.mark.usefixtures("api")
+def test_the_project_s_own_deployments(schedule: "Schedule", tmp_path: Path) -> None:
+    """prefect.yaml as it is: what it says is what the server has."""
+    from prefect.client.orchestration import get_client
+
+    from flows.process import environment
+
+    shutil.copy(Path(__file__).parents[2] / "prefect.yaml", tmp_path)
+    deploy = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    done = subprocess.run(deploy, cwd=tmp_path, env=environment() | schedule.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with get_client(sync_client=True) as client:
+        found = {name: client.read_deployment_by_name(name) for name in ("retrain/weekly", "watch/data")}
+        try:
+            for deployment in found.values():
+                assert deployment.parameters["own_clone"] is True
+                assert deployment.global_concurrency_limit is not None
+                assert deployment.global_concurrency_limit.limit == 1
+                assert deployment.concurrency_options is not None
+                assert deployment.concurrency_options.collision_strategy.value == "CANCEL_NEW"
+            weekly = found["retrain/weekly"]
+            assert str(weekly.schedules[0].schedule.cron) == "0 3 * * 0"  # type: ignore[union-attr]
+            automations = client._client.post("/automations/filter", json={}).json()
+            (mine,) = [one for one in automations if any(action.get("deployment_id") == str(weekly.id) for action in one["actions"])]
+            assert sorted(mine["trigger"]["expect"]) == ["ganline.data.drift", "ganline.data.new"]
+        finally:
+            for deployment in found.values():
+                client.delete_deployment(deployment.id)
 
 
 def test_outside_a_project_it_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""A small line that has run once, stage by stage, with what it made recorded in dvc.lock."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.stages import evaluate, export, ingest, train, validate
+from pipeline.training import model
+
+ROOT = Path(__file__).parents[2]
+
+# So short a training passes no test: all are off but those that the tests switch on.
+PARAMS = """
+data: {{resolution: 8, limit: 60, watch: data/raw}}
+model: {{variant: dcgan, latent: 16, generator_channels: 16, discriminator_channels: 16}}
+train: {{device: cpu, batch_size: 32, total_images: 3000, log_images: 500, snapshot_images: 1500}}
+validate: {{constant_std: 0.005}}
+evaluate: {{samples: {samples}, gate: {gate}}}
+promote: {promote}
+export: {{opset: 20}}
+tracking: {{experiment: line, model: line-digits}}
+"""
+PROMOTE = "{limits: {fid_ratio: null}, floors: {recall: null, coverage: null, vendi_ratio: null, modes_covered: null}, diversity: null}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A project whose model can be spoilt and delivered again."""
+
+    root: Path
+
+    def set(self, promote: str = PROMOTE, samples: int = 300) -> None:
+        from pipeline.evaluation.settings import GateSettings
+
+        gate = "{" + ", ".join(f"{name}: null" for name in GateSettings.model_fields if name != "significance") + "}"
+        (self.root / "params.yaml").write_text(PARAMS.format(samples=samples, gate=gate, promote=promote))
+
+    def deliver(self, fade: float = 0.0) -> None:
+        """Takes this part off the generator's weights (near 1 its images are all gray), then evaluates, exports, and has DVC record it."""
+        if fade:
+            gan, config = model.load(self.root / "models")
+            with torch.no_grad():
+                for weight in gan.get_submodule("generator").parameters():
+                    weight.mul_(1 - fade)
+            model.save(gan, config, self.root / "models")
+        evaluate.run(self.root)
+        export.run(self.root)
+        self.commit()
+
+    def commit(self) -> None:
+        done = subprocess.run([sys.executable, "-m", "dvc", "commit", "--force", "--quiet"], cwd=self.root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which the line has run."""
+    root = tmp_path_factory.mktemp("trained") / "project"
+    (root / "data" / "raw").mkdir(parents=True)
+    shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
+        shutil.copy(ROOT / name, root)
+    line = Line(root)
+    line.set()
+    for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(command, cwd=root, check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for stage in (ingest, validate, train):
+            stage.run(root)
+        line.deliver()
+    return root
+
+
+@pytest.fixture(scope="module")
+def new_line(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Line]:
+    """Copies of that project, each with a store of its own. The registry's files stay where the first was."""
+
+    def make() -> Line:
+        root = tmp_path_factory.mktemp("line") / "project"
+        shutil.copytree(trained, root, symlinks=True)
+        return Line(root)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def default_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

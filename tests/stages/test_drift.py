@@ -1,0 +1,79 @@
+"""New data that is like the old and new data that is not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from pipeline.errors import InputError
+from pipeline.stages import drift, ingest, validate
+
+if TYPE_CHECKING:
+    from tests.stages.conftest import Line
+
+
+def write(folder: Path, first: int, last: int, change: Callable[[np.ndarray], np.ndarray] = lambda x: x) -> None:
+    """Digits of these numbers as pictures, a folder a class."""
+    data = load_digits()
+    images = np.rint(data.images * 255 / 16).astype(np.uint8)
+    for number in range(first, last):
+        path = folder / str(data.target[number]) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(change(images[number])).save(path)
+
+
+@pytest.fixture(scope="module")
+def base(new_line: Callable[[], "Line"]) -> Path:
+    """A project whose data are 900 digits in a folder, validated; nothing more is needed."""
+    line = new_line()
+    text = (line.root / "params.yaml").read_text().replace("limit: 60, watch: data/raw", "source: data/raw/mine, watch: data/raw")
+    (line.root / "params.yaml").write_text(text)
+    write(line.root / "data" / "raw" / "mine", 0, 900)
+    ingest.run(line.root)
+    validate.run(line.root)
+    return line.root
+
+
+@pytest.fixture
+def project(base: Path, tmp_path: Path) -> Path:
+    shutil.copytree(base, tmp_path / "project", symlinks=True)
+    return tmp_path / "project"
+
+
+def test_nothing_new_is_too_little(project: Path) -> None:
+    found = drift.run(project)
+    assert (found["new"], found["drift"], found["said"]) == (0, False, "0 images are new, too few to compare")
+    assert json.loads((project / ".ganline" / "drift.json").read_text()) == found
+
+
+def test_more_of_the_same_is_no_drift_and_something_else_is(project: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(project / "data", elsewhere / "data")
+    write(elsewhere / "data" / "raw" / "mine", 900, 1700)
+    same = drift.run(project, elsewhere)
+    # Some of the digits hold the very pixels of others.
+    assert 780 <= same["new"] <= 800
+    assert not same["drift"]
+    assert 0.5 < same["ratio"] < 2
+
+    shutil.rmtree(elsewhere)
+    shutil.copytree(project / "data", elsewhere / "data")
+    write(elsewhere / "data" / "raw" / "mine", 900, 1700, np.fliplr)
+    other = drift.run(project, elsewhere)
+    assert other["drift"]
+    assert other["ratio"] > 2
+    assert other["z"] > 5
+    assert "unlike the data so far" in other["said"]
+    assert not drift.run(project, elsewhere, limit=1000.0)["drift"]
+
+
+def test_without_data_to_compare_with_it_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("")
+    with pytest.raises(InputError, match=r"dataset\.json: no such file; run `dvc repro ingest`"):
+        drift.run(tmp_path)
