@@ -54,7 +54,7 @@ class Guard:
                 await answer(refusal)(scope, receive, sending)
             else:
                 await self.app(scope, self.limited(receive), sending)
-        except Exception:
+        except Exception:  # noqa: BLE001 - it is logged whole, and the client learns where
             LOGGER.exception("failed", extra={"fields": {"request_id": request_id}})
             if not status:
                 await answer(Refusal(500, f"an error of the service; its log has it under the request id {request_id}"))(scope, receive, sending)
@@ -109,13 +109,12 @@ def answer(refusal: Refusal) -> JSONResponse:
 
 def note(scope: Mapping[str, object], request_id: str, status: int, seconds: float) -> None:
     client = scope.get("client")
-    log(
-        "request",
-        logging.ERROR if status >= 500 and status != 503 else logging.INFO,
-        id=request_id,
-        method=scope["method"],
-        path=str(scope["path"])[:SHOWN],
-        status=status,
-        ms=round(1000 * seconds, 3),
-        client=client[0] if isinstance(client, (tuple, list)) else None,
-    )
+    fields = {
+        "id": request_id,
+        "method": scope["method"],
+        "path": str(scope["path"])[:SHOWN],
+        "status": status,
+        "ms": round(1000 * seconds, 3),
+        "client": client[0] if isinstance(client, (tuple, list)) else None,
+    }
+    log("request", fields, logging.ERROR if status in (0, 500) else logging.INFO)

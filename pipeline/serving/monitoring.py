@@ -3,7 +3,7 @@
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -66,7 +66,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-def log(event: str, level: int = logging.INFO, **fields: object) -> None:
+def log(event: str, fields: Mapping[str, object], level: int = logging.INFO) -> None:
     LOGGER.log(level, event, extra={"fields": fields})
 
 

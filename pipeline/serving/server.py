@@ -69,7 +69,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         for one in sockets or []:
             host, port = one.getsockname()[:2]
-            log("serving", url=f"http://{f'[{host}]' if ':' in host else host}:{port}", **describe(self.service.keeper.served))
+            log("serving", {"url": f"http://{f'[{host}]' if ':' in host else host}:{port}", **describe(self.service.keeper.served)})
 
 
 def serve(service: Service) -> None:
@@ -105,4 +105,4 @@ def serve(service: Service) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    log("drained")
+    log("drained", {})

@@ -71,7 +71,7 @@ class Keeper:
             found = self.source.fetch()
         except InputError as error:
             if str(error) != self.trouble:
-                log("no newer model can be read", logging.WARNING, reason=str(error), still=self.served.version)
+                log("no newer model can be read", {"reason": str(error), "still": self.served.version}, logging.WARNING)
             self.trouble = str(error)
             return
         self.mark, self.trouble = mark, ""
@@ -81,11 +81,11 @@ class Keeper:
             self.served = self.open(found)
         except InputError as error:
             self.metrics.swaps.labels("rolled_back").inc()
-            log("rolled back", logging.ERROR, refused=found.version, reason=str(error), still=self.served.version)
+            log("rolled back", {"refused": found.version, "reason": str(error), "still": self.served.version}, logging.ERROR)
             return
         self.metrics.swaps.labels("served").inc()
         self.metrics.serving(self.served)
-        log("swapped", **describe(self.served))
+        log("swapped", describe(self.served))
 
     def open(self, found: Found) -> Served:
         return Served(found, self.settings.max_batch, self.settings.provider, strict=self.settings.strict_provider)
