@@ -2,11 +2,18 @@
 
 import hashlib
 import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import httpx
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -103,10 +110,35 @@ def test_behind_a_server(
         source.mark()
 
 
+@pytest.mark.slow
+def test_mlflow_serves_what_is_registered(tmp_path: Path, unused_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the README says: `mlflow models serve` on the registered version."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with tracking.start(SETTINGS, tmp_path) as run:
+        export(run, make(tmp_path / "0.onnx", 0.25))
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/pictures/1", "--port", str(unused_port), "--env-manager", "local"]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+    with (tmp_path / "log").open("wb") as log:
+        started = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=tmp_path, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 240
+        while True:
+            try:
+                answer = httpx.post(f"http://127.0.0.1:{unused_port}/invocations", json={"inputs": {"z": [[1, 2, 3, 4], [0, 0, 0, 0]]}}, timeout=60)
+                break
+            except httpx.TransportError:
+                assert started.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+                time.sleep(0.5)
+    finally:
+        os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["predictions"]["images"] == [[[[1.25, 2.25], [3.25, 4.25]]], [[[0.25, 0.25], [0.25, 0.25]]]]
+
+
 @pytest.fixture
 def unused_port() -> int:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port

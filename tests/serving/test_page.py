@@ -3,7 +3,6 @@
 import io
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from PIL import Image
 
 from pipeline.serving.runtime import Generator
 from tests.serving import browser
-
 
 pytestmark = pytest.mark.skipif(browser.BROWSER is None, reason="no Chromium on this machine")
 
