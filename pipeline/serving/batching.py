@@ -85,10 +85,9 @@ class Batcher:
             began = time.perf_counter()
             try:
                 drawn = await loop.run_in_executor(self.thread, execute, batch)
+                self.deliver(batch, drawn, time.perf_counter() - began)
             except Exception as error:  # noqa: BLE001 - whatever ONNX Runtime raises is the requests' to report, and the service goes on
                 self.fail(batch, error)
-                continue
-            self.deliver(batch, drawn, time.perf_counter() - began)
 
     async def gather(self) -> None:
         """Returns when a batch is due."""

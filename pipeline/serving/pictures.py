@@ -62,9 +62,11 @@ def router(service: Service) -> APIRouter:
 
     @found.get("/interpolate.gif", response_class=Gif, responses=answers(Gif.media_type))
     async def interpolate_gif(asked: Annotated[Loop, Query()]) -> Response:
-        """The way through the first latents of a seed and back, as a GIF that loops; several labels side by side."""
+        """The way through the first latents of a seed and back, as a GIF that loops; labels side by side, by default as many as a request may have."""
         served = service.keeper.served
         labels, psi = served.generator.labels(asked.label), served.generator.psi(asked.psi)
+        if not asked.label:
+            labels = labels[: max(1, most // (asked.n * asked.steps))]
         shown = max(1, len(labels))
         service.allow(asked.n * asked.steps * shown)
         z = loop(served.generator.latents(asked.seed, 0, asked.n), asked.steps).repeat(shown, axis=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import InputError
-from pipeline.serving.monitoring import Metrics, log
+from pipeline.serving.monitoring import LOGGER, Metrics, log
 from pipeline.serving.runtime import read
 from pipeline.serving.served import Found, Served
 from pipeline.serving.settings import ServeSettings
@@ -61,7 +61,10 @@ class Keeper:
         """Looks every `poll` seconds until cancelled."""
         while True:
             await asyncio.sleep(self.settings.poll)
-            await asyncio.to_thread(self.look)
+            try:
+                await asyncio.to_thread(self.look)
+            except Exception:  # noqa: BLE001 - it is logged whole; the old model serves on, and the next look may succeed
+                LOGGER.exception("looking for a newer model failed", extra={"fields": {"still": self.served.version}})
 
     def look(self) -> None:
         """Serves the newer model if there is one and it passes its warm-up. What fails is logged once, and the old one stays."""

@@ -68,6 +68,7 @@ def test_a_loop_that_never_ends(styled: str, made_styled: Any) -> None:
         assert np.array_equal(np.asarray(found.convert("L")), np.asarray(grid(drawn[number : number + 1], None, 256)))
     several = picture(styled, "interpolate.gif", n=2, steps=2, label=["1", "2", "3"])
     assert several.n_frames == 4
+    assert picture(styled, "interpolate.gif").size == (134, 68), "of thirty classes two, since 2 x 48 frames are what a request of at most 100 may have"
 
 
 def test_the_same_seed_is_the_same_picture_whatever_it_rode_with(styled: str) -> None:
