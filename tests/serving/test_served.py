@@ -11,6 +11,7 @@ from onnx import TensorProto, helper
 
 from pipeline.errors import InputError
 from pipeline.serving.served import Found, Served
+from pipeline.serving.session import Provider
 
 SIZES = (1, 2, 4, 8, 16)
 
@@ -59,7 +60,7 @@ def test_a_size_whose_kernel_adds_otherwise_is_never_run(small: Any, tmp_path: P
         helper.make_node("Where", ["alone", "epsilon", "zero"], ["error"]),
         helper.make_node("Add", ["z", "error"], ["flat"]),
     ]
-    constants = {"one": np.array([1]), "epsilon": np.float32([1e-3]), "zero": np.float32([0])}
+    constants = {"one": np.array([1]), "epsilon": np.array([1e-3], np.float32), "zero": np.array([0], np.float32)}
     served = Served(graph(tmp_path / "g.onnx", small, nodes, constants), 16)
     assert served.sizes == SIZES[1:]
     z = served.generator.latents(3, 0, 7)
@@ -76,7 +77,7 @@ def test_where_the_place_in_the_batch_shows_only_single_pictures_are_drawn(small
         helper.make_node("Add", ["z", "places"], ["flat"]),
     ]
     nodes = [helper.make_node("Mul", ["z", "zero"], ["nothing"]), helper.make_node("Add", ["nothing", "one"], ["ones_like"]), *nodes]
-    constants = {"zero": np.float32([0]), "one": np.float32([1]), "axis": np.int64(0)}
+    constants = {"zero": np.array([0], np.float32), "one": np.array([1], np.float32), "axis": np.int64(0)}
     assert Served(graph(tmp_path / "g.onnx", small, nodes, constants), 16).sizes == (1,)
 
 
@@ -101,9 +102,10 @@ def test_what_is_no_generator_is_not_served(small: Any, tmp_path: Path, nodes: l
 
 def test_the_provider_that_runs_is_told_and_a_strict_one_insisted_on(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.serving.session.gpus", lambda: 0)
+    wanted: Provider
     for wanted in ("auto", "cpu", "cuda", "tensorrt"):
-        assert Served(found(made.path), 1, wanted).generator.provider == "CPUExecutionProvider"  # type: ignore[arg-type]
+        assert Served(found(made.path), 1, wanted).generator.provider == "CPUExecutionProvider"
     assert Served(found(made.path), 1, "cpu", strict=True).generator.provider == "CPUExecutionProvider"
     for wanted, name in (("cuda", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")):
         with pytest.raises(InputError, match=f"--strict-provider: {name} cannot run here, CPUExecutionProvider would"):
-            Served(found(made.path), 1, wanted, strict=True)  # type: ignore[arg-type]
+            Served(found(made.path), 1, wanted, strict=True)

@@ -23,17 +23,22 @@ from pipeline.serving.source import File
 BODY = {"inputs": [{"name": "z", "datatype": "FP32", "shape": [3, 24], "data": latents(1, 0, 3, 24).ravel().tolist()}]}
 
 
+def scaled(path: Path, factor: float) -> bytes:
+    """The generator with its last layer's weights multiplied."""
+    model = onnx.load(path)
+    weight = [one for one in model.graph.initializer if len(one.dims) == 4][-1]
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(factor), weight.name))
+    content: bytes = model.SerializeToString()
+    return content
+
+
 @pytest.fixture(scope="module")
 def others(made: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The same generator, and two whose pictures are darker."""
+    """Three generators whose pictures differ."""
     folder = tmp_path_factory.mktemp("others")
     paths = [folder / f"{k}.onnx" for k in range(3)]
     for k, path in enumerate(paths):
-        model = onnx.load(made.path)
-        bias = next(one for one in model.graph.initializer if list(one.dims) == [1])
-        values = onnx.numpy_helper.to_array(bias) - np.float32(k)
-        bias.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float32), bias.name))
-        path.write_bytes(model.SerializeToString())
+        path.write_bytes(scaled(made.path, 1 + k))
     return paths
 
 
@@ -105,11 +110,8 @@ def served(others: list[Path], running: Any, tmp_path: Path) -> Iterator[tuple[s
 def test_what_fails_its_warm_up_is_rolled_back_once_and_the_old_one_serves_on(served: tuple[str, Service, Path], others: list[Path]) -> None:
     url, service, path = served
     old = service.keeper.served
-    broken = onnx.load(others[0])
-    bias = next(one for one in broken.graph.initializer if list(one.dims) == [1])
-    bias.CopyFrom(onnx.numpy_helper.from_array(np.float32([np.nan]), bias.name))
     whole = others[1].read_bytes()
-    for count, content in enumerate([broken.SerializeToString(), whole[: len(whole) // 2], b""], 1):
+    for count, content in enumerate([scaled(path, np.nan), whole[: len(whole) // 2], b""], 1):
         replace(path, content)
         until(lambda count=count: metric(url, "ganline_model_swaps_total", result="rolled_back") == count)  # type: ignore[misc]
         time.sleep(0.2)
