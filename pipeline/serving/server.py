@@ -1,6 +1,7 @@
 """The process around the application: its socket, its signals, and what it tolerates from a connection before there is a request."""
 
 import asyncio
+import os
 import signal
 import socket
 from typing import Any
@@ -61,9 +62,23 @@ class Connection(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Says where it listens once it does."""
+    """uvicorn as the service needs it; says where it listens once it does."""
 
-    service: Service
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        patient = type("Patient", (Connection,), {"patience": service.settings.timeout})
+        super().__init__(
+            uvicorn.Config(
+                create(service),
+                http=patient,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE,
+                timeout_graceful_shutdown=int(service.settings.timeout) + 1,
+            )
+        )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -82,21 +97,10 @@ def serve(service: Service) -> None:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         listening = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or error
         raise InputError(f"{settings.host}:{settings.port}: cannot listen there ({reason}); choose another --host or --port") from None
-    Connection.patience = settings.timeout
-    config = uvicorn.Config(
-        create(service),
-        http=Connection,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=int(settings.timeout) + 1,
-    )
-    server = Server(config)
-    server.service = service
+    server = Server(service)
     # uvicorn raises the signal again when it has drained, for whoever had a handler before: nobody.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     try:

@@ -145,14 +145,11 @@ class Running(NamedTuple):
 @contextmanager
 def running(path: Path, **settings: Any) -> Iterator[Running]:
     """The service on a free port, with real sockets, in a thread of this process."""
-    import uvicorn
-
-    from pipeline.serving.app import create
-    from pipeline.serving.server import Connection
+    from pipeline.serving.server import Server
 
     service = Service(File(path), ServeSettings(**{"port": 0, "poll": 0.05, **settings}))
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create(service), http=Connection, log_config=None, access_log=False, server_header=False))
+    server = Server(service)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
