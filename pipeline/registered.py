@@ -54,9 +54,11 @@ class Registered:
         version = self.version()
         with tempfile.TemporaryDirectory() as scratch:
             try:
-                folder = mlflow.artifacts.download_artifacts(
-                    artifact_uri=f"models:/{self.name}/{version}", dst_path=scratch, tracking_uri=self.uri, registry_uri=self.uri
-                )
+                # Not "models:/...": MLflow would look that up at its global address, which is not ours.
+                place = self.client.get_model_version_download_uri(self.name, version)
+                if place.startswith(SCHEME):
+                    place = self.client.get_logged_model(place.removeprefix(SCHEME)).artifact_location
+                folder = mlflow.artifacts.download_artifacts(artifact_uri=place, dst_path=scratch, tracking_uri=self.uri)
                 content = (Path(folder) / Model.load(folder).flavors["onnx"]["data"]).read_bytes()
             except Exception as error:  # noqa: BLE001 - every backend raises its own
                 raise InputError(f"{self.model}: the ONNX file of version {version} cannot be fetched from {redacted(self.uri)} ({brief(error)})") from None
