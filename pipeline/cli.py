@@ -5,9 +5,10 @@ Rooms are imported inside the commands, so that `--help` answers at once.
 
 import errno
 import importlib
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -191,6 +192,66 @@ def sample(
     wanted = Request(n, seed, label or (), psi, interpolate, columns)
     drawn = draw(model or Paths(project_root()).generator, Path(output), wanted, folder=folder)
     typer.echo(f"{output}: {drawn}")
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        str | None,
+        typer.Option(help="An exported generator, or models:/NAME@ALIAS in MLflow; by default the project's exported/generator.onnx.", show_default=False),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one; the first log line says which.")] = 8000,
+    provider: Annotated[
+        Literal["auto", "cpu", "cuda", "tensorrt"], typer.Option(help="Where ONNX Runtime computes; auto takes CUDA where there is one.")
+    ] = "auto",
+    strict_provider: Annotated[bool, typer.Option("--strict-provider", help="End (exit 2) rather than compute elsewhere than --provider says.")] = False,
+    max_batch: Annotated[int, typer.Option(min=1, max=4096, help="Images drawn at once.")] = 64,
+    max_delay_ms: Annotated[float, typer.Option(min=0, max=10_000, help="How long a request waits for others to share its batch.")] = 2.0,
+    max_queue: Annotated[int, typer.Option(min=1, help="Images that may wait; beyond them requests are told 429.")] = 1024,
+    max_images: Annotated[int, typer.Option(min=1, help="Images that one request may ask for.")] = 256,
+    max_body: Annotated[int, typer.Option(min=1024, help="Bytes of one request's body.")] = 8 * 2**20,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up; also how long the end waits for them.")] = 30.0,
+    poll: Annotated[float, typer.Option(min=0.05, help="Seconds between looks at the file or alias, to swap in a newer model.")] = 5.0,
+    token_file: Annotated[
+        Path | None, typer.Option(help="A file with the token that requests must carry; or set GANLINE_SERVE_TOKEN.", show_default=False)
+    ] = None,
+) -> None:
+    """Serve the generator over HTTP: a page, pictures by URL, and the Open Inference Protocol. ONNX Runtime alone; torch is not imported.
+
+    `ganline serve` then open http://127.0.0.1:8000
+
+    `curl -o sheet.png "http://127.0.0.1:8000/image.png?seed=7&n=16"`
+
+    `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline serve --model models:/ganline-digits@champion` follows the alias
+
+    `ganline serve --provider cuda --strict-provider --max-batch 128`
+
+    `ganline serve --host 0.0.0.0 --token-file /run/secrets/token`
+
+    SIGTERM or Ctrl-C: what was accepted is answered, then it ends.
+    """
+    from pydantic import SecretStr
+
+    from pipeline.serving.settings import ServeSettings
+    from pipeline.stages.serve import run, token_of
+
+    token = token_of(token_file) if token_file else os.environ.get("GANLINE_SERVE_TOKEN")
+    settings = ServeSettings(
+        host=host,
+        port=port,
+        provider=provider,
+        strict_provider=strict_provider,
+        max_batch=max_batch,
+        max_delay_ms=max_delay_ms,
+        max_queue=max_queue,
+        max_images=max_images,
+        max_body=max_body,
+        timeout=timeout,
+        poll=poll,
+        token=SecretStr(token) if token else None,
+    )
+    run(project_root(), model, settings)
 
 
 @app.command()

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pipeline.errors import InputError
 from pipeline.serving.metadata import Metadata
-from pipeline.serving.session import open_session
+from pipeline.serving.session import Provider, open_session
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
@@ -33,15 +33,12 @@ class Generator:
         classes: the names of the labels, in their order; empty where the graph takes none.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises InputError when the file is missing, is no ONNX model, was not made by ganline, or draws no images from latents."""
-        try:
-            content = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise InputError(f"{path}: no such file; run `dvc repro` to make it, or give another with --model") from None
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-        self.session = open_session(content, str(path))
+    def __init__(self, path: Path, content: bytes | None = None, *, provider: Provider = "auto", strict: bool = False, spin: bool = True) -> None:
+        """`content` is what the file holds, where it is known already; the rest is `open_session`'s.
+
+        Raises InputError when the file is missing, is no ONNX model, was not made by ganline, or draws no images from latents.
+        """
+        self.session = open_session(read(path) if content is None else content, str(path), provider=provider, strict=strict, spin=spin)
         self.metadata = Metadata.read(self.session.get_modelmeta().custom_metadata_map, str(path))
         self.provider: str = self.session.get_providers()[0]
         self.inputs = [tensor.name for tensor in self.session.get_inputs()]
@@ -112,6 +109,16 @@ class Generator:
         if not 0 <= wanted <= LARGEST_PSI:
             raise InputError(f"psi must lie in 0 .. {LARGEST_PSI}, not {wanted:g}: 0 is the average picture, 1 truncates nothing")
         return wanted
+
+
+def read(path: Path) -> bytes:
+    """An exported file. Raises InputError when it is missing or cannot be read."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: no such file; run `dvc repro` to make it, or give another with --model") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def latents(seed: int, first: int, n: int, length: int) -> Float32Array:

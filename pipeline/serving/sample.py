@@ -84,9 +84,9 @@ def within_limit(pictures: int, way_out: str) -> None:
         raise InputError(f"that would be {pictures:,} pictures, and one file holds at most {LARGEST_GRID:,}; {way_out}")
 
 
-def columns(wanted: Request, labels: Int64Array) -> int | None:
+def columns_of(wanted: int | None, labels: int) -> int | None:
     """As asked for, else a column a class; None is the squarest sheet."""
-    return wanted.columns or (len(labels) if 1 < len(labels) <= WIDEST else None)
+    return wanted or (labels if 1 < labels <= WIDEST else None)
 
 
 def single(generator: Generator, folder: Path, wanted: Request, labels: Int64Array) -> str:
@@ -102,7 +102,7 @@ def single(generator: Generator, folder: Path, wanted: Request, labels: Int64Arr
 
 def sheet(generator: Generator, output: Path, wanted: Request, labels: Int64Array) -> str:
     n = wanted.n or PICTURES
-    grid(generator.sample(n, wanted.seed, labels, wanted.psi), columns(wanted, labels)).save(output)
+    grid(generator.sample(n, wanted.seed, labels, wanted.psi), columns_of(wanted.columns, len(labels))).save(output)
     return f"{n} pictures"
 
 
@@ -123,11 +123,15 @@ def animation(generator: Generator, output: Path, wanted: Request, steps: int, l
     shown = max(1, len(labels))
     within_limit(n * steps * shown, "lower -n or --interpolate" + (", or choose fewer classes with --label" if shown > 1 else ""))
     z = loop(generator.latents(wanted.seed, 0, n), steps).repeat(shown, axis=0)
-    pictures = generator.draw(z, labels, psi)
-    frames = pictures.reshape(n * steps, shown, *pictures.shape[1:])
-    first, *rest = [grid(frame, columns(wanted, labels), CELL if shown > 1 else 4 * CELL) for frame in frames]
+    first, *rest = frames(generator.draw(z, labels, psi), shown, columns_of(wanted.columns, len(labels)))
     first.save(output, save_all=True, append_images=rest, duration=FRAME_MS, loop=0, lossless=True)
     return f"{n * steps} frames through {n} latents"
+
+
+def frames(pictures: UInt8Array, shown: int, columns: int | None) -> list["Image.Image"]:
+    """Frames of an animation that show so many of the pictures [frames * shown, H, W, C] each; a single one large."""
+    each = pictures.reshape(-1, shown, *pictures.shape[1:])
+    return [grid(frame, columns, CELL if shown > 1 else 4 * CELL) for frame in each]
 
 
 def image(picture: UInt8Array) -> "Image.Image":

@@ -13,7 +13,7 @@ from pipeline import __version__, tracking
 from pipeline import params as parameters
 from pipeline.errors import GateRefused, InputError
 from pipeline.params import Params
-from pipeline.serving import model_card, parity, signature
+from pipeline.serving import model_card, parity, signature, triton
 from pipeline.serving.metadata import Metadata
 from pipeline.serving.model_card import reasons_of
 from pipeline.serving.onnx_export import export
@@ -102,6 +102,7 @@ def publish(
         (paths.exported / graph["file"]).write_bytes((made / graph["file"]).read_bytes())
     first = described[0] | ({"further": described[1:]} if described[1:] else {})
     (paths.exported / "signature.json").write_text(json.dumps(first, indent=2) + "\n", encoding="utf-8")
+    triton.write(paths.exported / "triton", described, paths.exported)
     # Times differ from run to run and would give exported/ a new hash in DVC without a new model.
     lasting = {name: value for name, value in measured.items() if "latency" not in name}
     card = model_card.render(metadata, first, config.model.model_dump(mode="json"), evaluation, lasting)

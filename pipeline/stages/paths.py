@@ -70,7 +70,7 @@ class Paths:
 
     @property
     def exported(self) -> Path:
-        """Folder: generator.onnx, signature.json, model_card.md."""
+        """Folder: generator.onnx, signature.json, model_card.md, triton/ (a model repository for Triton)."""
         return self.root / "exported"
 
     @property

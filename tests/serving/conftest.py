@@ -1,8 +1,12 @@
 """Small, never trained networks with one, two and three inputs and sizes unlike any default, exported once."""
 
-from collections.abc import Callable, Mapping
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -13,6 +17,9 @@ from pipeline.gans.dcgan import DCGAN
 from pipeline.gans.settings import DCGANSettings
 from pipeline.serving.metadata import Metadata
 from pipeline.serving.onnx_export import export
+from pipeline.serving.service import Service
+from pipeline.serving.settings import ServeSettings
+from pipeline.serving.source import File
 
 
 class Painter(nn.Module):
@@ -128,3 +135,36 @@ def made_styled(tmp_path_factory: pytest.TempPathFactory) -> Made:
     metadata = describe(variant="stylegan2", resolution=8, latent=6, class_names=[f"kind {k}" for k in range(30)])
     export(spec, path, metadata.pairs(), 20)
     return Made(path, spec, metadata)
+
+
+class Running(NamedTuple):
+    url: str
+    service: Service
+
+
+@contextmanager
+def running(path: Path, **settings: Any) -> Iterator[Running]:
+    """The service on a free port, with real sockets, in a thread of this process."""
+    from pipeline.serving.server import Server
+
+    service = Service(File(path), ServeSettings(**{"port": 0, "poll": 0.05, **settings}))
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = Server(service)
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not server.started:
+            assert thread.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield Running(f"http://127.0.0.1:{listening.getsockname()[1]}", service)
+    finally:
+        server.should_exit = True
+        thread.join(60)
+
+
+@pytest.fixture(scope="session", name="running")
+def running_fixture() -> Callable[..., AbstractContextManager[Running]]:
+    """`with running(path, **settings) as (url, service)`."""
+    return running

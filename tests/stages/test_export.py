@@ -74,7 +74,7 @@ def versions(root: Path) -> list[Any]:
 
 
 def test_the_folder_holds_the_graph_its_signature_and_its_card(exported: Path) -> None:
-    assert sorted(path.name for path in (exported / "exported").iterdir()) == ["generator.onnx", "model_card.md", "signature.json"]
+    assert sorted(path.name for path in (exported / "exported").iterdir()) == ["generator.onnx", "model_card.md", "signature.json", "triton"]
     generator = Generator(exported / "exported" / "generator.onnx")
     commit = subprocess.run(["git", "-C", str(exported), "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     run_id = json.loads((exported / "models" / "run.json").read_text())["run_id"]
@@ -201,7 +201,8 @@ def test_a_classifier_is_delivered_beside_the_generator(project: Path, exported:
     save_model(project, 3, SGANSettings(latent=10, generator_channels=4, discriminator_channels=4, max_channels=8))
     export.run(project)
     folder = project / "exported"
-    assert sorted(path.name for path in folder.iterdir()) == ["classifier.onnx", "generator.onnx", "model_card.md", "signature.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["classifier.onnx", "generator.onnx", "model_card.md", "signature.json", "triton"]
+    assert sorted(path.name for path in (folder / "triton").iterdir()) == ["classifier", "generator"]
     (graph,) = json.loads((folder / "signature.json").read_text())["further"]
     assert [(one["name"], one["shape"]) for one in (*graph["inputs"], *graph["outputs"])] == [("images", [-1, 1, 8, 8]), ("logits", [-1, 2])]
     assert "softmax" in graph["outputs"][0]["meaning"]

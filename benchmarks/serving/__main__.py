@@ -1,0 +1,180 @@
+"""`ganline serve` beside `mlflow models serve` and ONNX Runtime alone: the same generator, one machine, in turn."""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import uvloop
+
+from benchmarks.serving.load import Load, http, run
+from benchmarks.serving.models import SMALL, WIDE, Model, make
+
+HERE = Path(__file__).parent
+CLIENTS = (1, 8, 64)
+PORT = 8790
+BATCH = 64
+
+
+class Way(NamedTuple):
+    """A server's port, and the request that asks it for so many images."""
+
+    name: str
+    port: int
+    request: Callable[[int], bytes]
+
+
+def z_of(model: Model, n: int) -> Any:
+    return np.random.default_rng(7).standard_normal((n, model.latent), dtype=np.float32)
+
+
+def ways(model: Model) -> list[Way]:
+    def mlflow(n: int) -> bytes:
+        body = json.dumps({"inputs": {"z": z_of(model, n).tolist()}}).encode()
+        return http("/invocations", body, {"Content-Type": "application/json"})
+
+    def plain(n: int) -> bytes:
+        body = {"inputs": [{"name": "z", "datatype": "FP32", "shape": [n, model.latent], "data": z_of(model, n).ravel().tolist()}]}
+        return http("/v2/models/generator/infer", json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def binary(n: int) -> bytes:
+        z = z_of(model, n).tobytes()
+        tensor = {"name": "z", "datatype": "FP32", "shape": [n, model.latent], "parameters": {"binary_data_size": len(z)}}
+        header = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+        return http("/v2/models/generator/infer", header + z, {"Inference-Header-Content-Length": str(len(header))})
+
+    return [Way("mlflow models serve", PORT + 1, mlflow), Way("ganline serve, JSON", PORT, plain), Way("ganline serve, binary", PORT, binary)]
+
+
+@contextmanager
+def server(command: list[str], health: str, log: Path) -> Iterator[None]:
+    with log.open("wb") as file:
+        started = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 300
+        while True:
+            try:
+                with urllib.request.urlopen(health, timeout=5):
+                    break
+            except OSError:
+                if started.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit(log.read_text()) from None
+                time.sleep(0.3)
+        yield
+    finally:
+        os.killpg(started.pid, 15)
+        started.wait(60)
+
+
+@contextmanager
+def both(model: Model, folder: Path) -> Iterator[Path]:
+    """Both servers on the same graph; its file."""
+    import mlflow.onnx
+    import onnx
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    path = make(model, folder / "generator.onnx")
+    inputs = Schema([TensorSpec(np.dtype("float32"), (-1, model.latent), "z")])
+    outputs = Schema([TensorSpec(np.dtype("float32"), (-1, model.channels, model.resolution, model.resolution), "images")])
+    mlflow.onnx.save_model(
+        onnx.load(path),
+        folder / "mlflow",
+        signature=ModelSignature(inputs=inputs, outputs=outputs),
+        pip_requirements=mlflow.onnx.get_default_pip_requirements(),
+        save_as_external_data=False,
+    )
+    ganline = [sys.executable, "-m", "pipeline", "serve", "--model", str(path), "--port", str(PORT), "--max-batch", str(BATCH)]
+    peer = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "mlflow"), "--port", str(PORT + 1), "--env-manager", "local"]
+    ready, pinged = f"http://127.0.0.1:{PORT}/v2/health/ready", f"http://127.0.0.1:{PORT + 1}/ping"
+    with server(ganline, ready, folder / "ganline.log"), server(peer, pinged, folder / "mlflow.log"):
+        yield path
+
+
+def raw(path: Path, model: Model, seconds: float) -> float:
+    """Images a second of ONNX Runtime alone, in batches of 64."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    inputs, count = {"z": z_of(model, BATCH)}, 0
+    session.run(None, inputs)
+    began = time.perf_counter()
+    while (spent := time.perf_counter() - began) < seconds:
+        session.run(None, inputs)
+        count += BATCH
+    return count / spent
+
+
+def measured(way: Way, clients: int, images: int, seconds: float) -> Load:
+    load = uvloop.run(run("127.0.0.1", way.port, way.request(images), clients, seconds))
+    if load.failed:
+        raise SystemExit(f"{way.name}: {load.failed} requests failed")
+    return load
+
+
+def against_mlflow(seconds: float, rounds: int) -> list[str]:
+    rows = ["| clients | server | requests/s | p50 ms | p99 ms | times mlflow |", "|---|---|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as scratch, both(SMALL, Path(scratch)):
+        for clients in CLIENTS:
+            found: dict[str, list[Load]] = {}
+            for _ in range(rounds):
+                for way in ways(SMALL):
+                    found.setdefault(way.name, []).append(measured(way, clients, 1, seconds))
+            peer = found["mlflow models serve"]
+            for name, loads in found.items():
+                ratio = statistics.median(load.per_second / other.per_second for load, other in zip(loads, peer, strict=True))
+                figures = [
+                    statistics.median(value) for value in ([load.per_second for load in loads], *([load.percentile(q) for load in loads] for q in (0.5, 0.99)))
+                ]
+                rows.append(f"| {clients} | {name} | {figures[0]:,.0f} | {figures[1]:.1f} | {figures[2]:.1f} | {ratio:.1f} |")
+                print(rows[-1], flush=True)
+    return rows
+
+
+def against_raw(seconds: float, rounds: int) -> list[str]:
+    rows = ["| clients | images a request | images/s | ONNX Runtime alone | share |", "|---|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as scratch, both(WIDE, Path(scratch)) as path:
+        way = ways(WIDE)[2]
+        for images in (1, 16, 64):
+            served, limit = [], []
+            for _ in range(rounds):
+                limit.append(raw(path, WIDE, seconds))
+                served.append(images * measured(way, 64, images, seconds).per_second)
+            share = statistics.median(one / other for one, other in zip(served, limit, strict=True))
+            rows.append(f"| 64 | {images} | {statistics.median(served):,.0f} | {statistics.median(limit):,.0f} | {share:.0%} |")
+            print(rows[-1], flush=True)
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of every measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each, in turn; the median counts")
+    arguments = parser.parse_args()
+    parts = [
+        f"# {SMALL.about}, one image a request",
+        "",
+        *against_mlflow(arguments.seconds, arguments.rounds),
+        "",
+        f"# {WIDE.about}, binary tensors",
+        "",
+        *against_raw(arguments.seconds, arguments.rounds),
+    ]
+    (HERE / "results").mkdir(exist_ok=True)
+    (HERE / "results" / "serving.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

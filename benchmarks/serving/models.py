@@ -1,0 +1,53 @@
+"""Never trained DCGANs: what they draw does not matter here, only what drawing it costs."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from pipeline import __version__
+from pipeline.gans.base import ImageSpec
+from pipeline.gans.dcgan import DCGAN
+from pipeline.gans.settings import DCGANSettings
+from pipeline.serving.metadata import Metadata
+from pipeline.serving.onnx_export import export
+
+
+class Model(NamedTuple):
+    about: str
+    resolution: int
+    channels: int
+    latent: int
+    width: int
+    widest: int
+
+
+SMALL = Model("The digits' generator (DCGAN, 8 px gray)", 8, 1, 64, 64, 256)
+WIDE = Model("DCGAN, 64 px in colour, 64 channels", 64, 3, 128, 64, 512)
+
+
+def make(model: Model, path: Path) -> Path:
+    torch.manual_seed(0)
+    settings = DCGANSettings(latent=model.latent, generator_channels=model.width, discriminator_channels=8, max_channels=model.widest)
+    gan = DCGAN(settings, ImageSpec(model.resolution, model.channels, 0))
+    for _ in range(3):
+        gan.generator(torch.randn(32, model.latent))
+    metadata = Metadata(
+        version=__version__,
+        variant="dcgan",
+        resolution=model.resolution,
+        channels=model.channels,
+        latent=model.latent,
+        class_names=[],
+        dataset_name="none",
+        dataset_fingerprint="0" * 64,
+        images_seen=0,
+        git_commit="unknown",
+        mlflow_run="none",
+        verdict="fail",
+        fid=None,
+        protocol="none",
+    )
+    (spec,) = gan.eval().export()
+    export(spec, path, metadata.pairs(), 20)
+    return path

@@ -1,0 +1,41 @@
+"""What all endpoints share: the model that is served now, the queue to it, and the limits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from pipeline.serving.batching import Batcher
+from pipeline.serving.monitoring import Metrics
+from pipeline.serving.refusal import Refusal
+from pipeline.serving.settings import ServeSettings
+from pipeline.serving.source import Keeper, Source
+
+
+class Service:
+    """Opens the source's model at once; `running` draws, and looks for newer ones."""
+
+    def __init__(self, source: Source, settings: ServeSettings) -> None:
+        """Raises InputError when there is no model that can be served."""
+        self.settings = settings
+        self.metrics = Metrics()
+        self.keeper = Keeper(source, settings, self.metrics)
+        self.batcher = Batcher(settings, self.metrics)
+        self.metrics.watch_queue(lambda: self.batcher.waiting)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self.batcher.work()), asyncio.create_task(self.keeper.watch())]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
+            self.batcher.close()
+
+    def allow(self, images: int) -> None:
+        """Raises Refusal for more images than one request may ask for."""
+        if images > self.settings.max_images:
+            raise Refusal(400, f"that would be {images} pictures, and one request may ask for {self.settings.max_images}; ask for fewer, several times")

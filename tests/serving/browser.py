@@ -1,0 +1,94 @@
+"""Headless Chromium, driven over its own debugging protocol."""
+
+import base64
+import itertools
+import json
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
+
+BROWSER = next((found for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (found := shutil.which(name))), None)
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-port=0")
+
+
+class Page:
+    """One tab. `problems` holds what the page logged as an error, and requests that left the service."""
+
+    def __init__(self, connection: Connection, folder: Path) -> None:
+        self.connection, self.folder = connection, folder
+        self.numbers = itertools.count(1)
+        self.problems: list[str] = []
+        self.requested: list[str] = []
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.send(f"{domain}.enable")
+
+    def send(self, method: str, **parameters: Any) -> Any:
+        number = next(self.numbers)
+        self.connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
+        while (message := json.loads(self.connection.recv(timeout=120))).get("id") != number:
+            self.note(message.get("method"), message.get("params", {}))
+        assert "error" not in message, message
+        return message["result"]
+
+    def note(self, method: str | None, told: dict[str, Any]) -> None:
+        if method == "Network.requestWillBeSent":
+            self.requested.append(told["request"]["url"])
+        elif method == "Runtime.exceptionThrown" or (method == "Log.entryAdded" and told["entry"]["level"] == "error"):
+            self.problems.append(json.dumps(told)[:500])
+
+    def run(self, script: str) -> Any:
+        """The value of an expression, awaited."""
+        found = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in found, found
+        return found["result"].get("value")
+
+    def until(self, script: str, seconds: float = 100) -> None:
+        deadline = time.monotonic() + seconds
+        while not self.run(script):
+            assert time.monotonic() < deadline, (script, self.problems, self.run("document.body.innerText"))
+            time.sleep(0.05)
+
+    def size(self, width: int, height: int) -> None:
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 800)
+
+    def open(self, url: str) -> None:
+        self.send("Page.navigate", url=url)
+
+    def picture(self, path: Path) -> None:
+        """A screenshot of the whole page."""
+        path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
+
+
+@contextmanager
+def page(folder: Path) -> Iterator[Page]:
+    """A browser with an empty profile in `folder`, whose downloads land there too."""
+    profile = folder / "profile"
+    started = subprocess.Popen([str(BROWSER), *FLAGS, f"--user-data-dir={profile}", "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 100
+        while not (profile / "DevToolsActivePort").is_file() or not (profile / "DevToolsActivePort").read_text().strip():
+            assert started.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        port = (profile / "DevToolsActivePort").read_text().splitlines()[0]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=60) as answer:
+            address = next(one["webSocketDebuggerUrl"] for one in json.load(answer) if one["type"] == "page")
+        with connect(address, max_size=None, open_timeout=60) as connection:
+            tab = Page(connection, folder)
+            tab.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+            yield tab
+    finally:
+        started.terminate()
+        try:
+            started.wait(20)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
