@@ -27,6 +27,7 @@ MEASURE = """(() => {
   };
 })()"""
 PIXELS = """(async image => {
+  if (!image.naturalWidth) return []; // still loading
   const canvas = document.createElement('canvas'); canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
   const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);
   return [...pen.getImageData(0, 0, canvas.width, canvas.height).data].filter((_, k) => k % 4 === 0);
