@@ -6,8 +6,9 @@ Rooms are imported inside the commands, so that `--help` answers at once.
 import errno
 import importlib
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -136,6 +137,39 @@ def sample(
     wanted = Request(n, seed, label or (), psi, interpolate, columns)
     drawn = draw(model or Paths(project_root()).generator, Path(output), wanted, folder=folder)
     typer.echo(f"{output}: {drawn}")
+
+
+@app.command()
+def apply(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures, and folders of them.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="A picture file for one picture; else a folder, which keeps the structure of folders.", show_default=False)
+    ],
+    model: Annotated[Path | None, typer.Option(help="An exported image-to-image generator; by default the project's exported/generator.onnx.")] = None,
+    tile: Annotated[int, typer.Option(min=16, help="Side of the pieces that large pictures go through in: smaller needs less memory.")] = 512,
+    overlap: Annotated[int, typer.Option(min=2, help="Pixels by which a piece reaches beyond what is kept of it, so that no seams show.")] = 64,
+) -> None:
+    """Run an image-to-image generator (super-resolution, denoising) over pictures of any size, with ONNX Runtime alone.
+
+    `ganline apply photo.jpg -o photo-x4.png`
+
+    `ganline apply scans/ more/*.tif -o restored/`
+
+    `ganline apply huge.png -o large.png --tile 256`
+    """
+    from tqdm import tqdm
+
+    from pipeline.serving.apply import apply as transform
+    from pipeline.stages.paths import Paths
+
+    def bar(jobs: Sequence[Any]) -> Iterable[Any]:
+        return tqdm(jobs, desc="apply", unit="img", leave=False, disable=None)
+
+    done, problems = transform(model or Paths(project_root()).generator, inputs, output, tile, overlap, bar)
+    for problem in problems:
+        typer.echo(f"ganline: {problem}", err=True)
+    typer.echo(f"{output}: {done} picture{'' if done == 1 else 's'}" + (f", {len(problems)} could not be read" if problems else ""))
+    raise typer.Exit(2 if problems else 0)
 
 
 @app.command()

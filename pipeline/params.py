@@ -54,6 +54,8 @@ class Params(Settings):
     def known_combinations(self) -> "Params":
         if self.data.resolution > 256:
             raise ValueError(f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at most 256")
+        if self.data.resolution < self.model.smallest:
+            raise ValueError(f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at least {self.model.smallest} with these settings")
         group = self.model.group
         for name, size in (("batch_size", self.train.batch_size), ("micro_batch", self.train.micro_batch)):
             if isinstance(size, int) and size % group:

@@ -65,6 +65,11 @@ class VariantSettings(Settings):
     def group(self) -> int:
         return 1
 
+    @property
+    def smallest(self) -> int:
+        """The least data.resolution that the variant can be trained at."""
+        return 8
+
 
 class AdversarialSettings(VariantSettings):
     """What every pair of generator and discriminator shares."""
@@ -242,6 +247,10 @@ class SRGANSettings(RestorationSettings):
 
     variant: Literal["srgan"] = "srgan"
     scale: Literal[2, 4, 8] = 4
+
+    @property
+    def smallest(self) -> int:
+        return 8 * self.scale
 
 
 def strengths(value: tuple[float, float]) -> tuple[float, float]:

@@ -23,9 +23,9 @@ def tiled(run: Run, image: Float32Array, scale: int, tile: int = TILE, overlap: 
 
     Sides that are no multiple of `multiple` are continued by reflection and cut again. Raises InputError for tiles that overlap entirely.
     """
-    if tile % multiple or overlap % max(multiple, 2) or tile <= 2 * overlap:
+    if tile % multiple or overlap % max(multiple, 2) or tile < 3 * overlap:
         raise InputError(
-            f"tiles of {tile} with an overlap of {overlap}: the tile must be more than twice the overlap, and both multiples of {max(multiple, 2)}"
+            f"tiles of {tile} with an overlap of {overlap}: the tile must be at least three times the overlap, and both multiples of {max(multiple, 2)}"
         )
     height, width = image.shape[1:]
     padded = np.pad(image, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="symmetric")
