@@ -10,12 +10,13 @@ from pipeline.data.degradations import Degradation, enlarged
 from pipeline.data.drawing import Pictures, signed
 from pipeline.data.store import ImageSet, UInt8Array
 from pipeline.errors import InputError
+from pipeline.evaluation.features import Extractor
 from pipeline.evaluation.random_network import random_network
 from pipeline.evaluation.report import data_uri, page
 from pipeline.evaluation.restored import Trial, metrics, protocol, rows
 from pipeline.evaluation.restored import judge as verdict_of
 from pipeline.evaluation.settings import RestorationGate
-from pipeline.gans.base import GAN, to_uint8
+from pipeline.gans.base import GAN, View, to_uint8
 from pipeline.media.preview import grid
 from pipeline.serving.runtime import Float32Array
 from pipeline.serving.tiling import tiled
@@ -44,29 +45,8 @@ def judge(case: Case) -> Outcome:
         raise InputError("the data has no test split to restore: set data.test_fraction above 0, or give a test folder; then run `dvc repro`")
     side = min(case.info.resolution, 64)
     extractor = random_network(case.info.channels, case.device)
-    trials, seen = [], []
-    names = case.gan.trials()
-    for name, view in names.items():
-        trial = Trial(name, border=case.gan.scale if case.gan.scale > 1 else 0)
-        degradation = Degradation(**view.options)
-        rng = torch.Generator(case.device).manual_seed(settings.seed)
-        parts: list[UInt8Array] = []
-        squares: list[tuple[UInt8Array, UInt8Array, UInt8Array]] = []
-        for position in show(range(min(len(case.test), settings.samples)), name):
-            original = whole(case.test, position, case.gan.scale).to(case.device)
-            low = degradation(original, rng)
-            made = restored(case.gan, low)
-            given, back, clean = (to_uint8(one)[0] for one in (enlarged(low, case.gan.scale), made, original))
-            finite = bool(torch.isfinite(made).all())
-            trial.add(given, back if finite else None, clean)
-            if finite and len(squares) * side**2 < SQUARES * side**2:
-                squares.append((given, back, clean))
-            if finite and len(parts) < LISTED:
-                parts.append(np.stack([middle(one) for one in (given, back, clean)]))
-        if squares:
-            trial.compare_texture(extractor, *(np.concatenate([cut(picture, side) for picture in one])[:SQUARES] for one in zip(*squares, strict=True)))
-        trials.append(trial)
-        seen.append(Seen(parts, trial.gains))
+    tried = [attempt(case, name, view, extractor, side) for name, view in case.gan.trials().items()]
+    trials, seen = [trial for trial, _ in tried], [one for _, one in tried]
     verdict = verdict_of(trials, gate)
     text = protocol(trials, case.test.fingerprint, settings.seed, extractor, side)
     measured = metrics(trials) | {"verdict": verdict.word, "reasons": verdict.reasons, "skipped": verdict.skipped, "protocol": text}
@@ -85,6 +65,32 @@ def judge(case: Case) -> Outcome:
         images=listed(case.test, trials),
     )
     return Outcome(measured, shown, line(trials), [])
+
+
+def attempt(case: Case, name: str, view: View, extractor: Extractor, side: int) -> tuple[Trial, Seen]:
+    """Every held-out image (at most `evaluate.samples`) degraded by one view and restored; textures are compared in squares of `side`."""
+    scale, settings = case.gan.scale, case.params.evaluate
+    trial, seen = Trial(name, border=scale if scale > 1 else 0), Seen([], [])
+    degradation = Degradation(**view.options)
+    rng = torch.Generator(case.device).manual_seed(settings.seed)
+    squares: list[UInt8Array] = []  # of each image [3, n, S, S, C]: given, restored, original
+    for position in show(range(min(len(case.test), settings.samples)), name):
+        original = whole(case.test, position, scale).to(case.device)
+        low = degradation(original, rng)
+        made = restored(case.gan, low)
+        given, back, clean = pictures = [to_uint8(one)[0] for one in (enlarged(low, scale), made, original)]
+        if not torch.isfinite(made).all():
+            trial.add(given, None, clean)
+            continue
+        trial.add(given, back, clean)
+        if sum(one.shape[1] for one in squares) < SQUARES:
+            squares.append(np.stack([cut(picture, side) for picture in pictures]))
+        if len(seen.parts) < LISTED:
+            seen.parts.append(np.stack([middle(picture) for picture in pictures]))
+            seen.gains.append(trial.gains[-1])
+    if squares:
+        trial.compare_texture(extractor, *np.concatenate(squares, axis=1)[:, :SQUARES])
+    return trial, seen
 
 
 def whole(data: ImageSet, position: int, scale: int) -> Tensor:
@@ -130,7 +136,7 @@ def least(seen: Seen) -> str | None:
     """The three that gain least, where that says something."""
     if len(seen.parts) < 2 * SHOWN:
         return None
-    order = np.argsort(seen.gains[: len(seen.parts)])[:3]
+    order = np.argsort(seen.gains)[:3]
     return data_uri(strip([seen.parts[k] for k in order]))
 
 

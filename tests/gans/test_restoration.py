@@ -152,10 +152,3 @@ def test_onnx_at_several_sizes_and_batches(variant: str, channels: int, onnx_par
 def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TypeAdapter(ModelSettings).validate_python(settings)
-
-
-def test_denoising_is_tried_at_the_middle_and_at_the_worst() -> None:
-    gan = small("denoise", noise={"gaussian": [0, 50], "jpeg": [20, 80], "poisson": [30, 30]})
-    assert list(gan.trials()) == ["gaussian 25", "gaussian 50", "poisson 30", "jpeg 50", "jpeg 20"]
-    assert gan.trials()["jpeg 20"].options == {"jpeg": (20.0, 20.0)}
-    assert gan.view.options == {"gaussian": (0.0, 50.0), "poisson": (30.0, 30.0), "jpeg": (20.0, 80.0)}
