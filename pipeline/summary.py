@@ -7,7 +7,19 @@ from pipeline.errors import InputError
 from pipeline.stages import metrics
 from pipeline.stages.paths import Paths
 
-NUMBERS = (*("psnr", "gain", "ssim", "ssim_gain"), "fid", "fid_ratio", "kid", "precision", "recall", "density", "coverage", "vendi_ratio", "duplicate_rate", "mode_kl")
+NUMBERS = (
+    *("psnr", "gain", "ssim", "ssim_gain"),
+    "fid",
+    "fid_ratio",
+    "kid",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "vendi_ratio",
+    "duplicate_rate",
+    "mode_kl",
+)
 WIDTH = 11
 
 

@@ -35,7 +35,8 @@ def test_a_network_that_sees_no_farther_than_half_an_overlap(scale: int, shape: 
     def run(image: np.ndarray) -> np.ndarray:
         sizes.append(image.shape[2:])
         with torch.no_grad():
-            return network(torch.from_numpy(image)).numpy()
+            made: np.ndarray = network(torch.from_numpy(image)).numpy()
+        return made
 
     image = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
     found = tiled(run, image, scale, tile=48, overlap=8)
