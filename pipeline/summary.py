@@ -9,16 +9,7 @@ from pipeline.stages.paths import Paths
 
 NUMBERS = (
     *("psnr", "gain", "ssim", "ssim_gain"),
-    "fid",
-    "fid_ratio",
-    "kid",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "vendi_ratio",
-    "duplicate_rate",
-    "mode_kl",
+    *("fid", "fid_ratio", "kid", "precision", "recall", "density", "coverage", "vendi_ratio", "duplicate_rate", "mode_kl"),
 )
 WIDTH = 11
 
