@@ -5,7 +5,7 @@ Unknown or out-of-range keys fail at once with the key's path and the nearest va
 
 import difflib
 from pathlib import Path
-from typing import get_args
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.data.settings import DataSettings, ValidateSettings
 from pipeline.errors import InputError
-from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.evaluation.settings import EvaluateSettings, GateSettings, RestorationGate
 from pipeline.gans.settings import DCGANSettings, ModelSettings
 from pipeline.promotion.settings import PromoteSettings
 from pipeline.serving.settings import ExportSettings
@@ -41,15 +41,38 @@ class Params(Settings):
     promote: PromoteSettings = PromoteSettings()
     tracking: TrackingSettings = TrackingSettings()
 
+    @model_validator(mode="before")
+    @classmethod
+    def gate_of_the_task(cls, values: Any) -> Any:
+        """Where no gate is given, that of the variant's task."""
+        model = values.get("model") if isinstance(values, dict) else None
+        evaluate = values.get("evaluate", {}) if isinstance(values, dict) else None
+        if not isinstance(model, dict) or not isinstance(evaluate, dict) or "gate" in evaluate:
+            return values
+        task = next((kind.task for kind in variants() if kind.model_fields["variant"].default == model.get("variant")), "generate")
+        return values if task == "generate" else {**values, "evaluate": {**evaluate, "gate": RestorationGate().model_dump()}}
+
     @model_validator(mode="after")
     def known_combinations(self) -> "Params":
         if self.data.resolution > 256:
             raise ValueError(f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at most 256")
-        packing = self.model.stabilisers.packing
+        if self.data.resolution < self.model.smallest:
+            raise ValueError(f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at least {self.model.smallest} with these settings")
+        group = self.model.group
         for name, size in (("batch_size", self.train.batch_size), ("micro_batch", self.train.micro_batch)):
-            if isinstance(size, int) and size % packing:
-                raise ValueError(f"train.{name} {size} cannot be divided into packs of model.stabilisers.packing {packing}")
+            if isinstance(size, int) and size % group:
+                raise ValueError(f"train.{name} {size} cannot be divided into packs of model.stabilisers.packing {group}")
+        if self.data.fit == "keep" and self.model.task == "generate":
+            raise ValueError(f"data.fit keep: variant {self.model.variant} makes images of one size; set data.fit: crop, or take srgan or denoise")
+        if self.evaluate.gate.task != self.model.task:
+            own = RestorationGate if self.model.task == "restore" else GateSettings
+            raise ValueError(f"evaluate.gate: variant {self.model.variant} is judged by {', '.join(own.model_fields)}; give these, or none for their defaults")
         return self
+
+
+def variants() -> list[Any]:
+    """The settings class of each variant."""
+    return list(get_args(get_args(ModelSettings)[0]))
 
 
 def load(path: Path) -> Params:
@@ -115,7 +138,7 @@ def nearest(wanted: str, known: list[str], label: str) -> str:
 def walk(settings: type[BaseModel], location: list[str]) -> tuple[type[BaseModel], str]:
     """The settings class at the end of an error's location, as far as it leads, and the path as it is written in the file.
 
-    Pydantic puts a variant's name into the location, where the file has none.
+    Pydantic puts a variant's name, or a gate's task, into the location, where the file has none.
     """
     current, path = settings, []
     kinds: dict[str, type[BaseModel]] = {}
@@ -126,7 +149,16 @@ def walk(settings: type[BaseModel], location: list[str]) -> tuple[type[BaseModel
         path.append(part)
         info = next((info for name, info in current.model_fields.items() if (info.alias or name) == part), None)
         annotation = info.annotation if info else None
-        kinds = {option.model_fields["variant"].default: option for option in get_args(annotation) if "variant" in getattr(option, "model_fields", {})}
+        kinds = {tag(option): option for option in map(bare, get_args(annotation)) if isinstance(option, type) and issubclass(option, BaseModel)}
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             current = annotation
     return current, ".".join(path)
+
+
+def bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def tag(option: type[BaseModel]) -> str:
+    """What pydantic calls one member of a union: its variant, or its task."""
+    return str(option.model_fields["variant"].default if "variant" in option.model_fields else getattr(option, "task", option.__name__))

@@ -7,7 +7,10 @@ from pipeline.errors import InputError
 from pipeline.stages import metrics
 from pipeline.stages.paths import Paths
 
-NUMBERS = ("fid", "fid_ratio", "kid", "precision", "recall", "density", "coverage", "vendi_ratio", "duplicate_rate", "mode_kl")
+NUMBERS = (
+    *("psnr", "gain", "ssim", "ssim_gain"),
+    *("fid", "fid_ratio", "kid", "precision", "recall", "density", "coverage", "vendi_ratio", "duplicate_rate", "mode_kl"),
+)
 WIDTH = 11
 
 
@@ -32,7 +35,8 @@ def summary(root: Path) -> str:
     ]:
         lines.append((name, shown(path, root)))
     if paths.generator.exists():
-        lines.append(("try it", "ganline sample -n 64 --seed 7 -o grid.png"))
+        restores = "gain" in measured
+        lines.append(("try it", "ganline apply photo.jpg -o restored.png" if restores else "ganline sample -n 64 --seed 7 -o grid.png"))
     return "\n".join(f"{name:<{WIDTH}}{text}" for name, text in lines)
 
 

@@ -35,6 +35,14 @@ ROOT = Path(__file__).parents[1]
         ("train: {learning_rate: {generator: {start: 3, end: 1}}}", "train.learning_rate.generator: must be from 1e-09 to 1"),
         ("model: {variant: dcgan, stabilisers: {packing: 3}}\ntrain: {batch_size: 64}", "train.batch_size 64 cannot be divided into packs"),
         ("model: {variant: dcgan, stabilisers: {packing: 4}}\ntrain: {batch_size: 64, micro_batch: 2}", "train.micro_batch 2 cannot be divided into packs"),
+        ("model: {variant: srgan, scale: 8}\ndata: {resolution: 32}", "data.resolution 32: variant srgan takes at least 64"),
+        ("model: {variant: srgan}\ndata: {resolution: 64}\nevaluate: {gate: {fid: 3}}", "evaluate.gate: variant srgan is judged by gain, ssim_gain"),
+        ("evaluate: {gate: {gain: 1}}", "evaluate.gate: variant dcgan is judged by fid_ratio"),
+        ("evaluate: {gate: {gain: 1, textur: 2}}", "evaluate.gate.textur: unknown key; did you mean `texture`?"),
+        ("evaluate: {gate: {fid_ratoi: 1}}", "evaluate.gate.fid_ratoi: unknown key; did you mean `fid_ratio`?"),
+        ("evaluate: {gate: {fid_ratio: -1}}", "evaluate.gate.fid_ratio: Input should be greater than 0"),
+        ("data: {fit: keep}", "data.fit keep: variant dcgan makes images of one size"),
+        ("model: {variant: denoise, noise: {gausian: [0, 50]}}", "model.noise.gausian: unknown key; did you mean `gaussian`?"),
         ("train: {micro_batch: 0}", "train.micro_batch: must be auto, null, or a number of images from 2 (got 0)"),
         ("train: {batch_size: 64, micro_batch: 24}", "train: micro_batch 24 does not divide batch_size 64"),
         ("data: {background: white}", "data.background"),
@@ -109,3 +117,13 @@ def parsed_or_refused(text: str) -> bool:
         return isinstance(params.parse(text, "name"), params.Params)
     except InputError as error:
         return str(error).startswith("name")
+
+
+def test_where_no_gate_is_given_it_is_that_of_the_task() -> None:
+    from pipeline.evaluation.settings import GateSettings, RestorationGate
+
+    restoring = params.parse("model: {variant: denoise}\nevaluate: {samples: 100}", "x")
+    assert restoring.evaluate.gate == RestorationGate()
+    assert restoring.evaluate.samples == 100
+    assert params.parse("model: {variant: denoise}\nevaluate: {gate: {gain: 3}}", "x").evaluate.gate == RestorationGate(gain=3)
+    assert params.parse("model: {variant: dcgan}", "x").evaluate.gate == params.parse("", "x").evaluate.gate == GateSettings()

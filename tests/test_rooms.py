@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 MAY_IMPORT = {
-    "gans": {"gans", "settings"},
+    "gans": {"gans", "errors", "settings"},
     "media": {"media", "errors", "settings"},
     "data": {"data", "media", "errors", "settings"},
     "training": {"training", "gans", "errors", "files", "settings", "version"},

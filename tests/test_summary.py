@@ -49,3 +49,12 @@ def test_metrics_that_are_not_there(tmp_path: Path, content: str | None, said: s
         (tmp_path / "metrics/evaluation.json").write_text(content)
     with pytest.raises(InputError, match=said):
         summary(tmp_path)
+
+
+def test_a_restoration_is_to_be_applied(tmp_path: Path) -> None:
+    evaluated(tmp_path, verdict="pass", reasons=[], psnr=25.5, gain=0.75, ssim=0.7, ssim_gain=0.02)
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported/generator.onnx").touch()
+    text = summary(tmp_path)
+    assert "numbers    psnr 25.5, gain 0.75, ssim 0.7, ssim_gain 0.02" in text
+    assert "try it     ganline apply photo.jpg" in text

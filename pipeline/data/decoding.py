@@ -23,6 +23,7 @@ from pipeline.media.image import BadImage, Target, UInt8Array, decode
 
 CHUNK_FILES = 64
 CHUNK_BYTES = 8 * 2**20
+KEPT_FILES = 4  # photographs of their own sizes, which no header promises to be small
 FILES_PER_WORKER = 1024  # fewer than this many files do not repay the start of another process
 MOST_WORKERS = 16  # one process reads for all; it feeds no more than about this many
 
@@ -84,7 +85,7 @@ def worker_count(files: int) -> int:
 
 def chunks(jobs: Iterable[Job[Key]], target: Target) -> Iterator[list[Job[Key]]]:
     """Jobs in groups bounded by number, by encoded size and by decoded size."""
-    most = min(CHUNK_FILES, max(1, CHUNK_BYTES // (target.resolution**2 * len(target.mode))))
+    most = KEPT_FILES if target.fit == "keep" else min(CHUNK_FILES, max(1, CHUNK_BYTES // (target.resolution**2 * len(target.mode))))
     group: list[Job[Key]] = []
     size = 0
     for job in jobs:

@@ -11,7 +11,7 @@ from pipeline.data.settings import ValidateSettings
 REASONS = ("undecodable", "too_small", "near_constant", "leaked", "duplicate")
 """Why an item is set aside; where several apply the first counts."""
 
-INDEX = ["id", "path", "class", "label", "split", "shard", "row", "sha256", "pixels_sha256"]
+INDEX = ["id", "path", "class", "label", "split", "shard", "row", "stored_height", "stored_width", "sha256", "pixels_sha256"]
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def ingest(
     survey = Survey.of(source)
     target = Target(settings.resolution, settings.channels, settings.background, settings.fit, settings.resize, settings.limits.pixels)
     run = Pass(settings, survey, source, {name: number for number, name in enumerate(survey.layout.classes)})
-    with StoreWriter(folder, settings.resolution, len(target.mode)) as writer:
+    with StoreWriter(folder, settings.resolution, len(target.mode), own_sizes=settings.fit == "keep") as writer:
         for key, (facts, pixels) in decode_all(run.jobs(), target, workers or worker_count(survey.wanted(settings.limit))):
             progress(key.number, survey.files)
             record = run.record(key, facts)

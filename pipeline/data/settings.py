@@ -25,8 +25,10 @@ class DataSettings(Settings):
     resolution: int = Field(default=8, ge=8, le=1024, description="side of the square the images become; a power of two")
     channels: Literal["gray", "rgb"] = "gray"
     background: HexColour = Field(default="#ffffff", description="colour laid under transparent pixels")
-    fit: Literal["crop", "pad", "stretch"] = Field(
-        default="crop", description="how other aspect ratios become square: centre crop, pad with the background, or stretch"
+    fit: Literal["crop", "pad", "stretch", "keep"] = Field(
+        default="crop",
+        description="how other aspect ratios become square: centre crop, pad with the background, or stretch; keep: photographs keep their sizes, and "
+        "training takes random crops of side `resolution` (restoration)",
     )
     resize: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = "lanczos"
     test_fraction: float = Field(

@@ -21,7 +21,7 @@ Int64Array = npt.NDArray[np.int64]
 
 
 class Shard(Settings):
-    """One file under shards/: `rows` images, and the sha256 of the file."""
+    """One file under shards/: `rows` images, or bytes of images of their own sizes, and the sha256 of the file."""
 
     file: str
     rows: int
@@ -29,7 +29,10 @@ class Shard(Settings):
 
 
 class DatasetInfo(Settings):
-    """dataset.json: what the shards hold, without a path of the machine that made them."""
+    """dataset.json: what the shards hold, without a path of the machine that made them.
+
+    With `own_sizes` images are as large as their files, and `resolution` is the side of the crops to be taken of them.
+    """
 
     source: str
     fingerprint: str
@@ -40,6 +43,7 @@ class DatasetInfo(Settings):
     classes: list[str]
     splits: dict[str, int]
     shards: list[Shard]
+    own_sizes: bool = False
 
     @classmethod
     def read(cls, dataset: Path) -> "DatasetInfo":
@@ -88,6 +92,36 @@ class ImageSet:
         return height, width, channels
 
 
+@dataclass(frozen=True)
+class Photographs(ImageSet):
+    """Images of their own sizes; `row` is where one begins in its flat shard. As a set of equal images they are the squares in their middles."""
+
+    heights: Int64Array = field(repr=False, kw_only=True)
+    widths: Int64Array = field(repr=False, kw_only=True)
+    resolution: int = field(kw_only=True)
+    channels: int = field(kw_only=True)
+
+    @property
+    def item_shape(self) -> tuple[int, int, int]:
+        return self.resolution, self.resolution, self.channels
+
+    def picture(self, position: int) -> UInt8Array:
+        """One whole image, uint8 [H, W, C], memory-mapped."""
+        height, width, start = int(self.heights[position]), int(self.widths[position]), int(self.row[position])
+        flat = self.shards[int(self.shard[position])]
+        return flat[start : start + height * width * self.channels].reshape(height, width, self.channels)
+
+    def images(self, indices: npt.ArrayLike | None = None) -> UInt8Array:
+        picked = np.arange(len(self)) if indices is None else np.asarray(indices, dtype=np.int64)
+        out = np.empty((len(picked), *self.item_shape), dtype=np.uint8)
+        side = self.resolution
+        for number, position in enumerate(picked.tolist()):
+            whole = self.picture(position)
+            top, left = (whole.shape[0] - side) // 2, (whole.shape[1] - side) // 2
+            out[number] = whole[top : top + side, left : left + side]
+        return out
+
+
 def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = False) -> ImageSet:
     """Opens the accepted images of `split` ("train" or "test"); `verify` checks every shard's sha256.
 
@@ -99,22 +133,27 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
         table = pq.read_table(index, filters=[("split", "=", split)])
     except (FileNotFoundError, OSError, pa.ArrowException) as error:
         raise InputError(f"{index}: cannot be read ({error}); run `dvc repro validate` first") from None
-    columns: dict[str, Any] = {name: table.column(name).to_numpy() for name in ("shard", "row", "label")}
+    names = ("shard", "row", "label", *(("stored_height", "stored_width") if info.own_sizes else ()))
+    columns: dict[str, Any] = {name: table.column(name).to_numpy().astype(np.int64) for name in names}
     digest = hashlib.sha256()
     for pixels, label in zip(table.column("pixels_sha256").to_pylist(), columns["label"].tolist(), strict=True):
         digest.update(f"{pixels} {label}\n".encode())
-    return ImageSet(
-        shards=[open_shard(dataset, shard, verify=verify) for shard in info.shards],
-        shard=columns["shard"].astype(np.int64),
-        row=columns["row"].astype(np.int64),
-        labels=columns["label"].astype(np.int64),
-        names=table.column("path").to_pylist(),
-        classes=info.classes,
-        fingerprint=digest.hexdigest(),
-    )
+    common: dict[str, Any] = {
+        "shards": [open_shard(dataset, shard, verify=verify, flat=info.own_sizes) for shard in info.shards],
+        "shard": columns["shard"],
+        "row": columns["row"],
+        "labels": columns["label"],
+        "names": table.column("path").to_pylist(),
+        "classes": info.classes,
+        "fingerprint": digest.hexdigest(),
+    }
+    if not info.own_sizes:
+        return ImageSet(**common)
+    sizes = {"heights": columns["stored_height"], "widths": columns["stored_width"]}
+    return Photographs(**common, **sizes, resolution=info.resolution, channels=info.channels)
 
 
-def open_shard(dataset: Path, shard: Shard, *, verify: bool) -> UInt8Array:
+def open_shard(dataset: Path, shard: Shard, *, verify: bool, flat: bool = False) -> UInt8Array:
     """Memory-maps one shard. Raises InputError naming it when it is missing, torn or changed."""
     path = dataset / "shards" / shard.file
     try:
@@ -126,6 +165,6 @@ def open_shard(dataset: Path, shard: Shard, *, verify: bool) -> UInt8Array:
         array: UInt8Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); run `dvc repro -f ingest`") from None
-    if array.dtype != np.uint8 or array.ndim != 4 or len(array) != shard.rows:
+    if array.dtype != np.uint8 or array.ndim != (1 if flat else 4) or len(array) != shard.rows:
         raise InputError(f"{path}: holds {array.dtype} {array.shape}, not {shard.rows} uint8 images; run `dvc repro -f ingest`")
     return array

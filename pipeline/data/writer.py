@@ -34,20 +34,26 @@ MANIFEST = pa.schema(
         ("error", pa.string()),
         ("shard", pa.int64()),
         ("row", pa.int64()),
+        ("stored_height", pa.int32()),
+        ("stored_width", pa.int32()),
     ]
 )
 
 
 class StoreWriter:
-    """Writes one data set. Use as a context manager: whatever was written is removed unless `finish` was called."""
+    """Writes one data set. Use as a context manager: whatever was written is removed unless `finish` was called.
 
-    def __init__(self, folder: Path, resolution: int, channels: int) -> None:
+    Equal images are rows of 4-d shards. With `own_sizes` a shard is flat, one image's bytes after the other's, and `row` is where they begin.
+    """
+
+    def __init__(self, folder: Path, resolution: int, channels: int, *, own_sizes: bool = False) -> None:
         self.folder = folder
         self.partial = folder.with_name(f".{folder.name}.partial")
-        self.shape = (resolution, resolution, channels)
+        self.shape, self.own_sizes = (resolution, resolution, channels), own_sizes
         rows = max(1, SHARD_BYTES // (resolution * resolution * channels))
-        self.buffer: UInt8Array = np.empty((rows, *self.shape), dtype=np.uint8)
-        self.filled = 0
+        self.buffer: UInt8Array = np.empty((0 if own_sizes else rows, *self.shape), dtype=np.uint8)
+        self.flat: list[UInt8Array] = []
+        self.filled = 0  # rows of the shard, or bytes of a flat one
         self.shards: list[Shard] = []
         self.columns: dict[str, list[Any]] = {name: [] for name in MANIFEST.names}
         self.recorded = 0
@@ -69,13 +75,17 @@ class StoreWriter:
         """One file: its columns (absent ones are null) and, for a good one, its pixels (uint8 [H, W, C])."""
         values: dict[str, Any] = {"label": -1, **record, "id": self.recorded}
         if pixels is not None:
-            values |= {"shard": len(self.shards), "row": self.filled}
-            self.buffer[self.filled] = pixels
-            self.filled += 1
+            values |= {"shard": len(self.shards), "row": self.filled, "stored_height": pixels.shape[0], "stored_width": pixels.shape[1]}
+            if self.own_sizes:
+                self.flat.append(pixels.reshape(-1))
+                self.filled += pixels.size
+            else:
+                self.buffer[self.filled] = pixels
+                self.filled += 1
             self.images += 1
             self.splits[values["split"]] += 1
             self.digest.update(f"{values['pixels_sha256']} {values['label']} {values['split']}\n".encode())
-            if self.filled == len(self.buffer):
+            if self.filled >= (SHARD_BYTES if self.own_sizes else len(self.buffer)):
                 self.write_shard()
         for name, column in self.columns.items():
             column.append(values.get(name))
@@ -86,7 +96,8 @@ class StoreWriter:
     def write_shard(self) -> None:
         name = f"{len(self.shards):05d}.npy"
         path = self.partial / "shards" / name
-        np.save(path, self.buffer[: self.filled], allow_pickle=False)
+        np.save(path, np.concatenate(self.flat) if self.own_sizes else self.buffer[: self.filled], allow_pickle=False)
+        self.flat.clear()
         with path.open("rb") as file:
             self.shards.append(Shard(file=name, rows=self.filled, sha256=hashlib.file_digest(file, "sha256").hexdigest()))
         self.filled = 0
@@ -110,6 +121,7 @@ class StoreWriter:
             set_aside=self.recorded - self.images,
             resolution=self.shape[0],
             channels=self.shape[2],
+            own_sizes=self.own_sizes,
             classes=list(classes),
             splits=self.splits,
             shards=self.shards,

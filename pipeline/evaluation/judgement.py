@@ -30,7 +30,7 @@ from pipeline.evaluation.overview import plane, typical
 from pipeline.evaluation.protocol import Protocol
 from pipeline.evaluation.random_network import random_network
 from pipeline.evaluation.reference import Reference, calibration, kept, ratio, reference, require_reference
-from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.evaluation.settings import EvaluateSettings, GateSettings
 
 SHOWN, NEIGHBOURS = 12, 7  # samples whose nearest training images the report shows, and how many of them
 SEARCHED = 20_000  # training images among which they are looked for
@@ -152,6 +152,7 @@ class Judge:
             measured=measured,
         )
         warnings += cautions.about_size(real.real)
+        assert isinstance(self.settings.gate, GateSettings)
         verdict = gate.judge(evidence, self.settings.gate)
         calibrated_at = size(len(fake), len(real.real) + len(real.held))
         protocol = Protocol(

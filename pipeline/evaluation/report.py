@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.evaluation.diversity import Modes
-from pipeline.evaluation.gate import EXCESS, RELATIVE, Test
+from pipeline.evaluation.gate import EXCESS, RELATIVE, Test, Verdict
 from pipeline.evaluation.judgement import Judgement
 
 TEMPLATE = "report.html.j2"
@@ -108,15 +108,15 @@ def render(
 
     Everything that is not markup is escaped: class names and sources are the user's own text.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string((Path(__file__).parent / TEMPLATE).read_text(encoding="utf-8"))
-    return template.render(
-        passed=judgement.verdict.word == "pass",
-        reasons=[reason.partition(": ") for reason in judgement.verdict.reasons],
-        warnings=judgement.warnings,
-        skipped=judgement.verdict.skipped,
+    return page(
+        TEMPLATE,
+        judgement.verdict,
+        judgement.warnings,
+        rows(judgement, previous if previous and previous.get("protocol") == judgement.metrics["protocol"] else {}),
+        judgement.metrics["protocol"],
+        provenance,
+        compared=bool(previous) and (previous or {}).get("protocol") == judgement.metrics["protocol"],
+        beside="Real images",
         real=data_uri(pictures.real),
         fake=optional(pictures.fake),
         strips=[(strip.name, f"{strip.count:,}", optional(strip.picture)) for strip in pictures.strips],
@@ -130,10 +130,37 @@ def render(
         by_class=[(of.name, f"{of.count:,}", f"{100 * of.agreement:.1f} %", number(of.fid_ratio)) for of in judgement.by_class],
         bars=bars(judgement.modes, classes) if judgement.modes else [],
         all_classes=len(classes),
-        rows=rows(judgement, previous if previous and previous.get("protocol") == judgement.metrics["protocol"] else {}),
-        compared=bool(previous) and (previous or {}).get("protocol") == judgement.metrics["protocol"],
-        protocol=judgement.metrics["protocol"],
+    )
+
+
+def page(
+    template: str,
+    verdict: Verdict,
+    warnings: Sequence[str],
+    rows: Sequence[Row],
+    protocol: str,
+    provenance: Mapping[str, str],
+    *,
+    compared: bool,
+    beside: str,
+    **more: object,
+) -> str:
+    """A template of this folder, filled: what every task's report has, and `more` of its own. `beside` heads the column of reference values."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    folder = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(template).render(
+        passed=verdict.word == "pass",
+        reasons=[reason.partition(": ") for reason in verdict.reasons],
+        warnings=warnings,
+        skipped=verdict.skipped,
+        rows=rows,
+        protocol=protocol,
         provenance=provenance,
+        compared=compared,
+        beside=beside,
+        **more,
     )
 
 

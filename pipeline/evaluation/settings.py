@@ -1,6 +1,8 @@
 """What can be set about the judgement of a generator."""
 
-from pydantic import Field, model_validator
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from pipeline.settings import Settings
 
@@ -12,6 +14,7 @@ class GateSettings(Settings):
     deviations from what real images show at the same size. Coverage, recall, precision and density are relative to real images.
     """
 
+    task: ClassVar[str] = "generate"
     fid_ratio: float | None = Field(3.0, gt=0, description="FID over the FID between two sets of held-out real images, all of one size, at most")
     fid: float | None = Field(None, gt=0, description="absolute FID of all samples to the test split, at most")
     duplicate_rate: float | None = Field(0.005, ge=0, le=1, description="share of generated images that repeat another exactly, at most")
@@ -39,6 +42,28 @@ class GateSettings(Settings):
         return self
 
 
+class RestorationGate(Settings):
+    """The tests of restored images, each in every trial, on held-out images; null switches one off."""
+
+    task: ClassVar[str] = "restore"
+    gain: float | None = Field(0.0, description="dB of PSNR (RGB) over the input, at least; of super-resolution over bicubic enlargement")
+    ssim_gain: float | None = Field(0.0, description="SSIM (RGB) over that of the input, at least")
+    worst_gain: float | None = Field(-1.0, description="dB of the image that gains least, at least")
+    texture: float | None = Field(1.0, gt=0, description="Fréchet distance of its texture to that of the originals over that of the inputs, at most")
+    sharpness: float | None = Field(1.2, gt=0, description="over that of the originals, at most: what lies beyond is noise")
+    shift: float | None = Field(2.0, gt=0, description="8-bit levels by which the mean colour may move")
+
+
+def task_of(gate: Any) -> str:
+    """Which task's gate this is, by its keys."""
+    if isinstance(gate, Settings):
+        return str(getattr(gate, "task", "generate"))
+    return "restore" if isinstance(gate, dict) and gate.keys() & RestorationGate.model_fields.keys() else "generate"
+
+
+Gate = Annotated[Annotated[GateSettings, Tag("generate")] | Annotated[RestorationGate, Tag("restore")], Discriminator(task_of)]
+
+
 class EncoderSettings(Settings):
     """How images are prepared for an ONNX encoder named in `features`: resized, then (x / 255 - mean) / std."""
 
@@ -61,4 +86,4 @@ class EvaluateSettings(Settings):
     encoder: EncoderSettings = EncoderSettings()
     seed: int = Field(0, ge=0)
     batch_size: int = Field(256, ge=1, le=65536)
-    gate: GateSettings = GateSettings()
+    gate: Gate = Field(GateSettings(), description="the tests of the variant's task")

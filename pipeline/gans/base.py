@@ -6,12 +6,14 @@ The training loop, the evaluation and the export know this file and no variant.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+from pipeline.gans.settings import Task
 
 Batch = Mapping[str, Tensor]
 """What a view yields: named tensors. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B]."""
@@ -21,11 +23,12 @@ Batch = Mapping[str, Tensor]
 class View:
     """What a variant's batches hold, by the name of a view of the data and its options.
 
-    unlabelled: {"image"}; labelled: {"image", "label"}; partly_labelled: {"image", "labelled_image", "label"}, option per_class.
+    unlabelled: {"image"}; labelled: {"image", "label"}; partly_labelled: {"image", "labelled_image", "label"}, option per_class;
+    degraded: {"input", "target"}, options as pipeline.data.degradations takes them.
     """
 
-    name: Literal["unlabelled", "labelled", "partly_labelled"]
-    options: Mapping[str, int] = field(default_factory=dict)
+    name: Literal["unlabelled", "labelled", "partly_labelled", "degraded"]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ class Phase:
     """One optimizer update within a step: `loss` is computed on a fresh batch and moves `networks` alone.
 
     `role` picks the learning rate of the parameters file; `lr_scale` multiplies it, and `beta_power` is what Adam's betas are
-    raised to. `every` makes it run only in steps that it divides; `after` is called when the networks have moved.
+    raised to. `every` makes it run only in steps that it divides, `start` only when that share of the schedule has passed; `after` is
+    called when the networks have moved.
     """
 
     name: str
@@ -72,17 +76,22 @@ class Phase:
     lr_scale: float = 1.0
     beta_power: float = 1.0
     every: int = 1
+    start: float = 0.0
     after: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """One graph to export: `module(*inputs.values()) -> outputs`, first axis of every tensor dynamic."""
+    """One graph to export: `module(*inputs.values()) -> outputs`, first axis of every tensor dynamic.
+
+    With `multiple` height and width of its image inputs (those of four axes) are dynamic too, in multiples of it; 0: they are fixed.
+    """
 
     name: str
     module: nn.Module
     inputs: Mapping[str, Tensor]
     outputs: tuple[str, ...]
+    multiple: int = 0
 
 
 class GAN(nn.Module, ABC):
@@ -91,13 +100,21 @@ class GAN(nn.Module, ABC):
     `view` names what a batch holds; `averaged` the networks whose exponential moving average is kept and delivered.
     `latent` is the length of z, 0 where there is none; `classes` how many labels `sample` and the exported graph take as
     `label`, int64 [n], 0 where they take none. `group` is how many images of a batch are judged together and cannot be parted.
+
+    `task` says by which rules a variant is looked at, judged, reported and served: it makes images of latents alone (generate), or makes
+    clean ones of degraded ones (restore; its view holds "input" and "target"), whose side is `scale` times larger. `examples` is how many
+    entries of its view of held-out data `preview` shows, in rows of `columns` pictures; 0 where it needs none, and any sheet will do.
     """
 
+    task: Task = "generate"
     view: View
     averaged: tuple[str, ...] = ("generator",)
     latent: int = 0
     classes: int = 0
     group: int = 1
+    scale: int = 1
+    examples: int = 0
+    columns: int = 0
 
     @abstractmethod
     def phases(self) -> list[Phase]:
@@ -107,12 +124,28 @@ class GAN(nn.Module, ABC):
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
         """`n` generated images, float [n, C, H, W] in [-1, 1], on the network's device; `rng` lives on the CPU.
 
-        `conditions` are inputs of the exported graph by name (`z`, `label`); those not given are drawn from `rng`.
+        `conditions` are inputs of the exported graph by name (`z`, `label`, `image`); those not given are drawn from `rng`, but for
+        `image`, which variants that need one cannot do without.
         """
 
     @abstractmethod
     def export(self) -> list[ExportSpec]:
         """The graphs that make up the delivered model."""
+
+    def preview(self, n: int, rng: torch.Generator, examples: Batch) -> Tensor:
+        """What a person is shown while training, [m, C, H, W] in [-1, 1]: here `n` samples, of each class in turn where there are classes.
+
+        `examples` is a batch of `self.examples` entries of held-out data, empty where none are wanted.
+        """
+        return self.sample(n, rng, **({"label": torch.arange(n) % self.classes} if self.classes else {}))
+
+    def goal(self, progress: Progress) -> str:
+        """The number of a look (see `training.watch`), smaller is better, by which the best model is chosen in this part of the training."""
+        return "fid"
+
+    def trials(self) -> Mapping[str, View]:
+        """What it is judged on, by name, where that is held-out data that a view makes; the first decides where one number is wanted."""
+        return {}
 
     def trunk(self) -> nn.Module | None:
         """What the discriminator learnt, as images [n, C, H, W] -> features [n, d]; None where a variant has nothing to offer."""

@@ -5,13 +5,24 @@ from typing import Any
 from pipeline.gans.base import GAN, ImageSpec
 from pipeline.gans.cgan import CGAN
 from pipeline.gans.dcgan import DCGAN
+from pipeline.gans.denoise import Denoise
 from pipeline.gans.r3gan import R3GAN
 from pipeline.gans.settings import ModelSettings
 from pipeline.gans.sgan import SGAN
+from pipeline.gans.srgan import SRGAN
 from pipeline.gans.stylegan2 import StyleGAN2
 from pipeline.gans.vanilla import Vanilla
 
-VARIANTS: dict[str, Any] = {"vanilla": Vanilla, "dcgan": DCGAN, "cgan": CGAN, "sgan": SGAN, "r3gan": R3GAN, "stylegan2": StyleGAN2}
+VARIANTS: dict[str, Any] = {
+    "vanilla": Vanilla,
+    "dcgan": DCGAN,
+    "cgan": CGAN,
+    "sgan": SGAN,
+    "r3gan": R3GAN,
+    "stylegan2": StyleGAN2,
+    "srgan": SRGAN,
+    "denoise": Denoise,
+}
 
 
 def build(settings: ModelSettings, image: ImageSpec) -> GAN:

@@ -40,12 +40,15 @@ class BadImage(ValueError):
 
 @dataclass(frozen=True)
 class Target:
-    """What every picture becomes: a square of `resolution`, gray or RGB. `max_pixels` bounds the encoded picture's width x height."""
+    """What every picture becomes: a square of `resolution`, or with `fit` keep its own size and no side under `resolution`; gray or RGB.
+
+    `max_pixels` bounds the encoded picture's width x height.
+    """
 
     resolution: int
     channels: Literal["gray", "rgb"]
     background: str = "#ffffff"
-    fit: Literal["crop", "pad", "stretch"] = "crop"
+    fit: Literal["crop", "pad", "stretch", "keep"] = "crop"
     resize: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = "lanczos"
     max_pixels: int = 50_000_000
 
@@ -56,7 +59,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Decoded:
-    """`pixels` uint8 [H, W, C] at the target's resolution; the size and Pillow mode are those stored in the file."""
+    """`pixels` uint8 [H, W, C] of the target's size; the size and Pillow mode are those stored in the file."""
 
     pixels: UInt8Array
     width: int
@@ -76,7 +79,7 @@ def decode(data: bytes, target: Target) -> Decoded:
         try:
             image = opened(data, target)
             width, height, mode = image.width, image.height, image.mode
-            if image.format == "JPEG":
+            if image.format == "JPEG" and target.fit != "keep":
                 side = round(target.resolution * REDUCING_GAP)
                 image.draft(None, (side, side))
             image.load()
@@ -94,6 +97,15 @@ def encode(image: Image.Image) -> bytes:
     out = io.BytesIO()
     image.save(out, "PPM" if image.mode in ("L", "RGB") else "PNG")
     return out.getvalue()
+
+
+def jpeg(pixels: UInt8Array, quality: int) -> UInt8Array:
+    """uint8 [H, W, C] through a JPEG file of `quality` (1 to 95) and back."""
+    out = io.BytesIO()
+    Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0]).save(out, "JPEG", quality=quality)
+    with Image.open(out, formats=("JPEG",)) as image:
+        back = np.asarray(image, dtype=np.uint8)
+    return back[:, :, None] if back.ndim == 2 else back
 
 
 @contextmanager
@@ -161,10 +173,14 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def fitted(image: Image.Image, target: Target) -> UInt8Array:
-    """uint8 [H, W, C]: the image made square by the target's rule."""
+    """uint8 [H, W, C]: the image made square by the target's rule, or as it is. Raises BadImage for one to keep that is smaller than a crop of it."""
     size, kernel = target.resolution, FILTERS[target.resize]
     width, height = image.size
-    if target.fit == "pad":
+    if target.fit == "keep":
+        if min(width, height) < size:
+            raise BadImage(f"{width} x {height} pixels: smaller than the crops that training takes of it (data.resolution {size})")
+        square = image
+    elif target.fit == "pad":
         scale = size / max(width, height)
         inner = (max(1, round(width * scale)), max(1, round(height * scale)))
         square = Image.new(target.mode, (size, size), target.background)

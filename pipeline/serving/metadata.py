@@ -15,7 +15,8 @@ PREFIX = "ganline."
 class Metadata(Settings):
     """Where a model comes from and how its tensors are read. Nothing of the machine that made it.
 
-    `value_range` is that of the images; `fid` is comparable only with one of the same `protocol`.
+    `value_range` is that of the images; `fid` is comparable only with one of the same `protocol`. What takes an image gives one `scale`
+    times larger, and takes any height and width that are multiples of `multiple` (0: only `resolution`).
     """
 
     version: str
@@ -33,6 +34,9 @@ class Metadata(Settings):
     verdict: str
     fid: float | None
     protocol: str
+    task: str = "generate"
+    scale: int = 1
+    multiple: int = 0
 
     def pairs(self) -> dict[str, str]:
         """As ONNX stores it: strings by key; text as it is, the rest as JSON."""

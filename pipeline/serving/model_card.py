@@ -6,14 +6,25 @@ from typing import Any
 
 from pipeline.serving.metadata import Metadata
 
+USES = {
+    "generate": "Synthetic images that resemble the training data: illustrations, tests, augmentation, study of the model itself.",
+    "restore": "Making pictures of the training data's kind larger or cleaner for people to look at.",
+}
+RISKS = {
+    "generate": "Generated images may come close to training images; where those are confidential, inspect before publishing.",
+    "restore": "It was taught one kind of degradation (see the settings above); what went wrong in another way it mends badly, or makes worse.",
+}
+INVENTED = {
+    "generate": "what it shows never happened.",
+    "restore": "details that the input does not hold are made up. Do not read plates, faces or findings from them.",
+}
+
 
 def render(metadata: Metadata, signature: Mapping[str, Any], settings: Mapping[str, Any], evaluation: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
     """Markdown from what the model, its evaluation (metrics/evaluation.json) and its export (metrics/export.json) say.
 
     `settings` are the variant's own, as trained.
     """
-    kind = "RGB" if metadata.channels == 3 else "gray"
-    side = metadata.resolution
     classes = ", ".join(metadata.class_names) if metadata.class_names else "none: the data has no labels"
     reasons = reasons_of(evaluation)
     verdict = f"**{metadata.verdict}**" + (
@@ -22,7 +33,7 @@ def render(metadata: Metadata, signature: Mapping[str, Any], settings: Mapping[s
     numbers = {key: value for key, value in evaluation.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
     return f"""# Model card: {metadata.variant} on {metadata.dataset_name}
 
-A generative adversarial network that makes {kind} images of {side} x {side} pixels, exported by ganline {metadata.version}.
+{about(metadata)}, exported by ganline {metadata.version}.
 
 ## Verdict
 
@@ -60,7 +71,31 @@ Protocol: {metadata.protocol}. Numbers of different protocols must not be compar
 
 {tensors("Output", signature["outputs"])}
 {"".join(further(graph) for graph in signature.get("further", []))}
-## How to sample
+{sampling(metadata, signature) if metadata.task == "generate" else applying(metadata)}
+## Intended use
+
+{USES[metadata.task]}
+
+## Limits
+
+- It knows nothing but its training data, and repeats that data's gaps and biases.
+- {RISKS[metadata.task]}
+- The numbers above are averages; a single image can be poor.
+- It is not evidence: {INVENTED[metadata.task]}
+"""
+
+
+def about(metadata: Metadata) -> str:
+    kind = "RGB" if metadata.channels == 3 else "gray"
+    if metadata.task == "generate":
+        return f"A generative adversarial network that makes {kind} images of {metadata.resolution} x {metadata.resolution} pixels"
+    larger = f", {metadata.scale} times larger," if metadata.scale > 1 else ""
+    return f"A network that restores {kind} images of any size{larger} from degraded ones"
+
+
+def sampling(metadata: Metadata, signature: Mapping[str, Any]) -> str:
+    side = metadata.resolution
+    return f"""## How to sample
 
 ```
 ganline sample -n 64 --seed 7 -o grid.png --model generator.onnx
@@ -79,17 +114,32 @@ inputs = {{
 images = session.run(["images"], inputs)[0]  # [16, {metadata.channels}, {side}, {side}] in [-1, 1]
 pixels = np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8)
 ```
+"""
 
-## Intended use
 
-Synthetic images that resemble the training data: illustrations, tests, augmentation, study of the model itself.
+def applying(metadata: Metadata) -> str:
+    mode = "RGB" if metadata.channels == 3 else "L"
+    to_four = ".transpose(2, 0, 1)[None]" if metadata.channels == 3 else "[None, None]"
+    back = "[0].transpose(1, 2, 0)" if metadata.channels == 3 else "[0, 0]"
+    return f"""## How to use
 
-## Limits
+```
+ganline apply photo.jpg -o restored.png --model generator.onnx
+ganline apply folder/ -o restored/ --model generator.onnx
+```
 
-- It knows nothing but its training data, and repeats that data's gaps and biases.
-- Generated images may come close to training images; where those are confidential, inspect before publishing.
-- The numbers above are averages; a single image can be poor.
-- It is not evidence: what it shows never happened.
+Large pictures go through in overlapping tiles. Any other ONNX Runtime works as well:
+
+```python
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+session = onnxruntime.InferenceSession("generator.onnx")
+pixels = np.asarray(Image.open("photo.jpg").convert("{mode}"), dtype=np.float32)
+images = session.run(["images"], {{"image": (pixels / 127.5 - 1){to_four}}})[0]
+Image.fromarray(np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8){back}).save("restored.png")
+```
 """
 
 

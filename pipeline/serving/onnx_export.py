@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,13 +13,17 @@ from pipeline.gans.base import ExportSpec
 
 if TYPE_CHECKING:
     import onnx
+    import torch
 
 BATCH = "batch"
 """Name of the dynamic first axis of every input and output."""
 
+SPATIAL = {2: "height", 3: "width"}
+"""Names of the axes that are dynamic besides, where a graph takes images of any size."""
+
 
 def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int) -> None:
-    """Writes `spec.module` as ONNX: weights inside, first axes dynamic, checked by onnx.checker.
+    """Writes `spec.module` as ONNX: weights inside, first axes (and the sides of images of any size) dynamic, checked by onnx.checker.
 
     Two exports of the same weights, metadata and library versions are byte-identical.
     """
@@ -31,7 +36,7 @@ def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int
             module,
             tuple(spec.inputs.values()),
             dynamo=True,
-            dynamic_shapes=tuple({0: BATCH} for _ in spec.inputs),
+            dynamic_shapes=tuple({axis: size(name, spec.multiple) for axis, name in axes(spec, like).items()} for like in spec.inputs.values()),
             input_names=list(spec.inputs),
             output_names=list(spec.outputs),
             opset_version=opset,
@@ -42,7 +47,7 @@ def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int
         raise RuntimeError("torch.onnx.export returned nothing")
     model = program.model_proto
     strip(model)
-    name_batch(model, symbols(model))
+    name_axes(model, symbols(model, spec))
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
@@ -76,18 +81,36 @@ def graphs(graph: "onnx.GraphProto") -> Iterator["onnx.GraphProto"]:
                     yield from graphs(inner)
 
 
-def symbols(model: "onnx.ModelProto") -> set[str]:
-    """The names, different from run to run, that the exporter gave to the inputs' first axes."""
-    return {tensor.type.tensor_type.shape.dim[0].dim_param for tensor in model.graph.input} - {""}
+def axes(spec: ExportSpec, like: "torch.Tensor") -> dict[int, str]:
+    """The dynamic axes of an input, by name."""
+    return {0: BATCH, **(SPATIAL if spec.multiple and like.ndim == 4 else {})}
 
 
-def name_batch(model: "onnx.ModelProto", names: set[str]) -> None:
-    """Calls the dynamic axis "batch" wherever it appears."""
+def size(name: str, multiple: int) -> Any:
+    """A dynamic axis, as torch.export wants it described."""
+    import torch
+
+    return multiple * torch.export.Dim(f"{name}_part", min=1) if multiple > 1 and name != BATCH else name
+
+
+def symbols(model: "onnx.ModelProto", spec: ExportSpec) -> dict[str, str]:
+    """The names, different from run to run, that the exporter gave to the inputs' dynamic axes, and what they are to be called."""
+    found = {}
+    for tensor, like in zip(model.graph.input, spec.inputs.values(), strict=True):
+        for axis, name in axes(spec, like).items():
+            found[tensor.type.tensor_type.shape.dim[axis].dim_param] = name
+    return found
+
+
+def name_axes(model: "onnx.ModelProto", names: Mapping[str, str]) -> None:
+    """Calls the dynamic axes by their names wherever they appear, alone or in an expression."""
+    known = {symbol: name for symbol, name in names.items() if symbol}
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(symbol)}(?!\w)" for symbol in sorted(known, key=len, reverse=True)))
     for graph in graphs(model.graph):
         for tensor in (*graph.input, *graph.output, *graph.value_info):
             for dim in tensor.type.tensor_type.shape.dim:
-                if dim.dim_param in names:
-                    dim.dim_param = BATCH
+                if dim.dim_param:
+                    dim.dim_param = pattern.sub(lambda match: known[match[0]], dim.dim_param)
 
 
 @contextlib.contextmanager

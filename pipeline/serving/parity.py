@@ -38,7 +38,8 @@ def check(spec: ExportSpec, path: Path, tolerance: float, classes: int) -> Parit
     rng = torch.Generator().manual_seed(0)
     worst = 0.0
     for n in BATCHES:
-        inputs = example(spec, n, classes, rng)
+        # Of any size: another, and not a square, for every batch.
+        inputs = example(spec, n, classes, rng, more=BATCHES.index(n))
         with torch.no_grad():
             expected = spec.module(*inputs.values())
         expected = (expected,) if isinstance(expected, Tensor) else expected
@@ -55,12 +56,20 @@ def check(spec: ExportSpec, path: Path, tolerance: float, classes: int) -> Parit
     return Parity(worst, latency, session.get_providers()[0])
 
 
-def example(spec: ExportSpec, n: int, classes: int, rng: torch.Generator) -> dict[str, Tensor]:
-    """Random inputs: standard normal where the input is a float, a class index where it is an integer."""
+def example(spec: ExportSpec, n: int, classes: int, rng: torch.Generator, more: int = 0) -> dict[str, Tensor]:
+    """Random inputs: standard normal where the input is a float, a class index where it is an integer.
+
+    Images of any size are higher by `more`, and wider by twice as many, multiples than the spec's own.
+    """
+
+    def shape(like: Tensor) -> tuple[int, ...]:
+        sides = (like.shape[2] + more * spec.multiple, like.shape[3] + 2 * more * spec.multiple) if like.ndim == 4 else ()
+        return (n, *(like.shape[1:2] if sides else like.shape[1:]), *sides)
+
     return {
-        name: torch.randn(n, *like.shape[1:], generator=rng, dtype=like.dtype)
+        name: torch.randn(shape(like), generator=rng, dtype=like.dtype)
         if like.is_floating_point()
-        else torch.randint(max(classes, 1), (n, *like.shape[1:]), generator=rng, dtype=like.dtype)
+        else torch.randint(max(classes, 1), shape(like), generator=rng, dtype=like.dtype)
         for name, like in spec.inputs.items()
     }
 

@@ -44,7 +44,8 @@ class Generator:
         self.inputs = [tensor.name for tensor in self.session.get_inputs()]
         outputs = [tensor.name for tensor in self.session.get_outputs()]
         if not {"z"} <= set(self.inputs) <= {"z", "label", "psi"} or "images" not in outputs:
-            raise InputError(f"{path}: turns {', '.join(self.inputs)} into {', '.join(outputs)}, not latents z into images; give the generator.onnx beside it")
+            way_out = "use `ganline apply`" if "image" in self.inputs else "give the generator.onnx beside it"
+            raise InputError(f"{path}: turns {', '.join(self.inputs)} into {', '.join(outputs)}, not latents z into images; {way_out}")
         self.classes = self.metadata.class_names if "label" in self.inputs else []
 
     def sample(self, n: int, seed: int = 0, label: Labels = (), psi: float | None = None) -> UInt8Array:

@@ -42,6 +42,8 @@ def about(name: str, class_names: list[str]) -> tuple[list[float] | None, str]:
         return None, "styles by layer, truncated; layers of two pictures can be mixed"
     if name == "logits":
         return None, "one a class, in the order of the model's class names; softmax gives probabilities, and sigmoid(logsumexp) how real an image looks"
+    if name == "image":
+        return [-1.0, 1.0], "what is to be changed, NCHW; from 8 bits as x / 127.5 - 1"
     if name.startswith("image"):
         return [-1.0, 1.0], "images NCHW; to 8 bits as clamp(floor(127.5 x + 128), 0, 255)"
     return None, "see model_card.md"

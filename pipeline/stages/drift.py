@@ -17,7 +17,7 @@ from pipeline.evaluation.features import Held, extract
 from pipeline.evaluation.judgement import Judge
 from pipeline.evaluation.reference import calibration, ratio, reference, require_reference
 from pipeline.files import write_atomically
-from pipeline.stages.evaluate import show
+from pipeline.stages.judging import show
 from pipeline.stages.paths import Paths
 from pipeline.training.device import pick_device
 

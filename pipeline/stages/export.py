@@ -43,6 +43,9 @@ def run(root: Path) -> None:
     with tracking.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
         metadata = Metadata(
             **origin(config, root, tracked.id),
+            task=gan.task,
+            scale=gan.scale,
+            multiple=specs[0].multiple,
             latent=int(specs[0].inputs["z"].shape[1]) if "z" in specs[0].inputs else 0,
             verdict=evaluation["verdict"],
             fid=finite(evaluation.get("fid")),

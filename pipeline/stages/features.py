@@ -2,14 +2,13 @@
 
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from pipeline import params as parameters
 from pipeline import tracking
@@ -25,6 +24,7 @@ from pipeline.serving.onnx_export import export
 from pipeline.serving.session import open_session
 from pipeline.stages import metrics
 from pipeline.stages.export import measurements, origin
+from pipeline.stages.judging import show
 from pipeline.stages.paths import Paths
 from pipeline.training import model
 from pipeline.training.model import ModelConfig
@@ -108,11 +108,6 @@ def vectors(session: Any, data: ImageSet, rows: Int64Array) -> Float32Array:
         images = np.ascontiguousarray((data.images(rows[at : at + BATCH]).astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))
         out.append(session.run(["features"], {"images": images})[0] if session else images.reshape(len(images), -1))
     return np.concatenate(out)
-
-
-def show(steps: range, label: str) -> Iterable[int]:
-    """A bar on stderr, silent where nobody watches."""
-    return tqdm(steps, desc=label, leave=False, disable=None, mininterval=0.5)
 
 
 def write(target: Path, content: bytes) -> None:

@@ -26,5 +26,7 @@ def run(root: Path) -> None:
         info = ingest(settings, root, paths.cache, paths.dataset, progress=progress)
     splits = ", ".join(f"{count} {split}" for split, count in info.splits.items())
     classes = f"{len(info.classes)} classes" if info.classes else "no classes"
+    size = f"{info.resolution} x {info.resolution} x {info.channels}"
+    size = f"of their own sizes, in crops of {size}" if info.own_sizes else size
     aside = f"; {info.set_aside} files set aside (data/dataset/manifest.parquet, column error, says why)" if info.set_aside else ""
-    sys.stdout.write(f"ingest: {info.source}: {info.images} images ({splits}), {classes}, {info.resolution} x {info.resolution} x {info.channels}{aside}\n")
+    sys.stdout.write(f"ingest: {info.source}: {info.images} images ({splits}), {classes}, {size}{aside}\n")

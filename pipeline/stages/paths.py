@@ -4,6 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+def project_root() -> Path:
+    """The nearest folder upwards that holds a dvc.yaml; the working directory where there is none."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()), here)
+
+
 @dataclass(frozen=True)
 class Paths:
     """The files of one checkout, from its root."""

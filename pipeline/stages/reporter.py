@@ -66,7 +66,8 @@ class Reporter:
     def resume(self, trainer: Trainer) -> None:
         """Brings the files to the state they had when the checkpoint was written."""
         classes = trainer.gan.classes
-        self.columns_of_sheet = classes if 1 < classes <= WIDEST else None  # a column a class, where the variant knows classes
+        # As the variant wants it, else a column a class where it knows classes.
+        self.columns_of_sheet = trainer.gan.columns or (classes if 1 < classes <= WIDEST else None)
         for row in trainer.history:
             self.rows.append(row)
             self.write(row)

@@ -13,12 +13,11 @@ from pipeline import tracking
 from pipeline.data.store import DatasetInfo, ImageSet, open_split
 from pipeline.data.views import VIEWS
 from pipeline.errors import TrainingFailed
-from pipeline.evaluation.quick import QuickLook
 from pipeline.files import held
-from pipeline.gans.base import GAN, Batch, ImageSpec
+from pipeline.gans.base import Batch, ImageSpec
 from pipeline.gans.registry import build
 from pipeline.params import Params
-from pipeline.stages import metrics
+from pipeline.stages import looks, metrics
 from pipeline.stages.paths import Paths
 from pipeline.stages.reporter import Reporter, say
 from pipeline.stages.signals import stop_on_signal
@@ -26,16 +25,16 @@ from pipeline.training import checkpoint, model, unattended
 from pipeline.training.device import pick_device
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.response import treat
-from pipeline.training.watch import Watch
+from pipeline.training.watch import Look
 
-CODE = ("gans", "training", "data/views.py", "evaluation/quick.py", "evaluation/random_network.py")
+CODE = (
+    *("gans", "training", "data/views.py", "data/drawing.py", "data/degradations.py"),
+    *("evaluation/quick.py", "evaluation/random_network.py", "evaluation/restoration.py", "stages/looks.py"),
+)
 """What of this package determines the weights: dvc.yaml names it for the stage too."""
 
 RUNTIME = {"device", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
 """Keys of `train` that may change between two sittings of one training."""
-
-JUDGED = 512
-"""Images on either side of the question whether the discriminator overfits."""
 
 
 def run(root: Path) -> None:
@@ -59,17 +58,22 @@ def train(paths: Paths, params: Params) -> None:
         checkpoint.prune(paths.checkpoints, work)
     image = ImageSpec(info.resolution, info.channels, len(info.classes))
     with stop_on_signal() as stop, tracking.start(params.tracking, paths.root, run_id=saved["meta"]["run_id"] if saved else None) as tracked:
-        watch: Watch | None = None
+        watch: Look | None = None
+        examples: Batch = {}
 
         def make(symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
-            nonlocal watch
+            nonlocal watch, examples
             settings, design, words = treat(params.train, params.model, symptoms)
             torch.manual_seed(params.train.seed + len(symptoms))  # a training begun again begins elsewhere
             gan = build(design, image)
             batches = VIEWS[gan.view.name](data, device, params.train.seed, flips=params.train.flips, **gan.view.options)
-            if watch is None and params.train.health.images is not None:
-                watch = watcher(data, open_split(paths.dataset, paths.validated, "test"), info, params, gan, device)
-            return Trainer(gan, batches, settings, device, work, reporter, {"run_id": tracked.id}, watch, stop=stop.is_set), words
+            if watch is None:
+                held_out = open_split(paths.dataset, paths.validated, "test")
+                if params.train.health.images is not None:
+                    watch = looks.LOOKS[gan.task](looks.Scene(data, held_out, len(info.classes), info.channels, params.train, gan, device))
+                examples = looks.examples(gan, held_out if len(held_out) else data, device, params.train.seed)
+            meta = {"run_id": tracked.id}
+            return Trainer(gan, batches, settings, device, work, reporter, meta, watch, stop=stop.is_set, examples=examples), words
 
         with Reporter(paths, work, tracked, params.train.total_images) as reporter:
             trainer = unattended.start(make, saved)
@@ -97,20 +101,6 @@ def train(paths: Paths, params: Params) -> None:
         tracked.log_file(paths.train_metrics)
         tracked.log_file(paths.samples, "samples")
         tracked.log_file(paths.curves)
-
-
-def watcher(data: ImageSet, test: ImageSet, info: DatasetInfo, params: Params, gan: GAN, device: torch.device) -> Watch:
-    """How this training is looked at: samples beside training images, and the discriminator's opinion of held-out ones."""
-    measure = QuickLook(data, data.labels, len(info.classes), info.channels, params.train.health.samples, params.train.seed, device)
-
-    def some(images: ImageSet) -> Batch | None:
-        if not len(images):
-            return None
-        view = VIEWS["labelled" if gan.classes else "unlabelled"](images, device, params.train.seed, resident_bytes=0)
-        batch: Batch = view.next(min(JUDGED, len(images)))
-        return batch
-
-    return Watch(measure, some(data), some(test))
 
 
 def out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMemoryError) -> str:

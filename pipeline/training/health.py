@@ -36,6 +36,8 @@ DIVERGENCE = "divergence"
 OSCILLATION = "oscillation"
 OVERFITTING = "overfitting discriminator"
 
+GOALS = {"fid": "Fréchet distance", "rmse": "error of the restored images"}
+
 ADVICE = {
     COMPLETE: "lower train.learning_rate, or raise model.penalties.r1; model.objective relativistic with r1 and r2 hardly ever collapses",
     PARTIAL: "raise model.penalties.r1, set model.stabilisers.minibatch_std or packing, or a larger train.batch_size",
@@ -93,12 +95,16 @@ class Health:
         self.best, self.well, self.least = -1, -1, math.inf
         self.active: list[str] = []  # symptoms of the last look
         self.start = (0, 0)  # looks and images before the weights that are trained
+        self.goal, self.since = "fid", 0  # what looks are ranked by, and how many there were before it was
 
-    def look(self, numbers: Numbers) -> list[Sign]:
+    def look(self, numbers: Numbers, goal: str = "fid") -> list[Sign]:
         """Adds a look (with `images` and `step`, and whatever was measured); returns the symptoms that call for a response now.
 
-        What is only to be told becomes an event when it begins: by its nature, or by the settings, or since training still improves.
+        `goal` names the number, smaller is better, by which looks are ranked; a new one begins a new ranking. What is only to be told
+        becomes an event when it begins: by its nature, or by the settings, or since training still improves.
         """
+        if goal != self.goal:
+            self.goal, self.since, self.least = goal, len(self.looks), math.inf
         found = self.read(numbers)
         self.signs.append([sign.name for sign in found])
         if all(math.isfinite(value) for value in numbers.values()):
@@ -119,8 +125,8 @@ class Health:
         if not found:
             self.least = math.inf if self.well < 0 else self.least  # what was best of the sick counts no more
             self.well = int(numbers["images"])
-        self.least = min(self.least, numbers["fid"])
-        if numbers["fid"] <= self.least + numbers.get("fid_error", 0.0):
+        self.least = min(self.least, numbers[self.goal])
+        if numbers[self.goal] <= self.least + numbers.get(f"{self.goal}_error", 0.0):
             self.best = int(numbers["images"])
 
     def begun(self, images: int) -> bool:
@@ -131,8 +137,8 @@ class Health:
     @property
     def improving(self) -> bool:
         """Whether the least distance since the last response is among the last looks."""
-        since = self.looks[-len(self.signs) :]
-        least = min(range(len(since)), key=lambda k: since[k]["fid"], default=0)
+        since = self.looks[max(self.since, len(self.looks) - len(self.signs)) :]
+        least = min(range(len(since)), key=lambda k: since[k][self.goal], default=0)
         return len(since) - least < self.settings.patience
 
     def note(self, numbers: Numbers, sign: Sign, response: str) -> None:
@@ -152,7 +158,7 @@ class Health:
             return None
         if self.best < 0:
             return Sign(COMPLETE, "every look was, or was not finite")
-        found = next(look for look in self.looks if look["images"] == self.best)["diversity"]
+        found = next(look for look in self.looks if look["images"] == self.best).get("diversity", math.inf)
         if found >= self.settings.limits.diversity / 2:
             return None  # poor, but something: the gate decides
         return Sign(PARTIAL, f"no look was healthy, and the best, of {self.best:,} images, has {found:.2g} of the effective number of different real images")
@@ -173,7 +179,12 @@ class Health:
         if not all(math.isfinite(value) for value in now.values()):
             broken = ", ".join(name for name, value in now.items() if not math.isfinite(value))
             return [Sign(DIVERGENCE, f"{broken} not finite", grave=True)]
-        return [*collapse(now, self.looks, bound), *vanishing(now, self.looks, bound), *convergence(now, self.looks, bound, patience), *overfitting(now, bound)]
+        return [
+            *collapse(now, self.looks, bound),
+            *vanishing(now, self.looks, bound),
+            *convergence(now, self.looks[self.since :], bound, patience, self.goal),
+            *overfitting(now, bound),
+        ]
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
@@ -187,6 +198,8 @@ class Health:
             "least": self.least,
             "active": self.active,
             "start": self.start,
+            "goal": self.goal,
+            "since": self.since,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -194,9 +207,12 @@ class Health:
         self.events = [Event(**event) for event in state["events"]]
         self.best, self.well, self.least, self.active = state["best"], state["well"], state["least"], list(state["active"])
         self.start = (state["start"][0], state["start"][1])
+        self.goal, self.since = state["goal"], state["since"]
 
 
 def collapse(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> list[Sign]:
+    if "distance" not in now:
+        return []  # what is made of inputs is as varied as they are
     if now["distance"] < bound.distance:
         return [Sign(COMPLETE, f"samples lie {now['distance']:.2g} times as far apart as real images (at least {bound.distance:g})", grave=True)]
     reached = max((look["diversity"] for look in before), default=0.0)
@@ -226,15 +242,16 @@ def vanishing(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> l
     ]
 
 
-def convergence(now: Numbers, before: Sequence[Numbers], bound: HealthLimits, patience: int) -> list[Sign]:
-    least = min((look["fid"] for look in before), default=math.inf)
-    if now["fid"] > bound.divergence * least:
-        return [Sign(DIVERGENCE, f"the Fréchet distance is {now['fid']:.3g}, and was {least:.3g}")]
-    last = [look["fid"] for look in before[-2 * patience + 1 :]] + [now["fid"]]
+def convergence(now: Numbers, before: Sequence[Numbers], bound: HealthLimits, patience: int, goal: str = "fid") -> list[Sign]:
+    name = GOALS[goal]
+    least = min((look[goal] for look in before), default=math.inf)
+    if now[goal] > bound.divergence * least:
+        return [Sign(DIVERGENCE, f"the {name} is {now[goal]:.3g}, and was {least:.3g}")]
+    last = [look[goal] for look in before[-2 * patience + 1 :]] + [now[goal]]
     if len(last) == 2 * patience and len(before) > 2 * patience:
         swing = pstdev(last) / max(fmean(last), 1e-12)
         if swing > bound.oscillation and min(last[-2:]) > least:
-            return [Sign(OSCILLATION, f"the Fréchet distance swings by {swing:.0%} about its mean of {fmean(last):.3g}", told=True)]
+            return [Sign(OSCILLATION, f"the {name} swings by {swing:.0%} about its mean of {fmean(last):.3g}", told=True)]
     return []
 
 

@@ -20,7 +20,7 @@ from pipeline.training.ema import Average
 from pipeline.training.health import DIVERGENCE, Health, Sign, Unhealthy
 from pipeline.training.parts import halved, parts
 from pipeline.training.settings import TrainSettings
-from pipeline.training.watch import Watch
+from pipeline.training.watch import Look
 
 Row = dict[str, float]
 """One line of the curves: step, images, seconds, images_per_second, learning rates, the losses' terms and gradient norms."""
@@ -87,13 +87,15 @@ class Trainer:
         folder: Path,  # checkpoints of exactly this training live here
         observer: Observer,
         meta: dict[str, str] | None = None,
-        watch: Watch | None = None,  # without one nobody looks, and the last weights are delivered
+        watch: Look | None = None,  # without one nobody looks, and the last weights are delivered
         samples: int = 64,  # images in a snapshot
+        examples: Batch | None = None,  # held-out data for it, where the variant wants any
         stop: Callable[[], bool] = lambda: False,  # asked after every step
     ) -> None:
         self.gan = gan.to(device).to(memory_format=torch.channels_last).train()
         self.batches, self.settings, self.device, self.folder = batches, settings, device, folder
         self.observer, self.stop, self.watch, self.samples = observer, stop, watch, samples
+        self.examples = examples or {}
         self.health = Health(settings.health, settings.total_images)
         self.meta = dict(meta or {})
         self.dtype = pick_precision(settings.precision, device)
@@ -139,7 +141,7 @@ class Trainer:
             logs = finished or looks or due(self.settings.log_images, before, now)
             norms: Row = {}
             for phase in self.phases:
-                if self.step % phase.every == 0:
+                if self.step % phase.every == 0 and self.done >= phase.start:
                     norms |= self.update(phase, measure=logs)
             self.step += 1
             self.images_seen = now
@@ -230,7 +232,7 @@ class Trainer:
         self.history.append(row)
         self.observer.measured(row)
         known = {name: row[name] for name in ("images", "step", "d_accuracy", "grad_norm_generator") if name in row}
-        return self.health.look(seen | known) if looks else []
+        return self.health.look(seen | known, self.gan.goal(Progress(self.step, self.done))) if looks else []
 
     def look(self) -> Row:
         """What the watch measures of the averaged networks; the training's random state is untouched."""
@@ -242,11 +244,10 @@ class Trainer:
         return seen
 
     def take_snapshot(self) -> None:
-        """Samples of the averages from latents that are the same at every snapshot; the training's random state is untouched."""
+        """What the averages make of latents and examples that are the same at every snapshot; the training's random state is untouched."""
         fixed = torch.Generator().manual_seed(self.settings.seed)
         with self.average.applied(self.gan) as gan:
-            conditions = {"label": torch.arange(self.samples) % gan.classes} if gan.classes else {}
-            self.observer.snapshot(self.images_seen, gan.sample(self.samples, fixed, **conditions))
+            self.observer.snapshot(self.images_seen, gan.preview(self.samples, fixed, self.examples))
 
     def save(self) -> None:
         """A checkpoint; where it cannot be written training goes on, and may have more luck at the next."""

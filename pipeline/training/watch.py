@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,31 @@ from torch import Tensor
 from pipeline.gans.base import GAN, Batch, to_uint8
 
 SURE = 4.0  # standard errors by which real and generated images must differ for the discriminator before it can be said to overfit
+
+
+class Look(Protocol):
+    """Looks at the averaged networks: numbers by name, among them the variant's goal; the training's random state stays as it is."""
+
+    def look(self, gan: GAN, samples: int, seed: int, batch_size: int, /) -> dict[str, float]: ...
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A look at restorations of the same held-out images each time: `held` has "input" and "target" on the device, `measure` takes what
+    became of the inputs, and the targets, uint8 [n, H, W, C]."""
+
+    measure: Callable[[npt.NDArray[np.uint8], npt.NDArray[np.uint8]], Mapping[str, float]]
+    held: Batch
+
+    @torch.no_grad()
+    def look(self, gan: GAN, samples: int, seed: int, batch_size: int) -> dict[str, float]:
+        """At most `samples` images; `rmse` and `fid` are NaN where an image is."""
+        rng = torch.Generator().manual_seed(seed + 1)
+        n = min(samples, len(self.held["input"]))
+        made = [gan.sample(len(part), rng, image=part) for part in torch.split(self.held["input"][:n], batch_size)]
+        if not all(bool(torch.isfinite(images).all()) for images in made):
+            return {"fid": float("nan"), "rmse": float("nan")}
+        return dict(self.measure(np.concatenate([to_uint8(images) for images in made]), to_uint8(self.held["target"][:n])))
 
 
 @dataclass(frozen=True)

@@ -322,3 +322,27 @@ def test_nothing_good_is_an_error_and_leaves_what_was_there(tmp_path: Path, imag
 def test_real_data_sets(tmp_path: Path, shared_data: Path, name: str, settings: dict[str, Any], images: int, aside: int, classes: int) -> None:
     info, _ = run(shared_data / name, tmp_path, **settings)
     assert (info.images, info.set_aside, len(info.classes), info.source) == (images, aside, classes, name)
+
+
+def test_photographs_keep_their_sizes_and_small_ones_are_set_aside(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from pipeline.data.store import Photographs, open_split
+
+    sizes = {"a.png": (40, 30), "b.png": (17, 64), "small.png": (50, 15), "c.jpg": (33, 47)}
+    for number, (name, size) in enumerate(sizes.items()):
+        path = tmp_path / "source" / name
+        path.parent.mkdir(exist_ok=True)
+        noise = np.random.default_rng(number).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+        Image.fromarray(noise).save(path)
+    info, rows = run(tmp_path / "source", tmp_path, resolution=16, fit="keep", test_fraction=0)
+    assert (info.images, info.set_aside, info.resolution, info.own_sizes) == (3, 1, 16, True)
+    assert errors(rows) == {"small.png": "50 x 15 pixels: smaller than the crops that training takes of it (data.resolution 16)"}
+    (tmp_path / "validated").mkdir()
+    manifest = pq.read_table(tmp_path / "dataset" / "manifest.parquet")
+    pq.write_table(manifest.filter([not error for error in manifest["error"].to_pylist()]), tmp_path / "validated" / "index.parquet")
+    found = open_split(tmp_path / "dataset", tmp_path / "validated", "train")
+    assert isinstance(found, Photographs)
+    for number, name in enumerate(found.names):
+        with Image.open(tmp_path / "source" / name) as image:
+            assert (found.picture(number) == np.asarray(image)).all()

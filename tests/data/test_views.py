@@ -1,12 +1,10 @@
-"""Views: every image once an epoch, exact resumption, the value range."""
+"""Views: exact resumption, the value range, degraded pairs."""
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pipeline.data.views import Shuffle, Unlabelled
+from pipeline.data.views import Degraded, Unlabelled
 
 
 class Arrays:
@@ -24,31 +22,21 @@ class Arrays:
         return self.pixels if indices is None else self.pixels[np.asarray(indices)]
 
 
+class Photos(Arrays):
+    """Images of three sizes, of which crops of 8 are taken: the red is the row, the green the column."""
+
+    resolution = 8
+
+    def __init__(self) -> None:
+        super().__init__(3)
+
+    def picture(self, position: int) -> npt.NDArray[np.uint8]:
+        height, width = [(8, 30), (20, 8), (11, 17)][position]
+        rows, columns = np.mgrid[:height, :width]
+        return np.stack([rows, columns, np.full_like(rows, position)], axis=2).astype(np.uint8)
+
+
 CPU = torch.device("cpu")
-
-
-@given(n=st.integers(1, 40), sizes=st.lists(st.integers(1, 50), min_size=1, max_size=8), seed=st.integers(0, 5))
-def test_each_epoch_is_a_permutation(n: int, sizes: list[int], seed: int) -> None:
-    shuffle = Shuffle(n, seed)
-    drawn = np.concatenate([shuffle.take(size) for size in sizes])
-    assert len(drawn) == sum(sizes)
-    for start in range(0, len(drawn) - n + 1, n):
-        assert sorted(drawn[start : start + n]) == list(range(n))
-
-
-@given(n=st.integers(1, 30), before=st.integers(1, 90), seed=st.integers(0, 3))
-def test_resumed_order_is_the_undisturbed_one(n: int, before: int, seed: int) -> None:
-    undisturbed = Shuffle(n, seed)
-    undisturbed.take(before)
-    state = undisturbed.state()
-    resumed = Shuffle(n, seed)
-    resumed.restore(state)
-    assert resumed.take(45).tolist() == undisturbed.take(45).tolist()
-
-
-def test_epochs_differ() -> None:
-    shuffle = Shuffle(100, 0)
-    assert shuffle.take(100).tolist() != shuffle.take(100).tolist()
 
 
 def test_batch_is_the_images_in_range_and_channels_last() -> None:
@@ -80,3 +68,23 @@ def test_flips_mirror_about_half_and_resume() -> None:
     other = Unlabelled(Arrays(50), CPU, 0, flips=True)
     other.restore(view.state())
     torch.testing.assert_close(other.next(64)["image"], view.next(64)["image"], rtol=0, atol=0)
+
+
+def test_degraded_pairs_resume_and_are_of_one_image() -> None:
+    view, other = (Degraded(Arrays(20), CPU, 0, flips=True, gaussian=(5.0, 50.0)) for _ in range(2))
+    view.next(7)
+    other.restore(view.state())
+    first, second = view.next(9), other.next(9)
+    for name in ("input", "target"):
+        torch.testing.assert_close(first[name], second[name], rtol=0, atol=0)
+    assert (first["input"] != first["target"]).float().mean() > 0.8
+    half = Degraded(Arrays(20), CPU, 0, scale=2).next(20)
+    assert half["input"].shape == (20, 3, 2, 2)
+    inner = half["target"][:, 1:, 2:, 2:].mean(dim=(1, 2, 3))
+    torch.testing.assert_close(half["input"][:, 1:, 1, 1].mean(dim=1), inner, rtol=0, atol=2 / 127.5)
+
+
+def test_degraded_photographs_are_crops() -> None:
+    batch = Degraded(Photos(), CPU, 0, scale=4).next(6)
+    assert batch["input"].shape == (6, 3, 2, 2)
+    assert batch["target"].shape == (6, 3, 8, 8)

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from pipeline.data.store import DatasetInfo, open_shard
+from pipeline.data.store import DatasetInfo, Photographs, open_shard, open_split
 from pipeline.data.writer import StoreWriter
 
 
@@ -23,6 +24,30 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert DatasetInfo.read(tmp_path / "store") == info
     shard = open_shard(tmp_path / "store", info.shards[0], verify=True)
     assert shard[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_photographs_keep_their_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several flat shards; whole pictures, and the squares in their middles, come back to the bit."""
+    monkeypatch.setattr("pipeline.data.writer.SHARD_BYTES", 2000)
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((8, 30), (20, 8), (11, 17), (40, 40), (9, 9))]
+    with StoreWriter(tmp_path / "store", 8, 3, own_sizes=True) as store:
+        for number, pixels in enumerate(pictures):
+            store.add({"path": f"{number}.png", "split": "train", "pixels_sha256": str(number)}, pixels)
+        info = store.finish("test", ())
+    assert info.own_sizes
+    assert len(info.shards) > 1
+    assert sum(shard.rows for shard in info.shards) == sum(one.size for one in pictures)
+    (tmp_path / "validated").mkdir()
+    pq.write_table(pq.read_table(tmp_path / "store" / "manifest.parquet"), tmp_path / "validated" / "index.parquet")
+    found = open_split(tmp_path / "store", tmp_path / "validated", "train", verify=True)
+    assert isinstance(found, Photographs)
+    assert found.item_shape == (8, 8, 3)
+    for number, pixels in enumerate(pictures):
+        assert (found.picture(number) == pixels).all()
+        top, left = (pixels.shape[0] - 8) // 2, (pixels.shape[1] - 8) // 2
+        assert (found.images([number])[0] == pixels[top : top + 8, left : left + 8]).all()
+    assert found.images().shape == (5, 8, 8, 3)
 
 
 def test_a_failure_leaves_the_old_store_and_no_trace(tmp_path: Path) -> None:

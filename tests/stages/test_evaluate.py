@@ -23,7 +23,7 @@ from pipeline.gans.registry import build
 from pipeline.gans.settings import DCGANSettings, SGANSettings
 from pipeline.mlflow_store import address, connect
 from pipeline.params import TrackingSettings
-from pipeline.stages import evaluate
+from pipeline.stages import evaluate, generation
 from pipeline.training import model
 from pipeline.training.model import ModelConfig
 
@@ -231,7 +231,7 @@ def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
         used.append(arguments[3].tolist())
         return semi_supervised.compare(*arguments)
 
-    monkeypatch.setattr(evaluate, "compare", watched)
+    monkeypatch.setattr(generation, "compare", watched)
     evaluate.run(root)
     metrics = metrics_of(root)
     assert used == [labelled_few(train.labels, 4, 3).tolist()]

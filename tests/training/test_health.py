@@ -164,3 +164,24 @@ def test_state_goes_through_a_checkpoint(tmp_path: Any) -> None:
 
 def test_every_symptom_has_advice() -> None:
     assert set(ADVICE) == {COMPLETE, PARTIAL, VANISHING, DIVERGENCE, OSCILLATION, OVERFITTING}
+
+
+def test_a_new_goal_begins_a_new_ranking() -> None:
+    """Of the first part the least error counts, of the second the least distance; what was best before is best no more."""
+    health = Health(HealthSettings(), TOTAL)
+    errors, distances = [9.0, 7.0, 8.0, 8.5, 8.6], [5.0, 5.0, 5.0, 4.0, 4.5]
+    for k, (rmse, fid) in enumerate(zip(errors, distances, strict=True)):
+        assert health.look({"rmse": rmse, "fid": fid, "images": 100 * (k + 1), "step": k + 1}, "rmse" if k < 3 else "fid") == []
+        assert health.best == [100, 200, 200, 400, 400][k]
+    again = Health(HealthSettings(), TOTAL)
+    again.restore(json.loads(json.dumps(health.state())))
+    again.look({"rmse": 99.0, "fid": 3.0, "images": 600, "step": 6}, "fid")
+    assert again.best == 600
+    assert not again.events, "an error that rose under another goal is no divergence"
+
+
+def test_divergence_is_seen_in_the_goal() -> None:
+    health = Health(HealthSettings(), TOTAL)
+    found = [health.look({"rmse": 30.0 if k >= 6 else 5.0, "fid": 1.0, "images": 100 * (k + 1), "step": k + 1}, "rmse") for k in range(9)]
+    assert [sign.name for sign in found[-1]] == [DIVERGENCE]
+    assert "error of the restored images is 30" in found[-1][0].evidence

@@ -1,9 +1,15 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from pipeline.gans.settings import DCGANSettings, R3GANSettings
+from pipeline.gans.settings import DCGANSettings, DenoiseSettings, R3GANSettings
+from pipeline.training import response
 from pipeline.training.health import ADVICE, COMPLETE, DIVERGENCE, OVERFITTING, PARTIAL, VANISHING
-from pipeline.training.response import LEAST_R1, treat
+from pipeline.training.response import LEAST_R1
 from pipeline.training.settings import TrainSettings
+
+treat: Callable[..., tuple[TrainSettings, Any, list[str]]] = response.treat  # whatever variant it is of
 
 TRAIN = TrainSettings.model_validate({"learning_rate": {"generator": 1e-3, "discriminator": {"start": 4e-4, "end": 2e-4}}})
 
@@ -48,6 +54,13 @@ def test_what_contradicts_is_left_out() -> None:
     assert model == clipped
     assert words == ["learning rates times 0.5"]
     assert train.learning_rate.generator.start == pytest.approx(5e-4)
+
+
+def test_where_a_variant_has_no_such_key_the_rates_alone_fall() -> None:
+    for symptom in ADVICE:
+        _, model, words = treat(TRAIN, DenoiseSettings(), [symptom])
+        assert model == DenoiseSettings()
+        assert words == ["learning rates times 0.5"]
 
 
 def test_nothing_seen_changes_nothing() -> None:

@@ -24,6 +24,7 @@ CPU = torch.device("cpu")
 ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
 FALLING = {"start": 0.3, "end": 0.0}
 SMALL = {"latent": 4, "generator_channels": 8, "discriminator_channels": 8, "max_channels": 8}
+RESTORING = {"generator_channels": 8, "blocks": 1, "kernel": 3, "discriminator_channels": 4}
 
 MODELS: dict[str, dict[str, Any]] = {
     "vanilla": {
@@ -75,6 +76,8 @@ MODELS: dict[str, dict[str, Any]] = {
         "penalties": {"r1": 0.1, "every": 2},
         "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "packing": 2, "augment": ADA},
     },
+    "srgan": {"variant": "srgan", **RESTORING, "scale": 2, "generator_norm": "batch", "pretraining": 0.4},
+    "denoise": {"variant": "denoise", **RESTORING, "pretraining": 0.1, "r1": 0.1, "noise": {"gaussian": [0, 50], "poisson": [5, 50], "jpeg": [20, 80]}},
 }
 
 
@@ -114,7 +117,8 @@ def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
     gan = build(settings, ImageSpec(8, 1, 4))
     batches = VIEWS[gan.view.name](Bars(), CPU, train.seed, flips=train.flips, **gan.view.options)
-    return Trainer(gan, batches, train, CPU, folder, watcher, stop=watcher.stop, samples=4)
+    examples = VIEWS[gan.view.name](Bars(), CPU, 5, **gan.view.options).next(gan.examples) if gan.examples else {}
+    return Trainer(gan, batches, train, CPU, folder, watcher, stop=watcher.stop, samples=4, examples=examples)
 
 
 def differences(a: object, b: object, where: str = "") -> list[str]:
@@ -184,6 +188,8 @@ def test_a_training_extended_twice_equals_a_long_one(tmp_path: Path) -> None:
         ("gan.path_mean", "stylegan2"),
         ("gan.generator.w_average", "stylegan2"),
         ("batches.few", "sgan"),
+        ("batches.drawing", "denoise"),
+        ("batches.rng", "denoise"),
     ],
 )
 def test_this_comparison_would_see_what_is_forgotten(tmp_path: Path, forgotten: str, name: str) -> None:

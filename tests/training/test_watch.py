@@ -8,8 +8,8 @@ from torch import Tensor
 
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
-from pipeline.gans.settings import CGANSettings, DCGANSettings, SGANSettings
-from pipeline.training.watch import Watch
+from pipeline.gans.settings import CGANSettings, DCGANSettings, SGANSettings, SRGANSettings
+from pipeline.training.watch import Restored, Watch
 
 SMALL = {"latent": 4, "generator_channels": 4, "discriminator_channels": 4, "max_channels": 4}
 IMAGE = ImageSpec(8, 1, 3)
@@ -84,3 +84,25 @@ def test_an_image_that_is_not_finite_is_a_distance_that_is_not() -> None:
     with torch.no_grad():
         next(iter(gan.get_submodule("generator").parameters())).fill_(float("nan"))
     assert np.isnan(Watch(lambda _: {"fid": 1.0}).look(gan, 16, 0, 16)["fid"])
+
+
+def test_restorations_are_of_the_same_images_each_time() -> None:
+    gan = build(SRGANSettings(generator_channels=4, blocks=1, scale=2, pretraining=1), ImageSpec(16, 3)).eval()
+    rng = torch.Generator().manual_seed(0)
+    held = {"input": torch.rand(10, 3, 8, 8, generator=rng) * 2 - 1, "target": torch.rand(10, 3, 16, 16, generator=rng) * 2 - 1}
+    seen: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]] = []
+
+    def measure(made: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> dict[str, float]:
+        seen.append((made, target))
+        return {"fid": 1.0, "rmse": 2.0}
+
+    watch = Restored(measure, held)
+    assert watch.look(gan, 7, 0, 3) == watch.look(gan, 7, 0, 3) == {"fid": 1.0, "rmse": 2.0}
+    assert seen[0][0].shape == seen[0][1].shape == (7, 16, 16, 3)
+    assert (seen[0][0] == seen[1][0]).all()
+    with torch.no_grad():
+        for parameter in gan.get_submodule("generator").parameters():
+            parameter.fill_(float("nan"))
+    broken = watch.look(gan, 7, 0, 3)
+    assert set(broken) == {"fid", "rmse"}
+    assert all(value != value for value in broken.values())

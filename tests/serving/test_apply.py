@@ -1,0 +1,142 @@
+"""Pictures through an exported image-to-image graph: any size, tiles, folders, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from pipeline.errors import InputError
+from pipeline.gans.base import ImageSpec
+from pipeline.gans.registry import build
+from pipeline.gans.settings import DenoiseSettings, SRGANSettings
+from pipeline.serving.apply import Transformer, apply, jobs
+from pipeline.serving.metadata import Metadata
+from pipeline.serving.onnx_export import export
+
+ORIGIN = {
+    "version": "0.1.0",
+    "class_names": [],
+    "dataset_name": "photos",
+    "dataset_fingerprint": "f" * 64,
+    "images_seen": 10,
+    "git_commit": "c" * 40,
+    "mlflow_run": "0" * 32,
+    "verdict": "pass",
+    "fid": None,
+    "protocol": "none",
+    "latent": 0,
+    "task": "restore",
+    "multiple": 1,
+}
+
+
+def make(folder: Path, name: str, channels: int) -> Path:
+    torch.manual_seed(0)
+    small = {"generator_channels": 4, "blocks": 1, "kernel": 3, "pretraining": 1}
+    settings = SRGANSettings.model_validate({**small, "scale": 2}) if name == "srgan" else DenoiseSettings.model_validate(small)
+    gan = build(settings, ImageSpec(16, channels)).eval()
+    metadata = Metadata.model_validate({**ORIGIN, "variant": name, "resolution": 16, "channels": channels, "scale": gan.scale})
+    path = folder / f"{name}{channels}.onnx"
+    export(gan.export()[0], path, metadata.pairs(), 20)
+    return path
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("apply"), "srgan", 3)
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("apply"), "denoise", 1)
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([128 + 100 * np.sin(x / (4 + k) + seed) * np.cos(y / 6) for k in range(3)], axis=2).astype(np.uint8)
+
+
+def save(path: Path, height: int = 30, width: int = 41, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture(height, width, seed)).save(path)
+    return path
+
+
+def test_tiles_give_what_the_whole_gives(larger: Path) -> None:
+    transformer = Transformer(larger)
+    image = picture(100, 170)
+    whole, tiled = transformer(image), transformer(image, tile=48, overlap=16)
+    assert whole.shape == (200, 340, 3)
+    assert np.abs(whole.astype(int) - tiled).max() <= 1, "one level: where a value lies on the edge of rounding"
+    assert (whole == tiled).mean() > 0.999
+
+
+def test_one_file_names_its_result(larger: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "in.png")
+    assert apply(larger, [source], tmp_path / "new" / "out.webp") == (1, [])
+    with Image.open(tmp_path / "new" / "out.webp") as image:
+        assert image.size == (82, 60)
+
+
+def test_folders_keep_their_structure_and_bad_files_are_named(larger: Path, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    save(tmp_path / "in" / "deep" / "b.bmp", 20, 20)
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"nothing")
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    alone = save(tmp_path / "alone.png")
+    done, problems = apply(larger, [tmp_path / "in", alone], tmp_path / "out")
+    assert done == 3
+    assert [problem.split(": ", 1)[1] for problem in problems] == ["not an image (or its header is damaged)"]
+    assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")) == ["a.png", "alone.png", "deep/b.png"]
+
+
+def test_a_gray_model_takes_colour_and_gives_gray(gray: Path, tmp_path: Path) -> None:
+    assert apply(gray, [save(tmp_path / "in.png")], tmp_path / "out.png")[0] == 1
+    with Image.open(tmp_path / "out.png") as image:
+        assert (image.mode, image.size) == ("L", (41, 30))
+
+
+def test_what_is_refused(larger: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "a" / "x.png")
+    save(tmp_path / "b" / "x.jpg")
+    with pytest.raises(InputError, match=r"nowhere: no such file or folder"):
+        jobs([tmp_path / "nowhere"], tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no pictures in there"):
+        jobs([tmp_path / "empty"], tmp_path / "out")
+    with pytest.raises(InputError, match="would both be written to"):
+        jobs([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    with pytest.raises(InputError, match="written over its source"):
+        jobs([tmp_path / "a"], tmp_path / "a")
+    with pytest.raises(InputError, match="a file, where a folder is needed"):
+        jobs([tmp_path / "a", tmp_path / "b"], source)
+    with pytest.raises(InputError, match="three times the overlap"):
+        apply(larger, [source], tmp_path / "out", tile=64, overlap=40)
+    with pytest.raises(InputError, match=r"none\.onnx: no such file; run `dvc repro`"):
+        apply(tmp_path / "none.onnx", [source], tmp_path / "out")
+
+
+def test_a_generator_of_latents_is_sent_to_sample_and_the_other_way(made: object, larger: Path) -> None:
+    from pipeline.serving.runtime import Generator
+
+    with pytest.raises(InputError, match="use `ganline sample`"):
+        Transformer(made.path)  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="use `ganline apply`"):
+        Generator(larger)
+
+
+def test_the_command(larger: Path, tmp_path: Path) -> None:
+    from pipeline.cli import app
+
+    source = save(tmp_path / "in.png")
+    (tmp_path / "broken.png").write_bytes(b"")
+    found = CliRunner().invoke(app, ["apply", str(source), "-o", str(tmp_path / "out.png"), "--model", str(larger), "--tile", "48", "--overlap", "8"])
+    assert found.exit_code == 0, found.output
+    assert "out.png: 1 picture" in found.output
+    found = CliRunner().invoke(app, ["apply", str(source), str(tmp_path / "broken.png"), "-o", str(tmp_path / "all"), "--model", str(larger)])
+    assert found.exit_code == 2
+    assert "broken.png: empty file" in found.output
+    assert "1 picture, 1 could not be read" in found.output
