@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline import params as parameters
 from pipeline import tracking
+from pipeline.errors import InputError
 from pipeline.files import held, write_atomically
 from pipeline.mlflow_store import address, connect
 from pipeline.params import Params
@@ -32,6 +33,11 @@ def run(root: Path) -> dict[str, Any]:
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
+    if params.model.task != "generate":
+        raise InputError(
+            f"{paths.params}: champions are compared by FID and KID, which a {params.model.variant} has none of; take exported/generator.onnx as it is "
+            "(the gate has judged it), and set `promote: false` in prefect.yaml for scheduled runs"
+        )
     with held(paths.promote_lock, "promoting"):
         evaluation = read_evaluation(paths.evaluation_metrics)
         exported = metrics.read(paths.export_metrics, "dvc repro export")
