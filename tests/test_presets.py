@@ -33,7 +33,9 @@ def test_each_preset_is_valid_and_names_every_key(path: Path) -> None:
 
     loaded = params.load(path)
     written = YAML(typ="safe", pure=True).load(path.read_text())
-    assert keys(written) == keys(loaded.model_dump(mode="json", by_alias=True))
+    # Champions are those of generators.
+    unused = set() if loaded.model.task == "generate" else {"promote"}
+    assert keys(written) == keys(loaded.model_dump(mode="json", by_alias=True, exclude=unused))
 
 
 def keys(value: object, path: str = "") -> set[str]:

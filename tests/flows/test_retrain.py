@@ -146,6 +146,7 @@ def test_run_by_hand_exits_with_the_stage_s_code(project: "Project", schedule: "
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_killed_without_a_server_of_its_own_it_leaves_none(project: "Project", until: Until, alive: Alive, tmp_path: Path) -> None:
     """Prefect starts a server for a run that has none; it must go with the run, which had no chance to end it."""
     project.one_stage(SLEEPING, "train")

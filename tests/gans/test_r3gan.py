@@ -167,6 +167,7 @@ def test_widths_that_no_group_fits_are_refused() -> None:
         R3GANSettings.model_validate({"conditional": True, "stabilisers": {"packing": 2}})
 
 
+@pytest.mark.slow
 def test_it_learns_the_digits(learn: Callable[..., tuple[Judgement, Any]]) -> None:
     settings = R3GANSettings.model_validate(
         {"latent": 32, "generator_channels": 32, "discriminator_channels": 32, "max_channels": 32, "blocks": 1, "penalties": {"r1": 1, "r2": 1}}

@@ -124,7 +124,7 @@ def test_mistakes_have_a_name_and_a_way_out(project: Path) -> None:
     assert not (project / "exported").exists()
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [name for name, variant in VARIANTS.items() if variant.task == "generate"])
 def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) -> None:
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python({"variant": variant})
     config = model.ModelConfig(

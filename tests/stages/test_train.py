@@ -150,7 +150,7 @@ def test_a_training_that_never_was_healthy_exits_4_with_advice(project: Path) ->
     (project / "params.yaml").write_text(PARAMS.format(total=6000, seed=0).replace("train: {", "train: {" + hot))
     done = ganline("train", project)
     assert done.returncode == 4, done.stderr
-    assert "complete mode collapse after 1,024 images: samples lie " in done.stderr
+    assert "mode collapse after 1,024 images: " in done.stderr, "complete, or nearly: rates like these are chaos"
     assert "What may help: " in done.stderr
     assert "Traceback" not in done.stderr
     assert not (project / "models" / "generator.safetensors").exists()
