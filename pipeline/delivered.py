@@ -72,7 +72,10 @@ def serve(
     ] = "auto",
     strict_provider: Annotated[bool, typer.Option("--strict-provider", help="End (exit 2) rather than compute elsewhere than --provider says.")] = False,
     max_batch: Annotated[int, typer.Option(min=1, max=4096, help="Images drawn at once.")] = 64,
-    max_delay_ms: Annotated[float, typer.Option(min=0, max=10_000, help="How long a request waits for others to share its batch.")] = 2.0,
+    max_delay_ms: Annotated[
+        float,
+        typer.Option(min=0, max=10_000, help="How long a request waits for others to share its batch; at 0 those share it that came while the last was drawn."),
+    ] = 0.0,
     max_queue: Annotated[int, typer.Option(min=1, help="Images that may wait; beyond them requests are told 429.")] = 1024,
     max_images: Annotated[int, typer.Option(min=1, help="Images that one request may ask for.")] = 256,
     max_body: Annotated[int, typer.Option(min=1024, help="Bytes of one request's body.")] = 8 * 2**20,

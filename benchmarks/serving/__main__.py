@@ -94,7 +94,7 @@ def both(model: Model, folder: Path) -> Iterator[Path]:
         pip_requirements=mlflow.onnx.get_default_pip_requirements(),
         save_as_external_data=False,
     )
-    ganline = [sys.executable, "-m", "pipeline", "serve", "--model", str(path), "--port", str(PORT), "--max-batch", str(BATCH)]
+    ganline = [sys.executable, "-m", "pipeline", "serve", "--model", str(path), "--port", str(PORT), "--max-batch", str(BATCH), "--max-queue", "8192"]
     peer = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "mlflow"), "--port", str(PORT + 1), "--env-manager", "local"]
     ready, pinged = f"http://127.0.0.1:{PORT}/v2/health/ready", f"http://127.0.0.1:{PORT + 1}/ping"
     with server(ganline, ready, folder / "ganline.log"), server(peer, pinged, folder / "mlflow.log"):

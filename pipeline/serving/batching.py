@@ -41,8 +41,8 @@ class Piece:
 class Batcher:
     """A queue of jobs and the one thread that draws them, first come first served.
 
-    A batch starts when `max_batch` images wait or the oldest has waited `max_delay_ms`. It holds one model's jobs only: those that
-    came before a swap are drawn by the model they came for.
+    A batch starts when the one before is drawn, and `max_batch` images wait or the oldest has waited `max_delay_ms`; at 0 it is what came
+    meanwhile. It holds one model's jobs only: those that came before a swap are drawn by the model they came for.
     """
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:

@@ -22,7 +22,9 @@ class ServeSettings(Settings):
     provider: Provider = "auto"
     strict_provider: bool = False
     max_batch: int = Field(64, ge=1, le=4096, description="images that the model draws at once")
-    max_delay_ms: float = Field(2.0, ge=0, le=10_000, description="how long a request waits for others to share its batch")
+    max_delay_ms: float = Field(
+        0.0, ge=0, le=10_000, description="how long a request waits for others to share its batch; at 0 those share it that came while the last was drawn"
+    )
     max_queue: int = Field(1024, ge=1, description="images that may wait; beyond them requests get 429")
     max_images: int = Field(256, ge=1, description="images in one request")
     max_body: int = Field(8 * 2**20, ge=1024, description="bytes of one request's body")
