@@ -139,7 +139,7 @@ def share(source: Path, folder: Path) -> None:
 
 
 def inputs(folder: Path) -> list[str]:
-    """Paths that params.yaml names, relative to the project, that git may not carry. None where it cannot be read: the first stage says why."""
+    """Paths that params.yaml names, relative to the project, that git may not carry. None of them where it cannot be read: the first stage says why."""
     try:
         found = params.load(folder / "params.yaml")
     except InputError:

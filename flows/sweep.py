@@ -72,14 +72,15 @@ def sweep(root: Path | str = Path(), presets: Sequence[str] = (), seeds: Sequenc
     Leaves a table artifact `sweep`, and an MLflow run under which the members' runs are nested. Give it a task runner, as `main` does, to run side by side.
     """
     try:
-        source = str(local_source(root) or root)
+        local = local_source(root)
     except ProjectError as error:
         return Failed(message=str(error), data=error)
+    source = str(local or root)
     own: list[None] = [None]
     chosen = [(preset, seed) for preset in (presets or own) for seed in (seeds or own)]
-    if Path(source).is_dir():
+    if local is not None:
         # Members that begin at once would each make the tables of a new database.
-        connect(address(Path(source))).search_experiments(max_results=1)
+        connect(address(local)).search_experiments(max_results=1)
     futures = [run_member.submit(source, name(preset, seed), preset, seed) for preset, seed in chosen]
     rows: list[dict[str, Any]] = []
     for (preset, seed), future in zip(chosen, futures, strict=True):
@@ -87,8 +88,8 @@ def sweep(root: Path | str = Path(), presets: Sequence[str] = (), seeds: Sequenc
         rows.append(found if isinstance(found, dict) else {"member": name(preset, seed), "verdict": str(found)})
     rows.sort(key=lambda one: (one.get("fid_ratio") is None, one.get("fid_ratio")))
     create_table_artifact(key="sweep", table=[{column: shown(one.get(column, "")) for column in COLUMNS} for one in rows], description="best FID ratio first")
-    if source == str(root) or Path(source).is_dir():
-        record(Path(source), rows)
+    if local is not None:
+        record(local, rows)
     best = rows[0]
     if best.get("fid_ratio") is None:
         return Failed(message=f"none of {len(rows)} could be measured; the first: {best['member']}: {best['verdict']}", data=rows)

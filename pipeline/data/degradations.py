@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from pipeline.data.drawing import signed
 from pipeline.media.image import jpeg
 
 Range = tuple[float, float]
@@ -83,4 +84,4 @@ def compress(images: Tensor, quality: Tensor, rng: torch.Generator) -> Tensor:
     back = [jpeg(picture, round(float(one))) for picture, one in zip(pixels, quality.flatten().tolist(), strict=True)]
     if not back:
         return images
-    return torch.from_numpy(np.stack(back)).to(images.device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return signed(torch.from_numpy(np.stack(back)).to(images.device))

@@ -82,6 +82,11 @@ class Side:
     def __init__(self, features: FloatArray) -> None:
         self.x = checked(features)
 
+    @classmethod
+    def of(cls, features: "FloatArray | Side") -> "Side":
+        """The side itself where it is one already."""
+        return features if isinstance(features, Side) else cls(features)
+
     @cached_property
     def moments(self) -> Moments:
         return Moments.of(self.x)
@@ -103,7 +108,7 @@ def fid(first: FloatArray | Side, second: FloatArray | Side) -> float:
 
     Raises InputError for fewer than 2 items, unequal d, or values that are not finite.
     """
-    one, other = (side if isinstance(side, Side) else Side(side) for side in (first, second))
+    one, other = Side.of(first), Side.of(second)
     d = one.x.shape[1]
     if other.x.shape[1] != d:
         raise InputError(f"features of different extractors: {d} and {other.x.shape[1]} dimensions")

@@ -20,6 +20,6 @@ def fid_infinity(fake: FloatArray, real: FloatArray | Side, seed: int) -> float 
         return None
     sizes = np.linspace(min(SMALLEST, max(n // 10, 2)), n, SIZES if fake.shape[1] <= WIDE else SIZES // 3).astype(np.int64)
     rng = np.random.default_rng(seed)
-    against = real if isinstance(real, Side) else Side(real)
+    against = Side.of(real)
     distances = [fid(fake[rng.choice(n, size, replace=False)], against) for size in sizes]
     return float(np.polyfit(1 / sizes, distances, 1)[1])

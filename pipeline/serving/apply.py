@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.media.image import SUFFIXES, BadImage, Target, decode
+from pipeline.serving import runtime
 from pipeline.serving.metadata import Metadata
 from pipeline.serving.runtime import Float32Array, UInt8Array, to_uint8
 from pipeline.serving.session import open_session
@@ -27,13 +28,7 @@ class Transformer:
 
     def __init__(self, path: Path) -> None:
         """Raises InputError when the file is missing, is no ONNX model, was not made by ganline, or takes no image."""
-        try:
-            content = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise InputError(f"{path}: no such file; run `dvc repro` to make it, or give another with --model") from None
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-        self.session = open_session(content, str(path))
+        self.session = open_session(runtime.read(path), str(path))
         self.metadata = Metadata.read(self.session.get_modelmeta().custom_metadata_map, str(path))
         self.provider: str = self.session.get_providers()[0]
         inputs = [tensor.name for tensor in self.session.get_inputs()]
