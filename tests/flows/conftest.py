@@ -91,7 +91,14 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None
 
 def running(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those of `processes` that still run (the same process, not another with its number)."""
-    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+    def runs(process: psutil.Process) -> bool:
+        try:
+            return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+    return [process for process in processes if runs(process)]
 
 
 @pytest.fixture(scope="session")
@@ -124,7 +131,7 @@ deployments:
     work_pool: {name: ganline}
     concurrency_limit: {limit: 1, collision_strategy: CANCEL_NEW}
     triggers:
-      - {enabled: true, match: {prefect.resource.id: ganline.data.*}, expect: [ganline.data.new, ganline.data.drift], parameters: {root: ROOT, promote: false}}
+      - {enabled: true, match: {prefect.resource.id: ganline.data.triggering}, expect: [ganline.data.new, ganline.data.drift], parameters: {root: ROOT, promote: false}}
 """
 
 

@@ -117,10 +117,16 @@ def start(project: "Project", schedule: "Schedule", until: Until) -> tuple[psuti
     project.one_stage(SLEEPING, "train")
     command = [sys.executable, "-m", "flows.retrain"]
     flow = psutil.Popen(command, cwd=project.root, env=environment() | schedule.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until((project.root / "grandchild").exists, 60, "the stage to run")
-    family = flow.children(recursive=True)
-    assert any("300" in process.cmdline() for process in family)
-    return flow, family
+    # The shell writes the number of its fork, which is `sleep` a moment later.
+    until(lambda: any(sleeps(process) for process in flow.children(recursive=True)), 60, "the stage to run")
+    return flow, flow.children(recursive=True)
+
+
+def sleeps(process: psutil.Process) -> bool:
+    try:
+        return process.cmdline() == ["sleep", "300"]
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

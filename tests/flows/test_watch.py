@@ -73,7 +73,7 @@ def test_what_cannot_be_watched_says_why(root: Path) -> None:
     assert "data.sauce: unknown key; did you mean `source`" in state.message
 
 
-def test_an_event_runs_the_deployment_and_two_run_once(schedule: "Schedule", root: Path, until: Until) -> None:
+def test_an_event_runs_the_deployment_and_two_run_once(schedule: "Schedule", until: Until) -> None:
     """New data and drift at once: one of two runs is cancelled, and the line runs once."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
@@ -87,7 +87,7 @@ def test_an_event_runs_the_deployment_and_two_run_once(schedule: "Schedule", roo
     project: Project = schedule.project
     (project.root / "seed.txt").write_text("4.5\n")
     for event in ("ganline.data.new", "ganline.data.drift"):
-        emit_event(event, resource={"prefect.resource.id": f"ganline.data.watched-{root.parent.name}"})
+        emit_event(event, resource={"prefect.resource.id": "ganline.data.triggering"})
     until(lambda: len({run.id for run in runs()} - before) >= 2, 120, "the deployment to be triggered")
     until(lambda: all(run.state.is_final() for run in runs() if run.id not in before), 240, "the runs to end")
     ended = sorted(run.state.name for run in runs() if run.id not in before)
