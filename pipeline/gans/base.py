@@ -24,10 +24,11 @@ class View:
     """What a variant's batches hold, by the name of a view of the data and its options.
 
     unlabelled: {"image"}; labelled: {"image", "label"}; partly_labelled: {"image", "labelled_image", "label"}, option per_class;
-    degraded: {"input", "target"}, options as pipeline.data.degradations takes them.
+    degraded: {"input", "target"}, options as pipeline.data.degradations takes them; paired and domains: {"a", "b"}, images of either side,
+    which belong together, one to one, or do not.
     """
 
-    name: Literal["unlabelled", "labelled", "partly_labelled", "degraded"]
+    name: Literal["unlabelled", "labelled", "partly_labelled", "degraded", "paired", "domains"]
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -46,6 +47,19 @@ class ImageSpec:
     resolution: int
     channels: int
     classes: int = 0
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One way of a translating variant: pictures of the side `source` become such as those of the side `target` ("a", "b").
+
+    `back` names the direction that undoes it, None where there is none; with `styles` one picture has many translations.
+    """
+
+    source: Literal["a", "b"]
+    target: Literal["a", "b"]
+    back: str | None = None
+    styles: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +116,8 @@ class GAN(nn.Module, ABC):
     `label`, int64 [n], 0 where they take none. `group` is how many images of a batch are judged together and cannot be parted.
 
     `task` says by which rules a variant is looked at, judged, reported and served: it makes images of latents alone (generate), or makes
-    clean ones of degraded ones (restore; its view holds "input" and "target"), whose side is `scale` times larger. `examples` is how many
+    clean ones of degraded ones (restore; its view holds "input" and "target"), whose side is `scale` times larger, or turns pictures of one
+    side of the data into such as those of the other (translate; its view holds "a" and "b"). `examples` is how many
     entries of its view of held-out data `preview` shows, in rows of `columns` pictures; 0 where it needs none, and any sheet will do.
     """
 
@@ -146,6 +161,15 @@ class GAN(nn.Module, ABC):
     def trials(self) -> Mapping[str, View]:
         """What it is judged on, by name, where that is held-out data that a view makes; the first decides where one number is wanted."""
         return {}
+
+    def directions(self) -> Mapping[str, Direction]:
+        """The ways a translating variant goes, by name; the first is that of `sample` and of the first exported graph."""
+        return {}
+
+    def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        """Pictures [n, C, H, W] in [-1, 1] of a direction's source, as they would be on its target's side; of the same shape, on the network's
+        device. Styles are drawn from `rng`, which lives on the CPU."""
+        raise NotImplementedError
 
     def trunk(self) -> nn.Module | None:
         """What the discriminator learnt, as images [n, C, H, W] -> features [n, d]; None where a variant has nothing to offer."""

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from pipeline.gans.combinations import refuse
 from pipeline.settings import Ramp, Settings, bounded, ramp
 
-Task = Literal["generate", "restore"]
+Task = Literal["generate", "restore", "translate"]
 """What a variant is for: its looks, its judgement, its report and its gate follow from it."""
 
 Objective = Literal["nonsaturating", "minimax", "lsgan", "wgan", "hinge", "relativistic"]
