@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pipeline.gans.settings import Task
+from pipeline.gans.variant_settings import Task
 
 Batch = Mapping[str, Tensor]
 """What a view yields: named tensors. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B]."""
@@ -79,8 +79,9 @@ class Phase:
     """One optimizer update within a step: `loss` is computed on a fresh batch and moves `networks` alone.
 
     `role` picks the learning rate of the parameters file; `lr_scale` multiplies it, and `beta_power` is what Adam's betas are
-    raised to. `every` makes it run only in steps that it divides, `start` only when that share of the schedule has passed; `after` is
-    called when the networks have moved.
+    raised to. `every` makes it run only in steps that it divides, `start` only when that share of the schedule has passed; gradients are
+    scaled down to a norm of `clip`, where that is above 0; `after` is called when the networks have moved. Phases may share networks, or be the
+    same one several times a step.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Phase:
     beta_power: float = 1.0
     every: int = 1
     start: float = 0.0
+    clip: float = 0.0
     after: Callable[[], None] | None = None
 
 
@@ -170,6 +172,16 @@ class GAN(nn.Module, ABC):
         """Pictures [n, C, H, W] in [-1, 1] of a direction's source, as they would be on its target's side; of the same shape, on the network's
         device. Styles are drawn from `rng`, which lives on the CPU."""
         raise NotImplementedError
+
+    def round_trip(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        """Pictures of a direction's source, there and back again."""
+        back = self.directions()[direction].back
+        assert back is not None
+        return self.translate(self.translate(images, direction, rng), back, rng)
+
+    def unchanged(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        """What becomes of pictures that already are of a direction's target side."""
+        return self.translate(images, direction, rng)
 
     def trunk(self) -> nn.Module | None:
         """What the discriminator learnt, as images [n, C, H, W] -> features [n, d]; None where a variant has nothing to offer."""

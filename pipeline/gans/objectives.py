@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from pipeline.gans.settings import Objective
+from pipeline.gans.variant_settings import Objective
 
 DiscriminatorLoss = Callable[[Tensor, Tensor, float], Tensor]
 GeneratorLoss = Callable[[Tensor, Tensor], Tensor]

@@ -4,8 +4,11 @@ from typing import Any
 
 from pipeline.gans.base import GAN, ImageSpec
 from pipeline.gans.cgan import CGAN
+from pipeline.gans.cyclegan import CycleGAN
 from pipeline.gans.dcgan import DCGAN
 from pipeline.gans.denoise import Denoise
+from pipeline.gans.drit import DRIT
+from pipeline.gans.pix2pix import Pix2Pix
 from pipeline.gans.r3gan import R3GAN
 from pipeline.gans.settings import ModelSettings
 from pipeline.gans.sgan import SGAN
@@ -22,6 +25,9 @@ VARIANTS: dict[str, Any] = {
     "stylegan2": StyleGAN2,
     "srgan": SRGAN,
     "denoise": Denoise,
+    "pix2pix": Pix2Pix,
+    "cyclegan": CycleGAN,
+    "drit": DRIT,
 }
 
 

@@ -16,7 +16,7 @@ from pipeline.gans import vgg
 from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, View
 from pipeline.gans.objectives import OBJECTIVES
 from pipeline.gans.penalties import zero_centred
-from pipeline.gans.settings import RestorationSettings
+from pipeline.gans.restoration_settings import RestorationSettings
 
 PIXEL = {"l1": l1_loss, "l2": mse_loss}
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from pipeline.gans.base import ImageSpec, View
 from pipeline.gans.restoration import Restoration
-from pipeline.gans.settings import SRGANSettings
+from pipeline.gans.restoration_settings import SRGANSettings
 from pipeline.gans.srresnet import Discriminator, Generator
 
 

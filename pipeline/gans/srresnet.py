@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from pipeline.gans.settings import RestorationSettings
+from pipeline.gans.restoration_settings import RestorationSettings
 
 SMALL = 0.1  # of He's start, in the residual branches
 

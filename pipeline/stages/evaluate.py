@@ -9,7 +9,7 @@ from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
-from pipeline.gans.settings import Task
+from pipeline.gans.variant_settings import Task
 from pipeline.stages import generation, metrics, restoration
 from pipeline.stages.judging import Case, Outcome
 from pipeline.stages.paths import Paths

@@ -13,7 +13,7 @@ from pipeline.evaluation.features import Held
 from pipeline.evaluation.quick import QuickLook
 from pipeline.evaluation.restoration import sharpness
 from pipeline.gans.base import GAN, Batch, to_uint8
-from pipeline.gans.settings import Task
+from pipeline.gans.variant_settings import Task
 from pipeline.training.settings import TrainSettings
 from pipeline.training.watch import Look, Restored, Watch
 

@@ -100,7 +100,8 @@ class Trainer:
         self.meta = dict(meta or {})
         self.dtype = pick_precision(settings.precision, device)
         self.phases = gan.phases()
-        self.optimizers = {phase.networks: self.optimizer(phase) for phase in self.phases}
+        # Of each network its own, which phases share that move the same one.
+        self.optimizers = {name: self.optimizer(name) for phase in self.phases for name in phase.networks}
         self.average = Average(gan)
         self.rng = torch.Generator(device).manual_seed(settings.seed)
         self.micro = settings.micro_batch if isinstance(settings.micro_batch, int) else settings.batch_size  # images in memory at a time
@@ -111,10 +112,9 @@ class Trainer:
         self.sums: dict[str, Tensor] = {}  # of the losses' terms since the last row, and how many of each:
         self.counts: dict[str, int] = {}  # a lazy penalty has fewer than the steps
 
-    def optimizer(self, phase: Phase) -> torch.optim.Adam:
-        parameters = [p for name in phase.networks for p in self.gan.get_submodule(name).parameters()]
+    def optimizer(self, network: str) -> torch.optim.Adam:
         # Rates and decays are set anew at every update.
-        return torch.optim.Adam(parameters, lr=1.0, fused=True)
+        return torch.optim.Adam(self.gan.get_submodule(network).parameters(), lr=1.0, fused=True)
 
     @property
     def done(self) -> float:
@@ -166,19 +166,25 @@ class Trainer:
         """One optimizer step of one phase; returns its gradient's norm if asked. The loss's terms go into `sums`, without waiting for the device."""
         for name, network in self.gan.named_children():
             network.requires_grad_(name in phase.networks)
-        optimizer = self.optimizers[phase.networks]
+        optimizers = [self.optimizers[name] for name in phase.networks]
         terms = self.differentiate(phase, self.batches.next(self.settings.batch_size))
         add_up(self.sums, terms)
         for name in terms:
             self.counts[name] = self.counts.get(name, 0) + 1
-        for group in optimizer.param_groups:
+        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        for group in groups:
             group["lr"] = self.learning_rate(phase)
             group["betas"] = (self.settings.beta1**phase.beta_power, self.settings.beta2.at(self.done) ** phase.beta_power)
         norm: Row = {}
-        if measure:
-            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            norm[f"grad_norm_{phase.name}"] = float(torch.nn.utils.get_total_norm(gradients))
-        optimizer.step()
+        if measure or phase.clip:
+            gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
+            total = torch.nn.utils.get_total_norm(gradients)
+            if phase.clip:
+                torch.nn.utils.clip_grads_with_norm_([p for group in groups for p in group["params"]], phase.clip, total)
+            if measure:
+                norm[f"grad_norm_{phase.name}"] = float(total)
+        for optimizer in optimizers:
+            optimizer.step()
         if phase.after is not None:
             phase.after()
         return norm
@@ -189,7 +195,8 @@ class Trainer:
         Where memory does not suffice and train.micro_batch is auto, the parts become smaller from here on.
         """
         while True:
-            self.optimizers[phase.networks].zero_grad(set_to_none=True)
+            for name in phase.networks:
+                self.optimizers[name].zero_grad(set_to_none=True)
             try:
                 return self.accumulate(phase, batch)
             except torch.OutOfMemoryError:
@@ -284,7 +291,7 @@ class Trainer:
             "seconds": self.seconds,
             "gan": self.gan.state_dict(),
             "average": self.average.state(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers.values()],
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "rng": self.rng.get_state(),
             "rng_cpu": torch.get_rng_state(),
             "rng_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
@@ -303,8 +310,8 @@ class Trainer:
         self.saved, self.micro = self.images_seen, state["micro_batch"]
         self.gan.load_state_dict(state["gan"])
         self.average.restore(state["average"])
-        for optimizer, saved in zip(self.optimizers.values(), state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
         self.rng.set_state(state["rng"])
         torch.set_rng_state(state["rng_cpu"])
         if self.device.type == "cuda":

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from pipeline.gans.adversarial import Adversarial
 from pipeline.gans.base import GAN, ImageSpec, Progress
 from pipeline.gans.registry import build
-from pipeline.gans.settings import AdversarialSettings, ModelSettings, Objective
+from pipeline.gans.settings import AdversarialSettings, ModelSettings
+from pipeline.gans.variant_settings import Objective
 
 VARIANTS: dict[str, dict[str, object]] = {
     "vanilla": {"hidden": [8, 8]},

@@ -5,7 +5,7 @@ import torch
 from pipeline.data.degradations import Degradation
 from pipeline.gans.base import ImageSpec, Progress
 from pipeline.gans.denoise import Denoise
-from pipeline.gans.settings import DenoiseSettings
+from pipeline.gans.restoration_settings import DenoiseSettings
 
 
 def small(**settings: object) -> Denoise:

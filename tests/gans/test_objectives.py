@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline.gans.objectives import OBJECTIVES
-from pipeline.gans.settings import Objective
+from pipeline.gans.variant_settings import Objective
 
 X, Y = [0.3, -1.2, 2.0], [0.5, -0.7, -3.0]
 

@@ -5,7 +5,7 @@ import torch
 
 from pipeline.data.degradations import Degradation
 from pipeline.gans.base import ImageSpec
-from pipeline.gans.settings import SRGANSettings
+from pipeline.gans.restoration_settings import SRGANSettings
 from pipeline.gans.srgan import SRGAN
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate, leaky_relu, pixel_shuffle, prelu
 
-from pipeline.gans.settings import SRGANSettings
+from pipeline.gans.restoration_settings import SRGANSettings
 from pipeline.gans.srresnet import Discriminator, Generator
 
 SMALL = SRGANSettings(generator_channels=8, blocks=2, discriminator_channels=4)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from pipeline.errors import InputError
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DenoiseSettings, SRGANSettings
+from pipeline.gans.restoration_settings import DenoiseSettings, SRGANSettings
 from pipeline.serving.apply import Transformer, apply, jobs
 from pipeline.serving.metadata import Metadata
 from pipeline.serving.onnx_export import export

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.gans.settings import DCGANSettings, DenoiseSettings, R3GANSettings
+from pipeline.gans.restoration_settings import DenoiseSettings
+from pipeline.gans.settings import DCGANSettings, R3GANSettings
 from pipeline.training import response
 from pipeline.training.health import ADVICE, COMPLETE, DIVERGENCE, OVERFITTING, PARTIAL, VANISHING
 from pipeline.training.response import LEAST_R1

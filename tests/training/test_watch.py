@@ -8,7 +8,8 @@ from torch import Tensor
 
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
-from pipeline.gans.settings import CGANSettings, DCGANSettings, SGANSettings, SRGANSettings
+from pipeline.gans.restoration_settings import SRGANSettings
+from pipeline.gans.settings import CGANSettings, DCGANSettings, SGANSettings
 from pipeline.training.watch import Restored, Watch
 
 SMALL = {"latent": 4, "generator_channels": 4, "discriminator_channels": 4, "max_channels": 4}

@@ -1,0 +1,72 @@
+"""What pix2pix, CycleGAN and DRIT share: patches judged by an objective, and how a person is shown what becomes of pictures."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.gans.base import GAN, Batch, ImageSpec, View
+from pipeline.gans.objectives import OBJECTIVES
+from pipeline.gans.patchgan import Norm, PatchDiscriminator
+from pipeline.gans.translation_settings import TranslationSettings
+
+STYLES = 3  # that a preview shows of one picture
+
+
+class Translation(GAN):
+    """`shape` is channels and side of the pictures in training."""
+
+    task = "translate"
+    examples = 8
+
+    def __init__(self, settings: TranslationSettings, image: ImageSpec, view: View) -> None:
+        super().__init__()
+        self.view = view
+        self.shape = (image.channels, image.resolution)
+        self.objective = OBJECTIVES[settings.objective]
+
+    @property
+    def columns(self) -> int:  # type: ignore[override]
+        """Of a preview: for each direction a picture, what becomes of it, and that taken back or the partner."""
+        return sum(2 + (STYLES if way.styles else 1) for way in self.directions().values())
+
+    def judge(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The discriminator's loss, and what is told of it."""
+        x, y = discriminator(real).float(), discriminator(fake).float()
+        loss = self.objective.discriminator(x, y, 0.0)
+        return loss, {"loss_discriminator": loss, "d_real": x.mean(), "d_fake": y.mean(), "d_accuracy": (x > y).float().mean()}
+
+    def fool(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """The generator's loss; real pictures matter only where the objective compares with them."""
+        y = discriminator(fake).float()
+        if not self.objective.paired:
+            return self.objective.generator(y, y)
+        with torch.no_grad():
+            x = discriminator(real).float()
+        return self.objective.generator(x, y)
+
+    @torch.no_grad()
+    def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
+        images = conditions["image"].to(next(self.parameters()).device)
+        return self.translate(images, next(iter(self.directions())), rng)
+
+    @torch.no_grad()
+    def preview(self, n: int, rng: torch.Generator, examples: Batch) -> Tensor:
+        """A row for each example."""
+        columns = []
+        for name, way in self.directions().items():
+            given = examples[way.source]
+            columns += [given, *(self.translate(given, name, rng) for _ in range(STYLES if way.styles else 1))]
+            columns.append(self.round_trip(given, name, rng) if way.back else examples[way.target])
+        return torch.stack(columns, dim=1).flatten(0, 1)
+
+
+def patches(settings: TranslationSettings, channels: int, norm: Norm) -> PatchDiscriminator:
+    return PatchDiscriminator(channels, settings.discriminator_channels, settings.discriminator_layers, norm)
+
+
+def both(losses: Mapping[str, tuple[Tensor, dict[str, Tensor]]]) -> tuple[Tensor, dict[str, Tensor]]:
+    """The sum of several discriminators' losses, and the means of what is told of them."""
+    told = [terms for _, terms in losses.values()]
+    total = torch.stack([loss for loss, _ in losses.values()]).sum()
+    return total, {name: torch.stack([terms[name] for terms in told]).mean() for name in told[0]}
