@@ -66,7 +66,7 @@ class CycleGAN(Translation):
         return made.float()
 
     def export(self) -> list[ExportSpec]:
-        """`generator` from a to b, `reverse` from b to a; sides are multiples of 4."""
+        """`generator` from a to b, `reverse` from b to a; sides are multiples of 8."""
         example = {"image": torch.zeros(2, *self.shape[:1], self.shape[1], self.shape[1])}
         return [
             ExportSpec("generator", self.generator_ab, example, ("images",), multiple=MULTIPLE),

@@ -15,7 +15,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from torch.nn.functional import l1_loss
 
 from pipeline.gans.base import Batch, Direction, ExportSpec, ImageSpec, Loss, Phase, Progress, View
-from pipeline.gans.drit_networks import MULTIPLE, ContentDiscriminator, Contents, Painters, ReadStyle, Styles, Translate
+from pipeline.gans.drit_networks import ContentDiscriminator, Contents, Painters, ReadStyle, Styles, Translate
+from pipeline.gans.resnet_translator import MULTIPLE
 from pipeline.gans.translation import Translation, both, patches
 from pipeline.gans.translation_settings import DRITSettings
 

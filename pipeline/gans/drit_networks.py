@@ -11,7 +11,6 @@ from torch.nn.functional import avg_pool2d
 from pipeline.gans.patchgan import SLOPE, begin
 from pipeline.gans.resnet_translator import Block, halving
 
-MULTIPLE = 4  # what the sides of a picture must divide by
 SIDES = ("a", "b")
 
 

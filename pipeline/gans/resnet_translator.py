@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from pipeline.gans.patchgan import begin
 
-MULTIPLE = 4  # what the sides of a picture must divide by
+MULTIPLE = 8  # what the sides of a picture must divide by: a quarter of them must be wider than the edge that is mirrored
 
 
 class Block(nn.Module):
@@ -23,7 +23,7 @@ class Block(nn.Module):
 
 
 class Translator(nn.Module):
-    """Images [B, C, H, W] -> [B, C, H, W] in [-1, 1], sides multiples of 4."""
+    """Images [B, C, H, W] -> [B, C, H, W] in [-1, 1], sides multiples of 8."""
 
     def __init__(self, channels: int, width: int, blocks: int) -> None:
         super().__init__()

@@ -34,7 +34,7 @@ def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int
     with quiet(), torch.no_grad():
         program = torch.onnx.export(
             module,
-            tuple(spec.inputs.values()),
+            tuple(traced(spec, like) for like in spec.inputs.values()),
             dynamo=True,
             dynamic_shapes=tuple({axis: size(name, spec.multiple) for axis, name in axes(spec, like).items()} for like in spec.inputs.values()),
             input_names=list(spec.inputs),
@@ -84,6 +84,13 @@ def graphs(graph: "onnx.GraphProto") -> Iterator["onnx.GraphProto"]:
 def axes(spec: ExportSpec, like: "torch.Tensor") -> dict[int, str]:
     """The dynamic axes of an input, by name."""
     return {0: BATCH, **(SPATIAL if spec.multiple and like.ndim == 4 else {})}
+
+
+def traced(spec: ExportSpec, like: "torch.Tensor") -> "torch.Tensor":
+    """The input that is traced: an image of any size is larger than the least, where an axis of one would be taken for a constant."""
+    if not spec.multiple or like.ndim != 4:
+        return like
+    return like.new_zeros(*like.shape[:2], like.shape[2] + spec.multiple, like.shape[3] + 2 * spec.multiple)
 
 
 def size(name: str, multiple: int) -> Any:
