@@ -57,9 +57,13 @@ class Stabilisers(Settings):
 
 
 class VariantSettings(Settings):
-    """What holds for every variant: its task, and how many images of a batch cannot be parted."""
+    """What holds for every variant: its task, the sides it translates between, and how many images of a batch cannot be parted.
+
+    `sides` are "paired" (partners A and B), "domains" (two sets of images) or none.
+    """
 
     task: ClassVar[Task] = "generate"
+    sides: ClassVar[Literal["", "paired", "domains"]] = ""
 
     @property
     def group(self) -> int:
