@@ -62,12 +62,26 @@ class Params(Settings):
         for name, size in (("batch_size", self.train.batch_size), ("micro_batch", self.train.micro_batch)):
             if isinstance(size, int) and size % group:
                 raise ValueError(f"train.{name} {size} cannot be divided into packs of model.stabilisers.packing {group}")
-        if self.data.fit == "keep" and self.model.task == "generate":
+        if self.data.fit == "keep" and self.model.task != "restore":
             raise ValueError(f"data.fit keep: variant {self.model.variant} makes images of one size; set data.fit: crop, or take srgan or denoise")
+        self.two_sides()
         if self.evaluate.gate.task != self.model.task:
             own = RestorationGate if self.model.task == "restore" else GateSettings
             raise ValueError(f"evaluate.gate: variant {self.model.variant} is judged by {', '.join(own.model_fields)}; give these, or none for their defaults")
         return self
+
+    def two_sides(self) -> None:
+        """Raises ValueError where the variant learns from pairs, or from two domains, and the data is something else."""
+        variant, pairs, classes = self.model.variant, self.data.pairs, self.data.classes
+        if self.model.sides == "paired":
+            if pairs == "none":
+                raise ValueError(f"data.pairs none: variant {variant} learns from pairs A and B; set data.pairs: halves, folders or outline")
+        elif pairs != "none":
+            known = [str(kind.model_fields["variant"].default) for kind in variants() if kind.sides == "paired"]
+            other = f", or take a variant that learns from pairs ({', '.join(known)})" if known else ""
+            raise ValueError(f"data.pairs {pairs}: variant {variant} does not learn from pairs; set data.pairs: none{other}")
+        elif self.model.sides == "domains" and classes is not None and len(classes) != 2:
+            raise ValueError(f"data.classes: variant {variant} learns from two domains, and {len(classes)} are named; name two, such as [horse, deer]")
 
 
 def variants() -> list[Any]:

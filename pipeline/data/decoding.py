@@ -5,6 +5,7 @@ What comes out depends on the files alone: not on the number of processes, nor o
 
 import collections
 import hashlib
+import math
 import multiprocessing
 import os
 import signal
@@ -32,7 +33,8 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of one file after decoding; `error` is None for a good one. `mean` and `std` are of the packed pixels, 0..1."""
+    """What is known of one file after decoding; `error` is None for a good one. `mean` and `std` are of the packed pixels, 0..1; of a pair side by
+    side `std` is that of its flatter half."""
 
     sha256: str
     width: int | None = None
@@ -69,12 +71,19 @@ def examine(data: bytes, target: Target) -> tuple[Facts, UInt8Array | None]:
     except BadImage as error:
         return Facts(sha256, error=str(error)), None
     pixels = np.ascontiguousarray(image.pixels)
+    mean, variance = moments(pixels)
+    if target.pairs != "none":
+        variance = min(moments(half)[1] for half in np.split(pixels, 2, axis=1))
+    facts = Facts(sha256, image.width, image.height, image.mode, mean / 255, variance**0.5 / 255, hashlib.sha256(pixels.tobytes()).hexdigest())
+    return facts, pixels
+
+
+def moments(pixels: UInt8Array) -> tuple[float, float]:
+    """Mean and variance of 8-bit values."""
     # Whole-number sums are exact, so the figures are the same on every machine.
     values = pixels.astype(np.int64)
     mean = int(values.sum()) / pixels.size
-    variance = max(0.0, int((values * values).sum()) / pixels.size - mean * mean)
-    facts = Facts(sha256, image.width, image.height, image.mode, mean / 255, variance**0.5 / 255, hashlib.sha256(pixels.tobytes()).hexdigest())
-    return facts, pixels
+    return mean, max(0.0, int((values * values).sum()) / pixels.size - mean * mean)
 
 
 def worker_count(files: int) -> int:
@@ -85,7 +94,7 @@ def worker_count(files: int) -> int:
 
 def chunks(jobs: Iterable[Job[Key]], target: Target) -> Iterator[list[Job[Key]]]:
     """Jobs in groups bounded by number, by encoded size and by decoded size."""
-    most = KEPT_FILES if target.fit == "keep" else min(CHUNK_FILES, max(1, CHUNK_BYTES // (target.resolution**2 * len(target.mode))))
+    most = KEPT_FILES if target.fit == "keep" else min(CHUNK_FILES, max(1, CHUNK_BYTES // math.prod(target.shape)))
     group: list[Job[Key]] = []
     size = 0
     for job in jobs:

@@ -69,6 +69,10 @@ def checks(findings: Findings, settings: ValidateSettings) -> list[Check]:
         share("max_error_share", "files", "error", errors, len(findings.files), "files could not be read as images"),
         share("max_duplicate_share", "images", "duplicate_of", copies, images, "images are exact copies of an earlier one in their split"),
     ]
+    if findings.pairs == "folders":
+        alone = int(findings.images["alone"].notna().sum())
+        what = "images have no partner of their name and size in the other folder (data.pairs folders)"
+        found.append(share("max_unpaired_share", "images", "alone", alone, images, what))
     if len(test):
         leaked = int(test["leaked_from"].notna().sum())
         found.append(share("max_leakage_share", "test images", "leaked_from", leaked, len(test), "test images are also in the training split"))
@@ -141,7 +145,7 @@ def class_checks(classes: pd.DataFrame, settings: ValidateSettings) -> list[Chec
             {"column": "train_images", "min_value": settings.min_per_class.limit},
             settings.min_per_class.severity,
             f"class {smallest['class']!r} has {smallest['train_images']} accepted training images, fewer than validate.min_per_class.limit "
-            f"{settings.min_per_class.limit:g}; give it more images, take the class out, or lower the limit",
+            f"{settings.min_per_class.limit:g}; give this class, or domain, more images, leave it out (data.classes), or lower the limit",
         ),
         Check(
             "max_imbalance",

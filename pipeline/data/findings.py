@@ -6,12 +6,16 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
-from pipeline.data.settings import ValidateSettings
+from pipeline.data.partners import identities, partners
+from pipeline.data.settings import Pairing, ValidateSettings
 
-REASONS = ("undecodable", "too_small", "near_constant", "leaked", "duplicate")
+REASONS = ("undecodable", "too_small", "near_constant", "unpaired", "unequal", "leaked", "duplicate")
 """Why an item is set aside; where several apply the first counts."""
 
-INDEX = ["id", "path", "class", "label", "split", "shard", "row", "stored_height", "stored_width", "sha256", "pixels_sha256"]
+WIDE = ("halves", "outline")
+"""Pairs whose partners lie side by side in one row."""
+
+INDEX = ["id", "path", "class", "label", "split", "shard", "row", "stored_height", "stored_width", "sha256", "pixels_sha256", "pair"]
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,13 @@ class Findings:
     """The manifest's rows with verdicts.
 
     `files` has a row for every file, with `side` (pixels of the shorter side), `duplicate_of` (the first image of the same pixels in its split),
-    `leaked_from` (for a test image: the training image of the same pixels), and `reason`/`detail`, null for an accepted image.
+    `leaked_from` (for a test image: the training image of the same pixels), `alone` (in folders of pairs: why it has no partner of its size), and
+    `reason`/`detail`, null for an accepted image.
     """
 
     files: pd.DataFrame
     classes: list[str]
+    pairs: Pairing = "none"
 
     @property
     def images(self) -> pd.DataFrame:
@@ -68,9 +74,12 @@ class Findings:
             "constant_share": share(images["constant"]),
             "small_share": share(images["small"]),
             "pixel_mean": mean,
-            "pixel_std": None if mean is None or square is None else max(0.0, square - mean * mean) ** 0.5,
+            # Of two pictures side by side only the flatter one's spread is known.
+            "pixel_std": None if mean is None or square is None or self.pairs in WIDE else max(0.0, square - mean * mean) ** 0.5,
             "classes": len(self.classes),
         }
+        if self.pairs == "folders":
+            found["unpaired_share"] = share(images["alone"].notna())
         if self.classes:
             train = self.per_class()["train_images"]
             smallest, largest = int(train.min()), int(train.max())
@@ -82,20 +91,27 @@ def share(flags: pd.Series) -> float:
     return float(flags.mean()) if len(flags) else 0.0
 
 
-def examine(manifest: pd.DataFrame, classes: list[str], settings: ValidateSettings) -> Findings:
-    """Judges every row of a manifest. `manifest` has the columns of `pipeline.data.writer.MANIFEST`, in the source's order."""
+def examine(manifest: pd.DataFrame, classes: list[str], settings: ValidateSettings, pairs: Pairing = "none") -> Findings:
+    """Judges every row of a manifest. `manifest` has the columns of `pipeline.data.writer.MANIFEST`, in the source's order; `pairs` is data.pairs.
+
+    Of pairs in folders no file is accepted without its partner, and only both together are a copy.
+    """
     files = manifest.copy()
     good = files["error"].isna()
-    files["side"] = files[["width", "height"]].min(axis=1).where(good)
+    width = files["width"] / 2 if pairs == "halves" else files["width"]
+    files["side"] = pd.concat([width, files["height"]], axis=1).min(axis=1).where(good)
     files["small"] = good & (files["side"] < settings.min_side.limit)
     files["constant"] = good & (files["std"] < settings.constant_std)
+    mates = partners(files, classes) if pairs == "folders" else None
+    files["identity"] = files["pixels_sha256"] if mates is None else identities(files, mates["partner"])
+    files["alone"] = None if mates is None else mates["alone"].where(mates["alone"].notna(), mates["unequal"])
     images = files[good]
-    first = images.groupby(["split", "pixels_sha256"])["path"].transform("first")
-    copies = images.duplicated(["split", "pixels_sha256"])
+    first = images.groupby(["split", "identity"])["path"].transform("first")
+    copies = images.duplicated(["split", "identity"])
     files["duplicate_of"] = first[copies].reindex(files.index)
-    train = images[images["split"] == "train"].drop_duplicates("pixels_sha256").set_index("pixels_sha256")["path"]
+    train = images[images["split"] == "train"].drop_duplicates("identity").set_index("identity")["path"]
     test = images[images["split"] == "test"]
-    files["leaked_from"] = test["pixels_sha256"].map(train).reindex(files.index)
+    files["leaked_from"] = test["identity"].map(train).reindex(files.index)
 
     files["reason"] = None
     files["detail"] = None
@@ -106,11 +122,23 @@ def examine(manifest: pd.DataFrame, classes: list[str], settings: ValidateSettin
         "leaked": files["leaked_from"].notna() & (settings.max_leakage_share.severity != "off"),
         "duplicate": files["duplicate_of"].notna() & (settings.max_duplicate_share.severity != "off"),
     }
-    for reason in REASONS:
+    if mates is not None:
+        flags |= {"unpaired": mates["alone"].notna(), "unequal": mates["unequal"].notna() & (settings.max_unpaired_share.severity != "off")}
+    for reason in [each for each in REASONS if each in flags]:
         rows = flags[reason] & files["reason"].isna()
         files.loc[rows, "reason"] = reason
         files.loc[rows, "detail"] = [detail(reason, row) for row in files[rows].to_dict("records")]
-    return Findings(files, classes)
+    if mates is not None:
+        widow(files, mates["partner"])
+    return Findings(files, classes, pairs)
+
+
+def widow(files: pd.DataFrame, partner: pd.Series) -> None:
+    """Sets aside whose partner was set aside."""
+    why = partner.map(files["reason"])
+    rows = files["reason"].isna() & why.notna()
+    files.loc[rows, "reason"] = "unpaired"
+    files.loc[rows, "detail"] = "its partner " + partner[rows].map(files["path"]) + " was set aside: " + why[rows]
 
 
 def detail(reason: str, row: dict[str, Any]) -> str:
@@ -120,6 +148,8 @@ def detail(reason: str, row: dict[str, Any]) -> str:
             return f"{row['width']:.0f} x {row['height']:.0f} pixels"
         case "near_constant":
             return f"standard deviation {row['std']:.4f}"
+        case "unpaired" | "unequal":
+            return str(row["alone"])
         case "leaked":
             return f"same pixels as training image {row['leaked_from']}"
         case "duplicate":

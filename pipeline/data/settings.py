@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from pipeline.settings import Settings
 
 Severity = Literal["critical", "warning", "off"]
+Pairing = Literal["none", "halves", "folders", "outline"]
+ClassName = Annotated[str, StringConstraints(min_length=1), Field(coerce_numbers_to_str=True)]
 HexColour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 
 
@@ -34,7 +36,17 @@ class DataSettings(Settings):
     test_fraction: float = Field(
         default=0.2, ge=0, lt=1, description="held out for evaluation when the source has no test split; decided by content, so it never leaks"
     )
-    limit: int | None = Field(default=None, ge=1, description="at most so many images a split (and a class where there are classes); null takes all")
+    pairs: Pairing = Field(
+        default="none",
+        description="what an image belongs with, for variants that learn from pairs A and B: halves: each file shows A on its left half and B on its right; "
+        "folders: A in one folder and B in another, matched by name without suffix; outline: A is drawn from the image itself, its outline; none: nothing",
+    )
+    classes: tuple[ClassName, ...] | None = Field(
+        default=None, min_length=1, description="only these classes of the source, in this order (the first has label 0, or is side A); null takes all"
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="at most so many images a split (and a class where there are classes), or pairs of folders; null takes all"
+    )
     limits: Limits = Limits()
     seed: int = Field(default=0, ge=0, description="decides which images are held out")
 
@@ -44,6 +56,22 @@ class DataSettings(Settings):
         if value & (value - 1):
             raise ValueError(f"{value} is not a power of two (8, 16, 32, 64, ...)")
         return value
+
+    @field_validator("classes")
+    @classmethod
+    def each_once(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        twice = next((name for name in value or () if (value or ()).count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} is named twice")
+        return value
+
+    @model_validator(mode="after")
+    def possible_pairs(self) -> "DataSettings":
+        if self.pairs != "none" and self.fit == "keep":
+            raise ValueError(f"pairs {self.pairs} with fit keep: pairs are made of one size; set fit: crop, pad or stretch")
+        if self.pairs == "folders" and self.classes is not None and len(self.classes) != 2:
+            raise ValueError(f"pairs folders with {len(self.classes)} names in classes: name the two folders, that of A first, or leave classes out")
+        return self
 
 
 class Bound(Settings):
@@ -77,6 +105,10 @@ class ValidateSettings(Settings):
         default=Bound(limit=0.01, severity="warning"), description="share of test images that are also in train; they are set aside from test"
     )
     max_constant_share: Bound = Field(default=Bound(limit=0.01, severity="warning"), description="share of near-constant images; they are set aside")
+    max_unpaired_share: Bound = Field(
+        default=Bound(limit=0.05, severity="critical"),
+        description="share of images without a partner of the same size (data.pairs: folders); they are set aside, and where this is off those without any",
+    )
     min_side: Bound = Field(default=Bound(limit=1, severity="warning"), description="pixels of an image's shorter side; smaller images are set aside")
     modes: AllowedModes = Field(default=AllowedModes(), description="modes in which files are stored (CMYK, 16-bit and float pictures are reported)")
     constant_std: float = Field(default=0.005, ge=0, le=1, description="an image whose pixels' standard deviation (0..1) is below this is near-constant")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from pipeline.data.settings import Pairing
 from pipeline.errors import InputError
 from pipeline.settings import Settings
 
@@ -31,7 +32,8 @@ class Shard(Settings):
 class DatasetInfo(Settings):
     """dataset.json: what the shards hold, without a path of the machine that made them.
 
-    With `own_sizes` images are as large as their files, and `resolution` is the side of the crops to be taken of them.
+    With `own_sizes` images are as large as their files, and `resolution` is the side of the crops to be taken of them. `pairs` is data.pairs: halves
+    and outline are stored as rows twice as wide as `resolution`, A on the left; folders as two classes, of which the first is A.
     """
 
     source: str
@@ -44,6 +46,7 @@ class DatasetInfo(Settings):
     splits: dict[str, int]
     shards: list[Shard]
     own_sizes: bool = False
+    pairs: Pairing = "none"
 
     @classmethod
     def read(cls, dataset: Path) -> "DatasetInfo":
@@ -78,13 +81,12 @@ class ImageSet:
 
     def images(self, indices: npt.ArrayLike | None = None) -> UInt8Array:
         """uint8 [n, H, W, C] for positions in this set; None reads the whole set."""
-        picked = np.arange(len(self)) if indices is None else np.asarray(indices, dtype=np.int64)
-        out = np.empty((len(picked), *self.item_shape), dtype=np.uint8)
-        shards = self.shard[picked]
-        for number in np.unique(shards):
-            here = np.flatnonzero(shards == number)
-            out[here] = self.shards[number][self.row[picked[here]]]
-        return out
+        picked = self.picked(indices)
+        return gathered(self.shards, self.shard[picked], self.row[picked])
+
+    def picked(self, indices: npt.ArrayLike | None) -> Int64Array:
+        """Positions; None for all."""
+        return np.arange(len(self)) if indices is None else np.asarray(indices, dtype=np.int64)
 
     @cached_property
     def item_shape(self) -> tuple[int, int, int]:
@@ -112,7 +114,7 @@ class Photographs(ImageSet):
         return flat[start : start + height * width * self.channels].reshape(height, width, self.channels)
 
     def images(self, indices: npt.ArrayLike | None = None) -> UInt8Array:
-        picked = np.arange(len(self)) if indices is None else np.asarray(indices, dtype=np.int64)
+        picked = self.picked(indices)
         out = np.empty((len(picked), *self.item_shape), dtype=np.uint8)
         side = self.resolution
         for number, position in enumerate(picked.tolist()):
@@ -120,6 +122,44 @@ class Photographs(ImageSet):
             top, left = (whole.shape[0] - side) // 2, (whole.shape[1] - side) // 2
             out[number] = whole[top : top + side, left : left + side]
         return out
+
+
+@dataclass(frozen=True)
+class Pairs(ImageSet):
+    """Pairs A and B; `shard` and `row` say where a pair's wide row lies, or where A's square does and `partners` (shards, rows) where B's.
+
+    As a set of images they are A and B side by side, uint8 [n, R, 2R, C]; `names` are those of A, `labels` all -1.
+    """
+
+    partners: tuple[Int64Array, Int64Array] | None = field(repr=False, kw_only=True)
+
+    @property
+    def item_shape(self) -> tuple[int, int, int]:
+        height, _, channels = self.shards[0].shape[1:]
+        return height, 2 * height, channels
+
+    def images(self, indices: npt.ArrayLike | None = None) -> UInt8Array:
+        if self.partners is None:
+            return super().images(indices)
+        return np.concatenate([self.side(0, indices), self.side(1, indices)], axis=2)
+
+    def side(self, number: int, indices: npt.ArrayLike | None = None) -> UInt8Array:
+        """A (0) or B (1) of some pairs, uint8 [n, R, R, C]."""
+        picked = self.picked(indices)
+        if self.partners is None:
+            wide = gathered(self.shards, self.shard[picked], self.row[picked])
+            return np.ascontiguousarray(np.split(wide, 2, axis=2)[number])
+        shard, row = self.partners if number else (self.shard, self.row)
+        return gathered(self.shards, shard[picked], row[picked])
+
+
+def gathered(shards: Sequence[UInt8Array], shard: Int64Array, row: Int64Array) -> UInt8Array:
+    """Rows of shards, uint8 [n, H, W, C]."""
+    out = np.empty((len(row), *shards[0].shape[1:]), dtype=np.uint8)
+    for number in np.unique(shard):
+        here = np.flatnonzero(shard == number)
+        out[here] = shards[number][row[here]]
+    return out
 
 
 def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = False) -> ImageSet:
@@ -133,11 +173,18 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
         table = pq.read_table(index, filters=[("split", "=", split)])
     except (FileNotFoundError, OSError, pa.ArrowException) as error:
         raise InputError(f"{index}: cannot be read ({error}); run `dvc repro validate` first") from None
+    partners = None
+    if info.pairs == "folders":
+        a, b = joined(table, index)
+        table, partners = table.take(a), table.take(b)
     names = ("shard", "row", "label", *(("stored_height", "stored_width") if info.own_sizes else ()))
     columns: dict[str, Any] = {name: table.column(name).to_numpy().astype(np.int64) for name in names}
+    if partners is not None:
+        columns["label"] = np.full(len(table), -1, dtype=np.int64)
+    content = [table.column("pixels_sha256").to_pylist(), *([partners.column("pixels_sha256").to_pylist()] if partners is not None else [])]
     digest = hashlib.sha256()
-    for pixels, label in zip(table.column("pixels_sha256").to_pylist(), columns["label"].tolist(), strict=True):
-        digest.update(f"{pixels} {label}\n".encode())
+    for *pixels, label in zip(*content, columns["label"].tolist(), strict=True):
+        digest.update(f"{' '.join(pixels)} {label}\n".encode())
     common: dict[str, Any] = {
         "shards": [open_shard(dataset, shard, verify=verify, flat=info.own_sizes) for shard in info.shards],
         "shard": columns["shard"],
@@ -147,10 +194,24 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
         "classes": info.classes,
         "fingerprint": digest.hexdigest(),
     }
+    if info.pairs != "none":
+        where = None if partners is None else tuple(partners.column(name).to_numpy().astype(np.int64) for name in ("shard", "row"))
+        return Pairs(**common | {"classes": []}, partners=where)
     if not info.own_sizes:
         return ImageSet(**common)
     sizes = {"heights": columns["stored_height"], "widths": columns["stored_width"]}
     return Photographs(**common, **sizes, resolution=info.resolution, channels=info.channels)
+
+
+def joined(table: pa.Table, index: Path) -> tuple[list[int], list[int]]:
+    """Positions of A's rows, in order, and of their partners', by name. Raises InputError where one has none: validate sets such files aside."""
+    names, labels = table.column("pair").to_pylist(), table.column("label").to_pylist()
+    places: list[dict[str, int]] = [{}, {}]
+    for position, (name, label) in enumerate(zip(names, labels, strict=True)):
+        places[label][name] = position
+    if places[0].keys() != places[1].keys() or len(places[0]) * 2 != len(names):
+        raise InputError(f"{index}: holds images without a partner; run `dvc repro -f validate`")
+    return list(places[0].values()), [places[1][name] for name in places[0]]
 
 
 def open_shard(dataset: Path, shard: Shard, *, verify: bool, flat: bool = False) -> UInt8Array:

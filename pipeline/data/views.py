@@ -10,6 +10,8 @@ from torch import Tensor
 
 from pipeline.data.degradations import Degradation
 from pipeline.data.drawing import RESIDENT, Drawing, Images, drawing
+from pipeline.data.sides import Side, sides
+from pipeline.data.store import ImageSet, Pairs
 from pipeline.errors import InputError
 
 
@@ -93,6 +95,46 @@ class Degraded:
         self.rng.set_state(rng)
 
 
+class Sides:
+    """Batches {"a": [B, C, R, R], "b": [B, C, R, R]}: images of the two sides of the data."""
+
+    def __init__(self, a: Side, b: Side, device: torch.device, seeds: tuple[int, int], *, flips: bool, resident_bytes: int) -> None:
+        for side in (a, b):
+            if not len(side):
+                raise InputError(f"there is no image of {side.name!r} in this split; give more images, or hold out another share of them (data.test_fraction)")
+        self.a, self.b = (Drawing(side, device, seed, flips=flips, resident_bytes=resident_bytes // 2) for side, seed in zip((a, b), seeds, strict=True))
+
+    def next(self, n: int) -> dict[str, Tensor]:
+        return {"a": self.a.take(n)[0], "b": self.b.take(n)[0]}
+
+    def state(self) -> dict[str, object]:
+        return {"a": self.a.state(), "b": self.b.state()}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        for side, drawn in ((self.a, state["a"]), (self.b, state["b"])):
+            assert isinstance(drawn, dict)
+            side.restore(drawn)
+
+
+class Paired(Sides):
+    """Partners, mirrored together. Raises InputError for data without pairs."""
+
+    def __init__(self, data: ImageSet, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT) -> None:
+        if not isinstance(data, Pairs):
+            raise InputError("this model.variant learns from pairs, and the data has none; set data.pairs: halves, folders or outline, and run `dvc repro`")
+        # With one seed both draw the same positions in the same order, and mirror the same ones.
+        super().__init__(*sides(data), device, (seed, seed), flips=flips, resident_bytes=resident_bytes)
+
+
+class Domains(Sides):
+    """Images of two classes, each drawn by itself. Raises InputError for pairs, or unless there are exactly two classes."""
+
+    def __init__(self, data: ImageSet, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT) -> None:
+        if isinstance(data, Pairs):
+            raise InputError("this model.variant learns from two domains, not from pairs; set data.pairs: none, name two data.classes, and run `dvc repro`")
+        super().__init__(*sides(data), device, (seed, seed + 1), flips=flips, resident_bytes=resident_bytes)
+
+
 def labelled_few(labels: npt.NDArray[np.int64], per_class: int, seed: int) -> npt.NDArray[np.int64]:
     """Positions of `per_class` images of each class (of all where there are fewer), chosen by the seed, in order."""
     rng = np.random.default_rng([seed, per_class])
@@ -112,4 +154,11 @@ def require_classes(data: Images) -> None:
         raise InputError("this model.variant learns from classes, and the data has only one; take a variant that needs none, such as dcgan")
 
 
-VIEWS: dict[str, Callable[..., Any]] = {"unlabelled": Unlabelled, "labelled": Labelled, "partly_labelled": PartlyLabelled, "degraded": Degraded}
+VIEWS: dict[str, Callable[..., Any]] = {
+    "unlabelled": Unlabelled,
+    "labelled": Labelled,
+    "partly_labelled": PartlyLabelled,
+    "degraded": Degraded,
+    "paired": Paired,
+    "domains": Domains,
+}

@@ -1,6 +1,7 @@
 """Writing the store: shards and manifest streamed into a folder beside the final one, which takes its name only when all is there."""
 
 import hashlib
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.data.settings import Pairing
 from pipeline.data.store import DatasetInfo, Shard, UInt8Array
 
 SHARD_BYTES = 32 * 2**20
@@ -36,21 +38,22 @@ MANIFEST = pa.schema(
         ("row", pa.int64()),
         ("stored_height", pa.int32()),
         ("stored_width", pa.int32()),
+        ("pair", pa.string()),
     ]
 )
 
 
 class StoreWriter:
-    """Writes one data set. Use as a context manager: whatever was written is removed unless `finish` was called.
+    """Writes one data set of images of `shape` [H, W, C]. Use as a context manager: whatever was written is removed unless `finish` was called.
 
     Equal images are rows of 4-d shards. With `own_sizes` a shard is flat, one image's bytes after the other's, and `row` is where they begin.
     """
 
-    def __init__(self, folder: Path, resolution: int, channels: int, *, own_sizes: bool = False) -> None:
+    def __init__(self, folder: Path, shape: tuple[int, int, int], *, own_sizes: bool = False, pairs: Pairing = "none") -> None:
         self.folder = folder
         self.partial = folder.with_name(f".{folder.name}.partial")
-        self.shape, self.own_sizes = (resolution, resolution, channels), own_sizes
-        rows = max(1, SHARD_BYTES // (resolution * resolution * channels))
+        self.shape, self.own_sizes, self.pairs = shape, own_sizes, pairs
+        rows = max(1, SHARD_BYTES // math.prod(shape))
         self.buffer: UInt8Array = np.empty((0 if own_sizes else rows, *self.shape), dtype=np.uint8)
         self.flat: list[UInt8Array] = []
         self.filled = 0  # rows of the shard, or bytes of a flat one
@@ -84,7 +87,8 @@ class StoreWriter:
                 self.filled += 1
             self.images += 1
             self.splits[values["split"]] += 1
-            self.digest.update(f"{values['pixels_sha256']} {values['label']} {values['split']}\n".encode())
+            partner = "" if values.get("pair") is None else f" {values['pair']}"
+            self.digest.update(f"{values['pixels_sha256']} {values['label']} {values['split']}{partner}\n".encode())
             if self.filled >= (SHARD_BYTES if self.own_sizes else len(self.buffer)):
                 self.write_shard()
         for name, column in self.columns.items():
@@ -122,6 +126,7 @@ class StoreWriter:
             resolution=self.shape[0],
             channels=self.shape[2],
             own_sizes=self.own_sizes,
+            pairs=self.pairs,
             classes=list(classes),
             splits=self.splits,
             shards=self.shards,

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pipeline.media.outline import outline
+
 UInt8Array = npt.NDArray[np.uint8]
 
 # Formats with a signature of their own and a decoder inside Pillow: no interpreter is started (EPS), no text file is mistaken for a picture (TGA).
@@ -42,6 +44,7 @@ class BadImage(ValueError):
 class Target:
     """What every picture becomes: a square of `resolution`, or with `fit` keep its own size and no side under `resolution`; gray or RGB.
 
+    With `pairs` it becomes two squares side by side: of its halves, or of its outline and itself.
     `max_pixels` bounds the encoded picture's width x height.
     """
 
@@ -51,10 +54,16 @@ class Target:
     fit: Literal["crop", "pad", "stretch", "keep"] = "crop"
     resize: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = "lanczos"
     max_pixels: int = 50_000_000
+    pairs: Literal["none", "halves", "outline"] = "none"
 
     @property
     def mode(self) -> str:
         return "L" if self.channels == "gray" else "RGB"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """[H, W, C] of what is decoded, but for `fit` keep."""
+        return self.resolution, self.resolution * (1 if self.pairs == "none" else 2), len(self.mode)
 
 
 @dataclass(frozen=True)
@@ -79,11 +88,12 @@ def decode(data: bytes, target: Target) -> Decoded:
         try:
             image = opened(data, target)
             width, height, mode = image.width, image.height, image.mode
-            if image.format == "JPEG" and target.fit != "keep":
+            # Halves are cut at a pixel: the reduced size that a JPEG could be read at may have none in the middle.
+            if image.format == "JPEG" and target.fit != "keep" and target.pairs != "halves":
                 side = round(target.resolution * REDUCING_GAP)
                 image.draft(None, (side, side))
             image.load()
-            return Decoded(fitted(flattened(upright(image), target), target), width, height, mode)
+            return Decoded(laid_out(flattened(upright(image), target), target), width, height, mode)
         except BadImage:
             raise
         except MemoryError:
@@ -170,6 +180,18 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     if top is None:
         raise BadImage(f"{image.mode} pixels from {low:g} to {high:g} fit none of the ranges 0..1, 0..255, 0..65535: save it with 8 or 16 bits")
     return Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
+
+
+def laid_out(image: Image.Image, target: Target) -> UInt8Array:
+    """uint8 [H, W, C]: the image fitted, or the two of a pair, A on the left. Raises BadImage for halves that are not of one width."""
+    if target.pairs == "halves":
+        if image.width % 2:
+            raise BadImage(f"{image.width} pixels wide: an odd width has no two halves (data.pairs halves: A on the left half, B on the right)")
+        middle = image.width // 2
+        boxes = (0, 0, middle, image.height), (middle, 0, image.width, image.height)
+        return np.concatenate([fitted(image.crop(box), target) for box in boxes], axis=1)
+    pixels = fitted(image, target)
+    return np.concatenate([outline(pixels), pixels], axis=1) if target.pairs == "outline" else pixels
 
 
 def fitted(image: Image.Image, target: Target) -> UInt8Array:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline import params as parameters
 from pipeline.data.ingest import ingest
+from pipeline.data.sides import squares
 from pipeline.data.store import DatasetInfo, UInt8Array, open_shard, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.features import Held, extract
@@ -35,7 +36,7 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
     paths = Paths(root)
     params = parameters.load(paths.params)
     info = DatasetInfo.read(paths.dataset)
-    train, test = (open_split(paths.dataset, paths.validated, split) for split in ("train", "test"))
+    train, test = (squares(open_split(paths.dataset, paths.validated, split)) for split in ("train", "test"))
     require_reference(test)
     paths.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=paths.work) as scratch:
@@ -66,7 +67,7 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
 
 
 def arrived(now: Path, before: Path) -> UInt8Array:
-    """Images [n, H, W, C] of the store `now` whose pixels are not in `before`; at most 10,000, spread evenly."""
+    """Images [n, H, W, C] of the store `now` whose pixels are not in `before`, both of a pair; of at most 10,000 rows, spread evenly."""
     known = set(pq.read_table(before / "manifest.parquet", columns=["pixels_sha256"]).column(0).to_pylist())
     table = pq.read_table(now / "manifest.parquet", columns=["pixels_sha256", "shard", "row", "error"])
     columns: dict[str, Any] = {name: table.column(name).to_pylist() for name in table.column_names}
@@ -77,4 +78,5 @@ def arrived(now: Path, before: Path) -> UInt8Array:
     where: list[tuple[int, int]] = [(columns["shard"][i], columns["row"][i]) for i in picked]
     if not where:
         return np.empty((0, info.resolution, info.resolution, info.channels), dtype=np.uint8)
-    return np.stack([shards[shard][row] for shard, row in where])
+    images = np.stack([shards[shard][row] for shard, row in where])
+    return images if info.pairs in ("none", "folders") else np.concatenate(np.split(images, 2, axis=2))

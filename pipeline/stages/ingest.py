@@ -28,5 +28,6 @@ def run(root: Path) -> None:
     classes = f"{len(info.classes)} classes" if info.classes else "no classes"
     size = f"{info.resolution} x {info.resolution} x {info.channels}"
     size = f"of their own sizes, in crops of {size}" if info.own_sizes else size
+    size += "" if info.pairs == "none" else f", pairs A and B ({info.pairs})"
     aside = f"; {info.set_aside} files set aside (data/dataset/manifest.parquet, column error, says why)" if info.set_aside else ""
     sys.stdout.write(f"ingest: {info.source}: {info.images} images ({splits}), {classes}, {size}{aside}\n")

@@ -12,7 +12,7 @@ from pipeline import params as parameters
 from pipeline import tracking
 from pipeline.data.store import DatasetInfo, ImageSet, open_split
 from pipeline.data.views import VIEWS
-from pipeline.errors import TrainingFailed
+from pipeline.errors import InputError, TrainingFailed
 from pipeline.files import held
 from pipeline.gans.base import Batch, ImageSpec
 from pipeline.gans.registry import build
@@ -28,7 +28,7 @@ from pipeline.training.response import treat
 from pipeline.training.watch import Look
 
 CODE = (
-    *("gans", "training", "data/views.py", "data/drawing.py", "data/degradations.py"),
+    *("gans", "training", "data/views.py", "data/sides.py", "data/drawing.py", "data/degradations.py"),
     *("evaluation/quick.py", "evaluation/random_network.py", "evaluation/restoration.py", "stages/looks.py"),
 )
 """What of this package determines the weights: dvc.yaml names it for the stage too."""
@@ -48,6 +48,8 @@ def run(root: Path) -> None:
 def train(paths: Paths, params: Params) -> None:
     data = open_split(paths.dataset, paths.validated, "train", verify=True)
     info = DatasetInfo.read(paths.dataset)
+    if info.pairs != params.data.pairs:
+        raise InputError(f"{paths.dataset}: was made with data.pairs {info.pairs}, and {paths.params} says {params.data.pairs}; run `dvc repro`")
     device = pick_device(params.train.device)
     work = paths.checkpoints / fingerprint(params, data)
     saved, damaged = checkpoint.latest(work)

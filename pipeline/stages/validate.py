@@ -30,7 +30,7 @@ def run(root: Path) -> None:
         table = pq.read_table(manifest)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{manifest}: cannot be read ({error}); run `dvc repro -f ingest`") from None
-    findings = examine(table.to_pandas(), info.classes, settings)
+    findings = examine(table.to_pandas(), info.classes, settings, info.pairs)
 
     for folder in (paths.validated, paths.data_docs):
         shutil.rmtree(folder, ignore_errors=True)
@@ -57,7 +57,7 @@ def run(root: Path) -> None:
             + f"\n  (report: {paths.data_docs / 'index.html'}; thresholds and severities: `validate` in params.yaml)"
         )
     # Only data that passed has an index: nothing can be trained by hand on what was rejected.
-    accepted = table.select(INDEX).filter(pa.array(findings.files["reason"].isna().to_numpy()))
+    accepted = table.select([name for name in INDEX if name in table.column_names]).filter(pa.array(findings.files["reason"].isna().to_numpy()))
     pq.write_table(accepted, paths.validated / "index.parquet", compression="zstd")
     sys.stdout.write(
         f"validate: {numbers['images_accepted']} of {numbers['images_total']} accepted ({numbers['train_images']} train, {numbers['test_images']} test), "

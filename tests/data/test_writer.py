@@ -11,7 +11,7 @@ from pipeline.data.writer import StoreWriter
 
 
 def write(folder: Path, images: int, shape: tuple[int, int, int] = (8, 8, 1)) -> DatasetInfo:
-    with StoreWriter(folder, 8, 1) as store:
+    with StoreWriter(folder, (8, 8, 1)) as store:
         for number in range(images):
             store.add({"path": f"{number}.png", "split": "train", "pixels_sha256": str(number)}, np.full(shape, number, dtype=np.uint8))
         store.add({"path": "bad.png", "error": "bad"}, None)
@@ -31,7 +31,7 @@ def test_photographs_keep_their_sizes(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("pipeline.data.writer.SHARD_BYTES", 2000)
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((8, 30), (20, 8), (11, 17), (40, 40), (9, 9))]
-    with StoreWriter(tmp_path / "store", 8, 3, own_sizes=True) as store:
+    with StoreWriter(tmp_path / "store", (8, 8, 3), own_sizes=True) as store:
         for number, pixels in enumerate(pictures):
             store.add({"path": f"{number}.png", "split": "train", "pixels_sha256": str(number)}, pixels)
         info = store.finish("test", ())
