@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from pipeline.data.drawing import Pictures
+from pipeline.data.sides import Side, sides
 from pipeline.data.store import ImageSet, UInt8Array
 from pipeline.data.views import VIEWS
 from pipeline.evaluation.features import Held
@@ -15,13 +16,16 @@ from pipeline.evaluation.restoration import sharpness
 from pipeline.gans.base import GAN, Batch, to_uint8
 from pipeline.gans.variant_settings import Task
 from pipeline.training.settings import TrainSettings
-from pipeline.training.watch import Look, Restored, Watch
+from pipeline.training.watch import Look, Restored, Translated, Watch
 
 JUDGED = 512
 """Images on either side of the question whether the discriminator overfits."""
 
 RESTORED = 512
 """Held-out images that every look restores, at most."""
+
+TRANSLATED = 512
+"""Held-out pictures of either side that every look translates, at most."""
 
 ROUNDS = 128
 """Crops of each held-out photograph, at most."""
@@ -82,7 +86,21 @@ def restored(scene: Scene) -> Restored:
     return Restored(measure, held)
 
 
-LOOKS: dict[Task, Callable[[Scene], Look]] = {"generate": generated, "restore": restored}
+def translated(scene: Scene) -> Translated:
+    """Translations of held-out pictures, beside training pictures of the side they should be like."""
+    images = scene.held_out if len(scene.held_out) else scene.train
+    settings, gan = scene.settings, scene.gan
+    smallest = min(len(side) for side in sides(images))
+    view = VIEWS[gan.view.name](images, scene.device, settings.seed, **gan.view.options)
+    held: Batch = view.next(min(TRANSLATED, settings.health.samples, smallest))
+    number = len(next(iter(held.values())))
+    real: dict[str, Side] = dict(zip("ab", sides(scene.train), strict=True))
+    wanted: set[str] = {way.target for way in gan.directions().values()}
+    measures = {name: QuickLook(side, side.labels, 0, scene.channels, number, settings.seed, scene.device) for name, side in real.items() if name in wanted}
+    return Translated(measures, held)
+
+
+LOOKS: dict[Task, Callable[[Scene], Look]] = {"generate": generated, "restore": restored, "translate": translated}
 
 
 def examples(gan: GAN, images: ImageSet, device: torch.device, seed: int) -> Batch:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pipeline.gans.base import GAN, Batch, to_uint8
 
+LEVELS = 127.5  # 8-bit levels in one unit of [-1, 1]
 SURE = 4.0  # standard errors by which real and generated images must differ for the discriminator before it can be said to overfit
 
 
@@ -37,6 +38,40 @@ class Restored:
         if not all(bool(torch.isfinite(images).all()) for images in made):
             return {"fid": float("nan"), "rmse": float("nan")}
         return dict(self.measure(np.concatenate([to_uint8(images) for images in made]), to_uint8(self.held["target"][:n])))
+
+
+@dataclass(frozen=True)
+class Translated:
+    """A look at translations of the same held-out pictures each time: `held` has "a" and "b" on the device, `measures` take what is to be
+    like side "a" or "b", uint8 [n, H, W, C]."""
+
+    measures: Mapping[str, Callable[[npt.NDArray[np.uint8]], Mapping[str, float]]]
+    held: Batch
+
+    @torch.no_grad()
+    def look(self, gan: GAN, samples: int, seed: int, batch_size: int) -> dict[str, float]:
+        """Means over the directions, of the distance from real pictures (`fid`, NaN where a picture is), and the worse of them in variety;
+        `cycle` is the mean difference, in 8-bit levels, of a picture from what there and back makes of it."""
+        rng = torch.Generator().manual_seed(seed + 1)
+        found: list[Mapping[str, float]] = []
+        cycles = []
+        for name, way in gan.directions().items():
+            given = torch.split(self.held[way.source][:samples], batch_size)
+            made = torch.cat([gan.translate(part, name, rng) for part in given])
+            if not torch.isfinite(made).all():
+                return {"fid": float("nan")}
+            found.append(self.measures[way.target](to_uint8(made)))
+            if way.back is not None:
+                there_and_back = torch.cat([gan.round_trip(part, name, rng) for part in given])
+                cycles.append(float((there_and_back - self.held[way.source][:samples]).abs().mean()) * LEVELS)
+        numbers = {
+            "fid": float(np.mean([one["fid"] for one in found])),
+            "fid_error": float(np.linalg.norm([one["fid_error"] for one in found])) / len(found),
+            "diversity": min(one["diversity"] for one in found),
+            "distance": min(one["distance"] for one in found),
+            "near_duplicates": max(one["near_duplicates"] for one in found),
+        }
+        return numbers | ({"cycle": float(np.mean(cycles))} if cycles else {})
 
 
 @dataclass(frozen=True)

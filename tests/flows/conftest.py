@@ -131,7 +131,10 @@ deployments:
     work_pool: {name: ganline}
     concurrency_limit: {limit: 1, collision_strategy: CANCEL_NEW}
     triggers:
-      - {enabled: true, match: {prefect.resource.id: ganline.data.triggering}, expect: [ganline.data.new, ganline.data.drift], parameters: {root: ROOT, promote: false}}
+      - enabled: true
+        match: {prefect.resource.id: ganline.data.triggering}
+        expect: [ganline.data.new, ganline.data.drift]
+        parameters: {root: ROOT, promote: false}
 """
 
 

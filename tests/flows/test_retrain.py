@@ -124,7 +124,7 @@ def start(project: "Project", schedule: "Schedule", until: Until) -> tuple[psuti
 
 def sleeps(process: psutil.Process) -> bool:
     try:
-        return process.cmdline() == ["sleep", "300"]
+        return bool(process.cmdline() == ["sleep", "300"])
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return False
 

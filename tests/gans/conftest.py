@@ -64,7 +64,7 @@ def moves() -> Callable[[GAN, Mapping[str, Tensor]], None]:
             for name, value in gan.named_parameters():
                 if name.split(".")[0] not in phase.networks:
                     assert torch.equal(value, before[name]), f"{phase.name} moved {name}"
-                elif phase.name in ("discriminator", "generator"):
+                elif phase.name in ("discriminator", "generator", "content", "random"):
                     assert not torch.equal(value, before[name]), f"{phase.name} did not move {name}"
 
     return check

@@ -16,9 +16,9 @@ from pipeline.evaluation.judgement import Judge, Judgement
 from pipeline.gans.base import GAN, ImageSpec, Progress
 from pipeline.gans.registry import build
 from pipeline.gans.settings import StyleGAN2Settings
-from pipeline.gans.variant_settings import Objective
 from pipeline.gans.stylegan2 import StyleGAN2, path_lengths
 from pipeline.gans.stylegan2_networks import EqualisedConv, EqualisedLinear
+from pipeline.gans.variant_settings import Objective
 from pipeline.serving.session import open_session
 from pipeline.serving.signature import about
 from pipeline.training import checkpoint

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from pipeline.data.views import Unlabelled
 from pipeline.errors import InputError, TrainingFailed
 from pipeline.evaluation.features import Held
-from pipeline.gans.base import ImageSpec
+from pipeline.gans.base import GAN, Batch, ExportSpec, ImageSpec, Loss, Phase, Progress, View
 from pipeline.gans.registry import build
 from pipeline.gans.settings import DCGANSettings, Penalties
 from pipeline.training.device import pick_device, pick_precision
@@ -101,3 +102,41 @@ def test_bfloat16_trains_in_finite_numbers(tmp_path: Path) -> None:
     watcher = Watcher()
     trainer(tmp_path, watcher, precision="bfloat16").run()
     assert all(math.isfinite(value) for row in watcher.rows for value in row.values())
+
+
+class Twice(GAN):
+    """One network that two phases move, the second with its gradient clipped to a norm of a half."""
+
+    view = View("unlabelled")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator = nn.Linear(2, 1, bias=False)
+        self.other = nn.Linear(2, 1, bias=False)
+
+    def phases(self) -> list[Phase]:
+        return [Phase("first", ("generator",), self.loss, "generator"), Phase("second", ("generator", "other"), self.loss, "generator", clip=0.5)]
+
+    def loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
+        """Gradients are 30 and 40 for either network, where they are wanted."""
+        wanted = torch.tensor([30.0, 40.0])
+        return Loss(self.generator(wanted).sum() + self.other(wanted).sum())
+
+    def sample(self, n: int, rng: torch.Generator, **conditions: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(n, 1, 8, 8)
+
+    def export(self) -> list[ExportSpec]:
+        return []
+
+
+def test_phases_that_share_a_network_share_its_optimizer_and_clip_by_themselves(tmp_path: Path) -> None:
+    settings = TrainSettings(batch_size=4, total_images=4, beta1=0.5)
+    twice = Trainer(Twice(), Unlabelled(Bars(), CPU, 0), settings, CPU, tmp_path, Watcher())
+    twice.run()
+    shared, alone = (next(iter(twice.optimizers[name].state.values())) for name in ("generator", "other"))
+    assert (int(shared["step"]), int(alone["step"])) == (2, 1)
+    # Both networks of the second phase together have a gradient of norm 50 sqrt(2), which becomes 0.5.
+    small = torch.tensor([[30.0, 40.0]]) * 0.5 / (50 * math.sqrt(2))
+    torch.testing.assert_close(alone["exp_avg"], 0.5 * small, rtol=1e-4, atol=0)
+    torch.testing.assert_close(shared["exp_avg"], 0.25 * torch.tensor([[30.0, 40.0]]) + 0.5 * small, rtol=1e-4, atol=0)
+    assert twice.history[-1]["grad_norm_second"] == pytest.approx(50 * math.sqrt(2)), "told as it was"

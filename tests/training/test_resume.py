@@ -10,6 +10,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from pipeline.data.store import ImageSet, Pairs
 from pipeline.data.views import VIEWS
 from pipeline.evaluation.features import Held
 from pipeline.gans.base import ImageSpec
@@ -24,6 +25,7 @@ CPU = torch.device("cpu")
 ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
 FALLING = {"start": 0.3, "end": 0.0}
 SMALL = {"latent": 4, "generator_channels": 8, "discriminator_channels": 8, "max_channels": 8}
+TRANSLATING = {"generator_channels": 4, "discriminator_channels": 4, "discriminator_layers": 1}
 RESTORING = {"generator_channels": 8, "blocks": 1, "kernel": 3, "discriminator_channels": 4}
 
 MODELS: dict[str, dict[str, Any]] = {
@@ -78,6 +80,9 @@ MODELS: dict[str, dict[str, Any]] = {
     },
     "srgan": {"variant": "srgan", **RESTORING, "scale": 2, "generator_norm": "batch", "pretraining": 0.4},
     "denoise": {"variant": "denoise", **RESTORING, "pretraining": 0.1, "r1": 0.1, "noise": {"gaussian": [0, 50], "poisson": [5, 50], "jpeg": [20, 80]}},
+    "pix2pix": {"variant": "pix2pix", **TRANSLATING},
+    "cyclegan": {"variant": "cyclegan", **TRANSLATING, "blocks": 1, "pool": 20},
+    "drit": {"variant": "drit", **TRANSLATING, "blocks": 1, "style": 2, "content_steps": 2},
 }
 
 
@@ -89,6 +94,19 @@ class Bars(Held):
         self.labels = np.arange(90) % 4
         for k in range(90):
             self.array[k, :, k % 4 * 2] = 160 + k
+
+
+def data(view: str) -> Any:
+    """Bars as the view needs them: the first two columns as domains, or pairs of a bar and the next."""
+    bars = Bars()
+    if view not in ("paired", "domains"):
+        return bars
+    where = np.arange(45)
+    common: dict[str, Any] = {"shard": np.zeros(45, np.int64), "names": [str(k) for k in range(45)], "fingerprint": "bars"}
+    if view == "paired":
+        wide = np.concatenate([bars.array[:45], bars.array[1:46]], axis=2)
+        return Pairs(shards=[wide], row=where, labels=np.full(45, -1), classes=[], partners=None, **common)
+    return ImageSet(shards=[bars.array[bars.labels < 2]], row=where, labels=where % 2, classes=["left", "right"], **common)
 
 
 class Watcher(Observer):
@@ -116,8 +134,8 @@ def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int
     torch.manual_seed(train.seed)
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
     gan = build(settings, ImageSpec(8, 1, 4))
-    batches = VIEWS[gan.view.name](Bars(), CPU, train.seed, flips=train.flips, **gan.view.options)
-    examples = VIEWS[gan.view.name](Bars(), CPU, 5, **gan.view.options).next(gan.examples) if gan.examples else {}
+    batches = VIEWS[gan.view.name](data(gan.view.name), CPU, train.seed, flips=train.flips, **gan.view.options)
+    examples = VIEWS[gan.view.name](data(gan.view.name), CPU, 5, **gan.view.options).next(gan.examples) if gan.examples else {}
     return Trainer(gan, batches, train, CPU, folder, watcher, stop=watcher.stop, samples=4, examples=examples)
 
 
@@ -190,6 +208,10 @@ def test_a_training_extended_twice_equals_a_long_one(tmp_path: Path) -> None:
         ("batches.few", "sgan"),
         ("batches.drawing", "denoise"),
         ("batches.rng", "denoise"),
+        ("batches.b", "pix2pix"),
+        ("batches.a", "cyclegan"),
+        ("gan.pool_a.images", "cyclegan"),
+        ("gan.pool_b.held", "cyclegan"),
     ],
 )
 def test_this_comparison_would_see_what_is_forgotten(tmp_path: Path, forgotten: str, name: str) -> None:
