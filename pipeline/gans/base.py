@@ -121,6 +121,7 @@ class GAN(nn.Module, ABC):
     clean ones of degraded ones (restore; its view holds "input" and "target"), whose side is `scale` times larger, or turns pictures of one
     side of the data into such as those of the other (translate; its view holds "a" and "b"). `examples` is how many
     entries of its view of held-out data `preview` shows, in rows of `columns` pictures; 0 where it needs none, and any sheet will do.
+    `advice` says, by the symptoms of `training.health`, what may help where that is not what helps in a game of z alone.
     """
 
     task: Task = "generate"
@@ -132,6 +133,7 @@ class GAN(nn.Module, ABC):
     scale: int = 1
     examples: int = 0
     columns: int = 0
+    advice: Mapping[str, str] = {}
 
     @abstractmethod
     def phases(self) -> list[Phase]:

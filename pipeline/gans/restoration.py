@@ -5,6 +5,7 @@ distance of features, and the discriminator. Features are VGG19's conv5_4 before
 weights, else those of the discriminator itself (feature matching, Salimans 2016; Wang 2018, "pix2pixHD", eq. 4).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ class Restoration(GAN):
     task = "restore"
     examples = 12
     columns = 3
+    advice: Mapping[str, str] = {
+        "vanishing gradients": "lower train.learning_rate.discriminator, raise model.r1, or lower model.weights.adversarial",
+        "divergence": "lower train.learning_rate, raise model.weights.pixel, or set train.precision float32",
+    }
     discriminator: Any
 
     def __init__(self, settings: RestorationSettings, view: View, shape: tuple[int, int], generator: nn.Module, discriminator: nn.Module | None) -> None:

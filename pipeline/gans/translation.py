@@ -10,6 +10,7 @@ from pipeline.gans.objectives import OBJECTIVES
 from pipeline.gans.patchgan import Norm, PatchDiscriminator
 from pipeline.gans.translation_settings import TranslationSettings
 
+COLLAPSED = "lower train.learning_rate, or raise what holds a translation to its picture: model.weights.l1, cycle or cross_cycle"
 STYLES = 3  # that a preview shows of one picture
 
 
@@ -18,6 +19,12 @@ class Translation(GAN):
 
     task = "translate"
     examples = 8
+    advice: Mapping[str, str] = {
+        "complete mode collapse": COLLAPSED,
+        "mode collapse": COLLAPSED,
+        "vanishing gradients": "lower train.learning_rate.discriminator or model.discriminator_layers, or set model.objective lsgan",
+        "divergence": "lower train.learning_rate or model.weights.adversarial, or set train.precision float32",
+    }
 
     def __init__(self, settings: TranslationSettings, image: ImageSpec, view: View) -> None:
         super().__init__()

@@ -75,8 +75,9 @@ class Event:
 class Unhealthy(TrainingFailed):
     """Training shows a symptom that calls for a response; where nobody responds, it has failed."""
 
-    def __init__(self, sign: Sign, images: int) -> None:
-        super().__init__(f"{sign.name} after {images:,} images: {sign.evidence}. What may help: {ADVICE[sign.name]}")
+    def __init__(self, sign: Sign, images: int, advice: Mapping[str, str]) -> None:
+        """`advice` is the variant's own, by symptom, where it has settings of its own."""
+        super().__init__(f"{sign.name} after {images:,} images: {sign.evidence}. What may help: {advice.get(sign.name, ADVICE[sign.name])}")
         self.sign = sign
 
 

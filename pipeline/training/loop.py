@@ -156,7 +156,7 @@ class Trainer:
             if finished or stopping or due(self.settings.checkpoint_images, before, now) or now in (self.health.well, self.health.best):
                 self.save()
             if symptoms and not finished:
-                raise Unhealthy(symptoms[0], now)  # who answers runs on, and stops then
+                raise Unhealthy(symptoms[0], now, self.gan.advice)  # who answers runs on, and stops then
             if stopping:
                 raise Stopped
             for sign in symptoms:
@@ -229,7 +229,7 @@ class Trainer:
         measured = {name: float(value) / self.counts[name] for name, value in self.sums.items()} | norms
         broken = [name for name, value in measured.items() if not math.isfinite(value)]
         if broken:
-            raise Unhealthy(Sign(DIVERGENCE, f"{', '.join(broken)} not finite", grave=True), self.images_seen)
+            raise Unhealthy(Sign(DIVERGENCE, f"{', '.join(broken)} not finite", grave=True), self.images_seen, self.gan.advice)
         rates = {f"lr_{phase.name}": self.learning_rate(phase) for phase in self.phases}
         speed = steps * self.settings.batch_size / seconds if seconds > 0 else 0.0
         row = {"step": self.step, "images": self.images_seen, "seconds": self.seconds, "images_per_second": speed} | measured | rates

@@ -42,7 +42,7 @@ def run(trainer: Trainer, make: Make) -> Trainer:
             trainer = respond(trainer, found, make)
     hopeless = trainer.health.hopeless
     if hopeless is not None:
-        raise Unhealthy(hopeless, trainer.images_seen)
+        raise Unhealthy(hopeless, trainer.images_seen, trainer.gan.advice)
     return trainer
 
 

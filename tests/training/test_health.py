@@ -2,12 +2,15 @@
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
 import torch
 
-from pipeline.training.health import ADVICE, COMPLETE, DIVERGENCE, OSCILLATION, OVERFITTING, PARTIAL, VANISHING, Health, Sign
+from pipeline.gans.registry import VARIANTS
+from pipeline.params import variants
+from pipeline.training.health import ADVICE, COMPLETE, DIVERGENCE, OSCILLATION, OVERFITTING, PARTIAL, VANISHING, Health, Sign, Unhealthy
 from pipeline.training.settings import HealthSettings
 
 TOTAL = 4000
@@ -185,3 +188,17 @@ def test_divergence_is_seen_in_the_goal() -> None:
     found = [health.look({"rmse": 30.0 if k >= 6 else 5.0, "fid": 1.0, "images": 100 * (k + 1), "step": k + 1}, "rmse") for k in range(9)]
     assert [sign.name for sign in found[-1]] == [DIVERGENCE]
     assert "error of the restored images is 30" in found[-1][0].evidence
+
+
+def test_a_variant_s_own_advice_is_for_symptoms_there_are_and_names_settings_it_has() -> None:
+    """Whatever is named as model.KEY, or beside it in a list, is a key of each such variant, or of one of its family."""
+    for family in (("srgan", "denoise"), ("pix2pix", "cyclegan", "drit")):
+        kinds = [kind for kind in variants() if kind.model_fields["variant"].default in family]
+        known = {name for kind in kinds for name in kind.model_fields}
+        known |= {f"weights.{name}" for kind in kinds for name in kind.model_fields["weights"].annotation.model_fields}
+        for advice in (VARIANTS[name].advice for name in family):
+            assert set(advice) <= set(ADVICE)
+            assert set(re.findall(r"model\.([a-z_0-9.]+[a-z0-9])", " ".join(advice.values()))) <= known
+    sign = Sign(PARTIAL, "shown")
+    assert "model.penalties" in str(Unhealthy(sign, 9, {}))
+    assert str(Unhealthy(sign, 9, VARIANTS["cyclegan"].advice)).endswith("cycle or cross_cycle")
