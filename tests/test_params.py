@@ -61,6 +61,47 @@ def test_wrong_text(text: str, words: str) -> None:
     assert all(line.startswith("params.yaml") for line in str(error.value).splitlines())
 
 
+@pytest.mark.parametrize(
+    ("sides", "text", "words"),
+    [
+        ("", "data: {pairs: halves}", "data.pairs halves: variant dcgan does not learn from pairs; set data.pairs: none"),
+        ("paired", "", "data.pairs none: variant dcgan learns from pairs A and B; set data.pairs: halves, folders or outline"),
+        ("domains", "data: {pairs: folders}", "data.pairs folders: variant dcgan does not learn from pairs"),
+        ("domains", "data: {classes: [a, b, c]}", "data.classes: variant dcgan learns from two domains, and 3 are named; name two"),
+        ("domains", "data: {fit: keep}", "data.fit keep: variant dcgan makes images of one size"),
+        ("paired", "data: {pairs: outline, fit: keep}", "data: pairs outline with fit keep: pairs are made of one size"),
+        ("paired", "data: {pairs: folders, classes: [a, b, c]}", "data: pairs folders with 3 names in classes: name the two folders"),
+        ("", "data: {classes: [a, b, a]}", "data.classes: 'a' is named twice"),
+        ("", "data: {classes: []}", "data.classes"),
+        ("", "data: {classes: horse}", "data.classes"),
+        ("", "data: {pairs: folder}", "data.pairs: Input should be 'none', 'halves', 'folders' or 'outline' (got 'folder')"),
+        ("paired", "data: {pairs: outline}", ""),
+        ("paired", "data: {pairs: folders, classes: [b, a]}", ""),
+        ("domains", "data: {classes: [horse, deer]}", ""),
+        ("domains", "", ""),
+        ("", "data: {classes: [7, '1']}", ""),
+    ],
+)
+def test_pairs_and_domains(monkeypatch: pytest.MonkeyPatch, sides: str, text: str, words: str) -> None:
+    from pipeline.gans.settings import DCGANSettings
+
+    monkeypatch.setattr(DCGANSettings, "sides", sides)
+    if not words:
+        assert params.parse(text, "params.yaml").data.classes in (None, ("b", "a"), ("horse", "deer"), ("7", "1"))
+        return
+    with pytest.raises(InputError) as error:
+        params.parse(text, "params.yaml")
+    assert words in str(error.value)
+
+
+def test_who_takes_pairs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipeline.gans.settings import CGANSettings
+
+    monkeypatch.setattr(CGANSettings, "sides", "paired")
+    with pytest.raises(InputError, match=r"or take a variant that learns from pairs \(.*cgan"):
+        params.parse("data: {pairs: halves}", "params.yaml")
+
+
 def test_every_mistake_is_told_at_once() -> None:
     with pytest.raises(InputError) as error:
         params.parse("train: {batch_size: 0, bta1: 2}\ndata: {channels: cmyk}", "p")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
-from pipeline.data.partners import identities, partners
+from pipeline.data.partners import identities, of_partners, partners
 from pipeline.data.settings import Pairing, ValidateSettings
 
 REASONS = ("undecodable", "too_small", "near_constant", "unpaired", "unequal", "leaked", "duplicate")
@@ -135,10 +135,10 @@ def examine(manifest: pd.DataFrame, classes: list[str], settings: ValidateSettin
 
 def widow(files: pd.DataFrame, partner: pd.Series) -> None:
     """Sets aside whose partner was set aside."""
-    why = partner.map(files["reason"])
+    paths, why = of_partners(files["path"], partner), of_partners(files["reason"], partner)
     rows = files["reason"].isna() & why.notna()
     files.loc[rows, "reason"] = "unpaired"
-    files.loc[rows, "detail"] = "its partner " + partner[rows].map(files["path"]) + " was set aside: " + why[rows]
+    files.loc[rows, "detail"] = [f"its partner {path} was set aside: {reason}" for path, reason in zip(paths[rows], why[rows], strict=True)]
 
 
 def detail(reason: str, row: dict[str, Any]) -> str:

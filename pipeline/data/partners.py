@@ -30,5 +30,12 @@ def partners(files: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
 
 def identities(files: pd.DataFrame, partner: pd.Series) -> pd.Series:
     """What makes a file a copy of another: its pixels and its partner's, on the same side. Those without a partner are like nobody."""
-    whole = files["label"].astype(str) + " " + files["pixels_sha256"] + " " + partner.map(files["pixels_sha256"])
-    return whole.where(whole.notna(), "file " + files.index.astype(str))
+    rows = zip(files["label"], files["pixels_sha256"], of_partners(files["pixels_sha256"], partner), strict=True)
+    both = [f"{label} {own} {other}" if isinstance(own, str) and isinstance(other, str) else f"file {row}" for row, (label, own, other) in enumerate(rows)]
+    return pd.Series(both, index=files.index, dtype=object)
+
+
+def of_partners(column: pd.Series, partner: pd.Series) -> pd.Series:
+    """What a column says of each row's partner; None where there is none."""
+    found = column.astype(object).to_numpy()
+    return pd.Series([None if pd.isna(row) else found[row] for row in partner], index=column.index, dtype=object)

@@ -106,6 +106,31 @@ def test_without_classes_or_test_images_their_checks_are_not_made(tmp_path: Path
     assert failures(tmp_path, images(5), strict) == {}
 
 
+def test_pairs_in_folders(tmp_path: Path) -> None:
+    """At the limit it passes, beyond it fails, with the names it counts; for other data there is no such check."""
+    rows = [
+        {**one, "class": side, "label": "AB".index(side), "pair": str(number)}
+        for side, count in (("A", 12), ("B", 8))
+        for number, one in enumerate(images(count, mode=f"L{side}"))
+    ]
+    classes = ["A", "B"]
+    for limit, passes in ((0.2, True), (0.19, False)):
+        parsed = ValidateSettings.model_validate(LENIENT | {"modes": {"severity": "off"}, "max_unpaired_share": bound(limit)})
+        found = examine(pd.DataFrame(rows, columns=MANIFEST.names), classes, parsed, "folders")
+        failed = judge(checks(found, parsed), tables(found), tmp_path / str(limit))
+        assert [str(failure).split(":")[0] for failure in failed] == ([] if passes else ["max_unpaired_share"])
+    assert "4 of 20 (20.00%) images have no partner of their name and size in the other folder" in str(failed[0])
+    assert any("alone" in page.read_text() for page in (tmp_path / "0.19").rglob("*.html")), "the Data Docs show it"
+    single = examine(pd.DataFrame(rows, columns=MANIFEST.names), classes, parsed)
+    assert "max_unpaired_share" not in [check.key for check in checks(single, parsed)]
+
+
+def test_a_domain_that_is_too_small_is_named(tmp_path: Path) -> None:
+    found = failures(tmp_path, named("a", 30) + named("b", 9), LENIENT | {"min_per_class": bound(10)})
+    expected = "class 'b' has 9 accepted training images, fewer than validate.min_per_class.limit 10; give this class, or domain, more images"
+    assert expected in found["min_per_class"].message
+
+
 def test_an_expectation_that_cannot_be_evaluated_is_no_verdict(tmp_path: Path) -> None:
     check = Check("min_side", "images", "ExpectColumnValuesToBeBetween", {"column": "absent", "min_value": 1}, "warning", "")
     with pytest.raises(RuntimeError, match="min_side could not be evaluated"):

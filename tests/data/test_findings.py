@@ -4,6 +4,8 @@ from typing import Any
 
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.data.findings import examine
 from pipeline.data.settings import ValidateSettings
@@ -93,6 +95,94 @@ def test_classes() -> None:
     empty = examine(pd.DataFrame(rows), ["a", "b", "c"], ValidateSettings())
     assert empty.numbers()["imbalance"] is None
     assert empty.per_class()["times_smaller"].max() == float("inf")
+
+
+def paired(side: str, name: str, pixels: str | None, **values: Any) -> dict[str, Any]:
+    return row(f"{side}/{name}", pixels) | {"class": side, "label": "AB".index(side), "pair": name} | values
+
+
+PAIRS = [
+    paired("A", "1", "a1"),
+    paired("A", "2", "a2"),
+    paired("A", "3", "a3", error="not an image", pixels_sha256=None, width=None, height=None, mean=None, std=None),
+    paired("A", "4", "a4", std=0.0),
+    paired("A", "5", "a5", width=20),
+    paired("A", "6", "a1"),
+    paired("A", "7", "a7"),
+    paired("A", "8", "a2"),
+    paired("A", "lonely", "al"),
+    paired("A", "twice", "at"),
+    paired("A", "twice", "au", path="A/twice.jpg"),
+    paired("A", "t1", "a1", split="test"),
+    paired("A", "t2", "a2", split="test"),
+    paired("A", "1", "x", split="test", path="test/A/1"),
+    row("stray", "s", error="lies beside the class folders, not in one"),
+    paired("B", "1", "b1"),
+    paired("B", "2", "b1"),
+    paired("B", "3", "b3"),
+    paired("B", "4", "b4"),
+    paired("B", "5", "b5"),
+    paired("B", "6", "b1"),
+    paired("B", "7", "b1"),
+    paired("B", "8", "b8"),
+    paired("B", "twice", "bt"),
+    paired("B", "t1", "b1", split="test"),
+    paired("B", "t2", "b9", split="test"),
+    paired("B", "nobody", "a1"),
+]
+
+
+def test_pairs_in_folders() -> None:
+    """A file without a partner is set aside, for want of one; the same picture in two pairs is no copy, the same pair is."""
+    found = examine(pd.DataFrame(PAIRS), ["A", "B"], ValidateSettings(), "folders")
+    said = {path: f"{reason}: {detail}" for path, reason, detail in found.rejected[["path", "reason", "detail"]].itertuples(index=False)}
+    assert said == {
+        "A/3": "undecodable: not an image",
+        "B/3": "unpaired: its partner A/3 was set aside: undecodable",
+        "A/4": "near_constant: standard deviation 0.0000",
+        "B/4": "unpaired: its partner A/4 was set aside: near_constant",
+        "A/5": "unequal: 20 x 12 pixels, its partner B/5 10 x 12",
+        "B/5": "unequal: 10 x 12 pixels, its partner A/5 20 x 12",
+        "A/6": "duplicate: same pixels as A/1",
+        "B/6": "duplicate: same pixels as B/1",
+        "A/lonely": "unpaired: no readable file of this name in 'B'",
+        "B/nobody": "unpaired: no readable file of this name in 'A'",
+        "test/A/1": "unpaired: no readable file of this name in 'B'",
+        "A/twice.jpg": "unpaired: A/twice has this name already",
+        "A/t1": "leaked: same pixels as training image A/1",
+        "B/t1": "leaked: same pixels as training image B/1",
+        "stray": "undecodable: lies beside the class folders, not in one",
+    }
+    assert found.accepted["path"].tolist() == ["A/1", "A/2", "A/7", "A/8", "A/twice", "A/t2", "B/1", "B/2", "B/7", "B/8", "B/twice", "B/t2"]
+    n = found.numbers()
+    assert (n["quarantined_unpaired"], n["quarantined_unequal"], n["train_images"], n["test_images"]) == (6, 2, 10, 2)
+    assert n["unpaired_share"] == pytest.approx(6 / 25), "of what decodes; whose partner is bad for a reason of its own is not counted"
+    assert n["duplicate_share"] == pytest.approx(2 / 25)
+    spared = examine(pd.DataFrame(PAIRS), ["A", "B"], ValidateSettings.model_validate({"max_unpaired_share": {"limit": 0, "severity": "off"}}), "folders")
+    assert set(spared.accepted["path"]) - set(found.accepted["path"]) == {"A/5", "B/5"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from("123"), st.sampled_from(["train", "test"]), st.sampled_from(["p", "q", None])), max_size=14))
+def test_whatever_the_files_each_accepted_one_has_its_partner(files: list[tuple[str, str, str, str | None]]) -> None:
+    rows = [paired(side, name, pixels, split=split, error=None if pixels else "bad") for side, name, split, pixels in files]
+    found = examine(pd.DataFrame(rows, columns=MANIFEST.names), ["A", "B"], ValidateSettings(), "folders")
+    sides = [set(zip(part["split"], part["pair"], strict=True)) for part in (found.accepted[found.accepted["class"] == side] for side in "AB")]
+    assert sides[0] == sides[1]
+    assert len(found.accepted) == 2 * len(sides[0])
+    assert found.rejected["detail"].notna().all()
+
+
+def test_halves_are_as_wide_as_a_half_and_only_the_whole_is_a_copy() -> None:
+    rows = [row("a", "P", width=20), row("narrow", "Q", width=14), row("again", "P", width=20)]
+    found = examine(pd.DataFrame(rows), [], ValidateSettings.model_validate({"min_side": {"limit": 8, "severity": "warning"}}), "halves")
+    assert dict(found.rejected[["path", "reason"]].itertuples(index=False)) == {"narrow": "too_small", "again": "duplicate"}
+    assert found.numbers()["pixel_std"] is None
+
+
+def test_a_manifest_from_before_there_were_pairs() -> None:
+    old = pd.DataFrame(ROWS).drop(columns="pair")
+    assert len(examine(old, [], ValidateSettings()).accepted) > 0
 
 
 def test_nothing_accepted() -> None:

@@ -346,3 +346,173 @@ def test_photographs_keep_their_sizes_and_small_ones_are_set_aside(tmp_path: Pat
     for number, name in enumerate(found.names):
         with Image.open(tmp_path / "source" / name) as image:
             assert (found.picture(number) == np.asarray(image)).all()
+
+
+def opened(folder: Path, split: str = "train", drop: tuple[str, ...] = ()) -> Any:
+    """A split of folder/dataset in which everything that was decoded is accepted, but for the paths in `drop`."""
+    from pipeline.data.store import open_split
+
+    (folder / "validated").mkdir(exist_ok=True)
+    table = pq.read_table(folder / "dataset" / "manifest.parquet")
+    kept = [row["error"] is None and row["path"] not in drop for row in table.select(["error", "path"]).to_pylist()]
+    pq.write_table(table.filter(kept), folder / "validated" / "index.parquet")
+    return open_split(folder / "dataset", folder / "validated", split)
+
+
+def test_only_the_classes_asked_for_in_their_order(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    names = [f"{split}/{name}/{number}.png" for split in ("train", "test") for name in ("cat", "deer", "horse") for number in range(4)]
+    source = image_folder(names)
+    (source / "train" / "cat" / "bad.png").write_bytes(b"a bad file of a class that nobody asked for")
+    (source / "train" / "deer" / "bad.png").write_bytes(b"bad")
+    (source / "train" / "cat" / "link.png").symlink_to("/etc/passwd")
+    info, rows = run(source, tmp_path, classes=["horse", "deer"])
+    assert (info.classes, info.images, info.set_aside, info.splits) == (["horse", "deer"], 16, 1, {"train": 8, "test": 8})
+    assert {(row["class"], row["label"]) for row in rows if not row["error"]} == {("horse", 0), ("deer", 1)}
+    assert list(errors(rows)) == ["train/deer/bad.png"]
+    info, rows = run(source, tmp_path, classes=["horse", "deer"], limit=1)
+    assert (info.images, [row["class"] for row in rows]) == (4, ["deer", "horse"] * 2)
+    info, rows = run(source, tmp_path, classes=["deer"])
+    assert (info.classes, info.images, {row["label"] for row in rows}) == ([], 8, {-1})
+    before = digests(tmp_path / "dataset")
+    with pytest.raises(InputError, match=r"data.classes: the source has no class 'hrose'; did you mean `horse`\? there are cat, deer, horse"):
+        run(source, tmp_path, classes=["hrose", "deer"])
+    assert digests(tmp_path / "dataset") == before
+
+
+def test_horse_and_deer_of_cifar(tmp_path: Path, shared_data: Path) -> None:
+    from pipeline.data.sides import sides
+
+    info, rows = run(shared_data / "cifar10.zip", tmp_path, resolution=32, classes=["horse", "deer"], limit=20)
+    assert (info.classes, info.splits, info.set_aside) == (["horse", "deer"], {"train": 40, "test": 40}, 0)
+    assert all(f"/{info.classes[row['label']]}/" in row["path"] for row in rows)
+    horse, deer = sides(opened(tmp_path))
+    assert (len(horse), len(deer), horse.name, deer.name) == (20, 20, "horse", "deer")
+
+
+def halved(seed: int, size: int = 16) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size, 2 * size, 3), dtype=np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_halves_are_stored_as_wide_rows(tmp_path: Path, good_files: dict[str, bytes]) -> None:
+    source = tmp_path / "source"
+    for number in range(12):
+        path = source / ("train" if number < 8 else "val") / f"{number:02d}_AB.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(halved(number))
+    (source / "train" / "odd.png").write_bytes(good_files["one_pixel.png"])
+    for workers, folder in ((1, tmp_path / "one"), (2, tmp_path / "two")):
+        folder.mkdir()
+        info, rows = run(source, folder, workers=workers, resolution=16, pairs="halves")
+    assert digests(tmp_path / "one" / "dataset") == digests(tmp_path / "two" / "dataset")
+    assert (info.pairs, info.resolution, info.images, info.classes, info.splits) == ("halves", 16, 12, [], {"train": 8, "test": 4})
+    assert list(errors(rows)) == ["train/odd.png"]
+    assert "1 pixels wide: an odd width" in errors(rows)["train/odd.png"]
+    assert (rows[0]["stored_height"], rows[0]["stored_width"], rows[0]["pair"]) == (16, 32, None)
+    pairs = opened(tmp_path / "two")
+    assert (len(pairs), pairs.item_shape, set(pairs.labels.tolist())) == (8, (16, 32, 3), {-1})
+    for number in range(8):
+        with io.BytesIO(halved(number)) as file:
+            whole = decode(file.read(), Target(16, "rgb", pairs="halves")).pixels
+        assert (pairs.images([number])[0] == whole).all()
+        for side in (0, 1):
+            assert (pairs.side(side, [number])[0] == np.split(whole, 2, axis=1)[side]).all()
+
+
+def test_halves_in_class_folders_have_no_classes(tmp_path: Path) -> None:
+    for number, name in enumerate(["maps/1.png", "facades/1.png", "facades/2.png", "3.png"]):
+        path = tmp_path / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(halved(number))
+    info, rows = run(tmp_path / "source", tmp_path, pairs="halves", test_fraction=0)
+    assert (info.images, info.classes, {row["label"] for row in rows}) == (4, [], {-1})
+    info, rows = run(tmp_path / "source", tmp_path, pairs="halves", classes=["facades"], test_fraction=0)
+    assert [row["path"] for row in rows if not row["error"]] == ["facades/1.png", "facades/2.png"]
+    info, _ = run(tmp_path / "source", tmp_path, pairs="outline", test_fraction=0)
+    assert (info.pairs, info.images, opened(tmp_path).item_shape) == ("outline", 4, (8, 16, 3))
+
+
+def two_folders(tmp_path: Path, image_folder: Callable[..., Path]) -> Path:
+    """Twenty pairs with suffixes of all cases, in two folders; the seed of A's picture is its number, that of B's 100 more."""
+    seeds = {f"A/{number:02d}{('.png', '.PNG', '.JPG')[number % 3]}": number for number in range(20)}
+    seeds |= {f"B/{number:02d}{('.Jpeg', '.png', '.webp')[number % 3]}": 100 + number for number in range(20)}
+    return image_folder(list(seeds), seeds=seeds)
+
+
+def test_folders_are_joined_by_name_whatever_holds_them(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    source = two_folders(tmp_path, image_folder)
+    files = {str(path.relative_to(source)): path.read_bytes() for path in sorted(source.rglob("*")) if path.is_file()}
+    mixed = dict(sorted(files.items(), key=lambda item: hashlib.sha256(item[0].encode()).digest()))
+    zip_of(tmp_path / "mixed.zip", {f"download/{name}": data for name, data in mixed.items()})
+    zip_of(tmp_path / "plain.zip", files)
+    found = {}
+    for label, path, workers in (("folder", source, 1), ("two", source, 2), ("plain", tmp_path / "plain.zip", 1), ("mixed", tmp_path / "mixed.zip", 2)):
+        (tmp_path / label).mkdir()
+        info, rows = run(path, tmp_path / label, workers=workers, pairs="folders", test_fraction=0.3)
+        assert (info.pairs, info.classes, info.images) == ("folders", ["A", "B"], 40)
+        split = {(row["class"], row["pair"]): row["split"] for row in rows}
+        assert all(split["A", name] == split["B", name] for side, name in split if side == "A"), "partners never part"
+        found[label] = {name: opened(tmp_path / label, name) for name in ("train", "test")}
+        assert sum(map(len, found[label].values())) == 20
+        for pairs in found[label].values():
+            assert pairs.item_shape == (8, 16, 3)
+            for position, name in enumerate(pairs.names):
+                stem = Path(name).stem
+                partner = next(data for other, data in files.items() if other.startswith(f"B/{stem}"))
+                own = next(data for other, data in files.items() if other.startswith(f"A/{stem}"))
+                both = [decode(data, Target(8, "rgb")).pixels for data in (own, partner)]
+                assert (pairs.images([position])[0] == np.concatenate(both, axis=1)).all()
+    assert digests(tmp_path / "folder" / "dataset") == digests(tmp_path / "two" / "dataset")
+    assert found["folder"]["train"].fingerprint == found["plain"]["train"].fingerprint
+    assert sorted(Path(name).stem for name in found["mixed"]["test"].names) == [Path(name).stem for name in found["folder"]["test"].names]
+    swapped = tmp_path / "swapped"
+    swapped.mkdir()
+    info, _ = run(source, swapped, pairs="folders", classes=["B", "A"], test_fraction=0.3)
+    assert info.classes == ["B", "A"]
+    assert (opened(swapped).side(0) == found["folder"]["train"].side(1)).all()
+
+
+def test_a_fingerprint_is_that_of_who_belongs_to_whom(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    """The same pictures in the same order, but two of B's have changed their names."""
+    names = ["A/1.png", "A/2.png", "B/1.png", "B/2.png"]
+    prints = set()
+    for folder, seeds in (("one", [1, 2, 3, 4]), ("other", [1, 2, 4, 3])):
+        (tmp_path / folder).mkdir()
+        source = image_folder(names, f"source_{folder}", dict(zip(names, seeds, strict=True)))
+        info, _ = run(source, tmp_path / folder, pairs="folders", test_fraction=0)
+        prints |= {info.fingerprint, opened(tmp_path / folder).fingerprint}
+    assert len(prints) == 4
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_limit_takes_whole_pairs(tmp_path: Path, image_folder: Callable[..., Path], workers: int) -> None:
+    a, b = [f"trainA/{number}.png" for number in (1, 2, 3, 5, 7, 8, 9)], [f"trainB/{number}.jpg" for number in (0, 2, 4, 5, 6, 7, 9)]
+    source = image_folder([*a, *b, "testA/1.png", "testB/1.png", "testA/2.png", "testB/2.png"])
+    for side in "AB":
+        (source / f"train{side}" / "0_about.txt").write_text("no picture, but in both folders")
+    info, rows = run(source, tmp_path, workers=workers, pairs="folders", limit=2)
+    assert info.splits == {"train": 4, "test": 4}
+    assert [row["path"] for row in rows if row["split"] == "train"] == ["trainA/2.png", "trainA/5.png", "trainB/2.jpg", "trainB/5.jpg"]
+    assert len(opened(tmp_path)) == 2
+    info, _ = run(source, tmp_path, workers=workers, pairs="folders", limit=100)
+    assert info.splits == {"train": 8, "test": 4}
+
+
+def test_folders_that_are_no_two_or_hold_no_pair_are_named(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    source = image_folder(["a/x_a.png", "b/x_b.png", "c/y.png"])
+    with pytest.raises(InputError, match=r"data.pairs folders: looked for two folders .* and found 3 \(a, b, c\); name the two in data.classes"):
+        run(source, tmp_path, pairs="folders")
+    with pytest.raises(InputError, match="and found none"):
+        run(image_folder(["1.png", "2.png"], "flat"), tmp_path, pairs="folders")
+    with pytest.raises(InputError, match=r"no file has a partner of its name in the other folder \('a' holds x_a, 'b' holds x_b, ...\)"):
+        run(source, tmp_path, pairs="folders", classes=["a", "b"], limit=5, test_fraction=0)
+
+
+def test_a_lone_partner_in_the_index_is_an_error(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    run(image_folder(["A/1.png", "A/2.png", "B/1.png", "B/2.png"]), tmp_path, pairs="folders", test_fraction=0)
+    assert len(opened(tmp_path)) == 2
+    with pytest.raises(InputError, match=r"index\.parquet: holds images without a partner"):
+        opened(tmp_path, drop=("B/1.png",))

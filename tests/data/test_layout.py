@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.data.layout import Layout, Place, common, split_folders
+from pipeline.errors import InputError
 
 
 def places(*folders: str) -> dict[str, Place]:
@@ -95,3 +96,50 @@ def test_common(folders: set[tuple[str, ...]]) -> None:
     depth = common(folders)
     assert len({each[:depth] for each in folders}) == 1
     assert min(map(len, folders)) == depth or len({each[: depth + 1] for each in folders}) > 1
+
+
+@pytest.mark.parametrize("wrapping", ["", "horse2zebra/"])
+@pytest.mark.parametrize("held_out", ["test", "val", "Testing_"])
+def test_split_and_side_in_one_folder(wrapping: str, held_out: str) -> None:
+    names = {f"{wrapping}{folder}": place for folder, place in (("trainA", Place("train", "A")), ("trainB", Place("train", "B")))}
+    names |= {f"{wrapping}{held_out}{side}": Place("test", side) for side in "AB"}
+    assert places(*names) == names
+    layout = Layout.of([tuple(name.split("/")) for name in names])
+    assert layout.pair(f"{wrapping}trainA/deep/1.PNG") == layout.pair(f"{wrapping}trainB/deep/1.jpeg") == "deep/1"
+
+
+def test_train_a_and_b_alone_are_classes() -> None:
+    assert places("trainA", "trainB") == {"trainA": Place(None, "trainA"), "trainB": Place(None, "trainB")}
+    assert Layout.of([("trainA",), ("testA",)]).classes == ("testA", "trainA")
+
+
+def test_classes_asked_for() -> None:
+    every = Layout.of([(split, name) for split in ("train", "test") for name in ("cat", "deer", "horse")])
+    some = every.of_classes(["horse", "cat"])
+    assert every.labels == ("cat", "deer", "horse")
+    assert some.labels == ("horse", "cat")
+    assert some.place(("train", "horse")) == Place("train", "horse")
+    assert some.place(("test", "deer", "deep")) == Place("test", "deer", wanted=False)
+    assert some.place(("train",)).error == "lies beside the class folders, not in one"
+    one = every.of_classes(["deer"])
+    assert one.labels == ()
+    assert (one.place(("train", "deer")), one.place(("train", "cat"))) == (Place("train"), Place("train", wanted=False))
+    assert some.unlabelled().place(("train", "horse")) == Place("train")
+    assert not some.unlabelled().place(("train", "deer")).wanted
+    assert every.unlabelled().place(("train",)) == Place("train"), "where nothing was asked for, folders mean nothing"
+    with pytest.raises(InputError, match=r"no class 'hrose'; did you mean `horse`\? there are cat, deer, horse$"):
+        every.of_classes(["cat", "hrose"])
+    with pytest.raises(InputError, match="the source has no classes"):
+        Layout.of([("photos",)]).of_classes(["photos"])
+    with pytest.raises(InputError, match=r"there are .* and 180 more$"):
+        Layout.of([(f"{number:03d}",) for number in range(200)]).of_classes(["x"])
+
+
+def test_names_of_partners() -> None:
+    plain, split = Layout.of([("top", "a"), ("top", "b")]), Layout.of([(part, "images", side) for part in ("train", "test") for side in "ab"])
+    assert plain.pair("top/a/1.png") == plain.pair("top/b/1.JPG") == plain.pair("top/b/1") == "1"
+    assert split.pair("train/images/a/x/1.tif") == split.pair("test/images/b/x/1.png") == "x/1"
+    assert plain.pair("top/a/1.v2") == "1.v2", "only an image's suffix is none of the name"
+    assert plain.pair("top/a/1.v2.png") == "1.v2"
+    assert plain.pair("top/a/caf\u00e9.png") == plain.pair("top/b/cafe\u0301.png")
+    assert plain.pair("top/a/A.png") != plain.pair("top/b/a.png")

@@ -1,10 +1,16 @@
-"""Views: exact resumption, the value range, degraded pairs."""
+"""Views: exact resumption, the value range, degraded pairs, two sides."""
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import torch
 
-from pipeline.data.views import Degraded, Unlabelled
+from pipeline.data.store import ImageSet, Pairs
+from pipeline.data.views import Degraded, Domains, Paired, Unlabelled
+from pipeline.errors import InputError
 
 
 class Arrays:
@@ -88,3 +94,85 @@ def test_degraded_photographs_are_crops() -> None:
     batch = Degraded(Photos(), CPU, 0, scale=4).next(6)
     assert batch["input"].shape == (6, 3, 2, 2)
     assert batch["target"].shape == (6, 3, 8, 8)
+
+
+def two_sides(count: int = 30) -> Pairs:
+    """Pairs whose A and B are one asymmetric picture, B brighter by one: red is the row, green the column, blue the pair."""
+    rows, columns = np.mgrid[:8, :8]
+    blue = np.arange(count)[:, None, None] * np.ones_like(rows)
+    a = np.stack(np.broadcast_arrays(rows * 20, columns * 20, blue), axis=3).astype(np.uint8)
+    wide = np.concatenate([a, a + 1], axis=2)
+    names = [str(number) for number in range(count)]
+    where = {"shard": np.zeros(count, dtype=np.int64), "row": np.arange(count)}
+    return Pairs(shards=[wide], **where, labels=np.full(count, -1), names=names, classes=[], fingerprint="f", partners=None)
+
+
+def two_classes(counts: tuple[int, int] = (20, 30)) -> ImageSet:
+    """Class 0 holds the values 0 .. 19, class 1 the values 100 .. 129."""
+    values = np.concatenate([np.arange(counts[0]), 100 + np.arange(counts[1])]).astype(np.uint8)
+    pixels = values[:, None, None, None] * np.ones((1, 4, 4, 3), dtype=np.uint8)
+    labels = np.repeat([0, 1], counts)
+    where = {"shard": np.zeros(len(values), dtype=np.int64), "row": np.arange(len(values))}
+    return ImageSet(shards=[pixels], **where, labels=labels, names=[str(value) for value in values], classes=["horse", "deer"], fingerprint="f")
+
+
+def pixels(batch: torch.Tensor) -> torch.Tensor:
+    return ((batch + 1) * 127.5).round().int()
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_partners_stay_together_and_are_mirrored_together(resident: bool) -> None:
+    options = {} if resident else {"resident_bytes": 0}
+    view, plain = Paired(two_sides(), CPU, 5, flips=True, **options), Paired(two_sides(), CPU, 5)
+    assert (view.a.resident is not None) == resident
+    mirrored = 0
+    for _ in range(10):
+        batch, unflipped = view.next(40), plain.next(40)
+        assert set(batch) == {"a", "b"}
+        assert batch["a"].shape == batch["b"].shape == (40, 3, 8, 8)
+        assert batch["b"].is_contiguous(memory_format=torch.channels_last)
+        assert (pixels(batch["b"]) - pixels(batch["a"]) == 1).all(), "pixel over pixel, in the same orientation"
+        turned = pixels(batch["a"])[:, 1, 0, 0] > 0
+        expected = torch.where(turned[:, None, None, None], unflipped["a"].flip(3), unflipped["a"])
+        assert torch.equal(batch["a"], expected), "never upside down, and A never in B's place"
+        mirrored += int(turned.sum())
+    assert 150 < mirrored < 250
+
+
+def test_domains_are_drawn_each_by_itself() -> None:
+    view = Domains(two_classes(), CPU, 0)
+    a, b = [], []
+    for _ in range(30):
+        batch = view.next(10)
+        a += pixels(batch["a"])[:, 0, 0, 0].tolist()
+        b += (pixels(batch["b"])[:, 0, 0, 0] - 100).tolist()
+    assert sorted(a[:20]) == list(range(20))
+    assert sorted(b[:30]) == list(range(30))
+    assert sorted(a) == sorted(list(range(20)) * 15)
+    together = len(set(zip(a, b, strict=True)))
+    assert together > 200, "who meets whom changes from epoch to epoch"
+
+
+@pytest.mark.parametrize(("kind", "data"), [(Paired, two_sides()), (Domains, two_classes())])
+@pytest.mark.parametrize("flips", [True, False])
+@pytest.mark.parametrize("options", [{}, {"resident_bytes": 0}])
+def test_both_resume_bit_for_bit(kind: Any, data: ImageSet, flips: bool, options: dict[str, Any], tmp_path: Path) -> None:
+    view, other = kind(data, CPU, 3, flips=flips, **options), kind(data, CPU, 3, flips=flips)
+    for _ in range(5):
+        view.next(17)
+    torch.save(view.state(), tmp_path / "state.pt")
+    other.restore(torch.load(tmp_path / "state.pt", weights_only=True))
+    for _ in range(5):
+        one, two = view.next(13), other.next(13)
+        assert all(torch.equal(one[name], two[name]) for name in ("a", "b"))
+
+
+def test_data_of_the_wrong_kind_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match="learns from pairs, and the data has none"):
+        Paired(two_classes(), CPU, 0)
+    with pytest.raises(InputError, match="two domains, not from pairs"):
+        Domains(two_sides(), CPU, 0)
+    with pytest.raises(InputError, match="there is no image of 'deer' in this split"):
+        Domains(two_classes((5, 0)), CPU, 0)
+    with pytest.raises(InputError, match="there is no image of 'A'"):
+        Paired(two_sides(0), CPU, 0)

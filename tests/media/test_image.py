@@ -204,3 +204,50 @@ def test_damaged_pictures_decode_or_end_in_a_reason(kind: str, draw: st.DataObje
 def test_encode_loses_nothing(mode: str) -> None:
     image = of(np.random.default_rng(2).integers(0, 256, (8, 8, 3), dtype=np.uint8)).convert(mode)
     assert (np.asarray(Image.open(io.BytesIO(encode(image))).convert("RGBA")) == np.asarray(image.convert("RGBA"))).all()
+
+
+def test_halves_are_fitted_each_by_itself() -> None:
+    left, right = ramp(16), ramp(16)[::-1].copy()
+    whole = of(np.concatenate([left, right], axis=1))
+    found = decode(saved(whole), Target(8, "gray", pairs="halves"))
+    assert (found.width, found.height) == (32, 16)
+    apart = [decode(saved(of(half)), Target(8, "gray")).pixels for half in (left, right)]
+    assert (found.pixels == np.concatenate(apart, axis=1)).all()
+    # Tall halves are cut to their own middles, not to that of the whole.
+    tall = np.zeros((30, 20, 3), dtype=np.uint8)
+    tall[:, :10, 0], tall[:, 10:, 1] = 200, 100
+    for fit in ("crop", "pad", "stretch"):
+        pixels = decode(saved(of(tall)), Target(8, "rgb", "#000000", fit=fit, pairs="halves")).pixels
+        assert pixels.shape == (8, 16, 3)
+        assert pixels[4, 3:5].tolist() == [[200, 0, 0]] * 2
+        assert pixels[4, 11:13].tolist() == [[0, 100, 0]] * 2
+        assert not pixels[:, :8, 1].any()
+        assert not pixels[:, 8:, 0].any()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("width", [1, 601, 1201])
+def test_an_odd_width_has_no_halves(kind: str, width: int) -> None:
+    with pytest.raises(BadImage, match=f"{width} pixels wide: an odd width has no two halves"):
+        decode(saved(of(np.zeros((40, width))), kind), Target(8, "gray", pairs="halves"))
+
+
+def test_halves_of_a_large_jpeg_do_not_bleed_into_each_other() -> None:
+    """Read at a reduced size, 1204 pixels would become 151: no middle."""
+    wide = np.zeros((602, 1204), dtype=np.uint8)
+    wide[:, 602:] = 255
+    pixels = decode(saved(of(wide), "JPEG", quality=95), Target(8, "gray", pairs="halves")).pixels
+    assert pixels[:, :8].max() <= 3
+    assert pixels[:, 8:].min() >= 252
+
+
+def test_halves_are_those_of_the_upright_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by a quarter: its right half was stored below
+    stored = np.zeros((16, 8), dtype=np.uint8)
+    stored[:8] = 250
+    pixels = decode(saved(of(stored), "PNG", exif=exif), Target(8, "gray", pairs="halves")).pixels
+    assert (pixels[:, :8] == 0).all()
+    assert (pixels[:, 8:] == 250).all()
+    with pytest.raises(BadImage, match="7 pixels wide"):
+        decode(saved(of(np.zeros((7, 8))), "PNG", exif=exif), Target(8, "gray", pairs="halves"))

@@ -12,6 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pipeline.errors import InputError
+from pipeline.gans.settings import DCGANSettings
 from pipeline.stages import drift, ingest, validate
 
 if TYPE_CHECKING:
@@ -71,6 +72,38 @@ def test_more_of_the_same_is_no_drift_and_something_else_is(project: Path, tmp_p
     assert other["z"] > 5
     assert "unlike the data so far" in other["said"]
     assert not drift.run(project, elsewhere, limit=1000.0)["drift"]
+
+
+@pytest.mark.parametrize("pairs", ["halves", "folders"])
+def test_pairs_are_looked_at_as_single_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pairs: str) -> None:
+    """A is the digit, B its negative; what is new is upside down on one side alone, which no comparison of A would see."""
+    monkeypatch.setattr(DCGANSettings, "sides", "paired")
+    root = tmp_path / "project"
+    root.mkdir()
+    text = "data: {resolution: 8, source: data/raw, pairs: PAIRS, test_fraction: 0.4}\ntrain: {device: cpu}\n"
+    (root / "params.yaml").write_text(text.replace("PAIRS", pairs))
+    images = np.rint(load_digits().images * 255 / 16).astype(np.uint8)
+
+    def write_pairs(folder: Path, first: int, last: int, turned: bool) -> None:
+        for number in range(first, last):
+            a, b = images[number], 255 - images[number][:: -1 if turned else 1]
+            parts = {"AB": np.concatenate([a, b], axis=1)} if pairs == "halves" else {"a": a, "b": b}
+            for name, part in parts.items():
+                (folder / name).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(part).save(folder / name / f"{number}.png")
+
+    write_pairs(root / "data" / "raw", 0, 500, False)
+    ingest.run(root)
+    validate.run(root)
+    assert drift.run(root)["new"] == 0
+    found = {}
+    for name, turned in (("same", False), ("other", True)):
+        shutil.copytree(root / "data" / "raw", tmp_path / name / "data" / "raw")
+        write_pairs(tmp_path / name / "data" / "raw", 500, 800, turned)
+        found[name] = drift.run(root, tmp_path / name)
+    assert 560 <= found["same"]["new"] <= 600
+    assert not found["same"]["drift"]
+    assert found["other"]["z"] > 5 > found["same"]["z"]
 
 
 def test_without_data_to_compare_with_it_says_what_to_run(tmp_path: Path) -> None:

@@ -102,6 +102,42 @@ def test_accepted_then_rejected(project: Path) -> None:
         open_split(project / "data/dataset", project / "data/validated", "train")
 
 
+def test_pairs_in_folders(tmp_path: Path) -> None:
+    """Ingested and validated by the command: who has no partner is named, and the rest opens as pairs."""
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    rng = np.random.default_rng(0)
+    for side, suffix in (("photo", ".png"), ("label", ".PNG")):
+        for number in range(40):
+            path = tmp_path / "raw" / "set" / side / f"{number:02d}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            size = (16, 20) if (side, number) == ("photo", 3) else (16, 16)
+            Image.fromarray(rng.integers(0, 256, size, dtype=np.uint8)).save(path)
+    folder = tmp_path / "raw" / "set"
+    (folder / "photo" / "00.png").write_bytes(b"torn")
+    (folder / "label" / "01.PNG").rename(folder / "label" / "01_label.PNG")
+    settings = DataSettings(source="raw", resolution=16, pairs="folders", classes=("photo", "label"))
+    ingest(settings, tmp_path, tmp_path, tmp_path / "data" / "dataset", workers=1)
+    limits = ", ".join(f"{key}: {{limit: {limit}, severity: critical}}" for key, limit in (("min_images", 9), ("min_per_class", 9)))
+    done = validate(tmp_path, f"validate: {{{limits}, max_unpaired_share: {{limit: 0.01, severity: warning}}}}")
+    assert done.returncode == 0, done.stderr
+    assert "max_unpaired_share: 4 of 79 (5.06%) images have no partner of their name and size in the other folder" in done.stderr
+    assert "74 of 80 accepted" in done.stdout
+    assert {path: reason for path, (_, _, reason) in quarantine(tmp_path).items()} == {
+        "set/photo/00.png": "undecodable: not an image (or its header is damaged)",
+        "set/label/00.PNG": "unpaired: its partner set/photo/00.png was set aside: undecodable",
+        "set/photo/01.png": "unpaired: no readable file of this name in 'label'",
+        "set/label/01_label.PNG": "unpaired: no readable file of this name in 'photo'",
+        "set/photo/03.png": "unequal: 20 x 16 pixels, its partner set/label/03.PNG 16 x 16",
+        "set/label/03.PNG": "unequal: 16 x 16 pixels, its partner set/photo/03.png 20 x 16",
+    }
+    opened = [open_split(tmp_path / "data/dataset", tmp_path / "data/validated", split, verify=True) for split in ("train", "test")]
+    assert sum(map(len, opened)) == 37
+    for pairs in opened:
+        for position, name in enumerate(pairs.names):
+            both = [Image.open(tmp_path / "raw" / path) for path in (name, name.replace("photo", "label").replace(".png", ".PNG"))]
+            assert (pairs.images([position])[0, :, :, 0] == np.concatenate([np.asarray(image) for image in both], axis=1)).all()
+
+
 def test_without_data(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     done = validate(tmp_path, "")
