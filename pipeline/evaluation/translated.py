@@ -56,15 +56,11 @@ BESIDE = {"fid": "fid_null", "kid": "input_kid", "cycle_error": "unrelated", "di
     name: f"input_{name}" for name in ("l1", "psnr", "ssim")
 }
 MOST = ("fid_excess", "repeats", "cycle_ratio")  # of the gate's bounds; the others are least values
-PERFECT = {"fid_excess": 0.0, "dependence": 1.0, "cycle_ratio": 0.0, "diversity_ratio": 1.0}
+REAL = {"fid_excess": 0.0, "dependence": 1.0, "diversity_ratio": 1.0}  # what real images show
 
 SKIPPED = {
     "fid_excess": f"fewer than {FEWEST} images, or inputs that in these features lie no farther from the target side than its own images from each other",
-    "dependence": "fewer than 2 images, or real ones that do not differ",
     "repeats": f"fewer than {FEWEST} images",
-    "cycle_ratio": "no way back that could find the input again",
-    "psnr_gain": "the data is not paired",
-    "diversity_ratio": "one translation an input: no styles",
 }
 
 ADVICE = {
@@ -84,9 +80,9 @@ NAMED = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Way:
-    """One direction over all held-out images of its source: `name` as the variant has it, `title` with the names of the sides.
+    """One direction over all held-out images of its source: `name` as the variant has it, `title` with the names of the sides, `tests` of the gate.
 
     `images` were translated, of which `nonfinite` hold NaN or Inf, there or on the way back; `numbers` are of the finite ones, None for what
     could not be measured.
@@ -94,9 +90,16 @@ class Way:
 
     name: str
     title: str
+    tests: Sequence[str]
     images: int
     nonfinite: int
     numbers: Numbers
+
+
+def applicable(*, back: bool, styles: bool, paired: bool) -> list[str]:
+    """Those of the gate that a direction can be held to. With styles the way back paints in one of its own, and cannot find the input again."""
+    only = {"cycle_ratio": back and not styles, "psnr_gain": paired, "diversity_ratio": styles}
+    return [name for name in TranslationGate.model_fields if only.get(name, True)]
 
 
 def fidelity(made: Float32Array, given: Float32Array, target: Float32Array, train: Float32Array, seed: int) -> Numbers:
@@ -171,7 +174,7 @@ def metrics(ways: Sequence[Way]) -> dict[str, float | int | None]:
 
 def judge(ways: Sequence[Way], gate: TranslationGate) -> Verdict:
     """Every test in every direction; `reasons` name the symptom, the direction, the numbers and what to try."""
-    verdict = Verdict()
+    verdict, said = Verdict(), set[str]()
     for way in ways:
         here = f" ({way.title})"
         good = way.images - way.nonfinite
@@ -181,45 +184,59 @@ def judge(ways: Sequence[Way], gate: TranslationGate) -> Verdict:
                 f"non-finite images{here}: {way.nonfinite:,} of {way.images:,} hold NaN or Inf; the generator diverged. Try a lower train.learning_rate"
             )
         failed = []
-        for name, limit in gate:
-            value, most = way.numbers.get(name), name in MOST
-            null = way.numbers.get("repeats_null") if name == "repeats" else PERFECT.get(name)
+        for name in way.tests:
+            limit, value, most = getattr(gate, name), way.numbers.get(name), name in MOST
+            null = way.numbers.get("repeats_null") if name == "repeats" else REAL.get(name)
             bound = "" if limit is None else f"{'<=' if most else '>='} {limit:g}{' + null' if name == 'repeats' else ''}"
             beyond = False
             if value is not None and limit is not None:
                 beyond = value > limit if most else value < limit
                 if name == "repeats" and null is not None:
                     beyond = value - null > limit and proportion(value, null, good, good).z > SIGNIFICANCE
-            verdict.test(f"{name}{here}", value, limit, bound, beyond, "", null=null, why="no finite image" if not good else SKIPPED[name])
+            verdict.test(
+                f"{name}{here}",
+                value,
+                limit,
+                bound,
+                beyond,
+                "",
+                null=null,
+                why="no finite image" if not good else SKIPPED.get(name, "images that do not differ"),
+            )
             failed += [name] if beyond else []
-        verdict.reasons += reasons(way, failed, {test.name: evidence_of(test) for test in verdict.tests}, here)
+        verdict.reasons += reasons(way, failed, {test.name: evidence_of(test) for test in verdict.tests}, here, said)
     return verdict
 
 
-def reasons(way: Way, failed: Sequence[str], evidence: Mapping[str, str], here: str) -> list[str]:
-    """What is wrong in one direction: a generator that ignores its input explains all else that failed."""
+def reasons(way: Way, failed: Sequence[str], evidence: Mapping[str, str], here: str, said: set[str]) -> list[str]:
+    """What is wrong in one direction: a generator that ignores its input explains all else that failed. No advice that was `said` is given again."""
 
     def shown(names: Sequence[str]) -> str:
         return listed([evidence[f"{name}{here}"].replace(here, "") for name in names])
+
+    def advice(name: str) -> str:
+        new = name not in said
+        said.add(name)
+        return f". {ADVICE[name]}" if new else ""
 
     collapse = [name for name in ("dependence", "repeats") if name in failed]
     if collapse:
         what = "the generator ignores its input" if "dependence" in collapse else "it makes fewer different images than there are real ones"
         rest = [name for name in failed if name not in collapse]
-        return [f"mode collapse{here}: {what}: {shown(collapse)}{f' (with it {shown(rest)})' if rest else ''}. {ADVICE['collapse']}"]
+        return [f"mode collapse{here}: {what}: {shown(collapse)}{f' (with it {shown(rest)})' if rest else ''}{advice('collapse')}"]
     found = []
     for name in failed:
         change = way.numbers.get("change")
         unchanged = name == "fid_excess" and change is not None and change < UNCHANGED
         symptom = "it hands on its input" if unchanged else NAMED[name]
         also = f"; translations differ from their inputs by {change:.2g} 8-bit levels" if unchanged else ""
-        found.append(f"{symptom}{here}: {shown([name])}{also}. {ADVICE[name]}")
+        found.append(f"{symptom}{here}: {shown([name])}{also}{advice(name)}")
     return found
 
 
 def rows(ways: Sequence[Way], verdict: Verdict, previous: Mapping[str, object]) -> list[Row]:
     """Direction by direction the gate's tests, and the plain numbers; `previous` are the metrics of a run before under the same protocol."""
-    table, tests = [], {test.name: test for test in verdict.tests}
+    table, held = [], {test.name: test for test in verdict.tests}
     for way in ways:
         here = f" ({way.title})"
 
@@ -228,7 +245,7 @@ def rows(ways: Sequence[Way], verdict: Verdict, previous: Mapping[str, object]) 
             return number(value) if isinstance(value, int | float) else ""
 
         for name, meaning in EXPLAINED.items():
-            test = tests.get(f"{name}{here}")
+            test = held.get(f"{name}{here}")
             if test is not None:
                 table.append(Row(test.name, meaning, number(test.value), number(test.null), before(name), test.bound, test.state))
             elif way.numbers.get(name) is not None:

@@ -24,7 +24,7 @@ from pipeline.evaluation.reference import kept, require_reference
 from pipeline.evaluation.report import data_uri, page
 from pipeline.evaluation.restoration import psnr, ssim
 from pipeline.evaluation.settings import TranslationGate
-from pipeline.evaluation.translated import Numbers, Way, dependence, diversity, fidelity, metrics, protocol, repetition, rows
+from pipeline.evaluation.translated import Numbers, Way, applicable, dependence, diversity, fidelity, metrics, protocol, repetition, rows
 from pipeline.evaluation.translated import judge as verdict_of
 from pipeline.gans.base import GAN, Direction, to_uint8
 from pipeline.media.preview import grid
@@ -205,11 +205,12 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
         numbers["psnr_gain"] = difference(numbers, "psnr", "input_psnr")
     lost = len(finite) - len(kept_rows)
     if direction.back:
-        numbers |= cycle(numbers, source, direction)
+        numbers |= cycle(numbers, source)
         error, broken = identity(gan, name, target, batch, case.device, rng)
         numbers["identity_error"] = error
         lost = min(lost + broken, len(finite))
-    return Way(name, title, len(finite), lost, numbers), seen
+    held_to = applicable(back=direction.back is not None, styles=direction.styles, paired=paired)
+    return Way(name, title, held_to, len(finite), lost, numbers), seen
 
 
 def probed(case: Case, name: str, direction: Direction, source: Ground, target: Ground, extractor: Extractor, seen: Seen) -> Numbers:
@@ -233,14 +234,11 @@ def probed(case: Case, name: str, direction: Direction, source: Ground, target: 
     return numbers | diversity(np.stack([extractor.features(one) for one in pixels], axis=1), target.features)
 
 
-def cycle(numbers: Numbers, source: Ground, direction: Direction) -> Numbers:
-    """What the cycle error is measured by: how far two images of the source are apart. With styles the way back paints in one of its own,
-    and is not expected to find the input again."""
+def cycle(numbers: Numbers, source: Ground) -> Numbers:
+    """What the cycle error is measured by: how far two images of the source are apart."""
     images = source.held.images(source.order[:PROBED])
-    unrelated = float(levels(images, np.roll(images, 1, axis=0)).mean())
-    error = numbers.get("cycle_error")
-    ratio = error / unrelated if error is not None and unrelated > 0 and not direction.styles else None
-    return {"unrelated": unrelated, "cycle_ratio": ratio}
+    unrelated, error = float(levels(images, np.roll(images, 1, axis=0)).mean()), numbers.get("cycle_error")
+    return {"unrelated": unrelated, "cycle_ratio": error / unrelated if error is not None and unrelated > 0 else None}
 
 
 def identity(gan: GAN, name: str, target: Ground, batch: int, device: torch.device, rng: torch.Generator) -> tuple[float | None, int]:
