@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from pipeline.data import store
 from pipeline.data.store import DatasetInfo, ImageSet, UInt8Array
 from pipeline.errors import InputError
 from pipeline.evaluation.settings import EvaluateSettings, TranslationGate
@@ -42,9 +43,9 @@ def swapped(images: UInt8Array) -> UInt8Array:
     return np.ascontiguousarray(images.swapaxes(1, 2)[..., ::-1])
 
 
-def held(images: UInt8Array, labels: list[int], fingerprint: str) -> ImageSet:
+def held(images: UInt8Array, labels: list[int], fingerprint: str, kind: Any = ImageSet, **more: Any) -> ImageSet:
     count = len(images)
-    return ImageSet(
+    found: ImageSet = kind(
         shards=[images],
         shard=np.zeros(count, dtype=np.int64),
         row=np.arange(count),
@@ -52,7 +53,16 @@ def held(images: UInt8Array, labels: list[int], fingerprint: str) -> ImageSet:
         names=[f"{k}.png" for k in range(count)],
         classes=["horse", "deer"],
         fingerprint=fingerprint * 64,
+        **more,
     )
+    return found
+
+
+def pairs(n: int, seed: int, fingerprint: str) -> ImageSet:
+    a = gratings(n, seed)
+    kind = getattr(store, "Pairs", None)
+    wide = np.concatenate([a, swapped(a)], axis=2)
+    return held(wide, [-1] * n, fingerprint, kind, partners=None) if kind else held(wide, [-1] * n, fingerprint)
 
 
 def domains(n: int, seed: int, fingerprint: str) -> ImageSet:
@@ -92,7 +102,7 @@ ONE = {"a_to_b": Direction("a", "b")}
 def case(does: Translate, root: Path, ways: Mapping[str, Direction] = BOTH, *, paired: bool = False, count: int = 60, **evaluate: Any) -> Case:
     train, test = (domains(k, seed, mark) for k, seed, mark in ((4 * count, 1, "1"), (count, 2, "2")))
     if paired:
-        train, test = (held(np.concatenate([x, swapped(x)], axis=2), [-1] * len(x), mark) for x, mark in ((gratings(200, 1), "3"), (gratings(count, 2), "4")))
+        train, test = pairs(200, 1, "3"), pairs(count, 2, "4")
     settings = EvaluateSettings(gate=TranslationGate(), **evaluate)
     info = DatasetInfo(
         source="gratings", fingerprint="5" * 64, images=1, set_aside=0, resolution=SIDE, channels=3, classes=["horse", "deer"], splits={}, shards=[]
