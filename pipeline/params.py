@@ -14,7 +14,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.data.settings import DataSettings, ValidateSettings
 from pipeline.errors import InputError
-from pipeline.evaluation.settings import EvaluateSettings, GateSettings, RestorationGate
+from pipeline.evaluation.settings import GATES, EvaluateSettings
 from pipeline.gans.settings import DCGANSettings, ModelSettings
 from pipeline.promotion.settings import PromoteSettings
 from pipeline.serving.settings import ExportSettings
@@ -44,13 +44,19 @@ class Params(Settings):
     @model_validator(mode="before")
     @classmethod
     def gate_of_the_task(cls, values: Any) -> Any:
-        """Where no gate is given, that of the variant's task."""
-        model = values.get("model") if isinstance(values, dict) else None
+        """The gate, given or not, is that of the variant's task."""
         evaluate = values.get("evaluate", {}) if isinstance(values, dict) else None
-        if not isinstance(model, dict) or not isinstance(evaluate, dict) or "gate" in evaluate:
+        if not isinstance(evaluate, dict) or not isinstance(gate := evaluate.get("gate", {}), dict):
             return values
-        task = next((kind.task for kind in variants() if kind.model_fields["variant"].default == model.get("variant")), "generate")
-        return values if task == "generate" else {**values, "evaluate": {**evaluate, "gate": RestorationGate().model_dump()}}
+        model = values.get("model", {"variant": "dcgan"})
+        variant = model.get("variant") if isinstance(model, dict) else getattr(model, "variant", None)
+        task = next((kind.task for kind in variants() if kind.model_fields["variant"].default == variant), None)
+        if task is None:  # what is wrong is the variant
+            return {**values, "evaluate": {name: value for name, value in evaluate.items() if name != "gate"}}
+        own = GATES[task].model_fields
+        if any(key not in own and (key == "task" or any(key in other.model_fields for other in GATES.values())) for key in gate):
+            raise ValueError(f"evaluate.gate: variant {variant} is judged by {', '.join(own)}; give these, or none for their defaults")
+        return {**values, "evaluate": {**evaluate, "gate": {**gate, "task": task}}}
 
     @model_validator(mode="after")
     def known_combinations(self) -> "Params":
@@ -66,8 +72,8 @@ class Params(Settings):
             raise ValueError(f"data.fit keep: variant {self.model.variant} makes images of one size; set data.fit: crop, or take srgan or denoise")
         self.two_sides()
         if self.evaluate.gate.task != self.model.task:
-            own = RestorationGate if self.model.task == "restore" else GateSettings
-            raise ValueError(f"evaluate.gate: variant {self.model.variant} is judged by {', '.join(own.model_fields)}; give these, or none for their defaults")
+            own = ", ".join(GATES[self.model.task].model_fields)
+            raise ValueError(f"evaluate.gate: variant {self.model.variant} is judged by {own}; give these, or none for their defaults")
         return self
 
     def two_sides(self) -> None:

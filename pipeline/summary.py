@@ -9,6 +9,7 @@ from pipeline.stages.paths import Paths
 
 NUMBERS = (
     *("psnr", "gain", "ssim", "ssim_gain"),
+    *("fid_excess", "cycle_error", "diversity_ratio"),
     *("fid", "fid_ratio", "kid", "precision", "recall", "density", "coverage", "vendi_ratio", "duplicate_rate", "mode_kl"),
 )
 WIDTH = 11
@@ -35,8 +36,8 @@ def summary(root: Path) -> str:
     ]:
         lines.append((name, shown(path, root)))
     if paths.generator.exists():
-        restores = "gain" in measured
-        lines.append(("try it", "ganline apply photo.jpg -o restored.png" if restores else "ganline sample -n 64 --seed 7 -o grid.png"))
+        made = {"gain": "ganline apply photo.jpg -o restored.png", "dependence": "ganline apply photo.jpg -o translated.png"}
+        lines.append(("try it", next((use for name, use in made.items() if name in measured), "ganline sample -n 64 --seed 7 -o grid.png")))
     return "\n".join(f"{name:<{WIDTH}}{text}" for name, text in lines)
 
 

@@ -19,16 +19,15 @@ from pipeline.evaluation.classifier import Classifier, Labelled, Shape, classifi
 from pipeline.evaluation.copies import copies, thumbnails
 from pipeline.evaluation.distances import nearest
 from pipeline.evaluation.diversity import Int64Array, Modes, UInt8Array, distinct, kl_null
-from pipeline.evaluation.encoder import encoder
+from pipeline.evaluation.extractors import unlabelled
 from pipeline.evaluation.features import Extractor, Float32Array, Held, Progress, Subset, extract, quiet
 from pipeline.evaluation.fid import Float64Array, Side, fid
 from pipeline.evaluation.fid_infinity import fid_infinity
-from pipeline.evaluation.inception import Inception, fetched, inception
+from pipeline.evaluation.inception import Inception
 from pipeline.evaluation.inception_score import inception_score
 from pipeline.evaluation.kid import kid
 from pipeline.evaluation.overview import plane, typical
 from pipeline.evaluation.protocol import Protocol
-from pipeline.evaluation.random_network import random_network
 from pipeline.evaluation.reference import Reference, calibration, kept, ratio, reference, require_reference
 from pipeline.evaluation.settings import EvaluateSettings, GateSettings
 
@@ -253,16 +252,9 @@ class Judge:
         return classifier(self.train, held, Shape(shape[0], shape[2], len(self.classes)), self.device, self.cache, self.progress)
 
     def extractor(self, namer: Classifier | None, shape: tuple[int, ...]) -> Extractor:
-        wanted = self.settings.features
-        if namer is not None and wanted in ("auto", "classifier"):
+        if namer is not None and self.settings.features in ("auto", "classifier"):
             return namer
-        if wanted in ("auto", "random"):
-            return random_network(shape[2], self.device)
-        if wanted == "inception":
-            return inception(fetched(self.cache if self.cache is not None else self.root), self.device)
-        if wanted.endswith(".onnx"):
-            return encoder(self.root / wanted, self.settings.encoder, shape)
-        return inception(self.root / wanted, self.device)
+        return unlabelled(self.settings, shape, self.device, self.cache if self.cache is not None else self.root, self.root)
 
     def extracted(self, extractor: Extractor, samples: UInt8Array) -> Float32Array:
         return extract(extractor, Held(samples), self.settings.batch_size, self.progress, "features")

@@ -7,7 +7,18 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from pipeline.settings import Settings
 
 
-class GateSettings(Settings):
+class TaskGate(Settings):
+    """The tests of one task. Which gate a mapping is cannot be told by its keys: it carries the task of the variant, which is taken out here."""
+
+    task: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def untagged(cls, values: Any) -> Any:
+        return {key: value for key, value in values.items() if key != "task"} if isinstance(values, dict) else values
+
+
+class GateSettings(TaskGate):
     """Thresholds of the verdict; null switches a test off.
 
     A generator fails a test when it lies beyond the threshold and, where there is a null, more than `significance` standard
@@ -42,7 +53,7 @@ class GateSettings(Settings):
         return self
 
 
-class RestorationGate(Settings):
+class RestorationGate(TaskGate):
     """The tests of restored images, each in every trial, on held-out images; null switches one off."""
 
     task: ClassVar[str] = "restore"
@@ -54,14 +65,36 @@ class RestorationGate(Settings):
     shift: float | None = Field(2.0, gt=0, description="8-bit levels by which the mean colour may move")
 
 
+class TranslationGate(TaskGate):
+    """The tests of translated images, each in every direction, on held-out images; null switches one off."""
+
+    task: ClassVar[str] = "translate"
+    fid_excess: float | None = Field(
+        0.8,
+        description="Fréchet distance to the target side over that of the untranslated inputs, both less what real images show, at most; 0 is perfect, "
+        "1 has gained nothing",
+    )
+    dependence: float | None = Field(0.25, ge=0, description="how much translations of different inputs differ over how much real images do, at least")
+    repeats: float | None = Field(
+        0.1, ge=0, le=1, description="share of translations that all but repeat another, at most, over that of real images and inputs"
+    )
+    cycle_ratio: float | None = Field(0.6, gt=0, description="error after the way there and back over the difference between two inputs, at most")
+    psnr_gain: float | None = Field(0.0, description="of pairs: dB of PSNR to the partner over that of the untranslated input, at least")
+    diversity_ratio: float | None = Field(0.05, ge=0, description="of styles: how much translations of one input differ over how much real images do, at least")
+
+
+GATES: dict[str, type[TaskGate]] = {gate.task: gate for gate in (GateSettings, RestorationGate, TranslationGate)}
+
+
 def task_of(gate: Any) -> str:
-    """Which task's gate this is, by its keys."""
-    if isinstance(gate, Settings):
-        return str(getattr(gate, "task", "generate"))
-    return "restore" if isinstance(gate, dict) and gate.keys() & RestorationGate.model_fields.keys() else "generate"
+    """Which task's gate this is: what it says, else the first."""
+    return str(gate.get("task", "generate") if isinstance(gate, dict) else getattr(gate, "task", "generate"))
 
 
-Gate = Annotated[Annotated[GateSettings, Tag("generate")] | Annotated[RestorationGate, Tag("restore")], Discriminator(task_of)]
+Gate = Annotated[
+    Annotated[GateSettings, Tag("generate")] | Annotated[RestorationGate, Tag("restore")] | Annotated[TranslationGate, Tag("translate")],
+    Discriminator(task_of),
+]
 
 
 class EncoderSettings(Settings):

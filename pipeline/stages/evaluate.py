@@ -10,13 +10,13 @@ from pipeline import tracking
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
 from pipeline.gans.variant_settings import Task
-from pipeline.stages import generation, metrics, restoration
+from pipeline.stages import generation, metrics, restoration, translation
 from pipeline.stages.judging import Case, Outcome
 from pipeline.stages.paths import Paths
 from pipeline.training import model
 from pipeline.training.device import pick_device
 
-JUDGES: dict[Task, Callable[[Case], Outcome]] = {"generate": generation.judge, "restore": restoration.judge}
+JUDGES: dict[Task, Callable[[Case], Outcome]] = {"generate": generation.judge, "restore": restoration.judge, "translate": translation.judge}
 
 
 def run(root: Path) -> None:

@@ -35,8 +35,8 @@ def run(root: Path) -> dict[str, Any]:
     params = parameters.load(paths.params)
     if params.model.task != "generate":
         raise InputError(
-            f"{paths.params}: champions are compared by FID and KID, which a {params.model.variant} has none of; take exported/generator.onnx as it is "
-            "(the gate has judged it), and set `promote: false` in prefect.yaml for scheduled runs"
+            f"{paths.params}: champions are compared by the FID and KID of their samples, and a {params.model.variant} makes none, it works on images it is "
+            "given; take what exported/ holds as it is (the gate has judged it), and set `promote: false` in prefect.yaml for scheduled runs"
         )
     with held(paths.promote_lock, "promoting"):
         evaluation = read_evaluation(paths.evaluation_metrics)

@@ -173,7 +173,7 @@ def test_a_champion_of_another_shape_is_refused_with_the_way_out(new_line: Calla
 
 def test_a_restoration_is_refused_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("data: {resolution: 32, channels: rgb, fit: keep}\nmodel: {variant: denoise}\n")
-    with pytest.raises(InputError, match=r"params.yaml: .*a denoise has none of.*`promote: false`"):
+    with pytest.raises(InputError, match=r"params.yaml: .*a denoise makes none.*`promote: false`"):
         promote.run(tmp_path)
 
 
