@@ -175,11 +175,11 @@ class GAN(nn.Module, ABC):
         device. Styles are drawn from `rng`, which lives on the CPU."""
         raise NotImplementedError
 
-    def round_trip(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
-        """Pictures of a direction's source, there and back again."""
+    def returned(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        """What `direction` made of the originals, taken back; of these only what the way back may know of them is used, such as their style."""
         back = self.directions()[direction].back
         assert back is not None
-        return self.translate(self.translate(images, direction, rng), back, rng)
+        return self.translate(made, back, rng)
 
     def unchanged(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         """What becomes of pictures that already are of a direction's target side."""

@@ -144,11 +144,10 @@ class DRIT(Translation):
     def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         return self.painted(images, direction, self.any_style(len(images), rng))
 
-    def round_trip(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
-        """Back in the picture's own style, as in the cross-cycle."""
+    def returned(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        """In the originals' own style, as in the cross-cycle."""
         way = WAYS[direction]
-        there = self.translate(images, direction, rng)
-        back: Tensor = self.painters(self.contents(there, way.target), self.styles(images, way.source)[0], way.source)
+        back: Tensor = self.painters(self.contents(made, way.target), self.styles(originals, way.source)[0], way.source)
         return back
 
     def unchanged(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:

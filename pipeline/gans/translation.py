@@ -63,8 +63,8 @@ class Translation(GAN):
         columns = []
         for name, way in self.directions().items():
             given = examples[way.source]
-            columns += [given, *(self.translate(given, name, rng) for _ in range(STYLES if way.styles else 1))]
-            columns.append(self.round_trip(given, name, rng) if way.back else examples[way.target])
+            made = [self.translate(given, name, rng) for _ in range(STYLES if way.styles else 1)]
+            columns += [given, *made, self.returned(made[-1], given, name, rng) if way.back else examples[way.target]]
         return torch.stack(columns, dim=1).flatten(0, 1)
 
 

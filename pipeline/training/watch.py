@@ -57,13 +57,14 @@ class Translated:
         cycles = []
         for name, way in gan.directions().items():
             given = torch.split(self.held[way.source][:samples], batch_size)
-            made = torch.cat([gan.translate(part, name, rng) for part in given])
+            parts = [gan.translate(part, name, rng) for part in given]
+            made = torch.cat(parts)
             if not torch.isfinite(made).all():
                 return {"fid": float("nan")}
             found.append(self.measures[way.target](to_uint8(made)))
             if way.back is not None:
-                there_and_back = torch.cat([gan.round_trip(part, name, rng) for part in given])
-                cycles.append(float((there_and_back - self.held[way.source][:samples]).abs().mean()) * LEVELS)
+                again = torch.cat([gan.returned(there, part, name, rng) for there, part in zip(parts, given, strict=True)])
+                cycles.append(float((again - self.held[way.source][:samples]).abs().mean()) * LEVELS)
         numbers = {
             "fid": float(np.mean([one["fid"] for one in found])),
             "fid_error": float(np.linalg.norm([one["fid_error"] for one in found])) / len(found),
