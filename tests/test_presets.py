@@ -69,7 +69,7 @@ def test_use_never_loses_what_was_edited_by_hand(root: Path) -> None:
     assert (root / "params.yaml.bak").read_text() == "# mine 0\n"
 
 
-@pytest.mark.parametrize(("name", "near"), [("fashion", "fashion-mnist-32"), ("digit", "digits"), ("cifar", "cifar10-32"), ("../digits", "digits")])
+@pytest.mark.parametrize(("name", "near"), [("fashion", "fashion-mnist-32"), ("digit", "digits"), ("cifar10", "cifar10-32"), ("../digits", "digits")])
 def test_an_unknown_name_gives_the_nearest(root: Path, name: str, near: str) -> None:
     with pytest.raises(InputError, match=f"did you mean `{near}`"):
         presets.use(root, name)
