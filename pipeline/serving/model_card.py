@@ -9,14 +9,17 @@ from pipeline.serving.metadata import Metadata
 USES = {
     "generate": "Synthetic images that resemble the training data: illustrations, tests, augmentation, study of the model itself.",
     "restore": "Making pictures of the training data's kind larger or cleaner for people to look at.",
+    "translate": "Turning pictures of one side of the training data into such as those of the other: drafts, illustrations, augmentation.",
 }
 RISKS = {
     "generate": "Generated images may come close to training images; where those are confidential, inspect before publishing.",
     "restore": "It was taught one kind of degradation (see the settings above); what went wrong in another way it mends badly, or makes worse.",
+    "translate": "Pictures of neither side of its training data it changes all the same; what they then show means nothing.",
 }
 INVENTED = {
     "generate": "what it shows never happened.",
     "restore": "details that the input does not hold are made up. Do not read plates, faces or findings from them.",
+    "translate": "what the other side's pictures usually hold is made up, and what they never hold may be gone.",
 }
 
 
@@ -71,7 +74,7 @@ Protocol: {metadata.protocol}. Numbers of different protocols must not be compar
 
 {tensors("Output", signature["outputs"])}
 {"".join(further(graph) for graph in signature.get("further", []))}
-{sampling(metadata, signature) if metadata.task == "generate" else applying(metadata)}
+{sampling(metadata, signature) if metadata.task == "generate" else applying(metadata, signature)}
 ## Intended use
 
 {USES[metadata.task]}
@@ -89,6 +92,9 @@ def about(metadata: Metadata) -> str:
     kind = "RGB" if metadata.channels == 3 else "gray"
     if metadata.task == "generate":
         return f"A generative adversarial network that makes {kind} images of {metadata.resolution} x {metadata.resolution} pixels"
+    if metadata.task == "translate":
+        sides = " to ".join(metadata.class_names) if len(metadata.class_names) == 2 else "side A to side B"
+        return f"A network that translates {kind} images from {sides}, trained at {metadata.resolution} x {metadata.resolution} pixels"
     larger = f", {metadata.scale} times larger," if metadata.scale > 1 else ""
     return f"A network that restores {kind} images of any size{larger} from degraded ones"
 
@@ -117,18 +123,30 @@ pixels = np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8)
 """
 
 
-def applying(metadata: Metadata) -> str:
+def applying(metadata: Metadata, signature: Mapping[str, Any]) -> str:
+    result = "restored" if metadata.task == "restore" else "translated"
     mode = "RGB" if metadata.channels == 3 else "L"
     to_four = ".transpose(2, 0, 1)[None]" if metadata.channels == 3 else "[None, None]"
     back = "[0].transpose(1, 2, 0)" if metadata.channels == 3 else "[0, 0]"
+    styled = "z" in names(signature)
+    least = metadata.multiple
+    fitting = (
+        f"pixels = pixels[: pixels.shape[0] // {least} * {least}, : pixels.shape[1] // {least} * {least}]  # sides are multiples of {least}\n"
+        if least > 1
+        else ""
+    )
+    style = f"z = np.random.default_rng(7).standard_normal((1, {metadata.latent}), dtype=np.float32)\n" if styled else ""
+    beside = ', "z": z' if styled else ""
+    inputs = f'{{"image": (pixels / 127.5 - 1){to_four}{beside}}}'
+    styles = "`--seed 7` draws a style, `--example picture.jpg` takes that of a picture of the other side. " if styled else ""
     return f"""## How to use
 
 ```
-ganline apply photo.jpg -o restored.png --model generator.onnx
-ganline apply folder/ -o restored/ --model generator.onnx
+ganline apply photo.jpg -o {result}.png --model generator.onnx
+ganline apply folder/ -o {result}/ --model generator.onnx
 ```
 
-Large pictures go through in overlapping tiles. Any other ONNX Runtime works as well:
+{styles}Large pictures go through in overlapping tiles. Any other ONNX Runtime works as well:
 
 ```python
 import numpy as np
@@ -137,8 +155,8 @@ from PIL import Image
 
 session = onnxruntime.InferenceSession("generator.onnx")
 pixels = np.asarray(Image.open("photo.jpg").convert("{mode}"), dtype=np.float32)
-images = session.run(["images"], {{"image": (pixels / 127.5 - 1){to_four}}})[0]
-Image.fromarray(np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8){back}).save("restored.png")
+{fitting}{style}images = session.run(["images"], {inputs})[0]
+Image.fromarray(np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8){back}).save("{result}.png")
 ```
 """
 
