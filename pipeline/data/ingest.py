@@ -195,19 +195,19 @@ def first_pairs(source: Source, layout: Layout, settings: DataSettings) -> froze
 
     This alone holds every name in memory: which files belong together is known only when all were seen.
     """
-    sides: dict[tuple[str, str], set[str | None]] = {}
+    sides: dict[tuple[str, str], int] = {}  # 1: A is there, 2: B, 3: both
     odd = set()
     for item in source.stream():
         place = layout.place(folders(item))
-        if item.error is None and place.error is None and place.wanted:
+        if item.error is None and place.error is None and place.label in layout.labels:
             pair = named_pair(item, place, layout, settings)
-            sides.setdefault(pair, set()).add(place.label)
+            sides[pair] = sides.get(pair, 0) | 1 << layout.labels.index(place.label)
             if not named_as_image(item):
                 odd.add(pair)
-    whole = sorted((pair for pair, labels in sides.items() if len(labels) == 2), key=lambda pair: (pair in odd, pair))
+    whole = sorted((pair for pair, found in sides.items() if found == 3), key=lambda pair: (pair in odd, pair))
     if not whole:
-        names = [next((pair[1] for pair, labels in sorted(sides.items()) if label in labels), "nothing") for label in layout.labels]
-        a, b = (f"{label!r} holds {name}" for label, name in zip(layout.labels, names, strict=True))
+        firsts = [min((name for (_, name), found in sides.items() if found == bit), default="nothing") for bit in (1, 2)]
+        a, b = (f"{label!r} holds {name}" for label, name in zip(layout.labels, firsts, strict=True))
         raise InputError(f"data.pairs folders: no file has a partner of its name in the other folder ({a}, {b}, ...); name both alike but for the suffix")
     return frozenset(pair for split in ("train", "test") for pair in [each for each in whole if each[0] == split][: settings.limit])
 

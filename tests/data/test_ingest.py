@@ -316,6 +316,7 @@ def test_nothing_good_is_an_error_and_leaves_what_was_there(tmp_path: Path, imag
         ("fashion-mnist.zip", {"limit": 6, "channels": "gray", "resolution": 32}, 120, 0, 10),
         ("cifar10.zip", {"limit": 6, "resolution": 32}, 120, 0, 10),
         ("noto-emoji.zip", {"limit": 60, "resolution": 64}, 120, 0, 0),
+        ("noto-emoji.zip", {"limit": 60, "resolution": 64, "pairs": "outline"}, 120, 0, 0),
         ("kodak24.zip", {"resolution": 64, "limits": {}}, 24, 0, 0),
     ],
 )

@@ -26,6 +26,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert shard[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
+def test_a_description_from_before_there_were_pairs(tmp_path: Path) -> None:
+    info = write(tmp_path / "store", 2)
+    path = tmp_path / "store" / "dataset.json"
+    path.write_text(path.read_text().replace(',\n  "pairs": "none"', ""))
+    assert "pairs" not in path.read_text()
+    assert DatasetInfo.read(tmp_path / "store") == info
+
+
 def test_photographs_keep_their_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several flat shards; whole pictures, and the squares in their middles, come back to the bit."""
     monkeypatch.setattr("pipeline.data.writer.SHARD_BYTES", 2000)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -215,3 +216,16 @@ def test_nothing_ingested(tmp_path: Path) -> None:
     done = ganline("train", tmp_path)
     assert done.returncode == 2
     assert "run `dvc repro ingest` first" in done.stderr
+
+
+def test_data_made_for_pairs_is_not_trained_on_as_single_images(project: Path, validated: Path) -> None:
+    """A stage run by hand after data.pairs was changed: by name, not by a shape that does not fit."""
+    from pipeline.errors import InputError
+    from pipeline.stages import train
+
+    (project / "data").unlink()
+    shutil.copytree(validated / "data", project / "data")
+    described = project / "data" / "dataset" / "dataset.json"
+    described.write_text(described.read_text().replace('"pairs": "none"', '"pairs": "halves"'))
+    with pytest.raises(InputError, match=r"was made with data\.pairs halves, and .*params\.yaml says none; run `dvc repro`"):
+        train.run(project)
