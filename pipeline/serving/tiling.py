@@ -76,12 +76,20 @@ class Tiles:
                 self.bands.append(self.finish(done[:, : self.height - top * scale, : self.width]))
 
 
-def tiled(run: Callable[[Image], Float32Array], tiles: Tiles) -> list[Image]:
+Run = Callable[[Image], Float32Array]
+
+
+def bands(run: Run, tiles: Tiles) -> list[Image]:
     """The bands of what `run` makes of all pieces: [1, C, h, w] -> [1, D, scale h, scale w]."""
     piece = tiles.step()
     while piece is not None:
         piece = tiles.step(run(piece))
     return tiles.bands
+
+
+def tiled(run: Run, image: Image, scale: int, tile: int = TILE, overlap: int = OVERLAP, multiple: int = 1) -> Float32Array:
+    """`run` over an image [C, H, W] in pieces of at most `tile` by `tile`; returns [D, scale H, scale W]. Raises InputError for impossible tiles."""
+    return np.concatenate(bands(run, Tiles(image, scale, tile, overlap, multiple)), axis=1)
 
 
 def spans(size: int, tile: int, overlap: int) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from pipeline.errors import InputError
 from pipeline.media.image import BadImage, Target, decode
 from pipeline.serving.runtime import Float32Array, Graph, UInt8Array, latents, to_uint8
-from pipeline.serving.tiling import OVERLAP, TILE, Tiles, tiled
+from pipeline.serving.tiling import OVERLAP, TILE, Tiles, bands
 
 
 class Transformer:
@@ -43,7 +43,7 @@ class Transformer:
             found: Float32Array = self.graph.session.run(["images"], self.inputs(piece, style))[0]
             return found
 
-        return joined(tiled(run, self.tiles(picture, tile, overlap)))
+        return joined(bands(run, self.tiles(picture, tile, overlap)))
 
     def tiles(self, picture: UInt8Array, tile: int = TILE, overlap: int = OVERLAP) -> Tiles:
         """The pieces of a picture uint8 [H, W, C], and the bands uint8 [rows, scale W, C] of its result. Raises InputError for impossible tiles."""
@@ -106,8 +106,9 @@ LARGEST = 1_000_000_000
 
 def pixels(band: Float32Array) -> UInt8Array:
     """float32 [C, H, W] -> uint8 [H, W, C]."""
-    return to_uint8(band[None])[0]
+    found: UInt8Array = to_uint8(band[None])[0]
+    return found
 
 
-def joined(bands: Sequence[npt.NDArray[Any]], axis: int = 0) -> npt.NDArray[Any]:
-    return np.ascontiguousarray(bands[0]) if len(bands) == 1 else np.concatenate(bands, axis=axis)
+def joined(parts: Sequence[npt.NDArray[Any]], axis: int = 0) -> npt.NDArray[Any]:
+    return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts, axis=axis)

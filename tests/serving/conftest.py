@@ -163,7 +163,8 @@ class Styler(nn.Module):
         self.paint = nn.Conv2d(6, 3, 3, padding=1)
 
     def forward(self, image: Tensor, z: Tensor) -> Tensor:
-        return torch.tanh(self.paint(self.conv(image) + self.style(z)[:, :, None, None]))
+        images: Tensor = torch.tanh(self.paint(self.conv(image) + self.style(z)[:, :, None, None]))
+        return images
 
 
 class Style(nn.Module):
@@ -174,7 +175,8 @@ class Style(nn.Module):
         self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
-        return 10 * self.conv(image).mean(dim=(2, 3))
+        z: Tensor = 10 * self.conv(image).mean(dim=(2, 3))
+        return z
 
 
 @pytest.fixture(scope="session")

@@ -166,7 +166,8 @@ def test_styles_come_from_a_seed_or_an_example(made_styles: Path, tmp_path: Path
 
     def expected(graph: Path, z: np.ndarray) -> np.ndarray:
         made = onnxruntime.InferenceSession(graph).run(["images"], {"image": given, "z": z})[0][0]
-        return np.clip(np.floor(127.5 * made + 128), 0, 255).astype(int).transpose(1, 2, 0)
+        found: np.ndarray = np.clip(np.floor(127.5 * made + 128), 0, 255).astype(int).transpose(1, 2, 0)
+        return found
 
     def drawn(*arguments: object) -> np.ndarray:
         code, output = command(source, "-o", tmp_path / "out.png", *arguments)

@@ -138,7 +138,7 @@ def test_pictures_of_any_size_go_one_by_one_and_those_of_one_size_in_steady_batc
     ],
 )
 def test_what_transforms_no_pictures_is_not_served(describe: Any, tmp_path: Path, nodes: list[Any], words: str) -> None:
-    sides = ["batch", 3, "height", "width"]
+    sides: list[str | int | None] = ["batch", 3, "height", "width"]
     made = helper.make_graph(
         nodes,
         "generator",

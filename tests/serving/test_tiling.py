@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.errors import InputError
-from pipeline.serving.tiling import Tiles, spans, weights
-from pipeline.serving.tiling import tiled as bands
-
-
-def tiled(run: Any, image: Any, scale: int, **how: Any) -> Any:
-    return np.concatenate(bands(run, Tiles(image, scale, **how)), axis=1)
+from pipeline.serving.tiling import Tiles, bands, spans, tiled, weights
 
 
 @settings(deadline=None)
