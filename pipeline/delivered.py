@@ -79,6 +79,8 @@ def serve(
     max_queue: Annotated[int, typer.Option(min=1, help="Images that may wait; beyond them requests are told 429.")] = 1024,
     max_images: Annotated[int, typer.Option(min=1, help="Images that one request may ask for.")] = 256,
     max_body: Annotated[int, typer.Option(min=1024, help="Bytes of one request's body.")] = 8 * 2**20,
+    max_pixels: Annotated[int, typer.Option(min=4096, help="Image-to-image models: pixels of one result.")] = 50_000_000,
+    tile: Annotated[int, typer.Option(min=192, help="Image-to-image models: side of the pieces that larger pictures go through in.")] = 512,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up; also how long the end waits for them.")] = 30.0,
     poll: Annotated[float, typer.Option(min=0.05, help="Seconds between looks at the file or alias, to swap in a newer model.")] = 5.0,
     token_file: Annotated[
@@ -90,6 +92,8 @@ def serve(
     `ganline serve` then open http://127.0.0.1:8000
 
     `curl -o sheet.png "http://127.0.0.1:8000/image.png?seed=7&n=16"`
+
+    `curl -o after.png --data-binary @before.jpg http://127.0.0.1:8000/apply` where the model turns pictures into pictures
 
     `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline serve --model models:/ganline-digits@champion` follows the alias
 
@@ -115,6 +119,8 @@ def serve(
         max_queue=max_queue,
         max_images=max_images,
         max_body=max_body,
+        max_pixels=max_pixels,
+        tile=tile,
         timeout=timeout,
         poll=poll,
         token=SecretStr(token) if token else None,
@@ -131,23 +137,32 @@ def apply(
     model: Annotated[Path | None, typer.Option(help="An exported image-to-image generator; by default the project's exported/generator.onnx.")] = None,
     tile: Annotated[int, typer.Option(min=16, help="Side of the pieces that large pictures go through in: smaller needs less memory.")] = 512,
     overlap: Annotated[int, typer.Option(min=2, help="Pixels by which a piece reaches beyond what is kept of it, so that no seams show.")] = 64,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**64 - 1, help="The style of the results, where the model has styles (drit); by default 0.", show_default=False)
+    ] = None,
+    example: Annotated[Path | None, typer.Option(help="A picture whose style the results take, in place of a seed's.", show_default=False)] = None,
 ) -> None:
-    """Run an image-to-image generator (super-resolution, denoising) over pictures of any size, with ONNX Runtime alone.
+    """Run an image-to-image generator (super-resolution, denoising, translation) over pictures of any size, with ONNX Runtime alone.
 
     `ganline apply photo.jpg -o photo-x4.png`
 
     `ganline apply scans/ more/*.tif -o restored/`
 
     `ganline apply huge.png -o large.png --tile 256`
+
+    `ganline apply summer/ -o winter/ --example one-winter.jpg` (or `--seed 3`) chooses the style
+
+    `ganline apply winter/ -o summer/ --model exported/reverse.onnx` goes the other way
     """
     from tqdm import tqdm
 
+    from pipeline.serving.apply import How
     from pipeline.serving.apply import apply as transform
 
     def bar(jobs: Sequence[Any]) -> Iterable[Any]:
         return tqdm(jobs, desc="apply", unit="img", leave=False, disable=None)
 
-    done, problems = transform(model or Paths(project_root()).generator, inputs, output, tile, overlap, bar)
+    done, problems = transform(model or Paths(project_root()).generator, inputs, output, How(tile, overlap, seed, example), bar)
     for problem in problems:
         typer.echo(f"ganline: {problem}", err=True)
     typer.echo(f"{output}: {done} picture{'' if done == 1 else 's'}" + (f", {len(problems)} could not be read" if problems else ""))

@@ -102,6 +102,15 @@ def decode(data: bytes, target: Target) -> Decoded:
             raise BadImage(f"cannot be decoded: {str(error).strip() or type(error).__name__}") from None
 
 
+def measure(data: bytes) -> tuple[int, int]:
+    """Width and height as the header says; nothing is decoded. Raises BadImage."""
+    with pillow_kept_quiet():
+        try:
+            return Image.open(io.BytesIO(data), formats=FORMATS).size
+        except Exception:  # noqa: BLE001 - as in `decode`
+            raise BadImage("not an image (or its header is damaged)" if data else "empty file (zero bytes)") from None
+
+
 def encode(image: Image.Image) -> bytes:
     """An image as bytes that `decode` reads: PPM where the mode allows it (no compressor's version shows in the bytes), else PNG."""
     out = io.BytesIO()

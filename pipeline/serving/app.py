@@ -13,13 +13,13 @@ from starlette.exceptions import HTTPException
 
 from pipeline import __version__
 from pipeline.errors import InputError
-from pipeline.serving import inference, page, pictures
+from pipeline.serving import applying, inference, page, pictures
 from pipeline.serving.guard import Guard, answer
 from pipeline.serving.refusal import Refusal
 from pipeline.serving.service import Service
 
-ABOUT = """Pictures from an exported generator. The same seed gives the same picture, whatever else is asked for at the same time, until the model changes;
-every picture's headers name the model's version. Errors are `{"error": "what is wrong, and the way out"}`."""
+ABOUT = """Pictures from an exported generator: of a seed, or of another picture. The same request gives the same picture, whatever else is asked for at
+the same time, until the model changes; every picture's headers name the model's version. Errors are `{"error": "what is wrong, and the way out"}`."""
 LONGEST_ERROR = 1000
 
 
@@ -36,6 +36,7 @@ def create(service: Service) -> FastAPI:
     for kind in (Refusal, InputError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, explain)
     app.include_router(pictures.router(service))
+    app.include_router(applying.router(service))
     app.include_router(inference.router(service))
 
     @app.get("/", include_in_schema=False)

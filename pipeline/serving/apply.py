@@ -1,49 +1,14 @@
-"""An exported image-to-image generator over pictures of any size: files, folders, in tiles where they are large."""
+"""An exported image-to-image generator over files and folders."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.errors import InputError
-from pipeline.media.image import SUFFIXES, BadImage, Target, decode
-from pipeline.serving import runtime
-from pipeline.serving.metadata import Metadata
-from pipeline.serving.runtime import Float32Array, UInt8Array, to_uint8
-from pipeline.serving.session import open_session
-from pipeline.serving.tiling import OVERLAP, TILE, tiled
-
-LARGEST = 1_000_000_000
-"""Pixels of a result, at most: what is larger hardly any program opens."""
-
-
-class Transformer:
-    """An opened image-to-image graph.
-
-    Attributes:
-        metadata: what the file says about itself.
-        provider: the ONNX Runtime provider that really runs it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Raises InputError when the file is missing, is no ONNX model, was not made by ganline, or takes no image."""
-        self.session = open_session(runtime.read(path), str(path))
-        self.metadata = Metadata.read(self.session.get_modelmeta().custom_metadata_map, str(path))
-        self.provider: str = self.session.get_providers()[0]
-        inputs = [tensor.name for tensor in self.session.get_inputs()]
-        if inputs != ["image"]:
-            raise InputError(f"{path}: turns {', '.join(inputs)} into images; it draws pictures of nothing: use `ganline sample`")
-
-    def __call__(self, picture: UInt8Array, tile: int = TILE, overlap: int = OVERLAP) -> UInt8Array:
-        """uint8 [H, W, C] -> uint8 [scale H, scale W, C], in tiles of `tile` that overlap (see `tiling`). Raises InputError for impossible tiles."""
-        image = (picture.astype(np.float32) / np.float32(127.5) - np.float32(1)).transpose(2, 0, 1)
-        made = tiled(self.run, image, self.metadata.scale, tile, overlap, max(1, self.metadata.multiple))
-        return np.ascontiguousarray(to_uint8(made[None])[0])
-
-    def run(self, images: Float32Array) -> Float32Array:
-        found: Float32Array = self.session.run(["images"], {"image": images})[0]
-        return found
+from pipeline.media.image import SUFFIXES, BadImage, decode, measure
+from pipeline.serving.runtime import Float32Array, UInt8Array
+from pipeline.serving.tiling import OVERLAP, TILE
+from pipeline.serving.transformer import LARGEST, Styles, Transformer
 
 
 @dataclass(frozen=True)
@@ -86,41 +51,63 @@ def jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
     return found
 
 
+@dataclass(frozen=True)
+class How:
+    """Tiles (see `tiling`), and the style where the model has styles: that of a seed, or of an example picture."""
+
+    tile: int = TILE
+    overlap: int = OVERLAP
+    seed: int | None = None
+    example: Path | None = None
+
+
 def apply(
-    model: Path,
-    inputs: Sequence[Path],
-    output: Path,
-    tile: int = TILE,
-    overlap: int = OVERLAP,
-    progress: Callable[[Sequence[Job]], Iterable[Job]] = iter,
+    model: Path, inputs: Sequence[Path], output: Path, how: How | None = None, progress: Callable[[Sequence[Job]], Iterable[Job]] = iter
 ) -> tuple[int, list[str]]:
     """Transforms pictures with an exported generator; returns how many were written, and what was wrong with the others.
 
-    Raises InputError for a model that cannot be used, impossible tiles, nothing to do, or a result that cannot be written.
+    Raises InputError for a model that cannot be used, impossible tiles, a style that cannot be had, nothing to do, or a result that cannot be written.
     """
-    wanted = jobs(inputs, output)
+    wanted, how = jobs(inputs, output), how or How()
     transformer = Transformer(model)
+    style = style_of(transformer, model, how)
     done, problems = 0, []
     for job in progress(wanted):
         try:
-            picture = read(job.source, transformer.metadata)
+            picture = read(job.source, transformer)
         except BadImage as error:
             problems.append(f"{job.source}: {error}")
             continue
-        write(job.target, transformer(picture, tile, overlap))
+        write(job.target, transformer(picture, how.tile, how.overlap, style))
         done += 1
     return done, problems
 
 
-def read(path: Path, metadata: Metadata) -> UInt8Array:
+def style_of(transformer: Transformer, model: Path, how: How) -> Float32Array | None:
+    """The style [1, d] that all pictures get; None where the model has no styles. The generator's styles are those of side b, the reverse's those of a."""
+    if how.example is None:
+        return transformer.style(how.seed) if transformer.styles or how.seed is not None else None
+    if how.seed is not None:
+        raise InputError("--seed and --example: the style comes from one of them; leave the other out")
+    if not transformer.styles:
+        raise InputError(f"{model}: this model ({transformer.metadata.variant}) has no styles: one picture has one result; leave --example out")
+    beside = model.with_name("style_a.onnx" if model.stem == "reverse" else "style_b.onnx")
+    if not beside.is_file():
+        raise InputError(f"{beside}: no such file; --example needs it beside the model, where `dvc repro` puts it. --seed needs nothing")
+    return Styles(beside).of(how.example)
+
+
+def read(path: Path, transformer: Transformer) -> UInt8Array:
     """A picture as the model takes it, uint8 [H, W, C]; one of fixed size is fitted to it. Raises BadImage."""
-    channels = "gray" if metadata.channels == 1 else "rgb"
-    fixed = metadata.multiple == 0
-    target = Target(metadata.resolution if fixed else 1, channels, fit="crop" if fixed else "keep", max_pixels=LARGEST // metadata.scale**2)  # type: ignore[arg-type]
+    target = transformer.target(LARGEST)
     try:
-        return decode(path.read_bytes(), target).pixels
+        content = path.read_bytes()
     except OSError as error:
         raise BadImage(f"cannot be read: {error.strerror}") from None
+    width, height = measure(content)
+    if width * height > target.max_pixels:
+        raise BadImage(f"{width} x {height} pixels: the result may have {LARGEST:,}")
+    return decode(content, target).pixels
 
 
 def write(path: Path, picture: UInt8Array) -> None:

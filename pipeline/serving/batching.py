@@ -56,10 +56,9 @@ class Batcher:
 
     async def draw(self, served: Served, inputs: Arrays, outputs: tuple[str, ...] = ("images",)) -> Arrays:
         """The outputs, by name, for inputs whose rows belong together. Raises Refusal when the queue is full or the time is up."""
-        n = len(inputs["z"])
+        n = len(next(iter(inputs.values())))
         if self.jobs and self.waiting + n > self.settings.max_queue:
-            seconds = max(1, math.ceil(self.waiting * self.seconds_per_image))
-            raise Refusal(429, f"{self.waiting} images wait already; ask again in {seconds} s", seconds)
+            raise self.busy(self.waiting)
         loop = asyncio.get_running_loop()
         job = Job(served, inputs, outputs, n, loop.time(), loop.create_future())
         self.jobs.append(job)
@@ -74,6 +73,10 @@ class Batcher:
             raise Refusal(503, f"not drawn within {self.settings.timeout:g} s; ask for fewer images, or again later", 1) from None
         finally:
             self.forget(job)
+
+    def busy(self, images: int) -> Refusal:
+        seconds = max(1, math.ceil(images * self.seconds_per_image))
+        return Refusal(429, f"{images} images wait already; ask again in {seconds} s", seconds)
 
     async def work(self) -> None:
         """Draws until cancelled."""

@@ -100,7 +100,7 @@ class Guard:
         return receiving
 
     def too_long(self) -> Refusal:
-        return Refusal(413, f"a body may have {self.settings.max_body} bytes; send fewer images at a time, or as binary tensors")
+        return Refusal(413, f"a body may have {self.settings.max_body} bytes; send fewer images at a time, as binary tensors, or a smaller picture")
 
 
 def answer(refusal: Refusal) -> JSONResponse:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from pipeline import __version__
+from pipeline.serving.applying import transformed
 from pipeline.serving.describing import errors
 from pipeline.serving.protocol import HEADER_LENGTH, metadata, parse, respond
 from pipeline.serving.refusal import Refusal
@@ -49,7 +50,7 @@ INFER: dict[str, Any] = {
     "openapi_extra": {"requestBody": {"required": True, "content": {"application/json": {"schema": REQUEST}, "application/octet-stream": BINARY}}},
     "responses": {
         200: {"description": "The outputs.", "content": {"application/json": {"schema": {"type": "object"}}, "application/octet-stream": BINARY}},
-        **errors(400, 404, 408, 429, 503),
+        **errors(400, 404, 408, 413, 429, 503),
     },
     "response_class": Response,
 }
@@ -88,7 +89,10 @@ def router(service: Service) -> APIRouter:
         body = await request.body()
         arguments = (body, request.headers.get(HEADER_LENGTH), now, service.settings.max_images)
         asked = parse(*arguments) if len(body) < LONG else await asyncio.to_thread(parse, *arguments)
-        drawn = await service.batcher.draw(now, asked.inputs, tuple(asked.outputs))
+        if now.any_size:
+            drawn = await transformed(service, now, asked, request.is_disconnected)
+        else:
+            drawn = await service.batcher.draw(now, asked.inputs, tuple(asked.outputs))
         content, headers = respond(asked, drawn, now)
         return Response(content, headers=headers)
 
@@ -114,7 +118,7 @@ def router(service: Service) -> APIRouter:
 
     @found.post("/models/{model}/infer", **INFER)
     async def infer(model: str, request: Request) -> Response:
-        """Images of latents: tensors in, tensors out, as JSON or (binary tensor data extension) as bytes behind it."""
+        """Images of latents, or of pictures: tensors in, tensors out, as JSON or (binary tensor data extension) as bytes behind it."""
         return await inferred(served(model), request)
 
     @found.post("/models/{model}/versions/{version}/infer", **INFER)

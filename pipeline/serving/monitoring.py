@@ -23,7 +23,7 @@ class Metrics:
         self.seconds = Histogram(
             "ganline_request_seconds", "From a request's first line to its answer's last.", ["route"], buckets=SECONDS, registry=self.registry
         )
-        self.images = Counter("ganline_images", "Images drawn.", registry=self.registry)
+        self.images = Counter("ganline_images", "Images drawn; of a large picture each tile.", registry=self.registry)
         self.batches = Histogram("ganline_batch_images", "Images in one run of the model.", buckets=[2.0**k for k in range(11)], registry=self.registry)
         self.batch_seconds = Histogram("ganline_batch_seconds", "One run of the model.", buckets=SECONDS, registry=self.registry)
         self.queue = Gauge("ganline_queue_images", "Images that wait to be drawn.", registry=self.registry)
@@ -48,7 +48,7 @@ class Metrics:
 
     def serving(self, served: Served) -> None:
         self.model.clear()
-        self.model.labels(served.name, served.version, served.sha256, served.generator.metadata.variant, served.generator.provider).set(1)
+        self.model.labels(served.name, served.version, served.sha256, served.graph.metadata.variant, served.graph.provider).set(1)
 
     def text(self) -> bytes:
         """Prometheus's text format."""

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query
@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipeline.media.preview import grid
 from pipeline.serving.describing import errors
 from pipeline.serving.interpolation import loop, spherical
-from pipeline.serving.runtime import LARGEST_PSI, Float32Array, Int64Array, UInt8Array, to_uint8
+from pipeline.serving.runtime import LARGEST_PSI, Float32Array, Generator, Int64Array, UInt8Array, to_uint8
 from pipeline.serving.sample import FRAME_MS, columns_of, frames, image
 from pipeline.serving.served import Served
 from pipeline.serving.service import Service
+from pipeline.serving.transformer import Transformer
 
 LARGEST_SEED = 2**64 - 1
 MOST_LABELS = 64
@@ -77,25 +78,31 @@ def router(service: Service) -> APIRouter:
     async def model_json() -> Model:
         """What is served: enough to build a page on."""
         served = service.keeper.served
-        generator = served.generator
+        model, metadata = served.model, served.graph.metadata
         return Model(
             name=served.name,
             version=served.version,
-            provider=generator.provider,
-            variant=generator.metadata.variant,
-            resolution=generator.metadata.resolution,
-            classes=generator.classes,
-            psi="psi" in generator.inputs,
-            dataset=generator.metadata.dataset_name,
-            verdict=generator.metadata.verdict,
+            provider=served.graph.provider,
+            variant=metadata.variant,
+            resolution=metadata.resolution,
+            classes=model.classes if isinstance(model, Generator) else [],
+            psi="psi" in served.graph.inputs,
+            dataset=metadata.dataset_name,
+            verdict=metadata.verdict,
             max_images=most,
+            task=metadata.task,
+            takes="latents" if isinstance(model, Generator) else "pictures",
+            styles=isinstance(model, Transformer) and model.styles,
+            scale=metadata.scale,
+            max_pixels=service.settings.max_pixels,
+            max_body=service.settings.max_body,
         )
 
     return found
 
 
 class Model(BaseModel):
-    """What a client must know of the model."""
+    """What a client must know of the model. One that takes pictures answers /apply, one that takes latents the others."""
 
     name: str
     version: str
@@ -107,6 +114,12 @@ class Model(BaseModel):
     dataset: str
     verdict: str
     max_images: int
+    task: str
+    takes: Literal["latents", "pictures"]
+    styles: bool
+    scale: int
+    max_pixels: int
+    max_body: int
 
 
 class Png(Response):

@@ -16,7 +16,9 @@ from pipeline.serving.runtime import LARGEST_PSI
 from pipeline.serving.served import DTYPES, Arrays, Served, Tensor
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
-IMAGES = "images"
+LONGEST_SIDE = 2**20
+MOST_IN_JSON = 4_000_000
+"""Numbers of the pictures that an image-to-image model gives back as JSON: writing more would hold up the others."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,16 @@ def read_shape(one: Mapping[str, Any], tensor: Tensor, max_images: int) -> tuple
         raise bad(f"input {tensor.name!r} has datatype {tensor.datatype}, not {str(one.get('datatype'))[:50]!r}")
     shape = one.get("shape")
     expected = [-1, *tensor.shape]
-    if not (isinstance(shape, list) and all(type(size) is int for size in shape) and len(shape) == len(expected) and shape[1:] == expected[1:]):
+    if not (isinstance(shape, list) and all(type(size) is int for size in shape) and len(shape) == len(expected) and fits(shape[1:], expected[1:])):
         raise bad(f"input {tensor.name!r} has shape {expected} (-1: 1 .. {max_images}), not {str(shape)[:100]}")
     if not 1 <= shape[0] <= max_images:
         raise bad(f"input {tensor.name!r} has {shape[0]} rows; a request may have 1 .. {max_images}, so send several")
     return tuple(shape)
+
+
+def fits(shape: list[int], expected: list[int]) -> bool:
+    """A side of any size is 1 .. `LONGEST_SIDE`."""
+    return all(size == wanted or (wanted == -1 and 1 <= size <= LONGEST_SIDE) for size, wanted in zip(shape, expected, strict=True))
 
 
 def from_json(data: Any, tensor: Tensor, shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -134,7 +141,7 @@ def check(inputs: Arrays, served: Served) -> None:
     for name, rows in inputs.items():
         if rows.dtype.kind == "f" and not np.isfinite(rows).all():
             raise bad(f"input {name!r} holds numbers that are not finite")
-    classes = len(served.generator.classes)
+    classes = len(served.generator.classes) if "label" in inputs else 0
     if "label" in inputs and not ((inputs["label"] >= 0) & (inputs["label"] < classes)).all():
         raise bad(f"input 'label' holds class indices, 0 .. {classes - 1}")
     if "psi" in inputs and not ((inputs["psi"] >= 0) & (inputs["psi"] <= LARGEST_PSI)).all():

@@ -23,29 +23,45 @@ LISTED = 20
 """Class names that an error lists."""
 
 
-class Generator:
-    """An opened generator.onnx.
+class Graph:
+    """An opened exported file, whatever it turns into what.
 
     Attributes:
         metadata: what the file says about itself.
         provider: the ONNX Runtime provider that really runs it.
-        inputs: what the graph takes: z, and label or psi where the variant has them.
-        classes: the names of the labels, in their order; empty where the graph takes none.
+        inputs, outputs: the names of its tensors.
     """
 
     def __init__(self, path: Path, content: bytes | None = None, *, provider: Provider = "auto", strict: bool = False, spin: bool = True) -> None:
         """`content` is what the file holds, where it is known already; the rest is `open_session`'s.
 
-        Raises InputError when the file is missing, is no ONNX model, was not made by ganline, or draws no images from latents.
+        Raises InputError when the file is missing, is no ONNX model, or was not made by ganline.
         """
+        self.path = path
         self.session = open_session(read(path) if content is None else content, str(path), provider=provider, strict=strict, spin=spin)
         self.metadata = Metadata.read(self.session.get_modelmeta().custom_metadata_map, str(path))
         self.provider: str = self.session.get_providers()[0]
         self.inputs = [tensor.name for tensor in self.session.get_inputs()]
-        outputs = [tensor.name for tensor in self.session.get_outputs()]
-        if not {"z"} <= set(self.inputs) <= {"z", "label", "psi"} or "images" not in outputs:
-            way_out = "use `ganline apply`" if "image" in self.inputs else "give the generator.onnx beside it"
-            raise InputError(f"{path}: turns {', '.join(self.inputs)} into {', '.join(outputs)}, not latents z into images; {way_out}")
+        self.outputs = [tensor.name for tensor in self.session.get_outputs()]
+
+    def unlike(self, wanted: str, way_out: str) -> InputError:
+        return InputError(f"{self.path}: turns {', '.join(self.inputs)} into {', '.join(self.outputs)}, not {wanted}; {way_out}")
+
+
+class Generator:
+    """An exported graph that draws images from latents.
+
+    Attributes:
+        graph, session, metadata, inputs: the opened file, and what it says.
+        classes: the names of the labels, in their order; empty where the graph takes none.
+    """
+
+    def __init__(self, source: Path | Graph) -> None:
+        """Raises InputError when the file cannot be opened (see `Graph`), or draws no images from latents."""
+        self.graph = source if isinstance(source, Graph) else Graph(source)
+        self.session, self.metadata, self.provider, self.inputs = self.graph.session, self.graph.metadata, self.graph.provider, self.graph.inputs
+        if not {"z"} <= set(self.inputs) <= {"z", "label", "psi"} or "images" not in self.graph.outputs:
+            raise self.graph.unlike("latents z into images", "use `ganline apply`" if "image" in self.inputs else "give the generator.onnx beside it")
         self.classes = self.metadata.class_names if "label" in self.inputs else []
 
     def sample(self, n: int, seed: int = 0, label: Labels = (), psi: float | None = None) -> UInt8Array:

@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import InputError
-from pipeline.serving.runtime import Generator
+from pipeline.serving.runtime import Generator, Graph, latents
 from pipeline.serving.session import Provider
+from pipeline.serving.tiling import TILE
+from pipeline.serving.transformer import Transformer
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -41,7 +43,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output: its datatype as the Open Inference Protocol names it, and its shape without the batch."""
+    """An input or output: its datatype as the Open Inference Protocol names it, and its shape without the batch, -1 where any size goes."""
 
     name: str
     datatype: str
@@ -52,25 +54,48 @@ class Served:
     """A model that passed its warm-up.
 
     Attributes:
+        model: what it is: it draws from latents, or transforms pictures.
+        any_size: whether it takes pictures of any height and width. Kernels are chosen by shape, so that what is steady at one size says
+            nothing of another: such pictures go through one by one, larger ones in tiles of `tile`.
         sizes: rising batch sizes that all gave the probe pictures to the bit; no other is run.
     """
 
-    def __init__(self, found: Found, largest: int, provider: Provider = "auto", *, strict: bool = False) -> None:
+    def __init__(self, found: Found, largest: int, provider: Provider = "auto", *, strict: bool = False, tile: int = TILE) -> None:
         """Opens the model and draws with it. Raises InputError when it cannot be used, or draws what is no picture."""
-        self.generator = Generator(found.path, found.content, provider=provider, strict=strict, spin=False)
+        self.graph = Graph(found.path, found.content, provider=provider, strict=strict, spin=False)
+        self.model: Generator | Transformer = Transformer(self.graph) if "image" in self.graph.inputs else Generator(self.graph)
         self.name, self.version, self.sha256, self.path = found.name, found.version, found.sha256, found.path
-        self.inputs = [tensor(one) for one in self.generator.session.get_inputs()]
-        self.outputs = [tensor(one) for one in self.generator.session.get_outputs()]
-        self.sizes = self.steady(largest)
+        self.any_size = isinstance(self.model, Transformer) and not self.model.fixed
+        self.tile = tile
+        self.inputs = [tensor(one) for one in self.graph.session.get_inputs()]
+        # Of a picture in tiles only the picture can be put together.
+        self.outputs = [tensor(one) for one in self.graph.session.get_outputs() if not self.any_size or one.name == "images"]
+        if self.any_size:
+            self.steady_at_any_size()
+        self.sizes = (1,) if self.any_size else self.steady(largest)
+
+    @property
+    def generator(self) -> Generator:
+        """Raises InputError where the model draws nothing from latents."""
+        if isinstance(self.model, Transformer):
+            raise InputError(f"this model ({self.graph.metadata.variant}) turns pictures into pictures: POST one to /apply, or drop it on the page")
+        return self.model
+
+    @property
+    def transformer(self) -> Transformer:
+        """Raises InputError where the model takes no pictures."""
+        if isinstance(self.model, Generator):
+            raise InputError(f"this model ({self.graph.metadata.variant}) takes no pictures, it draws them from a seed: GET /image.png?seed=7")
+        return self.model
 
     def run(self, inputs: Arrays, outputs: Iterable[str]) -> Arrays:
         """One batch of n <= `size(n)` rows: the outputs, by name, of those rows. Shorter ones are filled up with their last row."""
-        n = len(inputs["z"])
+        n = len(next(iter(inputs.values())))
         missing = self.size(n) - n
         if missing:
             inputs = {name: np.concatenate([rows, rows[-1:].repeat(missing, axis=0)]) for name, rows in inputs.items()}
         names = list(outputs)
-        return {name: rows[:n] for name, rows in zip(names, self.generator.session.run(names, inputs), strict=True)}
+        return {name: rows[:n] for name, rows in zip(names, self.graph.session.run(names, inputs), strict=True)}
 
     def size(self, rows: int) -> int:
         """The batch to make of so many waiting rows: the largest that they fill, else the smallest there is."""
@@ -79,7 +104,7 @@ class Served:
     def conditions(self, n: int, label: npt.NDArray[np.int64], psi: float) -> Arrays:
         """What the graph takes beside z, for n pictures: the labels in turn, and psi."""
         values: Arrays = {"label": np.resize(label, n), "psi": np.full(n, psi, dtype=np.float32)}
-        return {name: values[name] for name in self.generator.inputs if name != "z"}
+        return {name: values[name] for name in self.graph.inputs if name != "z"}
 
     def steady(self, largest: int) -> tuple[int, ...]:
         """The sizes up to `largest` that agree to the bit with the greatest one that agrees with itself at every place in the batch.
@@ -93,26 +118,52 @@ class Served:
             kept = tuple(size for size in sizes if size <= reference and all((bits == expected[places]).all() for places, bits in drawn[size]))
             if reference in kept:
                 return kept
-        raise InputError(f"{self.path}: draws another picture each time it is given the same latents; a graph that is served must draw nothing at random")
+        raise self.unsteady()
 
-    def probe(self, size: int, shift: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
-        """Draws the probes, repeated in turn and `shift` places later, in batches of `size`: which probe stands where, and the bits of its image."""
-        places = (np.arange(-(-max(size, PROBES) // size) * size) - shift) % PROBES
-        generator, metadata = self.generator, self.generator.metadata
-        z = generator.latents(0, 0, PROBES)
-        inputs = {"z": z, **self.conditions(PROBES, generator.labels(), 0.7)}
+    def steady_at_any_size(self) -> None:
+        """Transforms probe pictures of the resolution, twice, of an odd size, and of a whole tile, which shows whether there is the memory for it."""
+        side, step = self.graph.metadata.resolution, self.graph.metadata.multiple
+        (_, first), (_, second) = self.probe(1, 0, side, side), self.probe(1, 0, side, side)
+        if not np.array_equal(first, second):
+            raise self.unsteady()
+        self.probe(1, 0, side + step, side + 2 * step, few=1)
+        self.probe(1, 0, self.tile, self.tile, few=1)
+
+    def unsteady(self) -> InputError:
+        return InputError(f"{self.path}: draws another picture each time it is given the same input; a graph that is served must draw nothing at random")
+
+    def probe(self, size: int, shift: int, height: int = 0, width: int = 0, few: int = PROBES) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
+        """Draws the probes, repeated in turn and `shift` places later, in batches of `size`: which probe stands where, and the bits of its image.
+
+        What takes pictures is given `few` of noise, of that height and width, by default of the resolution.
+        """
+        metadata = self.graph.metadata
+        height, width = height or metadata.resolution, width or metadata.resolution
+        places = (np.arange(-(-max(size, few) // size) * size) - shift) % few
+        inputs = self.examples(few, height, width)
         batches = ({name: rows[places[at : at + size]] for name, rows in inputs.items()} for at in range(0, len(places), size))
+        what = f"batches of {size}" + (f", {height} x {width} pixels," if self.any_size else "")
         try:
-            images = np.concatenate([generator.session.run(["images"], batch)[0] for batch in batches])
+            images = np.concatenate([self.graph.session.run(["images"], batch)[0] for batch in batches])
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
-            raise InputError(f"{self.path}: its warm-up with batches of {size} failed ({' '.join(str(error).split())[:200]}); lower --max-batch?") from None
-        shape = (len(places), metadata.channels, metadata.resolution, metadata.resolution)
+            way_out = "lower --tile?" if self.any_size else "lower --max-batch?"
+            raise InputError(f"{self.path}: its warm-up with {what} failed ({' '.join(str(error).split())[:200]}); {way_out}") from None
+        shape = (len(places), metadata.channels, height * metadata.scale, width * metadata.scale)
         if images.shape != shape or images.dtype != np.float32:
             raise InputError(f"{self.path}: its warm-up gave {images.dtype} {images.shape} where its metadata promises float32 {shape}; export it again")
         if not np.isfinite(images).all():
             raise InputError(f"{self.path}: its warm-up gave numbers that are not finite; train and export it again")
         return places, np.ascontiguousarray(images).view(np.uint32)
 
+    def examples(self, n: int, height: int, width: int) -> Arrays:
+        """Inputs of a warm-up."""
+        if isinstance(self.model, Generator):
+            return {"z": self.model.latents(0, 0, n), **self.conditions(n, self.model.labels(), 0.7)}
+        metadata = self.graph.metadata
+        noise = latents(0, 0, n, metadata.channels * height * width).reshape(n, metadata.channels, height, width)
+        return {"image": np.clip(noise / 3, -1, 1)} | ({"z": latents(0, 0, n, metadata.latent)} if self.model.styles else {})
+
 
 def tensor(described: Any) -> Tensor:
-    return Tensor(described.name, DATATYPES.get(described.type, described.type), tuple(described.shape[1:]))
+    shape = tuple(size if isinstance(size, int) else -1 for size in described.shape[1:])
+    return Tensor(described.name, DATATYPES.get(described.type, described.type), shape)

@@ -1,8 +1,9 @@
 """What all endpoints share: the model that is served now, the queue to it, and the limits."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import math
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from pipeline.serving.batching import Batcher
 from pipeline.serving.monitoring import Metrics
@@ -20,6 +21,7 @@ class Service:
         self.metrics = Metrics()
         self.keeper = Keeper(source, settings, self.metrics)
         self.batcher = Batcher(settings, self.metrics)
+        self.underway = 0
         self.metrics.watch_queue(lambda: self.batcher.waiting)
 
     @asynccontextmanager
@@ -39,3 +41,18 @@ class Service:
         """Raises Refusal for more images than one request may ask for."""
         if images > self.settings.max_images:
             raise Refusal(400, f"that would be {images} pictures, and one request may ask for {self.settings.max_images}; ask for fewer, several times")
+
+    @contextmanager
+    def admitted(self, pixels: int, tile: int) -> Iterator[None]:
+        """Holds room for pictures of so many pixels while they are under way: each tile counts as an image of the queue, so that memory has a bound.
+
+        Raises Refusal when there is no room.
+        """
+        images = math.ceil(pixels / tile**2)
+        if self.underway and self.underway + images > self.settings.max_queue:
+            raise self.batcher.busy(self.underway)
+        self.underway += images
+        try:
+            yield
+        finally:
+            self.underway -= images

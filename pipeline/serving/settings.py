@@ -3,6 +3,7 @@
 from pydantic import Field, SecretStr
 
 from pipeline.serving.session import Provider
+from pipeline.serving.tiling import OVERLAP, TILE
 from pipeline.settings import Settings
 
 
@@ -28,6 +29,8 @@ class ServeSettings(Settings):
     max_queue: int = Field(1024, ge=1, description="images that may wait; beyond them requests get 429")
     max_images: int = Field(256, ge=1, description="images in one request")
     max_body: int = Field(8 * 2**20, ge=1024, description="bytes of one request's body")
+    max_pixels: int = Field(50_000_000, ge=4096, description="pixels of the result of one picture; those of all that are under way count as images, one a tile")
+    tile: int = Field(TILE, ge=3 * OVERLAP, description="side of the pieces that large pictures go through in")
     timeout: float = Field(30.0, gt=0, description="seconds until a request is given up")
     poll: float = Field(5.0, gt=0, description="seconds between looks at the model's file or alias")
     token: SecretStr | None = None

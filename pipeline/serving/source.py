@@ -91,17 +91,16 @@ class Keeper:
         log("swapped", describe(self.served))
 
     def open(self, found: Found) -> Served:
-        return Served(found, self.settings.max_batch, self.settings.provider, strict=self.settings.strict_provider)
+        return Served(found, self.settings.max_batch, self.settings.provider, strict=self.settings.strict_provider, tile=self.settings.tile)
 
 
 def describe(served: Served) -> dict[str, object]:
     """What the log says of a model."""
-    generator = served.generator
     return {
         "model": served.name,
         "version": served.version,
         "sha256": served.sha256,
-        "variant": generator.metadata.variant,
-        "provider": generator.provider,
+        "variant": served.graph.metadata.variant,
+        "provider": served.graph.provider,
         "batch_sizes": served.sizes,
     }

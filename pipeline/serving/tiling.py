@@ -6,44 +6,90 @@ result is that of the whole picture.
 """
 
 from collections.abc import Callable
+from collections.abc import Generator as Coroutine
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.errors import InputError
 from pipeline.serving.runtime import Float32Array
 
 TILE, OVERLAP = 512, 64
 
+Image = npt.NDArray[Any]
 
-Run = Callable[[Float32Array], Float32Array]
 
+class Tiles:
+    """A picture's way through a network, piece by piece; whoever asks for the pieces has them computed, and when.
 
-def tiled(run: Run, image: Float32Array, scale: int, tile: int = TILE, overlap: int = OVERLAP, multiple: int = 1) -> Float32Array:
-    """`run` [1, C, h, w] -> [1, D, scale h, scale w] over an image [C, H, W] in pieces of at most `tile` by `tile`; returns [D, scale H, scale W].
-
-    Sides that are no multiple of `multiple` are continued by reflection and cut again. Raises InputError for tiles that overlap entirely.
+    Attributes:
+        bands: what came out, [D, rows, scale W] from the top down, each through `finish` as soon as no other tile adds to it: only the
+            tiles that lie side by side are kept in float32.
     """
-    if tile % multiple or overlap % max(multiple, 2) or tile < 3 * overlap:
-        raise InputError(
-            f"tiles of {tile} with an overlap of {overlap}: the tile must be at least three times the overlap, and both multiples of {max(multiple, 2)}"
-        )
-    height, width = image.shape[1:]
-    padded = np.pad(image, ((0, 0), (0, -height % multiple), (0, -width % multiple)), mode="symmetric")
-    down, across = (spans(size, tile, overlap) for size in padded.shape[1:])
-    if len(down) == len(across) == 1:
-        whole: Float32Array = run(padded[None])[0]
-        return whole[:, : height * scale, : width * scale]
-    out: Float32Array | None = None
-    for top, bottom in down:
-        for left, right in across:
-            made = run(np.ascontiguousarray(padded[None, :, top:bottom, left:right]))[0]
-            if out is None:
-                out = np.zeros((made.shape[0], padded.shape[1] * scale, padded.shape[2] * scale), dtype=np.float32)
-            rows = weights(top, bottom, padded.shape[1], overlap, scale)
-            columns = weights(left, right, padded.shape[2], overlap, scale)
-            out[:, top * scale : bottom * scale, left * scale : right * scale] += made * rows[:, None] * columns
-    assert out is not None
-    return out[:, : height * scale, : width * scale]
+
+    def __init__(
+        self, image: Image, scale: int, tile: int = TILE, overlap: int = OVERLAP, multiple: int = 1, finish: Callable[[Float32Array], Image] = np.array
+    ) -> None:
+        """An image [C, H, W]. Sides that are no multiple of `multiple` are continued by reflection and cut again.
+
+        Raises InputError for tiles that overlap entirely.
+        """
+        if tile % multiple or overlap % max(multiple, 2) or tile < 3 * overlap:
+            raise InputError(
+                f"tiles of {tile} with an overlap of {overlap}: the tile must be at least three times the overlap, and both multiples of {max(multiple, 2)}"
+            )
+        self.height, self.width = image.shape[1] * scale, image.shape[2] * scale
+        margins = ((0, 0), (0, -image.shape[1] % multiple), (0, -image.shape[2] % multiple))
+        self.image = np.pad(image, margins, mode="symmetric") if multiple > 1 else image
+        self.scale, self.tile, self.overlap, self.finish = scale, tile, overlap, finish
+        self.bands: list[Image] = []
+        self.work = self.pieces()
+
+    def step(self, made: Float32Array | None = None) -> Image | None:
+        """Takes what came of the last piece, float32 [1, D, scale h, scale w]; gives the next, [1, C, h, w] of the image's type, None after the last."""
+        try:
+            return self.work.send(made)
+        except StopIteration:
+            return None
+
+    def pieces(self) -> Coroutine[Image, Float32Array | None, None]:
+        scale, overlap = self.scale, self.overlap
+        height, width = self.image.shape[1:]
+        down, across = (spans(size, self.tile, overlap) for size in (height, width))
+        rest: Float32Array | None = None
+        for index, (top, bottom) in enumerate(down):
+            rows = weights(top, bottom, height, overlap, scale)
+            band: Float32Array | None = None
+            for left, right in across:
+                made = yield np.ascontiguousarray(self.image[None, :, top:bottom, left:right])
+                assert made is not None
+                if band is None:
+                    band = np.zeros((made.shape[1], (bottom - top) * scale, width * scale), dtype=np.float32)
+                    if rest is not None:
+                        band[:, : rest.shape[1]] = rest
+                band[:, :, left * scale : right * scale] += made[0] * rows[:, None] * weights(left, right, width, overlap, scale)
+            assert band is not None
+            end = down[index + 1][0] if index + 1 < len(down) else bottom
+            done, rest = band[:, : (end - top) * scale], band[:, (end - top) * scale :].copy()
+            if top * scale < self.height:
+                self.bands.append(self.finish(done[:, : self.height - top * scale, : self.width]))
+
+
+Run = Callable[[Image], Float32Array]
+
+
+def bands(run: Run, tiles: Tiles) -> list[Image]:
+    """The bands of what `run` makes of all pieces: [1, C, h, w] -> [1, D, scale h, scale w]."""
+    piece = tiles.step()
+    while piece is not None:
+        piece = tiles.step(run(piece))
+    return tiles.bands
+
+
+def tiled(run: Run, image: Image, scale: int, tile: int = TILE, overlap: int = OVERLAP, multiple: int = 1) -> Float32Array:
+    """`run` over an image [C, H, W] in pieces of at most `tile` by `tile`; returns [D, scale H, scale W]. Raises InputError for impossible tiles."""
+    return np.concatenate(bands(run, Tiles(image, scale, tile, overlap, multiple)), axis=1)
 
 
 def spans(size: int, tile: int, overlap: int) -> list[tuple[int, int]]:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from pipeline.gans.base import GAN, ExportSpec, ImageSpec, Phase, View
 from pipeline.gans.dcgan import DCGAN
-from pipeline.gans.settings import DCGANSettings
+from pipeline.gans.registry import build
+from pipeline.gans.settings import DCGANSettings, SRGANSettings
 from pipeline.serving.metadata import Metadata
 from pipeline.serving.onnx_export import export
 from pipeline.serving.service import Service
@@ -135,6 +136,72 @@ def made_styled(tmp_path_factory: pytest.TempPathFactory) -> Made:
     metadata = describe(variant="stylegan2", resolution=8, latent=6, class_names=[f"kind {k}" for k in range(30)])
     export(spec, path, metadata.pairs(), 20)
     return Made(path, spec, metadata)
+
+
+def photographs(name: str, **changes: object) -> Metadata:
+    """What an untrained image-to-image generator says of itself."""
+    return describe(**{"variant": name, "channels": 3, "latent": 0, "class_names": [], "task": "restore", "multiple": 1, "fid": None, **changes})
+
+
+@pytest.fixture(scope="session")
+def made_larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real SRGAN, 2 times larger."""
+    torch.manual_seed(0)
+    settings = SRGANSettings.model_validate({"generator_channels": 4, "blocks": 1, "kernel": 3, "pretraining": 1, "scale": 2})
+    gan = build(settings, ImageSpec(16, 3)).eval()
+    path = tmp_path_factory.mktemp("larger") / "srgan3.onnx"
+    export(gan.export()[0], path, photographs("srgan", scale=2).pairs(), 20)
+    return path
+
+
+class Styler(nn.Module):
+    """image [B, 3, H, W] and z [B, 8] -> images [B, 3, H, W]: z decides on what is added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.style, self.conv = nn.Linear(8, 6), nn.Conv2d(3, 6, 3, padding=1)
+        self.paint = nn.Conv2d(6, 3, 3, padding=1)
+
+    def forward(self, image: Tensor, z: Tensor) -> Tensor:
+        images: Tensor = torch.tanh(self.paint(self.conv(image) + self.style(z)[:, :, None, None]))
+        return images
+
+
+class Style(nn.Module):
+    """image [B, 3, H, W] -> z [B, 8]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        z: Tensor = 10 * self.conv(image).mean(dim=(2, 3))
+        return z
+
+
+@pytest.fixture(scope="session")
+def made_styles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as DRIT exports it: generator.onnx and reverse.onnx with z, style_a.onnx and style_b.onnx."""
+    torch.manual_seed(6)
+    folder = tmp_path_factory.mktemp("styles")
+    image = torch.zeros(2, 3, 16, 16)
+    pairs = photographs("drit", latent=8, task="translate").pairs()
+    for name in ("generator", "reverse"):
+        export(ExportSpec(name, Styler().eval(), {"image": image, "z": torch.zeros(2, 8)}, ("images",), 1), folder / f"{name}.onnx", pairs, 20)
+    for name in ("style_a", "style_b"):
+        export(ExportSpec(name, Style().eval(), {"image": image}, ("z",), 1), folder / f"{name}.onnx", pairs, 20)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_square(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As pix2pix exports it: of one size."""
+    torch.manual_seed(7)
+    paint = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.Tanh(), nn.Conv2d(6, 3, 3, padding=1), nn.Tanh()).eval()
+    path = tmp_path_factory.mktemp("square") / "generator.onnx"
+    spec = ExportSpec("generator", paint, {"image": torch.zeros(2, 3, 16, 16)}, ("images",))
+    export(spec, path, photographs("pix2pix", multiple=0, task="translate").pairs(), 20)
+    return path
 
 
 class Running(NamedTuple):

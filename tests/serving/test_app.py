@@ -30,16 +30,20 @@ def guarded(made: Any, running: Any) -> Iterator[str]:
 
 
 def test_whatever_the_description_allows_and_what_it_does_not_is_answered_as_it_promises(plain: Any) -> None:
-    found = schemathesis.openapi.from_url(f"{plain.url}/openapi.json")
+    answers_as_promised(plain.url, examples=20)
+
+
+def answers_as_promised(url: str, examples: int) -> None:
+    found = schemathesis.openapi.from_url(f"{url}/openapi.json")
     checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
     operations: list[Any] = [result.ok() for result in found.get_all_operations()]  # type: ignore[union-attr]
-    assert len(operations) == 13
+    assert len(operations) == 14
     for operation in operations:
         for mode in GenerationMode:
             if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body):
                 continue
 
-            @settings(max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+            @settings(max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
             @given(case=operation.as_strategy(generation_mode=mode))
             def answered(case: Any) -> None:
                 case.validate_response(case.call(), checks=checks)
@@ -126,7 +130,7 @@ def test_metrics_count_by_route_and_never_by_what_a_client_writes(plain: Any) ->
     assert "secret" not in text
     assert next(one.value for one in samples if one.name == "ganline_queue_images") == 0
     (info,) = (one for one in samples if one.name == "ganline_model_info")
-    assert info.labels["provider"] == plain.service.keeper.served.generator.provider
+    assert info.labels["provider"] == plain.service.keeper.served.graph.provider
     assert info.labels["sha256"] == plain.service.keeper.served.sha256
 
 

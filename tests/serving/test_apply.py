@@ -12,9 +12,11 @@ from pipeline.errors import InputError
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
 from pipeline.gans.restoration_settings import DenoiseSettings, SRGANSettings
-from pipeline.serving.apply import Transformer, apply, jobs
+from pipeline.serving.apply import How, apply, jobs
 from pipeline.serving.metadata import Metadata
 from pipeline.serving.onnx_export import export
+from pipeline.serving.runtime import latents
+from pipeline.serving.transformer import Transformer
 
 ORIGIN = {
     "version": "0.1.0",
@@ -114,7 +116,7 @@ def test_what_is_refused(larger: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a file, where a folder is needed"):
         jobs([tmp_path / "a", tmp_path / "b"], source)
     with pytest.raises(InputError, match="three times the overlap"):
-        apply(larger, [source], tmp_path / "out", tile=64, overlap=40)
+        apply(larger, [source], tmp_path / "out", How(tile=64, overlap=40))
     with pytest.raises(InputError, match=r"none\.onnx: no such file; run `dvc repro`"):
         apply(tmp_path / "none.onnx", [source], tmp_path / "out")
 
@@ -140,3 +142,70 @@ def test_the_command(larger: Path, tmp_path: Path) -> None:
     assert found.exit_code == 2
     assert "broken.png: empty file" in found.output
     assert "1 picture, 1 could not be read" in found.output
+
+
+def command(*arguments: object) -> tuple[int, str]:
+    from pipeline.cli import app
+
+    found = CliRunner().invoke(app, ["apply", *map(str, arguments)])
+    return found.exit_code, found.output if found.exit_code == 0 else f"{found.output}{found.exception or ''}"
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_styles_come_from_a_seed_or_an_example(made_styles: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    source = save(tmp_path / "in.png")
+    wet = save(tmp_path / "wet.png", 16, 16, seed=3)
+    model, reverse = made_styles / "generator.onnx", made_styles / "reverse.onnx"
+    given = pixels(source).astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
+
+    def expected(graph: Path, z: np.ndarray) -> np.ndarray:
+        made = onnxruntime.InferenceSession(graph).run(["images"], {"image": given, "z": z})[0][0]
+        found: np.ndarray = np.clip(np.floor(127.5 * made + 128), 0, 255).astype(int).transpose(1, 2, 0)
+        return found
+
+    def drawn(*arguments: object) -> np.ndarray:
+        code, output = command(source, "-o", tmp_path / "out.png", *arguments)
+        assert code == 0, output
+        return pixels(tmp_path / "out.png").astype(int)
+
+    by_seed = {seed: drawn("--model", model, "--seed", seed) for seed in (0, 5)}
+    for seed, found in by_seed.items():
+        assert np.abs(found - expected(model, latents(seed, 0, 1, 8))).max() <= 1
+    assert np.array_equal(drawn("--model", model), by_seed[0])
+    assert np.abs(by_seed[0] - by_seed[5]).mean() > 1
+    example = pixels(wet).astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
+    for graph, encoder in ((model, "style_b"), (reverse, "style_a")):
+        (z,) = onnxruntime.InferenceSession(made_styles / f"{encoder}.onnx").run(None, {"image": example})
+        assert np.abs(drawn("--model", graph, "--example", wet) - expected(graph, z)).max() <= 1
+
+
+def test_styles_that_cannot_be_had(made_styles: Path, larger: Path, tmp_path: Path) -> None:
+    source, model = save(tmp_path / "in.png"), made_styles / "generator.onnx"
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    alone = tmp_path / "alone" / "reverse.onnx"
+    alone.parent.mkdir()
+    alone.write_bytes((made_styles / "reverse.onnx").read_bytes())
+    for arguments, words in (
+        (["--model", model, "--example", source, "--seed", 1], "--seed and --example: the style comes from one of them"),
+        (["--model", model, "--example", tmp_path / "none.png"], "none.png: No such file or directory; --example takes a picture"),
+        (["--model", model, "--example", tmp_path / "broken.png"], "broken.png: not an image"),
+        (["--model", alone, "--example", source], "style_a.onnx: no such file; --example needs it beside the model"),
+        (["--model", larger, "--example", source], "has no styles: one picture has one result; leave --example out"),
+        (["--model", larger, "--seed", 3], "has no styles: one picture has one result; leave the seed out"),
+        (["--model", made_styles / "style_b.onnx"], "turns image into z, not an image into images; give the generator.onnx beside it"),
+    ):
+        code, output = command(source, "-o", tmp_path / "out.png", *arguments)
+        assert code != 0
+        assert words in output, output
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_graph_of_one_size_is_never_tiled(made_square: Path, tmp_path: Path) -> None:
+    assert apply(made_square, [save(tmp_path / "in.png", 90, 120)], tmp_path / "out.png", How(tile=12, overlap=4)) == (1, [])
+    assert pixels(tmp_path / "out.png").shape == (16, 16, 3)

@@ -1,5 +1,6 @@
 """The page at /, as a browser shows it and a person uses it: on a phone and on a desk."""
 
+import base64
 import io
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.serving.runtime import Generator
+from pipeline.serving.transformer import Transformer
 from tests.serving import browser
 
 pytestmark = pytest.mark.skipif(browser.BROWSER is None, reason="no Chromium on this machine")
@@ -62,7 +64,7 @@ def test_fits_the_screen_with_every_picture_shown(tab: Any, styled: str, width: 
     tab.size(width, height)
     tab.open(f"{styled}/")
     tab.until(READY)
-    tab.until("[...document.images].every(i => i.complete && i.naturalWidth === 8)")
+    tab.until("[...document.querySelectorAll('#main img')].every(i => i.complete && i.naturalWidth === 8)")
     found = tab.run(MEASURE)
     assert found["scroll"] <= found["width"], found["wide"]
     assert found["wide"] == []
@@ -152,6 +154,90 @@ def test_what_goes_wrong_is_said_on_the_page(tab: Any, made: Any, running: Any) 
         tab.until("document.querySelector('#told.bad') && document.getElementById('told').textContent.includes('not drawn within')")
     set_to(tab, "seed", 200)
     tab.until("document.querySelector('#told.bad') && /fetch|network/i.test(document.getElementById('told').textContent)")
+
+
+GIVE = """((base64, name, how) => {
+  const file = new File([Uint8Array.from(atob(base64), c => c.charCodeAt(0))], name, { type: 'image/png' });
+  const carried = new DataTransfer();
+  carried.items.add(file);
+  const input = document.getElementById('file');
+  if (how === 'choose') { input.files = carried.files; input.dispatchEvent(new Event('change')) }
+  if (how === 'drop') for (const kind of ['dragover', 'drop']) document.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, cancelable: true }));
+  if (how === 'paste') document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: carried }));
+})"""
+IDLE = "!document.getElementById('keep').disabled"
+
+
+def give(tab: Any, picture: Any, name: str, how: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    tab.run(f"{GIVE}('{base64.b64encode(buffer.getvalue()).decode()}', '{name}', '{how}')")
+
+
+def waves(height: int, width: int) -> Any:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([128 + 100 * np.sin(x / (9 + k)) * np.cos(y / 16) for k in range(3)], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
+def test_a_picture_is_changed_beside_itself(tab: Any, made_larger: Any, running: Any, width: int, height: int) -> None:
+    transformer = Transformer(made_larger)
+    with running(made_larger) as (url, _):
+        tab.problems.clear()
+        tab.size(width, height)
+        tab.open(f"{url}/")
+        tab.until(READY)
+        assert tab.run("document.getElementById('main').getClientRects().length + document.getElementById('style-row').getClientRects().length") == 0
+        for how, picture in (("choose", waves(90, 120)), ("drop", waves(130, 60)), ("paste", waves(300, 300))):
+            give(tab, picture, f"holiday-{how}.jpeg", how)
+            tab.until(f"{IDLE} && document.getElementById('before').naturalHeight === {picture.shape[0]}")
+            assert np.array_equal(pixels(tab, "#before"), picture[:, :, 0].ravel())
+            assert np.array_equal(pixels(tab, "#after"), transformer(picture)[:, :, 0].ravel())
+            assert tab.run("document.getElementById('after-size').textContent") == f"{picture.shape[1] * 2} × {picture.shape[0] * 2}"
+            assert "ms to compute" in tab.run("document.getElementById('done').textContent")
+        found = tab.run(MEASURE)
+        assert found["scroll"] <= found["width"], found["wide"]
+        assert found["wide"] == []
+        assert found["lowest"] >= 40
+        assert tab.problems == []
+        beside = tab.run("['before', 'after'].map(i => document.getElementById(i).getBoundingClientRect().toJSON())")
+        assert beside[0]["right"] <= beside[1]["left"]
+        assert beside[0]["top"] == beside[1]["top"]
+        tab.run("document.getElementById('keep').click()")
+        kept, deadline = tab.folder / "holiday-paste-after.png", time.monotonic() + 60
+        while not kept.is_file():
+            assert time.monotonic() < deadline, list(tab.folder.iterdir())
+            time.sleep(0.1)
+        time.sleep(0.5)
+        assert np.array_equal(np.asarray(Image.open(kept)), transformer(waves(300, 300)))
+        kept.unlink()
+        tab.picture(tab.folder / f"apply-{width}.png")
+
+
+def test_a_style_is_chosen_and_what_is_wrong_is_said(tab: Any, made_styles: Any, running: Any) -> None:
+    transformer = Transformer(made_styles / "generator.onnx")
+    with running(made_styles / "generator.onnx", max_body=100_000) as (url, _):
+        tab.size(1280, 800)
+        tab.open(f"{url}/")
+        tab.until(READY)
+        tab.run("document.getElementById('restyle').click()")
+        tab.until("document.getElementById('done').textContent === 'Choose a picture first.'")
+        set_to(tab, "style", 0)
+        give(tab, waves(30, 40), "a.png", "choose")
+        for seed in range(2):
+            wanted = transformer(waves(30, 40), style=transformer.style(seed))[:, :, 0].ravel()
+            deadline = time.monotonic() + 60
+            while not (tab.run(IDLE) and np.array_equal(pixels(tab, "#after"), wanted)):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            tab.run("document.getElementById('restyle').click()")
+        tab.until(IDLE)
+        tab.run("document.getElementById('file').dispatchEvent(new Event('change'))")
+        tab.run(f"{GIVE}('{base64.b64encode(b'no picture at all').decode()}', 'b.png', 'drop')")
+        tab.until("document.getElementById('done').textContent.includes('not an image')")
+        assert tab.run("document.getElementById('after').hidden && document.getElementById('keep').disabled")
+        give(tab, np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8), "large.png", "drop")
+        tab.until("document.getElementById('done').textContent.includes('reads up to 0.1 MB')")
 
 
 def test_the_description_fits_too(tab: Any, styled: str) -> None:

@@ -104,8 +104,51 @@ def test_the_provider_that_runs_is_told_and_a_strict_one_insisted_on(made: Any, 
     monkeypatch.setattr("pipeline.serving.session.gpus", lambda: 0)
     wanted: Provider
     for wanted in ("auto", "cpu", "cuda", "tensorrt"):
-        assert Served(found(made.path), 1, wanted).generator.provider == "CPUExecutionProvider"
-    assert Served(found(made.path), 1, "cpu", strict=True).generator.provider == "CPUExecutionProvider"
+        assert Served(found(made.path), 1, wanted).graph.provider == "CPUExecutionProvider"
+    assert Served(found(made.path), 1, "cpu", strict=True).graph.provider == "CPUExecutionProvider"
     for wanted, name in (("cuda", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")):
         with pytest.raises(InputError, match=f"--strict-provider: {name} cannot run here, CPUExecutionProvider would"):
             Served(found(made.path), 1, wanted, strict=True)
+
+
+def test_pictures_of_any_size_go_one_by_one_and_those_of_one_size_in_steady_batches(made_larger: Path, made_styles: Path, made_square: Path) -> None:
+    for path in (made_larger, made_styles / "generator.onnx"):
+        served = Served(found(path), 16, tile=192)
+        assert (served.any_size, served.sizes) == (True, (1,))
+        assert served.inputs[0].shape == (3, -1, -1)
+        with pytest.raises(InputError, match="POST one to /apply"):
+            served.generator.latents(0, 0, 1)
+    served = Served(found(made_square), 16)
+    assert not served.any_size
+    assert served.inputs[0].shape == (3, 16, 16)
+    assert served.sizes[-1] == 16
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ([helper.make_node("RandomNormalLike", ["image"], ["images"])], "draws another picture each time it is given the same input"),
+        ([helper.make_node("Log", ["image"], ["images"])], "not finite"),
+        (
+            [helper.make_node("Concat", ["image", "image"], ["images"], axis=3)],
+            r"gave float32 \(8, 3, 8, 16\) where its metadata promises",
+        ),
+        ([helper.make_node("Conv", ["image", "kernel"], ["images"])], "warm-up with batches of 1, 8 x 8 pixels, failed"),
+        ([helper.make_node("Gather", ["image", "far"], ["images"], axis=0)], r"failed"),
+    ],
+)
+def test_what_transforms_no_pictures_is_not_served(describe: Any, tmp_path: Path, nodes: list[Any], words: str) -> None:
+    sides: list[str | int | None] = ["batch", 3, "height", "width"]
+    made = helper.make_graph(
+        nodes,
+        "generator",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, sides)],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, sides)],
+        [onnx.numpy_helper.from_array(np.zeros((1, 3, 9, 9), np.float32), "kernel"), onnx.numpy_helper.from_array(np.array([5]), "far")],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(model, describe(resolution=8, channels=3, latent=0, class_names=[], task="restore", multiple=1).pairs())
+    path = tmp_path / "g.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=words):
+        Served(found(path), 16)

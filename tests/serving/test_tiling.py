@@ -1,5 +1,7 @@
 """Tiles give what the whole picture gives, wherever the seams are."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.errors import InputError
-from pipeline.serving.tiling import spans, tiled, weights
+from pipeline.serving.tiling import Tiles, bands, spans, tiled, weights
 
 
 @settings(deadline=None)
@@ -71,4 +73,32 @@ def test_sides_become_multiples_and_are_cut_again() -> None:
 @pytest.mark.parametrize(("tile", "overlap", "multiple"), [(16, 8, 1), (32, 3, 1), (30, 4, 8)])
 def test_impossible_tiles_are_refused(tile: int, overlap: int, multiple: int) -> None:
     with pytest.raises(InputError, match="at least three times the overlap"):
-        tiled(lambda image: image, np.zeros((1, 9, 9), dtype=np.float32), 1, tile, overlap, multiple)
+        tiled(lambda image: image, np.zeros((1, 9, 9), dtype=np.float32), 1, tile=tile, overlap=overlap, multiple=multiple)
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(48, 16), (48, 12), (64, 8)])
+def test_bands_are_finished_from_the_top_and_hold_little(tile: int, overlap: int) -> None:
+    """Against shares summed over the whole picture at once, in float64; rows that are finished are never touched again."""
+    image = np.random.default_rng(0).normal(size=(2, 301, 130)).astype(np.float32)
+    count = iter(range(1000))
+    made: list[Any] = []
+
+    def run(piece: Any) -> Any:
+        made.append(piece.repeat(2, axis=2).repeat(2, axis=3) + np.float32(next(count)))
+        return made[-1]
+
+    heights: list[int] = []
+
+    def finish(band: Any) -> Any:
+        heights.append(band.shape[1])
+        return np.array(band)
+
+    found = np.concatenate(bands(run, Tiles(image, 2, tile, overlap, finish=finish)), axis=1)
+    expected = np.zeros((2, 602, 260))
+    places = [(rows, columns) for rows in spans(301, tile, overlap) for columns in spans(130, tile, overlap)]
+    for ((top, bottom), (left, right)), piece in zip(places, made, strict=True):
+        share = weights(top, bottom, 301, overlap, 2)[:, None].astype(np.float64) * weights(left, right, 130, overlap, 2)
+        expected[:, 2 * top : 2 * bottom, 2 * left : 2 * right] += piece[0] * share
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert sum(heights) == 602
+    assert max(heights) <= 2 * tile

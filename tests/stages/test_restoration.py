@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline.data.store import open_split
 from pipeline.errors import GateRefused, InputError
-from pipeline.serving.apply import Transformer
+from pipeline.serving.transformer import Transformer
 from pipeline.stages import evaluate, export, ingest, train, validate
 from pipeline.stages.restoration import cut, middle, whole
 
