@@ -5,6 +5,7 @@ learns to see is what tells them apart, which is what the adversary taught the g
 overlook; nor has paired data labels to train it on. What was never trained can be fooled by nobody and needs no images of its own.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -144,12 +145,15 @@ def both(case: Case, extractor: Extractor) -> dict[str, Ground]:
             raise InputError(f"the test split holds {len(new)} images of the side {name}, and translations are judged against them: raise data.test_fraction")
         order = shuffle[shuffle < len(new)][: settings.samples]
         some = np.sort(rng.permutation(len(known))[: min(len(new), MOST)])
-        found = [
-            kept(extractor, Subset(side, at), f"{side.fingerprint} {len(at)} {settings.seed}", settings.batch_size, case.paths.cache, show, f"{label} {name}")
-            for side, at, label in ((new, order, "held-out"), (known, some, "training"))
-        ]
+        found = [features(case, extractor, side, at, f"{label} {name}") for side, at, label in ((new, order, "held-out"), (known, some, "training"))]
         grounds[letter] = Ground(name, new, order, *found)
     return grounds
+
+
+def features(case: Case, extractor: Extractor, side: Side, at: Int64Array, label: str) -> Float32Array:
+    """Features [n, d] of a side's images at some positions, from the cache where they are there."""
+    key = f"{side.fingerprint} {hashlib.sha256(at.tobytes()).hexdigest()}"
+    return kept(extractor, Subset(side, at), key, case.params.evaluate.batch_size, case.paths.cache, show, label)
 
 
 @torch.inference_mode()
@@ -162,12 +166,12 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
     seen = Seen(f"From left to right: {', '.join(columns)}.")
     batch = max(2, min(settings.batch_size, PIXELS // case.info.resolution**2))
     finite: list[bool] = []
-    features: list[Float32Array] = []
+    found: list[Float32Array] = []
     of_each: dict[str, list[float]] = {}
     pictures: list[UInt8Array] = []
 
-    def note(name: str, values: list[float]) -> None:
-        of_each.setdefault(name, []).extend(values)
+    def note(measure: str, values: list[float]) -> None:
+        of_each.setdefault(measure, []).extend(values)
 
     for start in show(range(0, len(source.order), batch), title):
         at = source.order[start : start + batch]
@@ -180,7 +184,7 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
             shown.append(partners)
             for label, images in (("", there[good]), ("input_", given[good])):
                 for measure, values in nearness(images, partners[good]).items():
-                    note(f"{label}{measure}", values)
+                    note(label + measure, values)
         if direction.back:
             # The way back starts from what is delivered: 8-bit pixels, in which nothing can be hidden.
             again = gan.translate(signed(torch.from_numpy(there)).to(case.device), direction.back, rng)
@@ -189,20 +193,21 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
             note("cycle_error", levels(shown[-1], given)[good].tolist())
         note("change", levels(there, given)[good].tolist())
         finite += good.tolist()
-        features.append(extractor.features(there[good]) if good.any() else np.empty((0, extractor.spec.dims), dtype=np.float32))
+        found.append(extractor.features(there[good]) if good.any() else np.empty((0, extractor.spec.dims), dtype=np.float32))
         if len(pictures) < LISTED:
             pictures += list(np.stack([shrunk(one[good]) for one in shown], axis=1))
     kept_rows = np.flatnonzero(finite)
-    made_features = np.concatenate(features)
+    made_features = np.concatenate(found)
     seen.rows = pictures[:SHOWN]
     if len(pictures) >= 2 * SHOWN:
         seen.worst = [pictures[k] for k in typical(made_features[:LISTED][: len(pictures)], target.features)[::-1][:LEAST]]
-    numbers: Numbers = {key: float(np.mean(values)) for key, values in of_each.items() if values}
+    means = {measure: float(np.mean(values)) for measure, values in of_each.items() if values}
+    if "psnr" in means:
+        means["psnr_gain"] = means["psnr"] - means["input_psnr"]
+    numbers: Numbers = {**means}
     numbers |= fidelity(made_features, source.features[kept_rows], target.features, target.trained, settings.seed)
     numbers |= repetition(made_features, source.features[kept_rows], target.features)
     numbers |= probed(case, name, direction, source, target, extractor, seen)
-    if "psnr" in numbers:
-        numbers["psnr_gain"] = difference(numbers, "psnr", "input_psnr")
     lost = len(finite) - len(kept_rows)
     if direction.back:
         numbers |= cycle(numbers, source)
@@ -270,11 +275,6 @@ def nearness(images: UInt8Array, partners: UInt8Array) -> dict[str, list[float]]
     pairs = [(one.astype(np.float64), other.astype(np.float64)) for one, other in zip(images, partners, strict=True)]
     found = {"l1": levels(images, partners).tolist(), "psnr": [psnr(*pair) for pair in pairs]}
     return found | ({"ssim": [ssim(*pair) for pair in pairs]} if images.shape[1] >= SMALLEST else {})
-
-
-def difference(numbers: Numbers, first: str, second: str) -> float | None:
-    one, other = numbers.get(first), numbers.get(second)
-    return None if one is None or other is None else one - other
 
 
 def shrunk(images: UInt8Array) -> UInt8Array:
