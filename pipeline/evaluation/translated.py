@@ -64,13 +64,13 @@ SKIPPED = {
 }
 
 ADVICE = {
-    "collapse": "Raise the weight that ties a translation to its input (of cycles, of the reconstruction, of the distance to the partner) over the "
-    "adversarial one, lower train.learning_rate, or give the discriminator a penalty; then train anew",
+    "collapse": "Raise the weight that ties a translation to its input (model.weights.cycle, cross_cycle or l1) over model.weights.adversarial, "
+    "or lower train.learning_rate; then train anew",
     "fid_excess": "Train longer (train.total_images) or with wider networks; if translations hardly differ from their inputs, lower the weights that hold "
-    "them there (of cycles, of identity) against the adversarial one",
-    "cycle_ratio": "What the input shows is lost on the way: raise the weight of cycles, or train longer",
-    "psnr_gain": "Train longer, raise the weight of the distance to the partner, and look whether partners are matched rightly",
-    "diversity_ratio": "The style is ignored: raise the weight of mode seeking and of the regression of the style, or train longer",
+    "them there (model.weights.cycle, identity or cross_cycle) against model.weights.adversarial",
+    "cycle_ratio": "What the input shows is lost on the way: raise model.weights.cycle or cross_cycle, or train longer",
+    "psnr_gain": "Train longer, raise model.weights.l1, and look whether partners are matched rightly",
+    "diversity_ratio": "The style is ignored: raise model.weights.mode_seeking and latent, or train longer",
 }
 NAMED = {
     "fid_excess": "not like the target side",
@@ -97,8 +97,8 @@ class Way:
 
 
 def applicable(*, back: bool, styles: bool, paired: bool) -> list[str]:
-    """Those of the gate that a direction can be held to. With styles the way back paints in one of its own, and cannot find the input again."""
-    only = {"cycle_ratio": back and not styles, "psnr_gain": paired, "diversity_ratio": styles}
+    """Those of the gate that a direction can be held to."""
+    only = {"cycle_ratio": back, "psnr_gain": paired, "diversity_ratio": styles}
     return [name for name in TranslationGate.model_fields if only.get(name, True)]
 
 

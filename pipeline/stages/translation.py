@@ -187,7 +187,8 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
                     note(label + measure, values)
         if direction.back:
             # The way back starts from what is delivered: 8-bit pixels, in which nothing can be hidden.
-            again = gan.translate(signed(torch.from_numpy(there)).to(case.device), direction.back, rng)
+            originals, delivered = (signed(torch.from_numpy(images)).to(case.device) for images in (given, there))
+            again = gan.returned(delivered, originals, name, rng)
             good &= whole(again)
             shown.append(to_uint8(again))
             note("cycle_error", levels(shown[-1], given)[good].tolist())
@@ -252,7 +253,7 @@ def identity(gan: GAN, name: str, target: Ground, batch: int, device: torch.devi
     broken = 0
     for start in range(0, len(target.order), batch):
         images = target.held.images(target.order[start : start + batch])
-        same = gan.translate(signed(torch.from_numpy(images)).to(device), name, rng)
+        same = gan.unchanged(signed(torch.from_numpy(images)).to(device), name, rng)
         good = whole(same)
         errors += levels(to_uint8(same), images)[good].tolist()
         broken += int((~good).sum())

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from pipeline.gans.base import GAN, ExportSpec, ImageSpec, Phase, View
 from pipeline.gans.dcgan import DCGAN
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DCGANSettings, SRGANSettings
+from pipeline.gans.restoration_settings import SRGANSettings
+from pipeline.gans.settings import DCGANSettings
 from pipeline.serving.metadata import Metadata
 from pipeline.serving.onnx_export import export
 from pipeline.serving.service import Service
