@@ -11,6 +11,11 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes is the machine's business, and that of whatever else runs on it.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 # A shell that runs this in the background ignores Ctrl-C, and every process the tests start would inherit that and not end on it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -49,7 +49,7 @@ def test_on_the_surface_is_outside() -> None:
     assert balls.filled.tolist() == [0, 1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(n=st.integers(2, 30), m=st.integers(3, 30), d=st.integers(1, 5), seed=st.integers(0, 1000))
 def test_counts_equal_brute_force(n: int, m: int, d: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -84,7 +84,7 @@ def test_all_items_equal_is_the_distance_of_the_means_and_the_other_spread() -> 
     assert fid(still, still) == 0.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(2, 60), st.integers(2, 60), st.integers(1, 24), st.integers(0, 10_000))
 def test_symmetric_invariant_and_not_negative(n: int, m: int, d: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -99,7 +99,7 @@ def test_symmetric_invariant_and_not_negative(n: int, m: int, d: int, seed: int)
     assert fid(x, x) == pytest.approx(0, abs=1e-6 * (1 + np.trace(np.atleast_2d(np.cov(x, rowvar=False)))))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=6), st.floats(-1e6, 1e6))
 def test_merged_moments_are_those_of_the_whole(sizes: list[int], offset: float) -> None:
     x = np.random.default_rng(sum(sizes)).normal(size=(sum(sizes), 5)) + offset
