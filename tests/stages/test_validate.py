@@ -76,7 +76,9 @@ def test_accepted_then_rejected(project: Path) -> None:
     assert all(isinstance(value, (int, float, bool, list)) for value in metrics.values())
     assert quarantine(project) == EXPECTED
     index = pq.read_table(project / "data/validated/index.parquet")
-    assert {"id", "path", "class", "label", "split", "shard", "row", "stored_height", "stored_width", "sha256", "pixels_sha256"} == set(index.column_names)
+    assert {"id", "path", "class", "label", "split", "shard", "row", "stored_height", "stored_width", "sha256", "pixels_sha256", "pair"} == set(
+        index.column_names
+    )
     assert not set(index.column("path").to_pylist()) & set(EXPECTED)
     assert (project / "reports/data_docs/index.html").is_file()
     train = open_split(project / "data/dataset", project / "data/validated", "train", verify=True)
