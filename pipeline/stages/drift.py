@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pipeline import params as parameters
 from pipeline.data.ingest import ingest
 from pipeline.data.sides import squares
-from pipeline.data.store import DatasetInfo, UInt8Array, open_shard, open_split
+from pipeline.data.store import DatasetInfo, Photographs, UInt8Array, gathered, open_shard, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.features import Held, extract
 from pipeline.evaluation.judgement import Judge
@@ -67,16 +67,21 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
 
 
 def arrived(now: Path, before: Path) -> UInt8Array:
-    """Images [n, H, W, C] of the store `now` whose pixels are not in `before`, both of a pair; of at most 10,000 rows, spread evenly."""
+    """Images [n, H, W, C] of the store `now` whose pixels are not in `before`: both of a pair, of photographs the squares in their middles; of at most
+    10,000 rows, spread evenly."""
     known = set(pq.read_table(before / "manifest.parquet", columns=["pixels_sha256"]).column(0).to_pylist())
-    table = pq.read_table(now / "manifest.parquet", columns=["pixels_sha256", "shard", "row", "error"])
+    table = pq.read_table(now / "manifest.parquet", columns=["pixels_sha256", "shard", "row", "error", "stored_height", "stored_width"])
     columns: dict[str, Any] = {name: table.column(name).to_pylist() for name in table.column_names}
     fresh = [i for i, (digest, error) in enumerate(zip(columns["pixels_sha256"], columns["error"], strict=True)) if error is None and digest not in known]
     picked = [fresh[int(i)] for i in np.linspace(0, len(fresh) - 1, min(len(fresh), MOST))] if fresh else []
     info = DatasetInfo.read(now)
-    shards = [open_shard(now, shard, verify=False) for shard in info.shards]
-    where: list[tuple[int, int]] = [(columns["shard"][i], columns["row"][i]) for i in picked]
-    if not where:
+    if not picked:
         return np.empty((0, info.resolution, info.resolution, info.channels), dtype=np.uint8)
-    images = np.stack([shards[shard][row] for shard, row in where])
+    shards = [open_shard(now, shard, verify=False, flat=info.own_sizes) for shard in info.shards]
+    shard, row, heights, widths = (np.array([columns[name][i] for i in picked], dtype=np.int64) for name in ("shard", "row", "stored_height", "stored_width"))
+    if info.own_sizes:
+        shape: dict[str, Any] = {"heights": heights, "widths": widths, "resolution": info.resolution, "channels": info.channels}
+        none: dict[str, Any] = {"labels": np.full(len(picked), -1), "names": [], "classes": [], "fingerprint": ""}
+        return Photographs(shards=shards, shard=shard, row=row, **none, **shape).images()
+    images = gathered(shards, shard, row)
     return images if info.pairs in ("none", "folders") else np.concatenate(np.split(images, 2, axis=2))

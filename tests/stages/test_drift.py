@@ -108,6 +108,31 @@ def test_pairs_are_looked_at_as_single_pictures(monkeypatch: pytest.MonkeyPatch,
     assert found["other"]["drift"]
 
 
+def test_photographs_of_their_own_sizes_are_looked_at_in_their_middles(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    text = "data: {resolution: 8, source: data/raw, fit: keep, test_fraction: 0.4}\ntrain: {device: cpu}\nmodel: {variant: denoise}\n"
+    (root / "params.yaml").write_text(text)
+    images = np.random.default_rng(0).permutation(np.rint(load_digits().images * 255 / 16).astype(np.uint8))
+
+    def frame(folder: Path, first: int, last: int, pale: bool) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(first, last):
+            around = ((1 + number % 3,) * 2, (2, 2 + number % 2 * 2))
+            Image.fromarray(np.pad(images[number] // (2 if pale else 1), around)).save(folder / f"{number}.png")
+
+    frame(root / "data" / "raw", 0, 600, False)
+    ingest.run(root)
+    validate.run(root)
+    assert drift.run(root)["new"] == 0
+    found = {}
+    for name, pale in (("same", False), ("other", True)):
+        shutil.copytree(root / "data" / "raw", tmp_path / name / "data" / "raw")
+        frame(tmp_path / name / "data" / "raw", 600, 800, pale)
+        found[name] = drift.run(root, tmp_path / name)
+    assert (found["same"]["new"], found["same"]["drift"], found["other"]["drift"]) == (200, False, True)
+
+
 def test_without_data_to_compare_with_it_says_what_to_run(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("")
     with pytest.raises(InputError, match=r"dataset\.json: no such file; run `dvc repro ingest`"):
