@@ -1,6 +1,6 @@
 """The judgement of restored images: one trial for each kind of degradation, its numbers, and the verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -30,6 +30,7 @@ EXPLAINED = {
     "psnr_y": "dB, luma",
     "ssim": "RGB",
     "ssim_y": "luma",
+    "perceptual": "mean absolute difference of VGG19's conv5_4 from the original's",
 }
 
 GAINS = {"psnr": "gain", "psnr_y": "gain_y", "ssim": "ssim_gain", "ssim_y": "ssim_y_gain"}
@@ -53,6 +54,7 @@ class Trial:
     made: list[Nearness] = field(default_factory=list)
     given: list[Nearness] = field(default_factory=list)
     nonfinite: int = 0
+    own: list[tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=list)  # the variant's distances: restored and input
     sharp: list[tuple[float, float]] = field(default_factory=list)  # restored and original
     shifts: list[float] = field(default_factory=list)
     texture: float | None = None  # Fréchet distances to the originals, None of too few squares
@@ -88,6 +90,9 @@ class Trial:
             ours, theirs = (fmean(getattr(one, name) for one in side) for side in (self.made, self.given))
             found |= {name: ours, f"input_{name}": theirs, GAINS[name]: ours - theirs}
         made, original = (fmean(pair[side] for pair in self.sharp) for side in (0, 1))
+        for name in self.own[0][0] if self.own else ():
+            ours, theirs = (fmean(pair[side][name] for pair in self.own) for side in (0, 1))
+            found |= {name: ours, f"input_{name}": theirs}
         found |= {"worst_gain": min(self.gains), "shift": max(self.shifts), "sharpness": made / original if original > 0 else None}
         ratio = None if self.texture is None or not self.texture_given else self.texture / self.texture_given
         return found | {"fid": self.texture, "input_fid": self.texture_given, "texture": ratio}
@@ -135,7 +140,7 @@ def rows(trials: Sequence[Trial], verdict: Verdict) -> list[Row]:
         here = f" ({trial.name})" if len(trials) > 1 else ""
         table += [
             Row(f"{name}{here}", EXPLAINED[name], number(found[name]), number(found[f"input_{name}"]), "", "", "")
-            for name in ("psnr", "psnr_y", "ssim", "ssim_y")
+            for name in ("psnr", "psnr_y", "ssim", "ssim_y", "perceptual")
             if name in found
         ]
     return table

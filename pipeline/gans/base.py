@@ -166,6 +166,10 @@ class GAN(nn.Module, ABC):
         """What it is judged on, by name, where that is held-out data that a view makes; the first decides where one number is wanted."""
         return {}
 
+    def nearness(self, made: Tensor, wanted: Tensor) -> Mapping[str, float]:
+        """Distances of a variant's own, by name, between what it made and what it should be [1, C, H, W]; smaller is better."""
+        return {}
+
     def directions(self) -> Mapping[str, Direction]:
         """The ways a translating variant goes, by name; the first is that of `sample` and of the first exported graph."""
         return {}

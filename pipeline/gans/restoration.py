@@ -96,6 +96,11 @@ class Restoration(GAN):
             wanted = network(clean)
         return l1_loss(network(made).float(), wanted.float())
 
+    @torch.no_grad()
+    def nearness(self, made: Tensor, wanted: Tensor) -> Mapping[str, float]:
+        """`perceptual`, where there are weights for it."""
+        return {"perceptual": float(self.perceptual(made, wanted))} if self.settings.vgg else {}
+
     def goal(self, progress: Progress) -> str:
         """Nearest to the pixels in the first part, most like real images in the second."""
         return "fid" if self.adversarial(progress) else "rmse"

@@ -78,11 +78,13 @@ def attempt(case: Case, name: str, view: View, extractor: Extractor, side: int) 
         original = whole(case.test, position, scale).to(case.device)
         low = degradation(original, rng)
         made = restored(case.gan, low)
-        given, back, clean = pictures = [to_uint8(one)[0] for one in (enlarged(low, scale), made, original)]
+        large = enlarged(low, scale)
+        given, back, clean = pictures = [to_uint8(one)[0] for one in (large, made, original)]
         if not torch.isfinite(made).all():
             trial.add(given, None, clean)
             continue
         trial.add(given, back, clean)
+        trial.own.append((case.gan.nearness(made, original), case.gan.nearness(large, original)))
         if sum(one.shape[1] for one in squares) < SQUARES:
             squares.append(np.stack([cut(picture, side) for picture in pictures]))
         if len(seen.parts) < LISTED:

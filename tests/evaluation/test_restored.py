@@ -126,3 +126,15 @@ def test_the_protocol_says_what_a_psnr_is_of() -> None:
     text = protocol([Trial("x4", border=4)], "f" * 64, 7, random_network(3, torch.device("cpu")), 64)
     for part in ("measure=psnr", "border=4", "RGB", "BT.601", "bicubic antialias", "real=test:ffffffff", "seed=7", "fd_random_"):
         assert part in text
+
+
+def test_a_variant_s_own_distances_stand_beside_those_of_the_input() -> None:
+    found = Trial("x2", border=0)
+    for number in range(2):
+        found.add(waves(number), waves(number), waves(number))
+        found.own.append(({"perceptual": 0.1 + number}, {"perceptual": 0.4 + number}))
+    numbers = found.numbers()
+    assert numbers["perceptual"] == pytest.approx(0.6)
+    assert numbers["input_perceptual"] == pytest.approx(0.9)
+    table = {row.name: row for row in rows([found], judge([found], RestorationGate()))}
+    assert table["perceptual"].value == "0.6"

@@ -103,6 +103,8 @@ def test_vgg_takes_the_place_of_the_discriminators_features(tmp_path: Path) -> N
     assert float(loss.total) > 0
     loss.total.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is not None for parameter in gan.generator.parameters())
+    assert gan.nearness(made, batch["target"]) == {"perceptual": pytest.approx(float(loss.total.detach()))}
+    assert small("srgan", 32).nearness(made, batch["target"]) == {}
     assert not any("vgg" in name for name in gan.state_dict()), "its weights are the user's file, not the model's"
     with pytest.raises(InputError, match=r"model\.vgg: .*missing\.pth: no such file"):
         small("srgan", 32, pretraining=0, vgg="missing.pth").generator_loss(batch, END, torch.Generator())
