@@ -172,7 +172,7 @@ def test_the_protocols_limits(larger: Any) -> None:
     for shape in ([1, 3, 0, 2], [1, 3, -1, 2], [1, 3, 2**40, 2], [1, 3, 2], [6, 3, 1, 1], [1, 3, True, 2]):
         assert told(shape, [0.5] * 12).status_code == 400, shape
     assert told([1, 3, 2**20, 2**20], [0.5] * 12).status_code == 400
-    large = [0.0] * (3 * 400 * 430)
+    large: list[float] = [0] * (3 * 400 * 430)
     found = told([1, 3, 400, 430], large)
     assert found.status_code == 200
     larger.service.settings, before = larger.service.settings.model_copy(update={"max_pixels": 100_000}), larger.service.settings
