@@ -103,7 +103,8 @@ def eighth(content: bytes, model: Path, opened: Generator | Transformer) -> byte
         )
         made = onnx.load(path)
         onnx.helper.set_model_props(made, {one.key: one.value for one in onnx.load_from_string(content).metadata_props})
-        return made.SerializeToString(deterministic=True)
+        fewer: bytes = made.SerializeToString(deterministic=True)
+    return fewer
 
 
 def difference(graph: Graph, session: Any, opened: Generator | Transformer) -> tuple[float, float]:
