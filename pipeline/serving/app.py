@@ -15,6 +15,7 @@ from pipeline import __version__
 from pipeline.errors import InputError
 from pipeline.serving import applying, inference, page, pictures
 from pipeline.serving.guard import Guard, answer
+from pipeline.serving.infer import Infer, documented
 from pipeline.serving.refusal import Refusal
 from pipeline.serving.service import Service
 
@@ -32,6 +33,7 @@ def create(service: Service) -> FastAPI:
             yield
 
     app = FastAPI(title="ganline", version=__version__, description=ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.add_middleware(Infer, service=service)
     app.add_middleware(Guard, settings=service.settings, metrics=service.metrics)
     for kind in (Refusal, InputError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, explain)
@@ -74,6 +76,7 @@ def describe(app: FastAPI, make: Any, *, secured: bool) -> dict[str, Any]:
     """FastAPI's OpenAPI document with the errors as they are, and the token where one is needed."""
     if app.openapi_schema is None:
         document = make()
+        document["paths"] |= documented()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Mapping
 
 from fastapi.responses import JSONResponse
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.serving.monitoring import LOGGER, Metrics, log
@@ -20,6 +19,7 @@ OPEN = ("/", "/v2/health/live", "/v2/health/ready")
 """Paths that need no token: the page, which asks for it, and what orchestrators probe."""
 QUIET = ("/v2/health/live", "/v2/health/ready", "/metrics")
 """Paths that are asked for every few seconds, and fill no log."""
+READ = {b"x-request-id", b"authorization", b"content-encoding", b"content-length"}
 TIDY = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 SHOWN = 500
 """Characters of a path that the log shows."""
@@ -38,15 +38,16 @@ class Guard:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        headers = Headers(scope=scope)
-        request_id = asked if TIDY.fullmatch(asked := headers.get("x-request-id", "")) else uuid.uuid4().hex
+        headers = {name: value for name, value in reversed(scope["headers"]) if name in READ}
+        asked = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = asked if TIDY.fullmatch(asked) else uuid.uuid4().hex
         status = 0
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message).update({"X-Request-ID": request_id, "X-Content-Type-Options": "nosniff"})
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
             await send(message)
 
         try:
@@ -64,16 +65,16 @@ class Guard:
             if scope["path"] not in QUIET:
                 note(scope, request_id, status, seconds)
 
-    def refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
+    def refusal(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Refusal | None:
         """What is plain from the request's head alone."""
         if self.settings.token and scope["path"] not in OPEN:
             expected = f"Bearer {self.settings.token.get_secret_value()}".encode()
-            if not hmac.compare_digest(headers.get("authorization", "").encode("latin-1"), expected):
+            if not hmac.compare_digest(headers.get(b"authorization", b""), expected):
                 return Refusal(401, "a token is needed: send it as `Authorization: Bearer TOKEN`")
-        if headers.get("content-encoding", "identity") != "identity":
+        if headers.get(b"content-encoding", b"identity") != b"identity":
             return Refusal(415, "compressed bodies are not read; send it as it is")
-        length = headers.get("content-length", "")
-        if length.isascii() and length.isdigit() and (len(length) > 18 or int(length) > self.settings.max_body):
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and (len(length) > 18 or int(length) > self.settings.max_body):
             return self.too_long()
         return None
 

@@ -1,11 +1,12 @@
 """What the service tells those who watch it: metrics for Prometheus, and one JSON object a line on stderr."""
 
-import json
+import functools
 import logging
 import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from pipeline.serving.served import Served
@@ -34,6 +35,10 @@ class Metrics:
         for result in ("served", "rolled_back"):
             self.swaps.labels(result)
 
+    @functools.cache  # noqa: B019 - there is one of these a process, and few routes
+    def of(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self.requests.labels(route, str(status)), self.seconds.labels(route)
+
     def watch_queue(self, images: Callable[[], int]) -> None:
         self.queue.set_function(images)
 
@@ -43,8 +48,9 @@ class Metrics:
         self.batch_seconds.observe(seconds)
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        self.requests.labels(route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        requests, took = self.of(route, status)
+        requests.inc()
+        took.observe(seconds)
 
     def serving(self, served: Served) -> None:
         self.model.clear()
@@ -63,11 +69,13 @@ class JsonLines(logging.Formatter):
         entry |= {"event": record.getMessage(), **getattr(record, "fields", {})}
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str)
+        return orjson.dumps(entry, default=str).decode()
 
 
 def log(event: str, fields: Mapping[str, object], level: int = logging.INFO) -> None:
-    LOGGER.log(level, event, extra={"fields": fields})
+    """An entry of the log. What `LOGGER.log` does without looking for the line that calls it, which no entry shows."""
+    if LOGGER.isEnabledFor(level):
+        LOGGER.handle(LOGGER.makeRecord(LOGGER.name, level, "", 0, event, (), None, extra={"fields": fields}))
 
 
 def log_to_stderr() -> None:

@@ -1,7 +1,5 @@
 """Does the exported graph compute what PyTorch computes, and how fast?"""
 
-import statistics
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from torch import Tensor
 
 from pipeline.errors import InputError
 from pipeline.gans.base import ExportSpec
-from pipeline.serving.session import open_session
+from pipeline.serving.session import median_ms, open_session
 
 BATCHES = (1, 2, 7, 64)
 LATENCY_BATCHES = (1, 64)
@@ -83,16 +81,3 @@ def distance(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> float:
         return float("inf")
     exact = ours.astype(np.float64)
     return float(np.abs(exact - theirs.astype(np.float64)).max(initial=0.0) / np.abs(exact).max(initial=1.0))
-
-
-def median_ms(session: Any, inputs: Mapping[str, npt.NDArray[Any]]) -> float:
-    """Median wall time of one call in milliseconds, over 5 to 50 calls within about a second, after two to warm up."""
-    times: list[float] = []
-    for call in range(52):
-        began = time.perf_counter()
-        session.run(None, inputs)
-        if call >= 2:
-            times.append(time.perf_counter() - began)
-        if len(times) >= 5 and sum(times) > 1:
-            break
-    return statistics.median(times) * 1000

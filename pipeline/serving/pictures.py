@@ -15,7 +15,7 @@ from pipeline.serving.describing import errors
 from pipeline.serving.interpolation import loop, spherical
 from pipeline.serving.runtime import LARGEST_PSI, Float32Array, Generator, Int64Array, UInt8Array, to_uint8
 from pipeline.serving.sample import FRAME_MS, columns_of, frames, image
-from pipeline.serving.served import Served
+from pipeline.serving.served import Served, conditions
 from pipeline.serving.service import Service
 from pipeline.serving.transformer import Transformer
 
@@ -138,7 +138,7 @@ def answers(media_type: str | None) -> dict[int | str, dict[str, Any]]:
 async def draw(service: Service, served: Served, z: Float32Array, labels: Int64Array, psi: float) -> tuple[UInt8Array, float]:
     """The pictures of latents, uint8 [n, H, W, C], and the seconds it took, the queue's included."""
     began = time.perf_counter()
-    drawn = await service.batcher.draw(served, {"z": z, **served.conditions(len(z), labels, psi)})
+    drawn = await service.batcher.draw(served, {"z": z, **conditions(served.generator, len(z), labels, psi)})
     return to_uint8(drawn["images"]), time.perf_counter() - began
 
 

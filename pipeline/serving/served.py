@@ -101,11 +101,6 @@ class Served:
         """The batch to make of so many waiting rows: the largest that they fill, else the smallest there is."""
         return max((size for size in self.sizes if size <= rows), default=self.sizes[0])
 
-    def conditions(self, n: int, label: npt.NDArray[np.int64], psi: float) -> Arrays:
-        """What the graph takes beside z, for n pictures: the labels in turn, and psi."""
-        values: Arrays = {"label": np.resize(label, n), "psi": np.full(n, psi, dtype=np.float32)}
-        return {name: values[name] for name in self.graph.inputs if name != "z"}
-
     def steady(self, largest: int) -> tuple[int, ...]:
         """The sizes up to `largest` that agree to the bit with the greatest one that agrees with itself at every place in the batch.
 
@@ -140,7 +135,7 @@ class Served:
         metadata = self.graph.metadata
         height, width = height or metadata.resolution, width or metadata.resolution
         places = (np.arange(-(-max(size, few) // size) * size) - shift) % few
-        inputs = self.examples(few, height, width)
+        inputs = examples(self.model, few, height, width)
         batches = ({name: rows[places[at : at + size]] for name, rows in inputs.items()} for at in range(0, len(places), size))
         what = f"batches of {size}" + (f", {height} x {width} pixels," if self.any_size else "")
         try:
@@ -155,13 +150,20 @@ class Served:
             raise InputError(f"{self.path}: its warm-up gave numbers that are not finite; train and export it again")
         return places, np.ascontiguousarray(images).view(np.uint32)
 
-    def examples(self, n: int, height: int, width: int) -> Arrays:
-        """Inputs of a warm-up."""
-        if isinstance(self.model, Generator):
-            return {"z": self.model.latents(0, 0, n), **self.conditions(n, self.model.labels(), 0.7)}
-        metadata = self.graph.metadata
-        noise = latents(0, 0, n, metadata.channels * height * width).reshape(n, metadata.channels, height, width)
-        return {"image": np.clip(noise / 3, -1, 1)} | ({"z": latents(0, 0, n, metadata.latent)} if self.model.styles else {})
+
+def examples(model: Generator | Transformer, n: int, height: int, width: int, seed: int = 0) -> Arrays:
+    """Inputs of every kind a graph takes, n rows: latents, labels in turn, a psi of 0.7; or pictures of noise of that height and width."""
+    if isinstance(model, Generator):
+        return {"z": model.latents(seed, 0, n), **conditions(model, n, model.labels(), 0.7)}
+    metadata = model.metadata
+    noise = latents(seed, 0, n, metadata.channels * height * width).reshape(n, metadata.channels, height, width)
+    return {"image": np.clip(noise / 3, -1, 1)} | ({"z": latents(seed, 0, n, metadata.latent)} if model.styles else {})
+
+
+def conditions(model: Generator, n: int, label: npt.NDArray[np.int64], psi: float) -> Arrays:
+    """What the graph takes beside z, for n pictures: the labels in turn, and psi."""
+    values: Arrays = {"label": np.resize(label, n), "psi": np.full(n, psi, dtype=np.float32)}
+    return {name: values[name] for name in model.inputs if name != "z"}
 
 
 def tensor(described: Any) -> Tensor:

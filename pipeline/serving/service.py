@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pipeline.serving.batching import Batcher
 from pipeline.serving.monitoring import Metrics
 from pipeline.serving.refusal import Refusal
+from pipeline.serving.served import Served
 from pipeline.serving.settings import ServeSettings
 from pipeline.serving.source import Keeper, Source
 
@@ -36,6 +37,15 @@ class Service:
                 with suppress(asyncio.CancelledError):
                     await task
             self.batcher.close()
+
+    def named(self, model: str, version: str | None = None) -> Served:
+        """The model under that name. Raises Refusal (404) for another, or a version that is not served."""
+        now = self.keeper.served
+        if model != now.name:
+            raise Refusal(404, f"there is no model {model[:100]!r} here; {now.name!r} is served")
+        if version is not None and version != now.version:
+            raise Refusal(404, f"version {version[:100]!r} of {now.name!r} is not served; {now.version!r} is")
+        return now
 
     def allow(self, images: int) -> None:
         """Raises Refusal for more images than one request may ask for."""

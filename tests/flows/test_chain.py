@@ -1,14 +1,20 @@
 """The real line on a real server: from data to champion in a clone of its own; a worker that is stopped, a run that is killed, and training that goes on."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
@@ -73,6 +79,71 @@ def test_from_a_commit_to_a_champion_and_the_next(checkout: Path, command: Comma
     assert aliases(checkout) == {"challenger": "2", "champion": "1"}
     third: Any = retrain(checkout, own_clone=True, return_state=True)
     assert (third.name, third.result()["promote"]) == ("Completed", "Unchanged"), "nobody is told the same every week"
+
+
+@contextmanager
+def served(root: Path, log: Path) -> Iterator[str]:
+    """`ganline serve` of the champion; its address. It must end well."""
+    command = [sys.executable, "-m", "pipeline", "serve", "--model", "models:/chain-digits@champion", "--port", "0", "--poll", "0.2"]
+    with log.open("wb") as file:
+        started = subprocess.Popen(command, cwd=root, env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}"}, stderr=file)
+    try:
+        deadline = time.monotonic() + 200
+        while not (found := re.search(r'"url":"([^"]+)"', log.read_text())):
+            assert started.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield found[1]
+        started.terminate()
+        assert started.wait(60) == 0, log.read_text()
+    finally:
+        started.kill()
+        started.wait()
+
+
+def hammer(url: str, stop: threading.Event) -> list[tuple[int, str, bytes]]:
+    """Status, version and picture of the same request, again and again."""
+    answers = []
+    with httpx.Client(timeout=60) as client:
+        while not stop.wait(0.02):
+            answer = client.get(f"{url}/image.png?seed=7")
+            answers.append((answer.status_code, answer.headers.get("x-model-version", ""), answer.content))
+    return answers
+
+
+def test_new_data_end_in_another_served_picture_and_no_client_sees_an_error(checkout: Path, commit: Commit, params: Params, tmp_path: Path) -> None:
+    from flows.retrain import retrain
+
+    (checkout / "params.yaml").write_text(params(600))
+    commit(checkout, "little training")
+    first: Any = retrain(checkout, own_clone=True, return_state=True)
+    assert first.result()["promote"] == "Promoted", first.message
+    stop = threading.Event()
+    with served(checkout, tmp_path / "serve.log") as url, ThreadPoolExecutor(4) as pool:
+        clients = [pool.submit(hammer, url, stop) for _ in range(4)]
+        try:
+            (checkout / "params.yaml").write_text(params(6000).replace("limit: 60", "limit: 90"))
+            commit(checkout, "more data, and more training")
+            second: Any = retrain(checkout, own_clone=True, return_state=True)
+            assert second.result() == dict.fromkeys(("ingest", "validate", "train", "evaluate", "export"), "Ran") | {"promote": "Promoted"}, second.message
+            deadline = time.monotonic() + 60
+            while httpx.get(f"{url}/model.json").json()["version"] != "2":
+                assert time.monotonic() < deadline, (tmp_path / "serve.log").read_text()
+                time.sleep(0.1)
+            time.sleep(1)
+        finally:
+            stop.set()
+        answers = [client.result(60) for client in clients]
+    pictures: dict[str, set[bytes]] = {}
+    for seen in answers:
+        assert {status for status, _, _ in seen} == {200}
+        versions = [version for _, version, _ in seen]
+        assert versions == sorted(versions), "nobody is taken back"
+        assert set(versions) == {"1", "2"}
+        for _, version, picture in seen:
+            pictures.setdefault(version, set()).add(picture)
+    assert {version: len(found) for version, found in pictures.items()} == {"1": 1, "2": 1}, "the same seed, the same picture, until the model changes"
+    assert pictures["1"] != pictures["2"]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """POST /apply, and the protocol with pictures: the results are those of `ganline apply`, whatever else is asked for."""
 
 import io
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import tritonclient.http as triton
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.serving.protocol import HEADER_LENGTH
 from pipeline.serving.transformer import Transformer
 from tests.serving.test_app import answers_as_promised
 
@@ -172,7 +174,7 @@ def test_the_protocols_limits(larger: Any) -> None:
     for shape in ([1, 3, 0, 2], [1, 3, -1, 2], [1, 3, 2**40, 2], [1, 3, 2], [6, 3, 1, 1], [1, 3, True, 2]):
         assert told(shape, [0.5] * 12).status_code == 400, shape
     assert told([1, 3, 2**20, 2**20], [0.5] * 12).status_code == 400
-    large = [0.0] * (3 * 400 * 430)
+    large: list[float] = [0] * (3 * 400 * 430)
     found = told([1, 3, 400, 430], large)
     assert found.status_code == 200
     larger.service.settings, before = larger.service.settings.model_copy(update={"max_pixels": 100_000}), larger.service.settings
@@ -180,6 +182,23 @@ def test_the_protocols_limits(larger: Any) -> None:
         assert told([1, 3, 400, 430], large).status_code == 413
     finally:
         larger.service.settings = before
+
+
+def test_what_is_too_much_for_json_is_asked_for_as_bytes(larger: Any) -> None:
+    image = np.zeros((1, 3, 60, 250), dtype=np.float32)  # 180,000 bytes in, 180,000 numbers out
+
+    def sent(rows: int, *, binary: bool) -> httpx.Response:
+        tensor = {"name": "image", "datatype": "FP32", "shape": [rows, 3, 60, 250], "parameters": {"binary_data_size": rows * 180_000}}
+        header = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": binary}}).encode()
+        body = header + image.tobytes() * rows
+        return httpx.post(f"{larger.url}/v2/models/srgan3/infer", content=body, headers={HEADER_LENGTH: str(len(header))}, timeout=60)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.serving.applying.MOST_IN_JSON", 360_000)
+        assert sent(2, binary=False).status_code == 200
+        refused = sent(3, binary=False)
+        assert (refused.status_code, "too many for JSON" in refused.text) == (400, True)
+        assert sent(3, binary=True).status_code == 200
 
 
 class Held:

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from pipeline.errors import InputError
-from pipeline.serving.served import Found, Served
+from pipeline.serving.served import Found, Served, conditions
 from pipeline.serving.session import Provider
 
 SIZES = (1, 2, 4, 8, 16)
@@ -45,7 +45,7 @@ def test_real_generators_draw_the_same_bits_in_every_batch(made: Any, made_condi
         served = Served(found(one.path), 16)
         generator = served.generator
         z, labels = generator.latents(5, 0, 37), generator.labels()
-        inputs = {"z": z, **served.conditions(37, labels, 0.6)}
+        inputs = {"z": z, **conditions(generator, 37, labels, 0.6)}
         alone = np.concatenate([served.run({name: rows[k : k + 1] for name, rows in inputs.items()}, ["images"])["images"] for k in range(37)])
         for size in served.sizes:
             parts = [served.run({name: rows[k : k + size] for name, rows in inputs.items()}, ["images"])["images"] for k in range(0, 32, size)]
