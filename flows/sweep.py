@@ -19,7 +19,6 @@ from flows.clone import local_source, workspace
 from flows.report import shown
 from flows.stages import ProjectError, StageFailed, in_order, metrics, reproduce
 from pipeline.errors import InputError
-from pipeline.mlflow_store import address, connect
 
 NUMBERS = ("fid", "fid_ratio", "kid", "precision", "recall", "coverage", "vendi_ratio", "modes_covered")
 COLUMNS = ("member", "verdict", *NUMBERS, "seconds", "run")
@@ -78,9 +77,6 @@ def sweep(root: Path | str = Path(), presets: Sequence[str] = (), seeds: Sequenc
     source = str(local or root)
     own: list[None] = [None]
     chosen = [(preset, seed) for preset in (presets or own) for seed in (seeds or own)]
-    if local is not None:
-        # Members that begin at once would each make the tables of a new database.
-        connect(address(local)).search_experiments(max_results=1)
     futures = [run_member.submit(source, name(preset, seed), preset, seed) for preset, seed in chosen]
     rows: list[dict[str, Any]] = []
     for (preset, seed), future in zip(chosen, futures, strict=True):

@@ -4,11 +4,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import InputError
+from pipeline.files import in_turn
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,8 +46,11 @@ def connect(uri: str) -> "MlflowClient":
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
+    # Processes that begin at once would each make the tables of a new database.
+    alone = in_turn(Path(uri.removeprefix("sqlite:///")).parent) if uri.startswith("sqlite:///") else nullcontext()
     try:
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        with alone:
+            return MlflowClient(tracking_uri=uri, registry_uri=uri)
     except Exception as error:  # noqa: BLE001 - every backend raises its own
         raise unusable(uri, error) from None
 

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.files import held, remove_partial, write_atomically
+from pipeline.files import held, in_turn, remove_partial, write_atomically
 
 HOLDER = """
 import os, sys
@@ -87,3 +89,33 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"train\.lock: cannot be written"), held(tmp_path / "file" / "train.lock", "training"):
         pytest.fail("held")
+
+
+def test_who_waits_for_a_turn_gets_it_when_the_other_ends_or_dies(tmp_path: Path) -> None:
+    code = f"""
+import sys, time
+from pathlib import Path
+from pipeline.files import in_turn
+with in_turn(Path({str(tmp_path)!r})):
+    print("in", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "in\n"
+        waited: list[float] = []
+
+        def wait() -> None:
+            with in_turn(tmp_path):
+                waited.append(time.monotonic())
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(0.3)
+        assert thread.is_alive()
+        killed = time.monotonic()
+        other.kill()
+        thread.join(10)
+    assert waited[0] >= killed
+    with in_turn(tmp_path / "missing"):
+        pass
