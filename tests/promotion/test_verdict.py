@@ -23,7 +23,7 @@ def failures(settings: PromoteSettings | None = None, **changes: Any) -> dict[st
 
 
 def against(fid: Comparison = EQUAL, kid: Comparison = EQUAL, **challenger: Any) -> Against:
-    return Against("3", GOOD, GOOD | challenger, fid, kid)
+    return Against("3", GOOD, GOOD | challenger, {"fid": fid, "kid": kid})
 
 
 def test_a_good_one_passes_with_and_without_a_champion() -> None:
