@@ -18,14 +18,14 @@ class Exported(GAN):
         files: all graphs that are used.
     """
 
-    def __init__(self, generator: Graph, variant: GAN, whose: str) -> None:
-        """Opens the graphs that lie beside `generator` as far as they are needed; `whose` is told in errors.
+    def __init__(self, generator: Graph, variant: GAN, whose: str, way_out: str) -> None:
+        """Opens the graphs that lie beside `generator` as far as they are needed; `whose` they are and a `way_out` are told in errors.
 
         Raises InputError for one that is missing, or was not exported with the generator.
         """
         super().__init__()
         self.task, self.view, self.scale = variant.task, variant.view, generator.metadata.scale
-        self.variant, self.generator, self.whose = variant, generator, whose
+        self.variant, self.generator, self.whose, self.way_out = variant, generator, whose, way_out
         names = list(variant.directions())
         self.ways = {name: self.beside("reverse") if number else generator for number, name in enumerate(names)}
         # A way back that takes a style is given that of the picture it leads to.
@@ -35,14 +35,10 @@ class Exported(GAN):
     def beside(self, name: str) -> Graph:
         path = self.generator.path.with_name(f"{name}.onnx")
         if not path.is_file():
-            way_out = "delete its alias in MLflow's registry, and the challenger is held to `promote.limits`; or give the new model a name in `tracking.model`"
-            raise InputError(
-                f"{path.name}: {self.whose} has no such graph beside its generator, and cannot be judged without; "
-                + (way_out if self.whose.startswith("the champion") else "run `dvc repro -f export`")
-            )
+            raise InputError(f"{path.name}: {self.whose} has no such graph beside its generator, and cannot be judged without; {self.way_out}")
         graph = Graph(path)
         if graph.metadata != self.generator.metadata:
-            raise InputError(f"{path.name}: of {self.whose}, but not exported together with its generator; export the model again: `dvc repro -f export`")
+            raise InputError(f"{path.name}: {self.whose} has a graph of this name that was not exported together with its generator; {self.way_out}")
         return graph
 
     @property

@@ -30,6 +30,10 @@ from pipeline.stages.paths import Paths
 from pipeline.training import model
 from pipeline.training.device import pick_device
 
+# Where a graph is missing beside a generator.
+CHALLENGER = "run `dvc repro -f export`"
+CHAMPION = "delete the alias champion in MLflow's registry, then `promote.limits` hold; or give the new model a name of its own in `tracking.model`"
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -58,11 +62,11 @@ def side_by_side(paths: Paths, params: Params, challenger: Path, champion: Path,
     bench = Bench(paths, params, DatasetInfo.read(paths.dataset), *(open_split(paths.dataset, paths.validated, split) for split in ("train", "test")))
     require_reference(bench.test)
     ours, theirs = Graph(challenger), Graph(champion)
-    named = ((ours, "the challenger"), (theirs, f"the champion (version {version})"))
-    for graph, whose in named:
+    named = ((ours, "the challenger", CHALLENGER), (theirs, f"the champion (version {version})", CHAMPION))
+    for graph, whose, _ in named:
         require_alike(graph, ours.metadata, bench.info, whose)
     judge = drawing if params.model.task == "generate" else working
-    first, second = (judge(bench, graph, whose) for graph, whose in named)
+    first, second = (judge(bench, *one) for one in named)
     protocols = str(first.metrics["protocol"]), str(second.metrics["protocol"])
     return Against(version, second.metrics, first.metrics, compare_all(first.material, second.material, protocols, params.evaluate.seed))
 
@@ -76,18 +80,18 @@ def require_alike(graph: Graph, challenger: Metadata, info: DatasetInfo, whose: 
         )
     fits = info.resolution % made.multiple == 0 if made.multiple else info.resolution == made.resolution
     if made.channels != info.channels or not fits:
-        verb = "makes" if made.task == "generate" else "takes"
+        sides = f"whose sides are multiples of {made.multiple} px" if made.multiple else f"of {made.resolution} px"
         raise InputError(
-            f"{graph.path.name}: {whose} {verb} images of {made.resolution} px and {made.channels} channels, the data has {info.resolution} px and "
-            f"{info.channels}: {way_out}"
+            f"{graph.path.name}: {whose} {'makes' if made.task == 'generate' else 'takes'} images {sides} and {made.channels} channels, "
+            f"the data has {info.resolution} px and {info.channels}: {way_out}"
         )
 
 
-def working(bench: Bench, graph: Graph, whose: str) -> Judged:
+def working(bench: Bench, graph: Graph, whose: str, way_out: str) -> Judged:
     """The judgement of a model that works on images, by the rules of its task."""
     paths, params = bench.paths, bench.params
     variant, config = model.untrained(paths.weights.parent)
-    gan, device = Exported(graph, variant, whose), pick_device(params.train.device)
+    gan, device = Exported(graph, variant, whose, way_out), pick_device(params.train.device)
 
     def judge() -> Judged:
         outcome = JUDGES[gan.task](Case(paths, params, bench.info, bench.train, bench.test, gan, config, device, "", None))
@@ -96,7 +100,7 @@ def working(bench: Bench, graph: Graph, whose: str) -> Judged:
     return kept(bench, gan.files, config.model.model_dump_json(), judge)
 
 
-def drawing(bench: Bench, graph: Graph, whose: str) -> Judged:
+def drawing(bench: Bench, graph: Graph, whose: str, way_out: str) -> Judged:
     """The judgement of a model that makes images of latents."""
     generator, classes, settings = Generator(graph), bench.info.classes, bench.params.evaluate
 

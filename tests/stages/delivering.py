@@ -17,6 +17,7 @@ from pipeline.mlflow_store import address, connect
 from pipeline.promotion.registry import Registry
 from pipeline.stages import evaluate, export, ingest, validate
 from pipeline.stages.paths import Paths
+from pipeline.stages.side_by_side import side_by_side
 from pipeline.training import model
 from pipeline.training.model import ModelConfig
 
@@ -84,11 +85,12 @@ class Project:
 
 def project(root: Path, variant: str) -> Project:
     """Waves of 60 images; the second domain is darker."""
+    root.mkdir(exist_ok=True)
     made, rng = Project(root, variant), np.random.default_rng(0)
     made.set()
     for number in range(60):
         y, x = np.mgrid[:16, :16]
-        phase, period = rng.uniform(0, 6, 2) + (0, 2)
+        phase, period = rng.uniform(0, 6), rng.uniform(2, 8)
         waves = 140 + 60 * np.sin(x / period + phase)[:, :, None] * np.cos(y / 3)[:, :, None] + rng.normal(0, 20, (1, 1, 3))
         if variant == "denoise":
             save(root / f"data/raw/{number:02d}.png", np.kron(waves, np.ones((3, 3, 1))))
@@ -111,3 +113,17 @@ def project(root: Path, variant: str) -> Project:
 def save(path: Path, pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+def both_judged(root: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """The numbers of a model's networks, as evaluate left them, and those of its graphs."""
+    paths = Paths(root)
+    loaded = params.load(paths.params)
+    against = side_by_side(paths, loaded, paths.generator, paths.generator, "1")
+    before = json.loads(paths.evaluation_metrics.read_text())
+    assert against.challenger["protocol"] == before["protocol"]
+    assert all(found.difference == 0 for found in against.measures.values())
+    networks, graphs = (
+        {name: value for name, value in one.items() if name != "seconds" and isinstance(value, int | float)} for one in (before, against.challenger)
+    )
+    return networks, graphs
