@@ -10,9 +10,7 @@ from pipeline.settings import Settings
 class Limits(Settings):
     """Absolute bounds, held where there is no champion to compare with, of what the task measures; null is off."""
 
-    fid_ratio: float | None = Field(
-        3.0, gt=0, description="FID over that between two sets of real images (translations: over that of the inputs), at most"
-    )
+    fid_ratio: float | None = Field(3.0, gt=0, description="FID over that between two sets of real images (translations: over that of the inputs), at most")
     fid: float | None = Field(None, gt=0, description="at most")
     kid: float | None = Field(None, gt=0, description="at most")
 
