@@ -35,7 +35,7 @@ data: {{source: data/raw, resolution: 16, channels: rgb, test_fraction: 0.4, {da
 validate: {{min_images: {{limit: 8, severity: critical}}, min_per_class: {{limit: 8, severity: critical}}}}
 model: {{variant: {variant}, {model}}}
 train: {{device: cpu}}
-evaluate: {{samples: {samples}, gate: {{{gate}}}}}
+evaluate: {{samples: 1000, seed: {seed}, gate: {{{gate}}}}}
 promote: {promote}
 export: {{opset: 20}}
 tracking: {{experiment: tests, model: tests}}
@@ -51,9 +51,9 @@ class Project:
     def registry(self) -> Registry:
         return Registry(connect(address(self.root)), "tests")
 
-    def set(self, promote: str = "{diversity: null}", samples: int = 1000) -> None:
+    def set(self, promote: str = "{diversity: null}", seed: int = 0) -> None:
         data, settings, gate = MODELS[self.variant]
-        text = PARAMS.format(variant=self.variant, data=data, model=settings, gate=gate, promote=promote, samples=samples)
+        text = PARAMS.format(variant=self.variant, data=data, model=settings, gate=gate, promote=promote, seed=seed)
         (self.root / "params.yaml").write_text(text)
 
     def save(self, factor: float) -> None:

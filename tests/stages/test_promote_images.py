@@ -1,7 +1,9 @@
 """Promotion of models that work on images, against a real registry: from the graphs as they were delivered, with no word of any variant."""
 
 import shutil
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -67,8 +69,7 @@ def test_restorations_from_the_first_champion_to_a_better_one(tmp_path: Path) ->
     assert state(made) == before
     assert judged(made) == 2
 
-    made.set(promote="{require: better}", samples=60)
-    made.root.joinpath("params.yaml").write_text(made.root.joinpath("params.yaml").read_text().replace("samples: 60, gate", "samples: 60, seed: 1, gate"))
+    made.set(promote="{require: better}", seed=1)
     made.deliver(0.2)
     better = promote.run(made.root)
     assert "seed=1" in better["protocol"]
@@ -119,6 +120,24 @@ def test_translations_of_pairs_are_compared_by_the_partner(tmp_path: Path) -> No
     (folder(made, "2") / "model.onnx").write_bytes(retold(made.root / "exported/generator.onnx", multiple=32))
     with pytest.raises(InputError, match=r"takes images whose sides are multiples of 32 px and 3 channels, the data has 16 px and 3"):
         side_by_side(made, folder(made, "2") / "model.onnx")
+
+
+@pytest.mark.slow
+def test_a_server_hands_out_the_graphs_beside_the_generator(
+    mlflow_server: Callable[[Path, int], AbstractContextManager[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with mlflow_server(tmp_path, port) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        made = project(tmp_path / "project", "cyclegan")
+        made.deliver(1.0)
+        assert promote.run(made.root)["outcome"] == "promoted"
+        made.deliver(3.0)
+        found = promote.run(made.root)
+        assert (found["outcome"], found["champion"], found["fid_b_to_a_verdict"]) == ("not promoted", 1, "worse")
+        assert lineage.broken(lineage.chain(made.root)) == []
 
 
 def side_by_side(made: Project, champion: Path) -> Against:
