@@ -23,6 +23,8 @@ from flows.notify import NOT_PROMOTED, tell
 from flows.process import Guarded
 from flows.report import checks, headline, markdown
 from flows.stages import UNCHANGED, Outcome, ProjectError, StageFailed, ganline, in_order, metrics, reproduce
+from pipeline import params
+from pipeline.errors import InputError
 
 RETRIES = {"train": 2}
 """Only training is worth a second try: it resumes from its checkpoint after a machine's fault. Other stages fail the same way again."""
@@ -84,7 +86,8 @@ def retrain(
     its branch ganline/retrain; a person's checkout is not touched. `notify`: a notification block, "slack-webhook/ops", that is told what needs
     somebody. `service`: the address of a `ganline serve` whose pictures are shown with the run.
 
-    Returns the stages' states by name. Leaves artifacts: markdown `retrain` with the stages and metrics, table `promotion` with its checks, image `samples`.
+    Returns the stages' states by name. Leaves artifacts: markdown `retrain` with the stages and metrics, table `promotion` with its checks, image `samples`
+    where the model draws pictures.
     """
     try:
         with workspace(root, own_clone, branch) as work:
@@ -137,8 +140,16 @@ def leave(work: Workspace, outcomes: list[Outcome], failure: StageFailed | None,
     )
     if verdict is not None:
         create_table_artifact(key="promotion", table=checks(verdict), description=headline(verdict))
-    if service:
+    if service and draws(work.root):
         create_image_artifact(key="samples", image_url=f"{service.rstrip('/')}/image.png?seed=7&n=64", description="what the service serves")
+
+
+def draws(root: Path) -> bool:
+    """Whether the project's model makes pictures of nothing: a service of any other has none to show."""
+    try:
+        return params.load(root / "params.yaml").model.task == "generate"
+    except InputError:  # the run has said so
+        return True
 
 
 def main(arguments: list[str]) -> int:

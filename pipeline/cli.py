@@ -71,10 +71,10 @@ def export() -> None:
 def promote() -> None:
     """Make the exported model the champion of MLflow's registry, if it is no worse than the one there.
 
-    It becomes `challenger`. With a champion both are drawn from their ONNX files and judged under one protocol; FID and KID must not be worse
-    beyond their bootstrap interval, nor diversity fall; gate, lineage, parity and latency must hold. Without one, absolute limits do (`promote:`
-    in params.yaml). Then `previous_champion` is the champion, and `champion` the challenger. "not promoted" is an outcome (exit 0);
-    `metrics/promotion.json` says why. A second time changes nothing.
+    It becomes `challenger`. With a champion both are run from their ONNX files and judged under one protocol; FID and KID (of restorations and paired
+    translations PSNR) must not be worse beyond their bootstrap interval, nor diversity fall; gate, lineage, parity and latency must hold. Without
+    one, absolute limits do (`promote:` in params.yaml). Then `previous_champion` is the champion, and `champion` the challenger. "not promoted" is
+    an outcome (exit 0); `metrics/promotion.json` says why. A second time changes nothing.
 
     `dvc repro && ganline promote`
 

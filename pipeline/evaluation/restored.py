@@ -6,8 +6,9 @@ from statistics import fmean
 
 import numpy as np
 
+from pipeline.evaluation.champion import Material
 from pipeline.evaluation.diversity import UInt8Array
-from pipeline.evaluation.features import Extractor, Held, extract
+from pipeline.evaluation.features import Extractor, Float32Array, Held, extract
 from pipeline.evaluation.fid import fid
 from pipeline.evaluation.gate import Verdict
 from pipeline.evaluation.protocol import QUANTISED
@@ -54,19 +55,23 @@ class Trial:
     made: list[Nearness] = field(default_factory=list)
     given: list[Nearness] = field(default_factory=list)
     nonfinite: int = 0
+    psnrs: list[float] = field(default_factory=list)  # of all images, 0 where one is not finite
     own: list[tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=list)  # the variant's distances: restored and input
     sharp: list[tuple[float, float]] = field(default_factory=list)  # restored and original
     shifts: list[float] = field(default_factory=list)
     texture: float | None = None  # Fréchet distances to the originals, None of too few squares
     texture_given: float | None = None
+    squares: tuple[Float32Array, Float32Array] | None = None  # features [n, d], restored and original
 
     def add(self, given: UInt8Array, made: UInt8Array | None, original: UInt8Array) -> None:
         """One image uint8 [H, W, C]: the input enlarged to its size, what became of it (None where that is not finite), and what it was."""
         if made is None:
             self.nonfinite += 1
+            self.psnrs.append(0.0)
             return
         self.given.append(nearness(given, original, self.border))
         self.made.append(nearness(made, original, self.border))
+        self.psnrs.append(self.made[-1].psnr)
         self.sharp.append((sharpness(made), sharpness(original)))
         self.shifts.append(float(np.abs(made.mean(axis=(0, 1)) - original.mean(axis=(0, 1))).max()))
 
@@ -79,7 +84,7 @@ class Trial:
         if len(original) < FEWEST:
             return
         real, ours, theirs = (extract(extractor, Held(squares), BATCH) for squares in (original, made, given))
-        self.texture, self.texture_given = fid(ours, real), fid(theirs, real)
+        self.texture, self.texture_given, self.squares = fid(ours, real), fid(theirs, real), (ours, real)
 
     def numbers(self) -> dict[str, float | int | None]:
         """Means over the images, by name; nothing but the count where none is finite."""
@@ -102,6 +107,16 @@ def metrics(trials: Sequence[Trial]) -> dict[str, float | int | None]:
     """Flat: the first trial's numbers by their names, and every trial's with its own behind them."""
     of_each = {f"{name}_{slug(trial.name)}": value for trial in trials for name, value in trial.numbers().items()}
     return trials[0].numbers() | (of_each if len(trials) > 1 else {})
+
+
+def material(trials: Sequence[Trial]) -> Material:
+    """By the names of `metrics`: PSNR of each image in each trial, and texture where every image is finite."""
+    suffix = {trial.name: f"_{slug(trial.name)}" if len(trials) > 1 else "" for trial in trials}
+    return Material(
+        {f"psnr{suffix[trial.name]}": np.array(trial.psnrs) for trial in trials},
+        {suffix[trial.name]: trial.squares for trial in trials if trial.squares is not None and not trial.nonfinite},
+        kernel=False,
+    )
 
 
 def slug(name: str) -> str:

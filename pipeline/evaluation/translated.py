@@ -6,17 +6,18 @@ the target side, put together, in two: a small test split alone would say little
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 
 import numpy as np
 import torch
 from torch.nn.functional import pdist
 
+from pipeline.evaluation.champion import Material
 from pipeline.evaluation.copies import proportion
 from pipeline.evaluation.distances import neighbours
 from pipeline.evaluation.features import FeatureSpec, Float32Array
-from pipeline.evaluation.fid import Side, fid
+from pipeline.evaluation.fid import FloatArray, Side, fid
 from pipeline.evaluation.gate import Verdict, evidence_of, listed
 from pipeline.evaluation.kid import SUBSET_SIZE, SUBSETS, kid
 from pipeline.evaluation.protocol import QUANTISED
@@ -85,7 +86,7 @@ class Way:
     """One direction over all held-out images of its source: `name` as the variant has it, `title` with the names of the sides, `tests` of the gate.
 
     `images` were translated, of which `nonfinite` hold NaN or Inf, there or on the way back; `numbers` are of the finite ones, None for what
-    could not be measured.
+    could not be measured; `material` is of all.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Way:
     images: int
     nonfinite: int
     numbers: Numbers
+    material: Material = field(default_factory=Material)
 
 
 def applicable(*, back: bool, styles: bool, paired: bool) -> list[str]:
@@ -170,6 +172,19 @@ def metrics(ways: Sequence[Way]) -> dict[str, float | int | None]:
     for way in ways:
         flat |= {f"{name}_{way.name}": value for name, value in way.numbers.items()}
     return flat
+
+
+def material(name: str, nearness: FloatArray | None, made: Float32Array, target: Float32Array) -> Material:
+    """Of one direction: PSNR of each image to its partner where there are partners, else the features of both sides, if they suffice for a distance."""
+    if nearness is not None:
+        return Material(pictures={f"psnr_{name}": nearness})
+    return Material(features={f"_{name}": (made, target)} if min(len(made), len(target)) >= FEWEST else {})
+
+
+def together(ways: Sequence[Way]) -> Material:
+    """The material of all directions."""
+    pictures = {name: values for way in ways for name, values in way.material.pictures.items()}
+    return Material(pictures, {name: pair for way in ways for name, pair in way.material.features.items()})
 
 
 def judge(ways: Sequence[Way], gate: TranslationGate) -> Verdict:

@@ -185,8 +185,8 @@ class GAN(nn.Module, ABC):
         assert back is not None
         return self.translate(made, back, rng)
 
-    def unchanged(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
-        """What becomes of pictures that already are of a direction's target side."""
+    def unchanged(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
+        """What becomes of pictures that already are of a direction's target side; None of graphs that hold no such way."""
         return self.translate(images, direction, rng)
 
     def trunk(self) -> nn.Module | None:

@@ -11,6 +11,10 @@ from pipeline.settings import Settings
 State = Literal["pass", "fail", "skipped", "off"]
 
 
+# Of translations; each is relative to real images already. What the gate asks of them is no floor of promotion's besides.
+RELATIVE = ("dependence", "diversity_ratio")
+
+
 class Check(Settings):
     """One row of a verdict. `value` is the challenger's, `champion` the champion's where there is one; `reason` is told when it fails."""
 
@@ -24,13 +28,12 @@ class Check(Settings):
 
 @dataclass(frozen=True)
 class Against:
-    """A champion and a challenger judged side by side under one protocol: their flat metrics, and the differences of their distances."""
+    """A champion and a challenger judged side by side under one protocol: their flat metrics, and the differences of those that decide, by name."""
 
     version: str
     champion: Mapping[str, Any]
     challenger: Mapping[str, Any]
-    fid: Comparison
-    kid: Comparison
+    measures: Mapping[str, Comparison]
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,11 @@ def taken_back(evidence: Evidence) -> Check:
 
 
 def absolute(evaluation: Mapping[str, Any], settings: PromoteSettings) -> list[Check]:
-    """Without a champion."""
+    """Without a champion; what the task does not measure is skipped."""
     return [
-        at_most(name, evaluation.get(name), most, f"promote.limits.{name}, held where there is no champion")
+        at_most(name, evaluation[name], most, f"promote.limits.{name}, held where there is no champion")
+        if name in evaluation
+        else Check(name=name, state="off" if most is None else "skipped")
         for name, most in settings.limits.model_dump().items()
     ]
 
@@ -87,8 +92,9 @@ def absolute(evaluation: Mapping[str, Any], settings: PromoteSettings) -> list[C
 def relative(against: Against, settings: PromoteSettings) -> list[Check]:
     """Beside the champion."""
     checks = []
-    better = any(found.verdict == "better" for found in (against.fid, against.kid))
-    for name, found in (("fid", against.fid), ("kid", against.kid)):
+    names = [*settings.floors.model_dump(), *(name for name in RELATIVE if name in against.challenger)]
+    better = any(found.verdict == "better" for found in against.measures.values())
+    for name, found in against.measures.items():
         ours, theirs = against.challenger.get(name), against.champion.get(name)
         span = f"95 % interval of the difference [{found.low:.3g}, {found.high:.3g}]"
         worse = found.verdict == "worse"
@@ -108,10 +114,10 @@ def relative(against: Against, settings: PromoteSettings) -> list[Check]:
             state="off" if settings.require == "no_worse" else "pass" if better else "fail",
             value="yes" if better else "no",
             bound="yes",
-            reason=f"neither fid nor kid is better than the champion's (version {against.version}) beyond chance, and promote.require is better",
+            reason=f"none of {', '.join(against.measures)} is better than the champion's (version {against.version}) beyond chance; promote.require is better",
         )
     )
-    return checks + [kept(name, against, settings.diversity) for name in settings.floors.model_dump()]
+    return checks + [kept(name, against, settings.diversity) for name in names]
 
 
 def kept(name: str, against: Against, least: float | None) -> Check:
@@ -146,6 +152,8 @@ def at_most(name: str, value: Any, most: float | None, reason: str) -> Check:
 def share(name: str, metrics: Mapping[str, Any]) -> float | None:
     """A measure of diversity relative to real images; None where it was not measured."""
     value = metrics.get(name)
+    if name in RELATIVE:
+        return float(value) if isinstance(value, int | float) else None
     null = metrics.get("modes_total") if name == "modes_covered" else metrics.get(f"{name}_null")
     return float(value) / float(null) if isinstance(value, int | float) and isinstance(null, int | float) and null > 0 else None
 

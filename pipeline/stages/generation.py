@@ -11,6 +11,7 @@ import torch
 from pipeline.data.store import ImageSet, UInt8Array
 from pipeline.data.views import labelled_few
 from pipeline.errors import InputError
+from pipeline.evaluation.champion import Material
 from pipeline.evaluation.diversity import Int64Array
 from pipeline.evaluation.judgement import Judge, Judgement
 from pipeline.evaluation.reference import require_reference
@@ -41,7 +42,7 @@ def judge(case: Case) -> Outcome:
     notes = [f"note: {text}" for text in judgement.warnings]
     if kept:
         notes.append(f"the judging network is kept as {kept}; evaluate.features takes it, to judge by the same on another machine")
-    return Outcome(judgement.metrics, page, line(judgement), notes)
+    return Outcome(judgement.metrics, page, line(judgement), notes, Material(features={"": judgement.features}))
 
 
 @dataclass(frozen=True)

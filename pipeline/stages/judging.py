@@ -8,6 +8,7 @@ import torch
 from tqdm import tqdm
 
 from pipeline.data.store import DatasetInfo, ImageSet
+from pipeline.evaluation.champion import Material
 from pipeline.evaluation.features import quiet
 from pipeline.gans.base import GAN
 from pipeline.params import Params
@@ -44,12 +45,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`metrics` (with verdict, reasons and protocol) and the report's page; `line` for stdout, `notes` for stderr."""
+    """`metrics` (with verdict, reasons and protocol) and the report's page; `line` for stdout, `notes` for stderr; `material` to be compared with
+    another model's."""
 
     metrics: dict[str, Any]
     page: str
     line: str
     notes: list[str]
+    material: Material
 
 
 def show(steps: range, label: str) -> Iterable[int]:

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.mlflow_store import SHA256, address, connect
 from pipeline.promotion.registry import Registry
 from pipeline.serving.metadata import Metadata
-from pipeline.serving.runtime import Generator
+from pipeline.serving.runtime import Graph
 from pipeline.stages import metrics
 from pipeline.stages.paths import Paths
 from pipeline.tracking import clipped
@@ -43,15 +43,15 @@ def chain(root: Path) -> list[Link]:
     Raises InputError where a file that a link needs is missing or cannot be read, or MLflow's store does not answer.
     """
     paths = Paths(root)
-    generator = Generator(paths.generator)
+    metadata = Graph(paths.generator).metadata
     sha256 = hashlib.sha256(paths.generator.read_bytes()).hexdigest()
     lock = read_lock(paths)
     links = [*stage_links(lock), *file_links(root, lock)]
-    links += model_links(paths, generator.metadata)
-    links += evaluation_links(metrics.read(paths.evaluation_metrics, "dvc repro evaluate"), generator.metadata)
+    links += model_links(paths, metadata)
+    links += evaluation_links(metrics.read(paths.evaluation_metrics, "dvc repro evaluate"), metadata)
     exported = metrics.read(paths.export_metrics, "dvc repro export")
     links.append(equal("metrics/export.json -> generator.onnx", "sha256", exported.get("sha256"), sha256))
-    links += store_links(paths, generator.metadata, sha256, lock)
+    links += store_links(paths, metadata, sha256, lock)
     return links
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from pipeline import params as parameters
 from pipeline import tracking
-from pipeline.errors import InputError
 from pipeline.files import held, write_atomically
 from pipeline.mlflow_store import address, connect
 from pipeline.params import Params
 from pipeline.promotion.registry import CHALLENGER, CHAMPION, PREVIOUS, ROLLED_BACK, Registry
 from pipeline.promotion.verdict import Check, Evidence, judge
-from pipeline.serving.runtime import Generator
+from pipeline.serving.metadata import Metadata
+from pipeline.serving.runtime import Graph
 from pipeline.stages import lineage, metrics
 from pipeline.stages.export import read_evaluation
 from pipeline.stages.paths import Paths
@@ -33,18 +33,13 @@ def run(root: Path) -> dict[str, Any]:
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
-    if params.model.task != "generate":
-        raise InputError(
-            f"{paths.params}: champions are compared by the FID and KID of their samples, and a {params.model.variant} makes none, it works on images it is "
-            "given; take what exported/ holds as it is (the gate has judged it), and set `promote: false` in prefect.yaml for scheduled runs"
-        )
     with held(paths.promote_lock, "promoting"):
         evaluation = read_evaluation(paths.evaluation_metrics)
         exported = metrics.read(paths.export_metrics, "dvc repro export")
-        generator = Generator(paths.generator)
+        metadata = Graph(paths.generator).metadata
         sha256 = hashlib.sha256(paths.generator.read_bytes()).hexdigest()
         registry = Registry(connect(address(root)), params.tracking.model)
-        number = registry.version_of(sha256) or register(paths, params, generator, sha256)
+        number = registry.version_of(sha256) or register(paths, params, metadata, sha256)
         # Whose tags are written below is this command; what they said before is no evidence.
         broken = [str(link) for link in lineage.chain(root) if link.state == "broken" and lineage.DVC_TAG not in link.detail]
         aliases = registry.aliases()
@@ -79,13 +74,13 @@ def run(root: Path) -> dict[str, Any]:
     return verdict
 
 
-def register(paths: Paths, params: Params, generator: Generator, sha256: str) -> str:
+def register(paths: Paths, params: Params, metadata: Metadata, sha256: str) -> str:
     """A model that this store has not seen: DVC restored it, or it was exported to another store."""
     described = metrics.read(paths.signature, "dvc repro export")
     beside = [paths.signature, paths.model_card, *(paths.exported / graph["file"] for graph in described.get("further", []))]
     with tracking.resume(params.tracking, paths.root, paths.run) as tracked:
-        number = tracked.log_model(paths.generator, described, params.tracking.model, sha256=sha256, tags=generator.metadata.pairs(), files=beside)
-        tracked.tag({"ganline.verdict": generator.metadata.verdict, "ganline.model_version": number})
+        number = tracked.log_model(paths.generator, described, params.tracking.model, sha256=sha256, tags=metadata.pairs(), files=beside)
+        tracked.tag({"ganline.verdict": metadata.verdict, "ganline.model_version": number})
     return number
 
 
@@ -99,12 +94,12 @@ def decide(paths: Paths, params: Params, registry: Registry, champion: str | Non
     if champion is not None and not any(check.state == "fail" for check in judge(evidence, params.promote)[:3]):
         with tempfile.TemporaryDirectory() as folder:
             against = side_by_side(paths, params, paths.generator, registry.download(champion, Path(folder)), champion)
-        for name, found in (("fid", against.fid), ("kid", against.kid)):
-            measured |= {name: against.challenger[name], f"{name}_champion": against.champion[name]}
+        for name, found in against.measures.items():
+            measured |= {name: against.challenger.get(name), f"{name}_champion": against.champion.get(name)}
             measured |= {f"{name}_difference": found.difference, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_verdict": found.verdict}
         measured["protocol"] = against.challenger["protocol"]
     else:
-        measured |= {name: evidence.evaluation.get(name) for name in ("fid", "kid", "protocol")}
+        measured |= {name: evidence.evaluation[name] for name in ("fid", "kid", "psnr", "protocol") if name in evidence.evaluation}
     checks = judge(Evidence(evidence.evaluation, evidence.export, evidence.broken, evidence.rolled_back, against), params.promote)
     if champion is not None and against is None:
         checks = checks[:3]

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.features import Extractor
 from pipeline.evaluation.random_network import random_network
 from pipeline.evaluation.report import data_uri, page
-from pipeline.evaluation.restored import Trial, metrics, protocol, rows
+from pipeline.evaluation.restored import Trial, material, metrics, protocol, rows
 from pipeline.evaluation.restored import judge as verdict_of
 from pipeline.evaluation.settings import RestorationGate
 from pipeline.gans.base import GAN, View, to_uint8
@@ -64,7 +64,7 @@ def judge(case: Case) -> Outcome:
         trials=[trial.name for trial in trials],
         images=listed(case.test, trials),
     )
-    return Outcome(measured, shown, line(trials), [])
+    return Outcome(measured, shown, line(trials), [], material(trials))
 
 
 def attempt(case: Case, name: str, view: View, extractor: Extractor, side: int) -> tuple[Trial, Seen]:

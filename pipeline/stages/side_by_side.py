@@ -1,8 +1,9 @@
-"""Champion and challenger judged as they are delivered: drawn by ONNX Runtime from one seed, under one protocol."""
+"""Champion and challenger judged as they are delivered: run by ONNX Runtime, on the same held-out images or from one seed, under one protocol."""
 
 import hashlib
 import json
 import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -14,75 +15,139 @@ from tqdm import tqdm
 from pipeline.data.store import DatasetInfo, ImageSet, UInt8Array, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation import cache
-from pipeline.evaluation.champion import compare, compare_kernel
-from pipeline.evaluation.features import Float32Array
+from pipeline.evaluation.champion import Material, compare_all
 from pipeline.evaluation.judgement import Judge
 from pipeline.evaluation.reference import require_reference
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.params import Params
 from pipeline.promotion.verdict import Against
-from pipeline.serving.runtime import Generator
+from pipeline.serving.metadata import Metadata
+from pipeline.serving.runtime import Generator, Graph
+from pipeline.stages.evaluate import JUDGES
+from pipeline.stages.exported import Exported
+from pipeline.stages.judging import Case
 from pipeline.stages.paths import Paths
+from pipeline.training import model
 from pipeline.training.device import pick_device
+
+# Where a graph is missing beside a generator.
+CHALLENGER = "run `dvc repro -f export`"
+CHAMPION = "delete the alias champion in MLflow's registry, then `promote.limits` hold; or give the new model a name of its own in `tracking.model`"
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One model's flat metrics, and the features of its samples [n, d] and of the reference [N, d]."""
+    """One model's flat metrics, and what it is compared by."""
 
     metrics: dict[str, Any]
-    features: Float32Array
-    real: Float32Array
+    material: Material
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What both models are judged on."""
+
+    paths: Paths
+    params: Params
+    info: DatasetInfo
+    train: ImageSet
+    test: ImageSet
 
 
 def side_by_side(paths: Paths, params: Params, challenger: Path, champion: Path, version: str) -> Against:
-    """Judges both files; what was judged before under the same protocol is not judged again.
+    """Judges both models, each a graph with its further ones beside it; what was judged before under the same protocol is not judged again.
 
-    Raises InputError for a champion whose images are of another shape, or data that cannot be read.
+    Raises InputError for a champion that does other things than the challenger, or lacks a graph, or data that cannot be read.
     """
-    ours, theirs = Generator(challenger), Generator(champion)
-    info = DatasetInfo.read(paths.dataset)
-    for path, made, whose in ((challenger, ours.metadata, "the challenger"), (champion, theirs.metadata, f"the champion (version {version})")):
-        if (made.resolution, made.channels) != (info.resolution, info.channels):
-            raise InputError(
-                f"{path.name}: {whose} makes images of {made.resolution} px and {made.channels} channels, the data has {info.resolution} px and "
-                f"{info.channels}: they cannot be compared; give the new kind of model a name of its own in `tracking.model`"
-            )
-    train, test = (open_split(paths.dataset, paths.validated, split) for split in ("train", "test"))
-    require_reference(test)
-    first, second = (judged(path, generator, train, test, info.classes, params, paths) for path, generator in ((challenger, ours), (champion, theirs)))
+    bench = Bench(paths, params, DatasetInfo.read(paths.dataset), *(open_split(paths.dataset, paths.validated, split) for split in ("train", "test")))
+    require_reference(bench.test)
+    ours, theirs = Graph(challenger), Graph(champion)
+    named = ((ours, "the challenger", CHALLENGER), (theirs, f"the champion (version {version})", CHAMPION))
+    for graph, whose, _ in named:
+        require_alike(graph, ours.metadata, bench.info, whose)
+    judge = drawing if params.model.task == "generate" else working
+    first, second = (judge(bench, *one) for one in named)
     protocols = str(first.metrics["protocol"]), str(second.metrics["protocol"])
-    seed = params.evaluate.seed
-    return Against(
-        version=version,
-        champion=second.metrics,
-        challenger=first.metrics,
-        fid=compare(first.features, second.features, first.real, protocols, seed),
-        kid=compare_kernel(first.features, second.features, first.real, protocols, seed),
-    )
+    return Against(version, second.metrics, first.metrics, compare_all(first.material, second.material, protocols, params.evaluate.seed))
 
 
-def judged(path: Path, generator: Generator, train: ImageSet, test: ImageSet, classes: list[str], params: Params, paths: Paths) -> Judged:
-    """One model's judgement, from the cache where this file was judged by this protocol."""
-    settings = params.evaluate
-    protocol = settings.model_dump_json(exclude={"gate"})
-    key = (
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()} {protocol} {train.fingerprint} {test.fingerprint} {torch.__version__} {weights(settings, paths.root)}"
-    )
-    file = paths.judged / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.pt"
-    kept = cache.read(file)
-    if kept is not None and {"metrics", "features", "real"} == set(kept):
-        return Judged(json.loads(kept["metrics"].numpy().tobytes()), kept["features"].numpy(), kept["real"].numpy())
-    judge = Judge(train, test, classes, settings, pick_device(params.train.device), paths.cache, paths.root)
-    with tempfile.TemporaryFile() as scratch:
-        judgement = judge(draw(generator, settings, train, classes, path.name, scratch))
-    fake, real = judgement.features
-    text = np.frombuffer(json.dumps(judgement.metrics).encode(), dtype=np.uint8)
+def require_alike(graph: Graph, challenger: Metadata, info: DatasetInfo, whose: str) -> None:
+    """Raises InputError for a graph that cannot be judged on this data, or does not what the challenger does."""
+    made, way_out = graph.metadata, "they cannot be compared; give the new kind of model a name of its own in `tracking.model`"
+    if (made.task, made.scale) != (challenger.task, challenger.scale):
+        raise InputError(
+            f"{graph.path.name}: {whose} is a model to {made.task} (x{made.scale}), the challenger one to {challenger.task} (x{challenger.scale}): {way_out}"
+        )
+    fits = info.resolution % made.multiple == 0 if made.multiple else info.resolution == made.resolution
+    if made.channels != info.channels or not fits:
+        sides = f"whose sides are multiples of {made.multiple} px" if made.multiple else f"of {made.resolution} px"
+        raise InputError(
+            f"{graph.path.name}: {whose} {'makes' if made.task == 'generate' else 'takes'} images {sides} and {made.channels} channels, "
+            f"the data has {info.resolution} px and {info.channels}: {way_out}"
+        )
+
+
+def working(bench: Bench, graph: Graph, whose: str, way_out: str) -> Judged:
+    """The judgement of a model that works on images, by the rules of its task."""
+    paths, params = bench.paths, bench.params
+    variant, config = model.untrained(paths.weights.parent)
+    gan, device = Exported(graph, variant, whose, way_out), pick_device(params.train.device)
+
+    def judge() -> Judged:
+        outcome = JUDGES[gan.task](Case(paths, params, bench.info, bench.train, bench.test, gan, config, device, "", None))
+        return Judged(outcome.metrics, outcome.material)
+
+    return kept(bench, gan.files, config.model.model_dump_json(), judge)
+
+
+def drawing(bench: Bench, graph: Graph, whose: str, way_out: str) -> Judged:
+    """The judgement of a model that makes images of latents."""
+    generator, classes, settings = Generator(graph), bench.info.classes, bench.params.evaluate
+
+    def judge() -> Judged:
+        judge = Judge(bench.train, bench.test, classes, settings, pick_device(bench.params.train.device), bench.paths.cache, bench.paths.root)
+        with tempfile.TemporaryFile() as scratch:
+            judgement = judge(draw(generator, settings, bench.train, classes, graph.path.name, scratch))
+        return Judged(judgement.metrics, Material(features={"": judgement.features}))
+
+    return kept(bench, [graph.path], "", judge)
+
+
+def kept(bench: Bench, files: Iterable[Path], rules: str, judge: Callable[[], Judged]) -> Judged:
+    """One model's judgement, from the cache where these files were judged by this protocol; `rules` is what else decides."""
+    settings = bench.params.evaluate
+    parts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    parts += [rules, settings.model_dump_json(exclude={"gate"}), bench.train.fingerprint, bench.test.fingerprint, torch.__version__]
+    parts += [weights(settings, bench.paths.root)]
+    file = bench.paths.judged / f"{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:24]}.pt"
+    found = cache.read(file)
+    if found is not None and "metrics" in found:
+        return unpacked(found)
+    judged = judge()
     try:
-        cache.write(file, {"metrics": torch.from_numpy(text.copy()), "features": torch.from_numpy(fake), "real": torch.from_numpy(np.array(real))})
+        cache.write(file, packed(judged))
     except OSError:  # a full disk costs time the next run, not this one
         file.unlink(missing_ok=True)
-    return Judged(judgement.metrics, fake, real)
+    return judged
+
+
+def packed(judged: Judged) -> cache.Tensors:
+    material = judged.material
+    text = np.frombuffer(json.dumps(judged.metrics).encode(), dtype=np.uint8)
+    tensors = {"metrics": torch.from_numpy(text.copy()), "kernel": torch.tensor(material.kernel)}
+    tensors |= {f"picture:{name}": torch.from_numpy(np.array(values)) for name, values in material.pictures.items()}
+    for name, (made, real) in material.features.items():
+        tensors |= {f"made:{name}": torch.from_numpy(np.array(made)), f"real:{name}": torch.from_numpy(np.array(real))}
+    return tensors
+
+
+def unpacked(tensors: cache.Tensors) -> Judged:
+    def named(kind: str) -> dict[str, Any]:
+        return {name.removeprefix(kind): value.numpy() for name, value in tensors.items() if name.startswith(kind)}
+
+    made, real = named("made:"), named("real:")
+    material = Material(named("picture:"), {name: (made[name], real[name]) for name in made}, kernel=bool(tensors["kernel"]))
+    return Judged(json.loads(tensors["metrics"].numpy().tobytes()), material)
 
 
 def weights(settings: EvaluateSettings, root: Path) -> str:

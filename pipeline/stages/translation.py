@@ -25,7 +25,7 @@ from pipeline.evaluation.reference import kept, require_reference
 from pipeline.evaluation.report import data_uri, page
 from pipeline.evaluation.restoration import psnr, ssim
 from pipeline.evaluation.settings import TranslationGate
-from pipeline.evaluation.translated import Numbers, Way, applicable, dependence, diversity, fidelity, metrics, protocol, repetition, rows
+from pipeline.evaluation.translated import Numbers, Way, applicable, dependence, diversity, fidelity, material, metrics, protocol, repetition, rows, together
 from pipeline.evaluation.translated import judge as verdict_of
 from pipeline.gans.base import GAN, Direction, to_uint8
 from pipeline.media.preview import grid
@@ -117,7 +117,7 @@ def judge(case: Case) -> Outcome:
     notes = [f"note: {warning}" for warning in warnings]
     if judge_file:
         notes.append(f"the judging network is kept as {judge_file}; evaluate.features takes it, to judge by the same on another machine")
-    return Outcome(measured, shown, line(ways), notes)
+    return Outcome(measured, shown, line(ways), notes, together(ways))
 
 
 def chosen(case: Case) -> Extractor:
@@ -169,6 +169,7 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
     found: list[Float32Array] = []
     of_each: dict[str, list[float]] = {}
     pictures: list[UInt8Array] = []
+    near: list[Float64Array] = []  # PSNR to the partner, 0 where a translation is not finite
 
     def note(measure: str, values: list[float]) -> None:
         of_each.setdefault(measure, []).extend(values)
@@ -182,9 +183,11 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
         if paired:
             partners = target.held.images(at)
             shown.append(partners)
-            for label, images in (("", there[good]), ("input_", given[good])):
-                for measure, values in nearness(images, partners[good]).items():
-                    note(label + measure, values)
+            ours, theirs = (nearness(images[good], partners[good]) for images in (there, given))
+            for measure, values in (ours | {f"input_{measure}": values for measure, values in theirs.items()}).items():
+                note(measure, values)
+            near.append(np.zeros(len(good)))
+            near[-1][good] = ours["psnr"]
         if direction.back:
             # The way back starts from what is delivered: 8-bit pixels, in which nothing can be hidden.
             originals, delivered = (signed(torch.from_numpy(images)).to(case.device) for images in (given, there))
@@ -194,11 +197,12 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
             note("cycle_error", levels(shown[-1], given)[good].tolist())
         note("change", levels(there, given)[good].tolist())
         finite += good.tolist()
-        found.append(extractor.features(there[good]) if good.any() else np.empty((0, extractor.spec.dims), dtype=np.float32))
+        found.append(extractor.features(there))
         if len(pictures) < LISTED:
             pictures += list(np.stack([shrunk(one[good]) for one in shown], axis=1))
     kept_rows = np.flatnonzero(finite)
-    made_features = np.concatenate(found)
+    every = np.concatenate(found)
+    made_features = every[kept_rows]
     seen.rows = pictures[:SHOWN]
     if len(pictures) >= 2 * SHOWN:
         seen.worst = [pictures[k] for k in typical(made_features[:LISTED][: len(pictures)], target.features)[::-1][:LEAST]]
@@ -216,7 +220,8 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
         numbers["identity_error"] = error
         lost = min(lost + broken, len(finite))
     held_to = applicable(back=direction.back is not None, styles=direction.styles, paired=paired)
-    return Way(name, title, held_to, len(finite), lost, numbers), seen
+    left = material(name, np.concatenate(near) if paired else None, every, target.features)
+    return Way(name, title, held_to, len(finite), lost, numbers, left), seen
 
 
 def probed(case: Case, name: str, direction: Direction, source: Ground, target: Ground, extractor: Extractor, seen: Seen) -> Numbers:
@@ -248,12 +253,14 @@ def cycle(numbers: Numbers, source: Ground) -> Numbers:
 
 
 def identity(gan: GAN, name: str, target: Ground, batch: int, device: torch.device, rng: torch.Generator) -> tuple[float | None, int]:
-    """By how many levels images that are of the target side already are changed, and how many of them come out with NaN or Inf."""
+    """By how many levels images that are of the target side already are changed, and how many of them hold NaN or Inf; None where it has no such way."""
     errors: list[float] = []
     broken = 0
     for start in range(0, len(target.order), batch):
         images = target.held.images(target.order[start : start + batch])
         same = gan.unchanged(signed(torch.from_numpy(images)).to(device), name, rng)
+        if same is None:
+            return None, 0
         good = whole(same)
         errors += levels(to_uint8(same), images)[good].tolist()
         broken += int((~good).sum())

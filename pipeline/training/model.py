@@ -68,6 +68,15 @@ def load(folder: Path, *, discriminators: bool = False) -> tuple[GAN, ModelConfi
 
     Raises InputError naming the file that is missing or does not fit.
     """
+    gan, config = untrained(folder)
+    read(gan, gan.averaged, folder / WEIGHTS)
+    if discriminators and others(gan):
+        read(gan, others(gan), folder / OTHERS)
+    return gan.eval(), config
+
+
+def untrained(folder: Path) -> tuple[GAN, ModelConfig]:
+    """The variant that the folder's config.json describes, without what it learnt. Raises InputError as `load`."""
     path = folder / CONFIG
     try:
         config = ModelConfig.model_validate_json(path.read_bytes())
@@ -76,11 +85,7 @@ def load(folder: Path, *, discriminators: bool = False) -> tuple[GAN, ModelConfi
     except ValidationError as error:
         raise InputError(f"{path}: not a model description: {error.errors()[0]['msg']}; run `dvc repro -f train`") from None
     with torch.random.fork_rng(devices=[]):
-        gan = build(config.model, config.image)
-    read(gan, gan.averaged, folder / WEIGHTS)
-    if discriminators and others(gan):
-        read(gan, others(gan), folder / OTHERS)
-    return gan.eval(), config
+        return build(config.model, config.image), config
 
 
 def read(gan: GAN, names: Sequence[str], path: Path) -> None:

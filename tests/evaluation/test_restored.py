@@ -9,7 +9,7 @@ import torch
 
 from pipeline.evaluation.diversity import UInt8Array
 from pipeline.evaluation.random_network import random_network
-from pipeline.evaluation.restored import Trial, judge, metrics, protocol, rows
+from pipeline.evaluation.restored import Trial, judge, material, metrics, protocol, rows
 from pipeline.evaluation.settings import RestorationGate
 
 RNG = np.random.default_rng(0)
@@ -120,6 +120,23 @@ def test_rows_show_the_input_beside_the_result() -> None:
     assert table["gain"].state == "pass"
     assert table["texture"].state == "off"
     assert float(table["psnr"].value) > float(table["psnr"].null)
+
+
+def test_what_a_restoration_is_compared_by() -> None:
+    one = trial()
+    one.add(waves(0), None, waves(0))
+    assert one.psnrs == [*(near.psnr for near in one.made), 0.0], "what is not finite is as bad as can be, and keeps its place"
+    assert material([one]).features == {}
+    several = [trial(), trial("jpeg 12.5")]
+    squares = np.stack([waves(k)[:32, :32] for k in range(100)])
+    several[0].compare_texture(random_network(3, torch.device("cpu")), squares, squares, squares)
+    left = material(several)
+    assert list(left.pictures) == ["psnr_gaussian_25", "psnr_jpeg_12p5"]
+    assert set(left.pictures) <= set(metrics(several))
+    assert float(np.mean(left.pictures["psnr_jpeg_12p5"])) == pytest.approx(metrics(several)["psnr_jpeg_12p5"])
+    assert list(left.features) == ["_gaussian_25"]
+    assert not left.kernel
+    assert list(material([several[0]]).pictures) == ["psnr"]
 
 
 def test_the_protocol_says_what_a_psnr_is_of() -> None:

@@ -38,14 +38,19 @@ def task_runs(flow_state: Any) -> dict[str, Any]:
     return {run.name: run for run in found}
 
 
-def artifact(flow_state: Any) -> str:
+def artifacts(flow_state: Any) -> dict[str, str]:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
     with get_client(sync_client=True) as client:
-        (found,) = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_state.state_details.flow_run_id])))
-    assert found.type == "markdown"
-    return str(found.data)
+        found = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_state.state_details.flow_run_id])))
+    return {str(one.type): str(one.data) for one in found}
+
+
+def artifact(flow_state: Any) -> str:
+    found = artifacts(flow_state)
+    assert list(found) == ["markdown"]
+    return found["markdown"]
 
 
 def server_states(flow_state: Any, until: Until, stages: int) -> dict[str, str]:
@@ -100,6 +105,16 @@ def test_a_second_try_can_succeed(project: "Project", monkeypatch: pytest.Monkey
     monkeypatch.setattr(retrain, "run_stage", retrain.run_stage.with_options(retry_delay_seconds=0))
     project.one_stage("test -e tried || { touch tried; exit 1; }", "train")
     assert run_flow(project).result() == {"train": "Ran"}
+
+
+def test_a_service_shows_pictures_where_its_model_draws_them(project: "Project") -> None:
+    from flows.retrain import retrain
+
+    project.one_stage("true")
+    for settings, shown in (("data: {resolution: 32, channels: rgb, fit: keep}\nmodel: {variant: denoise}", False), ("model: {variant: dcgan}", True)):
+        (project.root / "params.yaml").write_text(f"{settings}\n")
+        found = artifacts(retrain(project.root, promote=False, service="http://127.0.0.1:9", return_state=True))
+        assert ("image" in found, "markdown" in found) == (shown, True), settings
 
 
 def test_a_folder_without_a_pipeline_fails_in_words(project: "Project") -> None:

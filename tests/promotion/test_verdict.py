@@ -23,7 +23,7 @@ def failures(settings: PromoteSettings | None = None, **changes: Any) -> dict[st
 
 
 def against(fid: Comparison = EQUAL, kid: Comparison = EQUAL, **challenger: Any) -> Against:
-    return Against("3", GOOD, GOOD | challenger, fid, kid)
+    return Against("3", GOOD, GOOD | challenger, {"fid": fid, "kid": kid})
 
 
 def test_a_good_one_passes_with_and_without_a_champion() -> None:
@@ -83,6 +83,41 @@ def test_diversity_must_not_fall_from_the_champion_s() -> None:
     assert "promote.diversity" in found["recall against champion"]
     assert failures(against=against(recall=0.65)) == {}
     assert failures(PromoteSettings(diversity=None), against=against(recall=0.1)) == {}
+
+
+TRANSLATED: dict[str, Any] = {"verdict": "pass", "reasons": [], "psnr_a_to_b": 20.0, "dependence": 0.8, "diversity_ratio": 0.5}
+LIMITS = {"fid_ratio": 3.0, "kid": 0.1}
+
+
+def test_what_a_task_does_not_measure_is_skipped() -> None:
+    settings = PromoteSettings.model_validate({"limits": LIMITS})
+    checks = {check.name: check.state for check in judge(Evidence(TRANSLATED, EXPORT), settings)}
+    assert checks["fid_ratio"] == checks["kid"] == checks["recall"] == checks["vendi_ratio"] == "skipped"
+    assert "fail" not in checks.values()
+    restored = {"verdict": "pass", "reasons": [], "psnr": 30.0}
+    beside = Against("3", restored, restored, {"psnr": EQUAL})
+    assert "dependence against champion" not in {check.name for check in judge(Evidence(restored, EXPORT, against=beside), settings)}
+
+
+def test_translations_must_not_depend_less_on_their_input_nor_on_the_style() -> None:
+    def beside(**challenger: float) -> Against:
+        return Against("3", TRANSLATED, TRANSLATED | challenger, {"psnr_a_to_b": Comparison(0.0, -1.0, 1.0, higher=True)})
+
+    assert failures(evaluation=TRANSLATED, against=beside(dependence=0.73, diversity_ratio=0.46)) == {}
+    found = failures(evaluation=TRANSLATED, against=beside(dependence=0.7, diversity_ratio=0.4))
+    assert list(found) == ["dependence against champion", "diversity_ratio against champion"]
+    assert "0.7 from the champion's 0.8" in found["dependence against champion"]
+
+
+def test_more_is_better_where_it_is() -> None:
+    gained, lost = Comparison(2.0, 1.0, 3.0, higher=True), Comparison(-2.0, -3.0, -1.0, higher=True)
+    assert (gained.verdict, lost.verdict) == ("better", "worse")
+    against = Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": lost})
+    assert "psnr_a_to_b is worse than the champion's (version 3)" in failures(evaluation=TRANSLATED, against=against)["psnr_a_to_b against champion"]
+    wanted = PromoteSettings(require="better")
+    assert failures(wanted, evaluation=TRANSLATED, against=Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": gained, "psnr_b_to_a": EQUAL})) == {}
+    found = failures(wanted, evaluation=TRANSLATED, against=Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": EQUAL, "psnr_b_to_a": EQUAL}))
+    assert "none of psnr_a_to_b, psnr_b_to_a is better" in found["better than champion"]
 
 
 def test_a_broken_lineage_and_a_model_that_was_taken_back_are_refused() -> None:

@@ -171,12 +171,6 @@ def test_a_champion_of_another_shape_is_refused_with_the_way_out(new_line: Calla
         side_by_side(paths, params.load(paths.params), paths.generator, path, "7")
 
 
-def test_a_restoration_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text("data: {resolution: 32, channels: rgb, fit: keep}\nmodel: {variant: denoise}\n")
-    with pytest.raises(InputError, match=r"params.yaml: .*a denoise makes none.*`promote: false`"):
-        promote.run(tmp_path)
-
-
 def test_without_an_export_it_says_what_to_run(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("")
     with pytest.raises(InputError, match=r"evaluation\.json: no such file; run `dvc repro evaluate`"):

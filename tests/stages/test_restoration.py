@@ -14,6 +14,7 @@ from pipeline.errors import GateRefused, InputError
 from pipeline.serving.transformer import Transformer
 from pipeline.stages import evaluate, export, ingest, train, validate
 from pipeline.stages.restoration import cut, middle, whole
+from tests.stages.delivering import both_judged
 
 PARAMS = """
 data: {source: data/raw, resolution: 16, channels: rgb, fit: keep, test_fraction: 0.4}
@@ -88,6 +89,12 @@ def test_it_is_delivered_for_any_size(line: Path) -> None:
     made = Transformer(line / "exported" / "generator.onnx")
     assert (made.metadata.task, made.metadata.scale, made.metadata.multiple) == ("restore", 2, 1)
     assert made(np.zeros((7, 30, 3), dtype=np.uint8)).shape == (14, 60, 3)
+
+
+def test_its_graph_is_judged_like_its_network(line: Path) -> None:
+    networks, graphs = both_judged(line)
+    assert len(graphs) > 15
+    assert graphs == pytest.approx(networks, rel=1e-3, abs=1e-3)
 
 
 def test_a_failing_verdict_exports_nothing(line: Path, tmp_path: Path) -> None:

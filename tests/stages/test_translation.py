@@ -228,6 +228,8 @@ def test_what_is_not_finite_is_counted_and_named(share: float, root: Path) -> No
         f"non-finite images (horse to deer): {int(share * 60)} of 60 hold NaN or Inf; the generator diverged. Try a lower train.learning_rate"
     )
     assert ("fid" in found) == (share < 1)
+    assert list(outcome.material.features) == ["_a_to_b"]
+    assert [len(side) for side in outcome.material.features["_a_to_b"]] == [60, 67], "compared as delivered: what is not finite is black"
     assert ("No translation was finite" in outcome.page) == (share == 1)
 
 
@@ -247,6 +249,22 @@ def test_pairs_are_held_beside_their_partners(root: Path) -> None:
     assert idle["psnr_gain"] == 0
     worse = judged(lambda images, d, r: -perfect(images, d, r), root, ONE, paired=True).metrics
     assert any(reason.startswith("no nearer to the partner than the input") for reason in worse["reasons"])
+
+
+def test_what_a_translation_is_compared_by(root: Path) -> None:
+    domains = judged(perfect, root).material
+    assert (list(domains.pictures), list(domains.features)) == ([], ["_a_to_b", "_b_to_a"])
+    assert judged(perfect, root, count=3).material.features == {}, "too few for a distance"
+
+    def broken(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        made = 0.9 * perfect(images, direction, rng)
+        made[0] = torch.nan
+        return made
+
+    outcome = judged(broken, root, ONE, paired=True)
+    values = outcome.material.pictures["psnr_a_to_b"]
+    assert (len(values), values[0], outcome.material.features) == (60, 0, {}), "what is not finite is as bad as can be, and keeps its place"
+    assert float(np.mean(values[1:])) == pytest.approx(outcome.metrics["psnr_a_to_b"])
 
 
 def test_styles_are_as_diverse_as_they_are(root: Path) -> None:

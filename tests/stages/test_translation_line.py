@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline.serving.apply import How, apply
 from pipeline.stages import evaluate, export, ingest, train, validate
+from tests.stages.delivering import both_judged
 
 PARAMS = """
 data: {{source: data/raw, resolution: 16, channels: rgb, {data}}}
@@ -66,6 +67,16 @@ def test_it_was_looked_at_and_judged_in_every_direction(line: tuple[str, Path]) 
     page = (root / "reports" / "evaluation.html").read_text()
     assert ("sun to rain" in page) == (variant != "pix2pix")
     assert "data:image/png;base64," in page
+
+
+def test_its_graphs_are_judged_like_its_networks(line: tuple[str, Path]) -> None:
+    """All numbers of every direction, but what no graph can show: what DRIT makes of a picture on its own side."""
+    variant, root = line
+    networks, graphs = both_judged(root)
+    if variant == "drit":
+        networks = {name: value for name, value in networks.items() if not name.startswith("identity_error")}
+    assert len(graphs) > 20
+    assert graphs == pytest.approx(networks, rel=1e-3, abs=1e-3)
 
 
 def test_it_is_delivered_and_used(line: tuple[str, Path], tmp_path: Path) -> None:
