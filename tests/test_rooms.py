@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,6 +43,27 @@ def test_only_stages_and_the_command_know_the_graphs_paths() -> None:
     for path in (ROOT / "pipeline").rglob("*.py"):
         if path.parent.name != "stages" and path.parent != ROOT / "pipeline":
             assert "pipeline.stages" not in path.read_text(encoding="utf-8"), path
+
+
+PLUMBING = {"__init__", "metrics", "paths", "reporter", "signals"}
+"""Of the stages: how something is written down, not what."""
+
+
+@pytest.mark.parametrize("stage", ["ingest", "validate", "train", "evaluate", "export"])
+def test_a_stage_runs_again_when_what_it_is_made_of_changes(stage: str) -> None:
+    """Every module of the stages that a stage uses, by whatever way, is among its dependencies in the graph."""
+    graph = YAML(typ="safe").load(ROOT / "dvc.yaml")
+    used, waiting = set(), [stage]
+    while waiting:
+        name = waiting.pop()
+        if name not in used | PLUMBING:
+            used.add(name)
+            tree = ast.parse((ROOT / "pipeline" / "stages" / f"{name}.py").read_text(encoding="utf-8"))
+            froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+            waiting += [alias.name for node in froms if node.module == "pipeline.stages" for alias in node.names]
+            waiting += [node.module.removeprefix("pipeline.stages.") for node in froms if (node.module or "").startswith("pipeline.stages.") and node.module]
+    missing = {f"pipeline/stages/{name}.py" for name in used} - set(graph["stages"][stage]["deps"])
+    assert not missing
 
 
 LEAN = """
