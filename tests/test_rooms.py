@@ -53,7 +53,8 @@ PLUMBING = {"__init__", "metrics", "paths", "reporter", "signals"}
 def test_a_stage_runs_again_when_what_it_is_made_of_changes(stage: str) -> None:
     """Every module of the stages that a stage uses, by whatever way, is among its dependencies in the graph."""
     graph = YAML(typ="safe").load(ROOT / "dvc.yaml")
-    used, waiting = set(), [stage]
+    used: set[str] = set()
+    waiting = [stage]
     while waiting:
         name = waiting.pop()
         if name not in used | PLUMBING:
