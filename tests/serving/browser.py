@@ -60,6 +60,11 @@ class Page:
         self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 800)
 
     def open(self, url: str) -> None:
+        """From an empty page, so that what the one before still asked for, of a server that may be gone, is no problem of this one."""
+        self.send("Page.navigate", url="about:blank")
+        self.until("location.href === 'about:blank'")
+        self.problems.clear()
+        self.requested.clear()
         self.send("Page.navigate", url=url)
 
     def picture(self, path: Path) -> None:

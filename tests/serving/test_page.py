@@ -59,8 +59,6 @@ def set_to(tab: Any, name: str, value: object) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
 def test_fits_the_screen_with_every_picture_shown(tab: Any, styled: str, width: int, height: int) -> None:
-    tab.problems.clear()
-    tab.requested.clear()
     tab.size(width, height)
     tab.open(f"{styled}/")
     tab.until(READY)
@@ -183,7 +181,6 @@ def waves(height: int, width: int) -> Any:
 def test_a_picture_is_changed_beside_itself(tab: Any, made_larger: Any, running: Any, width: int, height: int) -> None:
     transformer = Transformer(made_larger)
     with running(made_larger) as (url, _):
-        tab.problems.clear()
         tab.size(width, height)
         tab.open(f"{url}/")
         tab.until(READY)
