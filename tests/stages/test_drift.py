@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -74,6 +74,22 @@ def test_more_of_the_same_is_no_drift_and_something_else_is(project: Path, tmp_p
     assert not drift.run(project, elsewhere, limit=1000.0)["drift"]
 
 
+def arrivals(root: Path, write: Callable[[Path, int, int, bool], None], first: int, last: int) -> dict[str, Any]:
+    """What drift says of a project that was made of the images before `first`, when those up to `last` come as they are (same) and pale (other)."""
+    raw = root / "data" / "raw"
+    write(raw, 0, first, False)
+    ingest.run(root)
+    validate.run(root)
+    assert drift.run(root)["new"] == 0
+    found = {}
+    for name, pale in (("same", False), ("other", True)):
+        arrived = root.parent / name
+        shutil.copytree(raw, arrived / "data" / "raw")
+        write(arrived / "data" / "raw", first, last, pale)
+        found[name] = drift.run(root, arrived)
+    return found
+
+
 @pytest.mark.parametrize("pairs", ["halves", "folders"])
 def test_pairs_are_looked_at_as_single_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pairs: str) -> None:
     """A is the digit, B its negative; what is new is pale on one side alone, which no comparison of A would see."""
@@ -93,15 +109,7 @@ def test_pairs_are_looked_at_as_single_pictures(monkeypatch: pytest.MonkeyPatch,
                 (folder / name).mkdir(parents=True, exist_ok=True)
                 Image.fromarray(part).save(folder / name / f"{number}.png")
 
-    write_pairs(root / "data" / "raw", 0, 500, False)
-    ingest.run(root)
-    validate.run(root)
-    assert drift.run(root)["new"] == 0
-    found = {}
-    for name, pale in (("same", False), ("other", True)):
-        shutil.copytree(root / "data" / "raw", tmp_path / name / "data" / "raw")
-        write_pairs(tmp_path / name / "data" / "raw", 500, 800, pale)
-        found[name] = drift.run(root, tmp_path / name)
+    found = arrivals(root, write_pairs, 500, 800)
     assert 560 <= found["same"]["new"] <= 600
     assert not found["same"]["drift"]
     assert found["other"]["z"] > 5 > found["same"]["z"]
@@ -121,15 +129,7 @@ def test_photographs_of_their_own_sizes_are_looked_at_in_their_middles(tmp_path:
             around = ((1 + number % 3,) * 2, (2, 2 + number % 2 * 2))
             Image.fromarray(np.pad(images[number] // (2 if pale else 1), around)).save(folder / f"{number}.png")
 
-    frame(root / "data" / "raw", 0, 600, False)
-    ingest.run(root)
-    validate.run(root)
-    assert drift.run(root)["new"] == 0
-    found = {}
-    for name, pale in (("same", False), ("other", True)):
-        shutil.copytree(root / "data" / "raw", tmp_path / name / "data" / "raw")
-        frame(tmp_path / name / "data" / "raw", 600, 800, pale)
-        found[name] = drift.run(root, tmp_path / name)
+    found = arrivals(root, frame, 600, 800)
     assert (found["same"]["new"], found["same"]["drift"], found["other"]["drift"]) == (200, False, True)
 
 
