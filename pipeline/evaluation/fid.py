@@ -19,6 +19,7 @@ FloatArray = npt.NDArray[np.floating]
 Float64Array = npt.NDArray[np.float64]
 
 STRIP = 256
+ROWS = 2500  # of features widened to float64 at a time: fresh memory costs a processor more than what it computes in it
 OVERFLOW = "the features are too large for float64: their covariance overflows"
 SINGULAR = 1e-6  # a Cholesky pivot this far under the largest would lose half of float64's digits
 
@@ -35,9 +36,14 @@ class Moments:
     def of(cls, features: FloatArray) -> "Moments":
         """Moments of features [n, d], n >= 1. Raises InputError when a value is not finite."""
         x = checked(features)
-        mean = x.mean(axis=0)
-        centred = x - mean
-        return cls(len(x), mean, centred.T @ centred)
+        n, d = x.shape
+        mean = x.mean(axis=0, dtype=np.float64)
+        scatter, product, centred = np.zeros((d, d)), np.empty((d, d)), np.empty((min(n, max(ROWS, d)), d))
+        for start in range(0, n, len(centred)):
+            rows = x[start : start + len(centred)]
+            part = np.subtract(rows, mean, out=centred[: len(rows)])
+            scatter += np.matmul(part.T, part, out=product)
+        return cls(n, mean, scatter)
 
     def merge(self, other: "Moments") -> "Moments":
         """Moments of both sets together (Chan, Golub & LeVeque 1979): exact at any offset of the mean."""
@@ -48,11 +54,21 @@ class Moments:
         return Moments(count, mean, scatter)
 
     @property
-    def covariance(self) -> Float64Array:
-        """[d, d] with N - 1. Raises InputError for a single item, which has none."""
+    def freedom(self) -> int:
+        """What the scatter is divided by: N - 1. Raises InputError for a single item, which has no covariance."""
         if self.count < 2:
             raise InputError("a Fréchet distance needs at least 2 items on either side; there is 1")
-        return self.scatter / (self.count - 1)
+        return self.count - 1
+
+    @property
+    def covariance(self) -> Float64Array:
+        """[d, d] with N - 1."""
+        return self.scatter / self.freedom
+
+    @property
+    def trace(self) -> float:
+        """Of the covariance."""
+        return float(np.trace(self.scatter)) / self.freedom
 
     @cached_property
     def lower(self) -> Float64Array | None:
@@ -98,7 +114,7 @@ class Side:
             return self.moments.mean, self.moments.root
         if len(self.x) < 2:
             raise InputError("a Fréchet distance needs at least 2 items on either side; there is 1")
-        mean = self.x.mean(axis=0)
+        mean = self.x.mean(axis=0, dtype=np.float64)
         return mean, (self.x - mean).T / np.sqrt(len(self.x) - 1)
 
 
@@ -121,22 +137,25 @@ def fid(first: FloatArray | Side, second: FloatArray | Side) -> float:
 @np.errstate(over="ignore", invalid="ignore")
 def frechet(first: Moments, second: Moments) -> float:
     """Fréchet distance from moments alone; see `fid`. What is worked out of `second` is kept with it."""
-    delta, traces = first.mean - second.mean, (float(np.trace(first.covariance)), float(np.trace(second.covariance)))
+    delta, traces = first.mean - second.mean, (first.trace, second.trace)
     if second.lower is None:
         return assemble(delta, *traces, nuclear(first.root, second.root))
-    product = between(second.lower, first.covariance)
+    product = between(second.lower, first.scatter)
     if not np.isfinite(product).all():
         raise InputError(OVERFLOW)
-    eigenvalues = np.linalg.eigvalsh(product)
+    eigenvalues = np.linalg.eigvalsh(product) / first.freedom
     return assemble(delta, *traces, float(np.sqrt(np.clip(eigenvalues, 0.0, None)).sum()))
 
 
-def between(lower: Float64Array, covariance: Float64Array) -> Float64Array:
-    """The lower triangle of L^T S L [d, d], a strip of columns at a time: half the work of the products in full."""
-    out = np.zeros_like(covariance)
+def between(lower: Float64Array, scatter: Float64Array) -> Float64Array:
+    """The lower triangle of L^T S L [d, d], a block at a time: what is zero in L or above the diagonal of the product is not worked out."""
+    out = np.zeros_like(scatter)
     for start in range(0, len(lower), STRIP):
         columns = slice(start, start + STRIP)
-        out[start:, columns] = lower[start:, start:].T @ (covariance[start:, start:] @ lower[start:, columns])
+        right = scatter[start:, start:] @ lower[start:, columns]
+        for below in range(start, len(lower), STRIP):
+            rows = slice(below, below + STRIP)
+            out[rows, columns] = lower[below:, rows].T @ right[below - start :]
     return out
 
 
@@ -155,11 +174,15 @@ def nuclear(a: Float64Array, b: Float64Array) -> float:
     return float(np.linalg.svd(product, compute_uv=False).sum())
 
 
-def checked(features: FloatArray) -> Float64Array:
-    """Features [n, d] as float64. Raises InputError for another shape, an empty set, NaN or Inf."""
-    x = np.asarray(features, dtype=np.float64)
+def checked(features: FloatArray) -> FloatArray:
+    """Features [n, d], float32 or float64. Raises InputError for another shape, an empty set, NaN or Inf."""
+    x = np.asarray(features)
+    if x.dtype not in (np.float32, np.float64):
+        x = x.astype(np.float64)
     if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] == 0:
         raise InputError(f"features must be a table [items, dimensions] that is not empty, not {list(x.shape)}")
+    if np.isfinite(x.sum(dtype=np.float64)):  # one pass; only where it fails is it worth while to look at each
+        return x
     bad = int((~np.isfinite(x)).any(axis=1).sum())
     if bad:
         raise InputError(f"features of {bad:,} of {len(x):,} items hold NaN or Inf")
