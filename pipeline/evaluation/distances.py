@@ -18,11 +18,9 @@ from pipeline.evaluation.fid import Float64Array, FloatArray
 
 BLOCK = 512
 CACHED = 256  # pairs measured at a time in float64: what the processor's cache holds
+GROUP = 8  # distances of which only the least is looked at first
 SPARE = 4  # more candidates than neighbours asked for: float32 may order near ties wrongly
 DOUBT = 1e-5  # squared distances closer than this part of the squared lengths are compared in float64
-
-Float32Array = npt.NDArray[np.float32]
-BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,9 @@ class Points:
     def __len__(self) -> int:
         return len(self.exact)
 
-    def quick(self, rows: slice) -> Float32Array:
+    def quick(self, rows: slice) -> Tensor:
         """Some rows about the centre, in float32."""
-        return (self.exact[rows] - self.centre).float().numpy()
+        return (self.exact[rows] - self.centre).float()
 
 
 def points(features: FloatArray, centre: Float64Array) -> Points:
@@ -48,7 +46,7 @@ def points(features: FloatArray, centre: Float64Array) -> Points:
     exact = torch.from_numpy(np.ascontiguousarray(features))
     found = Points(exact, torch.from_numpy(centre).to(exact.dtype), torch.empty(len(exact)))
     for rows in slices(len(exact)):
-        found.squares[rows] = torch.from_numpy(found.quick(rows)).square().sum(dim=1)
+        found.squares[rows] = found.quick(rows).square().sum(dim=1)
     return found
 
 
@@ -64,13 +62,20 @@ def pair(first: FloatArray, second: FloatArray) -> tuple[Points, Points]:
     return points(first, centre), points(second, centre)
 
 
-def blocks(a: Points, b: Points, *, above: bool = False) -> Iterator[tuple[int, Tensor]]:
-    """Squared distances float32 [m, len(b)] of `a`'s rows from `start` on, block by block; with `above` to `b`'s rows from `start` on only."""
-    whole = b.quick(slice(None))
+def squared(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor], memory: Tensor) -> Tensor:
+    """Squared distances float32 [n, m] of rows and their squared lengths on either side, in `memory` [at least n m]: fresh memory for
+    every block would cost more than what is done in it."""
+    (rows, of_rows), (columns, of_columns) = left, right
+    found = memory[: len(rows) * len(columns)].view(len(rows), len(columns))
+    # Numpy's product is a tenth faster by itself; beside torch's threads, which wait for work as eagerly as its own do, it is slower.
+    return torch.mm(rows, columns.T, out=found).mul_(-2).add_(of_columns).add_(of_rows[:, None])
+
+
+def blocks(a: Points, b: Points) -> Iterator[tuple[int, Tensor]]:
+    """Squared distances float32 [m, len(b)] of `a`'s rows from `start` on, block by block, each in the memory of the one before."""
+    right, memory = (b.quick(slice(None)), b.squares), torch.empty(min(BLOCK, len(a)) * len(b))
     for rows in slices(len(a)):
-        columns = slice(rows.start if above else 0, None)
-        found = torch.from_numpy(a.quick(rows) @ whole[columns].T)  # numpy's product is a quarter faster than torch's at these shapes
-        yield rows.start, found.mul_(-2).add_(b.squares[columns]).add_(a.squares[rows, None])
+        yield rows.start, squared((a.quick(rows), a.squares[rows]), right, memory)
 
 
 def exactly(a: Points, b: Points, rows: Tensor, columns: Tensor) -> Tensor:
@@ -90,7 +95,8 @@ def nearest(first: FloatArray, second: FloatArray, k: int) -> tuple[Float64Array
     a, b = pair(first, second)
     near = torch.empty(len(a), enough(k, len(b)), dtype=torch.int64)
     for start, found in blocks(a, b):
-        near[start : start + len(found)] = found.topk(near.shape[1], dim=1, largest=False, sorted=False).indices
+        values, columns = shortlist(found, near.shape[1])
+        near[start : start + len(found)] = columns.gather(1, values.topk(near.shape[1], dim=1, largest=False, sorted=False).indices)
     return sorted_exactly(a, b, near, k)
 
 
@@ -105,16 +111,33 @@ def neighbours(features: FloatArray, k: int) -> tuple[Float64Array, Int64Array]:
 
     def offer(to: slice, found: Tensor, first: int) -> None:
         """Rows `to` learn of their distances [rows, m] to the rows from `first` on."""
-        values, chosen = found.topk(min(wanted, found.shape[1]), dim=1, largest=False, sorted=False)
+        values, columns = shortlist(found, wanted)
         least[to], best = torch.cat([least[to], values], dim=1).topk(wanted, dim=1, largest=False, sorted=False)
-        near[to] = torch.cat([near[to], chosen + first], dim=1).gather(1, best)
+        near[to] = torch.cat([near[to], columns + first], dim=1).gather(1, best)
 
-    for start, found in blocks(a, a, above=True):
-        end = start + len(found)
+    whole, memory = a.quick(slice(None)), torch.empty(n * min(BLOCK, n))
+    for rows in slices(n):
+        rest = slice(rows.start, n)
+        found = squared((whole[rest], a.squares[rest]), (whole[rows], a.squares[rows]), memory)
         found.fill_diagonal_(torch.inf)
-        offer(slice(start, end), found, start)
-        offer(slice(end, n), found[:, len(found) :].T, start)
+        offer(rest, found, rows.start)
+        offer(rows, found[found.shape[1] :].T, rows.stop)
     return sorted_exactly(a, a, near, k)
+
+
+def shortlist(found: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Of each row [n, m] some values and their columns, among which the `k` least are.
+
+    Groups of columns are reduced to their least first: the k least lie in the k groups with the least.
+    """
+    groups = found.shape[1] // GROUP
+    if groups <= k:
+        return found, torch.arange(found.shape[1]).expand_as(found)
+    even = groups * GROUP
+    chosen = torch.unflatten(found[:, :even], 1, (GROUP, groups)).amin(dim=1).topk(k, dim=1, largest=False, sorted=False).indices
+    inside = (chosen[:, None] + groups * torch.arange(GROUP)[:, None]).flatten(1)
+    among = torch.cat([inside, torch.arange(even, found.shape[1]).expand(len(found), -1)], dim=1)
+    return found.gather(1, among), among
 
 
 def enough(k: int, among: int) -> int:
@@ -153,23 +176,29 @@ def count(first: FloatArray, second: FloatArray, about_first: Float64Array, abou
     of_rows, of_columns = torch.from_numpy(np.square(about_first))[:, None], torch.from_numpy(np.square(about_second))
     there, back = (np.zeros(len(a), np.int64), np.zeros(len(b), np.int64)), (np.zeros(len(b), np.int64), np.zeros(len(a), np.int64))
     longest = b.squares.max() if len(b) else 0.0
+    memory = torch.empty(2, min(BLOCK, len(a)), len(b), dtype=torch.bool)
     for start, found in blocks(a, b):
         rows = slice(start, start + len(found))
-        within = inside(found, of_columns, DOUBT * (a.squares[rows].max() + b.squares), a, b, start)
-        there[0][rows] = np.count_nonzero(within, axis=1)
-        there[1][:] += np.count_nonzero(within, axis=0)
-        within = inside(found, of_rows[rows], DOUBT * (a.squares[rows, None] + longest), a, b, start)
-        back[0][:] += np.count_nonzero(within, axis=0)
-        back[1][rows] = np.count_nonzero(within, axis=1)
+        within, filled = inside(found, of_columns, DOUBT * (a.squares[rows].max() + b.squares), a, b, start, memory)
+        there[0][rows] = within
+        there[1][:] += filled
+        filled, within = inside(found, of_rows[rows], DOUBT * (a.squares[rows, None] + longest), a, b, start, memory)
+        back[0][:] += within
+        back[1][rows] = filled
     return Balls(*there), Balls(*back)
 
 
-def inside(found: Tensor, limit: Tensor, doubt: Tensor, a: Points, b: Points, start: int) -> BoolArray:
-    """Which squared distances [n, m] (of `a`'s rows from `start` on to `b`'s) are below `limit`, float64 [m] or [n, 1]; where float32
-    could be wrong, by as much as `doubt`, they are measured anew."""
-    within, maybe = found < (limit - doubt).float(), found < (limit + doubt).float()
-    answers: BoolArray = within.numpy()
-    i, j = (maybe ^ within).nonzero(as_tuple=True)
-    if len(i):
-        answers[i.numpy(), j.numpy()] = (exactly(a, b, i + start, j) < limit.expand(found.shape)[i, j]).numpy()
-    return answers
+def inside(found: Tensor, limit: Tensor, doubt: Tensor, a: Points, b: Points, start: int, memory: Tensor) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """How many squared distances [n, m] (of `a`'s rows from `start` on to `b`'s) are below `limit`, float64 [m] or [n, 1]: in each row and
+    in each column. Where float32 could be wrong, by as much as `doubt`, they are measured anew. `memory` holds two such tables of bool.
+    """
+    within, maybe = (torch.lt(found, bound.float(), out=out[: len(found)]).numpy() for bound, out in zip((limit - doubt, limit + doubt), memory, strict=True))
+    rows = np.count_nonzero(within, axis=1)
+    unsure = np.flatnonzero(np.count_nonzero(maybe, axis=1) != rows)
+    if len(unsure):
+        i, j = np.nonzero(maybe[unsure] ^ within[unsure])
+        i = unsure[i]
+        limits = limit.expand(found.shape)[i, j]
+        within[i, j] = exactly(a, b, torch.from_numpy(i + start), torch.from_numpy(j)) < limits
+        rows[unsure] = np.count_nonzero(within[unsure], axis=1)
+    return rows, np.count_nonzero(within, axis=0)

@@ -35,7 +35,7 @@ class Moments:
     @classmethod
     def of(cls, features: FloatArray) -> "Moments":
         """Moments of features [n, d], n >= 1. Raises InputError when a value is not finite."""
-        x = checked(features)
+        x = finite(features)
         n, d = x.shape
         mean = x.mean(axis=0, dtype=np.float64)
         scatter, product, centred = np.zeros((d, d)), np.empty((d, d)), np.empty((min(n, max(ROWS, d)), d))
@@ -96,7 +96,7 @@ class Side:
     """
 
     def __init__(self, features: FloatArray) -> None:
-        self.x = checked(features)
+        self.x = finite(features)
 
     @classmethod
     def of(cls, features: "FloatArray | Side") -> "Side":
@@ -174,7 +174,12 @@ def nuclear(a: Float64Array, b: Float64Array) -> float:
     return float(np.linalg.svd(product, compute_uv=False).sum())
 
 
-def checked(features: FloatArray) -> FloatArray:
+def checked(features: FloatArray) -> Float64Array:
+    """Features [n, d] as float64; see `finite`."""
+    return np.asarray(finite(features), dtype=np.float64)
+
+
+def finite(features: FloatArray) -> FloatArray:
     """Features [n, d], float32 or float64. Raises InputError for another shape, an empty set, NaN or Inf."""
     x = np.asarray(features)
     if x.dtype not in (np.float32, np.float64):
