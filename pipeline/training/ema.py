@@ -20,21 +20,20 @@ class Average:
 
     def __init__(self, gan: GAN) -> None:
         self.networks: dict[str, nn.Module] = {name: deepcopy(gan.get_submodule(name)).eval().requires_grad_(False) for name in gan.averaged}
+        # Tensors of the average, each with the one it follows: looked up once, because a step of a small network is soon over.
+        both = [pair for name, average in self.networks.items() for pair in zip(tensors(average), tensors(gan.get_submodule(name)), strict=True)]
+        floating = [pair for pair in both if pair[0].is_floating_point()]
+        self.averaged, self.followed = [mine for mine, _ in floating], [live for _, live in floating]
+        self.copied = [pair for pair in both if not pair[0].is_floating_point()]
 
     @torch.no_grad()
-    def update(self, gan: GAN, half_life: float, images_seen: int, batch_size: int) -> None:
+    def update(self, half_life: float, images_seen: int, batch_size: int) -> None:
         """Moves the averages after a step that brought the total to `images_seen`."""
         half_life = min(half_life, images_seen / 20)
         weight = 1 - 0.5 ** (batch_size / half_life) if half_life > 0 else 1.0
-        for name, average in self.networks.items():
-            live = gan.get_submodule(name)
-            for group, into in ((live.parameters(), average.parameters()), (live.buffers(), average.buffers())):
-                source, target = list(group), list(into)
-                floats = [k for k, tensor in enumerate(target) if tensor.is_floating_point()]
-                if floats:
-                    torch._foreach_lerp_([target[k] for k in floats], [source[k].detach() for k in floats], weight)
-                for k in set(range(len(target))) - set(floats):
-                    target[k].copy_(source[k])
+        torch._foreach_lerp_(self.averaged, self.followed, weight)
+        for mine, live in self.copied:
+            mine.copy_(live)
 
     @contextmanager
     def applied(self, gan: GAN) -> Iterator[GAN]:
@@ -54,3 +53,8 @@ class Average:
     def restore(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         for name, network in self.networks.items():
             network.load_state_dict(state[name])
+
+
+def tensors(network: nn.Module) -> list[Tensor]:
+    """Parameters and buffers; they stay the same objects while a network trains."""
+    return [*(parameter.detach() for parameter in network.parameters()), *network.buffers()]

@@ -100,6 +100,8 @@ class Trainer:
         self.meta = dict(meta or {})
         self.dtype = pick_precision(settings.precision, device)
         self.phases = gan.phases()
+        # Looked up once: a step of a small network is soon over.
+        self.parameters = {name: list(network.parameters()) for name, network in self.gan.named_children()}
         # Of each network its own, which phases share that move the same one.
         self.optimizers = {name: self.optimizer(name) for phase in self.phases for name in phase.networks}
         self.average = Average(gan)
@@ -114,7 +116,7 @@ class Trainer:
 
     def optimizer(self, network: str) -> torch.optim.Adam:
         # Rates and decays are set anew at every update.
-        return torch.optim.Adam(self.gan.get_submodule(network).parameters(), lr=1.0, fused=True)
+        return torch.optim.Adam(self.parameters[network], lr=1.0, fused=True)
 
     @property
     def done(self) -> float:
@@ -145,7 +147,7 @@ class Trainer:
                     norms |= self.update(phase, measure=logs)
             self.step += 1
             self.images_seen = now
-            self.average.update(self.gan, self.settings.ema_half_life.at(self.done), now, size)
+            self.average.update(self.settings.ema_half_life.at(self.done), now, size)
             self.observer.advanced(now)
             symptoms = self.record(norms, looks=looks) if logs else []
             if finished or due(self.settings.snapshot_images, before, now):
@@ -164,8 +166,9 @@ class Trainer:
 
     def update(self, phase: Phase, *, measure: bool) -> Row:
         """One optimizer step of one phase; returns its gradient's norm if asked. The loss's terms go into `sums`, without waiting for the device."""
-        for name, network in self.gan.named_children():
-            network.requires_grad_(name in phase.networks)
+        for name, parameters in self.parameters.items():
+            for parameter in parameters:
+                parameter.requires_grad = name in phase.networks
         optimizers = [self.optimizers[name] for name in phase.networks]
         terms = self.differentiate(phase, self.batches.next(self.settings.batch_size))
         add_up(self.sums, terms)

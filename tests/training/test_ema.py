@@ -21,7 +21,7 @@ def test_average_equals_a_loop() -> None:
     for step in range(1, 60):
         with torch.no_grad():
             parameter.add_(torch.randn_like(parameter))
-        average.update(gan, 1000, images_seen=step * 64, batch_size=64)
+        average.update(1000, images_seen=step * 64, batch_size=64)
         decay = 0.5 ** (64 / min(1000, step * 64 / 20))
         expected = decay * expected + (1 - decay) * parameter.detach().double()
     held = next(average.networks["generator"].parameters())
@@ -34,7 +34,7 @@ def test_zero_half_life_is_the_last_weights() -> None:
     average = Average(gan)
     for p in gan.parameters():
         nn.init.constant_(p, 3.0)
-    average.update(gan, 0, 64, 64)
+    average.update(0, 64, 64)
     assert all((p == 3.0).all() for p in average.networks["generator"].parameters())
 
 
@@ -44,7 +44,7 @@ def test_counters_are_copied_and_statistics_averaged() -> None:
     average = Average(gan)
     gan.sample(16, torch.Generator().manual_seed(0))
     live, held = dict(gan.get_submodule("generator").named_buffers()), dict(average.networks["generator"].named_buffers())
-    average.update(gan, 10_000, 64, 64)
+    average.update(10_000, 64, 64)
     counter = next(name for name in live if name.endswith("num_batches_tracked"))
     mean = next(name for name in live if name.endswith("running_var"))
     assert held[counter].item() == live[counter].item() == 1
