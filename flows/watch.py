@@ -18,9 +18,9 @@ from flows.clone import local_source, place
 from flows.stages import ProjectError, StageFailed, ganline
 from pipeline import params
 from pipeline.errors import InputError
+from pipeline.stages.paths import Paths
 
 NEW, DRIFT = "ganline.data.new", "ganline.data.drift"
-FOUND = Path(".ganline", "drift.json")
 
 
 @flow(name="watch", log_prints=False, persist_result=False)
@@ -69,8 +69,9 @@ def watch(root: Path | str = Path(), own_clone: bool = False, settle_seconds: fl
 
 def examine(project: Path, data: Path, ratio: float) -> dict[str, Any]:
     """`ganline drift`, where a run has left data to compare with. Raises StageFailed."""
-    if not (project / "data" / "validated" / "index.parquet").is_file():
+    paths = Paths(project)
+    if not (paths.validated / "index.parquet").is_file():
         return {"drift": False, "said": "no run has validated data yet to compare with"}
     ganline(project, ["drift", "--data", str(data.resolve()), "--ratio", str(ratio)], get_run_logger().info, {"PYTHONPATH": str(project)})
-    found: dict[str, Any] = json.loads((project / FOUND).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads(paths.drift.read_text(encoding="utf-8"))
     return found

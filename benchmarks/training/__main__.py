@@ -17,7 +17,7 @@ from pathlib import Path
 
 BATCH = 128
 CHANNELS = {8: 64, 32: 32}
-IMAGES = {8: 60_000, 32: 12_800}  # a round
+IMAGES = {8: 180_000, 32: 38_400}  # a round
 PARAMS = """
 data: {{resolution: {side}, channels: gray, resize: nearest}}
 model: {{variant: dcgan, latent: 64, generator_channels: {channels}, discriminator_channels: {channels}, max_channels: {most},

@@ -108,14 +108,15 @@ def render(
 
     Everything that is not markup is escaped: class names and sources are the user's own text.
     """
+    before = previous if previous and previous.get("protocol") == judgement.metrics["protocol"] else {}
     return page(
         TEMPLATE,
         judgement.verdict,
         judgement.warnings,
-        rows(judgement, previous if previous and previous.get("protocol") == judgement.metrics["protocol"] else {}),
+        rows(judgement, before),
         judgement.metrics["protocol"],
         provenance,
-        compared=bool(previous) and (previous or {}).get("protocol") == judgement.metrics["protocol"],
+        compared=bool(before),
         beside="Real images",
         real=data_uri(pictures.real),
         fake=optional(pictures.fake),

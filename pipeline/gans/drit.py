@@ -136,6 +136,7 @@ class DRIT(Translation):
     def directions(self) -> Mapping[str, Direction]:
         return WAYS
 
+    @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
         images = conditions["image"].to(self.device)
         z = conditions.get("z")
