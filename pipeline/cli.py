@@ -14,9 +14,11 @@ import typer
 from pipeline import __version__
 from pipeline.delivered import delivered
 from pipeline.errors import GanlineError
+from pipeline.memory import keep_freed
 from pipeline.stages.paths import project_root
 from pipeline.telemetry import switch_off
 
+CALCULATING = {"train", "evaluate"}
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 app = typer.Typer(
@@ -34,6 +36,8 @@ app.add_typer(delivered)
 
 def stage(name: str) -> None:
     """Runs one stage in the project the working directory belongs to."""
+    if name in CALCULATING:
+        keep_freed()
     importlib.import_module(f"pipeline.stages.{name}").run(project_root())
 
 
