@@ -5,6 +5,7 @@ Rooms are imported inside the commands, so that `--help` answers at once.
 
 import errno
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -56,6 +57,8 @@ def validate() -> None:
 @app.command()
 def train() -> None:
     """Train the variant of params.yaml; resumes where an interrupted run of the same settings stopped."""
+    # Numpy's threads go on waiting for a while after a product, in the way of torch's: its small ones in the looks need one.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     stage("train")
 
 
