@@ -1,6 +1,8 @@
 """The training loop as one would write it by hand in an afternoon: the same networks, batch, losses and averages, and nothing else."""
 
+import itertools
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -20,8 +22,8 @@ def images(resolution: int) -> torch.Tensor:
     return pixels.repeat_interleave(resolution // 8, 2).repeat_interleave(resolution // 8, 3)
 
 
-def train(resolution: int, steps: int, warm: int, batch: int, channels: int) -> float:
-    """Images per second of non-saturating DCGAN training with R1 at every second step and averaged weights."""
+def turns(resolution: int, steps: int, batch: int, channels: int) -> Iterator[float]:
+    """Non-saturating DCGAN training with R1 at every second step and averaged weights, without end: seconds of every `steps` steps."""
     settings = DCGANSettings.model_validate(
         {"latent": LATENT, "generator_channels": channels, "discriminator_channels": channels, "max_channels": 4 * channels}
     )
@@ -30,10 +32,8 @@ def train(resolution: int, steps: int, warm: int, batch: int, channels: int) -> 
     discriminator = Discriminator(settings, spec, 1).apply(initialise).to(memory_format=torch.channels_last)
     average = [p.detach().clone() for p in generator.parameters()]
     adams = [torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.5, 0.99), fused=True) for network in (discriminator, generator)]
-    began = 0.0
-    for step in range(warm + steps):
-        if step == warm:
-            began = time.perf_counter()
+    began = time.perf_counter()
+    for step in itertools.count():
         generator.requires_grad_(False)
         discriminator.requires_grad_(True)
         real = data[torch.randint(len(data), (batch,))]
@@ -55,4 +55,6 @@ def train(resolution: int, steps: int, warm: int, batch: int, channels: int) -> 
         torch.autograd.backward(loss)
         adams[1].step()
         torch._foreach_lerp_(average, list(generator.parameters()), 0.01)
-    return steps * batch / (time.perf_counter() - began)
+        if (step + 1) % steps == 0:
+            yield time.perf_counter() - began
+            began = time.perf_counter()
