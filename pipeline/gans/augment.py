@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pipeline.gans.ada import ada
 from pipeline.gans.diffaugment import diffaugment
-from pipeline.gans.settings import AugmentSettings
+from pipeline.gans.game_settings import AugmentSettings
 
 POLICIES = {"diffaugment": diffaugment, "ada": ada}
 INTERVAL = 4

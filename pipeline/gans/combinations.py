@@ -1,9 +1,7 @@
 """Which settings contradict each other, whatever the variant. Each refusal names both keys, why, and the way out."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pipeline.gans.settings import AdversarialSettings
+from pipeline.gans.game_settings import Penalties, Stabilisers
+from pipeline.gans.variant_settings import Objective
 
 PROBABILISTIC = {"nonsaturating", "minimax", "lsgan"}
 """Objectives whose real images have a target that can be smoothed."""
@@ -12,9 +10,8 @@ ANCHORED = {"nonsaturating", "minimax", "hinge"}
 """Objectives under which a logit of zero means undecided: what ADA's sign of D(real) relies on."""
 
 
-def refuse(model: "AdversarialSettings") -> None:
+def refuse(penalties: Penalties, stabilisers: Stabilisers, objective: Objective) -> None:
     """Raises ValueError for the first contradiction."""
-    penalties, stabilisers, objective = model.penalties, model.stabilisers, model.objective
     zero_centred = penalties.r1.ever or penalties.r2.ever
     one_centred = penalties.gp > 0 or penalties.dragan > 0
     rules = [

@@ -9,7 +9,7 @@ from torch import Tensor
 from pipeline.gans.ada import ada, neighbours, rotation, scaling, translation, warp
 from pipeline.gans.augment import POLICIES, Augment
 from pipeline.gans.diffaugment import cut, diffaugment, shift
-from pipeline.gans.settings import AugmentSettings
+from pipeline.gans.game_settings import AugmentSettings
 from pipeline.settings import ramp
 
 

@@ -10,8 +10,9 @@ from torch.nn.functional import softplus
 
 from pipeline.gans.base import ImageSpec, Progress, to_uint8
 from pipeline.gans.dcgan import DCGAN
+from pipeline.gans.game_settings import Penalties
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DCGANSettings, Penalties
+from pipeline.gans.settings import DCGANSettings
 
 START = Progress(0, 0.0)
 

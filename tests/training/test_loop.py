@@ -12,8 +12,9 @@ from pipeline.data.views import Unlabelled
 from pipeline.errors import InputError, TrainingFailed
 from pipeline.evaluation.features import Held
 from pipeline.gans.base import GAN, Batch, ExportSpec, ImageSpec, Loss, Phase, Progress, View
+from pipeline.gans.game_settings import Penalties
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DCGANSettings, Penalties
+from pipeline.gans.settings import DCGANSettings
 from pipeline.training.device import pick_device, pick_precision
 from pipeline.training.loop import Trainer, due
 from pipeline.training.settings import TrainSettings
