@@ -16,7 +16,7 @@ AHEAD = 64 * 2**20
 def keep_freed() -> bool:
     """From here on large blocks are taken from the heap, which grows 64 MiB at a time and does not shrink; False where the C library is not glibc.
 
-    For processes that end when their work is done: the peak is what it was, but it is held to the end.
+    For processes that end when their work is done: what they once held they hold to the end, and the holes between blocks besides.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

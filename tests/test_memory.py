@@ -14,7 +14,8 @@ if sys.argv[1] == "kept":
     assert keep_freed()
 def step():
     return float((torch.ones(12_000_000) + 1).sum())
-step()
+for _ in range(20):
+    step()
 before = resource.getrusage(resource.RUSAGE_SELF)
 for _ in range(20):
     step()
@@ -25,10 +26,13 @@ print(after.ru_minflt - before.ru_minflt, after.ru_maxrss - before.ru_maxrss)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 def test_freed_memory_is_used_again() -> None:
-    """Two tensors of 48 MB a step, twenty times: a gigabyte and a half of fresh pages, or none."""
+    """Two tensors of 48 MB a step, twenty times: two gigabytes of fresh pages, or none.
+
+    The heap settles first: small blocks lie in the way of large ones for up to nine steps (sixty runs), and how many differs by chance.
+    """
     faults, growth = {}, {}
     for mode in ("usual", "kept"):
         done = subprocess.run([sys.executable, "-c", CHURN, mode], capture_output=True, text=True, check=True)
         faults[mode], growth[mode] = (int(word) for word in done.stdout.split())
     assert faults["kept"] < faults["usual"] / 10
-    assert growth["kept"] < 200_000  # KiB
+    assert growth["kept"] < 48_000  # KiB: less than one of the tensors
