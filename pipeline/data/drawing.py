@@ -39,18 +39,18 @@ class Pictures(Images, Protocol):
 
 
 class Shuffle:
-    """An endless sequence of positions 0..n-1, each epoch a new permutation. `state` is all that resuming needs."""
+    """An endless sequence of positions 0..n-1 on a device, each epoch a new permutation. `state` is all that resuming needs."""
 
-    def __init__(self, n: int, seed: int) -> None:
-        self.n, self.seed = n, seed
+    def __init__(self, n: int, seed: int, device: torch.device) -> None:
+        self.n, self.seed, self.device = n, seed, device
         self.epoch, self.position = 0, 0
         self.order = self.permutation()
 
-    def permutation(self) -> npt.NDArray[np.int64]:
-        return np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
+    def permutation(self) -> Tensor:
+        return torch.from_numpy(np.random.default_rng([self.seed, self.epoch]).permutation(self.n)).to(self.device)
 
-    def take(self, count: int) -> npt.NDArray[np.int64]:
-        """The next `count` positions; runs over the end of an epoch into the next."""
+    def take(self, count: int) -> Tensor:
+        """The next `count` positions, int64; runs over the end of an epoch into the next."""
         parts = []
         while count > 0:
             part = self.order[self.position : self.position + count]
@@ -60,7 +60,7 @@ class Shuffle:
             if self.position == self.n:
                 self.epoch, self.position = self.epoch + 1, 0
                 self.order = self.permutation()
-        return np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def state(self) -> dict[str, int]:
         return {"epoch": self.epoch, "position": self.position}
@@ -80,25 +80,33 @@ class Drawing:
     def __init__(self, data: Images, device: torch.device, seed: int, *, flips: bool, picked: npt.NDArray[np.int64] | None = None, resident_bytes: int) -> None:
         self.data, self.device, self.flips = data, device, flips
         self.picked = np.arange(len(data)) if picked is None else picked
-        self.shuffle = Shuffle(len(self.picked), seed)
         self.rng = torch.Generator(device).manual_seed(seed)
         height, width, channels = data.images([0]).shape[1:]
         fits = len(self.picked) * height * width * channels <= resident_bytes
         self.resident = torch.from_numpy(data.images(picked)).to(device) if fits else None
-        self.labels = torch.from_numpy(np.ascontiguousarray(data.labels[self.picked])).to(device)
+        near = device if fits else torch.device("cpu")  # where positions are needed: beside the images, so that no batch waits for a copy
+        self.shuffle = Shuffle(len(self.picked), seed, near)
+        self.labels = torch.from_numpy(np.ascontiguousarray(data.labels[self.picked])).to(near)
 
-    def take(self, n: int) -> tuple[Tensor, Tensor]:
-        """The next `n` images, in memory format channels_last, and their labels int64 [n]."""
+    def take(self, n: int) -> Tensor:
+        """The next `n` images, in memory format channels_last."""
+        return self.at(self.shuffle.take(n))
+
+    def labelled(self, n: int) -> tuple[Tensor, Tensor]:
+        """The next `n` images and their labels, int64 [n]."""
         positions = self.shuffle.take(n)
-        where = torch.from_numpy(positions).to(self.device)
+        return self.at(positions), self.labels[positions].to(self.device)
+
+    def at(self, positions: Tensor) -> Tensor:
+        """The images of these positions among the picked ones, mirrored at random."""
         if self.resident is None:
-            images = signed(torch.from_numpy(self.read(self.picked[positions])).to(self.device, non_blocking=True))
+            images = signed(torch.from_numpy(self.read(self.picked[positions.numpy()])).to(self.device, non_blocking=True))
         else:
-            images = signed(self.resident[where])
+            images = signed(self.resident.index_select(0, positions))
         if self.flips:
-            mirrored = torch.rand(n, 1, 1, 1, generator=self.rng, device=self.device) < 0.5
+            mirrored = torch.rand(len(positions), 1, 1, 1, generator=self.rng, device=self.device) < 0.5
             images = torch.where(mirrored, images.flip(3), images)
-        return images, self.labels[where]
+        return images
 
     def read(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         return self.data.images(positions)
@@ -152,4 +160,4 @@ def drawing(data: Images, device: torch.device, seed: int, *, flips: bool, resid
 def signed(images: Tensor) -> Tensor:
     """uint8 [n, H, W, C] -> float32 [n, C, H, W] in [-1, 1], in memory format channels_last."""
     # NHWC in memory seen as NCHW is exactly channels_last: no copy.
-    return images.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return (images.permute(0, 3, 1, 2) / 127.5).sub_(1)

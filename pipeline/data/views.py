@@ -22,7 +22,7 @@ class Unlabelled:
         self.drawing = Drawing(data, device, seed, flips=flips, resident_bytes=resident_bytes)
 
     def next(self, n: int) -> dict[str, Tensor]:
-        return {"image": self.drawing.take(n)[0]}
+        return {"image": self.drawing.take(n)}
 
     def state(self) -> dict[str, object]:
         return self.drawing.state()
@@ -39,7 +39,7 @@ class Labelled(Unlabelled):
         super().__init__(data, device, seed, flips=flips, resident_bytes=resident_bytes)
 
     def next(self, n: int) -> dict[str, Tensor]:
-        images, labels = self.drawing.take(n)
+        images, labels = self.drawing.labelled(n)
         return {"image": images, "label": labels}
 
 
@@ -55,8 +55,8 @@ class PartlyLabelled:
         self.few = Drawing(data, device, seed + 1, flips=flips, picked=labelled_few(data.labels, per_class, seed), resident_bytes=resident_bytes)
 
     def next(self, n: int) -> dict[str, Tensor]:
-        labelled, labels = self.few.take(n)
-        return {"image": self.all.take(n)[0], "labelled_image": labelled, "label": labels}
+        labelled, labels = self.few.labelled(n)
+        return {"image": self.all.take(n), "labelled_image": labelled, "label": labels}
 
     def state(self) -> dict[str, object]:
         return {"all": self.all.state(), "few": self.few.state()}
@@ -81,7 +81,7 @@ class Degraded:
         self.rng = torch.Generator(device).manual_seed(seed + 1)
 
     def next(self, n: int) -> dict[str, Tensor]:
-        clean = self.drawing.take(n)[0]
+        clean = self.drawing.take(n)
         return {"input": self.degradation(clean, self.rng), "target": clean}
 
     def state(self) -> dict[str, object]:
@@ -105,7 +105,7 @@ class Sides:
         self.a, self.b = (Drawing(side, device, seed, flips=flips, resident_bytes=resident_bytes // 2) for side, seed in zip((a, b), seeds, strict=True))
 
     def next(self, n: int) -> dict[str, Tensor]:
-        return {"a": self.a.take(n)[0], "b": self.b.take(n)[0]}
+        return {"a": self.a.take(n), "b": self.b.take(n)}
 
     def state(self) -> dict[str, object]:
         return {"a": self.a.state(), "b": self.b.state()}

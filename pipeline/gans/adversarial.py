@@ -83,13 +83,14 @@ class Adversarial(GAN):
         real_logits = self.judge(real.requires_grad_(now and self.penalties.r1.ever), label, progress, rng)
         fake_logits = self.judge(fake.requires_grad_(now and self.penalties.r2.ever), label, progress, rng)
         total = self.objective.discriminator(real_logits, fake_logits, self.stabilisers.label_smoothing)
+        x, y = real_logits.detach(), fake_logits.detach()
         terms = {
             "loss_discriminator": total,
-            "d_real": real_logits.sigmoid().mean(),
-            "d_fake": fake_logits.sigmoid().mean(),
-            "logit_real": real_logits.mean(),
-            "logit_fake": fake_logits.mean(),
-            "d_accuracy": (real_logits > fake_logits).float().mean(),  # of pairs: what every objective understands by it
+            "d_real": x.sigmoid().mean(),
+            "d_fake": y.sigmoid().mean(),
+            "logit_real": x.mean(),
+            "logit_fake": y.mean(),
+            "d_accuracy": (x > y).float().mean(),  # of pairs: what every objective understands by it
         }
         if self.lecam.weight > 0:
             terms["lecam"] = self.lecam(real_logits, fake_logits)

@@ -82,6 +82,8 @@ def mark(folder: Path, name: str, images_seen: int) -> None:
     if not named(folder, images_seen).exists():
         raise FileNotFoundError(named(folder, images_seen))
     path = folder / f"{name}.mark"
+    if place(path) == named(folder, images_seen):
+        return
     try:
         write_atomically(path, str(images_seen).encode())
     except OSError as error:

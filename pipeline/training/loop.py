@@ -7,6 +7,7 @@ its loss, move them. Everything that a later step depends on is in `Trainer.stat
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -62,7 +63,7 @@ def due(interval: int, before: int, now: int) -> bool:
 
 
 @torch.no_grad()
-def add_up(sums: dict[str, Tensor], terms: Mapping[str, Tensor], share: float = 1.0) -> None:
+def add_up(sums: dict[str, Tensor], terms: Mapping[str, Tensor], share: float) -> None:
     """Adds `share` of each scalar to the sum of its name; one call for all of them, because there are many in every step."""
     for name, value in terms.items():
         if name not in sums:
@@ -170,9 +171,10 @@ class Trainer:
             for parameter in parameters:
                 parameter.requires_grad = name in phase.networks
         optimizers = [self.optimizers[name] for name in phase.networks]
-        terms = self.differentiate(phase, self.batches.next(self.settings.batch_size))
-        add_up(self.sums, terms)
-        for name in terms:
+        pieces = self.differentiate(phase, self.batches.next(self.settings.batch_size))
+        for terms in pieces:
+            add_up(self.sums, terms, 1 / len(pieces))
+        for name in pieces[0]:
             self.counts[name] = self.counts.get(name, 0) + 1
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         for group in groups:
@@ -192,8 +194,8 @@ class Trainer:
             phase.after()
         return norm
 
-    def differentiate(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
-        """Leaves the gradients of a phase's loss in its networks, and returns the loss's terms.
+    def differentiate(self, phase: Phase, batch: Batch) -> list[dict[str, Tensor]]:
+        """Leaves the gradients of a phase's loss in its networks, and returns the loss's terms in every part of the batch.
 
         Where memory does not suffice and train.micro_batch is auto, the parts become smaller from here on.
         """
@@ -211,15 +213,19 @@ class Trainer:
             torch.cuda.empty_cache()
             self.observer.warned(f"out of GPU memory: going on with train.micro_batch {smaller}, for the same train.batch_size {self.settings.batch_size}")
 
-    def accumulate(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
-        """Adds up the gradients of the batch's parts, and the means of their terms."""
+    def precision(self) -> AbstractContextManager[object]:
+        """Where losses are computed: under autocast to bfloat16, or plainly."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.dtype is torch.bfloat16 else nullcontext()
+
+    def accumulate(self, phase: Phase, batch: Batch) -> list[dict[str, Tensor]]:
+        """Adds up the gradients of the batch's parts; returns the terms of each."""
         share = self.micro / self.settings.batch_size
-        terms: dict[str, Tensor] = {}
+        terms = []
         for part in parts(batch, self.micro):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
+            with self.precision():
                 loss = phase.loss(part, Progress(self.step, self.done), self.rng)
-            torch.autograd.backward(share * loss.total)
-            add_up(terms, {name: value.detach() for name, value in loss.terms.items()}, share)
+            torch.autograd.backward(loss.total, torch.full_like(loss.total, share))
+            terms.append({name: value.detach() for name, value in loss.terms.items()})
         return terms
 
     def record(self, norms: Row, *, looks: bool) -> list[Sign]:

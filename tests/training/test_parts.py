@@ -72,8 +72,8 @@ def differentiated(made: Trainer, fixed_latents: bool) -> list[tuple[list[Tensor
             network.requires_grad_(name in phase.networks)
         for parameter in made.gan.parameters():
             parameter.grad = None
-        terms = made.differentiate(phase, Noise().next(16))
-        found.append((gradients(made), terms))
+        pieces = made.differentiate(phase, Noise().next(16))
+        found.append((gradients(made), {key: torch.stack([piece[key] for piece in pieces]).mean() for key in pieces[0]}))
     return found
 
 
