@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import InputError
 from pipeline.files import in_turn
+from pipeline.telemetry import switch_off
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,6 +35,7 @@ def artifacts(uri: str, root: Path) -> str | None:
 
 def connect(uri: str) -> "MlflowClient":
     """A client that is quiet and gives up in seconds, where MLflow's own defaults print, and retry for minutes."""
+    switch_off()
     for name, value in {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -41,7 +43,6 @@ def connect(uri: str) -> "MlflowClient":
         "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # below it MLflow prints tracebacks of failures that the caller tells in one line
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
     }.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient

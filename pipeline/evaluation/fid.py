@@ -45,14 +45,6 @@ class Moments:
             scatter += np.matmul(part.T, part, out=product)
         return cls(n, mean, scatter)
 
-    def merge(self, other: "Moments") -> "Moments":
-        """Moments of both sets together (Chan, Golub & LeVeque 1979): exact at any offset of the mean."""
-        count = self.count + other.count
-        delta = other.mean - self.mean
-        mean = self.mean + delta * (other.count / count)
-        scatter = self.scatter + other.scatter + np.outer(delta, delta) * (self.count * other.count / count)
-        return Moments(count, mean, scatter)
-
     @property
     def freedom(self) -> int:
         """What the scatter is divided by: N - 1. Raises InputError for a single item, which has no covariance."""
@@ -83,9 +75,10 @@ class Moments:
     @cached_property
     def root(self) -> Float64Array:
         """A [d, d] with A A^T the covariance, whatever its rank."""
-        if not np.isfinite(self.covariance).all():
+        covariance = self.covariance
+        if not np.isfinite(covariance).all():
             raise InputError(OVERFLOW)
-        values, vectors = np.linalg.eigh(self.covariance)
+        values, vectors = np.linalg.eigh(covariance)
         return np.asarray(vectors * np.sqrt(np.clip(values, 0.0, None)), dtype=np.float64)
 
 
