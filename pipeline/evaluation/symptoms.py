@@ -35,18 +35,19 @@ RULES: tuple[tuple[str, Sequence[str], set[str], str], ...] = (
     ),
     ("dropped classes", ("modes_covered",), CLASSES | FIDELITY, "Try training longer. " + STABILITY),
     (
-        "unbalanced classes",
-        ("smallest_class_share", "mode_kl"),
-        CLASSES | {"jsd", "fid_ratio", "fid", "vendi_ratio", "coverage"},
-        "Try training longer or a larger train.batch_size",
-    ),
-    (
         "memorisation",
         ("copies_features", "copies_pixels", "copying", "authenticity"),
         COPYING,
         "Samples repeat training images: give more data, stabilisers.augment (diffaugment or ada), a smaller discriminator, or stop earlier",
     ),
     ("intra-class collapse", ("near_duplicates",), FIDELITY, STABILITY),
+    # Few images that are repeated show their classes in shares of their own; without repeats the shares are the failure.
+    (
+        "unbalanced classes",
+        ("smallest_class_share", "mode_kl"),
+        CLASSES | {"jsd", "fid_ratio", "fid", "vendi_ratio", "coverage"},
+        "Try training longer or a larger train.batch_size",
+    ),
     ("low diversity", ("recall", "vendi_ratio", "coverage"), FIDELITY, STABILITY),
     ("crowded samples", ("density",), FIDELITY, "Samples crowd where real images are common, or stay away from them. " + STABILITY),
     (

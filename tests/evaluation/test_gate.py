@@ -112,6 +112,12 @@ def test_every_failure_is_named_with_its_evidence(change: dict[str, Any], reason
     assert [found for found in verdict.reasons if re.search(reason, found)], verdict.reasons
 
 
+def test_what_few_images_repeat_is_told_before_the_classes_these_happen_to_show() -> None:
+    """Five images a class, of which the classifier takes some for another class: found so on clothes."""
+    verdict = judge(Evidence(**{**GOOD, "modes": counts(c6=200), "measured": measured(near_duplicates=0.98, recall=0.0, coverage=0.02)}), GateSettings())
+    assert [reason.partition(":")[0] for reason in verdict.reasons] == ["intra-class collapse", "unbalanced classes"]
+
+
 def test_thresholds_of_null_are_off() -> None:
     off = GateSettings(**{name: None for name in GateSettings.model_fields if name != "significance"})
     worst = {name: Measured(99.0, found.null, SPREAD) for name, found in EQUAL.items()}
