@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pipeline.gans.ada import ada
 from pipeline.gans.diffaugment import diffaugment
 from pipeline.gans.game_settings import AugmentSettings
+from pipeline.gans.layers import full_precision
 
 POLICIES = {"diffaugment": diffaugment, "ada": ada}
 INTERVAL = 4
@@ -43,7 +44,7 @@ class Augment(nn.Module):
         adapted = self.settings.target is not None
         probability = self.probability if adapted else torch.tensor(self.settings.probability.at(done), device=images.device)
         # Sixteen bits are too few to say where a pixel is read.
-        with torch.autocast(images.device.type, enabled=False):
+        with full_precision(images):
             return policy(images.float(), probability, rng)
 
     @torch.no_grad()

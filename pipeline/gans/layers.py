@@ -1,11 +1,17 @@
 """Layers that several variants share."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
+
+
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Switches autocast off where it is on, for what sixteen bits are too few for; elsewhere nothing, so that an exported graph does not mention it."""
+    return torch.autocast(x.device.type, enabled=False) if torch.is_autocast_enabled(x.device.type) else nullcontext()
 
 
 class MinibatchStd(nn.Module):

@@ -7,7 +7,6 @@ its bias inside and its gain folded into the start; smooth resampling; no bound 
 """
 
 import math
-from contextlib import AbstractContextManager
 from itertools import pairwise
 
 import torch
@@ -16,7 +15,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu
 
 from pipeline.gans.adversarial import Adversarial
 from pipeline.gans.base import ImageSpec
-from pipeline.gans.layers import MinibatchStd, doublings
+from pipeline.gans.layers import MinibatchStd, doublings, full_precision
 from pipeline.gans.settings import R3GANSettings
 
 SLOPE = 0.2
@@ -94,11 +93,6 @@ def widths(base: int, maximum: int, resolution: int) -> list[int]:
     return [min(base * 2**level, maximum) for level in range(doublings(resolution, FIRST) + 1)][::-1]
 
 
-def exactly(x: Tensor) -> AbstractContextManager[None]:
-    """The 4x4 stage keeps 32 bits where the rest runs in 16 (appendix)."""
-    return torch.autocast(x.device.type, enabled=False)
-
-
 class Generator(nn.Module):
     """z [B, latent] and, where there are classes, labels [B] -> images [B, C, R, R].
 
@@ -121,7 +115,8 @@ class Generator(nn.Module):
         self.to_image = convolution(channels[-1], image.channels)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        with exactly(z):
+        # In both networks the 4x4 stage keeps 32 bits where the rest runs in 16 (appendix).
+        with full_precision(z):
             if self.embedding is not None:
                 assert label is not None
                 z = torch.cat([z, self.embedding(nn.functional.one_hot(label, self.classes).to(z.dtype))], dim=1)
@@ -147,7 +142,7 @@ class Trunk(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.stages(images)
-        with exactly(x):
+        with full_precision(x):
             features: Tensor = self.basis(self.last(x.to(self.basis.weight.dtype))).flatten(1)
         return features
 
@@ -166,7 +161,7 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         features = self.trunk(images)
-        with exactly(features):
+        with full_precision(features):
             verdict: Tensor = self.head(self.minibatch_std(features))
             if self.embedding is not None:
                 assert label is not None

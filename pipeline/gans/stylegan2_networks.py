@@ -7,7 +7,6 @@ Under sixteen-bit autocast what decides statistics stays in 32: the mapping, the
 """
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 
 import torch
@@ -15,18 +14,13 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear
 
 from pipeline.gans.base import ImageSpec
-from pipeline.gans.layers import MinibatchStd, doublings
+from pipeline.gans.layers import MinibatchStd, doublings, full_precision
 from pipeline.gans.settings import StyleGAN2Settings
 
 FIRST = 4
 """Side of the generator's first map and the discriminator's last."""
 MAPPING_RATE = 0.01
 W_DECAY = 0.995
-
-
-def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """Switches autocast off where it is on; elsewhere nothing, so that an exported graph does not mention it."""
-    return torch.autocast(x.device.type, enabled=False) if torch.is_autocast_enabled(x.device.type) else nullcontext()
 
 
 def widths(base: int, maximum: int, resolution: int) -> list[int]:

@@ -79,10 +79,10 @@ def mark(folder: Path, name: str, images_seen: int) -> None:
 
     Raises Unwritten, as `save`; the name then stays where it was.
     """
-    if not named(folder, images_seen).exists():
-        raise FileNotFoundError(named(folder, images_seen))
-    path = folder / f"{name}.mark"
-    if place(path) == named(folder, images_seen):
+    path, target = folder / f"{name}.mark", named(folder, images_seen)
+    if not target.exists():
+        raise FileNotFoundError(target)
+    if place(path) == target:
         return
     try:
         write_atomically(path, str(images_seen).encode())
