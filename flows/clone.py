@@ -47,7 +47,9 @@ def place(source: str, member: str | None = None) -> Path:
 
 
 @contextlib.contextmanager
-def workspace(root: Path | str, own_clone: bool, branch: str | None = None, member: str | None = None) -> Iterator[Workspace]:
+def workspace(
+    root: Path | str, own_clone: bool, branch: str | None = None, member: str | None = None
+) -> Iterator[Workspace]:
     """The folder that a run works in, held for this run alone.
 
     With `own_clone` that is a clone of the repository at `root` (a folder or any address git takes), at the newest commit of `branch` (default: what the
@@ -106,10 +108,14 @@ def refresh(source: str, folder: Path, branch: str | None) -> None:
     git(folder, "remote", "set-head", "origin", "--auto")
     start = f"origin/{branch}" if branch else "origin/HEAD"
     if branch is None and git(folder, "rev-parse", "--abbrev-ref", "origin/HEAD") == f"origin/{BRANCH}":
-        raise ProjectError(f"{source}: has {BRANCH} checked out, which belongs to the scheduled runs; check out another, or name one in `branch`")
+        raise ProjectError(
+            f"{source}: has {BRANCH} checked out, which belongs to the scheduled runs; check out another, or name one in `branch`"
+        )
     git(folder, "checkout", "--quiet", "--force", "-B", BRANCH, start)
     ours = f"origin/{BRANCH}"
-    if succeeds(folder, "rev-parse", "--verify", "--quiet", ours) and not succeeds(folder, "merge-base", "--is-ancestor", ours, start):
+    if succeeds(folder, "rev-parse", "--verify", "--quiet", ours) and not succeeds(
+        folder, "merge-base", "--is-ancestor", ours, start
+    ):
         # Code and parameters are the branch's; results, and the history of both, are kept.
         git(folder, *IDENTITY, "merge", "--quiet", "--strategy", "ours", "--no-edit", ours)
         if there := [name for name in RESULTS if succeeds(folder, "cat-file", "-e", f"{ours}:{name}")]:
@@ -130,7 +136,12 @@ def share(source: Path, folder: Path) -> None:
         raise ProjectError(f"{source}: DVC cannot read the project: {error}") from None
     if not shared:
         done = subprocess.run(
-            [sys.executable, "-m", "dvc", "cache", "dir", "--local", cache], cwd=folder, env=environment(), capture_output=True, text=True, check=False
+            [sys.executable, "-m", "dvc", "cache", "dir", "--local", cache],
+            cwd=folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise ProjectError(f"{folder}: DVC's cache cannot be shared: {done.stderr.strip()}")
@@ -145,20 +156,31 @@ def inputs(folder: Path) -> list[str]:
     except InputError:
         return []
     named = (found.data.watch, found.data.source, found.evaluate.features)
-    return list(dict.fromkeys(name for name in named if not Path(name).is_absolute() and ":" not in name and ".." not in Path(name).parts))
+    return list(
+        dict.fromkeys(
+            name for name in named if not Path(name).is_absolute() and ":" not in name and ".." not in Path(name).parts
+        )
+    )
 
 
 def mirror(source: Path, folder: Path, name: str) -> None:
     """`folder`/name as it is under `source`: by hard links, which cost no room, or copies on another disk. What git tracks is git's."""
     tracked = set(git(folder, "ls-files", "-z", "--", name).split("\0"))
-    there = [path for path in (source / name).rglob("*") if path.is_file() and not path.is_symlink()] if (source / name).is_dir() else [source / name]
+    there = (
+        [path for path in (source / name).rglob("*") if path.is_file() and not path.is_symlink()]
+        if (source / name).is_dir()
+        else [source / name]
+    )
     wanted = {str(path.relative_to(source)) for path in there if path.is_file()} - tracked
     for path in [*(folder / name).rglob("*"), folder / name]:
         if path.is_file() and str(path.relative_to(folder)) not in wanted | tracked:
             path.unlink()
     for each in wanted:
         old, new = source / each, folder / each
-        if new.exists() and (new.samefile(old) or (new.stat().st_size, new.stat().st_mtime_ns) == (old.stat().st_size, old.stat().st_mtime_ns)):
+        if new.exists() and (
+            new.samefile(old)
+            or (new.stat().st_size, new.stat().st_mtime_ns) == (old.stat().st_size, old.stat().st_mtime_ns)
+        ):
             continue
         new.parent.mkdir(parents=True, exist_ok=True)
         new.unlink(missing_ok=True)
@@ -180,7 +202,9 @@ def deliver(work: Workspace, message: str) -> str | None:
         git(folder, "add", "--all", "--", *there)
     if not succeeds(folder, "diff", "--cached", "--quiet"):
         git(folder, *IDENTITY, "commit", "--quiet", "--message", message)
-    if succeeds(folder, "rev-parse", "--verify", "--quiet", f"origin/{BRANCH}") and succeeds(folder, "diff", "--quiet", f"origin/{BRANCH}", "HEAD"):
+    if succeeds(folder, "rev-parse", "--verify", "--quiet", f"origin/{BRANCH}") and succeeds(
+        folder, "diff", "--quiet", f"origin/{BRANCH}", "HEAD"
+    ):
         return None
     git(folder, "push", "--quiet", "origin", f"HEAD:refs/heads/{BRANCH}")
     return git(folder, "rev-parse", "HEAD")
@@ -189,9 +213,19 @@ def deliver(work: Workspace, message: str) -> str | None:
 def git(folder: Path, *arguments: str) -> str:
     """One git command's output. Raises ProjectError with git's own words."""
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, env=quiet(), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            env=quiet(),
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
     except FileNotFoundError:
-        raise ProjectError("git: not installed; a run in a clone of its own needs it, or set own_clone to false") from None
+        raise ProjectError(
+            "git: not installed; a run in a clone of its own needs it, or set own_clone to false"
+        ) from None
     if done.returncode != 0:
         verb = next((word for word in arguments if not word.startswith("-") and "=" not in word), "")
         raise ProjectError(f"{folder}: git {verb} failed: {' '.join(done.stderr.split())[-500:]}")
@@ -199,9 +233,16 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def succeeds(folder: Path, *arguments: str) -> bool:
-    return subprocess.run(["git", *arguments], cwd=folder, env=quiet(), capture_output=True, check=False, stdin=subprocess.DEVNULL).returncode == 0
+    return (
+        subprocess.run(
+            ["git", *arguments], cwd=folder, env=quiet(), capture_output=True, check=False, stdin=subprocess.DEVNULL
+        ).returncode
+        == 0
+    )
 
 
 def quiet() -> dict[str, str]:
     """Never asks for a password, and is not led elsewhere by the variables that git sets for its hooks."""
-    return {name: value for name, value in os.environ.items() if name not in {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}} | {"GIT_TERMINAL_PROMPT": "0"}
+    return {
+        name: value for name, value in os.environ.items() if name not in {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"}
+    } | {"GIT_TERMINAL_PROMPT": "0"}

@@ -46,7 +46,13 @@ def may_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     return not (isinstance(state.data, StageFailed) and state.data.exit_code in FINAL_EXIT_CODES)
 
 
-@task(task_run_name="{stage}", retry_condition_fn=may_retry, retry_delay_seconds=RETRY_DELAY_SECONDS, cache_policy=NO_CACHE, persist_result=False)
+@task(
+    task_run_name="{stage}",
+    retry_condition_fn=may_retry,
+    retry_delay_seconds=RETRY_DELAY_SECONDS,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
 def run_stage(root: Path, stage: str, settings: Mapping[str, str] | None = None) -> State[Outcome]:
     """One stage in a child process; the state's name is Ran, Unchanged or Restored."""
     try:
@@ -68,10 +74,14 @@ def run_promotion(work: Workspace) -> State[dict[str, Any]]:
         return Failed(message=str(failure), data=failure)
     after = path.read_bytes()
     verdict = json.loads(after)
-    return Completed(name=UNCHANGED if after == before else verdict["outcome"].capitalize(), message=headline(verdict), data=verdict)
+    return Completed(
+        name=UNCHANGED if after == before else verdict["outcome"].capitalize(), message=headline(verdict), data=verdict
+    )
 
 
-@flow(name="retrain", log_prints=False, persist_result=False, on_completion=[tell], on_failure=[tell], on_crashed=[tell])
+@flow(
+    name="retrain", log_prints=False, persist_result=False, on_completion=[tell], on_failure=[tell], on_crashed=[tell]
+)
 def retrain(
     root: Path | str = Path(),
     own_clone: bool = False,
@@ -109,7 +119,11 @@ def bring_up_to_date(work: Workspace, promote: bool, service: str | None) -> dic
         state = run(work.root, stage, work.settings, return_state=True)
         result = state.result(raise_on_failure=False)
         if not isinstance(result, Outcome):
-            failure = result if isinstance(result, StageFailed) else StageFailed(stage, None, state.message or str(state.name))
+            failure = (
+                result
+                if isinstance(result, StageFailed)
+                else StageFailed(stage, None, state.message or str(state.name))
+            )
             break
         outcomes.append(result)
     verdict: dict[str, Any] | None = None
@@ -120,7 +134,11 @@ def bring_up_to_date(work: Workspace, promote: bool, service: str | None) -> dic
         if isinstance(found, dict):
             verdict, states["promote"] = found, str(ended.name)
         else:
-            failure = found if isinstance(found, StageFailed) else StageFailed("promote", None, ended.message or str(ended.name))
+            failure = (
+                found
+                if isinstance(found, StageFailed)
+                else StageFailed("promote", None, ended.message or str(ended.name))
+            )
     leave(work, outcomes, failure, verdict, service)
     commit = deliver(work, f"retrain: {headline(verdict) if verdict else failure.reason if failure else 'up to date'}")
     if commit:
@@ -130,18 +148,32 @@ def bring_up_to_date(work: Workspace, promote: bool, service: str | None) -> dic
     if verdict is None:
         return states
     words = "; ".join([headline(verdict), *verdict["reasons"]])
-    return Completed(name=NOT_PROMOTED if states["promote"] == NOT_PROMOTED else "Completed", message=words, data=states)
+    return Completed(
+        name=NOT_PROMOTED if states["promote"] == NOT_PROMOTED else "Completed", message=words, data=states
+    )
 
 
-def leave(work: Workspace, outcomes: list[Outcome], failure: StageFailed | None, verdict: dict[str, Any] | None, service: str | None) -> None:
+def leave(
+    work: Workspace,
+    outcomes: list[Outcome],
+    failure: StageFailed | None,
+    verdict: dict[str, Any] | None,
+    service: str | None,
+) -> None:
     """The artifacts of a run."""
     create_markdown_artifact(
-        key="retrain", markdown=markdown(outcomes, failure, metrics(work.root), verdict), description="stages, promotion and metrics of one run"
+        key="retrain",
+        markdown=markdown(outcomes, failure, metrics(work.root), verdict),
+        description="stages, promotion and metrics of one run",
     )
     if verdict is not None:
         create_table_artifact(key="promotion", table=checks(verdict), description=headline(verdict))
     if service and draws(work.root):
-        create_image_artifact(key="samples", image_url=f"{service.rstrip('/')}/image.png?seed=7&n=64", description="what the service serves")
+        create_image_artifact(
+            key="samples",
+            image_url=f"{service.rstrip('/')}/image.png?seed=7&n=64",
+            description="what the service serves",
+        )
 
 
 def draws(root: Path) -> bool:
@@ -159,7 +191,9 @@ def main(arguments: list[str]) -> int:
     """
     if arguments == [ONCE]:
         return once(Path.cwd())
-    with Guarded([sys.executable, "-m", "flows.retrain", ONCE], Path.cwd(), grace=FLOW_GRACE_SECONDS, capture=False) as flow_run:
+    with Guarded(
+        [sys.executable, "-m", "flows.retrain", ONCE], Path.cwd(), grace=FLOW_GRACE_SECONDS, capture=False
+    ) as flow_run:
         try:
             return flow_run.wait()
         except KeyboardInterrupt:

@@ -56,12 +56,23 @@ def serve(folder: Path) -> None:
         prefect(folder, "--no-prompt", "deploy", "--all")
         # Entered after the server, so ended before it: a run can still report that it was stopped.
         worker = children.enter_context(
-            Guarded([sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL], folder, grace=WORKER_GRACE_SECONDS, capture=False)
+            Guarded(
+                [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL],
+                folder,
+                grace=WORKER_GRACE_SECONDS,
+                capture=False,
+            )
         )
-        say(f"serving; page {address.removesuffix('/api')} · run now: PREFECT_API_URL={address} .venv/bin/prefect deployment run retrain/weekly · Ctrl-C stops")
+        say(
+            f"serving; page {address.removesuffix('/api')} · run now: PREFECT_API_URL={address} .venv/bin/prefect deployment run retrain/weekly · Ctrl-C stops"
+        )
         while worker.process.poll() is None and (server is None or server.process.poll() is None):
             time.sleep(1)
-        raise ScheduleError("the worker ended; its last lines above say why" if worker.process.poll() is not None else "the Prefect server ended")
+        raise ScheduleError(
+            "the worker ended; its last lines above say why"
+            if worker.process.poll() is not None
+            else "the Prefect server ended"
+        )
 
 
 def configured_address() -> str | None:
@@ -78,14 +89,18 @@ def start_server(folder: Path, children: contextlib.ExitStack) -> tuple[Guarded,
     host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
     address = f"http://{host}:{port}/api"
     if healthy(address):
-        raise ScheduleError(f"a Prefect server already answers there; to use it: export PREFECT_API_URL={address}, or choose PREFECT_SERVER_API_PORT")
+        raise ScheduleError(
+            f"a Prefect server already answers there; to use it: export PREFECT_API_URL={address}, or choose PREFECT_SERVER_API_PORT"
+        )
     say(f"starting a Prefect server at {address}")
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
     server = children.enter_context(Guarded(command, folder, capture=False))
     deadline = time.monotonic() + START_SECONDS
     while not healthy(address):
         if server.process.poll() is not None:
-            raise ScheduleError(f"the Prefect server did not start (is port {port} taken? choose another with PREFECT_SERVER_API_PORT)")
+            raise ScheduleError(
+                f"the Prefect server did not start (is port {port} taken? choose another with PREFECT_SERVER_API_PORT)"
+            )
         if time.monotonic() > deadline:
             raise ScheduleError(f"the Prefect server did not answer within {START_SECONDS:.0f} s")
         time.sleep(0.5)
@@ -103,7 +118,14 @@ def healthy(address: str) -> bool:
 
 def prefect(folder: Path, *arguments: str, tolerate: str | None = None) -> None:
     """Runs one prefect command. Raises ScheduleError with its output, unless that contains `tolerate`."""
-    done = subprocess.run([sys.executable, "-m", "prefect", *arguments], cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     output = f"{done.stdout}\n{done.stderr}".strip()
     if done.returncode != 0 and not (tolerate and tolerate in output):
         raise ScheduleError(f"`prefect {' '.join(arguments)}` failed:\n{output}")

@@ -104,7 +104,9 @@ def reproduce(root: Path, stage: str, log: Callable[[str], None], settings: Mapp
         delay = min(2 * delay, LONGEST_WAIT_SECONDS)
 
 
-def reproduce_once(root: Path, stage: str, log: Callable[[str], None], settings: Mapping[str, str] | None = None) -> str:
+def reproduce_once(
+    root: Path, stage: str, log: Callable[[str], None], settings: Mapping[str, str] | None = None
+) -> str:
     """One `dvc repro` of one stage; returns its state. Raises StageFailed."""
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
     state: str | None = None
@@ -152,7 +154,9 @@ def metrics(root: Path) -> dict[str, dict[str, Any]]:
     return {name: content["data"] for name, content in files.items() if isinstance(content.get("data"), dict)}
 
 
-def ganline(root: Path, arguments: Sequence[str], log: Callable[[str], None], settings: Mapping[str, str] | None = None) -> None:
+def ganline(
+    root: Path, arguments: Sequence[str], log: Callable[[str], None], settings: Mapping[str, str] | None = None
+) -> None:
     """Runs `ganline ARGUMENTS`, the code of the project in `root`, outside the graph. Raises StageFailed, named by the first argument."""
     tail: deque[str] = deque(maxlen=MESSAGE_LINES)
     with Guarded([sys.executable, "-m", "pipeline", *arguments], root, settings=settings) as child:

@@ -61,7 +61,12 @@ def row(member: str, found: Mapping[str, Mapping[str, Any]], root: Path) -> dict
 
     measured = {name: value for file in found.values() for name, value in file.items() if name in (*NUMBERS, "verdict")}
     seconds = found.get("metrics/train.json", {}).get("seconds")
-    return {"member": member, **measured, "seconds": seconds, "run": read(root / "models" / "run.json", "dvc repro train")["run_id"]}
+    return {
+        "member": member,
+        **measured,
+        "seconds": seconds,
+        "run": read(root / "models" / "run.json", "dvc repro train")["run_id"],
+    }
 
 
 @flow(name="sweep", log_prints=False, persist_result=False)
@@ -83,13 +88,22 @@ def sweep(root: Path | str = Path(), presets: Sequence[str] = (), seeds: Sequenc
         found = future.result(raise_on_failure=False)
         rows.append(found if isinstance(found, dict) else {"member": name(preset, seed), "verdict": str(found)})
     rows.sort(key=lambda one: (one.get("fid_ratio") is None, one.get("fid_ratio")))
-    create_table_artifact(key="sweep", table=[{column: shown(one.get(column, "")) for column in COLUMNS} for one in rows], description="best FID ratio first")
+    create_table_artifact(
+        key="sweep",
+        table=[{column: shown(one.get(column, "")) for column in COLUMNS} for one in rows],
+        description="best FID ratio first",
+    )
     if local is not None:
         record(local, rows)
     best = rows[0]
     if best.get("fid_ratio") is None:
-        return Failed(message=f"none of {len(rows)} could be measured; the first: {best['member']}: {best['verdict']}", data=rows)
-    return Completed(message=f"best of {len(rows)}: {best['member']} (FID ratio {best['fid_ratio']:.3g}, {best['verdict']})", data=rows)
+        return Failed(
+            message=f"none of {len(rows)} could be measured; the first: {best['member']}: {best['verdict']}", data=rows
+        )
+    return Completed(
+        message=f"best of {len(rows)}: {best['member']} (FID ratio {best['fid_ratio']:.3g}, {best['verdict']})",
+        data=rows,
+    )
 
 
 def name(preset: str | None, seed: int | None) -> str:
@@ -119,10 +133,17 @@ def main() -> None:
     from flows.report import table
 
     def run(
-        preset: Annotated[list[str] | None, typer.Option(help="A name from `ganline preset list`; several times for several.", show_default=False)] = None,
-        seed: Annotated[list[int] | None, typer.Option(help="train.seed; several times for several.", show_default=False)] = None,
+        preset: Annotated[
+            list[str] | None,
+            typer.Option(help="A name from `ganline preset list`; several times for several.", show_default=False),
+        ] = None,
+        seed: Annotated[
+            list[int] | None, typer.Option(help="train.seed; several times for several.", show_default=False)
+        ] = None,
         workers: Annotated[int, typer.Option(min=1, help="Processes here, each with its share of the cores.")] = 1,
-        scheduler: Annotated[str | None, typer.Option(help="A Dask scheduler's address (tcp://host:8786) instead.", show_default=False)] = None,
+        scheduler: Annotated[
+            str | None, typer.Option(help="A Dask scheduler's address (tcp://host:8786) instead.", show_default=False)
+        ] = None,
     ) -> None:
         """Compare presets and seeds, side by side, each in a clone of its own at the last commit.
 
@@ -136,7 +157,9 @@ def main() -> None:
 
         cluster = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
         runner: Any = DaskTaskRunner(address=scheduler) if scheduler else DaskTaskRunner(cluster_kwargs=cluster)
-        state: Any = sweep.with_options(task_runner=runner)(str(Path.cwd()), preset or (), seed or (), return_state=True)
+        state: Any = sweep.with_options(task_runner=runner)(
+            str(Path.cwd()), preset or (), seed or (), return_state=True
+        )
         rows = state.result(raise_on_failure=False)
         if isinstance(rows, list):
             typer.echo(table(COLUMNS, [[shown(one.get(column, "")) for column in COLUMNS] for one in rows]))

@@ -24,7 +24,9 @@ NEW, DRIFT = "ganline.data.new", "ganline.data.drift"
 
 
 @flow(name="watch", log_prints=False, persist_result=False)
-def watch(root: Path | str = Path(), own_clone: bool = False, settle_seconds: float = 60.0, drift_ratio: float = 2.0) -> State[Any]:
+def watch(
+    root: Path | str = Path(), own_clone: bool = False, settle_seconds: float = 60.0, drift_ratio: float = 2.0
+) -> State[Any]:
     """One look at the data of the project in `root`.
 
     Data that changed within `settle_seconds` is still arriving, and waited for. What is new is compared with what the last run held out (in its own clone
@@ -72,6 +74,11 @@ def examine(project: Path, data: Path, ratio: float) -> dict[str, Any]:
     paths = Paths(project)
     if not (paths.validated / "index.parquet").is_file():
         return {"drift": False, "said": "no run has validated data yet to compare with"}
-    ganline(project, ["drift", "--data", str(data.resolve()), "--ratio", str(ratio)], get_run_logger().info, {"PYTHONPATH": str(project)})
+    ganline(
+        project,
+        ["drift", "--data", str(data.resolve()), "--ratio", str(ratio)],
+        get_run_logger().info,
+        {"PYTHONPATH": str(project)},
+    )
     found: dict[str, Any] = json.loads(paths.drift.read_text(encoding="utf-8"))
     return found

@@ -117,8 +117,16 @@ def lineage() -> None:
 
 @app.command()
 def drift(
-    data: Annotated[Path | None, typer.Option(help="Where a relative data.source begins; by default the project.", show_default=False)] = None,
-    ratio: Annotated[float, typer.Option(min=1.0, help="Of the distance to that between real images: above it, and beyond chance, is drift.")] = 2.0,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Where a relative data.source begins; by default the project.", show_default=False),
+    ] = None,
+    ratio: Annotated[
+        float,
+        typer.Option(
+            min=1.0, help="Of the distance to that between real images: above it, and beyond chance, is drift."
+        ),
+    ] = 2.0,
 ) -> None:
     """Compare images that have arrived since the last run with those it held out, in the judge's features.
 
@@ -132,7 +140,13 @@ def drift(
 @app.command()
 def features(
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The .onnx file to write; by default the project's exported/features.onnx.", show_default=False)
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The .onnx file to write; by default the project's exported/features.onnx.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Export what the discriminator learnt as a feature extractor (image to features), and probe it.
@@ -194,7 +208,11 @@ def preset_use(name: Annotated[str, typer.Argument(help="A name from `ganline pr
     from pipeline.presets import use
 
     kept = use(project_root(), name)
-    typer.echo(f"params.yaml is now the preset {name}" + (f"; yours is kept as {kept.name}" if kept else "") + "; run it with `dvc repro`")
+    typer.echo(
+        f"params.yaml is now the preset {name}"
+        + (f"; yours is kept as {kept.name}" if kept else "")
+        + "; run it with `dvc repro`"
+    )
 
 
 def show_version(wanted: bool) -> None:
@@ -204,7 +222,11 @@ def show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def root(version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")] = False) -> None:
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Options before the subcommand."""
 
 
@@ -219,7 +241,10 @@ def main() -> None:
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        print(f"ganline: {error.filename or 'writing'}: {error.strerror}; make room on its disk and run the same again", file=sys.stderr)  # noqa: T201
+        print(
+            f"ganline: {error.filename or 'writing'}: {error.strerror}; make room on its disk and run the same again",
+            file=sys.stderr,
+        )  # noqa: T201
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

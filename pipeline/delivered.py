@@ -16,24 +16,52 @@ delivered = typer.Typer()
 def sample(
     n: Annotated[
         int | None,
-        typer.Option("-n", "--number", min=1, help="How many pictures (64); with --interpolate rows, or latents of an animation (8).", show_default=False),
+        typer.Option(
+            "-n",
+            "--number",
+            min=1,
+            help="How many pictures (64); with --interpolate rows, or latents of an animation (8).",
+            show_default=False,
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same pictures, however many are asked for.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same pictures, however many are asked for."),
+    ] = 0,
     output: Annotated[
-        str, typer.Option("-o", "--output", help="A picture file (.png, .jpg, .webp ...), or a folder ending in / for single PNGs.")
+        str,
+        typer.Option(
+            "-o", "--output", help="A picture file (.png, .jpg, .webp ...), or a folder ending in / for single PNGs."
+        ),
     ] = "samples.png",
-    model: Annotated[Path | None, typer.Option(help="An exported generator; by default the project's exported/generator.onnx.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="An exported generator; by default the project's exported/generator.onnx.")
+    ] = None,
     columns: Annotated[
-        int | None, typer.Option(min=1, help="Columns of the sheet; by default one a class, or as square as it gets.", show_default=False)
+        int | None,
+        typer.Option(
+            min=1, help="Columns of the sheet; by default one a class, or as square as it gets.", show_default=False
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(help="A class by name or index, if the model knows labels; several times: taken in turn. By default all.", show_default=False),
+        typer.Option(
+            help="A class by name or index, if the model knows labels; several times: taken in turn. By default all.",
+            show_default=False,
+        ),
     ] = None,
-    psi: Annotated[float | None, typer.Option(help="Truncation of StyleGAN2, 0 (the average picture) to 1.5; 1 truncates nothing.", show_default=False)] = None,
+    psi: Annotated[
+        float | None,
+        typer.Option(
+            help="Truncation of StyleGAN2, 0 (the average picture) to 1.5; 1 truncates nothing.", show_default=False
+        ),
+    ] = None,
     interpolate: Annotated[
         int | None,
-        typer.Option(help="Steps from one latent to the next: a sheet with a row each, or (.gif, .webp, .apng) an animation that loops.", show_default=False),
+        typer.Option(
+            help="Steps from one latent to the next: a sheet with a row each, or (.gif, .webp, .apng) an animation that loops.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Draw pictures from generator.onnx with ONNX Runtime alone, on CUDA where there is one.
@@ -63,28 +91,53 @@ def sample(
 def serve(
     model: Annotated[
         str | None,
-        typer.Option(help="An exported generator, or models:/NAME@ALIAS in MLflow; by default the project's exported/generator.onnx.", show_default=False),
+        typer.Option(
+            help="An exported generator, or models:/NAME@ALIAS in MLflow; by default the project's exported/generator.onnx.",
+            show_default=False,
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one; the first log line says which.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="0 takes a free one; the first log line says which.")
+    ] = 8000,
     provider: Annotated[
-        Literal["auto", "cpu", "cuda", "tensorrt"], typer.Option(help="Where ONNX Runtime computes; auto takes CUDA where there is one.")
+        Literal["auto", "cpu", "cuda", "tensorrt"],
+        typer.Option(help="Where ONNX Runtime computes; auto takes CUDA where there is one."),
     ] = "auto",
-    strict_provider: Annotated[bool, typer.Option("--strict-provider", help="End (exit 2) rather than compute elsewhere than --provider says.")] = False,
+    strict_provider: Annotated[
+        bool, typer.Option("--strict-provider", help="End (exit 2) rather than compute elsewhere than --provider says.")
+    ] = False,
     max_batch: Annotated[int, typer.Option(min=1, max=4096, help="Images drawn at once.")] = 64,
     max_delay_ms: Annotated[
         float,
-        typer.Option(min=0, max=10_000, help="How long a request waits for others to share its batch; at 0 those share it that came while the last was drawn."),
+        typer.Option(
+            min=0,
+            max=10_000,
+            help="How long a request waits for others to share its batch; at 0 those share it that came while the last was drawn.",
+        ),
     ] = 0.0,
-    max_queue: Annotated[int, typer.Option(min=1, help="Images that may wait; beyond them requests are told 429.")] = 1024,
+    max_queue: Annotated[
+        int, typer.Option(min=1, help="Images that may wait; beyond them requests are told 429.")
+    ] = 1024,
     max_images: Annotated[int, typer.Option(min=1, help="Images that one request may ask for.")] = 256,
     max_body: Annotated[int, typer.Option(min=1024, help="Bytes of one request's body.")] = 8 * 2**20,
-    max_pixels: Annotated[int, typer.Option(min=4096, help="Image-to-image models: pixels of one result.")] = 50_000_000,
-    tile: Annotated[int, typer.Option(min=192, help="Image-to-image models: side of the pieces that larger pictures go through in.")] = 512,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds until a request is given up; also how long the end waits for them.")] = 30.0,
-    poll: Annotated[float, typer.Option(min=0.05, help="Seconds between looks at the file or alias, to swap in a newer model.")] = 5.0,
+    max_pixels: Annotated[
+        int, typer.Option(min=4096, help="Image-to-image models: pixels of one result.")
+    ] = 50_000_000,
+    tile: Annotated[
+        int, typer.Option(min=192, help="Image-to-image models: side of the pieces that larger pictures go through in.")
+    ] = 512,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds until a request is given up; also how long the end waits for them.")
+    ] = 30.0,
+    poll: Annotated[
+        float, typer.Option(min=0.05, help="Seconds between looks at the file or alias, to swap in a newer model.")
+    ] = 5.0,
     token_file: Annotated[
-        Path | None, typer.Option(help="A file with the token that requests must carry; or set GANLINE_SERVE_TOKEN.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="A file with the token that requests must carry; or set GANLINE_SERVE_TOKEN.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Serve the generator over HTTP: a page, pictures by URL, and the Open Inference Protocol. ONNX Runtime alone; torch is not imported.
@@ -130,17 +183,43 @@ def serve(
 
 @delivered.command()
 def apply(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures, and folders of them.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="A picture file for one picture; else a folder, which keeps the structure of folders.", show_default=False)
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Pictures, and folders of them.", show_default=False)
     ],
-    model: Annotated[Path | None, typer.Option(help="An exported image-to-image generator; by default the project's exported/generator.onnx.")] = None,
-    tile: Annotated[int, typer.Option(min=16, help="Side of the pieces that large pictures go through in: smaller needs less memory.")] = 512,
-    overlap: Annotated[int, typer.Option(min=2, help="Pixels by which a piece reaches beyond what is kept of it, so that no seams show.")] = 64,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=2**64 - 1, help="The style of the results, where the model has styles (drit); by default 0.", show_default=False)
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="A picture file for one picture; else a folder, which keeps the structure of folders.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        Path | None,
+        typer.Option(help="An exported image-to-image generator; by default the project's exported/generator.onnx."),
     ] = None,
-    example: Annotated[Path | None, typer.Option(help="A picture whose style the results take, in place of a seed's.", show_default=False)] = None,
+    tile: Annotated[
+        int,
+        typer.Option(min=16, help="Side of the pieces that large pictures go through in: smaller needs less memory."),
+    ] = 512,
+    overlap: Annotated[
+        int,
+        typer.Option(min=2, help="Pixels by which a piece reaches beyond what is kept of it, so that no seams show."),
+    ] = 64,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=2**64 - 1,
+            help="The style of the results, where the model has styles (drit); by default 0.",
+            show_default=False,
+        ),
+    ] = None,
+    example: Annotated[
+        Path | None,
+        typer.Option(help="A picture whose style the results take, in place of a seed's.", show_default=False),
+    ] = None,
 ) -> None:
     """Run an image-to-image generator (super-resolution, denoising, translation) over pictures of any size, with ONNX Runtime alone.
 
@@ -162,20 +241,37 @@ def apply(
     def bar(jobs: Sequence[Any]) -> Iterable[Any]:
         return tqdm(jobs, desc="apply", unit="img", leave=False, disable=None)
 
-    done, problems = transform(model or Paths(project_root()).generator, inputs, output, How(tile, overlap, seed, example), bar)
+    done, problems = transform(
+        model or Paths(project_root()).generator, inputs, output, How(tile, overlap, seed, example), bar
+    )
     for problem in problems:
         typer.echo(f"ganline: {problem}", err=True)
-    typer.echo(f"{output}: {done} picture{'' if done == 1 else 's'}" + (f", {len(problems)} could not be read" if problems else ""))
+    typer.echo(
+        f"{output}: {done} picture{'' if done == 1 else 's'}"
+        + (f", {len(problems)} could not be read" if problems else "")
+    )
     raise typer.Exit(2 if problems else 0)
 
 
 @delivered.command()
 def quantize(
-    kind: Annotated[Literal["fp16", "int8"], typer.Argument(help="float16, for GPUs; or int8, for processors.", show_default=False)],
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="By default MODEL.fp16.onnx or .int8.onnx beside it.", show_default=False)] = None,
-    model: Annotated[Path | None, typer.Option(help="An exported graph; by default the project's exported/generator.onnx.", show_default=False)] = None,
+    kind: Annotated[
+        Literal["fp16", "int8"], typer.Argument(help="float16, for GPUs; or int8, for processors.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="By default MODEL.fp16.onnx or .int8.onnx beside it.", show_default=False),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="An exported graph; by default the project's exported/generator.onnx.", show_default=False),
+    ] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0, help="Mean difference of the images from float32's, in levels of 255; one value may have 16 times that.")
+        float,
+        typer.Option(
+            min=0,
+            help="Mean difference of the images from float32's, in levels of 255; one value may have 16 times that.",
+        ),
     ] = 1.0,
 ) -> None:
     """Write the exported generator in fewer bits, with its error and speed beside float32; nothing is written (exit 2) where the images differ.
@@ -194,4 +290,6 @@ def quantize(
     apart = f"{found.mean_levels:.3f} levels of 255 in the mean, {found.max_levels:.2f} at most"
     typer.echo(f"{found.path}: {after / 1e6:.2f} MB, float32 {before / 1e6:.2f} MB; differs by {apart}")
     for n, (full, fewer) in found.latency_ms.items():
-        typer.echo(f"batch {n}: {fewer:.3f} ms, float32 {full:.3f} ms: {full / fewer:.2f} times as fast, {found.provider}")
+        typer.echo(
+            f"batch {n}: {fewer:.3f} ms, float32 {full:.3f} ms: {full / fewer:.2f} times as fast, {found.provider}"
+        )

@@ -68,7 +68,9 @@ def collect(check: Check, root: Path, found: list[Finding]) -> None:
 def python(_root: Path) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.prefix == sys.base_prefix:
-        yield Finding("warn", "python", f"{version}, outside a virtual environment", "use `make setup` and .venv/bin/ganline")
+        yield Finding(
+            "warn", "python", f"{version}, outside a virtual environment", "use `make setup` and .venv/bin/ganline"
+        )
     else:
         yield Finding("ok", "python", f"{version} in {sys.prefix}")
 
@@ -125,12 +127,20 @@ def cuda(_root: Path) -> Iterator[Finding]:
         for number in range(torch.cuda.device_count()):
             device = torch.cuda.get_device_properties(number)
             bf16 = "bfloat16" if device.major >= 8 else "no bfloat16"
-            yield Finding("ok", "cuda", f"{number}: {device.name}, {device.total_memory / 2**30:.0f} GiB, {bf16} (torch {torch.__version__})")
+            yield Finding(
+                "ok",
+                "cuda",
+                f"{number}: {device.name}, {device.total_memory / 2**30:.0f} GiB, {bf16} (torch {torch.__version__})",
+            )
     elif gpus() > 0:
         remedy = f"update the NVIDIA driver to one for CUDA {torch.version.cuda}, or install the torch of the lock"
-        yield Finding("warn", "cuda", f"the driver shows {gpus()} GPU(s) but torch {torch.__version__} cannot use them", remedy)
+        yield Finding(
+            "warn", "cuda", f"the driver shows {gpus()} GPU(s) but torch {torch.__version__} cannot use them", remedy
+        )
     else:
-        yield Finding("ok", "cuda", f"no GPU; training runs on {torch.get_num_threads()} CPU threads (torch {torch.__version__})")
+        yield Finding(
+            "ok", "cuda", f"no GPU; training runs on {torch.get_num_threads()} CPU threads (torch {torch.__version__})"
+        )
 
 
 def onnxruntime_provider(_root: Path) -> Iterator[Finding]:
@@ -142,19 +152,36 @@ def onnxruntime_provider(_root: Path) -> Iterator[Finding]:
 
     shape = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "doctor", shape[:1], shape[1:])
-    session = open_session(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString(), "doctor")
+    session = open_session(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString(),
+        "doctor",
+    )
     (answer,) = session.run(None, {"x": np.array([-1, 2], np.float32)})
     provider = session.get_providers()[0]
     if answer.tolist() != [0, 2]:
-        yield Finding("fail", "onnxruntime", f"{provider} computes Relu(-1, 2) = {answer.tolist()}", "uv pip install -r requirements.lock")
+        yield Finding(
+            "fail",
+            "onnxruntime",
+            f"{provider} computes Relu(-1, 2) = {answer.tolist()}",
+            "uv pip install -r requirements.lock",
+        )
     elif provider == CPU and gpus() > 0:
-        yield Finding("warn", "onnxruntime", "runs on the CPU although there is a GPU", "its CUDA libraries come with the torch of requirements.lock")
+        yield Finding(
+            "warn",
+            "onnxruntime",
+            "runs on the CPU although there is a GPU",
+            "its CUDA libraries come with the torch of requirements.lock",
+        )
     else:
         yield Finding("ok", "onnxruntime", f"runs on {provider}")
 
 
 def telemetry(_root: Path) -> Iterator[Finding]:
-    on = [f"{name}={os.environ.get(name, '')}" for name, value in OFF.items() if os.environ.get(name, "").lower() not in MEANS_OFF[value]]
+    on = [
+        f"{name}={os.environ.get(name, '')}"
+        for name, value in OFF.items()
+        if os.environ.get(name, "").lower() not in MEANS_OFF[value]
+    ]
     if on:
         yield Finding("warn", "telemetry", f"not switched off: {', '.join(on)}", "unset them: ganline sets them itself")
     else:
@@ -164,14 +191,21 @@ def telemetry(_root: Path) -> Iterator[Finding]:
 def disk(root: Path) -> Iterator[Finding]:
     free = shutil.disk_usage(root).free / 1e9
     level: Level = "fail" if free < DISK_FAIL else "warn" if free < DISK_WARN else "ok"
-    yield Finding(level, "disk", f"{free:.1f} GB free in {root}", "" if level == "ok" else "`dvc gc --workspace` removes results no longer in use")
+    yield Finding(
+        level,
+        "disk",
+        f"{free:.1f} GB free in {root}",
+        "" if level == "ok" else "`dvc gc --workspace` removes results no longer in use",
+    )
 
 
 def git(root: Path) -> Iterator[Finding]:
     if shutil.which("git") is None:
         yield Finding("warn", "git", "not installed", "the line runs, but `dvc metrics diff` and experiments need it")
     elif not any((folder / ".git").exists() for folder in (root, *root.parents)):
-        yield Finding("warn", "git", f"{root} is in no git repository", "the line runs, but results have no history: `git init`")
+        yield Finding(
+            "warn", "git", f"{root} is in no git repository", "the line runs, but results have no history: `git init`"
+        )
     else:
         yield Finding("ok", "git", "here")
 
@@ -184,31 +218,52 @@ def dvc(root: Path) -> Iterator[Finding]:
     try:
         repo = Repo(str(root))
     except (DvcException, SCMError) as error:
-        yield Finding("fail", "dvc", str(error).splitlines()[0], "run in the project's root; without git: `dvc config --local core.no_scm true`")
+        yield Finding(
+            "fail",
+            "dvc",
+            str(error).splitlines()[0],
+            "run in the project's root; without git: `dvc config --local core.no_scm true`",
+        )
         return
     with repo:
         core, remotes = repo.config["core"], repo.config["remote"]
         if core.get("analytics", True) or core.get("check_update", True):
-            yield Finding("warn", "dvc", "analytics or the update check is on", "dvc config core.analytics false; dvc config core.check_update false")
+            yield Finding(
+                "warn",
+                "dvc",
+                "analytics or the update check is on",
+                "dvc config core.analytics false; dvc config core.check_update false",
+            )
         cache = Path(repo.cache.local.path)
         existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
         if os.access(existing, os.W_OK):
             yield Finding("ok", "dvc", f"cache {cache}")
         else:
-            yield Finding("fail", "dvc", f"cache {cache} cannot be written", "mend its permissions, or `dvc cache dir --local FOLDER`")
+            yield Finding(
+                "fail",
+                "dvc",
+                f"cache {cache} cannot be written",
+                "mend its permissions, or `dvc cache dir --local FOLDER`",
+            )
         name = core.get("remote")
         if not name:
-            yield Finding("ok", "dvc remote", "none: results stay on this machine (`dvc remote add -d NAME URL` shares them)")
+            yield Finding(
+                "ok", "dvc remote", "none: results stay on this machine (`dvc remote add -d NAME URL` shares them)"
+            )
             return
         url = str(remotes.get(name, {}).get("url", ""))
         if not url:
-            yield Finding("fail", "dvc remote", f"{name} is the default but is not configured", f"dvc remote add {name} URL")
+            yield Finding(
+                "fail", "dvc remote", f"{name} is the default but is not configured", f"dvc remote add {name} URL"
+            )
         elif "://" in url:
             yield Finding("ok", "dvc remote", f"{name} configured ({urlsplit(url).scheme}); not contacted")
         elif Path(url).is_dir():
             yield Finding("ok", "dvc remote", f"{name} at {url}")
         else:
-            yield Finding("warn", "dvc remote", f"{name}: {url} does not exist", "mount it or create it before `dvc push`")
+            yield Finding(
+                "warn", "dvc remote", f"{name}: {url} does not exist", "mount it or create it before `dvc push`"
+            )
 
 
 def mlflow(root: Path) -> Iterator[Finding]:
@@ -237,7 +292,11 @@ def writable_database(path: Path) -> Finding:
     remedy = "mend the file's permissions, move it away to start afresh, or set MLFLOW_TRACKING_URI"
     if not path.exists():
         there = path.parent.is_dir() and os.access(path.parent, os.W_OK)
-        return Finding("ok", "mlflow", f"{path} (made by the first run)") if there else Finding("fail", "mlflow", f"{path} cannot be made", remedy)
+        return (
+            Finding("ok", "mlflow", f"{path} (made by the first run)")
+            if there
+            else Finding("fail", "mlflow", f"{path} cannot be made", remedy)
+        )
     try:
         connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=NETWORK_SECONDS)
         try:
@@ -254,7 +313,12 @@ def writable_database(path: Path) -> Finding:
 def prefect(_root: Path) -> Iterator[Finding]:
     address = os.environ.get("PREFECT_API_URL")
     if address:
-        yield answering("prefect", address.rstrip("/") + "/health", address, "start it (`make schedule`), or correct or unset PREFECT_API_URL")
+        yield answering(
+            "prefect",
+            address.rstrip("/") + "/health",
+            address,
+            "start it (`make schedule`), or correct or unset PREFECT_API_URL",
+        )
     else:
         yield Finding("ok", "prefect", "PREFECT_API_URL is not set: a flow starts a server of its own")
 
@@ -282,7 +346,11 @@ def parameters(root: Path) -> Iterator[Finding]:
         for line in str(error).splitlines():
             yield Finding("fail", "params", line)
     else:
-        yield Finding("ok", "params", f"{loaded.model.variant} on {loaded.data.source} at {loaded.data.resolution}x{loaded.data.resolution}")
+        yield Finding(
+            "ok",
+            "params",
+            f"{loaded.model.variant} on {loaded.data.source} at {loaded.data.resolution}x{loaded.data.resolution}",
+        )
 
 
 CHECKS: tuple[Check, ...] = (

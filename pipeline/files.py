@@ -54,7 +54,9 @@ def held(path: Path, doing: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); mend the folder's permissions or make room on its disk") from None
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); mend the folder's permissions or make room on its disk"
+        ) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,9 +64,13 @@ def held(path: Path, doing: str) -> Iterator[None]:
             file.seek(0)
             number = file.read().strip()
             way_out = f"wait for it, or stop it with `kill {number}`" if number else "wait for it"
-            raise InputError(f"{path}: {f'process {number}' if number else 'another process'} is {doing} in this checkout; {way_out}") from None
+            raise InputError(
+                f"{path}: {f'process {number}' if number else 'another process'} is {doing} in this checkout; {way_out}"
+            ) from None
         except OSError as error:
-            raise InputError(f"{path}: cannot be locked ({error.strerror}); put the checkout on a file system that has locks") from None
+            raise InputError(
+                f"{path}: cannot be locked ({error.strerror}); put the checkout on a file system that has locks"
+            ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

@@ -63,7 +63,9 @@ def open_experiment(client: "MlflowClient", name: str, artifacts: str | None) ->
         return str(client.create_experiment(name, artifact_location=artifacts))
     if found.lifecycle_stage != "active":
         restore = f"mlflow experiments restore -x {found.experiment_id}"
-        raise InputError(f"tracking.experiment: MLflow's experiment {name!r} was deleted; bring it back with `{restore}` or choose another name")
+        raise InputError(
+            f"tracking.experiment: MLflow's experiment {name!r} was deleted; bring it back with `{restore}` or choose another name"
+        )
     return str(found.experiment_id)
 
 
@@ -109,15 +111,28 @@ def register(
         if version.tags.get(SHA256) == sha256:
             return str(version.version)
     inputs, outputs = (
-        Schema([TensorSpec(np.dtype(tensor["dtype"]), tuple(tensor["shape"]), tensor["name"]) for tensor in signature[side]]) for side in ("inputs", "outputs")
+        Schema(
+            [
+                TensorSpec(np.dtype(tensor["dtype"]), tuple(tensor["shape"]), tensor["name"])
+                for tensor in signature[side]
+            ]
+        )
+        for side in ("inputs", "outputs")
     )
-    logged = client.create_logged_model(experiment, name=path.stem, source_run_id=run_id, tags={SHA256: sha256, **tags}, model_type="generator")
+    logged = client.create_logged_model(
+        experiment, name=path.stem, source_run_id=run_id, tags={SHA256: sha256, **tags}, model_type="generator"
+    )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         mlflow.onnx.save_model(
             onnx.load(path),
             folder,
-            mlflow_model=Model(artifact_path=logged.artifact_location, run_id=run_id, model_uuid=logged.model_id, model_id=logged.model_id),
+            mlflow_model=Model(
+                artifact_path=logged.artifact_location,
+                run_id=run_id,
+                model_uuid=logged.model_id,
+                model_id=logged.model_id,
+            ),
             signature=ModelSignature(inputs=inputs, outputs=outputs),
             # Naming the requirements keeps MLflow from starting a process that loads the model to guess them.
             pip_requirements=mlflow.onnx.get_default_pip_requirements(),
@@ -131,7 +146,9 @@ def register(
     client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
     # A database is asked for "models:/..." through MLflow's global address, which is not ours; a server knows its own.
     source = f"models:/{logged.model_id}" if remote(client.tracking_uri) else logged.artifact_location
-    created = client.create_model_version(name, source, run_id=run_id, tags={SHA256: sha256, **tags}, model_id=logged.model_id)
+    created = client.create_model_version(
+        name, source, run_id=run_id, tags={SHA256: sha256, **tags}, model_id=logged.model_id
+    )
     return str(created.version)
 
 

@@ -54,8 +54,13 @@ class Params(Settings):
         if task is None:  # what is wrong is the variant
             return {**values, "evaluate": {name: value for name, value in evaluate.items() if name != "gate"}}
         own = GATES[task].model_fields
-        if any(key not in own and (key == "task" or any(key in other.model_fields for other in GATES.values())) for key in gate):
-            raise ValueError(f"evaluate.gate: variant {variant} is judged by {', '.join(own)}; give these, or none for their defaults")
+        if any(
+            key not in own and (key == "task" or any(key in other.model_fields for other in GATES.values()))
+            for key in gate
+        ):
+            raise ValueError(
+                f"evaluate.gate: variant {variant} is judged by {', '.join(own)}; give these, or none for their defaults"
+            )
         return {**values, "evaluate": {**evaluate, "gate": {**gate, "task": task}}}
 
     @model_validator(mode="after")
@@ -63,17 +68,25 @@ class Params(Settings):
         if self.data.resolution > 256:
             raise ValueError(f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at most 256")
         if self.data.resolution < self.model.smallest:
-            raise ValueError(f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at least {self.model.smallest} with these settings")
+            raise ValueError(
+                f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at least {self.model.smallest} with these settings"
+            )
         group = self.model.group
         for name, size in (("batch_size", self.train.batch_size), ("micro_batch", self.train.micro_batch)):
             if isinstance(size, int) and size % group:
-                raise ValueError(f"train.{name} {size} cannot be divided into packs of model.stabilisers.packing {group}")
+                raise ValueError(
+                    f"train.{name} {size} cannot be divided into packs of model.stabilisers.packing {group}"
+                )
         if self.data.fit == "keep" and self.model.task != "restore":
-            raise ValueError(f"data.fit keep: variant {self.model.variant} makes images of one size; set data.fit: crop, or take srgan or denoise")
+            raise ValueError(
+                f"data.fit keep: variant {self.model.variant} makes images of one size; set data.fit: crop, or take srgan or denoise"
+            )
         self.two_sides()
         if self.evaluate.gate.task != self.model.task:
             own = ", ".join(GATES[self.model.task].model_fields)
-            raise ValueError(f"evaluate.gate: variant {self.model.variant} is judged by {own}; give these, or none for their defaults")
+            raise ValueError(
+                f"evaluate.gate: variant {self.model.variant} is judged by {own}; give these, or none for their defaults"
+            )
         return self
 
     def two_sides(self) -> None:
@@ -81,13 +94,19 @@ class Params(Settings):
         variant, pairs, classes = self.model.variant, self.data.pairs, self.data.classes
         if self.model.sides == "paired":
             if pairs == "none":
-                raise ValueError(f"data.pairs none: variant {variant} learns from pairs A and B; set data.pairs: halves, folders or outline")
+                raise ValueError(
+                    f"data.pairs none: variant {variant} learns from pairs A and B; set data.pairs: halves, folders or outline"
+                )
         elif pairs != "none":
             known = [str(kind.model_fields["variant"].default) for kind in variants() if kind.sides == "paired"]
             other = f", or take a variant that learns from pairs ({', '.join(known)})" if known else ""
-            raise ValueError(f"data.pairs {pairs}: variant {variant} does not learn from pairs; set data.pairs: none{other}")
+            raise ValueError(
+                f"data.pairs {pairs}: variant {variant} does not learn from pairs; set data.pairs: none{other}"
+            )
         elif self.model.sides == "domains" and classes is not None and len(classes) != 2:
-            raise ValueError(f"data.classes: variant {variant} learns from two domains, and {len(classes)} are named; name two, such as [horse, deer]")
+            raise ValueError(
+                f"data.classes: variant {variant} learns from two domains, and {len(classes)} are named; name two, such as [horse, deer]"
+            )
 
 
 def variants() -> list[Any]:
@@ -103,7 +122,9 @@ def load(path: Path) -> Params:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run ganline from the project's root, or `ganline preset use digits` to write one") from None
+        raise InputError(
+            f"{path}: no such file; run ganline from the project's root, or `ganline preset use digits` to write one"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     return parse(text, str(path))
@@ -123,7 +144,9 @@ def parse(text: str, name: str) -> Params:
     if values is None:
         values = {}
     if not isinstance(values, dict):
-        raise InputError(f"{name}: the top level must be keys such as `data:` and `train:`, not {type(values).__name__}")
+        raise InputError(
+            f"{name}: the top level must be keys such as `data:` and `train:`, not {type(values).__name__}"
+        )
     try:
         return Params.model_validate(values)
     except ValidationError as error:
@@ -142,7 +165,9 @@ def explain(detail: ErrorDetails) -> str:
     if detail["type"] == "union_tag_invalid":
         context = detail["ctx"]
         known = [tag.strip("' ") for tag in str(context["expected_tags"]).split(",")]
-        return f"{path}.variant: there is no variant {context['tag']!r}; {nearest(str(context['tag']), known, 'variants')}"
+        return (
+            f"{path}.variant: there is no variant {context['tag']!r}; {nearest(str(context['tag']), known, 'variants')}"
+        )
     if detail["type"] == "union_tag_not_found":
         return f"{path}.variant: missing; set it to dcgan, or see `ganline preset list`"
     message = detail["msg"].removeprefix("Value error, ")
@@ -169,7 +194,11 @@ def walk(settings: type[BaseModel], location: list[str]) -> tuple[type[BaseModel
         path.append(part)
         info = next((info for name, info in current.model_fields.items() if (info.alias or name) == part), None)
         annotation = info.annotation if info else None
-        kinds = {tag(option): option for option in map(bare, get_args(annotation)) if isinstance(option, type) and issubclass(option, BaseModel)}
+        kinds = {
+            tag(option): option
+            for option in map(bare, get_args(annotation))
+            if isinstance(option, type) and issubclass(option, BaseModel)
+        }
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             current = annotation
     return current, ".".join(path)
@@ -181,4 +210,8 @@ def bare(annotation: Any) -> Any:
 
 def tag(option: type[BaseModel]) -> str:
     """What pydantic calls one member of a union: its variant, or its task."""
-    return str(option.model_fields["variant"].default if "variant" in option.model_fields else getattr(option, "task", option.__name__))
+    return str(
+        option.model_fields["variant"].default
+        if "variant" in option.model_fields
+        else getattr(option, "task", option.__name__)
+    )

@@ -21,7 +21,9 @@ class Registered:
         """Raises InputError for another form of address."""
         found = ADDRESS.fullmatch(model)
         if not found:
-            raise InputError(f"--model {model}: a registered model is models:/NAME@ALIAS, such as models:/ganline-digits@champion, or models:/NAME/VERSION")
+            raise InputError(
+                f"--model {model}: a registered model is models:/NAME@ALIAS, such as models:/ganline-digits@champion, or models:/NAME/VERSION"
+            )
         self.model = model
         self.name, self.alias, self.fixed = found["name"], found["alias"], found["version"]
         self.uri = address(root)
@@ -36,12 +38,22 @@ class Registered:
         from mlflow.exceptions import MlflowException
 
         try:
-            found = self.client.get_model_version(self.name, self.fixed) if self.fixed else self.client.get_model_version_by_alias(self.name, self.alias)
+            found = (
+                self.client.get_model_version(self.name, self.fixed)
+                if self.fixed
+                else self.client.get_model_version_by_alias(self.name, self.alias)
+            )
         except MlflowException as error:
             if error.error_code not in ABSENT:
                 raise self.unusable(error) from None
-            way_out = "see `mlflow ui` for what there is" if self.fixed else f"`ganline promote` sets the alias; models:/{self.name}/1 names a version"
-            raise InputError(f"{self.model}: {redacted(self.uri)} has no such model ({brief(error)}); {way_out}") from None
+            way_out = (
+                "see `mlflow ui` for what there is"
+                if self.fixed
+                else f"`ganline promote` sets the alias; models:/{self.name}/1 names a version"
+            )
+            raise InputError(
+                f"{self.model}: {redacted(self.uri)} has no such model ({brief(error)}); {way_out}"
+            ) from None
         except Exception as error:  # noqa: BLE001 - every backend raises its own
             raise self.unusable(error) from None
         return str(found.version)
@@ -58,11 +70,17 @@ class Registered:
                 place = self.client.get_model_version_download_uri(self.name, version)
                 if place.startswith(SCHEME):
                     place = self.client.get_logged_model(place.removeprefix(SCHEME)).artifact_location
-                folder = mlflow.artifacts.download_artifacts(artifact_uri=place, dst_path=scratch, tracking_uri=self.uri)
+                folder = mlflow.artifacts.download_artifacts(
+                    artifact_uri=place, dst_path=scratch, tracking_uri=self.uri
+                )
                 content = (Path(folder) / Model.load(folder).flavors["onnx"]["data"]).read_bytes()
             except Exception as error:  # noqa: BLE001 - every backend raises its own
-                raise InputError(f"{self.model}: the ONNX file of version {version} cannot be fetched from {redacted(self.uri)} ({brief(error)})") from None
+                raise InputError(
+                    f"{self.model}: the ONNX file of version {version} cannot be fetched from {redacted(self.uri)} ({brief(error)})"
+                ) from None
         return Found(self.name, version, Path(f"{SCHEME}{self.name}/{version}"), content)
 
     def unusable(self, error: Exception) -> InputError:
-        return InputError(f"{self.model}: {redacted(self.uri)} does not answer ({brief(error)}); start the store, or correct MLFLOW_TRACKING_URI")
+        return InputError(
+            f"{self.model}: {redacted(self.uri)} does not answer ({brief(error)}); start the store, or correct MLFLOW_TRACKING_URI"
+        )

@@ -10,7 +10,18 @@ from pipeline.stages.paths import Paths
 NUMBERS = (
     *("psnr", "gain", "ssim", "ssim_gain"),
     *("fid_excess", "cycle_error", "diversity_ratio"),
-    *("fid", "fid_ratio", "kid", "precision", "recall", "density", "coverage", "vendi_ratio", "duplicate_rate", "mode_kl"),
+    *(
+        "fid",
+        "fid_ratio",
+        "kid",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "vendi_ratio",
+        "duplicate_rate",
+        "mode_kl",
+    ),
 )
 WIDTH = 11
 
@@ -36,8 +47,18 @@ def summary(root: Path) -> str:
     ]:
         lines.append((name, shown(path, root)))
     if paths.generator.exists():
-        made = {"gain": "ganline apply photo.jpg -o restored.png", "dependence": "ganline apply photo.jpg -o translated.png"}
-        lines.append(("try it", next((use for name, use in made.items() if name in measured), "ganline sample -n 64 --seed 7 -o grid.png")))
+        made = {
+            "gain": "ganline apply photo.jpg -o restored.png",
+            "dependence": "ganline apply photo.jpg -o translated.png",
+        }
+        lines.append(
+            (
+                "try it",
+                next(
+                    (use for name, use in made.items() if name in measured), "ganline sample -n 64 --seed 7 -o grid.png"
+                ),
+            )
+        )
     return "\n".join(f"{name:<{WIDTH}}{text}" for name, text in lines)
 
 
@@ -54,4 +75,10 @@ def shown(path: Path, root: Path) -> str:
     if not path.exists():
         return f"{name}: not there; run `dvc repro`"
     pictures = sorted(path.glob("*.png")) if path.is_dir() else []
-    return f"{name}/ ({len(pictures)} pictures, the last {pictures[-1].name})" if pictures else f"{name}/" if path.is_dir() else str(name)
+    return (
+        f"{name}/ ({len(pictures)} pictures, the last {pictures[-1].name})"
+        if pictures
+        else f"{name}/"
+        if path.is_dir()
+        else str(name)
+    )

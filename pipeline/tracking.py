@@ -18,7 +18,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.mlflow_store import address, artifacts, brief, connect, experiment_of, open_experiment, redacted, register, remote, unusable, warn
+from pipeline.mlflow_store import (
+    address,
+    artifacts,
+    brief,
+    connect,
+    experiment_of,
+    open_experiment,
+    redacted,
+    register,
+    remote,
+    unusable,
+    warn,
+)
 from pipeline.params import TrackingSettings
 
 if TYPE_CHECKING:
@@ -37,7 +49,9 @@ PAUSE_FACTOR = 20
 """After a failed attempt that took t seconds nothing is tried for 20 t, so an absent store costs at most 5 % of the time."""
 
 
-def start(settings: TrackingSettings, root: Path, *, run_id: str | None = None, tags: Mapping[str, str] | None = None) -> "Run":
+def start(
+    settings: TrackingSettings, root: Path, *, run_id: str | None = None, tags: Mapping[str, str] | None = None
+) -> "Run":
     """Opens a run: the one named by `run_id` where the store has it, else a new one tagged with the id it continues.
 
     Raises InputError within a minute when the store cannot be reached or the experiment was deleted.
@@ -52,13 +66,17 @@ def start(settings: TrackingSettings, root: Path, *, run_id: str | None = None, 
             return run
         experiment = open_experiment(client, settings.experiment, artifacts(uri, root))
         all_tags = {"mlflow.source.name": "ganline", **(tags or {})} | ({CONTINUES: run_id} if run_id else {})
-        run = Run(client, uri, settings.experiment, experiment, client.create_run(experiment, tags=all_tags).info.run_id)
+        run = Run(
+            client, uri, settings.experiment, experiment, client.create_run(experiment, tags=all_tags).info.run_id
+        )
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - every backend raises its own: HTTP, SQL, credentials
         raise unusable(uri, error) from None
     if run_id:
-        warn(f"run {run_id} is not in {redacted(uri)}; going on as the new run {run.id} (set MLFLOW_TRACKING_URI to where the first was recorded)")
+        warn(
+            f"run {run_id} is not in {redacted(uri)}; going on as the new run {run.id} (set MLFLOW_TRACKING_URI to where the first was recorded)"
+        )
     return run
 
 
@@ -97,7 +115,9 @@ class Run:
     def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.end("FINISHED" if kind is None else "FAILED" if issubclass(kind, Exception) else "KILLED")
 
     @property
@@ -107,13 +127,17 @@ class Run:
 
     def describe(self) -> dict[str, str]:
         """What models/run.json holds; the address only where it is a server's, and without credentials."""
-        return {"run_id": self.id, "experiment": self.experiment} | ({"tracking_uri": redacted(self.uri)} if remote(self.uri) else {})
+        return {"run_id": self.id, "experiment": self.experiment} | (
+            {"tracking_uri": redacted(self.uri)} if remote(self.uri) else {}
+        )
 
     def recall(self) -> None:
         """Reads what a continued run already holds, so that nothing is logged twice or contradicted."""
         data = self.client.get_run(self.id).data
         self.params = dict(data.params)
-        self.steps = {key: max(point.step for point in self.client.get_metric_history(self.id, key)) for key in data.metrics}
+        self.steps = {
+            key: max(point.step for point in self.client.get_metric_history(self.id, key)) for key in data.metrics
+        }
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """Nested mappings become dotted keys. A value that contradicts a continued run's is kept as the tag `param.<key>`."""
@@ -131,7 +155,11 @@ class Run:
         from mlflow.entities import Metric
 
         now = milliseconds()
-        metrics = [Metric(key, number, now, step or 0) for key, value in values.items() if (number := finite(value)) is not None]
+        metrics = [
+            Metric(key, number, now, step or 0)
+            for key, value in values.items()
+            if (number := finite(value)) is not None
+        ]
         for metric in metrics:
             self.steps[metric.key] = max(metric.step, self.steps.get(metric.key, -1))
         self.send_metrics(metrics)
@@ -166,8 +194,17 @@ class Run:
         """Records which data the run used: `fingerprint` shortened to MLflow's 36 characters, `source` as the parameters name it."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        data = Dataset(name=name, digest=fingerprint[:DIGEST_LENGTH], source_type="ganline", source=json.dumps({"source": source, "fingerprint": fingerprint}))
-        self.send(lambda: self.client.log_inputs(self.id, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", context)])]))
+        data = Dataset(
+            name=name,
+            digest=fingerprint[:DIGEST_LENGTH],
+            source_type="ganline",
+            source=json.dumps({"source": source, "fingerprint": fingerprint}),
+        )
+        self.send(
+            lambda: self.client.log_inputs(
+                self.id, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", context)])]
+            )
+        )
 
     def tag(self, values: Mapping[str, object]) -> None:
         """Sets tags; a tag set again is replaced."""
@@ -178,7 +215,14 @@ class Run:
             self.send(partial(self.client.log_batch, self.id, tags=chunk))
 
     def log_model(
-        self, path: Path, signature: Mapping[str, Any], registered: str, *, sha256: str, tags: Mapping[str, object], files: Iterable[Path] = ()
+        self,
+        path: Path,
+        signature: Mapping[str, Any],
+        registered: str,
+        *,
+        sha256: str,
+        tags: Mapping[str, object],
+        files: Iterable[Path] = (),
     ) -> str:
         """Logs an ONNX file as an MLflow model with named tensors and registers it; returns the version.
 
@@ -188,17 +232,29 @@ class Run:
         """
         try:
             return register(
-                self.client, self.experiment_id, self.id, path, signature, registered, sha256, {key: clipped(value) for key, value in tags.items()}, files
+                self.client,
+                self.experiment_id,
+                self.id,
+                path,
+                signature,
+                registered,
+                sha256,
+                {key: clipped(value) for key, value in tags.items()},
+                files,
             )
         except Exception as error:  # noqa: BLE001 - every backend raises its own
-            raise InputError(f"{redacted(self.uri)}: the model could not be registered as {registered}: {brief(error)}; mend the store and repeat") from None
+            raise InputError(
+                f"{redacted(self.uri)}: the model could not be registered as {registered}: {brief(error)}; mend the store and repeat"
+            ) from None
 
     def end(self, status: Status = "FINISHED") -> None:
         """Sends what still waits and closes the run; what cannot be sent is lost with a warning."""
         self.not_before = 0.0
         self.send(lambda: self.client.set_terminated(self.id, status))
         if self.queue:
-            warn(f"{len(self.queue)} entries of run {self.id} never reached {redacted(self.uri)}; the files under metrics/ and reports/ have the numbers")
+            warn(
+                f"{len(self.queue)} entries of run {self.id} never reached {redacted(self.uri)}; the files under metrics/ and reports/ have the numbers"
+            )
 
     def send(self, action: Callable[[], object]) -> None:
         """Runs queued actions in order, `action` last; on a failure keeps what is left for the next call."""
@@ -212,13 +268,17 @@ class Run:
             try:
                 self.queue[0]()
             except Exception as error:  # noqa: BLE001 - tracking must never end a training run
-                if isinstance(error, FileNotFoundError) or (isinstance(error, MlflowException) and error.error_code in REFUSALS):
+                if isinstance(error, FileNotFoundError) or (
+                    isinstance(error, MlflowException) and error.error_code in REFUSALS
+                ):
                     warn(f"an entry of run {self.id} was refused and is left out: {brief(error)}")
                 else:
                     now = time.monotonic()
                     self.not_before = now + PAUSE_FACTOR * (now - began)
                     if not self.warned:
-                        warn(f"{redacted(self.uri)} does not answer ({brief(error)}); work goes on, entries wait and are sent when it does")
+                        warn(
+                            f"{redacted(self.uri)} does not answer ({brief(error)}); work goes on, entries wait and are sent when it does"
+                        )
                         self.warned = True
                     return
             self.queue.popleft()

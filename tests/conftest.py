@@ -39,7 +39,16 @@ def mlflow_server() -> Callable[[Path, int], AbstractContextManager[str]]:
 @contextmanager
 def server(folder: Path, port: int) -> Iterator[str]:
     # The application that `mlflow server` starts, without its supervisor and job runners, which take three times as long to come up.
-    command = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--host", "127.0.0.1", "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "mlflow.server.fastapi_app:app",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
     settings = {
         "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder / 'mlflow.db'}",
         "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
@@ -49,7 +58,9 @@ def server(folder: Path, port: int) -> Iterator[str]:
     }
     uri = f"http://127.0.0.1:{port}"
     with (folder / "server.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, cwd=folder, env=os.environ | settings)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True, cwd=folder, env=os.environ | settings
+        )
     try:
         deadline = time.monotonic() + 120
         while True:

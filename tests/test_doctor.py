@@ -43,7 +43,20 @@ def test_a_checkout_that_is_set_up_has_no_failure(monkeypatch: pytest.MonkeyPatc
     assert [line for line in lines if line.startswith("fail")] == []
     assert result.exit_code == 0
     checks = {line[6:].split(":")[0] for line in lines}
-    assert checks == {"python", "packages", "cuda", "onnxruntime", "telemetry", "disk", "git", "dvc", "dvc remote", "mlflow", "prefect", "params"}
+    assert checks == {
+        "python",
+        "packages",
+        "cuda",
+        "onnxruntime",
+        "telemetry",
+        "disk",
+        "git",
+        "dvc",
+        "dvc remote",
+        "mlflow",
+        "prefect",
+        "params",
+    }
 
 
 def test_the_exit_code_is_2_when_something_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +74,10 @@ def test_versions_are_compared_with_the_lock_and_markers_respected(tmp_path: Pat
     (tmp_path / "requirements.lock").write_text(lock)
     missing, different = findings(doctor.packages, tmp_path)
     assert (missing.level, missing.found) == ("fail", "missing: no-such-package")
-    assert (different.level, different.found.split(" (")[0]) == ("warn", f"not the tested version: pydantic {importlib.metadata.version('pydantic')}")
+    assert (different.level, different.found.split(" (")[0]) == (
+        "warn",
+        f"not the tested version: pydantic {importlib.metadata.version('pydantic')}",
+    )
     assert "uv pip install -r requirements.lock" in missing.remedy
 
 
@@ -99,7 +115,9 @@ def test_a_telemetry_switch_turned_on_is_seen(monkeypatch: pytest.MonkeyPatch, t
 
 def project(folder: Path, config: str = "") -> Path:
     environment = os.environ | OFF
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=folder, env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=folder, env=environment, check=True
+    )
     with (folder / ".dvc/config").open("a") as file:
         file.write(config)
     return folder
@@ -113,7 +131,11 @@ def test_dvc_not_initialised(tmp_path: Path) -> None:
 
 def test_dvc_analytics_and_a_remote_that_is_not_there(tmp_path: Path) -> None:
     root = project(tmp_path, f"    remote = r\n['remote \"r\"']\n    url = {tmp_path}/gone\n")
-    assert [(finding.level, finding.check) for finding in findings(doctor.dvc, root)] == [("warn", "dvc"), ("ok", "dvc"), ("warn", "dvc remote")]
+    assert [(finding.level, finding.check) for finding in findings(doctor.dvc, root)] == [
+        ("warn", "dvc"),
+        ("ok", "dvc"),
+        ("warn", "dvc remote"),
+    ]
 
 
 def test_dvc_remotes_that_are_there(tmp_path: Path) -> None:
@@ -169,9 +191,13 @@ def server() -> Iterator[str]:
     http.server_close()
 
 
-@pytest.mark.parametrize(("variable", "check"), [("MLFLOW_TRACKING_URI", doctor.mlflow), ("PREFECT_API_URL", doctor.prefect)])
+@pytest.mark.parametrize(
+    ("variable", "check"), [("MLFLOW_TRACKING_URI", doctor.mlflow), ("PREFECT_API_URL", doctor.prefect)]
+)
 @pytest.mark.parametrize(("path", "level"), [("", "ok"), ("/", "ok"), ("/secret", "warn"), ("/other", "fail")])
-def test_servers_are_asked(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, check: Check, path: str, level: str) -> None:
+def test_servers_are_asked(
+    server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, check: Check, path: str, level: str
+) -> None:
     monkeypatch.setenv(variable, server + path)
     assert one(check, tmp_path).level == level
 
@@ -183,8 +209,12 @@ def test_credentials_are_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert "hunter2" not in str(found)
 
 
-@pytest.mark.parametrize(("variable", "check"), [("MLFLOW_TRACKING_URI", doctor.mlflow), ("PREFECT_API_URL", doctor.prefect)])
-def test_a_server_that_hangs_does_not_hang_the_doctor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, check: Check) -> None:
+@pytest.mark.parametrize(
+    ("variable", "check"), [("MLFLOW_TRACKING_URI", doctor.mlflow), ("PREFECT_API_URL", doctor.prefect)]
+)
+def test_a_server_that_hangs_does_not_hang_the_doctor(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, check: Check
+) -> None:
     monkeypatch.setattr(doctor, "NETWORK_SECONDS", 0.5)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

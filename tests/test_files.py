@@ -39,7 +39,9 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_data_is_on_disk_before_the_name_and_the_name_before_the_return(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_data_is_on_disk_before_the_name_and_the_name_before_the_return(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A power failure cannot be had in a test; the order of what guards against one can."""
     order: list[str] = []
     fsync, replace = os.fsync, Path.replace
@@ -69,11 +71,16 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) 
 
 def test_one_process_holds_it_and_its_death_lets_go(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "train.lock"
-    child = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert child.stdout is not None
     number = child.stdout.readline().strip()
     with (
-        pytest.raises(InputError, match=rf"train\.lock: process {number} is training in this checkout; wait for it, or stop it with `kill {number}`"),
+        pytest.raises(
+            InputError,
+            match=rf"train\.lock: process {number} is training in this checkout; wait for it, or stop it with `kill {number}`",
+        ),
         held(path, "training"),
     ):
         pytest.fail("two hold it")
@@ -87,7 +94,10 @@ def test_one_process_holds_it_and_its_death_lets_go(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"train\.lock: cannot be written"), held(tmp_path / "file" / "train.lock", "training"):
+    with (
+        pytest.raises(InputError, match=r"train\.lock: cannot be written"),
+        held(tmp_path / "file" / "train.lock", "training"),
+    ):
         pytest.fail("held")
 
 

@@ -52,8 +52,14 @@ tracking: {experiment: line, model: line-digits}
 
 
 def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")}
-    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "DVC_NO_ANALYTICS": "1"}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL")
+    }
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+        "DVC_NO_ANALYTICS": "1",
+    }
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -106,14 +112,22 @@ def test_everything_promised_is_there(line: Path) -> None:
 def test_again_there_is_nothing_to_do(line: Path) -> None:
     assert repro(line) == dict.fromkeys(STAGES, "unchanged")
     assert run("dvc", "status", cwd=line).stdout.strip() == "Data and pipelines are up to date."
-    assert run("git", "status", "--porcelain", cwd=line).stdout.split() == ["??", "dvc.lock", "??", "metrics/"], "only what a person commits is new"
+    assert run("git", "status", "--porcelain", cwd=line).stdout.split() == ["??", "dvc.lock", "??", "metrics/"], (
+        "only what a person commits is new"
+    )
 
 
 def test_evaluate_parameters_retrain_nothing_and_old_ones_come_from_the_cache(line: Path) -> None:
     params = line / "params.yaml"
     params.write_text(PARAMS.replace("samples: 500", "samples: 400"))
     states = repro(line)
-    assert states == {"ingest": "unchanged", "validate": "unchanged", "train": "unchanged", "evaluate": "ran", "export": "ran"}
+    assert states == {
+        "ingest": "unchanged",
+        "validate": "unchanged",
+        "train": "unchanged",
+        "evaluate": "ran",
+        "export": "ran",
+    }
     assert json.loads((line / "metrics" / "evaluation.json").read_text())["n_fake"] == 400
     params.write_text(PARAMS)
     states = repro(line)
@@ -161,7 +175,10 @@ def test_the_flow_and_dvc_agree(line: Path) -> None:
 
 def test_experiments_and_diffs_work(line: Path) -> None:
     """`dvc exp run -S`, `dvc metrics diff`, `dvc plots show`: the commands of the README."""
-    for command in (["git", "add", "-A"], ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "first run"]):
+    for command in (
+        ["git", "add", "-A"],
+        ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "first run"],
+    ):
         assert run(*command, cwd=line).returncode == 0
     done = run("dvc", "exp", "run", "-S", "evaluate.samples=300", cwd=line)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -30,20 +30,47 @@ ROOT = Path(__file__).parents[1]
         ("model: {variant: dcgna}", "model.variant: there is no variant 'dcgna'; did you mean `dcgan`?"),
         ("model: {latent: 8}", "model.variant: missing"),
         ("model: {variant: cgan, label_wdth: 8}", "model.label_wdth: unknown key; did you mean `label_width`?"),
-        ("model: {variant: dcgan, penalties: {r1: a}}", "model.penalties.r1: must be a number, or {start: number, end: number} (got 'a')"),
-        ("model: {variant: dcgan, penalties: {r1: {strat: 1, end: 2}}}", "model.penalties.r1.strat: unknown key; did you mean `start`?"),
-        ("train: {learning_rate: {generator: {start: 3, end: 1}}}", "train.learning_rate.generator: must be from 1e-09 to 1"),
-        ("model: {variant: dcgan, stabilisers: {packing: 3}}\ntrain: {batch_size: 64}", "train.batch_size 64 cannot be divided into packs"),
-        ("model: {variant: dcgan, stabilisers: {packing: 4}}\ntrain: {batch_size: 64, micro_batch: 2}", "train.micro_batch 2 cannot be divided into packs"),
-        ("model: {variant: srgan, scale: 8}\ndata: {resolution: 32}", "data.resolution 32: variant srgan takes at least 64"),
-        ("model: {variant: srgan}\ndata: {resolution: 64}\nevaluate: {gate: {fid: 3}}", "evaluate.gate: variant srgan is judged by gain, ssim_gain"),
+        (
+            "model: {variant: dcgan, penalties: {r1: a}}",
+            "model.penalties.r1: must be a number, or {start: number, end: number} (got 'a')",
+        ),
+        (
+            "model: {variant: dcgan, penalties: {r1: {strat: 1, end: 2}}}",
+            "model.penalties.r1.strat: unknown key; did you mean `start`?",
+        ),
+        (
+            "train: {learning_rate: {generator: {start: 3, end: 1}}}",
+            "train.learning_rate.generator: must be from 1e-09 to 1",
+        ),
+        (
+            "model: {variant: dcgan, stabilisers: {packing: 3}}\ntrain: {batch_size: 64}",
+            "train.batch_size 64 cannot be divided into packs",
+        ),
+        (
+            "model: {variant: dcgan, stabilisers: {packing: 4}}\ntrain: {batch_size: 64, micro_batch: 2}",
+            "train.micro_batch 2 cannot be divided into packs",
+        ),
+        (
+            "model: {variant: srgan, scale: 8}\ndata: {resolution: 32}",
+            "data.resolution 32: variant srgan takes at least 64",
+        ),
+        (
+            "model: {variant: srgan}\ndata: {resolution: 64}\nevaluate: {gate: {fid: 3}}",
+            "evaluate.gate: variant srgan is judged by gain, ssim_gain",
+        ),
         ("evaluate: {gate: {gain: 1}}", "evaluate.gate: variant dcgan is judged by fid_ratio"),
         ("evaluate: {gate: {task: restore}}", "evaluate.gate: variant dcgan is judged by fid_ratio"),
-        ("model: {variant: denoise}\nevaluate: {gate: {gain: 1, textur: 2}}", "evaluate.gate.textur: unknown key; did you mean `texture`?"),
+        (
+            "model: {variant: denoise}\nevaluate: {gate: {gain: 1, textur: 2}}",
+            "evaluate.gate.textur: unknown key; did you mean `texture`?",
+        ),
         ("evaluate: {gate: {fid_ratoi: 1}}", "evaluate.gate.fid_ratoi: unknown key; did you mean `fid_ratio`?"),
         ("evaluate: {gate: {fid_ratio: -1}}", "evaluate.gate.fid_ratio: Input should be greater than 0"),
         ("data: {fit: keep}", "data.fit keep: variant dcgan makes images of one size"),
-        ("model: {variant: denoise, noise: {gausian: [0, 50]}}", "model.noise.gausian: unknown key; did you mean `gaussian`?"),
+        (
+            "model: {variant: denoise, noise: {gausian: [0, 50]}}",
+            "model.noise.gausian: unknown key; did you mean `gaussian`?",
+        ),
         ("train: {micro_batch: 0}", "train.micro_batch: must be auto, null, or a number of images from 2 (got 0)"),
         ("train: {batch_size: 64, micro_batch: 24}", "train: micro_batch 24 does not divide batch_size 64"),
         ("data: {background: white}", "data.background"),
@@ -65,17 +92,41 @@ def test_wrong_text(text: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("sides", "text", "words"),
     [
-        ("", "data: {pairs: halves}", "data.pairs halves: variant dcgan does not learn from pairs; set data.pairs: none"),
-        ("paired", "", "data.pairs none: variant dcgan learns from pairs A and B; set data.pairs: halves, folders or outline"),
+        (
+            "",
+            "data: {pairs: halves}",
+            "data.pairs halves: variant dcgan does not learn from pairs; set data.pairs: none",
+        ),
+        (
+            "paired",
+            "",
+            "data.pairs none: variant dcgan learns from pairs A and B; set data.pairs: halves, folders or outline",
+        ),
         ("domains", "data: {pairs: folders}", "data.pairs folders: variant dcgan does not learn from pairs"),
-        ("domains", "data: {classes: [a, b, c]}", "data.classes: variant dcgan learns from two domains, and 3 are named; name two"),
+        (
+            "domains",
+            "data: {classes: [a, b, c]}",
+            "data.classes: variant dcgan learns from two domains, and 3 are named; name two",
+        ),
         ("domains", "data: {fit: keep}", "data.fit keep: variant dcgan makes images of one size"),
-        ("paired", "data: {pairs: outline, fit: keep}", "data: pairs outline with fit keep: pairs are made of one size"),
-        ("paired", "data: {pairs: folders, classes: [a, b, c]}", "data: pairs folders with 3 names in classes: name the two folders"),
+        (
+            "paired",
+            "data: {pairs: outline, fit: keep}",
+            "data: pairs outline with fit keep: pairs are made of one size",
+        ),
+        (
+            "paired",
+            "data: {pairs: folders, classes: [a, b, c]}",
+            "data: pairs folders with 3 names in classes: name the two folders",
+        ),
         ("", "data: {classes: [a, b, a]}", "data.classes: 'a' is named twice"),
         ("", "data: {classes: []}", "data.classes"),
         ("", "data: {classes: horse}", "data.classes"),
-        ("", "data: {pairs: folder}", "data.pairs: Input should be 'none', 'halves', 'folders' or 'outline' (got 'folder')"),
+        (
+            "",
+            "data: {pairs: folder}",
+            "data.pairs: Input should be 'none', 'halves', 'folders' or 'outline' (got 'folder')",
+        ),
         ("paired", "data: {pairs: outline}", ""),
         ("paired", "data: {pairs: folders, classes: [b, a]}", ""),
         ("domains", "data: {classes: [horse, deer]}", ""),
@@ -130,7 +181,9 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
         params.load(tmp_path / "params.yaml")
 
 
-@pytest.mark.parametrize("path", [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", [ROOT / "params.yaml", *sorted((ROOT / "presets").glob("*.yaml"))], ids=lambda path: path.name
+)
 def test_shipped_files_are_valid(path: Path) -> None:
     params.load(path)
 
@@ -140,7 +193,11 @@ def test_any_text_is_settings_or_an_input_error(text: str) -> None:
     assert parsed_or_refused(text)
 
 
-VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3), max_leaves=4)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
 
 
 @given(
@@ -167,5 +224,11 @@ def test_where_no_gate_is_given_it_is_that_of_the_task() -> None:
     restoring = params.parse("model: {variant: denoise}\nevaluate: {samples: 100}", "x")
     assert restoring.evaluate.gate == RestorationGate()
     assert restoring.evaluate.samples == 100
-    assert params.parse("model: {variant: denoise}\nevaluate: {gate: {gain: 3}}", "x").evaluate.gate == RestorationGate(gain=3)
-    assert params.parse("model: {variant: dcgan}", "x").evaluate.gate == params.parse("", "x").evaluate.gate == GateSettings()
+    assert params.parse("model: {variant: denoise}\nevaluate: {gate: {gain: 3}}", "x").evaluate.gate == RestorationGate(
+        gain=3
+    )
+    assert (
+        params.parse("model: {variant: dcgan}", "x").evaluate.gate
+        == params.parse("", "x").evaluate.gate
+        == GateSettings()
+    )

@@ -44,11 +44,15 @@ def keys(value: object, path: str = "") -> set[str]:
     return {path} | {found for name, below in value.items() for found in keys(below, f"{path}.{name}")}
 
 
-@pytest.mark.parametrize(("name", "resolution"), [("digits", 8), ("fashion-mnist-32", 32), ("cifar10-32", 32), ("photos-64", 64)])
+@pytest.mark.parametrize(
+    ("name", "resolution"), [("digits", 8), ("fashion-mnist-32", 32), ("cifar10-32", 32), ("photos-64", 64)]
+)
 def test_the_name_states_the_resolution_and_models_do_not_share_a_name(name: str, resolution: int) -> None:
     loaded = params.load(REPOSITORY / "presets" / f"{name}.yaml")
     assert loaded.data.resolution == resolution
-    others = [params.load(preset.path).tracking.model for preset in presets.available(REPOSITORY) if preset.name != name]
+    others = [
+        params.load(preset.path).tracking.model for preset in presets.available(REPOSITORY) if preset.name != name
+    ]
     assert loaded.tracking.model not in others
 
 
@@ -69,7 +73,10 @@ def test_use_never_loses_what_was_edited_by_hand(root: Path) -> None:
     assert (root / "params.yaml.bak").read_text() == "# mine 0\n"
 
 
-@pytest.mark.parametrize(("name", "near"), [("fashion", "fashion-mnist-32"), ("digit", "digits"), ("cifar10", "cifar10-32"), ("../digits", "digits")])
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("fashion", "fashion-mnist-32"), ("digit", "digits"), ("cifar10", "cifar10-32"), ("../digits", "digits")],
+)
 def test_an_unknown_name_gives_the_nearest(root: Path, name: str, near: str) -> None:
     with pytest.raises(InputError, match=f"did you mean `{near}`"):
         presets.use(root, name)

@@ -50,11 +50,21 @@ def make(path: Path, shift: float) -> Path:
             "protocol": "p",
         }
     )
-    nodes = [helper.make_node("Add", ["z", "shift"], ["flat"]), helper.make_node("Reshape", ["flat", "shape"], ["images"])]
-    constants = [helper.make_tensor("shift", TensorProto.FLOAT, [1], [shift]), helper.make_tensor("shape", TensorProto.INT64, [4], [-1, 1, 2, 2])]
+    nodes = [
+        helper.make_node("Add", ["z", "shift"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "shape"], ["images"]),
+    ]
+    constants = [
+        helper.make_tensor("shift", TensorProto.FLOAT, [1], [shift]),
+        helper.make_tensor("shape", TensorProto.INT64, [4], [-1, 1, 2, 2]),
+    ]
     inputs = [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 4])]
     outputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 1, 2, 2])]
-    model = helper.make_model(helper.make_graph(nodes, "g", inputs, outputs, constants), opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", inputs, outputs, constants),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
     helper.set_model_props(model, metadata.pairs())
     path.write_bytes(model.SerializeToString(deterministic=True))
     return path
@@ -85,7 +95,11 @@ def follow(root: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fixed = Registered(root, f"models:/pictures/{first}")
     assert fixed.mark() == first
     assert fixed.fetch().version == first
-    absent = {"pictures@absent": "`ganline promote` sets the alias", "other@champion": "no such model", "pictures/99": "no such model"}
+    absent = {
+        "pictures@absent": "`ganline promote` sets the alias",
+        "other@champion": "no such model",
+        "pictures/99": "no such model",
+    }
     for model, words in absent.items():
         with pytest.raises(InputError, match=words):
             Registered(root, f"models:/{model}").mark()
@@ -100,7 +114,10 @@ def test_in_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_behind_a_server(
-    tmp_path: Path, mlflow_server: Callable[[Path, int], AbstractContextManager[str]], unused_port: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    mlflow_server: Callable[[Path, int], AbstractContextManager[str]],
+    unused_port: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with mlflow_server(tmp_path, unused_port) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
@@ -116,15 +133,33 @@ def test_mlflow_serves_what_is_registered(tmp_path: Path, unused_port: int, monk
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with tracking.start(SETTINGS, tmp_path) as run:
         export(run, make(tmp_path / "0.onnx", 0.25))
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/pictures/1", "--port", str(unused_port), "--env-manager", "local"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        "models:/pictures/1",
+        "--port",
+        str(unused_port),
+        "--env-manager",
+        "local",
+    ]
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
     with (tmp_path / "log").open("wb") as log:
-        started = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=tmp_path, start_new_session=True)
+        started = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, cwd=tmp_path, start_new_session=True
+        )
     try:
         deadline = time.monotonic() + 240
         while True:
             try:
-                answer = httpx.post(f"http://127.0.0.1:{unused_port}/invocations", json={"inputs": {"z": [[1, 2, 3, 4], [0, 0, 0, 0]]}}, timeout=60)
+                answer = httpx.post(
+                    f"http://127.0.0.1:{unused_port}/invocations",
+                    json={"inputs": {"z": [[1, 2, 3, 4], [0, 0, 0, 0]]}},
+                    timeout=60,
+                )
                 break
             except httpx.TransportError:
                 assert started.poll() is None, (tmp_path / "log").read_text()
@@ -144,7 +179,10 @@ def unused_port() -> int:
         return port
 
 
-@pytest.mark.parametrize("model", ["models:/", "models:/a", "models:/a@", "models:/a@b@c", "models:/a/latest", "models:/a/b/1", "models:/a/-1"])
+@pytest.mark.parametrize(
+    "model",
+    ["models:/", "models:/a", "models:/a@", "models:/a@b@c", "models:/a/latest", "models:/a/b/1", "models:/a/-1"],
+)
 def test_other_addresses_are_refused(tmp_path: Path, model: str) -> None:
     with pytest.raises(InputError, match="a registered model is models:/NAME@ALIAS"):
         Registered(tmp_path, model)

@@ -25,7 +25,13 @@ def imports(path: Path) -> set[str]:
     """The rooms of `pipeline` that a file imports anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        names = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
         if isinstance(node, ast.ImportFrom) and node.module == "pipeline":
             names = [f"pipeline.{'version' if alias.name == '__version__' else alias.name}" for alias in node.names]
         found |= {name.split(".")[1] for name in names if name.startswith("pipeline.")}
@@ -62,7 +68,11 @@ def test_a_stage_runs_again_when_what_it_is_made_of_changes(stage: str) -> None:
             tree = ast.parse((ROOT / "pipeline" / "stages" / f"{name}.py").read_text(encoding="utf-8"))
             froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
             waiting += [alias.name for node in froms if node.module == "pipeline.stages" for alias in node.names]
-            waiting += [node.module.removeprefix("pipeline.stages.") for node in froms if (node.module or "").startswith("pipeline.stages.") and node.module]
+            waiting += [
+                node.module.removeprefix("pipeline.stages.")
+                for node in froms
+                if (node.module or "").startswith("pipeline.stages.") and node.module
+            ]
     missing = {f"pipeline/stages/{name}.py" for name in used} - set(graph["stages"][stage]["deps"])
     assert not missing
 
@@ -93,4 +103,15 @@ def test_help_loads_no_heavy_library() -> None:
     code = "import sys; sys.argv = ['ganline', '--help']; from pipeline.cli import main\ntry: main()\nexcept SystemExit: pass\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert not loaded & {"torch", "mlflow", "prefect", "great_expectations", "dvc", "onnxruntime", "sklearn", "pandas", "matplotlib", "pyarrow"}
+    assert not loaded & {
+        "torch",
+        "mlflow",
+        "prefect",
+        "great_expectations",
+        "dvc",
+        "onnxruntime",
+        "sklearn",
+        "pandas",
+        "matplotlib",
+        "pyarrow",
+    }

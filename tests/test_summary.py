@@ -15,7 +15,16 @@ def evaluated(root: Path, **metrics: object) -> None:
 
 
 def test_everything_is_named(tmp_path: Path) -> None:
-    evaluated(tmp_path, verdict="pass", reasons=[], fid=12.345678, duplicate_rate=0, modes_covered=10, modes_total=10, protocol="classifier/abc")
+    evaluated(
+        tmp_path,
+        verdict="pass",
+        reasons=[],
+        fid=12.345678,
+        duplicate_rate=0,
+        modes_covered=10,
+        modes_total=10,
+        protocol="classifier/abc",
+    )
     (tmp_path / "reports/samples").mkdir(parents=True)
     for name in ("000001.png", "000002.png"):
         (tmp_path / "reports/samples" / name).touch()
@@ -42,7 +51,9 @@ def test_a_failed_verdict_says_why_and_what_is_missing(tmp_path: Path) -> None:
     assert "try it" not in text
 
 
-@pytest.mark.parametrize(("content", "said"), [(None, "no such file"), ("{", "cannot be read"), ("[]", "holds no metrics")])
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "no such file"), ("{", "cannot be read"), ("[]", "holds no metrics")]
+)
 def test_metrics_that_are_not_there(tmp_path: Path, content: str | None, said: str) -> None:
     if content is not None:
         (tmp_path / "metrics").mkdir()
@@ -61,7 +72,9 @@ def test_a_restoration_is_to_be_applied(tmp_path: Path) -> None:
 
 
 def test_so_is_a_translation(tmp_path: Path) -> None:
-    evaluated(tmp_path, verdict="pass", reasons=[], fid=3.5, fid_excess=0.25, dependence=0.9, cycle_error=9.5, cycle_ratio=0.2)
+    evaluated(
+        tmp_path, verdict="pass", reasons=[], fid=3.5, fid_excess=0.25, dependence=0.9, cycle_error=9.5, cycle_ratio=0.2
+    )
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported/generator.onnx").touch()
     text = summary(tmp_path)

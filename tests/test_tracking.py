@@ -50,7 +50,9 @@ def history(client: MlflowClient, run_id: str, key: str) -> list[tuple[int, floa
     return sorted((point.step, point.value) for point in client.get_metric_history(run_id, key))
 
 
-def test_everything_lies_under_the_root_and_nothing_is_printed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
+def test_everything_lies_under_the_root_and_nothing_is_printed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
@@ -70,7 +72,14 @@ def test_everything_lies_under_the_root_and_nothing_is_printed(root: Path, tmp_p
 def test_parameters_are_flat_clipped_and_a_changed_one_becomes_a_tag(root: Path) -> None:
     run = tracking.start(SETTINGS, root)
     many = {f"key{number}": number for number in range(250)}
-    run.log_params({"train": {"learning_rate": {"generator": 2e-4}, "flips": False}, "long": "x" * 10_000, "many": many, "none": None})
+    run.log_params(
+        {
+            "train": {"learning_rate": {"generator": 2e-4}, "flips": False},
+            "long": "x" * 10_000,
+            "many": many,
+            "none": None,
+        }
+    )
     run.end()
     again = tracking.start(SETTINGS, root, run_id=run.id)
     assert again.id == run.id
@@ -89,7 +98,9 @@ def test_parameters_are_flat_clipped_and_a_changed_one_becomes_a_tag(root: Path)
 def test_curves_are_whole_and_replayed_steps_are_not_logged_twice(root: Path) -> None:
     run = tracking.start(SETTINGS, root)
     assert run.last_step == -1
-    rows = [{"step": step, "loss": step / 7, "norm": math.nan if step % 128 else 1.0} for step in range(0, 2500 * 64, 64)]
+    rows = [
+        {"step": step, "loss": step / 7, "norm": math.nan if step % 128 else 1.0} for step in range(0, 2500 * 64, 64)
+    ]
     run.log_history(rows[:1500])
     assert run.last_step == 1499 * 64
     run.end()
@@ -104,7 +115,9 @@ def test_curves_are_whole_and_replayed_steps_are_not_logged_twice(root: Path) ->
 
 def test_metrics_take_numpy_and_leave_out_what_is_no_finite_number(root: Path) -> None:
     with tracking.start(SETTINGS, root) as run:
-        run.log_metrics({"fid": np.float32(2.5), "n": np.int64(7), "inf": math.inf, "verdict": "pass", "flag": True, "none": None})
+        run.log_metrics(
+            {"fid": np.float32(2.5), "n": np.int64(7), "inf": math.inf, "verdict": "pass", "flag": True, "none": None}
+        )
         run.log_metrics({"fid": 1.5})
     assert run.client.get_run(run.id).data.metrics == {"fid": 1.5, "n": 7.0}
 
@@ -120,7 +133,10 @@ def test_the_data_set_is_an_input_of_the_run(root: Path) -> None:
     assert [(tag.key, tag.value) for tag in entry.tags] == [("mlflow.data.context", "training")]
 
 
-@pytest.mark.parametrize(("error", "status"), [(None, "FINISHED"), (ValueError("x"), "FAILED"), (KeyboardInterrupt(), "KILLED"), (SystemExit(143), "KILLED")])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, "FINISHED"), (ValueError("x"), "FAILED"), (KeyboardInterrupt(), "KILLED"), (SystemExit(143), "KILLED")],
+)
 def test_the_run_ends_as_the_block_did(root: Path, error: BaseException | None, status: str) -> None:
     run = tracking.start(SETTINGS, root)
     assert run.client.get_run(run.id).info.status == "RUNNING"
@@ -160,7 +176,9 @@ def test_a_run_that_the_store_lacks_becomes_a_new_one_that_says_so(root: Path, c
     assert run.id in message
 
 
-@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"run_id": 7}', '{"run_id": ""}', '{"run_id": null}', "\x00"])
+@pytest.mark.parametrize(
+    "text", [None, "", "{", "[]", "{}", '{"run_id": 7}', '{"run_id": ""}', '{"run_id": null}', "\x00"]
+)
 def test_a_missing_or_broken_run_json_is_named(root: Path, text: str | None) -> None:
     path = root / "run.json"
     if text is not None:
@@ -205,7 +223,11 @@ def test_an_unusable_store_is_named_with_the_way_out(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(
     ("uri", "shown"),
-    [("http://a:b@host:5000/x", "http://host:5000/x"), ("http://host", "http://host"), ("sqlite:////tmp/a@b.db", "sqlite:////tmp/a@b.db")],
+    [
+        ("http://a:b@host:5000/x", "http://host:5000/x"),
+        ("http://host", "http://host"),
+        ("sqlite:////tmp/a@b.db", "sqlite:////tmp/a@b.db"),
+    ],
 )
 def test_addresses_are_shown_without_credentials(uri: str, shown: str) -> None:
     assert redacted(uri) == shown
@@ -229,7 +251,9 @@ run.log_metrics({"fid": 1.0})
 run.end()
 """
     settings = {name: value for name, value in os.environ.items() if name != "MLFLOW_LOGGING_LEVEL"}
-    done = subprocess.run([sys.executable, "-c", code, str(root)], env=settings, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(root)], env=settings, capture_output=True, text=True, check=True
+    )
     assert re.fullmatch(r"(ganline: warning: .*\n){2}", done.stderr), done.stderr
 
 
@@ -239,12 +263,20 @@ def registered(run: tracking.Run, path: Path, factor: int) -> str:
     constant = helper.make_tensor("factor", onnx.TensorProto.FLOAT, [1], [factor])
     graph = helper.make_graph([helper.make_node("Mul", ["z", "factor"], ["images"])], "g", [z], [images], [constant])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
-    named = {side: [{"name": name, "dtype": "float32", "shape": [-1, 3]}] for side, name in (("inputs", "z"), ("outputs", "images"))}
-    return run.log_model(path, named, "tests-model", sha256=hashlib.sha256(path.read_bytes()).hexdigest(), tags={"note": path.stem})
+    named = {
+        side: [{"name": name, "dtype": "float32", "shape": [-1, 3]}]
+        for side, name in (("inputs", "z"), ("outputs", "images"))
+    }
+    return run.log_model(
+        path, named, "tests-model", sha256=hashlib.sha256(path.read_bytes()).hexdigest(), tags={"note": path.stem}
+    )
 
 
 def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(
-    root: Path, mlflow_server: Callable[[Path, int], AbstractContextManager[str]], monkeypatch: pytest.MonkeyPatch, capfd: Any
+    root: Path,
+    mlflow_server: Callable[[Path, int], AbstractContextManager[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: Any,
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -268,7 +300,11 @@ def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(
         assert history(run.client, run.id, "loss") == [(step, float(step)) for step in range(41)]
         assert run.client.get_run(run.id).info.status == "FINISHED"
         assert [file.path for file in run.client.list_artifacts(run.id)] == ["grid.png"]
-        assert [registered(run, root / "a.onnx", 1), registered(run, root / "a.onnx", 1), registered(run, root / "b.onnx", 2)] == ["1", "1", "2"]
+        assert [
+            registered(run, root / "a.onnx", 1),
+            registered(run, root / "a.onnx", 1),
+            registered(run, root / "b.onnx", 2),
+        ] == ["1", "1", "2"]
         assert run.client.get_model_version("tests-model", "2").tags["note"] == "b"
     captured = capfd.readouterr()
     assert captured.err.count("does not answer") == 1
@@ -278,7 +314,10 @@ def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(
 def test_processes_that_begin_at_once_make_one_database(tmp_path: Path) -> None:
     """Without turns the second finds half of the tables, and fails on the other half."""
     code = f"from pipeline.mlflow_store import connect\nprint(connect('sqlite:///{tmp_path}/mlflow.db').search_experiments()[0].name)"
-    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
     for process in both:
         out, error = process.communicate(timeout=240)
         assert (process.returncode, out) == (0, "Default\n"), error

@@ -45,7 +45,12 @@ def numbers(judgement: Judgement) -> list[str]:
     found = judgement.metrics
     fid = (found["fid_equal"] - found["fid_null"]) / found["fid_null_sd"] if found["fid_null_sd"] else 0.0
     kl = "–" if found["mode_kl"] is None else f"{max(found['mode_kl'] - found['mode_kl_null'], 0):.2f}"
-    return [f"{fid:+.0f}", kl, f"{found['duplicate_rate']:.2f}", *(f"{found[f'{name}_z']:+.0f}" if f"{name}_z" in found else "–" for name in SHOWN)]
+    return [
+        f"{fid:+.0f}",
+        kl,
+        f"{found['duplicate_rate']:.2f}",
+        *(f"{found[f'{name}_z']:+.0f}" if f"{name}_z" in found else "–" for name in SHOWN),
+    ]
 
 
 def names(judgement: Judgement) -> list[str]:
@@ -58,11 +63,21 @@ def broken(judge: Judge, fresh: Real) -> Iterator[tuple[list[str], bool]]:
         for strength in breakage.strengths:
             judgement = judge(breakage.apply(fresh, strength, np.random.default_rng(1)))
             said = names(judgement)
-            must = abs(strength) >= breakage.must if breakage.strengths[0] < breakage.strengths[-1] else strength <= breakage.must
+            must = (
+                abs(strength) >= breakage.must
+                if breakage.strengths[0] < breakage.strengths[-1]
+                else strength <= breakage.must
+            )
             right = not must or (bool(said) and said[0] in breakage.names)
             label = "; ".join(said) or "–"
             yield (
-                [breakage.key, f"{strength:g}", *numbers(judgement), judgement.verdict.word + ("" if must else " (free)"), label + ("" if right else " WRONG")],
+                [
+                    breakage.key,
+                    f"{strength:g}",
+                    *numbers(judgement),
+                    judgement.verdict.word + ("" if must else " (free)"),
+                    label + ("" if right else " WRONG"),
+                ],
                 right,
             )
 
@@ -89,12 +104,18 @@ class Judges:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.judgement", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--source", type=Path, help="a labelled folder or archive with a test split; without it the embedded digits")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.judgement", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--source", type=Path, help="a labelled folder or archive with a test split; without it the embedded digits"
+    )
     parser.add_argument("--resolution", type=int, default=32, help="side of the images of --source")
     parser.add_argument("--samples", type=int, default=2500, help="images judged at a time, at most")
     parser.add_argument("--draws", type=int, default=40, help="splits over which real images must raise no alarm")
-    parser.add_argument("--cache", type=Path, default=Path(".ganline/benchmarks"), help="where classifiers and features are kept")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".ganline/benchmarks"), help="where classifiers and features are kept"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     began = time.monotonic()
@@ -103,7 +124,10 @@ def main() -> int:
     test, images, labels = data.split(0, options.samples)
     judge = made.judge(test)
     real = judge(images)
-    rows, right = [["none", "0", *numbers(real), real.verdict.word, "; ".join(names(real)) or "–"]], [not real.verdict.reasons]
+    rows, right = (
+        [["none", "0", *numbers(real), real.verdict.word, "; ".join(names(real)) or "–"]],
+        [not real.verdict.reasons],
+    )
     for row, good in broken(judge, Real(images, labels, data.train.array, data.train.labels)):
         rows.append(row)
         right.append(good)
@@ -117,7 +141,16 @@ def main() -> int:
     return 0 if all(right) and not alarms else 1
 
 
-def report(rows: list[list[str]], alarms: list[str], draws: int, right: list[bool], data: Data, n: int, n_real: int, seconds: float) -> str:
+def report(
+    rows: list[list[str]],
+    alarms: list[str],
+    draws: int,
+    right: list[bool],
+    data: Data,
+    n: int,
+    n_real: int,
+    seconds: float,
+) -> str:
     lines = [
         f"{n:,} fresh images judged against {n_real:,}, {len(data.train):,} to train on; z against real images of one size; {seconds:.0f} s.",
         "",

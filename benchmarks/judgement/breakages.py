@@ -71,7 +71,12 @@ def prototypes(real: Real, each: float, rng: np.random.Generator) -> UInt8:
 
 
 def jitter(images: UInt8, rng: np.random.Generator) -> UInt8:
-    shifted = np.stack([np.roll(image, (int(dy), int(dx)), (0, 1)) for image, (dy, dx) in zip(images, rng.integers(-1, 2, (len(images), 2)), strict=True)])
+    shifted = np.stack(
+        [
+            np.roll(image, (int(dy), int(dx)), (0, 1))
+            for image, (dy, dx) in zip(images, rng.integers(-1, 2, (len(images), 2)), strict=True)
+        ]
+    )
     side = images.shape[1]
     moved = shifted if side > 8 else images  # a pixel of eight would be another picture
     return noisy(moved, 4, rng)
@@ -99,7 +104,9 @@ def noisy_copies(real: Real, share: float, rng: np.random.Generator) -> UInt8:
 
 def blur(real: Real, radius: float, rng: np.random.Generator) -> UInt8:
     def one(image: UInt8) -> UInt8:
-        picture = Image.fromarray(image if image.shape[-1] == 3 else image[:, :, 0]).filter(ImageFilter.GaussianBlur(radius))
+        picture = Image.fromarray(image if image.shape[-1] == 3 else image[:, :, 0]).filter(
+            ImageFilter.GaussianBlur(radius)
+        )
         return np.asarray(picture, dtype=np.uint8).reshape(image.shape)
 
     return np.stack([one(image) for image in real.images])

@@ -37,7 +37,11 @@ class Data:
         order = np.random.default_rng(seed).permutation(len(self.rest))
         half = len(order) // 2
         test, fresh = order[:half], order[half:][:samples]
-        return Images(self.rest.array[test], self.rest.labels[test], f"{self.rest.fingerprint} {seed}"), self.rest.array[fresh], self.rest.labels[fresh]
+        return (
+            Images(self.rest.array[test], self.rest.labels[test], f"{self.rest.fingerprint} {seed}"),
+            self.rest.array[fresh],
+            self.rest.labels[fresh],
+        )
 
 
 def digits() -> Data:
@@ -48,7 +52,11 @@ def digits() -> Data:
     order = np.random.default_rng(0).permutation(len(images))
     train, rest = order[:900], order[900:]
     labels = data.target.astype(np.int64)
-    return Data(Images(images[train], labels[train], "digits train"), Images(images[rest], labels[rest], "digits rest"), [str(k) for k in range(10)])
+    return Data(
+        Images(images[train], labels[train], "digits train"),
+        Images(images[rest], labels[rest], "digits rest"),
+        [str(k) for k in range(10)],
+    )
 
 
 def source(path: Path, resolution: int) -> Data:
@@ -58,7 +66,9 @@ def source(path: Path, resolution: int) -> Data:
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "params.yaml").write_text(f"data: {{source: {path.resolve()}, resolution: {resolution}}}\nmodel: {{variant: dcgan}}\n")
+        (root / "params.yaml").write_text(
+            f"data: {{source: {path.resolve()}, resolution: {resolution}}}\nmodel: {{variant: dcgan}}\n"
+        )
         ingest.run(root)
         validate.run(root)
         splits = [open_split(root / "data/dataset", root / "data/validated", name) for name in ("train", "test")]

@@ -59,7 +59,9 @@ def compared(metric: str, n: int, dims: int, rounds: int) -> list[str]:
     for _ in range(rounds):
         for route in found:
             found[route].append(measure(metric, route, n, dims))
-    middle = {route: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for route, runs in found.items()}
+    middle = {
+        route: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for route, runs in found.items()
+    }
     ours = middle["ganline"]
     return [
         f"| {metric} | {n:,} x {dims} | {route} | {m['seconds']:.2f} | {m['seconds'] / ours['seconds']:.1f} | {m['peak']:.0f} | {m['value']:.8g} |"
@@ -68,7 +70,9 @@ def compared(metric: str, n: int, dims: int, rounds: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.metrics", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dims", type=int, nargs="+", default=[512, 2048])
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
@@ -80,11 +84,16 @@ def main() -> None:
         metric, route, n, dims = options.once
         once(metric, route, int(n), int(dims))
         return
-    lines = ["| metric | features | route | seconds | times ganline | peak MiB | value |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| metric | features | route | seconds | times ganline | peak MiB | value |",
+        "|---|---|---|---|---|---|---|",
+    ]
     if options.scaling:
         for n in (10_000, 20_000, 50_000):
             run = measure("prdc", "ganline", n, options.dims[0])
-            lines.append(f"| prdc | {n:,} x {options.dims[0]} | ganline | {run['seconds']:.2f} | | {run['peak']:.0f} | {run['value']:.6g} |")
+            lines.append(
+                f"| prdc | {n:,} x {options.dims[0]} | ganline | {run['seconds']:.2f} | | {run['peak']:.0f} | {run['value']:.6g} |"
+            )
     else:
         for dims in options.dims:
             for metric in ROUTES:

@@ -36,7 +36,13 @@ class Watcher:
         print(message)
 
 
-def train(gan: GAN, batches: Batches, settings: TrainSettings, device: torch.device, tell: Callable[[int], object] = lambda _: None) -> Trainer:
+def train(
+    gan: GAN,
+    batches: Batches,
+    settings: TrainSettings,
+    device: torch.device,
+    tell: Callable[[int], object] = lambda _: None,
+) -> Trainer:
     """Trains to the end with the project's own loop; its `average` and `seconds` are what counts afterwards."""
     quiet = settings.model_copy(update={"snapshot_images": NEVER, "checkpoint_images": NEVER})
     with tempfile.TemporaryDirectory() as folder:

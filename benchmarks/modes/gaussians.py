@@ -65,9 +65,15 @@ class Recipe:
 GAMMA = {"start": 0.02, "end": 0.0005}
 RECIPES = {
     "gan": Recipe("GAN (non-saturating)", 7000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating"}),
-    "pacgan": Recipe("PacGAN4", 7000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating", "stabilisers": {"packing": 4}}),
-    "wgan-gp": Recipe("WGAN-GP", 3000, 1e-3, (0.0, 0.9), {"objective": "wgan", "critic_steps": 5, "penalties": {"gp": 0.1}}),
-    "r3gan": Recipe("R3GAN's loss", 7000, 3e-3, (0.5, 0.99), {"objective": "relativistic", "penalties": {"r1": GAMMA, "r2": GAMMA}}),
+    "pacgan": Recipe(
+        "PacGAN4", 7000, 1e-3, (0.5, 0.999), {"objective": "nonsaturating", "stabilisers": {"packing": 4}}
+    ),
+    "wgan-gp": Recipe(
+        "WGAN-GP", 3000, 1e-3, (0.0, 0.9), {"objective": "wgan", "critic_steps": 5, "penalties": {"gp": 0.1}}
+    ),
+    "r3gan": Recipe(
+        "R3GAN's loss", 7000, 3e-3, (0.5, 0.99), {"objective": "relativistic", "penalties": {"r1": GAMMA, "r2": GAMMA}}
+    ),
 }
 
 
@@ -89,7 +95,9 @@ def run(recipe: str, mixture: str, seed: int, device: str, steps: int | None = N
     torch.manual_seed(seed)
     began = time.process_time()
     gan = PointGAN(chosen.settings())
-    trainer = common.train(gan, Points(truth, TRAINING_POINTS, place, seed), chosen.training(seed, steps or chosen.steps), place)
+    trainer = common.train(
+        gan, Points(truth, TRAINING_POINTS, place, seed), chosen.training(seed, steps or chosen.steps), place
+    )
     seconds = time.process_time() - began if place.type == "cpu" else trainer.seconds
     with trainer.average.applied(gan):
         samples = gan.sample(EVALUATED_POINTS, torch.Generator().manual_seed(seed + 1)).cpu().numpy()
@@ -114,9 +122,7 @@ def cells(coverages: Sequence[Coverage]) -> list[str]:
 def line(one: Run) -> str:
     """A run in a line, as it ends."""
     found = one.coverage
-    return (
-        f"{one.mixture} {one.recipe} seed {one.seed}: {found.modes}/{found.total} modes, HQ {100 * found.quality:.1f} %, KL {found.kl:.3f}, {one.seconds:.0f} s"
-    )
+    return f"{one.mixture} {one.recipe} seed {one.seed}: {found.modes}/{found.total} modes, HQ {100 * found.quality:.1f} %, KL {found.kl:.3f}, {one.seconds:.0f} s"
 
 
 def report(runs: Sequence[Run], seeds: int, place: str) -> str:
@@ -127,9 +133,21 @@ def report(runs: Sequence[Run], seeds: int, place: str) -> str:
         rows = []
         for recipe in chosen:
             mine = [one for one in runs if (one.recipe, one.mixture) == (recipe, mixture)]
-            rows.append([RECIPES[recipe].title, *cells([one.coverage for one in mine]), f"{np.mean([one.seconds for one in mine]):.0f}"])
+            rows.append(
+                [
+                    RECIPES[recipe].title,
+                    *cells([one.coverage for one in mine]),
+                    f"{np.mean([one.seconds for one in mine]):.0f}",
+                ]
+            )
         rows.append(["*a perfect sampler*", *cells(perfect(mixture, seeds)), ""])
-        head = [f"{mixture}, {len(MIXTURES[mixture].means)} modes", "modes covered", "HQ %", "KL (nats)", "seconds a run"]
+        head = [
+            f"{mixture}, {len(MIXTURES[mixture].means)} modes",
+            "modes covered",
+            "HQ %",
+            "KL (nats)",
+            "seconds a run",
+        ]
         parts.append(common.table(head, rows))
     seeded = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
     note = f"{EVALUATED_POINTS:,} points a run; {seeded}. {place}."
@@ -142,7 +160,10 @@ def picture(runs: Sequence[Run], file: Path) -> None:
     from matplotlib.collections import EllipseCollection
     from matplotlib.figure import Figure
 
-    recipes, mixtures = list(dict.fromkeys(one.recipe for one in runs)), list(dict.fromkeys(one.mixture for one in runs))
+    recipes, mixtures = (
+        list(dict.fromkeys(one.recipe for one in runs)),
+        list(dict.fromkeys(one.mixture for one in runs)),
+    )
     figure = Figure(figsize=(3.2 * len(recipes), 3.4 * len(mixtures)), layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(len(mixtures), len(recipes), squeeze=False)
@@ -153,13 +174,18 @@ def picture(runs: Sequence[Run], file: Path) -> None:
         for mask, colour in ((~good, "tab:red"), (good, "tab:blue")):
             panel.scatter(*one.points[mask].T, s=3, color=colour, linewidths=0, alpha=0.6)
         size = np.full(len(truth.means), 2 * NEAR * truth.sigma)
-        circles = EllipseCollection(size, size, np.zeros_like(size), units="x", offsets=truth.means, offset_transform=panel.transData)
+        circles = EllipseCollection(
+            size, size, np.zeros_like(size), units="x", offsets=truth.means, offset_transform=panel.transData
+        )
         circles.set(facecolor="none", edgecolor="black", linewidth=0.4)
         panel.add_collection(circles)
         reach = 1.25 * np.abs(truth.means).max()
         panel.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
         found = one.coverage
-        panel.set_title(f"{RECIPES[one.recipe].title}\n{found.modes}/{found.total} modes, HQ {100 * found.quality:.1f} %, KL {found.kl:.3f}", fontsize=9)
+        panel.set_title(
+            f"{RECIPES[one.recipe].title}\n{found.modes}/{found.total} modes, HQ {100 * found.quality:.1f} %, KL {found.kl:.3f}",
+            fontsize=9,
+        )
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=90)
 
@@ -173,11 +199,22 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--mixtures", nargs="+", choices=MIXTURES, default=list(MIXTURES))
-    parser.add_argument("--seeds", type=int, default=5, help="trainings of each recipe, with seeds 0, 1, ... (default: 5)")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="these networks are too small to gain from a GPU (default: cpu)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="trainings at a time (default: one a core)")
+    parser.add_argument(
+        "--seeds", type=int, default=5, help="trainings of each recipe, with seeds 0, 1, ... (default: 5)"
+    )
+    parser.add_argument(
+        "--device",
+        choices=["cpu", "cuda"],
+        default="cpu",
+        help="these networks are too small to gain from a GPU (default: cpu)",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="trainings at a time (default: one a core)"
+    )
     parser.add_argument("--steps", type=int, help="updates of the generator, instead of each recipe's own")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of gaussians.md and gaussians.png (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=RESULTS, help="folder of gaussians.md and gaussians.png (default: %(default)s)"
+    )
     chosen = parser.parse_args(argv)
     for name in ("seeds", "workers", "steps"):
         if getattr(chosen, name) is not None and getattr(chosen, name) < 1:
@@ -187,7 +224,12 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     chosen = arguments(argv)
-    jobs = [(recipe, mixture, seed) for mixture in chosen.mixtures for recipe in chosen.recipes for seed in range(chosen.seeds)]
+    jobs = [
+        (recipe, mixture, seed)
+        for mixture in chosen.mixtures
+        for recipe in chosen.recipes
+        for seed in range(chosen.seeds)
+    ]
     with ProcessPoolExecutor(min(chosen.workers, len(jobs)), get_context("spawn"), common.single_threaded) as pool:
         tasks = [pool.submit(run, *job, chosen.device, chosen.steps) for job in jobs]
         runs = []

@@ -62,7 +62,9 @@ class PointGAN(Adversarial):
     """Points [B, 2] of unit size from z [B, latent]."""
 
     def __init__(self, settings: AdversarialSettings) -> None:
-        generator = nn.Sequential(Sines(settings.latent, WIDTH, FREQUENCIES["generator"]), perceptron(WIDTH, 2, GENERATOR_LAYERS, slope=0.0))
+        generator = nn.Sequential(
+            Sines(settings.latent, WIDTH, FREQUENCIES["generator"]), perceptron(WIDTH, 2, GENERATOR_LAYERS, slope=0.0)
+        )
         super().__init__(settings, generator, PointDiscriminator(settings.stabilisers.packing))
 
 
@@ -75,7 +77,9 @@ class Points:
         self.rng = torch.Generator(device).manual_seed(seed)
 
     def next(self, n: int) -> Batch:
-        return {"image": self.points[torch.randint(len(self.points), (n,), generator=self.rng, device=self.points.device)]}
+        return {
+            "image": self.points[torch.randint(len(self.points), (n,), generator=self.rng, device=self.points.device)]
+        }
 
     def state(self) -> dict[str, object]:
         return {"rng": self.rng.get_state()}

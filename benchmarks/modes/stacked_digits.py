@@ -45,7 +45,13 @@ def falling(start: float, share: float) -> dict[str, float]:
     return {"start": start, "end": share * start}
 
 
-AS_PUBLISHED = {"batch_size": 64, "total_images": 1_000_000, "learning_rate": {"generator": 2e-4, "discriminator": 2e-4}, "beta1": 0.5, "ema_half_life": 0}
+AS_PUBLISHED = {
+    "batch_size": 64,
+    "total_images": 1_000_000,
+    "learning_rate": {"generator": 2e-4, "discriminator": 2e-4},
+    "beta1": 0.5,
+    "ema_half_life": 0,
+}
 RECIPES = {
     "dcgan": Recipe("DCGAN as published", {"variant": "dcgan"}, AS_PUBLISHED),
     "pacdcgan": Recipe("PacDCGAN2", {"variant": "dcgan", "stabilisers": {"packing": 2}}, AS_PUBLISHED),
@@ -89,12 +95,16 @@ def samples(gan: GAN, trainer: Trainer, n: int, seed: int) -> UInt8Array:
         return np.concatenate([to_uint8(gan.sample(min(1000, n - done), rng)) for done in range(0, n, 1000)])
 
 
-def run(recipe: str, seed: int, judge: Judge, device: torch.device, images: int | None = None, n: int = EVALUATED_TRIPLES) -> Run:
+def run(
+    recipe: str, seed: int, judge: Judge, device: torch.device, images: int | None = None, n: int = EVALUATED_TRIPLES
+) -> Run:
     """Trains and judges one recipe; `images` shortens it."""
     chosen = RECIPES[recipe]
     model: ModelSettings = TypeAdapter(ModelSettings).validate_python(chosen.model)
     total = images or chosen.train["total_images"]
-    settings = TrainSettings.model_validate(chosen.train | {"seed": seed, "total_images": total, "precision": "float32", "log_images": 20_000})
+    settings = TrainSettings.model_validate(
+        chosen.train | {"seed": seed, "total_images": total, "precision": "float32", "log_images": 20_000}
+    )
     torch.manual_seed(seed)
     gan = build(model, IMAGE)
     batches = Unlabelled(Triples(judge.train, TRAINING_TRIPLES, seed), device, seed)
@@ -104,7 +114,9 @@ def run(recipe: str, seed: int, judge: Judge, device: torch.device, images: int 
         seconds = time.process_time() - began if device.type == "cpu" else trainer.seconds
     made = samples(gan, trainer, n, seed + 1)
     found = judge.coverage(made)
-    tqdm.write(f"{recipe} seed {seed}: {found.modes} modes, KL {found.kl:.4f}, {seconds / 60:.1f} minutes", file=sys.stderr)
+    tqdm.write(
+        f"{recipe} seed {seed}: {found.modes} modes, KL {found.kl:.4f}, {seconds / 60:.1f} minutes", file=sys.stderr
+    )
     return Run(recipe, seed, found, trainer.images_seen, seconds, made[:SHOWN])
 
 
@@ -118,7 +130,9 @@ def report(runs: Sequence[Run], judge: Judge, floor: Sequence[Coverage], place: 
     for recipe in dict.fromkeys(one.recipe for one in runs):
         mine = [one for one in runs if one.recipe == recipe]
         minutes = np.mean([one.seconds for one in mine]) / 60
-        rows.append([RECIPES[recipe].title, *cells([one.coverage for one in mine]), f"{mine[0].images:,}", f"{minutes:.1f}"])
+        rows.append(
+            [RECIPES[recipe].title, *cells([one.coverage for one in mine]), f"{mine[0].images:,}", f"{minutes:.1f}"]
+        )
     rows.append(["*a perfect sampler*", *cells(floor), "", ""])
     head = ["recipe", "modes of 1,000", "KL (nats)", "training images", "minutes a run"]
     seeds = len({one.seed for one in runs})
@@ -136,7 +150,11 @@ def picture(runs: Sequence[Run], judge: Judge, file: Path) -> None:
     from pipeline.media.preview import grid
 
     first = min(one.seed for one in runs)
-    sheets = [(f"{RECIPES[one.recipe].title}\n{one.coverage.modes} modes, KL {one.coverage.kl:.3f}", one.sheet) for one in runs if one.seed == first]
+    sheets = [
+        (f"{RECIPES[one.recipe].title}\n{one.coverage.modes} modes, KL {one.coverage.kl:.3f}", one.sheet)
+        for one in runs
+        if one.seed == first
+    ]
     sheets.append(("real\n", Triples(judge.train, SHOWN, 0).pixels))
     figure = Figure(figsize=(3.3 * len(sheets), 3.7), layout="constrained")
     FigureCanvasAgg(figure)
@@ -156,11 +174,20 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
-    parser.add_argument("--seeds", type=int, default=1, help="trainings of each recipe, with seeds 0, 1, ... (default: 1)")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="trainings of each recipe, with seeds 0, 1, ... (default: 1)"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--threads", type=int, default=1, help="of the processor; images this small hardly gain from more (default: 1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="of the processor; images this small hardly gain from more (default: 1)"
+    )
     parser.add_argument("--images", type=int, help="training images, instead of each recipe's own")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of stacked_digits.md and stacked_digits.png (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=RESULTS,
+        help="folder of stacked_digits.md and stacked_digits.png (default: %(default)s)",
+    )
     chosen = parser.parse_args(argv)
     for name in ("seeds", "threads", "images"):
         if getattr(chosen, name) is not None and getattr(chosen, name) < 1:
@@ -174,7 +201,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     device = pick_device(chosen.device)
     judge = Judge(device)
     floor = [judge.perfect(seed) for seed in range(5)]
-    runs = [run(recipe, seed, judge, device, chosen.images) for recipe in chosen.recipes for seed in range(chosen.seeds)]
+    runs = [
+        run(recipe, seed, judge, device, chosen.images) for recipe in chosen.recipes for seed in range(chosen.seeds)
+    ]
     place = common.machine(device, f"{chosen.threads} thread{'s' if chosen.threads > 1 else ''}")
     common.write(chosen.out, "stacked_digits", report(runs, judge, floor, place))
     picture(runs, judge, chosen.out / "stacked_digits.png")

@@ -45,7 +45,10 @@ def digits() -> tuple[Digits, Digits]:
     labels = data.target.astype(np.int64)
     order = np.random.default_rng(SEED).permutation(len(labels))
     cut = round(TRAINING_SHARE * len(labels))
-    first, second = (Digits(pixels[part], labels[part], f"{name} part of the digits") for name, part in (("training", order[:cut]), ("held-out", order[cut:])))
+    first, second = (
+        Digits(pixels[part], labels[part], f"{name} part of the digits")
+        for name, part in (("training", order[:cut]), ("held-out", order[cut:]))
+    )
     return first, second
 
 

@@ -44,16 +44,29 @@ def ways(model: Model) -> list[Way]:
         return http("/invocations", body, {"Content-Type": "application/json"})
 
     def plain(n: int) -> bytes:
-        body = {"inputs": [{"name": "z", "datatype": "FP32", "shape": [n, model.latent], "data": z_of(model, n).ravel().tolist()}]}
+        body = {
+            "inputs": [
+                {"name": "z", "datatype": "FP32", "shape": [n, model.latent], "data": z_of(model, n).ravel().tolist()}
+            ]
+        }
         return http("/v2/models/generator/infer", json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def binary(n: int) -> bytes:
         z = z_of(model, n).tobytes()
-        tensor = {"name": "z", "datatype": "FP32", "shape": [n, model.latent], "parameters": {"binary_data_size": len(z)}}
+        tensor = {
+            "name": "z",
+            "datatype": "FP32",
+            "shape": [n, model.latent],
+            "parameters": {"binary_data_size": len(z)},
+        }
         header = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
         return http("/v2/models/generator/infer", header + z, {"Inference-Header-Content-Length": str(len(header))})
 
-    return [Way("mlflow models serve", PORT + 1, mlflow), Way("ganline serve, JSON", PORT, plain), Way("ganline serve, binary", PORT, binary)]
+    return [
+        Way("mlflow models serve", PORT + 1, mlflow),
+        Way("ganline serve, JSON", PORT, plain),
+        Way("ganline serve, binary", PORT, binary),
+    ]
 
 
 @contextmanager
@@ -86,7 +99,9 @@ def both(model: Model, folder: Path) -> Iterator[Path]:
 
     path = make(model, folder / "generator.onnx")
     inputs = Schema([TensorSpec(np.dtype("float32"), (-1, model.latent), "z")])
-    outputs = Schema([TensorSpec(np.dtype("float32"), (-1, model.channels, model.resolution, model.resolution), "images")])
+    outputs = Schema(
+        [TensorSpec(np.dtype("float32"), (-1, model.channels, model.resolution, model.resolution), "images")]
+    )
     mlflow.onnx.save_model(
         onnx.load(path),
         folder / "mlflow",
@@ -94,8 +109,33 @@ def both(model: Model, folder: Path) -> Iterator[Path]:
         pip_requirements=mlflow.onnx.get_default_pip_requirements(),
         save_as_external_data=False,
     )
-    ganline = [sys.executable, "-m", "pipeline", "serve", "--model", str(path), "--port", str(PORT), "--max-batch", str(BATCH), "--max-queue", "8192"]
-    peer = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "mlflow"), "--port", str(PORT + 1), "--env-manager", "local"]
+    ganline = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "serve",
+        "--model",
+        str(path),
+        "--port",
+        str(PORT),
+        "--max-batch",
+        str(BATCH),
+        "--max-queue",
+        "8192",
+    ]
+    peer = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        str(folder / "mlflow"),
+        "--port",
+        str(PORT + 1),
+        "--env-manager",
+        "local",
+    ]
     ready, pinged = f"http://127.0.0.1:{PORT}/v2/health/ready", f"http://127.0.0.1:{PORT + 1}/ping"
     with server(ganline, ready, folder / "ganline.log"), server(peer, pinged, folder / "mlflow.log"):
         yield path
@@ -134,11 +174,19 @@ def against_mlflow(seconds: float, rounds: int) -> list[str]:
                     found.setdefault(way.name, []).append(measured(way, clients, 1, seconds))
             peer = found["mlflow models serve"]
             for name, loads in found.items():
-                ratio = statistics.median(load.per_second / other.per_second for load, other in zip(loads, peer, strict=True))
+                ratio = statistics.median(
+                    load.per_second / other.per_second for load, other in zip(loads, peer, strict=True)
+                )
                 figures = [
-                    statistics.median(value) for value in ([load.per_second for load in loads], *([load.percentile(q) for load in loads] for q in (0.5, 0.99)))
+                    statistics.median(value)
+                    for value in (
+                        [load.per_second for load in loads],
+                        *([load.percentile(q) for load in loads] for q in (0.5, 0.99)),
+                    )
                 ]
-                rows.append(f"| {clients} | {name} | {figures[0]:,.0f} | {figures[1]:.1f} | {figures[2]:.1f} | {ratio:.1f} |")
+                rows.append(
+                    f"| {clients} | {name} | {figures[0]:,.0f} | {figures[1]:.1f} | {figures[2]:.1f} | {ratio:.1f} |"
+                )
                 print(rows[-1], flush=True)
     return rows
 
@@ -153,7 +201,9 @@ def against_raw(seconds: float, rounds: int) -> list[str]:
                 limit.append(raw(path, WIDE, seconds))
                 served.append(images * measured(way, 64, images, seconds).per_second)
             share = statistics.median(one / other for one, other in zip(served, limit, strict=True))
-            rows.append(f"| 64 | {images} | {statistics.median(served):,.0f} | {statistics.median(limit):,.0f} | {share:.0%} |")
+            rows.append(
+                f"| 64 | {images} | {statistics.median(served):,.0f} | {statistics.median(limit):,.0f} | {share:.0%} |"
+            )
             print(rows[-1], flush=True)
     return rows
 

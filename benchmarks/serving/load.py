@@ -76,7 +76,12 @@ class Client(asyncio.Protocol):
 
 def http(path: str, body: bytes, headers: dict[str, str]) -> bytes:
     """A POST request's bytes."""
-    head = [f"POST {path} HTTP/1.1", "Host: benchmark", f"Content-Length: {len(body)}", *(f"{name}: {value}" for name, value in headers.items())]
+    head = [
+        f"POST {path} HTTP/1.1",
+        "Host: benchmark",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
@@ -86,7 +91,9 @@ async def run(host: str, port: int, request: bytes, clients: int, seconds: float
     loop = asyncio.get_running_loop()
     made: list[Client] = []
     for _ in range(clients):
-        _, client = await loop.create_connection(lambda: Client(request, load, measuring, loop.create_future()), host, port)
+        _, client = await loop.create_connection(
+            lambda: Client(request, load, measuring, loop.create_future()), host, port
+        )
         made.append(client)
     await asyncio.sleep(warm_up)
     measuring.set()

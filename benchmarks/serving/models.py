@@ -28,7 +28,9 @@ WIDE = Model("DCGAN, 64 px in colour, 64 channels", 64, 3, 128, 64, 512)
 
 def make(model: Model, path: Path) -> Path:
     torch.manual_seed(0)
-    settings = DCGANSettings(latent=model.latent, generator_channels=model.width, discriminator_channels=8, max_channels=model.widest)
+    settings = DCGANSettings(
+        latent=model.latent, generator_channels=model.width, discriminator_channels=8, max_channels=model.widest
+    )
     gan = DCGAN(settings, ImageSpec(model.resolution, model.channels, 0))
     for _ in range(3):
         gan.generator(torch.randn(32, model.latent))

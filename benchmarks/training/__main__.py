@@ -59,28 +59,49 @@ def once(side: int, looks: int) -> None:
     total, width = IMAGES[side], CHANNELS[side]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        text = PARAMS.format(side=side, channels=width, most=4 * width, batch=BATCH, total=total, log=total // 10, looks=min(looks, total))
+        text = PARAMS.format(
+            side=side,
+            channels=width,
+            most=4 * width,
+            batch=BATCH,
+            total=total,
+            log=total // 10,
+            looks=min(looks, total),
+        )
         (root / "params.yaml").write_text(text)
         for stage in ("ingest", "validate"):
             subprocess.run([sys.executable, "-m", "pipeline", stage], cwd=root, capture_output=True, check=True)
         with patch.object(Reporter, "advanced", taking_turns), patch.object(Trainer, "run", timed):
             train.run(root)
-    print(json.dumps({"ours": total / ours[0], "bare": len(theirs) * TURN * BATCH / sum(theirs), "looks": ours[1] / ours[0]}))
+    print(
+        json.dumps(
+            {"ours": total / ours[0], "bare": len(theirs) * TURN * BATCH / sum(theirs), "looks": ours[1] / ours[0]}
+        )
+    )
 
 
 def measure(side: int, looks: int) -> tuple[float, float, float, float]:
     """Images per second of the bare loop and of the line, their ratio, and the share of the line's time that looks took."""
     command = [sys.executable, "-m", "benchmarks.training", "--once", str(side), "--looks", str(looks)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"})  # as the command sets it
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    )  # as the command sets it
     found = json.loads(done.stdout.splitlines()[-1])
     return found["bare"], found["ours"], found["ours"] / found["bare"], found["looks"]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--resolutions", type=int, nargs="+", choices=CHANNELS, default=list(CHANNELS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--looks", type=int, default=20_000, help="train.health.images; with more than a round there is the last look alone")
+    parser.add_argument(
+        "--looks",
+        type=int,
+        default=20_000,
+        help="train.health.images; with more than a round there is the last look alone",
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--once", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -92,9 +113,14 @@ def main() -> None:
         rounds = []
         for _ in range(options.rounds):
             rounds.append(measure(side, options.looks))
-            print(f"{side} px: bare {rounds[-1][0]:.0f}, line {rounds[-1][1]:.0f} images/s, ratio {rounds[-1][2]:.3f}", file=sys.stderr)
+            print(
+                f"{side} px: bare {rounds[-1][0]:.0f}, line {rounds[-1][1]:.0f} images/s, ratio {rounds[-1][2]:.3f}",
+                file=sys.stderr,
+            )
         middle = [statistics.median(column) for column in zip(*rounds, strict=True)]
-        rows.append(f"| {side} px | {middle[0]:.0f} | {middle[1]:.0f} | {middle[2]:.3f} | {100 * middle[3]:.1f} % of the time |")
+        rows.append(
+            f"| {side} px | {middle[0]:.0f} | {middle[1]:.0f} | {middle[2]:.3f} | {100 * middle[3]:.1f} % of the time |"
+        )
     text = "\n".join([*rows, "", f"Batch {BATCH}, {options.rounds} rounds, medians.", ""])
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -25,13 +25,21 @@ def images(resolution: int) -> torch.Tensor:
 def turns(resolution: int, steps: int, batch: int, channels: int) -> Iterator[float]:
     """Non-saturating DCGAN training with R1 at every second step and averaged weights, without end: seconds of every `steps` steps."""
     settings = DCGANSettings.model_validate(
-        {"latent": LATENT, "generator_channels": channels, "discriminator_channels": channels, "max_channels": 4 * channels}
+        {
+            "latent": LATENT,
+            "generator_channels": channels,
+            "discriminator_channels": channels,
+            "max_channels": 4 * channels,
+        }
     )
     spec, data = ImageSpec(resolution, 1), images(resolution)
     generator = Generator(settings, spec, LATENT).apply(initialise).to(memory_format=torch.channels_last)
     discriminator = Discriminator(settings, spec, 1).apply(initialise).to(memory_format=torch.channels_last)
     average = [p.detach().clone() for p in generator.parameters()]
-    adams = [torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.5, 0.99), fused=True) for network in (discriminator, generator)]
+    adams = [
+        torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.5, 0.99), fused=True)
+        for network in (discriminator, generator)
+    ]
     began = time.perf_counter()
     for step in itertools.count():
         generator.requires_grad_(False)

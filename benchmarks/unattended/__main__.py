@@ -25,7 +25,17 @@ from benchmarks.unattended.failing import CASES
 from benchmarks.unattended.runs import Outcome, run
 
 MOST = 1.1
-HEADER = ("training", "seed", "best FID seen", "delivered", "over the best", "last over the best", "collapsed", "reported", "what was told")
+HEADER = (
+    "training",
+    "seed",
+    "best FID seen",
+    "delivered",
+    "over the best",
+    "last over the best",
+    "collapsed",
+    "reported",
+    "what was told",
+)
 
 
 def row(one: Outcome) -> list[str]:
@@ -53,7 +63,11 @@ def report(outcomes: Sequence[Outcome], response: str) -> str:
     """A row a run, and beneath it what the bars are held to."""
     ratios = [one.ratio for one in outcomes if one.ratio is not None]
     agreed = sum(one.collapsed == one.reported for one in outcomes)
-    table = ["| " + " | ".join(HEADER) + " |", "|" + "---|" * len(HEADER), *("| " + " | ".join(row(one)) + " |" for one in outcomes)]
+    table = [
+        "| " + " | ".join(HEADER) + " |",
+        "|" + "---|" * len(HEADER),
+        *("| " + " | ".join(row(one)) + " |" for one in outcomes),
+    ]
     facts = [
         f"Response: {response}. Delivered over the best seen: at most {max(ratios, default=float('nan')):.3f}, mean {np.mean(ratios or [np.nan]):.3f}, "
         f"in {len(ratios)} of {len(outcomes)} runs; the others failed with advice (exit 4).",
@@ -68,12 +82,21 @@ def missed(outcomes: Sequence[Outcome]) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.unattended", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.unattended",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--seeds", type=int, default=5, help="trainings of each case (default: 5)")
     parser.add_argument("--response", choices=["rollback", "stop", "warn"], default="rollback")
     parser.add_argument("--images", type=int, help="length of each training (default: 120,000)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="trainings at a time, one thread each (default: one a core)")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="trainings at a time, one thread each (default: one a core)",
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     jobs = [(case, seed, options.response, options.images) for case in options.cases for seed in range(options.seeds)]

@@ -56,6 +56,8 @@ CASES = {
     "sane": Failing("nothing wrong"),
     "fast": Failing("learning rates fifty times too high", train=rates(2e-1, 2e-1)),
     "unregularised": Failing("no penalty, and momentum of 0.9", UNPENALISED, {**rates(5e-3, 5e-3), "beta1": 0.9}),
-    "strong": Failing("a discriminator too strong", {**UNPENALISED, "critic_steps": 4, "objective": "minimax"}, rates(2e-4, 4e-3)),
+    "strong": Failing(
+        "a discriminator too strong", {**UNPENALISED, "critic_steps": 4, "objective": "minimax"}, rates(2e-4, 4e-3)
+    ),
     "tiny": Failing("forty training images", UNPENALISED, images=40),
 }

@@ -55,7 +55,9 @@ class Seen:
     fid: float
     diversity: float  # Vendi score over that of real images
     classes: float  # share of the classes that hold a quarter of their share
-    near_duplicates: float  # share nearer to another sample than 99 % of held-out images are to each other, at equal numbers
+    near_duplicates: (
+        float  # share nearer to another sample than 99 % of held-out images are to each other, at equal numbers
+    )
 
     @property
     def collapsed(self) -> bool:
@@ -82,7 +84,11 @@ class Outcome:
     @property
     def ratio(self) -> float | None:
         """FID of what was delivered over the best seen."""
-        return None if self.delivered is None else next(look.fid for look in reversed(self.seen) if look.images == self.delivered) / self.best
+        return (
+            None
+            if self.delivered is None
+            else next(look.fid for look in reversed(self.seen) if look.images == self.delivered) / self.best
+        )
 
     @property
     def collapsed(self) -> bool:
@@ -149,7 +155,11 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
             calmer, changed, words = treat(settings, design, symptoms)
             torch.manual_seed(seed + len(symptoms))
             gan = build(changed, ImageSpec(8, 1))
-            watch = Watch(measure, Unlabelled(train, CPU, seed).next(min(len(train), 400)), Unlabelled(held, CPU, seed).next(HELD_OUT))
+            watch = Watch(
+                measure,
+                Unlabelled(train, CPU, seed).next(min(len(train), 400)),
+                Unlabelled(held, CPU, seed).next(HELD_OUT),
+            )
             return Trainer(gan, Unlabelled(train, CPU, seed), calmer, CPU, Path(folder), log, {}, watch), words
 
         trainer = unattended.start(make, None)

@@ -74,7 +74,15 @@ def examine(data: bytes, target: Target) -> tuple[Facts, UInt8Array | None]:
     mean, variance = moments(pixels)
     if target.pairs != "none":
         variance = min(moments(half)[1] for half in np.split(pixels, 2, axis=1))
-    facts = Facts(sha256, image.width, image.height, image.mode, mean / 255, variance**0.5 / 255, hashlib.sha256(pixels.tobytes()).hexdigest())
+    facts = Facts(
+        sha256,
+        image.width,
+        image.height,
+        image.mode,
+        mean / 255,
+        variance**0.5 / 255,
+        hashlib.sha256(pixels.tobytes()).hexdigest(),
+    )
     return facts, pixels
 
 
@@ -117,7 +125,9 @@ def decode_all(jobs: Iterable[Job[Key]], target: Target, workers: int) -> Iterat
             yield from zip((job.key for job in group), decode_chunk([job.data for job in group], target), strict=True)
         return
     # Spawned, not forked: the fork of a process that has threads (torch, Arrow) can hang.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=live_and_die_with_the_parent)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=live_and_die_with_the_parent
+    )
     waiting: collections.deque[tuple[list[Key], Future[list[Outcome]]]] = collections.deque()
     try:
         for group in chunks(jobs, target):

@@ -35,7 +35,11 @@ class Degradation:
             clean = shrunk(clean, self.scale)
         kinds: list[tuple[Callable[[Tensor, Tensor, torch.Generator], Tensor], Range]] = [
             (apply, strengths)
-            for apply, strengths in ((add_gaussian, self.gaussian), (count_photons, self.poisson), (compress, self.jpeg))
+            for apply, strengths in (
+                (add_gaussian, self.gaussian),
+                (count_photons, self.poisson),
+                (compress, self.jpeg),
+            )
             if strengths is not None
         ]
         if kinds:
@@ -59,7 +63,9 @@ def enlarged(images: Tensor, scale: int) -> Tensor:
     """Bicubic (a = -0.5), rounded to 8 bits: the floor any super-resolution must beat; at scale 1 the images themselves."""
     if scale == 1:
         return images
-    return rounded(interpolate(images, (images.shape[2] * scale, images.shape[3] * scale), mode="bicubic", antialias=True))
+    return rounded(
+        interpolate(images, (images.shape[2] * scale, images.shape[3] * scale), mode="bicubic", antialias=True)
+    )
 
 
 def rounded(images: Tensor) -> Tensor:

@@ -77,14 +77,25 @@ class Drawing:
     memory-mapped shards.
     """
 
-    def __init__(self, data: Images, device: torch.device, seed: int, *, flips: bool, picked: npt.NDArray[np.int64] | None = None, resident_bytes: int) -> None:
+    def __init__(
+        self,
+        data: Images,
+        device: torch.device,
+        seed: int,
+        *,
+        flips: bool,
+        picked: npt.NDArray[np.int64] | None = None,
+        resident_bytes: int,
+    ) -> None:
         self.data, self.device, self.flips = data, device, flips
         self.picked = np.arange(len(data)) if picked is None else picked
         self.rng = torch.Generator(device).manual_seed(seed)
         height, width, channels = data.images([0]).shape[1:]
         fits = len(self.picked) * height * width * channels <= resident_bytes
         self.resident = torch.from_numpy(data.images(picked)).to(device) if fits else None
-        near = device if fits else torch.device("cpu")  # where positions are needed: beside the images, so that no batch waits for a copy
+        near = (
+            device if fits else torch.device("cpu")
+        )  # where positions are needed: beside the images, so that no batch waits for a copy
         self.shuffle = Shuffle(len(self.picked), seed, near)
         self.labels = torch.from_numpy(np.ascontiguousarray(data.labels[self.picked])).to(near)
 
@@ -100,7 +111,9 @@ class Drawing:
     def at(self, positions: Tensor) -> Tensor:
         """The images of these positions among the picked ones, mirrored at random."""
         if self.resident is None:
-            images = signed(torch.from_numpy(self.read(self.picked[positions.numpy()])).to(self.device, non_blocking=True))
+            images = signed(
+                torch.from_numpy(self.read(self.picked[positions.numpy()])).to(self.device, non_blocking=True)
+            )
         else:
             images = signed(self.resident.index_select(0, positions))
         if self.flips:

@@ -60,14 +60,23 @@ def checks(findings: Findings, settings: ValidateSettings) -> list[Check]:
     def share(key: str, table: str, column: str, count: int, total: int, what: str) -> Check:
         bound = getattr(settings, key)
         arguments = {"column": column, "mostly": max(0.0, 1 - bound.limit)}
-        return Check(key, table, "ExpectColumnValuesToBeNull", arguments, bound.severity, exceeds(key, count, total, what))
+        return Check(
+            key, table, "ExpectColumnValuesToBeNull", arguments, bound.severity, exceeds(key, count, total, what)
+        )
 
     errors, copies = int(findings.files["error"].notna().sum()), int(findings.images["duplicate_of"].notna().sum())
     test = findings.of_split("test", findings.images)
     constant, small = int(findings.images["constant"].sum()), int(findings.images["small"].sum())
     found = [
         share("max_error_share", "files", "error", errors, len(findings.files), "files could not be read as images"),
-        share("max_duplicate_share", "images", "duplicate_of", copies, images, "images are exact copies of an earlier one in their split"),
+        share(
+            "max_duplicate_share",
+            "images",
+            "duplicate_of",
+            copies,
+            images,
+            "images are exact copies of an earlier one in their split",
+        ),
     ]
     if findings.pairs == "folders":
         alone = int(findings.images["alone"].notna().sum())
@@ -75,16 +84,32 @@ def checks(findings: Findings, settings: ValidateSettings) -> list[Check]:
         found.append(share("max_unpaired_share", "images", "alone", alone, images, what))
     if len(test):
         leaked = int(test["leaked_from"].notna().sum())
-        found.append(share("max_leakage_share", "test images", "leaked_from", leaked, len(test), "test images are also in the training split"))
+        found.append(
+            share(
+                "max_leakage_share",
+                "test images",
+                "leaked_from",
+                leaked,
+                len(test),
+                "test images are also in the training split",
+            )
+        )
     found += [
         Check(
             "max_constant_share",
             "images",
             "ExpectColumnValuesToBeBetween",
-            {"column": "std", "min_value": settings.constant_std, "mostly": max(0.0, 1 - settings.max_constant_share.limit)},
+            {
+                "column": "std",
+                "min_value": settings.constant_std,
+                "mostly": max(0.0, 1 - settings.max_constant_share.limit),
+            },
             settings.max_constant_share.severity,
             exceeds(
-                "max_constant_share", constant, images, f"images are near-constant (standard deviation below validate.constant_std {settings.constant_std:g})"
+                "max_constant_share",
+                constant,
+                images,
+                f"images are near-constant (standard deviation below validate.constant_std {settings.constant_std:g})",
             ),
         ),
         Check(
@@ -191,7 +216,10 @@ def judge(checks: list[Check], tables: dict[str, pd.DataFrame], docs: Path) -> l
         if not here:
             continue
         batches = source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("all")
-        expectations = [getattr(gxe, check.expectation)(**check.arguments, severity=check.severity, meta={"key": key}) for key, check in here.items()]
+        expectations = [
+            getattr(gxe, check.expectation)(**check.arguments, severity=check.severity, meta={"key": key})
+            for key, check in here.items()
+        ]
         suite = context.suites.add(gx.ExpectationSuite(name=table, expectations=expectations))
         definition = context.validation_definitions.add(gx.ValidationDefinition(name=table, data=batches, suite=suite))
         results = definition.run(batch_parameters={"dataframe": frame}).results
@@ -200,7 +228,9 @@ def judge(checks: list[Check], tables: dict[str, pd.DataFrame], docs: Path) -> l
         for result in results:
             if not result.success:
                 check = here[result.expectation_config.meta["key"]]
-                if result.exception_info and result.exception_info.get("raised_exception", "raised_exception" not in result.exception_info):
+                if result.exception_info and result.exception_info.get(
+                    "raised_exception", "raised_exception" not in result.exception_info
+                ):
                     raise RuntimeError(f"validate.{check.key} could not be evaluated: {result.exception_info}")
                 failed.add(check.key)
     context.build_data_docs()

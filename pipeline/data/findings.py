@@ -15,7 +15,20 @@ REASONS = ("undecodable", "too_small", "near_constant", "unpaired", "unequal", "
 WIDE = ("halves", "outline")
 """Pairs whose partners lie side by side in one row."""
 
-INDEX = ["id", "path", "class", "label", "split", "shard", "row", "stored_height", "stored_width", "sha256", "pixels_sha256", "pair"]
+INDEX = [
+    "id",
+    "path",
+    "class",
+    "label",
+    "split",
+    "shard",
+    "row",
+    "stored_height",
+    "stored_width",
+    "sha256",
+    "pixels_sha256",
+    "pair",
+]
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,9 @@ class Findings:
             "small_share": share(images["small"]),
             "pixel_mean": mean,
             # Of two pictures side by side only the flatter one's spread is known.
-            "pixel_std": None if mean is None or square is None or self.pairs in WIDE else max(0.0, square - mean * mean) ** 0.5,
+            "pixel_std": None
+            if mean is None or square is None or self.pairs in WIDE
+            else max(0.0, square - mean * mean) ** 0.5,
             "classes": len(self.classes),
         }
         if self.pairs == "folders":
@@ -83,7 +98,11 @@ class Findings:
         if self.classes:
             train = self.per_class()["train_images"]
             smallest, largest = int(train.min()), int(train.max())
-            found |= {"smallest_class_images": smallest, "largest_class_images": largest, "imbalance": largest / smallest if smallest else None}
+            found |= {
+                "smallest_class_images": smallest,
+                "largest_class_images": largest,
+                "imbalance": largest / smallest if smallest else None,
+            }
         return found
 
 
@@ -91,7 +110,9 @@ def share(flags: pd.Series) -> float:
     return float(flags.mean()) if len(flags) else 0.0
 
 
-def examine(manifest: pd.DataFrame, classes: list[str], settings: ValidateSettings, pairs: Pairing = "none") -> Findings:
+def examine(
+    manifest: pd.DataFrame, classes: list[str], settings: ValidateSettings, pairs: Pairing = "none"
+) -> Findings:
     """Judges every row of a manifest. `manifest` has the columns of `pipeline.data.writer.MANIFEST`, in the source's order; `pairs` is data.pairs.
 
     Of pairs in folders no file is accepted without its partner, and only both together are a copy.
@@ -123,7 +144,10 @@ def examine(manifest: pd.DataFrame, classes: list[str], settings: ValidateSettin
         "duplicate": files["duplicate_of"].notna() & (settings.max_duplicate_share.severity != "off"),
     }
     if mates is not None:
-        flags |= {"unpaired": mates["alone"].notna(), "unequal": mates["unequal"].notna() & (settings.max_unpaired_share.severity != "off")}
+        flags |= {
+            "unpaired": mates["alone"].notna(),
+            "unequal": mates["unequal"].notna() & (settings.max_unpaired_share.severity != "off"),
+        }
     for reason in [each for each in REASONS if each in flags]:
         rows = flags[reason] & files["reason"].isna()
         files.loc[rows, "reason"] = reason
@@ -138,7 +162,9 @@ def widow(files: pd.DataFrame, partner: pd.Series) -> None:
     paths, why = of_partners(files["path"], partner), of_partners(files["reason"], partner)
     rows = files["reason"].isna() & why.notna()
     files.loc[rows, "reason"] = "unpaired"
-    files.loc[rows, "detail"] = [f"its partner {path} was set aside: {reason}" for path, reason in zip(paths[rows], why[rows], strict=True)]
+    files.loc[rows, "detail"] = [
+        f"its partner {path} was set aside: {reason}" for path, reason in zip(paths[rows], why[rows], strict=True)
+    ]
 
 
 def detail(reason: str, row: dict[str, Any]) -> str:

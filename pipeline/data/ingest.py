@@ -26,7 +26,13 @@ Group = tuple[str | None, str | None]
 
 
 def ingest(
-    settings: DataSettings, root: Path, cache: Path, folder: Path, *, workers: int | None = None, progress: Progress = lambda done, total: None
+    settings: DataSettings,
+    root: Path,
+    cache: Path,
+    folder: Path,
+    *,
+    workers: int | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> DatasetInfo:
     """Writes `settings.source` as a store into `folder`, replacing what is there only when all went well.
 
@@ -36,12 +42,22 @@ def ingest(
     source = open_source(settings.source, root, cache)
     survey = Survey.of(source, settings)
     together = "none" if settings.pairs == "folders" else settings.pairs
-    target = Target(settings.resolution, settings.channels, settings.background, settings.fit, settings.resize, settings.limits.pixels, together)
+    target = Target(
+        settings.resolution,
+        settings.channels,
+        settings.background,
+        settings.fit,
+        settings.resize,
+        settings.limits.pixels,
+        together,
+    )
     run = Pass(settings, survey, source, {name: number for number, name in enumerate(survey.layout.labels)})
     if settings.pairs == "folders" and settings.limit is not None:
         run.pairs = first_pairs(source, survey.layout, settings)
     with StoreWriter(folder, target.shape, own_sizes=settings.fit == "keep", pairs=settings.pairs) as writer:
-        for key, (facts, pixels) in decode_all(run.jobs(), target, workers or worker_count(survey.wanted(settings.limit))):
+        for key, (facts, pixels) in decode_all(
+            run.jobs(), target, workers or worker_count(survey.wanted(settings.limit))
+        ):
             progress(key.number, survey.files)
             record = run.record(key, facts)
             if record is not None:
@@ -74,11 +90,20 @@ class Survey:
         layout = laid_out(Layout.of(pictures or others), settings)
         places = [layout.place(each) for each in pictures or others]
         left = sum(count for each, count in (pictures + others).items() if not layout.place(each).wanted)
-        return cls(files, files - left, layout, frozenset((place.split, place.label) for place in places if place.error is None and place.wanted))
+        return cls(
+            files,
+            files - left,
+            layout,
+            frozenset((place.split, place.label) for place in places if place.error is None and place.wanted),
+        )
 
     def wanted(self, limit: int | None) -> int:
         """About how many files will be decoded."""
-        return self.asked if limit is None else min(self.asked, sum(limit * (1 if split else 2) for split, _ in self.groups))
+        return (
+            self.asked
+            if limit is None
+            else min(self.asked, sum(limit * (1 if split else 2) for split, _ in self.groups))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +170,11 @@ class Pass:
 
     def complete(self) -> bool:
         """True when every group is full: the rest of the source is not read."""
-        return self.settings.limit is not None and self.settings.pairs != "folders" and all(self.full(split, label) for split, label in self.survey.groups)
+        return (
+            self.settings.limit is not None
+            and self.settings.pairs != "folders"
+            and all(self.full(split, label) for split, label in self.survey.groups)
+        )
 
     def record(self, key: Key, facts: Facts | None) -> dict[str, Any] | None:
         """The manifest's columns for one file, or None when it is one too many."""
@@ -160,7 +189,15 @@ class Pass:
             self.errors.append(f"{key.path}: {error}")
         label = -1 if place.label is None else self.labels[place.label]
         known = asdict(facts) if facts else {}
-        return known | {"path": key.path, "class": place.label, "label": label, "split": split, "bytes": key.size, "error": error, "pair": key.pair}
+        return known | {
+            "path": key.path,
+            "class": place.label,
+            "label": label,
+            "split": split,
+            "bytes": key.size,
+            "error": error,
+            "pair": key.pair,
+        }
 
 
 def drawn(content: str, settings: DataSettings) -> str:
@@ -206,10 +243,16 @@ def first_pairs(source: Source, layout: Layout, settings: DataSettings) -> froze
                 odd.add(pair)
     whole = sorted((pair for pair, found in sides.items() if found == 3), key=lambda pair: (pair in odd, pair))
     if not whole:
-        firsts = [min((name for (_, name), found in sides.items() if found == bit), default="nothing") for bit in (1, 2)]
+        firsts = [
+            min((name for (_, name), found in sides.items() if found == bit), default="nothing") for bit in (1, 2)
+        ]
         a, b = (f"{label!r} holds {name}" for label, name in zip(layout.labels, firsts, strict=True))
-        raise InputError(f"data.pairs folders: no file has a partner of its name in the other folder ({a}, {b}, ...); name both alike but for the suffix")
-    return frozenset(pair for split in ("train", "test") for pair in [each for each in whole if each[0] == split][: settings.limit])
+        raise InputError(
+            f"data.pairs folders: no file has a partner of its name in the other folder ({a}, {b}, ...); name both alike but for the suffix"
+        )
+    return frozenset(
+        pair for split in ("train", "test") for pair in [each for each in whole if each[0] == split][: settings.limit]
+    )
 
 
 def folders(item: Item) -> Folders:

@@ -73,13 +73,17 @@ class Layout:
     def of_classes(self, names: Sequence[str]) -> "Layout":
         """The same with these classes alone, in this order; one alone is no class. Raises InputError for a class that is not there."""
         if not self.classes:
-            raise InputError("data.classes: the source has no classes; they are the names of folders, one a class, of which there must be two or more")
+            raise InputError(
+                "data.classes: the source has no classes; they are the names of folders, one a class, of which there must be two or more"
+            )
         for name in names:
             if name not in self.classes:
                 near = difflib.get_close_matches(name, self.classes, n=1, cutoff=0.5)
                 hint = f"did you mean `{near[0]}`? " if near else ""
                 rest = f" and {len(self.classes) - LISTED} more" if len(self.classes) > LISTED else ""
-                raise InputError(f"data.classes: the source has no class {name!r}; {hint}there are {', '.join(self.classes[:LISTED])}{rest}")
+                raise InputError(
+                    f"data.classes: the source has no class {name!r}; {hint}there are {', '.join(self.classes[:LISTED])}{rest}"
+                )
         return replace(self, only=tuple(names), labelled=len(names) > 1)
 
     def unlabelled(self) -> "Layout":
@@ -128,7 +132,10 @@ def common(folders: set[Folders]) -> int:
     if not folders:
         return 0
     first, last = min(folders), max(folders)
-    return next((depth for depth, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), min(len(first), len(last)))
+    return next(
+        (depth for depth, (one, other) in enumerate(zip(first, last, strict=False)) if one != other),
+        min(len(first), len(last)),
+    )
 
 
 def split_folders(names: set[str]) -> dict[str, str]:
@@ -142,4 +149,8 @@ def split_folders(names: set[str]) -> dict[str, str]:
     validation = {name for name, plain in known.items() if plain in VALIDATION}
     if not train or not (test or validation):
         return {}
-    return dict.fromkeys(train, "train") | dict.fromkeys(test, "test") | dict.fromkeys(validation, "train" if test else "test")
+    return (
+        dict.fromkeys(train, "train")
+        | dict.fromkeys(test, "test")
+        | dict.fromkeys(validation, "train" if test else "test")
+    )

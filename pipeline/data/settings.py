@@ -15,16 +15,26 @@ HexColour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
 class Limits(Settings):
     """What one file may cost before it is set aside instead of decoded."""
 
-    pixels: int = Field(default=50_000_000, ge=1, description="width x height; larger pictures are treated as decompression bombs")
+    pixels: int = Field(
+        default=50_000_000, ge=1, description="width x height; larger pictures are treated as decompression bombs"
+    )
     bytes: int = Field(default=256 * 2**20, ge=1, description="size of one encoded file")
 
 
 class DataSettings(Settings):
     """Where images come from and how they are made equal."""
 
-    source: str = Field(default="digits", min_length=1, description="digits | a folder | a .zip or .tar(.gz) | torchvision:NAME")
-    watch: str = Field(default="data/raw", min_length=1, description="the path DVC hashes to notice new data; set it to `source` where that lies elsewhere")
-    resolution: int = Field(default=8, ge=8, le=1024, description="side of the square the images become; a power of two")
+    source: str = Field(
+        default="digits", min_length=1, description="digits | a folder | a .zip or .tar(.gz) | torchvision:NAME"
+    )
+    watch: str = Field(
+        default="data/raw",
+        min_length=1,
+        description="the path DVC hashes to notice new data; set it to `source` where that lies elsewhere",
+    )
+    resolution: int = Field(
+        default=8, ge=8, le=1024, description="side of the square the images become; a power of two"
+    )
     channels: Literal["gray", "rgb"] = "gray"
     background: HexColour = Field(default="#ffffff", description="colour laid under transparent pixels")
     fit: Literal["crop", "pad", "stretch", "keep"] = Field(
@@ -34,7 +44,10 @@ class DataSettings(Settings):
     )
     resize: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = "lanczos"
     test_fraction: float = Field(
-        default=0.2, ge=0, lt=1, description="held out for evaluation when the source has no test split; decided by content, so it never leaks"
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="held out for evaluation when the source has no test split; decided by content, so it never leaks",
     )
     pairs: Pairing = Field(
         default="none",
@@ -42,10 +55,14 @@ class DataSettings(Settings):
         "folders: A in one folder and B in another, matched by name without suffix; outline: A is drawn from the image itself, its outline; none: nothing",
     )
     classes: tuple[ClassName, ...] | None = Field(
-        default=None, min_length=1, description="only these classes of the source, in this order (the first has label 0, or is side A); null takes all"
+        default=None,
+        min_length=1,
+        description="only these classes of the source, in this order (the first has label 0, or is side A); null takes all",
     )
     limit: int | None = Field(
-        default=None, ge=1, description="at most so many images a split (and a class where there are classes), or pairs of folders; null takes all"
+        default=None,
+        ge=1,
+        description="at most so many images a split (and a class where there are classes), or pairs of folders; null takes all",
     )
     limits: Limits = Limits()
     seed: int = Field(default=0, ge=0, description="decides which images are held out")
@@ -68,9 +85,13 @@ class DataSettings(Settings):
     @model_validator(mode="after")
     def possible_pairs(self) -> "DataSettings":
         if self.pairs != "none" and self.fit == "keep":
-            raise ValueError(f"pairs {self.pairs} with fit keep: pairs are made of one size; set fit: crop, pad or stretch")
+            raise ValueError(
+                f"pairs {self.pairs} with fit keep: pairs are made of one size; set fit: crop, pad or stretch"
+            )
         if self.pairs == "folders" and self.classes is not None and len(self.classes) != 2:
-            raise ValueError(f"pairs folders with {len(self.classes)} names in classes: name the two folders, that of A first, or leave classes out")
+            raise ValueError(
+                f"pairs folders with {len(self.classes)} names in classes: name the two folders, that of A first, or leave classes out"
+            )
         return self
 
 
@@ -95,24 +116,47 @@ class ValidateSettings(Settings):
     """
 
     min_images: Bound = Field(default=Bound(limit=64, severity="critical"), description="accepted training images")
-    min_per_class: Bound = Field(default=Bound(limit=10, severity="critical"), description="accepted training images of the smallest class")
-    max_imbalance: Bound = Field(default=Bound(limit=10, severity="warning"), description="largest class over smallest class")
-    max_error_share: Bound = Field(default=Bound(limit=0.05, severity="critical"), description="share of files that could not be decoded")
+    min_per_class: Bound = Field(
+        default=Bound(limit=10, severity="critical"), description="accepted training images of the smallest class"
+    )
+    max_imbalance: Bound = Field(
+        default=Bound(limit=10, severity="warning"), description="largest class over smallest class"
+    )
+    max_error_share: Bound = Field(
+        default=Bound(limit=0.05, severity="critical"), description="share of files that could not be decoded"
+    )
     max_duplicate_share: Bound = Field(
-        default=Bound(limit=0.05, severity="warning"), description="share of exact duplicates within a split; the copies are set aside"
+        default=Bound(limit=0.05, severity="warning"),
+        description="share of exact duplicates within a split; the copies are set aside",
     )
     max_leakage_share: Bound = Field(
-        default=Bound(limit=0.01, severity="warning"), description="share of test images that are also in train; they are set aside from test"
+        default=Bound(limit=0.01, severity="warning"),
+        description="share of test images that are also in train; they are set aside from test",
     )
-    max_constant_share: Bound = Field(default=Bound(limit=0.01, severity="warning"), description="share of near-constant images; they are set aside")
+    max_constant_share: Bound = Field(
+        default=Bound(limit=0.01, severity="warning"), description="share of near-constant images; they are set aside"
+    )
     max_unpaired_share: Bound = Field(
         default=Bound(limit=0.05, severity="critical"),
         description="share of images without a partner of the same size (data.pairs: folders); they are set aside, and where this is off those without any",
     )
-    min_side: Bound = Field(default=Bound(limit=1, severity="warning"), description="pixels of an image's shorter side; smaller images are set aside")
-    modes: AllowedModes = Field(default=AllowedModes(), description="modes in which files are stored (CMYK, 16-bit and float pictures are reported)")
-    constant_std: float = Field(default=0.005, ge=0, le=1, description="an image whose pixels' standard deviation (0..1) is below this is near-constant")
-    mean_range: tuple[float, float] = Field(default=(0.02, 0.98), description="where the mean of the accepted pixels (0..1) must lie; outside is a warning")
+    min_side: Bound = Field(
+        default=Bound(limit=1, severity="warning"),
+        description="pixels of an image's shorter side; smaller images are set aside",
+    )
+    modes: AllowedModes = Field(
+        default=AllowedModes(),
+        description="modes in which files are stored (CMYK, 16-bit and float pictures are reported)",
+    )
+    constant_std: float = Field(
+        default=0.005,
+        ge=0,
+        le=1,
+        description="an image whose pixels' standard deviation (0..1) is below this is near-constant",
+    )
+    mean_range: tuple[float, float] = Field(
+        default=(0.02, 0.98), description="where the mean of the accepted pixels (0..1) must lie; outside is a warning"
+    )
 
     @field_validator("mean_range")
     @classmethod

@@ -40,7 +40,10 @@ def sides(data: ImageSet) -> tuple[Side, Side]:
     Raises InputError where the data has neither pairs nor exactly two classes.
     """
     if isinstance(data, Pairs):
-        a, b = (Side(name, partial(data.side, number), data.names, derived(data, number)) for number, name in enumerate("AB"))
+        a, b = (
+            Side(name, partial(data.side, number), data.names, derived(data, number))
+            for number, name in enumerate("AB")
+        )
         return a, b
     if len(data.classes) != 2:
         found = f"{len(data.classes)} ({', '.join(data.classes[:20])})" if data.classes else "none"
@@ -54,7 +57,12 @@ def sides(data: ImageSet) -> tuple[Side, Side]:
 def domain(data: ImageSet, label: int) -> Side:
     """One class of a data set."""
     members = np.flatnonzero(data.labels == label)
-    return Side(data.classes[label], lambda at: data.images(members[at]), [data.names[position] for position in members.tolist()], derived(data, label))
+    return Side(
+        data.classes[label],
+        lambda at: data.images(members[at]),
+        [data.names[position] for position in members.tolist()],
+        derived(data, label),
+    )
 
 
 def squares(data: ImageSet) -> ImageSet | Side:

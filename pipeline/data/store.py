@@ -57,7 +57,9 @@ class DatasetInfo(Settings):
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; run `dvc repro ingest` first") from None
         except ValidationError as error:
-            raise InputError(f"{path}: not a dataset description: {error.errors()[0]['msg']}; run `dvc repro -f ingest`") from None
+            raise InputError(
+                f"{path}: not a dataset description: {error.errors()[0]['msg']}; run `dvc repro -f ingest`"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,10 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
     columns: dict[str, Any] = {name: table.column(name).to_numpy().astype(np.int64) for name in names}
     if partners is not None:
         columns["label"] = np.full(len(table), -1, dtype=np.int64)
-    content = [table.column("pixels_sha256").to_pylist(), *([partners.column("pixels_sha256").to_pylist()] if partners is not None else [])]
+    content = [
+        table.column("pixels_sha256").to_pylist(),
+        *([partners.column("pixels_sha256").to_pylist()] if partners is not None else []),
+    ]
     digest = hashlib.sha256()
     for *pixels, label in zip(*content, columns["label"].tolist(), strict=True):
         digest.update(f"{' '.join(pixels)} {label}\n".encode())
@@ -195,7 +200,11 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
         "fingerprint": digest.hexdigest(),
     }
     if info.pairs != "none":
-        where = None if partners is None else tuple(partners.column(name).to_numpy().astype(np.int64) for name in ("shard", "row"))
+        where = (
+            None
+            if partners is None
+            else tuple(partners.column(name).to_numpy().astype(np.int64) for name in ("shard", "row"))
+        )
         return Pairs(**common | {"classes": []}, partners=where)
     if not info.own_sizes:
         return ImageSet(**common)
@@ -222,10 +231,14 @@ def open_shard(dataset: Path, shard: Shard, *, verify: bool, flat: bool = False)
             with path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != shard.sha256:
-                raise InputError(f"{path}: its sha256 is not the one in dataset.json; it was damaged or edited: run `dvc repro -f ingest`")
+                raise InputError(
+                    f"{path}: its sha256 is not the one in dataset.json; it was damaged or edited: run `dvc repro -f ingest`"
+                )
         array: UInt8Array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); run `dvc repro -f ingest`") from None
     if array.dtype != np.uint8 or array.ndim != (1 if flat else 4) or len(array) != shard.rows:
-        raise InputError(f"{path}: holds {array.dtype} {array.shape}, not {shard.rows} uint8 images; run `dvc repro -f ingest`")
+        raise InputError(
+            f"{path}: holds {array.dtype} {array.shape}, not {shard.rows} uint8 images; run `dvc repro -f ingest`"
+        )
     return array

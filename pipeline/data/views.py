@@ -18,7 +18,9 @@ from pipeline.errors import InputError
 class Unlabelled:
     """Batches {"image": [B, C, H, W]}."""
 
-    def __init__(self, data: Images, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT) -> None:
+    def __init__(
+        self, data: Images, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT
+    ) -> None:
         self.drawing = Drawing(data, device, seed, flips=flips, resident_bytes=resident_bytes)
 
     def next(self, n: int) -> dict[str, Tensor]:
@@ -34,7 +36,9 @@ class Unlabelled:
 class Labelled(Unlabelled):
     """Batches {"image": [B, C, H, W], "label": int64 [B]}. Raises InputError unless every image has a class."""
 
-    def __init__(self, data: Images, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT) -> None:
+    def __init__(
+        self, data: Images, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT
+    ) -> None:
         require_classes(data)
         super().__init__(data, device, seed, flips=flips, resident_bytes=resident_bytes)
 
@@ -49,10 +53,26 @@ class PartlyLabelled:
     Raises InputError unless every image has a class: which of them count as labelled is chosen here.
     """
 
-    def __init__(self, data: Images, device: torch.device, seed: int, *, per_class: int, flips: bool = False, resident_bytes: int = RESIDENT) -> None:
+    def __init__(
+        self,
+        data: Images,
+        device: torch.device,
+        seed: int,
+        *,
+        per_class: int,
+        flips: bool = False,
+        resident_bytes: int = RESIDENT,
+    ) -> None:
         require_classes(data)
         self.all = Drawing(data, device, seed, flips=flips, resident_bytes=resident_bytes)
-        self.few = Drawing(data, device, seed + 1, flips=flips, picked=labelled_few(data.labels, per_class, seed), resident_bytes=resident_bytes)
+        self.few = Drawing(
+            data,
+            device,
+            seed + 1,
+            flips=flips,
+            picked=labelled_few(data.labels, per_class, seed),
+            resident_bytes=resident_bytes,
+        )
 
     def next(self, n: int) -> dict[str, Tensor]:
         labelled, labels = self.few.labelled(n)
@@ -75,7 +95,16 @@ class Degraded:
     Of images of their own sizes the targets are random crops.
     """
 
-    def __init__(self, data: Images, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT, **degradation: Any) -> None:
+    def __init__(
+        self,
+        data: Images,
+        device: torch.device,
+        seed: int,
+        *,
+        flips: bool = False,
+        resident_bytes: int = RESIDENT,
+        **degradation: Any,
+    ) -> None:
         self.drawing = drawing(data, device, seed, flips=flips, resident_bytes=resident_bytes)
         self.degradation = Degradation(**degradation)
         self.rng = torch.Generator(device).manual_seed(seed + 1)
@@ -98,11 +127,18 @@ class Degraded:
 class Sides:
     """Batches {"a": [B, C, R, R], "b": [B, C, R, R]}: images of the two sides of the data."""
 
-    def __init__(self, a: Side, b: Side, device: torch.device, seeds: tuple[int, int], *, flips: bool, resident_bytes: int) -> None:
+    def __init__(
+        self, a: Side, b: Side, device: torch.device, seeds: tuple[int, int], *, flips: bool, resident_bytes: int
+    ) -> None:
         for side in (a, b):
             if not len(side):
-                raise InputError(f"there is no image of {side.name!r} in this split; give more images, or hold out another share of them (data.test_fraction)")
-        self.a, self.b = (Drawing(side, device, seed, flips=flips, resident_bytes=resident_bytes // 2) for side, seed in zip((a, b), seeds, strict=True))
+                raise InputError(
+                    f"there is no image of {side.name!r} in this split; give more images, or hold out another share of them (data.test_fraction)"
+                )
+        self.a, self.b = (
+            Drawing(side, device, seed, flips=flips, resident_bytes=resident_bytes // 2)
+            for side, seed in zip((a, b), seeds, strict=True)
+        )
 
     def next(self, n: int) -> dict[str, Tensor]:
         return {"a": self.a.take(n), "b": self.b.take(n)}
@@ -119,9 +155,13 @@ class Sides:
 class Paired(Sides):
     """Partners, mirrored together. Raises InputError for data without pairs."""
 
-    def __init__(self, data: ImageSet, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT) -> None:
+    def __init__(
+        self, data: ImageSet, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT
+    ) -> None:
         if not isinstance(data, Pairs):
-            raise InputError("this model.variant learns from pairs, and the data has none; set data.pairs: halves, folders or outline, and run `dvc repro`")
+            raise InputError(
+                "this model.variant learns from pairs, and the data has none; set data.pairs: halves, folders or outline, and run `dvc repro`"
+            )
         # With one seed both draw the same positions in the same order, and mirror the same ones.
         super().__init__(*sides(data), device, (seed, seed), flips=flips, resident_bytes=resident_bytes)
 
@@ -129,9 +169,13 @@ class Paired(Sides):
 class Domains(Sides):
     """Images of two classes, each drawn by itself. Raises InputError for pairs, or unless there are exactly two classes."""
 
-    def __init__(self, data: ImageSet, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT) -> None:
+    def __init__(
+        self, data: ImageSet, device: torch.device, seed: int, *, flips: bool = False, resident_bytes: int = RESIDENT
+    ) -> None:
         if isinstance(data, Pairs):
-            raise InputError("this model.variant learns from two domains, not from pairs; set data.pairs: none, name two data.classes, and run `dvc repro`")
+            raise InputError(
+                "this model.variant learns from two domains, not from pairs; set data.pairs: none, name two data.classes, and run `dvc repro`"
+            )
         super().__init__(*sides(data), device, (seed, seed + 1), flips=flips, resident_bytes=resident_bytes)
 
 
@@ -151,7 +195,9 @@ def require_classes(data: Images) -> None:
             "or take a variant that needs none, such as dcgan"
         )
     if len(np.unique(data.labels)) < 2:
-        raise InputError("this model.variant learns from classes, and the data has only one; take a variant that needs none, such as dcgan")
+        raise InputError(
+            "this model.variant learns from classes, and the data has only one; take a variant that needs none, such as dcgan"
+        )
 
 
 VIEWS: dict[str, Callable[..., Any]] = {

@@ -49,7 +49,9 @@ class StoreWriter:
     Equal images are rows of 4-d shards. With `own_sizes` a shard is flat, one image's bytes after the other's, and `row` is where they begin.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, int, int], *, own_sizes: bool = False, pairs: Pairing = "none") -> None:
+    def __init__(
+        self, folder: Path, shape: tuple[int, int, int], *, own_sizes: bool = False, pairs: Pairing = "none"
+    ) -> None:
         self.folder = folder
         self.partial = folder.with_name(f".{folder.name}.partial")
         self.shape, self.own_sizes, self.pairs = shape, own_sizes, pairs
@@ -70,7 +72,9 @@ class StoreWriter:
         self.manifest = pq.ParquetWriter(self.partial / "manifest.parquet", MANIFEST, compression="zstd")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.manifest.close()
         shutil.rmtree(self.partial, ignore_errors=True)
 
@@ -78,7 +82,12 @@ class StoreWriter:
         """One file: its columns (absent ones are null) and, for a good one, its pixels (uint8 [H, W, C])."""
         values: dict[str, Any] = {"label": -1, **record, "id": self.recorded}
         if pixels is not None:
-            values |= {"shard": len(self.shards), "row": self.filled, "stored_height": pixels.shape[0], "stored_width": pixels.shape[1]}
+            values |= {
+                "shard": len(self.shards),
+                "row": self.filled,
+                "stored_height": pixels.shape[0],
+                "stored_width": pixels.shape[1],
+            }
             if self.own_sizes:
                 self.flat.append(pixels.reshape(-1))
                 self.filled += pixels.size
@@ -103,7 +112,9 @@ class StoreWriter:
         np.save(path, np.concatenate(self.flat) if self.own_sizes else self.buffer[: self.filled], allow_pickle=False)
         self.flat.clear()
         with path.open("rb") as file:
-            self.shards.append(Shard(file=name, rows=self.filled, sha256=hashlib.file_digest(file, "sha256").hexdigest()))
+            self.shards.append(
+                Shard(file=name, rows=self.filled, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+            )
         self.filled = 0
 
     def write_rows(self) -> None:

@@ -35,7 +35,12 @@ def measure(images: UInt8Array) -> Float64Array:
     laplacian = 4 * centre - gray[:, :-2, 1:-1] - gray[:, 2:, 1:-1] - gray[:, 1:-1, :-2] - gray[:, 1:-1, 2:]
     # Strided transposed convolutions leave a pattern that repeats every two pixels (Odena 2016): each of its four phases has another mean.
     height, width = gray.shape[1] // 2 * 2, gray.shape[2] // 2 * 2
-    phases = gray[:, :height, :width].reshape(len(gray), height // 2, 2, width // 2, 2).mean(axis=(1, 3)).reshape(len(gray), 4)
+    phases = (
+        gray[:, :height, :width]
+        .reshape(len(gray), height // 2, 2, width // 2, 2)
+        .mean(axis=(1, 3))
+        .reshape(len(gray), 4)
+    )
     columns = [
         gray.mean(axis=(1, 2)),
         gray.std(axis=(1, 2)),

@@ -25,7 +25,13 @@ def k_means(features: FloatArray, k: int, seed: int) -> Float64Array:
     chosen = [int(rng.integers(len(x)))]
     gap = (x - x[chosen[0]]).square().sum(dim=1)
     while len(chosen) < min(k, len(x)) and float(gap.sum()) > 0:
-        chosen.append(int(np.searchsorted(np.cumsum(gap.numpy()), rng.random() * float(gap.sum()), side="right").clip(0, len(x) - 1)))
+        chosen.append(
+            int(
+                np.searchsorted(np.cumsum(gap.numpy()), rng.random() * float(gap.sum()), side="right").clip(
+                    0, len(x) - 1
+                )
+            )
+        )
         gap = torch.minimum(gap, (x - x[chosen[-1]]).square().sum(dim=1))
     centres = x[chosen].clone()
     for _ in range(ROUNDS):

@@ -24,7 +24,13 @@ class OfClass:
 
 
 def by_class(
-    fake: Float32Array, asked: Int64Array, predicted: Int64Array, real: Reference, labels: tuple[Int64Array, Int64Array], classes: Sequence[str], seed: int
+    fake: Float32Array,
+    asked: Int64Array,
+    predicted: Int64Array,
+    real: Reference,
+    labels: tuple[Int64Array, Int64Array],
+    classes: Sequence[str],
+    seed: int,
 ) -> list[OfClass]:
     """Each class's figures, from features [n, d] of samples, the labels asked for [n], the classifier's answers [n], and the real
     images' features with their labels (of `real.real` and of `real.held`). Of more than 100 classes the first are measured."""
@@ -35,5 +41,9 @@ def by_class(
             continue
         within = Reference(real.real[labels[0] == number], real.held[labels[1] == number])
         equal = ratio(fake[members], within, seed)
-        found.append(OfClass(name, int(members.sum()), float(np.mean(predicted[members] == number)), equal.value if equal else None))
+        found.append(
+            OfClass(
+                name, int(members.sum()), float(np.mean(predicted[members] == number)), equal.value if equal else None
+            )
+        )
     return found

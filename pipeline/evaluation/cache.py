@@ -15,7 +15,9 @@ from pipeline.files import write_atomically
 Tensors = dict[str, Tensor]
 
 
-def remember(folder: Path | None, name: str, key: str, shapes: Mapping[str, tuple[int, ...]], make: Callable[[], Tensors]) -> Tensors:
+def remember(
+    folder: Path | None, name: str, key: str, shapes: Mapping[str, tuple[int, ...]], make: Callable[[], Tensors]
+) -> Tensors:
     """The tensors that `make()` gives, from `folder` when they were made before under the same name and key.
 
     A file that cannot be read, or does not hold tensors of these `shapes`, is made again: a cache is never a reason to
@@ -37,7 +39,16 @@ def read(path: Path) -> Tensors | None:
     """The tensors of a file; None where there is no such file or it is broken."""
     try:
         found = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, ValueError, EOFError, LookupError, AttributeError, TypeError, pickle.UnpicklingError):
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        pickle.UnpicklingError,
+    ):
         return None
     return found if isinstance(found, dict) and all(isinstance(value, Tensor) for value in found.values()) else None
 

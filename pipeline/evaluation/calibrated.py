@@ -58,7 +58,9 @@ def size(n_fake: int, n_pool: int) -> int:
     return n if n > 2 * K else 0
 
 
-def calibrated(fake: FloatArray, pool: FloatArray, seed: int, cache: Path | None = None, key: str = "") -> dict[str, Measured]:
+def calibrated(
+    fake: FloatArray, pool: FloatArray, seed: int, cache: Path | None = None, key: str = ""
+) -> dict[str, Measured]:
     """The measures of samples [N, d] against a pool of real images [M, d] that neither the generator nor the features were trained on.
 
     `key` names the pool and its features, under which nulls are kept in `cache`. Empty where there are too few of either.

@@ -49,7 +49,9 @@ class Material:
     kernel: bool = True
 
 
-def compare_all(challenger: Material, champion: Material, protocols: tuple[str, str], seed: int) -> dict[str, Comparison]:
+def compare_all(
+    challenger: Material, champion: Material, protocols: tuple[str, str], seed: int
+) -> dict[str, Comparison]:
     """Every measure that both have, by its name. Raises InputError as `compare`, and where there is none."""
     found = {}
     for name, values in challenger.pictures.items():
@@ -62,24 +64,40 @@ def compare_all(challenger: Material, champion: Material, protocols: tuple[str, 
             if challenger.kernel:
                 found[f"kid{name}"] = compare_kernel(made, other, real, protocols, seed)
     if not found:
-        raise InputError("there are too few held-out images to compare two models by: raise data.test_fraction, or give a larger test split")
+        raise InputError(
+            "there are too few held-out images to compare two models by: raise data.test_fraction, or give a larger test split"
+        )
     return found
 
 
-def compare_pictures(challenger: FloatArray, champion: FloatArray, protocols: tuple[str, str], seed: int, draws: int = DRAWS_PICTURES) -> Comparison:
+def compare_pictures(
+    challenger: FloatArray, champion: FloatArray, protocols: tuple[str, str], seed: int, draws: int = DRAWS_PICTURES
+) -> Comparison:
     """Means of what was measured picture by picture [n], of the same pictures in the same order, higher being better, by a paired bootstrap.
 
     Each draw takes the same pictures for both. Raises InputError as `compare`, and for fewer than 2 pictures.
     """
     require_comparable(challenger, champion, protocols)
     if len(challenger) < 2:
-        raise InputError("one held-out picture does not say which of two models is better: raise data.test_fraction, or give a larger test split")
+        raise InputError(
+            "one held-out picture does not say which of two models is better: raise data.test_fraction, or give a larger test split"
+        )
     gained = np.asarray(challenger, dtype=np.float64) - champion
     rng = np.random.default_rng(seed)
-    return replace(interval(float(gained.mean()), [float(rng.choice(gained, len(gained)).mean()) for _ in range(draws)]), higher=True)
+    return replace(
+        interval(float(gained.mean()), [float(rng.choice(gained, len(gained)).mean()) for _ in range(draws)]),
+        higher=True,
+    )
 
 
-def compare(challenger: FloatArray, champion: FloatArray, real: FloatArray, protocols: tuple[str, str], seed: int, draws: int | None = None) -> Comparison:
+def compare(
+    challenger: FloatArray,
+    champion: FloatArray,
+    real: FloatArray,
+    protocols: tuple[str, str],
+    seed: int,
+    draws: int | None = None,
+) -> Comparison:
     """Fréchet distances by a paired bootstrap (Efron & Tibshirani 1993, chapter 8) over features [n, d] of both generators' samples and of the real images.
 
     Each draw takes the same real images for both, so that what is hard about them cancels; resampling raises both distances alike.
@@ -95,7 +113,14 @@ def compare(challenger: FloatArray, champion: FloatArray, real: FloatArray, prot
     return interval(fid(challenger, real) - fid(champion, real), differences)
 
 
-def compare_kernel(challenger: FloatArray, champion: FloatArray, real: FloatArray, protocols: tuple[str, str], seed: int, draws: int = DRAWS) -> Comparison:
+def compare_kernel(
+    challenger: FloatArray,
+    champion: FloatArray,
+    real: FloatArray,
+    protocols: tuple[str, str],
+    seed: int,
+    draws: int = DRAWS,
+) -> Comparison:
     """The same of kernel distances (the unbiased MMD^2 of `kid`), over at most 2,000 items of each set.
 
     What real images have among themselves is the same for both and cancels, so a draw is two quadratic forms of how often each item was drawn.
@@ -103,7 +128,9 @@ def compare_kernel(challenger: FloatArray, champion: FloatArray, real: FloatArra
     """
     require_comparable(challenger, champion, protocols)
     rng = np.random.default_rng(seed)
-    first, second, against = (checked(x)[np.sort(rng.permutation(len(x))[:KERNEL_MOST])] for x in (challenger, champion, real))
+    first, second, against = (
+        checked(x)[np.sort(rng.permutation(len(x))[:KERNEL_MOST])] for x in (challenger, champion, real)
+    )
     sets = (first, second, against)
     drawn = [rng.multinomial(len(x), np.full(len(x), 1 / len(x)), size=draws).astype(np.float64) for x in sets]
     once = [np.ones((1, len(x))) for x in sets]
@@ -124,7 +151,9 @@ def differences(sets: tuple[Float64Array, Float64Array, Float64Array], counts: S
 def require_comparable(challenger: FloatArray, champion: FloatArray, protocols: tuple[str, str]) -> None:
     require_equal(*protocols)
     if len(challenger) != len(champion):
-        raise InputError(f"{len(challenger):,} samples of the challenger and {len(champion):,} of the champion cannot be compared: draw as many of both")
+        raise InputError(
+            f"{len(challenger):,} samples of the challenger and {len(champion):,} of the champion cannot be compared: draw as many of both"
+        )
 
 
 def interval(difference: float, draws: list[float] | Float64Array) -> Comparison:

@@ -28,7 +28,9 @@ def class_diversity(
         if n < FEWEST:
             continue
         rng = np.random.default_rng([seed, number])
-        scores = [[vendi(side[rng.choice(len(side), n, replace=False)]) for side in (ours, theirs)] for _ in range(DRAWS)]
+        scores = [
+            [vendi(side[rng.choice(len(side), n, replace=False)]) for side in (ours, theirs)] for _ in range(DRAWS)
+        ]
         mine, truth = np.mean(scores, axis=0)
         found.append((name, float(mine / truth)))
     return found

@@ -18,11 +18,23 @@ from torch.nn import functional as F
 
 from pipeline.evaluation.cache import Tensors, remember
 from pipeline.evaluation.diversity import Int64Array
-from pipeline.evaluation.features import Extractor, FeatureSpec, Float32Array, Images, Progress, digest, exact, quiet, to_tensor
+from pipeline.evaluation.features import (
+    Extractor,
+    FeatureSpec,
+    Float32Array,
+    Images,
+    Progress,
+    digest,
+    exact,
+    quiet,
+    to_tensor,
+)
 
 VERSION = 1  # part of the cache's key: raise it whenever the network or its training changes
 SEED = 20_140_610
-DIMS = 64  # modest, because the distance needs several items a dimension and a small data set's test split has few hundred
+DIMS = (
+    64  # modest, because the distance needs several items a dimension and a small data set's test split has few hundred
+)
 BATCH = 128
 MAX_IMAGES = 60_000
 MIN_STEPS, MAX_STEPS = 200, 500
@@ -52,12 +64,18 @@ class Network(nn.Module):
         super().__init__()
         patch = max(1, resolution // 16)
         width = 32 if patch <= 2 else 64
-        stem = nn.Conv2d(channels, width, 3, 1, 1, bias=False) if patch == 1 else nn.Conv2d(channels, width, 2 * patch, patch, patch // 2, bias=False)
+        stem = (
+            nn.Conv2d(channels, width, 3, 1, 1, bias=False)
+            if patch == 1
+            else nn.Conv2d(channels, width, 2 * patch, patch, patch // 2, bias=False)
+        )
         layers = [stem, *normalised(width), *block(width, 64), *block(64, 96, stride=2)]
         if resolution // patch > 8:
             layers += block(96, 96, stride=2)
         # Flat, not pooled: where a thing lies in the picture tells classes apart, and tells a broken sample from a good one.
-        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(96 * 4 * 4, DIMS, bias=False), nn.BatchNorm1d(DIMS), nn.LeakyReLU(0.1))
+        self.body = nn.Sequential(
+            *layers, nn.Flatten(), nn.Linear(96 * 4 * 4, DIMS, bias=False), nn.BatchNorm1d(DIMS), nn.LeakyReLU(0.1)
+        )
         self.head = nn.Linear(DIMS, classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -94,7 +112,14 @@ class Shape:
     classes: int
 
 
-def classifier(train: Labelled, leave_out: Int64Array, shape: Shape, device: torch.device, cache: Path | None = None, progress: Progress = quiet) -> Classifier:
+def classifier(
+    train: Labelled,
+    leave_out: Int64Array,
+    shape: Shape,
+    device: torch.device,
+    cache: Path | None = None,
+    progress: Progress = quiet,
+) -> Classifier:
     """The classifier of a training split, without the images at the positions `leave_out`; the same seed, data and machine give the same weights.
 
     Kept in `cache` under the split's fingerprint. Items without a label (-1) are not used.

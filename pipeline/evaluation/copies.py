@@ -22,7 +22,9 @@ def thumbnails(images: Images, batch_size: int) -> Float32Array:
     """Images of at most 16x16 pixels as rows [n, values], each pixel the mean of its square."""
     parts = []
     for start in range(0, len(images), batch_size):
-        batch = torch.from_numpy(np.ascontiguousarray(images.images(np.arange(start, min(start + batch_size, len(images))))))
+        batch = torch.from_numpy(
+            np.ascontiguousarray(images.images(np.arange(start, min(start + batch_size, len(images)))))
+        )
         small = batch.permute(0, 3, 1, 2).float()
         if small.shape[2] > SIDE:
             small = torch.nn.functional.avg_pool2d(small, small.shape[2] // SIDE)
@@ -31,7 +33,11 @@ def thumbnails(images: Images, batch_size: int) -> Float32Array:
 
 
 def copies(
-    features: tuple[FloatArray, FloatArray, FloatArray], pixels: tuple[FloatArray, FloatArray, FloatArray], seed: int, cache: Path | None = None, key: str = ""
+    features: tuple[FloatArray, FloatArray, FloatArray],
+    pixels: tuple[FloatArray, FloatArray, FloatArray],
+    seed: int,
+    cache: Path | None = None,
+    key: str = "",
 ) -> dict[str, Measured]:
     """Copy rates, C_T and AuthPct of (samples, held-out images, training images); empty where there are too few held-out images.
 
@@ -50,8 +56,17 @@ def copies(
         return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in parts.items()}
 
     m, n = len(heldout), len(train)
-    shapes = {"distance": (m, 1), "position": (m, 1), "own": (n, 1), "small": (m, 1), "centres": (min(CELLS, n), train.shape[1])}
-    known = {name: value.numpy() for name, value in remember(cache, "copies", f"{key} {seed} {MOST} {CELLS} {SIDE}", shapes, make).items()}
+    shapes = {
+        "distance": (m, 1),
+        "position": (m, 1),
+        "own": (n, 1),
+        "small": (m, 1),
+        "centres": (min(CELLS, n), train.shape[1]),
+    }
+    known = {
+        name: value.numpy()
+        for name, value in remember(cache, "copies", f"{key} {seed} {MOST} {CELLS} {SIDE}", shapes, make).items()
+    }
     (distance, position), (apart, where) = nearest(fake, train, 1), (known["distance"][:, 0], known["position"][:, 0])
     small = nearest(pixels[0][:MOST], pixels[2], 1)[0][:, 0]
     own, centres = known["own"][:, 0], known["centres"]
@@ -66,5 +81,9 @@ def copies(
 
 def proportion(value: float, null: float, n: int, m: int) -> Measured:
     """A share of n beside that of m: the spread is that of the difference of two equal shares."""
-    likely = min(max((n * value + m * null) / (n + m), 1 / (n + m)), 1 - 1 / (n + m)) if value < null else max(null, 1 / (n + m))
+    likely = (
+        min(max((n * value + m * null) / (n + m), 1 / (n + m)), 1 - 1 / (n + m))
+        if value < null
+        else max(null, 1 / (n + m))
+    )
     return Measured(value, null, float(np.sqrt(likely * (1 - likely) * (1 / n + 1 / m))))

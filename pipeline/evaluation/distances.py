@@ -96,7 +96,9 @@ def nearest(first: FloatArray, second: FloatArray, k: int) -> tuple[Float64Array
     near = torch.empty(len(a), enough(k, len(b)), dtype=torch.int64)
     for start, found in blocks(a, b):
         values, columns = shortlist(found, near.shape[1])
-        near[start : start + len(found)] = columns.gather(1, values.topk(near.shape[1], dim=1, largest=False, sorted=False).indices)
+        near[start : start + len(found)] = columns.gather(
+            1, values.topk(near.shape[1], dim=1, largest=False, sorted=False).indices
+        )
     return sorted_exactly(a, b, near, k)
 
 
@@ -134,7 +136,12 @@ def shortlist(found: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if groups <= k:
         return found, torch.arange(found.shape[1]).expand_as(found)
     even = groups * GROUP
-    chosen = torch.unflatten(found[:, :even], 1, (GROUP, groups)).amin(dim=1).topk(k, dim=1, largest=False, sorted=False).indices
+    chosen = (
+        torch.unflatten(found[:, :even], 1, (GROUP, groups))
+        .amin(dim=1)
+        .topk(k, dim=1, largest=False, sorted=False)
+        .indices
+    )
     inside = (chosen[:, None] + groups * torch.arange(GROUP)[:, None]).flatten(1)
     among = torch.cat([inside, torch.arange(even, found.shape[1]).expand(len(found), -1)], dim=1)
     return found.gather(1, among), among
@@ -170,11 +177,16 @@ class Balls:
     filled: Int64Array
 
 
-def count(first: FloatArray, second: FloatArray, about_first: Float64Array, about_second: Float64Array) -> tuple[Balls, Balls]:
+def count(
+    first: FloatArray, second: FloatArray, about_first: Float64Array, about_second: Float64Array
+) -> tuple[Balls, Balls]:
     """In one pass: rows of `first` [n, d] in balls of radii `about_second` [m] about `second` [m, d], and the other way round."""
     a, b = pair(first, second)
     of_rows, of_columns = torch.from_numpy(np.square(about_first))[:, None], torch.from_numpy(np.square(about_second))
-    there, back = (np.zeros(len(a), np.int64), np.zeros(len(b), np.int64)), (np.zeros(len(b), np.int64), np.zeros(len(a), np.int64))
+    there, back = (
+        (np.zeros(len(a), np.int64), np.zeros(len(b), np.int64)),
+        (np.zeros(len(b), np.int64), np.zeros(len(a), np.int64)),
+    )
     longest = b.squares.max() if len(b) else 0.0
     memory = torch.empty(2, min(BLOCK, len(a)), len(b), dtype=torch.bool)
     for start, found in blocks(a, b):
@@ -188,11 +200,16 @@ def count(first: FloatArray, second: FloatArray, about_first: Float64Array, abou
     return Balls(*there), Balls(*back)
 
 
-def inside(found: Tensor, limit: Tensor, doubt: Tensor, a: Points, b: Points, start: int, memory: Tensor) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def inside(
+    found: Tensor, limit: Tensor, doubt: Tensor, a: Points, b: Points, start: int, memory: Tensor
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """How many squared distances [n, m] (of `a`'s rows from `start` on to `b`'s) are below `limit`, float64 [m] or [n, 1]: in each row and
     in each column. Where float32 could be wrong, by as much as `doubt`, they are measured anew. `memory` holds two such tables of bool.
     """
-    within, maybe = (torch.lt(found, bound.float(), out=out[: len(found)]).numpy() for bound, out in zip((limit - doubt, limit + doubt), memory, strict=True))
+    within, maybe = (
+        torch.lt(found, bound.float(), out=out[: len(found)]).numpy()
+        for bound, out in zip((limit - doubt, limit + doubt), memory, strict=True)
+    )
     rows = np.count_nonzero(within, axis=1)
     unsure = np.flatnonzero(np.count_nonzero(maybe, axis=1) != rows)
     if len(unsure):

@@ -62,7 +62,10 @@ class Modes:
     def presence(self) -> Float64Array:
         """Of each class, [K], the part of its share that is there: 1 as in the real images, 0 no more than slips; NaN where slips are all one sees."""
         own = self.shares - self.slips
-        return np.asarray(np.divide(self.fake / self.fake.sum() - self.slips, own, out=np.full(len(own), np.nan), where=own > 0), dtype=np.float64)
+        return np.asarray(
+            np.divide(self.fake / self.fake.sum() - self.slips, own, out=np.full(len(own), np.nan), where=own > 0),
+            dtype=np.float64,
+        )
 
     @property
     def total(self) -> int:
@@ -94,7 +97,11 @@ class Modes:
     def undecidable(self) -> list[int]:
         """Classes of which even no more than slips would not be beyond chance: too few are expected, or the classifier cannot tell them."""
         slips = np.rint(self.slips * self.fake.sum()).astype(np.int64)
-        return [int(c) for c in np.flatnonzero(self.real > 0) if np.isnan(self.presence[c]) or self.chance(int(slips[c]), int(c)) >= CHANCE]
+        return [
+            int(c)
+            for c in np.flatnonzero(self.real > 0)
+            if np.isnan(self.presence[c]) or self.chance(int(slips[c]), int(c)) >= CHANCE
+        ]
 
     def chance(self, count: int, c: int) -> float:
         """How likely a generator with the real shares makes at most `count` images of class c."""
@@ -129,7 +136,9 @@ def kl_null(modes: Modes, seed: int, draws: int = 200) -> tuple[float, float]:
     """Mean and standard deviation of the KL that sampling alone shows: both histograms redrawn at their sizes from the real shares."""
     rng = np.random.default_rng(seed)
     shares = (modes.real + 0.5) / (modes.real.sum() + 0.5 * len(modes.real))
-    fakes, reals = (rng.multinomial(int(counts.sum()), shares, size=draws).astype(np.int64) for counts in (modes.fake, modes.real))
+    fakes, reals = (
+        rng.multinomial(int(counts.sum()), shares, size=draws).astype(np.int64) for counts in (modes.fake, modes.real)
+    )
     found = [histogram_kl(fake, real) for fake, real in zip(fakes, reals, strict=True)]
     return float(np.mean(found)), float(np.std(found, ddof=1))
 

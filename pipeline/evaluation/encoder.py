@@ -21,7 +21,9 @@ class Encoder(Extractor):
         self.device = torch.device("cpu")
 
     def features(self, images: UInt8Array) -> Float32Array:
-        output = self.session.run(None, {self.session.get_inputs()[0].name: prepared(images, self.settings, self.channels)})[0]
+        output = self.session.run(
+            None, {self.session.get_inputs()[0].name: prepared(images, self.settings, self.channels)}
+        )[0]
         flat: Float32Array = np.asarray(output, dtype=np.float32).reshape(len(images), -1)
         return flat
 
@@ -48,21 +50,29 @@ def encoder(path: Path, settings: EncoderSettings, shape: tuple[int, ...]) -> Ex
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); evaluate.features takes auto, classifier, random, inception, or a file") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); evaluate.features takes auto, classifier, random, inception, or a file"
+        ) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
-        raise InputError(f"{path}: not a model that ONNX Runtime can run ({' '.join(str(error).split())[:160]})") from None
+        raise InputError(
+            f"{path}: not a model that ONNX Runtime can run ({' '.join(str(error).split())[:160]})"
+        ) from None
     inputs = session.get_inputs()
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":
-        raise InputError(f"{path}: evaluate.features needs an encoder with one input, float images [n, channels, height, width]")
+        raise InputError(
+            f"{path}: evaluate.features needs an encoder with one input, float images [n, channels, height, width]"
+        )
     wanted = inputs[0].shape[1]
     channels = wanted if isinstance(wanted, int) else shape[2]
     for name, values in (("mean", settings.mean), ("std", settings.std)):
         if len(values) not in (1, channels):
-            raise InputError(f"evaluate.encoder.{name} has {len(values)} values, and {path.name} takes {channels} channels")
+            raise InputError(
+                f"evaluate.encoder.{name} has {len(values)} values, and {path.name} takes {channels} channels"
+            )
     spec = FeatureSpec(
         name="encoder",
         sha256=hashlib.sha256(content).hexdigest(),

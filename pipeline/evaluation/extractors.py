@@ -11,7 +11,9 @@ from pipeline.evaluation.random_network import random_network
 from pipeline.evaluation.settings import EvaluateSettings
 
 
-def unlabelled(settings: EvaluateSettings, shape: tuple[int, ...], device: torch.device, cache: Path, root: Path) -> Extractor:
+def unlabelled(
+    settings: EvaluateSettings, shape: tuple[int, ...], device: torch.device, cache: Path, root: Path
+) -> Extractor:
     """For images of `shape` [H, W, C]: the random network for auto, Inception (fetched into `cache`), or a file named from `root`.
 
     Raises InputError where a file is missing or is none of these.

@@ -73,7 +73,9 @@ class Extractor:
             return self.network(to_tensor(images, self.device)).float().cpu().numpy()  # type: ignore[no-any-return]
 
 
-def extract(extractor: Extractor, images: Images, batch_size: int, progress: Progress = quiet, label: str = "features") -> Float32Array:
+def extract(
+    extractor: Extractor, images: Images, batch_size: int, progress: Progress = quiet, label: str = "features"
+) -> Float32Array:
     """Features of a whole set, float32 [N, dims]; holds one batch of images at a time."""
     out = np.empty((len(images), extractor.spec.dims), dtype=np.float32)
     for start in progress(range(0, len(images), batch_size), label):
@@ -100,7 +102,9 @@ class Held:
 
     def __init__(self, array: UInt8Array) -> None:
         if array.dtype != np.uint8 or array.ndim != 4:
-            raise InputError(f"images must be uint8 [n, height, width, channels], not {array.dtype} {list(array.shape)}")
+            raise InputError(
+                f"images must be uint8 [n, height, width, channels], not {array.dtype} {list(array.shape)}"
+            )
         self.array = array
 
     def __len__(self) -> int:
@@ -117,7 +121,9 @@ def to_tensor(images: UInt8Array, device: torch.device) -> Tensor:
 
 def exact(device: torch.device) -> AbstractContextManager[None]:
     """float32 that is float32, and the same twice: no TF32, no kernel chosen by a race."""
-    return torch.backends.cudnn.flags(enabled=device.type == "cuda", benchmark=False, deterministic=True, allow_tf32=False)
+    return torch.backends.cudnn.flags(
+        enabled=device.type == "cuda", benchmark=False, deterministic=True, allow_tf32=False
+    )
 
 
 def digest(state: Mapping[str, Tensor]) -> str:

@@ -18,7 +18,9 @@ def fid_infinity(fake: FloatArray, real: FloatArray | Side, seed: int) -> float 
     n = len(fake)
     if n < 20:
         return None
-    sizes = np.linspace(min(SMALLEST, max(n // 10, 2)), n, SIZES if fake.shape[1] <= WIDE else SIZES // 3).astype(np.int64)
+    sizes = np.linspace(min(SMALLEST, max(n // 10, 2)), n, SIZES if fake.shape[1] <= WIDE else SIZES // 3).astype(
+        np.int64
+    )
     rng = np.random.default_rng(seed)
     against = Side.of(real)
     distances = [fid(fake[rng.choice(n, size, replace=False)], against) for size in sizes]

@@ -13,7 +13,13 @@ COLLAPSED = 0.01  # fewer distinct images than this part of the samples is a com
 HOPELESS = 2.0  # a classifier must be this much better than chance before its answers count
 RARE = -4.5  # standard deviations under its share at which a class is not rare by chance: of ten classes looked at every week, once in centuries
 
-RELATIVE = ("precision", "recall", "coverage", "vendi_ratio", "density")  # held to bounds as parts of what real images show
+RELATIVE = (
+    "precision",
+    "recall",
+    "coverage",
+    "vendi_ratio",
+    "density",
+)  # held to bounds as parts of what real images show
 EXCESS = ("jsd", "authenticity")  # held to bounds as what lies beyond real images
 
 TOO_FEW = "too few real images for two sets of them"
@@ -85,11 +91,23 @@ class Verdict:
         return [f"{test.name}: {test.note}" for test in self.tests if test.state == "skipped"]
 
     def test(
-        self, name: str, value: float | None, limit: float | None, bound: str, failed: bool, reason: str, null: float | None = None, why: str = ""
+        self,
+        name: str,
+        value: float | None,
+        limit: float | None,
+        bound: str,
+        failed: bool,
+        reason: str,
+        null: float | None = None,
+        why: str = "",
     ) -> None:
         """Adds a row; without a limit the test is off, without a value it is skipped with `why`. `reason` is what is told of it should it name the symptom."""
-        state: Literal["pass", "fail", "skipped", "off"] = "off" if limit is None else "skipped" if value is None else "fail" if failed else "pass"
-        self.tests.append(Test(name, value, bound if limit is not None else "off", null, state, why if state == "skipped" else ""))
+        state: Literal["pass", "fail", "skipped", "off"] = (
+            "off" if limit is None else "skipped" if value is None else "fail" if failed else "pass"
+        )
+        self.tests.append(
+            Test(name, value, bound if limit is not None else "off", null, state, why if state == "skipped" else "")
+        )
         if state == "fail":
             self.told[name] = reason
 
@@ -122,7 +140,9 @@ def explain(verdict: Verdict, evidence: Evidence) -> None:
     if "finite samples" in failed:
         verdict.reasons.append(verdict.told["finite samples"])
     rows = {test.name: test for test in verdict.tests}
-    for symptom in diagnose([name for name in failed if name != "finite samples"], evidence.measured, collapsed=evidence.collapsed):
+    for symptom in diagnose(
+        [name for name in failed if name != "finite samples"], evidence.measured, collapsed=evidence.collapsed
+    ):
         first, *rest = symptom.tests
         own = verdict.told[first]
         text = own if own else f"{symptom.name}: {evidence_of(rows[first])}"
@@ -132,7 +152,9 @@ def explain(verdict: Verdict, evidence: Evidence) -> None:
 
 def evidence_of(test: Test) -> str:
     value = "–" if test.value is None else f"{test.value:.3g}"
-    return f"{test.name} {value} where {test.bound} passes" + (f" and real images show {test.null:.3g}" if test.null is not None else "")
+    return f"{test.name} {value} where {test.bound} passes" + (
+        f" and real images show {test.null:.3g}" if test.null is not None else ""
+    )
 
 
 def duplicates(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing: str) -> None:
@@ -156,7 +178,10 @@ def coverage(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing: 
     if not nothing and modes is None:
         why = "the data has no classes"
     elif not nothing and evidence.classifier_unusable:
-        modes, why = None, f"the classifier names only {share(evidence.accuracy or 0.0)} of the real test images rightly, too near to chance to be believed"
+        modes, why = (
+            None,
+            f"the classifier names only {share(evidence.accuracy or 0.0)} of the real test images rightly, too near to chance to be believed",
+        )
     missing = modes.missing if modes else []
     least, most = gate.modes_covered, gate.mode_kl
     verdict.test(
@@ -188,8 +213,21 @@ def smallest(verdict: Verdict, modes: Modes | None, gate: GateSettings, classes:
     least = gate.smallest_class_share
     value = modes.smallest_share if modes else None
     rare = [c for c in modes.wanting(least) if modes.deviation(c) < RARE] if modes and least is not None else []
-    words = f"unbalanced classes: {listed([classes[c] for c in rare])} appear at less than {share(least or 0.0)} of the share of real images" if rare else ""
-    verdict.test("smallest_class_share", value, least, f">= {least:g}" if least is not None else "", bool(rare), words, null=1.0, why=why)
+    words = (
+        f"unbalanced classes: {listed([classes[c] for c in rare])} appear at less than {share(least or 0.0)} of the share of real images"
+        if rare
+        else ""
+    )
+    verdict.test(
+        "smallest_class_share",
+        value,
+        least,
+        f">= {least:g}" if least is not None else "",
+        bool(rare),
+        words,
+        null=1.0,
+        why=why,
+    )
 
 
 def calibrated(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing: str) -> None:
@@ -200,16 +238,33 @@ def calibrated(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing
         found, relative, excess = evidence.measured.get(name), name in RELATIVE, name in EXCESS
         value, failed = None, False
         if found is not None:
-            value = found.value / found.null if relative and found.null > 0 else found.value - found.null if excess else found.value
+            value = (
+                found.value / found.null
+                if relative and found.null > 0
+                else found.value - found.null
+                if excess
+                else found.value
+            )
             low = least is not None and value < least and found.z < -worst
             high = most is not None and value > most and found.z > worst
             failed = low or high
         off = least is None and most is None
-        sides = [text for text in (f">= {least:.3g}" if least is not None else "", f"<= {most:.3g}" if most is not None else "") if text]
+        sides = [
+            text
+            for text in (f">= {least:.3g}" if least is not None else "", f"<= {most:.3g}" if most is not None else "")
+            if text
+        ]
         null = None if found is None else 1.0 if relative else 0.0 if excess else found.null
-        verdict.test(name, value, None if off else 0.0, " and ".join(sides), failed, "", null=null, why=nothing or TOO_FEW)
+        verdict.test(
+            name, value, None if off else 0.0, " and ".join(sides), failed, "", null=null, why=nothing or TOO_FEW
+        )
 
-    for name, least in (("precision", gate.precision), ("recall", gate.recall), ("coverage", gate.coverage), ("vendi_ratio", gate.vendi_ratio)):
+    for name, least in (
+        ("precision", gate.precision),
+        ("recall", gate.recall),
+        ("coverage", gate.coverage),
+        ("vendi_ratio", gate.vendi_ratio),
+    ):
         bounded(name, least, None)
     bounded("density", *(gate.density or (None, None)))
     bounded("near_duplicates", None, gate.near_duplicates)
@@ -219,7 +274,11 @@ def calibrated(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing
     bounded("copying", gate.copying, None)
     bounded("authenticity", -gate.authenticity if gate.authenticity is not None else None, None)
     for name in sorted(LOOKS - {"checkerboard"}):
-        bounded(name, 1 - gate.appearance if gate.appearance is not None else None, 1 / (1 - gate.appearance) if gate.appearance is not None else None)
+        bounded(
+            name,
+            1 - gate.appearance if gate.appearance is not None else None,
+            1 / (1 - gate.appearance) if gate.appearance is not None else None,
+        )
     bounded("checkerboard", None, gate.checkerboard)
 
 
@@ -253,7 +312,11 @@ def dropped(modes: Modes, missing: list[int], classes: Sequence[str]) -> str:
     if len(missing) == modes.total - 1:
         kept = classes[int(modes.fake.argmax())]
         return f"complete mode collapse: {share(float(modes.fake.max()) / total)} of the samples show class {kept} and every other class is missing"
-    slips = f", {listed([f'{n:,.0f}' for n in modes.slips[missing] * total])} by slips of the classifier alone" if counts.any() else ""
+    slips = (
+        f", {listed([f'{n:,.0f}' for n in modes.slips[missing] * total])} by slips of the classifier alone"
+        if counts.any()
+        else ""
+    )
     seen, wanted = listed([f"{n:,}" for n in counts]), listed([f"{n:,.0f}" for n in expected])
     return f"dropped classes: {names} ({seen} of {total:,} samples show {'it' if len(missing) == 1 else 'them'}; {wanted} expected{slips})"
 

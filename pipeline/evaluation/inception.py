@@ -42,8 +42,19 @@ def inception(weights: Path, device: torch.device) -> Inception:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         state = torch.load(weights, weights_only=True, map_location="cpu")
     except FileNotFoundError:
-        raise InputError(f"{weights}: no such file; evaluate.features takes classifier, random, inception, or the path of a file like {FILE}") from None
-    except (OSError, RuntimeError, ValueError, EOFError, LookupError, AttributeError, TypeError, pickle.UnpicklingError) as error:
+        raise InputError(
+            f"{weights}: no such file; evaluate.features takes classifier, random, inception, or the path of a file like {FILE}"
+        ) from None
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        pickle.UnpicklingError,
+    ) as error:
         raise InputError(
             f"{weights}: not a file of PyTorch weights ({type(error).__name__}); evaluate.features needs one like {FILE} ({SIZE:,} bytes)"
         ) from None
@@ -52,8 +63,17 @@ def inception(weights: Path, device: torch.device) -> Inception:
         network.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[-1].strip()[:160]
-        raise InputError(f"{weights}: not the weights of this Inception-v3 ({first}); evaluate.features needs a file like {FILE}") from None
-    spec = FeatureSpec(name="inception", sha256=sha256, dims=DIMS, resize=f"tf1-bilinear-{SIDE}", value_range="-1..127/128", published=is_published(sha256))
+        raise InputError(
+            f"{weights}: not the weights of this Inception-v3 ({first}); evaluate.features needs a file like {FILE}"
+        ) from None
+    spec = FeatureSpec(
+        name="inception",
+        sha256=sha256,
+        dims=DIMS,
+        resize=f"tf1-bilinear-{SIDE}",
+        value_range="-1..127/128",
+        published=is_published(sha256),
+    )
     return Inception(spec, network, device)
 
 
@@ -87,4 +107,6 @@ def fetched(folder: Path, address: str = ADDRESS) -> Path:
 
 
 def by_hand(path: Path) -> str:
-    return f"put {FILE} ({SIZE:,} bytes) at {path}, or name a copy in evaluate.features, or set evaluate.features to auto"
+    return (
+        f"put {FILE} ({SIZE:,} bytes) at {path}, or name a copy in evaluate.features, or set evaluate.features to auto"
+    )

@@ -11,13 +11,17 @@ from torch.nn import functional as F
 
 SIDE = 299
 DIMS = 2048
-LOGITS = 1008  # the file carries the classifier too; it is loaded so that nothing in the file goes unchecked, and not used
+LOGITS = (
+    1008  # the file carries the classifier too; it is loaded so that nothing in the file goes unchecked, and not used
+)
 
 
 class Conv(nn.Module):
     """Convolution, batch norm, ReLU; padding keeps the side unless `valid` or strided."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int | tuple[int, int], stride: int = 1, valid: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int | tuple[int, int], stride: int = 1, valid: bool = False
+    ) -> None:
         super().__init__()
         height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
         padding = (0, 0) if valid or stride > 1 else (height // 2, width // 2)
@@ -47,7 +51,9 @@ class BlockA(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         double = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        return torch.cat([self.branch1x1(x), self.branch5x5_2(self.branch5x5_1(x)), double, self.branch_pool(average(x))], 1)
+        return torch.cat(
+            [self.branch1x1(x), self.branch5x5_2(self.branch5x5_1(x)), double, self.branch_pool(average(x))], 1
+        )
 
 
 class BlockB(nn.Module):
@@ -125,7 +131,12 @@ class BlockE(nn.Module):
         single = self.branch3x3_1(x)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
         pooled = F.max_pool2d(x, 3, 1, 1) if self.maximum else average(x)
-        fans = [self.branch3x3_2a(single), self.branch3x3_2b(single), self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double)]
+        fans = [
+            self.branch3x3_2a(single),
+            self.branch3x3_2b(single),
+            self.branch3x3dbl_3a(double),
+            self.branch3x3dbl_3b(double),
+        ]
         return torch.cat([self.branch1x1(x), *fans, self.branch_pool(pooled)], 1)
 
 

@@ -97,7 +97,9 @@ class Judge:
         require_reference(self.test)
         expected = self.test.images(np.arange(1)).shape[1:]
         if samples.shape[1:] != expected:
-            raise InputError(f"samples are {list(samples.shape[1:])} and the data {list(expected)}: the model was trained on other data; run `dvc repro train`")
+            raise InputError(
+                f"samples are {list(samples.shape[1:])} and the data {list(expected)}: the model was trained on other data; run `dvc repro train`"
+            )
         held = calibration(self.train, self.test)
         labels = self.test.labels, self.train.labels[held]
         namer = self.namer(held, expected)
@@ -107,15 +109,21 @@ class Judge:
         real = reference(extractor, self.train, self.test, held, self.settings.batch_size, self.cache, self.progress)
         fake = self.extracted(extractor, samples)
         known = (
-            real if namer is extractor or namer is None else reference(namer, self.train, self.test, held, self.settings.batch_size, self.cache, self.progress)
+            real
+            if namer is extractor or namer is None
+            else reference(namer, self.train, self.test, held, self.settings.batch_size, self.cache, self.progress)
         )
-        answers = None if namer is None else namer.predict(fake if namer is extractor else self.extracted(namer, samples))
+        answers = (
+            None if namer is None else namer.predict(fake if namer is extractor else self.extracted(namer, samples))
+        )
         modes, accuracy = None, None
         if namer is not None and answers is not None:
             accuracy = self.accuracy(namer.predict(known.real))
             warnings += cautions.about_classifier(accuracy, len(self.classes))
             if len(samples):
-                modes = Modes.of(answers, namer.predict(np.concatenate([known.real, known.held])), np.concatenate(labels))
+                modes = Modes.of(
+                    answers, namer.predict(np.concatenate([known.real, known.held])), np.concatenate(labels)
+                )
                 warnings += cautions.about_modes(modes, self.classes)
 
         predicted = None if answers is None else np.argmax(answers, axis=1).astype(np.int64)
@@ -128,7 +136,9 @@ class Judge:
             varied = class_diversity(fake, predicted, pool, np.concatenate(labels), self.classes, self.settings.seed)
         ratios = [of.fid_ratio for of in classwise if of.fid_ratio is not None]
         trained = self.training(extractor)
-        neighbours = trained.positions[nearest(fake[:SHOWN], trained.features, min(NEIGHBOURS, len(trained.positions)))[1]]
+        neighbours = trained.positions[
+            nearest(fake[:SHOWN], trained.features, min(NEIGHBOURS, len(trained.positions)))[1]
+        ]
         measured = self.measured(extractor, fake, samples, real, held, trained)
 
         chance = kl_null(modes, self.settings.seed) if modes else (0.0, 0.0)
@@ -168,8 +178,12 @@ class Judge:
             "fid": evidence.fid,
             "fid_infinity": fid_infinity(fake, against, self.settings.seed),
             "kid": kid(fake, real.real, self.settings.seed) if enough else None,
-            "inception_score": inception_score(extractor.logits(fake), self.settings.seed) if isinstance(extractor, Inception) and enough else None,
-            "inception_score_real": inception_score(extractor.logits(real.real), self.settings.seed) if isinstance(extractor, Inception) else None,
+            "inception_score": inception_score(extractor.logits(fake), self.settings.seed)
+            if isinstance(extractor, Inception) and enough
+            else None,
+            "inception_score_real": inception_score(extractor.logits(real.real), self.settings.seed)
+            if isinstance(extractor, Inception)
+            else None,
             "fid_ratio": evidence.fid_ratio,
             "fid_equal": evidence.fid_equal,
             "fid_null": evidence.fid_null,
@@ -186,7 +200,9 @@ class Judge:
             "cas": self.taught(samples, asked, expected) if classwise and asked is not None else None,
             "class_fid_ratio_mean": float(np.mean(ratios)) if ratios else None,
             "class_fid_ratio_worst": max(ratios) if ratios else None,
-            "class_fid_ratio_worst_class": max((of for of in classwise if of.fid_ratio is not None), key=lambda of: of.fid_ratio or 0.0).name
+            "class_fid_ratio_worst_class": max(
+                (of for of in classwise if of.fid_ratio is not None), key=lambda of: of.fid_ratio or 0.0
+            ).name
             if ratios
             else None,
             "class_vendi_ratio_mean": float(np.mean([value for _, value in varied])) if varied else None,
@@ -197,7 +213,9 @@ class Judge:
             **{f"{name}_z": found.z for name, found in measured.items()},
             "memorization": measured["copies_features"].value if "copies_features" in measured else None,
             "n_calibrated": calibrated_at,
-            "neighbours_among": f"{len(trained.positions):,} of {len(self.train):,}" if len(trained.positions) < len(self.train) else None,
+            "neighbours_among": f"{len(trained.positions):,} of {len(self.train):,}"
+            if len(trained.positions) < len(self.train)
+            else None,
             "nonfinite_samples": nonfinite,
             "n_real": len(real.real),
             "n_fake": len(samples),
@@ -209,17 +227,38 @@ class Judge:
             "skipped": verdict.skipped,
         }
         ranks, flat = typical(fake, trained.features), plane(fake, real.real, self.settings.seed) if len(fake) else None
-        return Judgement(clean(metrics), verdict, modes, predicted, warnings, classwise, neighbours, ranks, flat, extractor, (fake, real.real))
+        return Judgement(
+            clean(metrics),
+            verdict,
+            modes,
+            predicted,
+            warnings,
+            classwise,
+            neighbours,
+            ranks,
+            flat,
+            extractor,
+            (fake, real.real),
+        )
 
     def training(self, extractor: Extractor) -> "Training":
         """Features of the training images, of at most 20,000 spread evenly over them."""
         positions = np.linspace(0, len(self.train) - 1, min(len(self.train), SEARCHED)).astype(np.int64)
         images = Subset(self.train, positions)
         key = f"{self.train.fingerprint} {len(positions)}"
-        return Training(positions, kept(extractor, images, key, self.settings.batch_size, self.cache, self.progress, "training images"))
+        return Training(
+            positions,
+            kept(extractor, images, key, self.settings.batch_size, self.cache, self.progress, "training images"),
+        )
 
     def measured(
-        self, extractor: Extractor, fake: Float32Array, samples: UInt8Array, real: Reference, held: Int64Array, known: "Training"
+        self,
+        extractor: Extractor,
+        fake: Float32Array,
+        samples: UInt8Array,
+        real: Reference,
+        held: Int64Array,
+        known: "Training",
     ) -> dict[str, Measured]:
         """Every measure that has a null: manifolds and bins in features, appearance in pixels, and copies in both."""
         key = f"{extractor.spec.model_dump_json()} {self.train.fingerprint} {self.test.fingerprint} {len(known.positions)}"
@@ -239,22 +278,37 @@ class Judge:
         if len(np.unique(asked)) < 2:
             return None
         lessons = Lessons(samples, asked)
-        pupil = classifier(lessons, np.empty(0, dtype=np.int64), Shape(shape[0], shape[2], len(self.classes)), self.device, None, self.progress)
-        return self.accuracy(pupil.predict(extract(pupil, self.test, self.settings.batch_size, self.progress, "features")))
+        pupil = classifier(
+            lessons,
+            np.empty(0, dtype=np.int64),
+            Shape(shape[0], shape[2], len(self.classes)),
+            self.device,
+            None,
+            self.progress,
+        )
+        return self.accuracy(
+            pupil.predict(extract(pupil, self.test, self.settings.batch_size, self.progress, "features"))
+        )
 
     def namer(self, held: Int64Array, shape: tuple[int, ...]) -> Classifier | None:
         """The classifier, where there are at least two classes with labelled images to train it on."""
         labels = np.delete(self.train.labels, held)
         if len(np.unique(labels[labels >= 0])) < 2:
             if self.settings.features == "classifier":
-                raise InputError("evaluate.features is classifier, but the data has fewer than two classes; set it to auto, random or inception")
+                raise InputError(
+                    "evaluate.features is classifier, but the data has fewer than two classes; set it to auto, random or inception"
+                )
             return None
-        return classifier(self.train, held, Shape(shape[0], shape[2], len(self.classes)), self.device, self.cache, self.progress)
+        return classifier(
+            self.train, held, Shape(shape[0], shape[2], len(self.classes)), self.device, self.cache, self.progress
+        )
 
     def extractor(self, namer: Classifier | None, shape: tuple[int, ...]) -> Extractor:
         if namer is not None and self.settings.features in ("auto", "classifier"):
             return namer
-        return unlabelled(self.settings, shape, self.device, self.cache if self.cache is not None else self.root, self.root)
+        return unlabelled(
+            self.settings, shape, self.device, self.cache if self.cache is not None else self.root, self.root
+        )
 
     def extracted(self, extractor: Extractor, samples: UInt8Array) -> Float32Array:
         return extract(extractor, Held(samples), self.settings.batch_size, self.progress, "features")
@@ -269,5 +323,7 @@ def clean(metrics: Metrics) -> Metrics:
     """No NaN reaches a file: a number that is not finite would be a bug in a metric, and is named as one."""
     for name, value in metrics.items():
         if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"{name} came out as {value}: the features of these images cannot be measured; set evaluate.features to another extractor")
+            raise InputError(
+                f"{name} came out as {value}: the features of these images cannot be measured; set evaluate.features to another extractor"
+            )
     return metrics

@@ -24,7 +24,10 @@ def kid(first: FloatArray, second: FloatArray, seed: int = 0, subsets: int = SUB
     if size == len(x) == len(y):
         return mmd2(x, y)
     rng = np.random.default_rng(seed)
-    values = [mmd2(x[rng.choice(len(x), size, replace=False)], y[rng.choice(len(y), size, replace=False)]) for _ in range(subsets)]
+    values = [
+        mmd2(x[rng.choice(len(x), size, replace=False)], y[rng.choice(len(y), size, replace=False)])
+        for _ in range(subsets)
+    ]
     return float(np.mean(values))
 
 

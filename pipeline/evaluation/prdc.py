@@ -26,7 +26,13 @@ class PRDC:
     coverage: float
 
 
-def prdc(fake: FloatArray, real: FloatArray, k: int = K, real_radii: Float64Array | None = None, fake_radii: Float64Array | None = None) -> PRDC:
+def prdc(
+    fake: FloatArray,
+    real: FloatArray,
+    k: int = K,
+    real_radii: Float64Array | None = None,
+    fake_radii: Float64Array | None = None,
+) -> PRDC:
     """From features [n, d] of samples and [m, d] of real images; radii that are known already need not be found again.
 
     Raises InputError where a set has no more than k items.

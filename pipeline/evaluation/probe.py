@@ -41,13 +41,24 @@ def probe(
     """
     held = hold_out(labels, seed)
     if len(np.unique(labels)) < 2 or not held.any() or not len(test):
-        raise InputError("a linear probe needs labelled images to test on, and at least two classes with two training images each")
-    scores = [accuracy(train[~held], labels[~held], train[held], labels[held], STRENGTHS[k]) for k in progress(range(len(STRENGTHS)), label)]
+        raise InputError(
+            "a linear probe needs labelled images to test on, and at least two classes with two training images each"
+        )
+    scores = [
+        accuracy(train[~held], labels[~held], train[held], labels[held], STRENGTHS[k])
+        for k in progress(range(len(STRENGTHS)), label)
+    ]
     best = STRENGTHS[int(np.argmax(scores))]  # the first, that is the strongest penalty, of equals
     return Probe(accuracy(train, labels, test, test_labels, best), best)
 
 
-def accuracy(train: npt.NDArray[np.floating], labels: Int64Array, test: npt.NDArray[np.floating], test_labels: Int64Array, c: float) -> float:
+def accuracy(
+    train: npt.NDArray[np.floating],
+    labels: Int64Array,
+    test: npt.NDArray[np.floating],
+    test_labels: Int64Array,
+    c: float,
+) -> float:
     """The share of `test` that a regression fitted to `train` gets right."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

@@ -30,7 +30,16 @@ class QuickLook:
     Both sides of a comparison hold `samples` images, or as many as there are real ones.
     """
 
-    def __init__(self, real: Images, labels: Int64Array, classes: int, channels: int, samples: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        real: Images,
+        labels: Int64Array,
+        classes: int,
+        channels: int,
+        samples: int,
+        seed: int,
+        device: torch.device,
+    ) -> None:
         self.extractor = random_network(channels, device)
         rng = np.random.default_rng([seed, 77])
         chosen = np.sort(rng.choice(len(real), min(len(real), MOST), replace=False))
@@ -41,8 +50,15 @@ class QuickLook:
         # About their mean and in their own units: as they are, all of them point nearly the same way.
         self.mean, self.scale = found.mean(axis=0), found.std(axis=0) + 1e-6
         self.trained = len(real)
-        self.near, self.vendi, self.spread = float(np.quantile(near, NEAR)), vendi((self.beside - self.mean) / self.scale), spread(self.beside)
-        again = [frechet(Moments.of(found[rng.integers(len(found), size=max(samples, 2))]), self.moments) for _ in range(REDRAWN)]
+        self.near, self.vendi, self.spread = (
+            float(np.quantile(near, NEAR)),
+            vendi((self.beside - self.mean) / self.scale),
+            spread(self.beside),
+        )
+        again = [
+            frechet(Moments.of(found[rng.integers(len(found), size=max(samples, 2))]), self.moments)
+            for _ in range(REDRAWN)
+        ]
         self.error = float(np.std(again, ddof=1))
         self.classifier = Linear(found, labels[chosen], classes) if classes > 1 else None
 
@@ -89,7 +105,9 @@ class Linear:
         design = self.design(x)
         targets = np.eye(classes)[labels[known]]
         gram = design.T @ design
-        self.weights = np.linalg.solve(gram + RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)), design.T @ targets)
+        self.weights = np.linalg.solve(
+            gram + RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)), design.T @ targets
+        )
         answers = design @ self.weights
         self.accuracy = float(np.mean(answers.argmax(axis=1) == labels[known]))
         self.shares = histogram(answers) / len(answers)

@@ -22,7 +22,9 @@ class Network(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         rng = torch.Generator().manual_seed(SEED)
-        self.weights = nn.ParameterList(uniform(rng, WIDTH, channels if scale == 0 else WIDTH) for scale in range(SCALES))
+        self.weights = nn.ParameterList(
+            uniform(rng, WIDTH, channels if scale == 0 else WIDTH) for scale in range(SCALES)
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         x = images / 127.5 - 1.0
@@ -44,5 +46,11 @@ def uniform(rng: torch.Generator, outputs: int, inputs: int) -> nn.Parameter:
 def random_network(channels: int, device: torch.device) -> Extractor:
     """The fixed random network for images of `channels` channels and sides of 8 and more."""
     network = Network(channels)
-    spec = FeatureSpec(name="random", sha256=digest(network.state_dict()), dims=2 * WIDTH * SCALES + 16, resize="none", value_range="-1..1")
+    spec = FeatureSpec(
+        name="random",
+        sha256=digest(network.state_dict()),
+        dims=2 * WIDTH * SCALES + 16,
+        resize="none",
+        value_range="-1..1",
+    )
     return Extractor(spec, network, device)

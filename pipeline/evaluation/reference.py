@@ -47,22 +47,42 @@ class Reference:
 
 
 def reference(
-    extractor: Extractor, train: Labelled, test: Labelled, held: Int64Array, batch_size: int, cache: Path | None = None, progress: Progress = quiet
+    extractor: Extractor,
+    train: Labelled,
+    test: Labelled,
+    held: Int64Array,
+    batch_size: int,
+    cache: Path | None = None,
+    progress: Progress = quiet,
 ) -> Reference:
     """Both parts' features, kept in `cache` under the extractor's weights and the splits' fingerprints."""
     return Reference(
         real=kept(extractor, test, test.fingerprint, batch_size, cache, progress, "reference"),
         held=kept(
-            extractor, Subset(train, held), f"{train.fingerprint} {hashlib.sha256(held.tobytes()).hexdigest()}", batch_size, cache, progress, "calibration"
+            extractor,
+            Subset(train, held),
+            f"{train.fingerprint} {hashlib.sha256(held.tobytes()).hexdigest()}",
+            batch_size,
+            cache,
+            progress,
+            "calibration",
         ),
     )
 
 
-def kept(extractor: Extractor, images: Images, key: str, batch_size: int, cache: Path | None, progress: Progress, label: str) -> Float32Array:
+def kept(
+    extractor: Extractor, images: Images, key: str, batch_size: int, cache: Path | None, progress: Progress, label: str
+) -> Float32Array:
     """Features of `images`, whom `key` names, from `cache` where they are there."""
     key = f"{extractor.spec.model_dump_json()} {extractor.device.type} {torch.__version__} {key}"
     shapes = {"features": (len(images), extractor.spec.dims)}
-    made = remember(cache, "features", key, shapes, lambda: {"features": torch.from_numpy(extract(extractor, images, batch_size, progress, label))})
+    made = remember(
+        cache,
+        "features",
+        key,
+        shapes,
+        lambda: {"features": torch.from_numpy(extract(extractor, images, batch_size, progress, label))},
+    )
     return made["features"].numpy()
 
 

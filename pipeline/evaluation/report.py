@@ -102,7 +102,11 @@ class Row:
 
 
 def render(
-    judgement: Judgement, classes: Sequence[str], pictures: Pictures, provenance: Mapping[str, str], previous: Mapping[str, object] | None = None
+    judgement: Judgement,
+    classes: Sequence[str],
+    pictures: Pictures,
+    provenance: Mapping[str, str],
+    previous: Mapping[str, object] | None = None,
 ) -> str:
     """The page. `provenance` is what was judged, by name; `previous` the metrics of the run before, shown where the protocol is the same.
 
@@ -128,7 +132,9 @@ def render(
         worst=optional(pictures.worst),
         plane=optional(pictures.plane),
         among=judgement.metrics["neighbours_among"],
-        by_class=[(of.name, f"{of.count:,}", f"{100 * of.agreement:.1f} %", number(of.fid_ratio)) for of in judgement.by_class],
+        by_class=[
+            (of.name, f"{of.count:,}", f"{100 * of.agreement:.1f} %", number(of.fid_ratio)) for of in judgement.by_class
+        ],
         bars=bars(judgement.modes, classes) if judgement.modes else [],
         all_classes=len(classes),
     )
@@ -150,7 +156,9 @@ def page(
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     folder = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     return environment.get_template(template).render(
         passed=verdict.word == "pass",
         reasons=[reason.partition(": ") for reason in verdict.reasons],
@@ -169,7 +177,10 @@ def rows(judgement: Judgement, previous: Mapping[str, object] | None = None) -> 
     """The gate's tests, and after them the measurements that no test holds to a bound; beside them what the run before had."""
     before = previous or {}
     metrics, tests = judgement.metrics, judgement.verdict.tests
-    table = [Row(t.name, EXPLAINED[t.name], number(t.value), number(t.null), earlier(t, before), t.bound, t.state) for t in tests]
+    table = [
+        Row(t.name, EXPLAINED[t.name], number(t.value), number(t.null), earlier(t, before), t.bound, t.state)
+        for t in tests
+    ]
     plain = {
         "fid_infinity": "0",
         "kid": "0",

@@ -61,7 +61,9 @@ def ssim(image: Float64Array, original: Float64Array) -> float:
     a, b = (torch.from_numpy(np.ascontiguousarray(one.transpose(2, 0, 1)))[:, None] for one in (image, original))
     mean_a, mean_b, square_a, square_b, product = (blurred(x) for x in (a, b, a * a, b * b, a * b))
     variance_a, variance_b, covariance = square_a - mean_a**2, square_b - mean_b**2, product - mean_a * mean_b
-    similar = ((2 * mean_a * mean_b + C1) * (2 * covariance + C2)) / ((mean_a**2 + mean_b**2 + C1) * (variance_a + variance_b + C2))
+    similar = ((2 * mean_a * mean_b + C1) * (2 * covariance + C2)) / (
+        (mean_a**2 + mean_b**2 + C1) * (variance_a + variance_b + C2)
+    )
     return float(similar.mean())
 
 

@@ -56,7 +56,9 @@ class Trial:
     given: list[Nearness] = field(default_factory=list)
     nonfinite: int = 0
     psnrs: list[float] = field(default_factory=list)  # of all images, 0 where one is not finite
-    own: list[tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=list)  # the variant's distances: restored and input
+    own: list[tuple[Mapping[str, float], Mapping[str, float]]] = field(
+        default_factory=list
+    )  # the variant's distances: restored and input
     sharp: list[tuple[float, float]] = field(default_factory=list)  # restored and original
     shifts: list[float] = field(default_factory=list)
     texture: float | None = None  # Fréchet distances to the originals, None of too few squares
@@ -98,7 +100,11 @@ class Trial:
         for name in self.own[0][0] if self.own else ():
             ours, theirs = (fmean(pair[side][name] for pair in self.own) for side in (0, 1))
             found |= {name: ours, f"input_{name}": theirs}
-        found |= {"worst_gain": min(self.gains), "shift": max(self.shifts), "sharpness": made / original if original > 0 else None}
+        found |= {
+            "worst_gain": min(self.gains),
+            "shift": max(self.shifts),
+            "sharpness": made / original if original > 0 else None,
+        }
         ratio = None if self.texture is None or not self.texture_given else self.texture / self.texture_given
         return found | {"fid": self.texture, "input_fid": self.texture_given, "texture": ratio}
 
@@ -132,7 +138,9 @@ def judge(trials: Sequence[Trial], gate: RestorationGate) -> Verdict:
         here = f" ({trial.name})" if len(trials) > 1 else ""
         verdict.test(f"finite images{here}", len(trial.made), 0, f"all {total:,}", trial.nonfinite > 0, "")
         if trial.nonfinite:
-            verdict.reasons.append(f"non-finite images{here}: {trial.nonfinite:,} of {total:,} hold NaN or Inf. Try a lower train.learning_rate")
+            verdict.reasons.append(
+                f"non-finite images{here}: {trial.nonfinite:,} of {total:,} hold NaN or Inf. Try a lower train.learning_rate"
+            )
         bounds = [(name, getattr(gate, name), -1) for name in ("gain", "ssim_gain", "worst_gain")]
         bounds += [(name, getattr(gate, name), 1) for name in ("texture", "sharpness", "shift")]
         for name, limit, side in bounds:
@@ -143,13 +151,18 @@ def judge(trials: Sequence[Trial], gate: RestorationGate) -> Verdict:
             verdict.test(f"{name}{here}", value, limit, bound, failed, "", why=why)
             if failed:
                 advice = ADVICE.get(name, ADVICE["gain"])
-                verdict.reasons.append(f"{name}{here}: {value:.4g} where {bound} passes. {advice[0].upper()}{advice[1:]}")
+                verdict.reasons.append(
+                    f"{name}{here}: {value:.4g} where {bound} passes. {advice[0].upper()}{advice[1:]}"
+                )
     return verdict
 
 
 def rows(trials: Sequence[Trial], verdict: Verdict) -> list[Row]:
     """The gate's tests, and the plain numbers beside those of the inputs."""
-    table = [Row(test.name, EXPLAINED[test.name.split(" (")[0]], number(test.value), "", "", test.bound, test.state) for test in verdict.tests]
+    table = [
+        Row(test.name, EXPLAINED[test.name.split(" (")[0]], number(test.value), "", "", test.bound, test.state)
+        for test in verdict.tests
+    ]
     for trial in trials:
         found = trial.numbers()
         here = f" ({trial.name})" if len(trials) > 1 else ""

@@ -37,7 +37,11 @@ class SemiSupervised:
     @property
     def metrics(self) -> dict[str, float | int]:
         """As metrics/evaluation.json names them."""
-        return {"semi_supervised_accuracy": self.accuracy, "supervised_accuracy": self.supervised, "labels_used": self.labels}
+        return {
+            "semi_supervised_accuracy": self.accuracy,
+            "supervised_accuracy": self.supervised,
+            "labels_used": self.labels,
+        }
 
 
 def compare(
@@ -57,11 +61,19 @@ def compare(
     `few` are the positions in `train` whose labels the classifier was shown. Raises InputError when no test image has a label.
     """
     fit(fresh, train, few, device, seed, see, progress)
-    return SemiSupervised(accuracy(classifier, test, device, batch_size), accuracy(fresh, test, device, batch_size), len(few))
+    return SemiSupervised(
+        accuracy(classifier, test, device, batch_size), accuracy(fresh, test, device, batch_size), len(few)
+    )
 
 
 def fit(
-    network: nn.Module, train: Labelled, few: Int64Array, device: torch.device, seed: int, see: See = lambda images, rng: images, progress: Progress = quiet
+    network: nn.Module,
+    train: Labelled,
+    few: Int64Array,
+    device: torch.device,
+    seed: int,
+    see: See = lambda images, rng: images,
+    progress: Progress = quiet,
 ) -> None:
     """Trains on the positions `few` of `train` alone; the same seed, data and machine give the same weights."""
     rng, changes = np.random.default_rng(seed), torch.Generator(device).manual_seed(seed)
@@ -91,7 +103,9 @@ def accuracy(network: nn.Module, test: Labelled, device: torch.device, batch_siz
     """The share of the labelled test images whose class has the largest logit."""
     labelled = np.flatnonzero(test.labels >= 0)
     if len(labelled) == 0:
-        raise InputError("no image of the test split has a class, so that a classifier cannot be tested; put the test images into one folder a class")
+        raise InputError(
+            "no image of the test split has a class, so that a classifier cannot be tested; put the test images into one folder a class"
+        )
     network.to(device).eval()
     right = 0
     with torch.inference_mode(), exact(device):

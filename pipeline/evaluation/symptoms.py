@@ -49,7 +49,12 @@ RULES: tuple[tuple[str, Sequence[str], set[str], str], ...] = (
         "Try training longer or a larger train.batch_size",
     ),
     ("low diversity", ("recall", "vendi_ratio", "coverage"), FIDELITY, STABILITY),
-    ("crowded samples", ("density",), FIDELITY, "Samples crowd where real images are common, or stay away from them. " + STABILITY),
+    (
+        "crowded samples",
+        ("density",),
+        FIDELITY,
+        "Samples crowd where real images are common, or stay away from them. " + STABILITY,
+    ),
     (
         "low fidelity or diversity",
         ("fid_ratio", "fid", "jsd", *sorted(LOOKS)),
@@ -71,7 +76,12 @@ def diagnose(failed: Sequence[str], measured: Mapping[str, Measured], *, collaps
             left[:] = [test for test in left if test not in tests]
 
     if "duplicate_rate" in left:
-        explain("repeated samples", ("duplicate_rate",), FIDELITY | LOOKS | COPYING | CLASSES if collapsed else {"near_duplicates", "density"}, STABILITY)
+        explain(
+            "repeated samples",
+            ("duplicate_rate",),
+            FIDELITY | LOOKS | COPYING | CLASSES if collapsed else {"near_duplicates", "density"},
+            STABILITY,
+        )
     look = appearance(set(left), measured)
     if look:
         name, causes, advice = look
@@ -87,7 +97,9 @@ def appearance(failed: set[str], measured: Mapping[str, Measured]) -> tuple[str,
     wrong = failed & LOOKS
     if not {"sharpness", "contrast"} <= measured.keys() or not (wrong or failed & {"precision", "coverage"}):
         return None
-    crisp = measured["sharpness"].value / max(measured["contrast"].value, 1e-9)  # sharpness beyond what contrast alone explains
+    crisp = measured["sharpness"].value / max(
+        measured["contrast"].value, 1e-9
+    )  # sharpness beyond what contrast alone explains
     distinct = abs(measured["sharpness"].z) > 5
     pattern = measured["checkerboard"].value / max(measured["sharpness"].value, 1.0)
     if "checkerboard" in wrong and pattern > (1.45 if crisp < 1.12 else 2.0):
@@ -97,11 +109,23 @@ def appearance(failed: set[str], measured: Mapping[str, Measured]) -> tuple[str,
             "Strided transposed convolutions leave them: set model.architecture: residual, or take r3gan",
         )
     if distinct and crisp < 0.8 and (wrong & {"sharpness", "contrast"}):
-        return "blurred", ("sharpness", "contrast"), "Train longer (train.total_images), with wider networks, or a smaller train.ema_half_life"
+        return (
+            "blurred",
+            ("sharpness", "contrast"),
+            "Train longer (train.total_images), with wider networks, or a smaller train.ema_half_life",
+        )
     if distinct and crisp > 1.12 and measured["sharpness"].value > 1:
         cause = ("sharpness", "checkerboard", "precision", "coverage")
-        return "noisy", cause, "Train longer, lower train.learning_rate towards the end ({start, end}), or raise train.ema_half_life"
+        return (
+            "noisy",
+            cause,
+            "Train longer, lower train.learning_rate towards the end ({start, end}), or raise train.ema_half_life",
+        )
     for test, name in (("contrast", "wrong contrast"), ("brightness", "wrong brightness"), ("colour", "wrong colours")):
         if test in wrong:
-            return name, (test,), "Train longer; if it stays, look at data.background and at what the discriminator is shown (model.stabilisers.augment)"
+            return (
+                name,
+                (test,),
+                "Train longer; if it stays, look at data.background and at what the discriminator is shown (model.stabilisers.augment)",
+            )
     return None

@@ -53,9 +53,13 @@ EXPLAINED = {
     "ssim": "to the partner; beside it, of the untranslated input",
     "diversity": "distance between translations of one input in several styles, in the features; beside it, between real images",
 }
-BESIDE = {"fid": "fid_null", "kid": "input_kid", "cycle_error": "unrelated", "diversity": "diversity_real", "repeats": "repeats_null"} | {
-    name: f"input_{name}" for name in ("l1", "psnr", "ssim")
-}
+BESIDE = {
+    "fid": "fid_null",
+    "kid": "input_kid",
+    "cycle_error": "unrelated",
+    "diversity": "diversity_real",
+    "repeats": "repeats_null",
+} | {name: f"input_{name}" for name in ("l1", "psnr", "ssim")}
 MOST = ("fid_excess", "repeats", "cycle_ratio")  # of the gate's bounds; the others are least values
 REAL = {"fid_excess": 0.0, "dependence": 1.0, "diversity_ratio": 1.0}  # what real images show
 
@@ -149,7 +153,11 @@ def repetition(made: Float32Array, given: Float32Array, target: Float32Array) ->
 def dependence(first: Float32Array, second: Float32Array, target: Float32Array) -> Numbers:
     """Of features [m, d] of translations of different inputs under equal styles: their mean distance, over that between images of the target side."""
     real = apart(target)
-    return {"dependence": float(np.linalg.norm(first.astype(np.float64) - second, axis=1).mean()) / real if len(first) and real > 0 else None}
+    return {
+        "dependence": float(np.linalg.norm(first.astype(np.float64) - second, axis=1).mean()) / real
+        if len(first) and real > 0
+        else None
+    }
 
 
 def diversity(styles: Float32Array, target: Float32Array) -> Numbers:
@@ -165,7 +173,10 @@ def apart(features: Float32Array) -> float:
 
 def metrics(ways: Sequence[Way]) -> dict[str, float | int | None]:
     """Flat: every number as its mean over the directions that have it, and of each direction with its name behind it."""
-    flat: dict[str, float | int | None] = {"images": sum(way.images for way in ways), "nonfinite": sum(way.nonfinite for way in ways)}
+    flat: dict[str, float | int | None] = {
+        "images": sum(way.images for way in ways),
+        "nonfinite": sum(way.nonfinite for way in ways),
+    }
     for name in dict.fromkeys(name for way in ways for name in way.numbers):
         values = [value for way in ways if (value := way.numbers.get(name)) is not None]
         flat[name] = fmean(values) if values else None
@@ -202,7 +213,9 @@ def judge(ways: Sequence[Way], gate: TranslationGate) -> Verdict:
         for name in way.tests:
             limit, value, most = getattr(gate, name), way.numbers.get(name), name in MOST
             null = way.numbers.get("repeats_null") if name == "repeats" else REAL.get(name)
-            bound = "" if limit is None else f"{'<=' if most else '>='} {limit:g}{' + null' if name == 'repeats' else ''}"
+            bound = (
+                "" if limit is None else f"{'<=' if most else '>='} {limit:g}{' + null' if name == 'repeats' else ''}"
+            )
             beyond = False
             if value is not None and limit is not None:
                 beyond = value > limit if most else value < limit
@@ -236,9 +249,15 @@ def reasons(way: Way, failed: Sequence[str], evidence: Mapping[str, str], here: 
 
     collapse = [name for name in ("dependence", "repeats") if name in failed]
     if collapse:
-        what = "the generator ignores its input" if "dependence" in collapse else "it makes fewer different images than there are real ones"
+        what = (
+            "the generator ignores its input"
+            if "dependence" in collapse
+            else "it makes fewer different images than there are real ones"
+        )
         rest = [name for name in failed if name not in collapse]
-        return [f"mode collapse{here}: {what}: {shown(collapse)}{f' (with it {shown(rest)})' if rest else ''}{advice('collapse')}"]
+        return [
+            f"mode collapse{here}: {what}: {shown(collapse)}{f' (with it {shown(rest)})' if rest else ''}{advice('collapse')}"
+        ]
     found = []
     for name in failed:
         change = way.numbers.get("change")
@@ -262,7 +281,9 @@ def rows(ways: Sequence[Way], verdict: Verdict, previous: Mapping[str, object]) 
         for name, meaning in EXPLAINED.items():
             test = held.get(f"{name}{here}")
             if test is not None:
-                table.append(Row(test.name, meaning, number(test.value), number(test.null), before(name), test.bound, test.state))
+                table.append(
+                    Row(test.name, meaning, number(test.value), number(test.null), before(name), test.bound, test.state)
+                )
             elif way.numbers.get(name) is not None:
                 beside = number(way.numbers[BESIDE[name]]) if name in BESIDE else ""
                 table.append(Row(f"{name}{here}", meaning, number(way.numbers[name]), beside, before(name), "", ""))

@@ -31,7 +31,11 @@ class Draws:
         return torch.randn(self.n, generator=self.rng, device=self.device)
 
     def often(self, value: Tensor, neutral: float, probability: Tensor | None = None) -> Tensor:
-        return torch.where(self.uniform() < (self.probability if probability is None else probability), value, torch.full_like(value, neutral))
+        return torch.where(
+            self.uniform() < (self.probability if probability is None else probability),
+            value,
+            torch.full_like(value, neutral),
+        )
 
 
 def geometry(draws: Draws, height: int, width: int) -> Tensor:
@@ -86,7 +90,9 @@ def warp(images: Tensor, maps: Tensor) -> Tensor:
     """
     n, channels, height, width = images.shape
     y, x = torch.meshgrid(
-        torch.arange(height, device=images.device) - (height - 1) / 2, torch.arange(width, device=images.device) - (width - 1) / 2, indexing="ij"
+        torch.arange(height, device=images.device) - (height - 1) / 2,
+        torch.arange(width, device=images.device) - (width - 1) / 2,
+        indexing="ij",
     )
     pixels = torch.stack([x.flatten(), y.flatten(), torch.ones(height * width, device=images.device)])
     places = maps[:, :2].float() @ pixels
@@ -119,12 +125,16 @@ def recolour(images: Tensor, draws: Draws) -> Tensor:
     contrast = draws.often(torch.exp2(0.5 * draws.normal()), 1.0)
     flip = draws.often(torch.where(draws.uniform() < 0.5, -1.0, 1.0), 1.0)
     if images.shape[1] != 3:
-        return images * (contrast * flip).view(-1, 1, 1, 1) + (brightness * contrast.view(-1, 1, 1, 1)) * flip.view(-1, 1, 1, 1)
+        return images * (contrast * flip).view(-1, 1, 1, 1) + (brightness * contrast.view(-1, 1, 1, 1)) * flip.view(
+            -1, 1, 1, 1
+        )
     hue = draws.often((draws.uniform() * 2 - 1) * math.pi, 0.0)
     saturation = draws.often(torch.exp2(draws.normal()), 1.0)
     luma = torch.full((3, 3), 1 / 3, device=images.device)  # projects on the gray axis
     chroma = torch.eye(3, device=images.device) - luma
-    axis = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]], device=images.device) / math.sqrt(3)  # a quarter turn about it
+    axis = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]], device=images.device) / math.sqrt(
+        3
+    )  # a quarter turn about it
 
     def per_image(value: Tensor) -> Tensor:
         return value.view(-1, 1, 1)

@@ -24,7 +24,9 @@ class Adversarial(GAN):
     `classes` is None for a pair that knows no labels.
     """
 
-    def __init__(self, settings: AdversarialSettings, generator: nn.Module, discriminator: nn.Module, classes: int | None = None) -> None:
+    def __init__(
+        self, settings: AdversarialSettings, generator: nn.Module, discriminator: nn.Module, classes: int | None = None
+    ) -> None:
         super().__init__()
         self.latent, self.classes, self.critic_steps = settings.latent, classes or 0, settings.critic_steps
         self.view = View("unlabelled" if classes is None else "labelled")
@@ -32,7 +34,9 @@ class Adversarial(GAN):
         self.penalties, self.stabilisers = settings.penalties, settings.stabilisers
         self.group = self.stabilisers.packing
         self.generator = generator
-        self.discriminator: Any = spectrally_normalised(discriminator) if self.stabilisers.spectral_norm else discriminator
+        self.discriminator: Any = (
+            spectrally_normalised(discriminator) if self.stabilisers.spectral_norm else discriminator
+        )
         self.augment = Augment(self.stabilisers.augment)
         self.lecam = LeCam(self.stabilisers.lecam)
 
@@ -46,8 +50,24 @@ class Adversarial(GAN):
         share = every / (every + 1) if lazy else 1.0
         clip = self.clip_weights if self.penalties.clip > 0 else None
         players = ("discriminator",)
-        judge = Phase("discriminator", players, self.discriminator_loss, "discriminator", lr_scale=share, beta_power=share, after=clip)
-        regularise = Phase("regularisation", players, self.regularisation_loss, "discriminator", lr_scale=share, beta_power=share, every=every)
+        judge = Phase(
+            "discriminator",
+            players,
+            self.discriminator_loss,
+            "discriminator",
+            lr_scale=share,
+            beta_power=share,
+            after=clip,
+        )
+        regularise = Phase(
+            "regularisation",
+            players,
+            self.regularisation_loss,
+            "discriminator",
+            lr_scale=share,
+            beta_power=share,
+            every=every,
+        )
         create = Phase("generator", ("generator",), self.generator_loss, "generator")
         return [judge] * self.critic_steps + [regularise] * lazy + [create]
 
@@ -60,7 +80,9 @@ class Adversarial(GAN):
 
     def generate(self, n: int, label: Tensor | None, rng: torch.Generator) -> Tensor:
         """Images of `n` new latents, as the networks are trained on them."""
-        images: Tensor = self.generator(self.latents(n, rng)) if label is None else self.generator(self.latents(n, rng), label)
+        images: Tensor = (
+            self.generator(self.latents(n, rng)) if label is None else self.generator(self.latents(n, rng), label)
+        )
         return images.float()
 
     def seen(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
@@ -184,7 +206,9 @@ class Adversarial(GAN):
         return logits.float()
 
     def export(self) -> list[ExportSpec]:
-        inputs = {"z": torch.zeros(2, self.latent)} | ({"label": torch.zeros(2, dtype=torch.int64)} if self.classes else {})
+        inputs = {"z": torch.zeros(2, self.latent)} | (
+            {"label": torch.zeros(2, dtype=torch.int64)} if self.classes else {}
+        )
         return [ExportSpec("generator", self.generator, inputs, ("images",))]
 
     def trunk(self) -> nn.Module:

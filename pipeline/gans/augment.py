@@ -42,7 +42,9 @@ class Augment(nn.Module):
         if policy is None:
             return images
         adapted = self.settings.target is not None
-        probability = self.probability if adapted else torch.tensor(self.settings.probability.at(done), device=images.device)
+        probability = (
+            self.probability if adapted else torch.tensor(self.settings.probability.at(done), device=images.device)
+        )
         # Sixteen bits are too few to say where a pixel is read.
         with full_precision(images):
             return policy(images.float(), probability, rng)

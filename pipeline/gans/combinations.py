@@ -23,12 +23,18 @@ def refuse(penalties: Penalties, stabilisers: Stabilisers, objective: Objective)
             penalties.clip > 0 and penalties.any,
             "penalties.clip with a gradient penalty (r1, r2, gp, dragan): two ways to bound one critic; keep one of them",
         ),
-        (penalties.clip > 0 and stabilisers.spectral_norm, "penalties.clip with stabilisers.spectral_norm: two ways to bound one critic; keep one of them"),
+        (
+            penalties.clip > 0 and stabilisers.spectral_norm,
+            "penalties.clip with stabilisers.spectral_norm: two ways to bound one critic; keep one of them",
+        ),
         (
             objective == "wgan" and not (penalties.clip > 0 or penalties.any or stabilisers.spectral_norm),
             "objective wgan without a bound on the critic: set penalties.gp: 10 with critic_steps: 5 (Gulrajani 2017), or penalties.clip: 0.01 (Arjovsky 2017)",
         ),
-        (penalties.gp > 0 and penalties.dragan > 0, "penalties.gp with penalties.dragan: the same penalty in two places; keep one of them"),
+        (
+            penalties.gp > 0 and penalties.dragan > 0,
+            "penalties.gp with penalties.dragan: the same penalty in two places; keep one of them",
+        ),
         (
             zero_centred and one_centred,
             "penalties.r1 or r2 with penalties.gp or dragan: one pulls the gradient's norm to 0, the other to 1; keep one of them",
@@ -46,7 +52,8 @@ def refuse(penalties: Penalties, stabilisers: Stabilisers, objective: Objective)
             f"stabilisers.augment.target with objective {objective}: the sign of its logits means nothing; set target: null and give a probability",
         ),
         (
-            stabilisers.augment.target is not None and stabilisers.augment.probability.start != stabilisers.augment.probability.end,
+            stabilisers.augment.target is not None
+            and stabilisers.augment.probability.start != stabilisers.augment.probability.end,
             "stabilisers.augment.target with a schedule for augment.probability: either is followed; set target: null, or a plain probability to start from",
         ),
     ]

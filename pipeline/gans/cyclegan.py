@@ -27,7 +27,9 @@ class CycleGAN(Translation):
     def __init__(self, settings: CycleGANSettings, image: ImageSpec) -> None:
         super().__init__(settings, image, View("domains"))
         self.settings = settings
-        self.generator_ab, self.generator_ba = (Translator(image.channels, settings.generator_channels, settings.blocks) for _ in range(2))
+        self.generator_ab, self.generator_ba = (
+            Translator(image.channels, settings.generator_channels, settings.blocks) for _ in range(2)
+        )
         self.discriminator_a, self.discriminator_b = (patches(settings, image.channels, "instance") for _ in range(2))
         self.pool_a, self.pool_b = (ImagePool(settings.pool, *self.shape) for _ in range(2))
 
@@ -55,7 +57,10 @@ class CycleGAN(Translation):
         with torch.no_grad():
             made_b, made_a = self.generator_ab(batch["a"]).float(), self.generator_ba(batch["b"]).float()
         fake_a, fake_b = self.pool_a.exchange(made_a, rng), self.pool_b.exchange(made_b, rng)
-        judged = {"a": self.judge(self.discriminator_a, batch["a"], fake_a), "b": self.judge(self.discriminator_b, batch["b"], fake_b)}
+        judged = {
+            "a": self.judge(self.discriminator_a, batch["a"], fake_a),
+            "b": self.judge(self.discriminator_b, batch["b"], fake_b),
+        }
         return Loss(*both(judged))
 
     def directions(self) -> Mapping[str, Direction]:

@@ -95,11 +95,15 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-def networks(settings: ConvolutionalSettings, image: ImageSpec, extra_latent: int = 0, extra_maps: int = 0) -> tuple[Generator, Discriminator]:
+def networks(
+    settings: ConvolutionalSettings, image: ImageSpec, extra_latent: int = 0, extra_maps: int = 0
+) -> tuple[Generator, Discriminator]:
     """The pair, initialised as its architecture wants, with room for labels beside z and beside the image's channels."""
     start = residual.initialise if settings.architecture == "residual" else initialise
     generator = Generator(settings, image, settings.latent + extra_latent).apply(start)
-    discriminator = Discriminator(settings, image, settings.stabilisers.packing * image.channels + extra_maps).apply(start)
+    discriminator = Discriminator(settings, image, settings.stabilisers.packing * image.channels + extra_maps).apply(
+        start
+    )
     return generator, discriminator
 
 

@@ -19,7 +19,9 @@ class Denoise(Restoration):
         generator = Generator(settings, image.channels, scale=1)
         discriminator = Discriminator(settings, image.channels, image.resolution) if settings.pretraining < 1 else None
         noise = {kind: tuple(limits) for kind, limits in settings.noise.model_dump().items() if limits is not None}
-        super().__init__(settings, View("degraded", noise), (image.channels, image.resolution), generator, discriminator)
+        super().__init__(
+            settings, View("degraded", noise), (image.channels, image.resolution), generator, discriminator
+        )
 
     def trials(self) -> Mapping[str, View]:
         """Each kind of noise at the middle of its range, and at its strongest."""

@@ -20,7 +20,10 @@ from pipeline.gans.resnet_translator import MULTIPLE
 from pipeline.gans.translation import Translation, both, patches
 from pipeline.gans.translation_settings import DRITSettings
 
-WAYS = {"a_to_b": Direction("a", "b", back="b_to_a", styles=True), "b_to_a": Direction("b", "a", back="a_to_b", styles=True)}
+WAYS = {
+    "a_to_b": Direction("a", "b", back="b_to_a", styles=True),
+    "b_to_a": Direction("b", "a", back="a_to_b", styles=True),
+}
 CREATORS = ("contents", "styles", "painters")
 CONTENT_RATE, CONTENT_CLIP = 1 / 2.5, 5.0
 LEAST = 1e-5  # that keeps the mode-seeking loss finite
@@ -39,11 +42,20 @@ class DRIT(Translation):
         self.styles = Styles(channels, width, settings.style)
         self.painters = Painters(channels, width, settings.blocks, settings.style)
         # Of each side two: for pictures in an example's style, and in a random one.
-        self.discriminator_a, self.discriminator_b, self.random_a, self.random_b = (patches(settings, channels, "none") for _ in range(4))
+        self.discriminator_a, self.discriminator_b, self.random_a, self.random_b = (
+            patches(settings, channels, "none") for _ in range(4)
+        )
         self.content_discriminator = ContentDiscriminator(4 * width)
 
     def phases(self) -> list[Phase]:
-        content = Phase("content", ("content_discriminator",), self.content_loss, "discriminator", lr_scale=CONTENT_RATE, clip=CONTENT_CLIP)
+        content = Phase(
+            "content",
+            ("content_discriminator",),
+            self.content_loss,
+            "discriminator",
+            lr_scale=CONTENT_RATE,
+            clip=CONTENT_CLIP,
+        )
         judges = ("discriminator_a", "discriminator_b", "random_a", "random_b")
         return [
             *[content] * self.settings.content_steps,
@@ -96,7 +108,8 @@ class DRIT(Translation):
         doubt_a, doubt_b = self.content_discriminator(content_a), self.content_discriminator(content_b)
         terms = {
             "loss_adversarial": self.fool(self.discriminator_a, a, made_a) + self.fool(self.discriminator_b, b, made_b),
-            "loss_content": cross_entropy(doubt_a, torch.full_like(doubt_a, 0.5)) + cross_entropy(doubt_b, torch.full_like(doubt_b, 0.5)),
+            "loss_content": cross_entropy(doubt_a, torch.full_like(doubt_a, 0.5))
+            + cross_entropy(doubt_b, torch.full_like(doubt_b, 0.5)),
             "loss_cycle": l1_loss(again_a, a) + l1_loss(again_b, b),
             "loss_reconstruction": l1_loss(own_a, a) + l1_loss(own_b, b),
             "loss_kl": divergence(parts_a) + divergence(parts_b),
@@ -126,7 +139,9 @@ class DRIT(Translation):
         if weights.mode_seeking:
             other_a, other_b = self.painters(content_b, second, "a"), self.painters(content_a, second, "b")
             apart = l1_loss(first, second)
-            terms["loss_mode_seeking"] = 1 / (l1_loss(made_a, other_a) / apart + LEAST) + 1 / (l1_loss(made_b, other_b) / apart + LEAST)
+            terms["loss_mode_seeking"] = 1 / (l1_loss(made_a, other_a) / apart + LEAST) + 1 / (
+                l1_loss(made_b, other_b) / apart + LEAST
+            )
             total = total + weights.mode_seeking * terms["loss_mode_seeking"]
         return Loss(total, terms)
 
@@ -175,8 +190,12 @@ class DRIT(Translation):
         example = {"image": torch.zeros(2, channels, side, side)}
         painted = example | {"z": torch.zeros(2, self.latent)}
         return [
-            ExportSpec("generator", Translate(self.contents, self.painters, "a", "b"), painted, ("images",), multiple=MULTIPLE),
-            ExportSpec("reverse", Translate(self.contents, self.painters, "b", "a"), painted, ("images",), multiple=MULTIPLE),
+            ExportSpec(
+                "generator", Translate(self.contents, self.painters, "a", "b"), painted, ("images",), multiple=MULTIPLE
+            ),
+            ExportSpec(
+                "reverse", Translate(self.contents, self.painters, "b", "a"), painted, ("images",), multiple=MULTIPLE
+            ),
             ExportSpec("style_a", ReadStyle(self.styles, "a"), example, ("z",), multiple=MULTIPLE),
             ExportSpec("style_b", ReadStyle(self.styles, "b"), example, ("z",), multiple=MULTIPLE),
         ]

@@ -22,7 +22,9 @@ class Contents(nn.Module):
 
         def own() -> nn.Sequential:
             first = (nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.LeakyReLU(SLOPE))
-            return nn.Sequential(*first, *halving(width), *halving(2 * width), *(Block(4 * width) for _ in range(blocks)))
+            return nn.Sequential(
+                *first, *halving(width), *halving(2 * width), *(Block(4 * width) for _ in range(blocks))
+            )
 
         self.own = nn.ModuleDict({side: own() for side in SIDES})
         self.common = Block(4 * width)
@@ -58,7 +60,10 @@ class PaintedBlock(nn.Module):
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
-        self.first, self.second = (nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(channels + style, channels, 3), whole(channels)) for _ in range(2))
+        self.first, self.second = (
+            nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(channels + style, channels, 3), whole(channels))
+            for _ in range(2)
+        )
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         result: Tensor = x + self.second(beside(torch.relu(self.first(beside(x, z))), z))

@@ -30,4 +30,6 @@ class LeCam(nn.Module):
             self.average_fake.copy_(decay * self.average_fake + (1 - decay) * fake_logits.mean())
             self.started.fill_(1.0)
         # Clones: the next update in place must not change what this loss's gradient reads.
-        return (real_logits - self.average_fake.clone()).square().mean() + (fake_logits - self.average_real.clone()).square().mean()
+        return (real_logits - self.average_fake.clone()).square().mean() + (
+            fake_logits - self.average_real.clone()
+        ).square().mean()

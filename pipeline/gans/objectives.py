@@ -46,5 +46,7 @@ OBJECTIVES: dict[Objective, AdversarialObjective] = {
     # Lim & Ye 2017.
     "hinge": AdversarialObjective(lambda x, y, _: relu(1 - x).mean() + relu(1 + y).mean(), lambda x, y: -y.mean()),
     # Jolicoeur-Martineau 2018 in the pairing form of Huang 2024 (R3GAN), eq. 1.
-    "relativistic": AdversarialObjective(lambda x, y, _: softplus(y - x).mean(), lambda x, y: softplus(x - y).mean(), paired=True),
+    "relativistic": AdversarialObjective(
+        lambda x, y, _: softplus(y - x).mean(), lambda x, y: softplus(x - y).mean(), paired=True
+    ),
 }

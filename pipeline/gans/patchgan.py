@@ -21,7 +21,11 @@ class PatchDiscriminator(nn.Module):
         inputs = width
         for number in range(1, layers + 1):
             outputs = width * min(2**number, MOST)
-            parts += [nn.Conv2d(inputs, outputs, 4, 2 if number < layers else 1, 1, bias=norm != "batch"), normalised(norm, outputs), nn.LeakyReLU(SLOPE)]
+            parts += [
+                nn.Conv2d(inputs, outputs, 4, 2 if number < layers else 1, 1, bias=norm != "batch"),
+                normalised(norm, outputs),
+                nn.LeakyReLU(SLOPE),
+            ]
             inputs = outputs
         self.layers = nn.Sequential(*parts, nn.Conv2d(inputs, 1, 4, 1, 1))
         self.apply(begin)

@@ -17,7 +17,10 @@ class UpBlock(nn.Module):
     def __init__(self, wide: int, narrow: int) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.BatchNorm2d(wide), nn.BatchNorm2d(narrow)
-        self.conv1, self.conv2 = nn.Conv2d(wide, narrow, 3, padding=1, bias=False), nn.Conv2d(narrow, narrow, 3, padding=1)
+        self.conv1, self.conv2 = (
+            nn.Conv2d(wide, narrow, 3, padding=1, bias=False),
+            nn.Conv2d(narrow, narrow, 3, padding=1),
+        )
         self.skip = nn.Conv2d(wide, narrow, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,7 +67,10 @@ def generator_layers(inputs: int, channels: list[int], first: int, outputs: int)
 
 def trunk_layers(inputs: int, channels: list[int]) -> nn.Sequential:
     """Images [B, inputs, S, S] -> maps [B, channels[-1], S / 2^n, S / 2^n], one halving for each of `channels` (narrowest first)."""
-    blocks = [DownBlock(narrow, wide, first=number == 0) for number, (narrow, wide) in enumerate(pairwise([inputs, *channels]))]
+    blocks = [
+        DownBlock(narrow, wide, first=number == 0)
+        for number, (narrow, wide) in enumerate(pairwise([inputs, *channels]))
+    ]
     return nn.Sequential(*blocks, FlatBlock(channels[-1]))
 
 

@@ -4,7 +4,9 @@ from torch import Tensor, nn
 
 from pipeline.gans.patchgan import begin
 
-MULTIPLE = 8  # what the sides of a picture must divide by: a quarter of them must be wider than the edge that is mirrored
+MULTIPLE = (
+    8  # what the sides of a picture must divide by: a quarter of them must be wider than the edge that is mirrored
+)
 
 
 class Block(nn.Module):

@@ -34,7 +34,14 @@ class Restoration(GAN):
     }
     discriminator: Any
 
-    def __init__(self, settings: RestorationSettings, view: View, shape: tuple[int, int], generator: nn.Module, discriminator: nn.Module | None) -> None:
+    def __init__(
+        self,
+        settings: RestorationSettings,
+        view: View,
+        shape: tuple[int, int],
+        generator: nn.Module,
+        discriminator: nn.Module | None,
+    ) -> None:
         """`shape` is channels and side of what the generator takes in training."""
         super().__init__()
         self.settings, self.view, self.shape = settings, view, shape
@@ -48,7 +55,16 @@ class Restoration(GAN):
         create = Phase("generator", ("generator",), self.generator_loss, "generator")
         if not hasattr(self, "discriminator"):
             return [create]
-        return [Phase("discriminator", ("discriminator",), self.discriminator_loss, "discriminator", start=self.settings.pretraining), create]
+        return [
+            Phase(
+                "discriminator",
+                ("discriminator",),
+                self.discriminator_loss,
+                "discriminator",
+                start=self.settings.pretraining,
+            ),
+            create,
+        ]
 
     def adversarial(self, progress: Progress) -> bool:
         """Whether the second part has begun."""
@@ -59,7 +75,10 @@ class Restoration(GAN):
         with torch.no_grad():
             fake = self.generator(batch["input"]).float()
         gamma = self.settings.r1
-        real_logits, fake_logits = self.discriminator(real.requires_grad_(gamma > 0)).float(), self.discriminator(fake).float()
+        real_logits, fake_logits = (
+            self.discriminator(real.requires_grad_(gamma > 0)).float(),
+            self.discriminator(fake).float(),
+        )
         total = self.objective.discriminator(real_logits, fake_logits, 0.0)
         terms = {
             "loss_discriminator": total,
@@ -85,7 +104,10 @@ class Restoration(GAN):
         perceptual = self.perceptual(made, clean) if self.settings.vgg else matching(maps, wanted)
         game = self.objective.generator(real_logits, self.discriminator.verdict(maps[-1]).float())
         total = weights.pixel * pixel + weights.perceptual * perceptual + weights.adversarial * game
-        return Loss(total, {"loss_generator": total, "loss_pixel": pixel, "loss_perceptual": perceptual, "loss_adversarial": game})
+        return Loss(
+            total,
+            {"loss_generator": total, "loss_pixel": pixel, "loss_perceptual": perceptual, "loss_adversarial": game},
+        )
 
     def perceptual(self, made: Tensor, clean: Tensor) -> Tensor:
         """L1 between VGG19's features; its weights are read when they are first needed."""
@@ -119,9 +141,15 @@ class Restoration(GAN):
     def export(self) -> list[ExportSpec]:
         """Any height and width."""
         channels, side = self.shape
-        return [ExportSpec("generator", self.generator, {"image": torch.zeros(2, channels, side, side)}, ("images",), multiple=1)]
+        return [
+            ExportSpec(
+                "generator", self.generator, {"image": torch.zeros(2, channels, side, side)}, ("images",), multiple=1
+            )
+        ]
 
 
 def matching(made: list[Tensor], wanted: list[Tensor]) -> Tensor:
     """L1 between the discriminator's maps, averaged over its layers."""
-    return torch.stack([l1_loss(ours.float(), theirs.float()) for ours, theirs in zip(made, wanted, strict=True)]).mean()
+    return torch.stack(
+        [l1_loss(ours.float(), theirs.float()) for ours, theirs in zip(made, wanted, strict=True)]
+    ).mean()

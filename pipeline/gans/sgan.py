@@ -56,7 +56,13 @@ class Discriminator(nn.Module):
         channels = dcgan.widths(settings.discriminator_channels, settings.max_channels, image.resolution)
         layers: list[nn.Module] = []
         for narrow, wide in pairwise([image.channels, *channels]):
-            layers += [convolution(narrow, wide, 1), nn.LeakyReLU(0.2), convolution(wide, wide, 2), nn.LeakyReLU(0.2), nn.Dropout(settings.dropout)]
+            layers += [
+                convolution(narrow, wide, 1),
+                nn.LeakyReLU(0.2),
+                convolution(wide, wide, 2),
+                nn.LeakyReLU(0.2),
+                nn.Dropout(settings.dropout),
+            ]
         self.trunk = nn.Sequential(*layers, nn.Flatten())
         features = channels[-1] * dcgan.smallest(image.resolution) ** 2
         # Data without classes is refused where batches are made; a network of no outputs cannot be.
@@ -90,7 +96,9 @@ class SGAN(Adversarial):
 
     def __init__(self, settings: SGANSettings, image: ImageSpec) -> None:
         start = residual.initialise if settings.architecture == "residual" else dcgan.initialise
-        super().__init__(settings, dcgan.Generator(settings, image, settings.latent).apply(start), Discriminator(settings, image))
+        super().__init__(
+            settings, dcgan.Generator(settings, image, settings.latent).apply(start), Discriminator(settings, image)
+        )
         self.shape = (image.channels, image.resolution, image.resolution)
         self.view = View("partly_labelled", {"per_class": settings.labelled_per_class})
         self.objective = AdversarialObjective(lambda real, fake, _: unsupervised(real, fake), self.objective.generator)
@@ -117,7 +125,10 @@ class SGAN(Adversarial):
 
     def export(self) -> list[ExportSpec]:
         """Beside the generator the classifier: images -> class logits."""
-        return [*super().export(), ExportSpec("classifier", self.classifier(), {"images": torch.zeros(2, *self.shape)}, ("logits",))]
+        return [
+            *super().export(),
+            ExportSpec("classifier", self.classifier(), {"images": torch.zeros(2, *self.shape)}, ("logits",)),
+        ]
 
 
 class Classifier(nn.Module):

@@ -39,7 +39,9 @@ class Generator(nn.Module):
         self.head = nn.Sequential(convolution(channels, width, settings.kernel), nn.PReLU())
         after = [convolution(width, width, 3, gain=SMALL), *([nn.BatchNorm2d(width)] if norm else [])]
         self.body = nn.Sequential(*(Block(width, norm=norm) for _ in range(settings.blocks)), *after)
-        doublings = [(convolution(width, 4 * width, 3), nn.PixelShuffle(2), nn.PReLU()) for _ in range(int(math.log2(scale)))]
+        doublings = [
+            (convolution(width, 4 * width, 3), nn.PixelShuffle(2), nn.PReLU()) for _ in range(int(math.log2(scale)))
+        ]
         self.enlarge = nn.Sequential(*(layer for doubling in doublings for layer in doubling))
         self.tail = convolution(width, channels, settings.kernel, gain=SMALL)
 
@@ -58,15 +60,21 @@ class Discriminator(nn.Module):
         width = settings.discriminator_channels
         stages: list[nn.Module] = []
         inputs = channels
-        for number, outputs in enumerate((width, width, 2 * width, 2 * width, 4 * width, 4 * width, 8 * width, 8 * width)):
+        for number, outputs in enumerate(
+            (width, width, 2 * width, 2 * width, 4 * width, 4 * width, 8 * width, 8 * width)
+        ):
             stride = 1 + number % 2
             # Where the next layer normalises, a bias would be taken off again.
             norm = [nn.BatchNorm2d(outputs)] if number and not settings.r1 else []
-            stages.append(nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=not norm), *norm, nn.LeakyReLU(0.2)))
+            stages.append(
+                nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=not norm), *norm, nn.LeakyReLU(0.2))
+            )
             inputs = outputs
         self.stages = nn.ModuleList(stages)
         side = math.ceil(resolution / 16)
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(inputs * side**2, 16 * width), nn.LeakyReLU(0.2), nn.Linear(16 * width, 1))
+        self.head = nn.Sequential(
+            nn.Flatten(), nn.Linear(inputs * side**2, 16 * width), nn.LeakyReLU(0.2), nn.Linear(16 * width, 1)
+        )
 
     def features(self, images: Tensor) -> list[Tensor]:
         """The maps after each of the eight convolutions."""

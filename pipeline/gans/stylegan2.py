@@ -41,8 +41,19 @@ class StyleGAN2(Adversarial):
         if weight == 0:
             return super().phases()
         share = every / (every + 1)
-        corrected = [replace(phase, lr_scale=share, beta_power=share) if phase.name == "generator" else phase for phase in super().phases()]
-        lazy = Phase("path_length", ("generator",), self.path_length_loss, "generator", lr_scale=share, beta_power=share, every=every)
+        corrected = [
+            replace(phase, lr_scale=share, beta_power=share) if phase.name == "generator" else phase
+            for phase in super().phases()
+        ]
+        lazy = Phase(
+            "path_length",
+            ("generator",),
+            self.path_length_loss,
+            "generator",
+            lr_scale=share,
+            beta_power=share,
+            every=every,
+        )
         return [*corrected, lazy]
 
     def styles(self, n: int, rng: torch.Generator) -> Tensor:
@@ -69,7 +80,10 @@ class StyleGAN2(Adversarial):
             self.path_mean.lerp_(lengths.mean(), PATH_DECAY)
         # A clone: the next update in place must not change what this loss's gradient reads.
         penalty = (lengths - self.path_mean.clone()).square().mean()
-        return Loss(self.path_length.every * self.path_length.weight * penalty, {"path_length": lengths.mean(), "path_penalty": penalty})
+        return Loss(
+            self.path_length.every * self.path_length.weight * penalty,
+            {"path_length": lengths.mean(), "path_penalty": penalty},
+        )
 
     @torch.no_grad()
     def clip_weights(self) -> None:
@@ -91,7 +105,9 @@ class StyleGAN2(Adversarial):
         """z and psi to images and styles; and styles to images, so that whoever has the styles of two latents can mix them."""
         synthesis, width = self.generator.synthesis, len(self.generator.w_average)
         return [
-            ExportSpec("generator", self.generator, {"z": torch.zeros(2, self.latent), "psi": torch.ones(2)}, ("images", "w")),
+            ExportSpec(
+                "generator", self.generator, {"z": torch.zeros(2, self.latent), "psi": torch.ones(2)}, ("images", "w")
+            ),
             ExportSpec("synthesis", synthesis, {"w": torch.zeros(2, synthesis.layers, width)}, ("images",)),
         ]
 

@@ -102,7 +102,9 @@ class ModulatedConv(nn.Module):
     is the same, as a convolution is linear.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, width: int, *, up: bool = False, demodulate: bool = True) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, width: int, *, up: bool = False, demodulate: bool = True
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.gain = 1 / math.sqrt(inputs * kernel**2)
@@ -113,7 +115,11 @@ class ModulatedConv(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         style, weight = self.affine(w), self.weight * self.gain
         x = x * style.to(x.dtype)[:, :, None, None]
-        x = conv2d(x, weight, padding=self.padding) if self.filter is None else self.filter(conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+        x = (
+            conv2d(x, weight, padding=self.padding)
+            if self.filter is None
+            else self.filter(conv_transpose2d(x, weight.transpose(0, 1), stride=2))
+        )
         if self.demodulate:
             with full_precision(x):
                 scale = (style.square() @ weight.square().sum(dim=(2, 3)).T + 1e-8).rsqrt()
@@ -160,7 +166,9 @@ class Mapping(nn.Module):
     def __init__(self, latent: int, width: int, layers: int) -> None:
         super().__init__()
         sizes = [latent] + [width] * layers
-        self.layers = nn.Sequential(*(part for a, b in pairwise(sizes) for part in (EqualisedLinear(a, b, MAPPING_RATE), Leaky())))
+        self.layers = nn.Sequential(
+            *(part for a, b in pairwise(sizes) for part in (EqualisedLinear(a, b, MAPPING_RATE), Leaky()))
+        )
 
     def forward(self, z: Tensor) -> Tensor:
         w: Tensor = self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt())
@@ -176,7 +184,10 @@ class Synthesis(nn.Module):
 
     def __init__(self, settings: StyleGAN2Settings, image: ImageSpec) -> None:
         super().__init__()
-        channels, width = widths(settings.generator_channels, settings.max_channels, image.resolution)[::-1], settings.style_width
+        channels, width = (
+            widths(settings.generator_channels, settings.max_channels, image.resolution)[::-1],
+            settings.style_width,
+        )
         self.start = nn.Parameter(torch.randn(1, channels[0], FIRST, FIRST))
         self.convs = nn.ModuleList([StyledConv(channels[0], channels[0], width, FIRST)])
         for level, (wide, narrow) in enumerate(pairwise(channels), start=1):
@@ -192,7 +203,9 @@ class Synthesis(nn.Module):
 
     def noise(self, n: int, rng: torch.Generator) -> list[Tensor]:
         """New noise [n, 1, side, side] for every convolution, on the random generator's device."""
-        return [torch.randn(n, *conv.get_buffer("noise").shape[1:], generator=rng, device=rng.device) for conv in self.convs]
+        return [
+            torch.randn(n, *conv.get_buffer("noise").shape[1:], generator=rng, device=rng.device) for conv in self.convs
+        ]
 
     def render(self, w: Tensor, noise: list[Tensor]) -> Tensor:
         """As trained: unbounded."""
@@ -253,7 +266,9 @@ class Discriminator(nn.Module):
         super().__init__()
         channels = widths(settings.discriminator_channels, settings.max_channels, image.resolution)
         last, inputs = channels[-1], settings.stabilisers.packing * image.channels
-        self.trunk = nn.Sequential(EqualisedConv(inputs, channels[0], 1), Leaky(), *(Block(a, b) for a, b in pairwise(channels)))
+        self.trunk = nn.Sequential(
+            EqualisedConv(inputs, channels[0], 1), Leaky(), *(Block(a, b) for a, b in pairwise(channels))
+        )
         self.minibatch_std = MinibatchStd(settings.stabilisers.minibatch_std)
         self.head = nn.Sequential(
             EqualisedConv(last + self.minibatch_std.extra, last, 3),

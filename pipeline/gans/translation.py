@@ -41,7 +41,12 @@ class Translation(GAN):
         """The discriminator's loss, and what is told of it."""
         x, y = discriminator(real).float(), discriminator(fake).float()
         loss = self.objective.discriminator(x, y, 0.0)
-        return loss, {"loss_discriminator": loss, "d_real": x.mean(), "d_fake": y.mean(), "d_accuracy": (x > y).float().mean()}
+        return loss, {
+            "loss_discriminator": loss,
+            "d_real": x.mean(),
+            "d_fake": y.mean(),
+            "d_accuracy": (x > y).float().mean(),
+        }
 
     def fool(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         """The generator's loss; real pictures matter only where the objective compares with them."""

@@ -12,9 +12,15 @@ class TranslationSettings(VariantSettings):
     """Generators and PatchGAN discriminators (Isola 2017)."""
 
     task: ClassVar[Task] = "translate"
-    generator_channels: int = Field(64, ge=4, le=1024, description="channels at the highest resolution; doubled downwards")
-    discriminator_channels: int = Field(64, ge=4, le=1024, description="channels at the highest resolution; doubled downwards")
-    discriminator_layers: int = Field(3, ge=1, le=6, description="halvings before a patch is judged: 3 see 70 pixels, 2 see 34, 1 sees 16")
+    generator_channels: int = Field(
+        64, ge=4, le=1024, description="channels at the highest resolution; doubled downwards"
+    )
+    discriminator_channels: int = Field(
+        64, ge=4, le=1024, description="channels at the highest resolution; doubled downwards"
+    )
+    discriminator_layers: int = Field(
+        3, ge=1, le=6, description="halvings before a patch is judged: 3 see 70 pixels, 2 see 34, 1 sees 16"
+    )
     objective: Objective = "lsgan"
 
     @property
@@ -37,7 +43,10 @@ class Pix2PixSettings(TranslationSettings):
     direction: Literal["a_to_b", "b_to_a"] = "a_to_b"
     objective: Objective = "nonsaturating"
     dropout: float = Field(
-        0.5, ge=0, lt=1, description="in the three innermost decoder blocks, while training alone: what is delivered gives one picture one answer"
+        0.5,
+        ge=0,
+        lt=1,
+        description="in the three innermost decoder blocks, while training alone: what is delivered gives one picture one answer",
     )
     weights: Pix2PixWeights = Pix2PixWeights()
 
@@ -47,7 +56,9 @@ class CycleGANWeights(Settings):
 
     adversarial: float = Field(2.0, ge=0, description="2: of the halved squares of Mao 2017")
     cycle: float = Field(10.0, ge=0, description="distance of a picture from what there and back makes of it")
-    identity: float = Field(5.0, ge=0, description="distance of a picture that already is of the target's side from what becomes of it")
+    identity: float = Field(
+        5.0, ge=0, description="distance of a picture that already is of the target's side from what becomes of it"
+    )
 
 
 class CycleGANSettings(TranslationSettings):
@@ -56,7 +67,9 @@ class CycleGANSettings(TranslationSettings):
     variant: Literal["cyclegan"] = "cyclegan"
     sides: ClassVar[Literal["", "paired", "domains"]] = "domains"
     blocks: int = Field(6, ge=1, le=18, description="residual blocks of a generator: 6 at 128 pixels, 9 at 256")
-    pool: int = Field(50, ge=0, le=10_000, description="earlier translations that the discriminators are reminded of; 0: none")
+    pool: int = Field(
+        50, ge=0, le=10_000, description="earlier translations that the discriminators are reminded of; 0: none"
+    )
     weights: CycleGANWeights = CycleGANWeights()
 
 
@@ -64,10 +77,16 @@ class DRITWeights(Settings):
     """What the encoders' and generators' losses are made of."""
 
     content: float = Field(1.0, ge=0, description="that the side cannot be told from the content")
-    adversarial: float = Field(1.0, ge=0, description="that pictures look like their side's, with an example's style and with a random one")
-    cross_cycle: float = Field(10.0, ge=0, description="distance of a picture from what two exchanges of content make of it")
+    adversarial: float = Field(
+        1.0, ge=0, description="that pictures look like their side's, with an example's style and with a random one"
+    )
+    cross_cycle: float = Field(
+        10.0, ge=0, description="distance of a picture from what two exchanges of content make of it"
+    )
     reconstruction: float = Field(10.0, ge=0, description="distance of a picture from its own content in its own style")
-    latent: float = Field(10.0, ge=0, description="distance of a random style from the one that is read off the picture painted in it")
+    latent: float = Field(
+        10.0, ge=0, description="distance of a random style from the one that is read off the picture painted in it"
+    )
     kl: float = Field(0.01, ge=0, description="of styles from the standard normal")
     l2: float = Field(0.01, ge=0, description="size of the content")
     mode_seeking: float = Field(1.0, ge=0, description="that different styles make different pictures (Mao 2019)")

@@ -26,7 +26,13 @@ class UNet(nn.Module):
             inputs = widths[number - 1] if number else channels
             # The middle is a single pixel of a picture, whose normalisation would leave nothing of it.
             norm = [normalised("batch", outputs)] if 0 < number < depth - 1 else []
-            down.append(nn.Sequential(*([nn.LeakyReLU(SLOPE)] if number else []), nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not norm), *norm))
+            down.append(
+                nn.Sequential(
+                    *([nn.LeakyReLU(SLOPE)] if number else []),
+                    nn.Conv2d(inputs, outputs, 4, 2, 1, bias=not norm),
+                    *norm,
+                )
+            )
         for number in reversed(range(depth)):
             inputs = widths[number] * (1 if number == depth - 1 else 2)
             if number == 0:
@@ -34,7 +40,14 @@ class UNet(nn.Module):
                 continue
             outputs = widths[number - 1]
             dropped = [nn.Dropout(dropout)] if depth - 1 - number < DROPPED and dropout else []
-            up.append(nn.Sequential(nn.ReLU(), nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), normalised("batch", outputs), *dropped))
+            up.append(
+                nn.Sequential(
+                    nn.ReLU(),
+                    nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False),
+                    normalised("batch", outputs),
+                    *dropped,
+                )
+            )
         self.down, self.up = nn.ModuleList(down), nn.ModuleList(up)
         self.apply(begin)
 

@@ -23,7 +23,11 @@ class Generator(nn.Module):
         for narrow, wide in pairwise((settings.latent, *settings.hidden)):
             layers += [nn.Linear(narrow, wide), nn.ReLU()]
         shape = (image.channels, image.resolution, image.resolution)
-        layers += [nn.Linear(settings.hidden[-1], image.channels * image.resolution**2), nn.Tanh(), nn.Unflatten(1, shape)]
+        layers += [
+            nn.Linear(settings.hidden[-1], image.channels * image.resolution**2),
+            nn.Tanh(),
+            nn.Unflatten(1, shape),
+        ]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -60,4 +64,6 @@ class Vanilla(Adversarial):
     """The 2014 game; `objective: minimax` is its equation 1, `nonsaturating` what its section 3 trains with."""
 
     def __init__(self, settings: VanillaSettings, image: ImageSpec) -> None:
-        super().__init__(settings, Generator(settings, image).apply(initialise), Discriminator(settings, image).apply(initialise))
+        super().__init__(
+            settings, Generator(settings, image).apply(initialise), Discriminator(settings, image).apply(initialise)
+        )

@@ -10,7 +10,28 @@ from torch import Tensor, nn
 
 from pipeline.errors import InputError
 
-WIDTHS: tuple[int | None, ...] = (64, 64, None, 128, 128, None, 256, 256, 256, 256, None, 512, 512, 512, 512, None, 512, 512, 512, 512)
+WIDTHS: tuple[int | None, ...] = (
+    64,
+    64,
+    None,
+    128,
+    128,
+    None,
+    256,
+    256,
+    256,
+    256,
+    None,
+    512,
+    512,
+    512,
+    512,
+    None,
+    512,
+    512,
+    512,
+    512,
+)
 """Of each convolution; None halves the side."""
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -51,8 +72,12 @@ def load(path: Path) -> VGG19:
         wanted = {name: state[name] for name in network.state_dict() if name.startswith("features.")}
         network.load_state_dict(wanted, strict=False)
     except FileNotFoundError:
-        raise InputError(f"model.vgg: {path}: no such file; give torchvision's vgg19-dcbb9e9d.pth, or set model.vgg: null") from None
+        raise InputError(
+            f"model.vgg: {path}: no such file; give torchvision's vgg19-dcbb9e9d.pth, or set model.vgg: null"
+        ) from None
     except Exception as error:  # noqa: BLE001 - whatever a file that is no checkpoint makes torch raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"model.vgg: {path}: not the weights of torchvision's VGG19 ({reason}); give vgg19-dcbb9e9d.pth, or set model.vgg: null") from None
+        raise InputError(
+            f"model.vgg: {path}: not the weights of torchvision's VGG19 ({reason}); give vgg19-dcbb9e9d.pth, or set model.vgg: null"
+        ) from None
     return network.eval().requires_grad_(False)

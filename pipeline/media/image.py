@@ -147,7 +147,9 @@ def opened(data: bytes, target: Target) -> Image.Image:
         raise BadImage("not an image (or its header is damaged)") from None
     pixels = image.width * image.height
     if pixels > target.max_pixels:
-        raise BadImage(f"{image.width} x {image.height} pixels, over data.limits.pixels ({target.max_pixels}): treated as a decompression bomb")
+        raise BadImage(
+            f"{image.width} x {image.height} pixels, over data.limits.pixels ({target.max_pixels}): treated as a decompression bomb"
+        )
     if pixels == 0:
         raise BadImage(f"{image.width} x {image.height} pixels: there is no picture in it")
     if image.format == "PNG":
@@ -184,10 +186,18 @@ def to_eight_bits(image: Image.Image) -> Image.Image:
     """
     values = np.asarray(image, dtype=np.float64)
     low, high = float(values.min()), float(values.max())
-    tops = [65535.0] if image.mode.startswith("I;16") else [255.0, 65535.0] if image.mode.startswith("I") else [1.0, 255.0, 65535.0]
+    tops = (
+        [65535.0]
+        if image.mode.startswith("I;16")
+        else [255.0, 65535.0]
+        if image.mode.startswith("I")
+        else [1.0, 255.0, 65535.0]
+    )
     top = next((top for top in tops if low >= 0 and high <= top), None)
     if top is None:
-        raise BadImage(f"{image.mode} pixels from {low:g} to {high:g} fit none of the ranges 0..1, 0..255, 0..65535: save it with 8 or 16 bits")
+        raise BadImage(
+            f"{image.mode} pixels from {low:g} to {high:g} fit none of the ranges 0..1, 0..255, 0..65535: save it with 8 or 16 bits"
+        )
     return Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
 
 
@@ -195,7 +205,9 @@ def laid_out(image: Image.Image, target: Target) -> UInt8Array:
     """uint8 [H, W, C]: the image fitted, or the two of a pair, A on the left. Raises BadImage for halves that are not of one width."""
     if target.pairs == "halves":
         if image.width % 2:
-            raise BadImage(f"{image.width} pixels wide: an odd width has no two halves (data.pairs halves: A on the left half, B on the right)")
+            raise BadImage(
+                f"{image.width} pixels wide: an odd width has no two halves (data.pairs halves: A on the left half, B on the right)"
+            )
         middle = image.width // 2
         boxes = (0, 0, middle, image.height), (middle, 0, image.width, image.height)
         return np.concatenate([fitted(image.crop(box), target) for box in boxes], axis=1)
@@ -209,13 +221,17 @@ def fitted(image: Image.Image, target: Target) -> UInt8Array:
     width, height = image.size
     if target.fit == "keep":
         if min(width, height) < size:
-            raise BadImage(f"{width} x {height} pixels: smaller than the crops that training takes of it (data.resolution {size})")
+            raise BadImage(
+                f"{width} x {height} pixels: smaller than the crops that training takes of it (data.resolution {size})"
+            )
         square = image
     elif target.fit == "pad":
         scale = size / max(width, height)
         inner = (max(1, round(width * scale)), max(1, round(height * scale)))
         square = Image.new(target.mode, (size, size), target.background)
-        square.paste(image.resize(inner, kernel, reducing_gap=REDUCING_GAP), ((size - inner[0]) // 2, (size - inner[1]) // 2))
+        square.paste(
+            image.resize(inner, kernel, reducing_gap=REDUCING_GAP), ((size - inner[0]) // 2, (size - inner[1]) // 2)
+        )
     else:
         side = min(width, height)
         left, top = (width - side) / 2, (height - side) / 2

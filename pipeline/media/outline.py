@@ -26,7 +26,9 @@ def outline(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.broadcast_to(lines[:, :, None], pixels.shape).copy()
 
 
-def ridges(strength: npt.NDArray[np.float64], cosine: npt.NDArray[np.int64], sine: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+def ridges(
+    strength: npt.NDArray[np.float64], cosine: npt.NDArray[np.int64], sine: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
     """bool [H, W]: where `strength` is no less than before it and more than after it, in the nearest of the gradient's four directions.
 
     `cosine` and `sine` are those of twice the gradient's angle, times anything positive.
@@ -35,8 +37,15 @@ def ridges(strength: npt.NDArray[np.float64], cosine: npt.NDArray[np.int64], sin
     around = np.pad(strength, 1)
     kept = np.zeros(strength.shape, dtype=bool)
     straight = np.abs(cosine) >= np.abs(sine)
-    directions = ((0, 1, straight & (cosine >= 0)), (1, 0, straight & (cosine < 0)), (1, 1, ~straight & (sine > 0)), (1, -1, ~straight & (sine < 0)))
+    directions = (
+        (0, 1, straight & (cosine >= 0)),
+        (1, 0, straight & (cosine < 0)),
+        (1, 1, ~straight & (sine > 0)),
+        (1, -1, ~straight & (sine < 0)),
+    )
     for y, x, here in directions:
-        before, after = (around[1 + sign * y : 1 + sign * y + height, 1 + sign * x : 1 + sign * x + width] for sign in (-1, 1))
+        before, after = (
+            around[1 + sign * y : 1 + sign * y + height, 1 + sign * x : 1 + sign * x + width] for sign in (-1, 1)
+        )
         kept |= here & (strength >= before) & (strength > after)
     return kept

@@ -30,7 +30,9 @@ class Registry:
             return getattr(self.client, verb)(*arguments, **named)
         except Exception as error:  # noqa: BLE001 - every backend raises its own
             uri = redacted(str(self.client.tracking_uri))
-            raise InputError(f"{uri}: MLflow's registry failed ({verb} of {self.name}: {brief(error)}); mend the store and repeat") from None
+            raise InputError(
+                f"{uri}: MLflow's registry failed ({verb} of {self.name}: {brief(error)}); mend the store and repeat"
+            ) from None
 
     def aliases(self) -> dict[str, str]:
         """Versions by alias; none where the model is not registered at all."""
@@ -99,7 +101,11 @@ class Registry:
 
     def replacing(self, number: str) -> str | None:
         """The newest version that replaced this one, or was about to."""
-        found = [int(v.version) for v in self.call("search_model_versions", f"name = '{self.name}'") if v.tags.get(REPLACED) == number]
+        found = [
+            int(v.version)
+            for v in self.call("search_model_versions", f"name = '{self.name}'")
+            if v.tags.get(REPLACED) == number
+        ]
         return str(max(found)) if found else None
 
     def download(self, number: str, folder: Path) -> Path:
@@ -109,11 +115,19 @@ class Registry:
         version = self.version(number)
         try:
             uri = str(self.client.tracking_uri)
-            made = Path(mlflow.artifacts.download_artifacts(artifact_uri=version.source, dst_path=str(folder), tracking_uri=uri, registry_uri=uri))
+            made = Path(
+                mlflow.artifacts.download_artifacts(
+                    artifact_uri=version.source, dst_path=str(folder), tracking_uri=uri, registry_uri=uri
+                )
+            )
             path = made / "model.onnx"
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
         except Exception as error:  # noqa: BLE001 - every artifact store raises its own
-            raise InputError(f"{self.name} version {number}: its file cannot be read from {version.source} ({brief(error)}); mend the store") from None
+            raise InputError(
+                f"{self.name} version {number}: its file cannot be read from {version.source} ({brief(error)}); mend the store"
+            ) from None
         if digest != version.tags.get(SHA256):
-            raise InputError(f"{self.name} version {number}: the file at {version.source} is not the one that was registered (sha256 {digest[:12]}...)")
+            raise InputError(
+                f"{self.name} version {number}: the file at {version.source} is not the one that was registered (sha256 {digest[:12]}...)"
+            )
         return path

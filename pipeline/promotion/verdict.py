@@ -54,8 +54,22 @@ def judge(evidence: Evidence, settings: PromoteSettings) -> list[Check]:
     checks += relative(evidence.against, settings) if evidence.against else absolute(evidence.evaluation, settings)
     checks += [floor(name, evidence.evaluation, least) for name, least in settings.floors.model_dump().items()]
     export = evidence.export
-    checks.append(at_most("parity", export.get("parity_max_abs"), settings.parity, "promote.parity, the most by which PyTorch and ONNX Runtime may differ"))
-    checks.append(at_most("latency_ms", export.get("latency_ms_batch_1"), settings.latency_ms, "promote.latency_ms, the budget of one image"))
+    checks.append(
+        at_most(
+            "parity",
+            export.get("parity_max_abs"),
+            settings.parity,
+            "promote.parity, the most by which PyTorch and ONNX Runtime may differ",
+        )
+    )
+    checks.append(
+        at_most(
+            "latency_ms",
+            export.get("latency_ms_batch_1"),
+            settings.latency_ms,
+            "promote.latency_ms, the budget of one image",
+        )
+    )
     return checks
 
 
@@ -70,13 +84,21 @@ def lineage(evidence: Evidence) -> Check:
     broken = evidence.broken
     way_out = "run `dvc repro`, or `dvc repro -f -s evaluate export` where MLflow is behind; `ganline lineage` shows the whole chain"
     reason = f"its lineage is broken: {'; '.join(broken)}; {way_out}"
-    return Check(name="lineage", state="fail" if broken else "pass", value="broken" if broken else "whole", bound="whole", reason=reason)
+    return Check(
+        name="lineage",
+        state="fail" if broken else "pass",
+        value="broken" if broken else "whole",
+        bound="whole",
+        reason=reason,
+    )
 
 
 def taken_back(evidence: Evidence) -> Check:
     when = evidence.rolled_back
     reason = f"it was rolled back on {when}; train another, or move the alias `champion` by hand"
-    return Check(name="rolled back", state="fail" if when else "pass", value=when or "never", bound="never", reason=reason)
+    return Check(
+        name="rolled back", state="fail" if when else "pass", value=when or "never", bound="never", reason=reason
+    )
 
 
 def absolute(evaluation: Mapping[str, Any], settings: PromoteSettings) -> list[Check]:
@@ -127,7 +149,14 @@ def kept(name: str, against: Against, least: float | None) -> Check:
     if least is None or ours is None or theirs is None:
         return Check(name=label, state="off" if least is None else "skipped", value=ours, champion=theirs)
     reason = f"{name} fell to {ours:.3g} from the champion's {theirs:.3g} (version {against.version}): less than {least:g} of it (promote.diversity)"
-    return Check(name=label, state="pass" if ours >= least * theirs else "fail", value=ours, champion=theirs, bound=f">= {least * theirs:.3g}", reason=reason)
+    return Check(
+        name=label,
+        state="pass" if ours >= least * theirs else "fail",
+        value=ours,
+        champion=theirs,
+        bound=f">= {least * theirs:.3g}",
+        reason=reason,
+    )
 
 
 def floor(name: str, evaluation: Mapping[str, Any], least: float | None) -> Check:
@@ -135,7 +164,9 @@ def floor(name: str, evaluation: Mapping[str, Any], least: float | None) -> Chec
     if least is None or value is None:
         return Check(name=name, state="off" if least is None else "skipped", value=value)
     reason = f"{name} is {value:.3g} of what real images show, below promote.floors.{name} {least:g}"
-    return Check(name=name, state="pass" if value >= least else "fail", value=value, bound=f">= {least:g}", reason=reason)
+    return Check(
+        name=name, state="pass" if value >= least else "fail", value=value, bound=f">= {least:g}", reason=reason
+    )
 
 
 def at_most(name: str, value: Any, most: float | None, reason: str) -> Check:
@@ -144,7 +175,9 @@ def at_most(name: str, value: Any, most: float | None, reason: str) -> Check:
     if most is None:
         return Check(name=name, state="off", value=known)
     if known is None:
-        return Check(name=name, state="fail", bound=f"<= {most:g}", reason=f"{name} was not measured, and is bounded by {most:g}")
+        return Check(
+            name=name, state="fail", bound=f"<= {most:g}", reason=f"{name} was not measured, and is bounded by {most:g}"
+        )
     told = f"{name} is {known:.4g}, above {most:g} ({reason})"
     return Check(name=name, state="pass" if known <= most else "fail", value=known, bound=f"<= {most:g}", reason=told)
 
@@ -155,7 +188,11 @@ def share(name: str, metrics: Mapping[str, Any]) -> float | None:
     if name in RELATIVE:
         return float(value) if isinstance(value, int | float) else None
     null = metrics.get("modes_total") if name == "modes_covered" else metrics.get(f"{name}_null")
-    return float(value) / float(null) if isinstance(value, int | float) and isinstance(null, int | float) and null > 0 else None
+    return (
+        float(value) / float(null)
+        if isinstance(value, int | float) and isinstance(null, int | float) and null > 0
+        else None
+    )
 
 
 def number(value: object) -> str:

@@ -32,7 +32,9 @@ def create(service: Service) -> FastAPI:
         async with service.running():
             yield
 
-    app = FastAPI(title="ganline", version=__version__, description=ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="ganline", version=__version__, description=ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.add_middleware(Infer, service=service)
     app.add_middleware(Guard, settings=service.settings, metrics=service.metrics)
     for kind in (Refusal, InputError, HTTPException, RequestValidationError):
@@ -82,7 +84,9 @@ def describe(app: FastAPI, make: Any, *, secured: bool) -> dict[str, Any]:
             schemas.pop(name, None)
         for methods in document["paths"].values():
             for one in methods.values():
-                if one["responses"].get("422", {}).get("description") == "Validation Error":  # FastAPI's own guess, for parameters that may be any text
+                if (
+                    one["responses"].get("422", {}).get("description") == "Validation Error"
+                ):  # FastAPI's own guess, for parameters that may be any text
                     del one["responses"]["422"]
         schemas["Error"] = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
         if secured:

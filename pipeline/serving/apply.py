@@ -40,12 +40,16 @@ def jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
             else:
                 raise InputError(f"{path}: no such file or folder")
     if not found:
-        raise InputError(f"{', '.join(map(str, inputs))}: no pictures in there; looked for {', '.join(sorted(SUFFIXES))}")
+        raise InputError(
+            f"{', '.join(map(str, inputs))}: no pictures in there; looked for {', '.join(sorted(SUFFIXES))}"
+        )
     taken: dict[Path, Path] = {}
     for job in found:
         other = taken.setdefault(job.target.absolute(), job.source)
         if other is not job.source:
-            raise InputError(f"{other} and {job.source} would both be written to {job.target}; rename one, or do them one after the other")
+            raise InputError(
+                f"{other} and {job.source} would both be written to {job.target}; rename one, or do them one after the other"
+            )
         if job.target.exists() and job.target.resolve() == job.source.resolve():
             raise InputError(f"{job.target}: would be written over its source; give -o another folder")
     return found
@@ -62,7 +66,11 @@ class How:
 
 
 def apply(
-    model: Path, inputs: Sequence[Path], output: Path, how: How | None = None, progress: Callable[[Sequence[Job]], Iterable[Job]] = iter
+    model: Path,
+    inputs: Sequence[Path],
+    output: Path,
+    how: How | None = None,
+    progress: Callable[[Sequence[Job]], Iterable[Job]] = iter,
 ) -> tuple[int, list[str]]:
     """Transforms pictures with an exported generator; returns how many were written, and what was wrong with the others.
 
@@ -90,10 +98,14 @@ def style_of(transformer: Transformer, model: Path, how: How) -> Float32Array | 
     if how.seed is not None:
         raise InputError("--seed and --example: the style comes from one of them; leave the other out")
     if not transformer.styles:
-        raise InputError(f"{model}: this model ({transformer.metadata.variant}) has no styles: one picture has one result; leave --example out")
+        raise InputError(
+            f"{model}: this model ({transformer.metadata.variant}) has no styles: one picture has one result; leave --example out"
+        )
     beside = model.with_name("style_a.onnx" if model.stem == "reverse" else "style_b.onnx")
     if not beside.is_file():
-        raise InputError(f"{beside}: no such file; --example needs it beside the model, where `dvc repro` puts it. --seed needs nothing")
+        raise InputError(
+            f"{beside}: no such file; --example needs it beside the model, where `dvc repro` puts it. --seed needs nothing"
+        )
     return Styles(beside).of(how.example)
 
 

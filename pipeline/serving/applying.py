@@ -27,7 +27,12 @@ from pipeline.serving.tiling import Tiles
 from pipeline.serving.transformer import joined
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-PICTURE: dict[str, Any] = {"requestBody": {"required": True, "content": dict.fromkeys(("image/png", "image/jpeg", "application/octet-stream"), BINARY)}}
+PICTURE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": dict.fromkeys(("image/png", "image/jpeg", "application/octet-stream"), BINARY),
+    }
+}
 CLOSED = 499
 """The status that the log shows where the client left before its answer."""
 
@@ -35,13 +40,17 @@ CLOSED = 499
 class Style(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    seed: int | None = Field(None, ge=0, le=LARGEST_SEED, description="The style, where the model has styles (drit), by default 0.")
+    seed: int | None = Field(
+        None, ge=0, le=LARGEST_SEED, description="The style, where the model has styles (drit), by default 0."
+    )
 
 
 def router(service: Service) -> APIRouter:
     found = APIRouter(tags=["pictures"])
 
-    @found.post("/apply", response_class=Png, responses={**answers(Png.media_type), **errors(408)}, openapi_extra=PICTURE)
+    @found.post(
+        "/apply", response_class=Png, responses={**answers(Png.media_type), **errors(408)}, openapi_extra=PICTURE
+    )
     async def apply(asked: Annotated[Style, Query()], request: Request) -> Response:
         """An image-to-image model's result for the picture (PNG, JPEG, WebP, TIFF ...) that is the body, as PNG. Large ones go through in tiles."""
         served = service.keeper.served
@@ -70,7 +79,10 @@ def pixels(body: bytes, served: Served, largest: int) -> int:
     metadata = served.graph.metadata
     if width * height > served.transformer.target(largest).max_pixels:
         times = f", {metadata.scale} times larger" if metadata.scale > 1 else ""
-        raise Refusal(413, f"a picture of {width} x {height} pixels{times}: a result may have {largest:,} here; send a smaller one")
+        raise Refusal(
+            413,
+            f"a picture of {width} x {height} pixels{times}: a result may have {largest:,} here; send a smaller one",
+        )
     return width * height * metadata.scale**2
 
 
@@ -92,10 +104,14 @@ async def in_time(work: Awaitable[None], seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await work
     except TimeoutError:
-        raise Refusal(503, f"not done within {seconds:g} s; send a smaller picture, or have the service's --timeout raised", 1) from None
+        raise Refusal(
+            503, f"not done within {seconds:g} s; send a smaller picture, or have the service's --timeout raised", 1
+        ) from None
 
 
-async def through(service: Service, served: Served, tiles: Tiles, style: Float32Array | None, gone: Callable[[], Awaitable[bool]]) -> None:
+async def through(
+    service: Service, served: Served, tiles: Tiles, style: Float32Array | None, gone: Callable[[], Awaitable[bool]]
+) -> None:
     """Has the pieces drawn, one after the other; who has left is not waited for."""
     piece = tiles.step()
     while piece is not None:
@@ -105,14 +121,22 @@ async def through(service: Service, served: Served, tiles: Tiles, style: Float32
             raise Refusal(CLOSED, "the client has left")
 
 
-async def transformed(service: Service, served: Served, asked: Inference, gone: Callable[[], Awaitable[bool]]) -> Arrays:
+async def transformed(
+    service: Service, served: Served, asked: Inference, gone: Callable[[], Awaitable[bool]]
+) -> Arrays:
     """The outputs of a protocol's request to a model that takes pictures of any size. Raises Refusal for too large ones."""
     images: npt.NDArray[Any] = asked.inputs["image"]
     result = images.shape[0] * images.shape[2] * images.shape[3] * served.graph.metadata.scale**2
     if result > service.settings.max_pixels:
-        raise Refusal(413, f"{result} pixels: the results of one request may have {service.settings.max_pixels:,} here; send fewer, or smaller pictures")
+        raise Refusal(
+            413,
+            f"{result} pixels: the results of one request may have {service.settings.max_pixels:,} here; send fewer, or smaller pictures",
+        )
     if result * images.shape[1] > MOST_IN_JSON and not all(asked.outputs.values()):
-        raise Refusal(400, f"{result * images.shape[1]} numbers are too many for JSON; ask for binary data (`binary_data_output`), or POST a picture to /apply")
+        raise Refusal(
+            400,
+            f"{result * images.shape[1]} numbers are too many for JSON; ask for binary data (`binary_data_output`), or POST a picture to /apply",
+        )
     styles: Mapping[int, Float32Array] = dict(enumerate(asked.inputs["z"][:, None])) if "z" in asked.inputs else {}
     done = []
     with service.admitted(result, served.tile):

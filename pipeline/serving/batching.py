@@ -70,7 +70,9 @@ class Batcher:
             async with asyncio.timeout(self.settings.timeout):
                 return await job.done
         except TimeoutError:
-            raise Refusal(503, f"not drawn within {self.settings.timeout:g} s; ask for fewer images, or again later", 1) from None
+            raise Refusal(
+                503, f"not drawn within {self.settings.timeout:g} s; ask for fewer images, or again later", 1
+            ) from None
         finally:
             self.forget(job)
 
@@ -135,9 +137,15 @@ class Batcher:
             job.parts.append({name: drawn[name][at : at + rows] for name in job.outputs})
             at += rows
             if piece.stop == job.n and not job.done.done():
-                whole = job.parts[0] if len(job.parts) == 1 else {name: np.concatenate([part[name] for part in job.parts]) for name in job.outputs}
+                whole = (
+                    job.parts[0]
+                    if len(job.parts) == 1
+                    else {name: np.concatenate([part[name] for part in job.parts]) for name in job.outputs}
+                )
                 job.done.set_result(whole)
-        self.seconds_per_image = seconds / at if not self.seconds_per_image else 0.9 * self.seconds_per_image + 0.1 * seconds / at
+        self.seconds_per_image = (
+            seconds / at if not self.seconds_per_image else 0.9 * self.seconds_per_image + 0.1 * seconds / at
+        )
         self.metrics.batch(at, seconds)
 
     def fail(self, batch: list[Piece], error: Exception) -> None:
@@ -158,5 +166,8 @@ class Batcher:
 def execute(batch: list[Piece]) -> Arrays:
     """Runs in the drawing thread. All that any of the jobs wants is computed."""
     served = batch[0].job.served
-    inputs = {name: np.concatenate([piece.job.inputs[name][piece.start : piece.stop] for piece in batch]) for name in batch[0].job.inputs}
+    inputs = {
+        name: np.concatenate([piece.job.inputs[name][piece.start : piece.stop] for piece in batch])
+        for name in batch[0].job.inputs
+    }
     return served.run(inputs, dict.fromkeys(name for piece in batch for name in piece.job.outputs))

@@ -47,7 +47,11 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
             await send(message)
 
         try:
@@ -58,7 +62,9 @@ class Guard:
         except Exception:  # noqa: BLE001 - it is logged whole, and the client learns where
             LOGGER.exception("failed", extra={"fields": {"request_id": request_id}})
             if not status:
-                await answer(Refusal(500, f"an error of the service; its log has it under the request id {request_id}"))(scope, receive, sending)
+                await answer(
+                    Refusal(500, f"an error of the service; its log has it under the request id {request_id}")
+                )(scope, receive, sending)
         finally:
             seconds = time.perf_counter() - began
             self.metrics.request(getattr(scope.get("route"), "path", "none"), status, seconds)
@@ -101,7 +107,10 @@ class Guard:
         return receiving
 
     def too_long(self) -> Refusal:
-        return Refusal(413, f"a body may have {self.settings.max_body} bytes; send fewer images at a time, as binary tensors, or a smaller picture")
+        return Refusal(
+            413,
+            f"a body may have {self.settings.max_body} bytes; send fewer images at a time, as binary tensors, or a smaller picture",
+        )
 
 
 def answer(refusal: Refusal) -> JSONResponse:

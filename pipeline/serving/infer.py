@@ -44,7 +44,10 @@ REQUEST = {
             "items": {
                 "type": "object",
                 "required": ["name"],
-                "properties": {"name": {"type": "string"}, "parameters": {"type": "object", "properties": {"binary_data": {"type": "boolean"}}}},
+                "properties": {
+                    "name": {"type": "string"},
+                    "parameters": {"type": "object", "properties": {"binary_data": {"type": "boolean"}}},
+                },
             },
         },
     },
@@ -84,10 +87,18 @@ class Infer:
             await answer(Refusal(400, str(error)))(scope, receive, send)
         else:
             raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(content)), *raw]})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": 200,
+                    "headers": [(b"content-length", b"%d" % len(content)), *raw],
+                }
+            )
             await send({"type": "http.response.body", "body": content})
 
-    async def inferred(self, model: str, version: str | None, scope: Scope, receive: Receive) -> tuple[bytes, dict[str, str]]:
+    async def inferred(
+        self, model: str, version: str | None, scope: Scope, receive: Receive
+    ) -> tuple[bytes, dict[str, str]]:
         """The answer's body and headers. Raises Refusal."""
         service = self.service
         now = service.named(model, version)
@@ -117,12 +128,18 @@ async def whole(receive: Receive) -> bytes:
 def documented() -> dict[str, Any]:
     """The two paths as OpenAPI describes them."""
     responses = {
-        200: {"description": "The outputs.", "content": {"application/json": {"schema": {"type": "object"}}, "application/octet-stream": BINARY}},
+        200: {
+            "description": "The outputs.",
+            "content": {"application/json": {"schema": {"type": "object"}}, "application/octet-stream": BINARY},
+        },
         **errors(400, 404, 408, 413, 429, 503),
     }
     found = {}
     for route, about in (
-        (PLAIN, "Images of latents, or of pictures: tensors in, tensors out, as JSON or (binary tensor data extension) as bytes behind it."),
+        (
+            PLAIN,
+            "Images of latents, or of pictures: tensors in, tensors out, as JSON or (binary tensor data extension) as bytes behind it.",
+        ),
         (VERSIONED, "The same of a version, which fails (404) as soon as another is served."),
     ):
         names = re.findall(r"{(\w+)}", route.path)
@@ -132,8 +149,13 @@ def documented() -> dict[str, Any]:
                 "summary": "Infer" if route is PLAIN else "Version Infer",
                 "description": about,
                 "operationId": "infer" if route is PLAIN else "version_infer",
-                "parameters": [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names],
-                "requestBody": {"required": True, "content": {"application/json": {"schema": REQUEST}, "application/octet-stream": BINARY}},
+                "parameters": [
+                    {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
+                ],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": REQUEST}, "application/octet-stream": BINARY},
+                },
                 "responses": {str(status): told for status, told in responses.items()},
             }
         }

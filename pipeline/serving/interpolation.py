@@ -21,7 +21,9 @@ def spherical(start: Float32Array, end: Float32Array, shares: npt.ArrayLike) -> 
     lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
     angle = math.acos(min(max(float(a @ b) / lengths, -1.0), 1.0)) if lengths > 0 else 0.0
     sine = math.sin(angle)
-    path: npt.NDArray[np.float64] = (1 - t) * a + t * b if sine < STRAIGHT else (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / sine
+    path: npt.NDArray[np.float64] = (
+        (1 - t) * a + t * b if sine < STRAIGHT else (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / sine
+    )
     return path.astype(np.float32)
 
 
@@ -34,4 +36,6 @@ def strips(latents: Float32Array, steps: int) -> Float32Array:
 def loop(latents: Float32Array, steps: int) -> Float32Array:
     """Latents [n, latent] -> [n * steps, latent]: through all of them and back to the first, `steps` from each to the next."""
     shares = np.arange(steps) / steps
-    return np.concatenate([spherical(start, end, shares) for start, end in zip(latents, np.roll(latents, -1, axis=0), strict=True)])
+    return np.concatenate(
+        [spherical(start, end, shares) for start, end in zip(latents, np.roll(latents, -1, axis=0), strict=True)]
+    )

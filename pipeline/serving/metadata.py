@@ -40,19 +40,28 @@ class Metadata(Settings):
 
     def pairs(self) -> dict[str, str]:
         """As ONNX stores it: strings by key; text as it is, the rest as JSON."""
-        return {f"{PREFIX}{key}": value if isinstance(value, str) else json.dumps(value) for key, value in self.model_dump(mode="json").items()}
+        return {
+            f"{PREFIX}{key}": value if isinstance(value, str) else json.dumps(value)
+            for key, value in self.model_dump(mode="json").items()
+        }
 
     @classmethod
     def read(cls, pairs: Mapping[str, str], name: str) -> "Metadata":
         """The reverse of `pairs`. Raises InputError naming the file when the pairs are not ganline's."""
         own = {key.removeprefix(PREFIX): value for key, value in pairs.items() if key.startswith(PREFIX)}
         if not own:
-            raise InputError(f"{name}: an ONNX model, but not one that ganline exported; give the generator.onnx of `dvc repro`")
+            raise InputError(
+                f"{name}: an ONNX model, but not one that ganline exported; give the generator.onnx of `dvc repro`"
+            )
         try:
-            values: dict[str, Any] = {key: value if cls.is_text(key) else json.loads(value) for key, value in own.items()}
+            values: dict[str, Any] = {
+                key: value if cls.is_text(key) else json.loads(value) for key, value in own.items()
+            }
             return cls.model_validate(values)
         except (ValueError, ValidationError) as error:
-            raise InputError(f"{name}: its metadata is damaged or of another ganline ({str(error).splitlines()[0]}); run `dvc repro -f export`") from None
+            raise InputError(
+                f"{name}: its metadata is damaged or of another ganline ({str(error).splitlines()[0]}); run `dvc repro -f export`"
+            ) from None
 
     @classmethod
     def is_text(cls, key: str) -> bool:

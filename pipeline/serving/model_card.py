@@ -23,7 +23,13 @@ INVENTED = {
 }
 
 
-def render(metadata: Metadata, signature: Mapping[str, Any], settings: Mapping[str, Any], evaluation: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
+def render(
+    metadata: Metadata,
+    signature: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    measured: Mapping[str, Any],
+) -> str:
     """Markdown from what the model, its evaluation (metrics/evaluation.json) and its export (metrics/export.json) say.
 
     `settings` are the variant's own, as trained.
@@ -31,9 +37,15 @@ def render(metadata: Metadata, signature: Mapping[str, Any], settings: Mapping[s
     classes = ", ".join(metadata.class_names) if metadata.class_names else "none: the data has no labels"
     reasons = reasons_of(evaluation)
     verdict = f"**{metadata.verdict}**" + (
-        "" if metadata.verdict == "pass" else f" ({'; '.join(reasons) or 'no reason recorded'}); exported because `export.allow_failed` is set"
+        ""
+        if metadata.verdict == "pass"
+        else f" ({'; '.join(reasons) or 'no reason recorded'}); exported because `export.allow_failed` is set"
     )
-    numbers = {key: value for key, value in evaluation.items() if isinstance(value, (int, float)) and not isinstance(value, bool)}
+    numbers = {
+        key: value
+        for key, value in evaluation.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
     return f"""# Model card: {metadata.variant} on {metadata.dataset_name}
 
 {about(metadata)}, exported by ganline {metadata.version}.
@@ -135,10 +147,16 @@ def applying(metadata: Metadata, signature: Mapping[str, Any]) -> str:
         if least > 1
         else ""
     )
-    style = f"z = np.random.default_rng(7).standard_normal((1, {metadata.latent}), dtype=np.float32)\n" if styled else ""
+    style = (
+        f"z = np.random.default_rng(7).standard_normal((1, {metadata.latent}), dtype=np.float32)\n" if styled else ""
+    )
     beside = ', "z": z' if styled else ""
     inputs = f'{{"image": (pixels / 127.5 - 1){to_four}{beside}}}'
-    styles = "`--seed 7` draws a style, `--example picture.jpg` takes that of a picture of the other side. " if styled else ""
+    styles = (
+        "`--seed 7` draws a style, `--example picture.jpg` takes that of a picture of the other side. "
+        if styled
+        else ""
+    )
     return f"""## How to use
 
 ```
@@ -207,5 +225,8 @@ def further(graph: Mapping[str, Any]) -> str:
 
 
 def tensors(title: str, described: list[Mapping[str, Any]]) -> str:
-    rows = [f"| `{one['name']}` | {one['dtype']} | {one['shape']} | {one['range'] or 'unbounded'} | {one['meaning']} |" for one in described]
+    rows = [
+        f"| `{one['name']}` | {one['dtype']} | {one['shape']} | {one['range'] or 'unbounded'} | {one['meaning']} |"
+        for one in described
+    ]
     return "\n".join([f"| {title} | dtype | shape (-1: batch) | range | meaning |", "|---|---|---|---|---|", *rows])

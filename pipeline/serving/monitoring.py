@@ -22,15 +22,34 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = Counter("ganline_requests", "Requests answered.", ["route", "status"], registry=self.registry)
         self.seconds = Histogram(
-            "ganline_request_seconds", "From a request's first line to its answer's last.", ["route"], buckets=SECONDS, registry=self.registry
+            "ganline_request_seconds",
+            "From a request's first line to its answer's last.",
+            ["route"],
+            buckets=SECONDS,
+            registry=self.registry,
         )
         self.images = Counter("ganline_images", "Images drawn; of a large picture each tile.", registry=self.registry)
-        self.batches = Histogram("ganline_batch_images", "Images in one run of the model.", buckets=[2.0**k for k in range(11)], registry=self.registry)
-        self.batch_seconds = Histogram("ganline_batch_seconds", "One run of the model.", buckets=SECONDS, registry=self.registry)
+        self.batches = Histogram(
+            "ganline_batch_images",
+            "Images in one run of the model.",
+            buckets=[2.0**k for k in range(11)],
+            registry=self.registry,
+        )
+        self.batch_seconds = Histogram(
+            "ganline_batch_seconds", "One run of the model.", buckets=SECONDS, registry=self.registry
+        )
         self.queue = Gauge("ganline_queue_images", "Images that wait to be drawn.", registry=self.registry)
-        self.swaps = Counter("ganline_model_swaps", "New models seen: served, or rolled back because they failed.", ["result"], registry=self.registry)
+        self.swaps = Counter(
+            "ganline_model_swaps",
+            "New models seen: served, or rolled back because they failed.",
+            ["result"],
+            registry=self.registry,
+        )
         self.model = Gauge(
-            "ganline_model_info", "1 for the model that is served.", ["name", "version", "sha256", "variant", "provider"], registry=self.registry
+            "ganline_model_info",
+            "1 for the model that is served.",
+            ["name", "version", "sha256", "variant", "provider"],
+            registry=self.registry,
         )
         for result in ("served", "rolled_back"):
             self.swaps.labels(result)
@@ -54,7 +73,9 @@ class Metrics:
 
     def serving(self, served: Served) -> None:
         self.model.clear()
-        self.model.labels(served.name, served.version, served.sha256, served.graph.metadata.variant, served.graph.provider).set(1)
+        self.model.labels(
+            served.name, served.version, served.sha256, served.graph.metadata.variant, served.graph.provider
+        ).set(1)
 
     def text(self) -> bytes:
         """Prometheus's text format."""
@@ -65,7 +86,10 @@ class JsonLines(logging.Formatter):
     """{"time", "level", "event", ...}: `extra={"fields": {...}}` adds what is known beside the event."""
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {"time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"), "level": record.levelname.lower()}
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+        }
         entry |= {"event": record.getMessage(), **getattr(record, "fields", {})}
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)

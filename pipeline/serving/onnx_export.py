@@ -36,7 +36,10 @@ def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int
             module,
             tuple(traced(spec, like) for like in spec.inputs.values()),
             dynamo=True,
-            dynamic_shapes=tuple({axis: size(name, spec.multiple) for axis, name in axes(spec, like).items()} for like in spec.inputs.values()),
+            dynamic_shapes=tuple(
+                {axis: size(name, spec.multiple) for axis, name in axes(spec, like).items()}
+                for like in spec.inputs.values()
+            ),
             input_names=list(spec.inputs),
             output_names=list(spec.outputs),
             opset_version=opset,
@@ -112,7 +115,9 @@ def symbols(model: "onnx.ModelProto", spec: ExportSpec) -> dict[str, str]:
 def name_axes(model: "onnx.ModelProto", names: Mapping[str, str]) -> None:
     """Calls the dynamic axes by their names wherever they appear, alone or in an expression."""
     known = {symbol: name for symbol, name in names.items() if symbol}
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(symbol)}(?!\w)" for symbol in sorted(known, key=len, reverse=True)))
+    pattern = re.compile(
+        "|".join(rf"(?<!\w){re.escape(symbol)}(?!\w)" for symbol in sorted(known, key=len, reverse=True))
+    )
     for graph in graphs(model.graph):
         for tensor in (*graph.input, *graph.output, *graph.value_info):
             for dim in tensor.type.tensor_type.shape.dim:

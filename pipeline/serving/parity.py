@@ -50,7 +50,10 @@ def check(spec: ExportSpec, path: Path, tolerance: float, classes: int) -> Parit
                     " if that is acceptable raise the tolerance, else try another export.opset"
                 )
             worst = max(worst, difference)
-    latency = {n: median_ms(session, {name: tensor.numpy() for name, tensor in example(spec, n, classes, rng).items()}) for n in LATENCY_BATCHES}
+    latency = {
+        n: median_ms(session, {name: tensor.numpy() for name, tensor in example(spec, n, classes, rng).items()})
+        for n in LATENCY_BATCHES
+    }
     return Parity(worst, latency, session.get_providers()[0])
 
 
@@ -61,7 +64,9 @@ def example(spec: ExportSpec, n: int, classes: int, rng: torch.Generator, more: 
     """
 
     def shape(like: Tensor) -> tuple[int, ...]:
-        sides = (like.shape[2] + more * spec.multiple, like.shape[3] + 2 * more * spec.multiple) if like.ndim == 4 else ()
+        sides = (
+            (like.shape[2] + more * spec.multiple, like.shape[3] + 2 * more * spec.multiple) if like.ndim == 4 else ()
+        )
         return (n, *(like.shape[1:2] if sides else like.shape[1:]), *sides)
 
     return {

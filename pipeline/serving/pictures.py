@@ -34,12 +34,26 @@ def router(service: Service) -> APIRouter:
         label: list[Annotated[str, Field(max_length=200)]] = Field(
             [], max_length=MOST_LABELS, description="Classes by name or index, taken in turn; by default all."
         )
-        psi: float | None = Field(None, ge=0, le=LARGEST_PSI, description="Truncation (stylegan2): 0 is the average picture, 1 truncates nothing.")
+        psi: float | None = Field(
+            None,
+            ge=0,
+            le=LARGEST_PSI,
+            description="Truncation (stylegan2): 0 is the average picture, 1 truncates nothing.",
+        )
 
     class Picture(Asked):
-        n: int = Field(1, ge=1, le=most, description="Pictures. One comes in its own size, several as the sheet that `ganline sample` makes.")
-        columns: int | None = Field(None, ge=1, le=most, description="Columns of the sheet; by default one a class, or as square as it gets.")
-        towards: int | None = Field(None, ge=0, le=LARGEST_SEED, description="A second seed: the latents are `mix` of the way to its own.")
+        n: int = Field(
+            1,
+            ge=1,
+            le=most,
+            description="Pictures. One comes in its own size, several as the sheet that `ganline sample` makes.",
+        )
+        columns: int | None = Field(
+            None, ge=1, le=most, description="Columns of the sheet; by default one a class, or as square as it gets."
+        )
+        towards: int | None = Field(
+            None, ge=0, le=LARGEST_SEED, description="A second seed: the latents are `mix` of the way to its own."
+        )
         mix: float = Field(0.5, ge=0, le=1, description="How far towards the second seed.")
 
     class Loop(Asked):
@@ -135,7 +149,9 @@ def answers(media_type: str | None) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": {str(media_type): binary}}, **errors(400, 422, 429, 503)}
 
 
-async def draw(service: Service, served: Served, z: Float32Array, labels: Int64Array, psi: float) -> tuple[UInt8Array, float]:
+async def draw(
+    service: Service, served: Served, z: Float32Array, labels: Int64Array, psi: float
+) -> tuple[UInt8Array, float]:
     """The pictures of latents, uint8 [n, H, W, C], and the seconds it took, the queue's included."""
     began = time.perf_counter()
     drawn = await service.batcher.draw(served, {"z": z, **conditions(served.generator, len(z), labels, psi)})
@@ -143,7 +159,11 @@ async def draw(service: Service, served: Served, z: Float32Array, labels: Int64A
 
 
 def told(served: Served, seconds: float) -> dict[str, str]:
-    return {"Cache-Control": "no-cache", "X-Model-Version": served.version, "Server-Timing": f"draw;dur={1000 * seconds:.2f}"}
+    return {
+        "Cache-Control": "no-cache",
+        "X-Model-Version": served.version,
+        "Server-Timing": f"draw;dur={1000 * seconds:.2f}",
+    }
 
 
 def png(pictures: UInt8Array, columns: int | None) -> bytes:

@@ -64,8 +64,15 @@ def split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     """The JSON and the bytes after it."""
     if header_length is None:
         return body, b""
-    if not (header_length.isascii() and header_length.isdigit() and len(header_length) < 20 and int(header_length) <= len(body)):
-        raise bad(f"the header {HEADER_LENGTH} must be the length of the JSON at the body's beginning, at most {len(body)}")
+    if not (
+        header_length.isascii()
+        and header_length.isdigit()
+        and len(header_length) < 20
+        and int(header_length) <= len(body)
+    ):
+        raise bad(
+            f"the header {HEADER_LENGTH} must be the length of the JSON at the body's beginning, at most {len(body)}"
+        )
     return body[: int(header_length)], body[int(header_length) :]
 
 
@@ -74,7 +81,9 @@ def read_inputs(given: Any, binary: bytes, served: Served, max_images: int) -> A
         raise bad("`inputs` must be a list of tensors, each an object with name, datatype, shape and data")
     tensors = {tensor.name: tensor for tensor in served.inputs}
     named = [one.get("name") for one in given]
-    if len(given) != len(tensors) or not all(isinstance(name, str) and name in tensors and named.count(name) == 1 for name in named):
+    if len(given) != len(tensors) or not all(
+        isinstance(name, str) and name in tensors and named.count(name) == 1 for name in named
+    ):
         raise bad(f"`inputs` must hold each of {', '.join(tensors)} once")
     inputs: Arrays = {}
     at = 0
@@ -102,7 +111,12 @@ def read_shape(one: Mapping[str, Any], tensor: Tensor, max_images: int) -> tuple
         raise bad(f"input {tensor.name!r} has datatype {tensor.datatype}, not {str(one.get('datatype'))[:50]!r}")
     shape = one.get("shape")
     expected = [-1, *tensor.shape]
-    if not (isinstance(shape, list) and all(type(size) is int for size in shape) and len(shape) == len(expected) and fits(shape[1:], expected[1:])):
+    if not (
+        isinstance(shape, list)
+        and all(type(size) is int for size in shape)
+        and len(shape) == len(expected)
+        and fits(shape[1:], expected[1:])
+    ):
         raise bad(f"input {tensor.name!r} has shape {expected} (-1: 1 .. {max_images}), not {str(shape)[:100]}")
     if not 1 <= shape[0] <= max_images:
         raise bad(f"input {tensor.name!r} has {shape[0]} rows; a request may have 1 .. {max_images}, so send several")
@@ -111,7 +125,10 @@ def read_shape(one: Mapping[str, Any], tensor: Tensor, max_images: int) -> tuple
 
 def fits(shape: list[int], expected: list[int]) -> bool:
     """A side of any size is 1 .. `LONGEST_SIDE`."""
-    return all(size == wanted or (wanted == -1 and 1 <= size <= LONGEST_SIDE) for size, wanted in zip(shape, expected, strict=True))
+    return all(
+        size == wanted or (wanted == -1 and 1 <= size <= LONGEST_SIDE)
+        for size, wanted in zip(shape, expected, strict=True)
+    )
 
 
 def from_json(data: Any, tensor: Tensor, shape: tuple[int, ...]) -> npt.NDArray[Any]:
@@ -121,9 +138,15 @@ def from_json(data: Any, tensor: Tensor, shape: tuple[int, ...]) -> npt.NDArray[
     except (ValueError, OverflowError):  # ragged, or nested beyond what numpy holds
         values = np.asarray(None)
     kinds = "iu" if tensor.datatype == "INT64" else "iuf"
-    if values.dtype.kind not in kinds or values.shape not in (shape, (int(np.prod(shape)),)) or (values.dtype.kind == "u" and tensor.datatype == "INT64"):
+    if (
+        values.dtype.kind not in kinds
+        or values.shape not in (shape, (int(np.prod(shape)),))
+        or (values.dtype.kind == "u" and tensor.datatype == "INT64")
+    ):
         what = "integers" if tensor.datatype == "INT64" else "numbers"
-        raise bad(f"input {tensor.name!r}: data must be {int(np.prod(shape))} {what} in a list, flat or nested as the shape {list(shape)} is")
+        raise bad(
+            f"input {tensor.name!r}: data must be {int(np.prod(shape))} {what} in a list, flat or nested as the shape {list(shape)} is"
+        )
     with np.errstate(over="ignore"):
         return values.astype(DTYPES[tensor.datatype]).reshape(shape)
 

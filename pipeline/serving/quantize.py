@@ -49,7 +49,9 @@ def quantize(model: Path, output: Path, kind: Kind, tolerance: float) -> Quantiz
     graph = Graph(model, content)
     opened: Generator | Transformer = Transformer(graph) if "image" in graph.inputs else Generator(graph)
     if kind == "int8" and isinstance(opened, Transformer):
-        raise InputError(f"{model}: int8 is for graphs that draw from latents: of one that takes pictures nothing says which numbers to expect; use fp16")
+        raise InputError(
+            f"{model}: int8 is for graphs that draw from latents: of one that takes pictures nothing says which numbers to expect; use fp16"
+        )
     if output.resolve() == model.resolve():
         raise InputError(f"{output}: would be written over its source; give -o another name")
     made = half(content, model) if kind == "fp16" else eighth(content, model, opened)
@@ -74,7 +76,9 @@ def half(content: bytes, model: Path) -> bytes:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     with quiet(), failures(model):
-        made: bytes = convert_float_to_float16(onnx.load_from_string(content), keep_io_types=True).SerializeToString(deterministic=True)
+        made: bytes = convert_float_to_float16(onnx.load_from_string(content), keep_io_types=True).SerializeToString(
+            deterministic=True
+        )
     return made
 
 
@@ -133,7 +137,9 @@ def failures(model: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - the converters raise anything
-        raise InputError(f"{model}: cannot be converted ({' '.join(str(error).split())[:200] or type(error).__name__}); keep float32") from None
+        raise InputError(
+            f"{model}: cannot be converted ({' '.join(str(error).split())[:200] or type(error).__name__}); keep float32"
+        ) from None
 
 
 @contextlib.contextmanager

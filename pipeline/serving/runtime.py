@@ -32,20 +32,32 @@ class Graph:
         inputs, outputs: the names of its tensors.
     """
 
-    def __init__(self, path: Path, content: bytes | None = None, *, provider: Provider = "auto", strict: bool = False, spin: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        content: bytes | None = None,
+        *,
+        provider: Provider = "auto",
+        strict: bool = False,
+        spin: bool = True,
+    ) -> None:
         """`content` is what the file holds, where it is known already; the rest is `open_session`'s.
 
         Raises InputError when the file is missing, is no ONNX model, or was not made by ganline.
         """
         self.path = path
-        self.session = open_session(read(path) if content is None else content, str(path), provider=provider, strict=strict, spin=spin)
+        self.session = open_session(
+            read(path) if content is None else content, str(path), provider=provider, strict=strict, spin=spin
+        )
         self.metadata = Metadata.read(self.session.get_modelmeta().custom_metadata_map, str(path))
         self.provider: str = self.session.get_providers()[0]
         self.inputs = [tensor.name for tensor in self.session.get_inputs()]
         self.outputs = [tensor.name for tensor in self.session.get_outputs()]
 
     def unlike(self, wanted: str, way_out: str) -> InputError:
-        return InputError(f"{self.path}: turns {', '.join(self.inputs)} into {', '.join(self.outputs)}, not {wanted}; {way_out}")
+        return InputError(
+            f"{self.path}: turns {', '.join(self.inputs)} into {', '.join(self.outputs)}, not {wanted}; {way_out}"
+        )
 
 
 class Generator:
@@ -59,9 +71,17 @@ class Generator:
     def __init__(self, source: Path | Graph) -> None:
         """Raises InputError when the file cannot be opened (see `Graph`), or draws no images from latents."""
         self.graph = source if isinstance(source, Graph) else Graph(source)
-        self.session, self.metadata, self.provider, self.inputs = self.graph.session, self.graph.metadata, self.graph.provider, self.graph.inputs
+        self.session, self.metadata, self.provider, self.inputs = (
+            self.graph.session,
+            self.graph.metadata,
+            self.graph.provider,
+            self.graph.inputs,
+        )
         if not {"z"} <= set(self.inputs) <= {"z", "label", "psi"} or "images" not in self.graph.outputs:
-            raise self.graph.unlike("latents z into images", "use `ganline apply`" if "image" in self.inputs else "give the generator.onnx beside it")
+            raise self.graph.unlike(
+                "latents z into images",
+                "use `ganline apply`" if "image" in self.inputs else "give the generator.onnx beside it",
+            )
         self.classes = self.metadata.class_names if "label" in self.inputs else []
 
     def sample(self, n: int, seed: int = 0, label: Labels = (), psi: float | None = None) -> UInt8Array:
@@ -89,9 +109,18 @@ class Generator:
 
     def draw(self, z: Float32Array, label: Int64Array, psi: float) -> UInt8Array:
         """The pictures of latents [n, latent], uint8 [n, H, W, C], which take the labels (as `labels` gives them) in turn."""
-        inputs: dict[str, npt.NDArray[Any]] = {"z": z, "label": np.resize(label, len(z)), "psi": np.full(len(z), psi, dtype=np.float32)}
+        inputs: dict[str, npt.NDArray[Any]] = {
+            "z": z,
+            "label": np.resize(label, len(z)),
+            "psi": np.full(len(z), psi, dtype=np.float32),
+        }
         batches = (slice(at, at + BATCH) for at in range(0, len(z), BATCH))
-        return np.concatenate([to_uint8(self.session.run(["images"], {name: inputs[name][batch] for name in self.inputs})[0]) for batch in batches])
+        return np.concatenate(
+            [
+                to_uint8(self.session.run(["images"], {name: inputs[name][batch] for name in self.inputs})[0])
+                for batch in batches
+            ]
+        )
 
     def labels(self, wanted: Labels = ()) -> Int64Array:
         """Class indices of names or indices; of none, all classes, and nothing where the graph takes no label.
@@ -101,7 +130,9 @@ class Generator:
         if not len(wanted):
             return np.arange(len(self.classes), dtype=np.int64)
         if not self.classes:
-            raise InputError(f"this model ({self.metadata.variant}) takes no label: its generator was never told a class, as cgan's is; leave the label out")
+            raise InputError(
+                f"this model ({self.metadata.variant}) takes no label: its generator was never told a class, as cgan's is; leave the label out"
+            )
         return np.array([self.index(one) for one in wanted], dtype=np.int64)
 
     def index(self, wanted: str | int) -> int:
@@ -115,16 +146,22 @@ class Generator:
         near = difflib.get_close_matches(text.casefold(), folded, n=1, cutoff=0.5)
         hint = f"did you mean {folded[near[0]]!r}? " if near else ""
         rest = f" and {len(self.classes) - LISTED} more" if len(self.classes) > LISTED else ""
-        raise InputError(f"there is no class {text!r}; {hint}there are {', '.join(self.classes[:LISTED])}{rest}, or indices 0 .. {len(self.classes) - 1}")
+        raise InputError(
+            f"there is no class {text!r}; {hint}there are {', '.join(self.classes[:LISTED])}{rest}, or indices 0 .. {len(self.classes) - 1}"
+        )
 
     def psi(self, wanted: float | None = None) -> float:
         """The truncation, checked; None means 1, which truncates nothing."""
         if wanted is None:
             return 1.0
         if "psi" not in self.inputs:
-            raise InputError(f"this model ({self.metadata.variant}) has no psi: truncation is the stylegan2 variant's; leave it out")
+            raise InputError(
+                f"this model ({self.metadata.variant}) has no psi: truncation is the stylegan2 variant's; leave it out"
+            )
         if not 0 <= wanted <= LARGEST_PSI:
-            raise InputError(f"psi must lie in 0 .. {LARGEST_PSI}, not {wanted:g}: 0 is the average picture, 1 truncates nothing")
+            raise InputError(
+                f"psi must lie in 0 .. {LARGEST_PSI}, not {wanted:g}: 0 is the average picture, 1 truncates nothing"
+            )
         return wanted
 
 
@@ -144,7 +181,9 @@ def latents(seed: int, first: int, n: int, length: int) -> Float32Array:
     Each picture has its own stream of the counter-based Philox generator (Salmon et al. 2011), keyed by (seed, index).
     """
     keys = (np.array([seed, index], dtype=np.uint64) for index in range(first, first + n))
-    return np.stack([np.random.Generator(np.random.Philox(key=key)).standard_normal(length, dtype=np.float32) for key in keys])
+    return np.stack(
+        [np.random.Generator(np.random.Philox(key=key)).standard_normal(length, dtype=np.float32) for key in keys]
+    )
 
 
 def to_uint8(images: Float32Array) -> UInt8Array:

@@ -66,15 +66,21 @@ def check(output: Path, wanted: Request, *, folder: bool) -> None:
     from PIL import Image
 
     if not folder and Image.registered_extensions().get(output.suffix.lower()) not in Image.SAVE:
-        raise InputError(f"{output}: pictures cannot be written as {output.suffix!r}; use .png, .jpg or .webp, or end the name with / for a folder")
+        raise InputError(
+            f"{output}: pictures cannot be written as {output.suffix!r}; use .png, .jpg or .webp, or end the name with / for a folder"
+        )
     if wanted.steps is None:
         if not folder and (wanted.n or 0) > LARGEST_GRID:
-            raise InputError(f"a sheet holds at most {LARGEST_GRID} pictures, not {wanted.n}; end the output's name with / to write them one by one")
+            raise InputError(
+                f"a sheet holds at most {LARGEST_GRID} pictures, not {wanted.n}; end the output's name with / to write them one by one"
+            )
         return
     if wanted.steps < 2:
         raise InputError(f"--interpolate takes at least 2 steps from one latent to the next, not {wanted.steps}")
     if folder:
-        raise InputError(f"{output}: an interpolation is one file: a sheet (.png, .jpg) or an animation ({', '.join(ANIMATED)})")
+        raise InputError(
+            f"{output}: an interpolation is one file: a sheet (.png, .jpg) or an animation ({', '.join(ANIMATED)})"
+        )
     if wanted.columns is not None and output.suffix.lower() not in ANIMATED:
         raise InputError("--columns: the rows of an interpolation are as long as it has steps; leave it out")
 
@@ -106,7 +112,9 @@ def sheet(generator: Generator, output: Path, wanted: Request, labels: Int64Arra
     return f"{n} pictures"
 
 
-def interpolated(generator: Generator, output: Path, wanted: Request, steps: int, labels: Int64Array, psi: float) -> str:
+def interpolated(
+    generator: Generator, output: Path, wanted: Request, steps: int, labels: Int64Array, psi: float
+) -> str:
     """A sheet whose row i goes from picture i of the seed to latent i+1, under the label of picture i."""
     rows = wanted.n or LATENTS
     within_limit(rows * steps, "lower -n or --interpolate")
@@ -121,7 +129,9 @@ def animation(generator: Generator, output: Path, wanted: Request, steps: int, l
     if n < 2:
         raise InputError(f"an animation goes through at least 2 latents, not -n {n}")
     shown = max(1, len(labels))
-    within_limit(n * steps * shown, "lower -n or --interpolate" + (", or choose fewer classes with --label" if shown > 1 else ""))
+    within_limit(
+        n * steps * shown, "lower -n or --interpolate" + (", or choose fewer classes with --label" if shown > 1 else "")
+    )
     z = loop(generator.latents(wanted.seed, 0, n), steps).repeat(shown, axis=0)
     first, *rest = frames(generator.draw(z, labels, psi), shown, columns_of(wanted.columns, len(labels)))
     first.save(output, save_all=True, append_images=rest, duration=FRAME_MS, loop=0, lossless=True)

@@ -60,16 +60,22 @@ class Served:
         sizes: rising batch sizes that all gave the probe pictures to the bit; no other is run.
     """
 
-    def __init__(self, found: Found, largest: int, provider: Provider = "auto", *, strict: bool = False, tile: int = TILE) -> None:
+    def __init__(
+        self, found: Found, largest: int, provider: Provider = "auto", *, strict: bool = False, tile: int = TILE
+    ) -> None:
         """Opens the model and draws with it. Raises InputError when it cannot be used, or draws what is no picture."""
         self.graph = Graph(found.path, found.content, provider=provider, strict=strict, spin=False)
-        self.model: Generator | Transformer = Transformer(self.graph) if "image" in self.graph.inputs else Generator(self.graph)
+        self.model: Generator | Transformer = (
+            Transformer(self.graph) if "image" in self.graph.inputs else Generator(self.graph)
+        )
         self.name, self.version, self.sha256, self.path = found.name, found.version, found.sha256, found.path
         self.any_size = isinstance(self.model, Transformer) and not self.model.fixed
         self.tile = tile
         self.inputs = [tensor(one) for one in self.graph.session.get_inputs()]
         # Of a picture in tiles only the picture can be put together.
-        self.outputs = [tensor(one) for one in self.graph.session.get_outputs() if not self.any_size or one.name == "images"]
+        self.outputs = [
+            tensor(one) for one in self.graph.session.get_outputs() if not self.any_size or one.name == "images"
+        ]
         if self.any_size:
             self.steady_at_any_size()
         self.sizes = (1,) if self.any_size else self.steady(largest)
@@ -78,14 +84,18 @@ class Served:
     def generator(self) -> Generator:
         """Raises InputError where the model draws nothing from latents."""
         if isinstance(self.model, Transformer):
-            raise InputError(f"this model ({self.graph.metadata.variant}) turns pictures into pictures: POST one to /apply, or drop it on the page")
+            raise InputError(
+                f"this model ({self.graph.metadata.variant}) turns pictures into pictures: POST one to /apply, or drop it on the page"
+            )
         return self.model
 
     @property
     def transformer(self) -> Transformer:
         """Raises InputError where the model takes no pictures."""
         if isinstance(self.model, Generator):
-            raise InputError(f"this model ({self.graph.metadata.variant}) takes no pictures, it draws them from a seed: GET /image.png?seed=7")
+            raise InputError(
+                f"this model ({self.graph.metadata.variant}) takes no pictures, it draws them from a seed: GET /image.png?seed=7"
+            )
         return self.model
 
     def run(self, inputs: Arrays, outputs: Iterable[str]) -> Arrays:
@@ -110,7 +120,11 @@ class Served:
         drawn = {size: [self.probe(size, shift) for shift in (0, PROBES // 2 + 1)] for size in sizes}
         for reference in reversed(sizes):
             expected = drawn[reference][0][1][:PROBES]
-            kept = tuple(size for size in sizes if size <= reference and all((bits == expected[places]).all() for places, bits in drawn[size]))
+            kept = tuple(
+                size
+                for size in sizes
+                if size <= reference and all((bits == expected[places]).all() for places, bits in drawn[size])
+            )
             if reference in kept:
                 return kept
         raise self.unsteady()
@@ -125,9 +139,13 @@ class Served:
         self.probe(1, 0, self.tile, self.tile, few=1)
 
     def unsteady(self) -> InputError:
-        return InputError(f"{self.path}: draws another picture each time it is given the same input; a graph that is served must draw nothing at random")
+        return InputError(
+            f"{self.path}: draws another picture each time it is given the same input; a graph that is served must draw nothing at random"
+        )
 
-    def probe(self, size: int, shift: int, height: int = 0, width: int = 0, few: int = PROBES) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
+    def probe(
+        self, size: int, shift: int, height: int = 0, width: int = 0, few: int = PROBES
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
         """Draws the probes, repeated in turn and `shift` places later, in batches of `size`: which probe stands where, and the bits of its image.
 
         What takes pictures is given `few` of noise, of that height and width, by default of the resolution.
@@ -136,16 +154,22 @@ class Served:
         height, width = height or metadata.resolution, width or metadata.resolution
         places = (np.arange(-(-max(size, few) // size) * size) - shift) % few
         inputs = examples(self.model, few, height, width)
-        batches = ({name: rows[places[at : at + size]] for name, rows in inputs.items()} for at in range(0, len(places), size))
+        batches = (
+            {name: rows[places[at : at + size]] for name, rows in inputs.items()} for at in range(0, len(places), size)
+        )
         what = f"batches of {size}" + (f", {height} x {width} pixels," if self.any_size else "")
         try:
             images = np.concatenate([self.graph.session.run(["images"], batch)[0] for batch in batches])
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
             way_out = "lower --tile?" if self.any_size else "lower --max-batch?"
-            raise InputError(f"{self.path}: its warm-up with {what} failed ({' '.join(str(error).split())[:200]}); {way_out}") from None
+            raise InputError(
+                f"{self.path}: its warm-up with {what} failed ({' '.join(str(error).split())[:200]}); {way_out}"
+            ) from None
         shape = (len(places), metadata.channels, height * metadata.scale, width * metadata.scale)
         if images.shape != shape or images.dtype != np.float32:
-            raise InputError(f"{self.path}: its warm-up gave {images.dtype} {images.shape} where its metadata promises float32 {shape}; export it again")
+            raise InputError(
+                f"{self.path}: its warm-up gave {images.dtype} {images.shape} where its metadata promises float32 {shape}; export it again"
+            )
         if not np.isfinite(images).all():
             raise InputError(f"{self.path}: its warm-up gave numbers that are not finite; train and export it again")
         return places, np.ascontiguousarray(images).view(np.uint32)

@@ -84,7 +84,13 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         for one in sockets or []:
             host, port = one.getsockname()[:2]
-            log("serving", {"url": f"http://{f'[{host}]' if ':' in host else host}:{port}", **describe(self.service.keeper.served)})
+            log(
+                "serving",
+                {
+                    "url": f"http://{f'[{host}]' if ':' in host else host}:{port}",
+                    **describe(self.service.keeper.served),
+                },
+            )
 
 
 def serve(service: Service) -> None:
@@ -99,7 +105,9 @@ def serve(service: Service) -> None:
     except (OSError, OverflowError) as error:
         number = getattr(error, "errno", None) or 0
         reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or error
-        raise InputError(f"{settings.host}:{settings.port}: cannot listen there ({reason}); choose another --host or --port") from None
+        raise InputError(
+            f"{settings.host}:{settings.port}: cannot listen there ({reason}); choose another --host or --port"
+        ) from None
     server = Server(service)
     # uvicorn raises the signal again when it has drained, for whoever had a handler before: nobody.
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -50,7 +50,10 @@ class Service:
     def allow(self, images: int) -> None:
         """Raises Refusal for more images than one request may ask for."""
         if images > self.settings.max_images:
-            raise Refusal(400, f"that would be {images} pictures, and one request may ask for {self.settings.max_images}; ask for fewer, several times")
+            raise Refusal(
+                400,
+                f"that would be {images} pictures, and one request may ask for {self.settings.max_images}; ask for fewer, several times",
+            )
 
     @contextmanager
     def admitted(self, pixels: int, tile: int) -> Iterator[None]:

@@ -20,7 +20,9 @@ WANTED: dict[str, str] = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
 CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
 
 
-def open_session(model: Path | bytes, name: str, *, provider: Provider = "auto", strict: bool = False, spin: bool = True) -> Any:
+def open_session(
+    model: Path | bytes, name: str, *, provider: Provider = "auto", strict: bool = False, spin: bool = True
+) -> Any:
     """An `onnxruntime.InferenceSession` over a file or its bytes; `name` is what errors call it.
 
     `session.get_providers()[0]` is the provider that really runs: where the wanted one cannot, the next of TensorRT, CUDA, CPU does,
@@ -41,10 +43,14 @@ def open_session(model: Path | bytes, name: str, *, provider: Provider = "auto",
             providers = [TENSORRT, *providers]
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # a provider that cannot start is printed, and passed over
-            session = onnxruntime.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=providers)
+            session = onnxruntime.InferenceSession(
+                model if isinstance(model, bytes) else str(model), options, providers=providers
+            )
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{name}: not a model that ONNX Runtime can run ({reason}); run `dvc repro -f export`") from None
+        raise InputError(
+            f"{name}: not a model that ONNX Runtime can run ({reason}); run `dvc repro -f export`"
+        ) from None
     found = session.get_providers()[0]
     if strict and found != WANTED.get(provider, found):
         way_out = "see `ganline doctor`, choose another --provider, or leave --strict-provider out"

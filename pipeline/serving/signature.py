@@ -37,11 +37,17 @@ def about(name: str, class_names: list[str]) -> tuple[list[float] | None, str]:
     if name == "label":
         return [0, max(len(class_names) - 1, 0)], "class index, in the order of the model's class names"
     if name == "psi":
-        return [0.0, 1.5], "truncation of the style: 0 is the average picture, 1 changes nothing, between them pictures are more alike and safer"
+        return (
+            [0.0, 1.5],
+            "truncation of the style: 0 is the average picture, 1 changes nothing, between them pictures are more alike and safer",
+        )
     if name == "w":
         return None, "styles by layer, truncated; layers of two pictures can be mixed"
     if name == "logits":
-        return None, "one a class, in the order of the model's class names; softmax gives probabilities, and sigmoid(logsumexp) how real an image looks"
+        return (
+            None,
+            "one a class, in the order of the model's class names; softmax gives probabilities, and sigmoid(logsumexp) how real an image looks",
+        )
     if name == "image":
         return [-1.0, 1.0], "what is to be changed, NCHW; from 8 bits as x / 127.5 - 1"
     if name.startswith("image"):

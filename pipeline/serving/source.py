@@ -33,7 +33,9 @@ class File:
         try:
             found = self.path.stat()
         except OSError as error:
-            raise InputError(f"{self.path}: {(error.strerror or 'cannot be read').lower()}; run `dvc repro` to make it, or give another with --model") from None
+            raise InputError(
+                f"{self.path}: {(error.strerror or 'cannot be read').lower()}; run `dvc repro` to make it, or give another with --model"
+            ) from None
         return found.st_mtime_ns, found.st_size, found.st_ino
 
     def fetch(self) -> Found:
@@ -84,14 +86,24 @@ class Keeper:
             self.served = self.open(found)
         except InputError as error:
             self.metrics.swaps.labels("rolled_back").inc()
-            log("rolled back", {"refused": found.version, "reason": str(error), "still": self.served.version}, logging.ERROR)
+            log(
+                "rolled back",
+                {"refused": found.version, "reason": str(error), "still": self.served.version},
+                logging.ERROR,
+            )
             return
         self.metrics.swaps.labels("served").inc()
         self.metrics.serving(self.served)
         log("swapped", describe(self.served))
 
     def open(self, found: Found) -> Served:
-        return Served(found, self.settings.max_batch, self.settings.provider, strict=self.settings.strict_provider, tile=self.settings.tile)
+        return Served(
+            found,
+            self.settings.max_batch,
+            self.settings.provider,
+            strict=self.settings.strict_provider,
+            tile=self.settings.tile,
+        )
 
 
 def describe(served: Served) -> dict[str, object]:

@@ -29,7 +29,13 @@ class Tiles:
     """
 
     def __init__(
-        self, image: Image, scale: int, tile: int = TILE, overlap: int = OVERLAP, multiple: int = 1, finish: Callable[[Float32Array], Image] = np.array
+        self,
+        image: Image,
+        scale: int,
+        tile: int = TILE,
+        overlap: int = OVERLAP,
+        multiple: int = 1,
+        finish: Callable[[Float32Array], Image] = np.array,
     ) -> None:
         """An image [C, H, W]. Sides that are no multiple of `multiple` are continued by reflection and cut again.
 
@@ -68,7 +74,9 @@ class Tiles:
                     band = np.zeros((made.shape[1], (bottom - top) * scale, width * scale), dtype=np.float32)
                     if rest is not None:
                         band[:, : rest.shape[1]] = rest
-                band[:, :, left * scale : right * scale] += made[0] * rows[:, None] * weights(left, right, width, overlap, scale)
+                band[:, :, left * scale : right * scale] += (
+                    made[0] * rows[:, None] * weights(left, right, width, overlap, scale)
+                )
             assert band is not None
             end = down[index + 1][0] if index + 1 < len(down) else bottom
             done, rest = band[:, : (end - top) * scale], band[:, (end - top) * scale :].copy()
@@ -87,7 +95,9 @@ def bands(run: Run, tiles: Tiles) -> list[Image]:
     return tiles.bands
 
 
-def tiled(run: Run, image: Image, scale: int, tile: int = TILE, overlap: int = OVERLAP, multiple: int = 1) -> Float32Array:
+def tiled(
+    run: Run, image: Image, scale: int, tile: int = TILE, overlap: int = OVERLAP, multiple: int = 1
+) -> Float32Array:
     """`run` over an image [C, H, W] in pieces of at most `tile` by `tile`; returns [D, scale H, scale W]. Raises InputError for impossible tiles."""
     return np.concatenate(bands(run, Tiles(image, scale, tile, overlap, multiple)), axis=1)
 

@@ -29,12 +29,15 @@ class Transformer:
         if not {"image"} <= set(self.graph.inputs) <= {"image", "z"} or "images" not in self.graph.outputs:
             draws = "z" in self.graph.inputs and "images" in self.graph.outputs
             raise self.graph.unlike(
-                "an image into images", "it draws pictures of nothing: use `ganline sample`" if draws else "give the generator.onnx beside it"
+                "an image into images",
+                "it draws pictures of nothing: use `ganline sample`" if draws else "give the generator.onnx beside it",
             )
         self.styles = "z" in self.graph.inputs
         self.fixed = self.metadata.multiple == 0
 
-    def __call__(self, picture: UInt8Array, tile: int = TILE, overlap: int = OVERLAP, style: Float32Array | None = None) -> UInt8Array:
+    def __call__(
+        self, picture: UInt8Array, tile: int = TILE, overlap: int = OVERLAP, style: Float32Array | None = None
+    ) -> UInt8Array:
         """uint8 [H, W, C] -> uint8 [scale H, scale W, C], in `tiles`; `style` [1, d] where the graph takes one, by default that of seed 0."""
         if self.styles and style is None:
             style = self.style()
@@ -66,7 +69,9 @@ class Transformer:
     def style(self, seed: int | None = None) -> Float32Array:
         """The style [1, d] of a seed, by default 0. Raises InputError where the graph takes none, or outside 0 .. 2^64-1."""
         if not self.styles:
-            raise InputError(f"this model ({self.metadata.variant}) has no styles: one picture has one result; leave the seed out")
+            raise InputError(
+                f"this model ({self.metadata.variant}) has no styles: one picture has one result; leave the seed out"
+            )
         if not 0 <= (seed or 0) < 2**64:
             raise InputError(f"the seed must lie in 0 .. 2^64-1, not {seed}")
         return latents(seed or 0, 0, 1, self.metadata.latent)
@@ -94,7 +99,9 @@ class Styles:
         try:
             picture = decode(path.read_bytes(), target).pixels
         except (BadImage, OSError) as error:
-            raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}; --example takes a picture") from None
+            raise InputError(
+                f"{path}: {getattr(error, 'strerror', None) or error}; --example takes a picture"
+            ) from None
         image = picture.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(127.5) - np.float32(1)
         found: Float32Array = self.graph.session.run(["z"], {"image": image})[0]
         return found

@@ -46,21 +46,31 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
     if len(images) < LEAST:
         found["said"] = f"{len(images)} images are new, too few to compare"
     else:
-        judge = Judge(train, test, info.classes, params.evaluate, pick_device(params.train.device), paths.cache, root, show)
+        judge = Judge(
+            train, test, info.classes, params.evaluate, pick_device(params.train.device), paths.cache, root, show
+        )
         held = calibration(train, test)
         shape = images.shape[1:]
         if shape != (info.resolution, info.resolution, info.channels):
-            raise InputError(f"{paths.params}: the data is now {list(shape)}, and data/dataset was made with {info.resolution} px; run `dvc repro`")
+            raise InputError(
+                f"{paths.params}: the data is now {list(shape)}, and data/dataset was made with {info.resolution} px; run `dvc repro`"
+            )
         extractor = judge.extractor(judge.namer(held, shape), shape)
         against = reference(extractor, train, test, held, params.evaluate.batch_size, paths.cache, show)
-        compared = ratio(extract(extractor, Held(images), params.evaluate.batch_size, show, "new images"), against, params.evaluate.seed)
+        compared = ratio(
+            extract(extractor, Held(images), params.evaluate.batch_size, show, "new images"),
+            against,
+            params.evaluate.seed,
+        )
         if compared is None or compared.value is None:
             found["said"] = "there are too few held-out images to compare with"
         else:
             z = (compared.generated - compared.null) / max(compared.spread, 1e-12)
             found |= {"ratio": compared.value, "z": z, "drift": bool(compared.value > limit and z > SIGNIFICANCE)}
             like = "unlike" if found["drift"] else "like"
-            found["said"] = f"{len(images):,} images are new, and {like} the data so far: {compared.value:.2f} times the distance between real images"
+            found["said"] = (
+                f"{len(images):,} images are new, and {like} the data so far: {compared.value:.2f} times the distance between real images"
+            )
     write_atomically(paths.drift, (json.dumps(found, indent=2) + "\n").encode())
     sys.stdout.write(f"{found['said']}\n")
     return found
@@ -70,17 +80,31 @@ def arrived(now: Path, before: Path) -> UInt8Array:
     """Images [n, H, W, C] of the store `now` whose pixels are not in `before`: both of a pair, of photographs the squares in their middles; of at most
     10,000 rows, spread evenly."""
     known = set(pq.read_table(before / "manifest.parquet", columns=["pixels_sha256"]).column(0).to_pylist())
-    table = pq.read_table(now / "manifest.parquet", columns=["pixels_sha256", "shard", "row", "error", "stored_height", "stored_width"])
+    table = pq.read_table(
+        now / "manifest.parquet", columns=["pixels_sha256", "shard", "row", "error", "stored_height", "stored_width"]
+    )
     columns: dict[str, Any] = {name: table.column(name).to_pylist() for name in table.column_names}
-    fresh = [i for i, (digest, error) in enumerate(zip(columns["pixels_sha256"], columns["error"], strict=True)) if error is None and digest not in known]
+    fresh = [
+        i
+        for i, (digest, error) in enumerate(zip(columns["pixels_sha256"], columns["error"], strict=True))
+        if error is None and digest not in known
+    ]
     picked = [fresh[int(i)] for i in np.linspace(0, len(fresh) - 1, min(len(fresh), MOST))] if fresh else []
     info = DatasetInfo.read(now)
     if not picked:
         return np.empty((0, info.resolution, info.resolution, info.channels), dtype=np.uint8)
     shards = [open_shard(now, shard, verify=False, flat=info.own_sizes) for shard in info.shards]
-    shard, row, heights, widths = (np.array([columns[name][i] for i in picked], dtype=np.int64) for name in ("shard", "row", "stored_height", "stored_width"))
+    shard, row, heights, widths = (
+        np.array([columns[name][i] for i in picked], dtype=np.int64)
+        for name in ("shard", "row", "stored_height", "stored_width")
+    )
     if info.own_sizes:
-        shape: dict[str, Any] = {"heights": heights, "widths": widths, "resolution": info.resolution, "channels": info.channels}
+        shape: dict[str, Any] = {
+            "heights": heights,
+            "widths": widths,
+            "resolution": info.resolution,
+            "channels": info.channels,
+        }
         none: dict[str, Any] = {"labels": np.full(len(picked), -1), "names": [], "classes": [], "fingerprint": ""}
         return Photographs(shards=shards, shard=shard, row=row, **none, **shape).images()
     images = gathered(shards, shard, row)

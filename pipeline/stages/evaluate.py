@@ -16,7 +16,11 @@ from pipeline.stages.paths import Paths
 from pipeline.training import model
 from pipeline.training.device import pick_device
 
-JUDGES: dict[Task, Callable[[Case], Outcome]] = {"generate": generation.judge, "restore": restoration.judge, "translate": translation.judge}
+JUDGES: dict[Task, Callable[[Case], Outcome]] = {
+    "generate": generation.judge,
+    "restore": restoration.judge,
+    "translate": translation.judge,
+}
 
 
 def run(root: Path) -> None:
@@ -36,7 +40,9 @@ def run(root: Path) -> None:
             f"but the data has {info.resolution} px and {info.channels}; run `dvc repro train`"
         )
     if gan.task != params.model.task:
-        raise InputError(f"{paths.model_config}: a {config.model.variant}, where model.variant is {params.model.variant}; run `dvc repro train`")
+        raise InputError(
+            f"{paths.model_config}: a {config.model.variant}, where model.variant is {params.model.variant}; run `dvc repro train`"
+        )
     device = pick_device(params.train.device)
     before = paths.work / "evaluation.json"  # the run before: DVC has removed its file under metrics/ by now
     with tracking.resume(params.tracking, root, paths.run) as tracked:
@@ -48,8 +54,16 @@ def run(root: Path) -> None:
         metrics.write(paths.evaluation_metrics, measured)
         metrics.write(before, measured)
         tracked.log_params(params.model_dump(by_alias=True, include={"evaluate"}))
-        tracked.log_metrics({f"evaluate/{name}": value for name, value in measured.items() if not isinstance(value, str | list) and value is not None})
-        tracked.tag({"verdict": measured["verdict"], "protocol": measured["protocol"], "dataset_fingerprint": info.fingerprint})
+        tracked.log_metrics(
+            {
+                f"evaluate/{name}": value
+                for name, value in measured.items()
+                if not isinstance(value, str | list) and value is not None
+            }
+        )
+        tracked.tag(
+            {"verdict": measured["verdict"], "protocol": measured["protocol"], "dataset_fingerprint": info.fingerprint}
+        )
         tracked.log_file(paths.evaluation_report)
         tracked.log_file(paths.evaluation_metrics)
     sys.stdout.write(f"{measured['verdict']}: {outcome.line}; see {paths.evaluation_report}\n")

@@ -37,7 +37,9 @@ def run(root: Path) -> None:
     evaluation = read_evaluation(paths.evaluation_metrics)
     if evaluation["verdict"] == "fail" and not params.export.allow_failed:
         why = "; ".join(reasons_of(evaluation)) or "no reason recorded"
-        raise GateRefused(f"the verdict in {paths.evaluation_metrics} is fail: {why}; train on or change `evaluate.gate`, or set `export.allow_failed: true`")
+        raise GateRefused(
+            f"the verdict in {paths.evaluation_metrics} is fail: {why}; train on or change `evaluate.gate`, or set `export.allow_failed: true`"
+        )
     gan, config = model.load(paths.weights.parent)
     specs = gan.export()
     with tracking.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
@@ -58,12 +60,16 @@ def run(root: Path) -> None:
             export(spec, path, metadata.pairs(), params.export.opset)
             prefix = "" if spec is specs[0] else f"{spec.name}_"
             found = parity.check(spec, path, params.export.parity_tolerance, len(config.class_names))
-            measured |= {f"{prefix}{key}": value for key, value in measurements(path, found, params.export.opset).items()}
+            measured |= {
+                f"{prefix}{key}": value for key, value in measurements(path, found, params.export.opset).items()
+            }
             described.append(signature.describe(path, config.class_names))
         publish(paths, Path(scratch), metadata, described, config, evaluation, measured)
         register(tracked, paths, params, metadata, described, measured)
     size, latency = measured["size_bytes"] / 1e6, measured["latency_ms_batch_1"]
-    sys.stdout.write(f"{paths.generator}: {size:.1f} MB, {latency:.2f} ms an image on {measured['provider']}, {params.tracking.model} {measured['version']}\n")
+    sys.stdout.write(
+        f"{paths.generator}: {size:.1f} MB, {latency:.2f} ms an image on {measured['provider']}, {params.tracking.model} {measured['version']}\n"
+    )
 
 
 def origin(config: ModelConfig, root: Path, run: str) -> dict[str, Any]:
@@ -95,7 +101,13 @@ def measurements(path: Path, found: parity.Parity, opset: int) -> dict[str, Any]
 
 
 def publish(
-    paths: Paths, made: Path, metadata: Metadata, described: list[dict[str, Any]], config: ModelConfig, evaluation: dict[str, Any], measured: dict[str, Any]
+    paths: Paths,
+    made: Path,
+    metadata: Metadata,
+    described: list[dict[str, Any]],
+    config: ModelConfig,
+    evaluation: dict[str, Any],
+    measured: dict[str, Any],
 ) -> None:
     """Moves the checked graphs to exported/ and describes them there; graphs after the first are listed under "further"."""
     paths.exported.mkdir(parents=True, exist_ok=True)
@@ -112,12 +124,21 @@ def publish(
     (paths.exported / "model_card.md").write_text(card, encoding="utf-8")
 
 
-def register(tracked: tracking.Run, paths: Paths, params: Params, metadata: Metadata, described: list[dict[str, Any]], measured: dict[str, Any]) -> None:
+def register(
+    tracked: tracking.Run,
+    paths: Paths,
+    params: Params,
+    metadata: Metadata,
+    described: list[dict[str, Any]],
+    measured: dict[str, Any],
+) -> None:
     """Logs the first graph, with the others beside it, and the measurements to the run, registers it, and writes metrics/export.json."""
     graph, *others = (paths.exported / one["file"] for one in described)
     beside = [paths.exported / "signature.json", paths.exported / "model_card.md", *others]
     pairs = metadata.pairs()
-    version = tracked.log_model(graph, described[0], params.tracking.model, sha256=measured["sha256"], tags=pairs, files=beside)
+    version = tracked.log_model(
+        graph, described[0], params.tracking.model, sha256=measured["sha256"], tags=pairs, files=beside
+    )
     measured |= {"registered_model": params.tracking.model, "version": int(version)}
     tracked.log_metrics({f"export/{name}": value for name, value in measured.items()})
     tracked.tag({"ganline.verdict": metadata.verdict, "ganline.model_version": version})
@@ -140,7 +161,9 @@ def git_commit(root: Path) -> str:
     """The commit of the checkout, with "-dirty" where code or settings differ from it; "unknown" outside of git."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
         return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", *CODE) else "")

@@ -29,16 +29,24 @@ class Exported(GAN):
         names = list(variant.directions())
         self.ways = {name: self.beside("reverse") if number else generator for number, name in enumerate(names)}
         # A way back that takes a style is given that of the picture it leads to.
-        painted = [way.source for way in variant.directions().values() if way.back is not None and "z" in self.ways[way.back].inputs]
+        painted = [
+            way.source
+            for way in variant.directions().values()
+            if way.back is not None and "z" in self.ways[way.back].inputs
+        ]
         self.styles = {side: self.beside(f"style_{side}") for side in painted}
 
     def beside(self, name: str) -> Graph:
         path = self.generator.path.with_name(f"{name}.onnx")
         if not path.is_file():
-            raise InputError(f"{path.name}: {self.whose} has no such graph beside its generator, and cannot be judged without; {self.way_out}")
+            raise InputError(
+                f"{path.name}: {self.whose} has no such graph beside its generator, and cannot be judged without; {self.way_out}"
+            )
         graph = Graph(path)
         if graph.metadata != self.generator.metadata:
-            raise InputError(f"{path.name}: {self.whose} has a graph of this name that was not exported together with its generator; {self.way_out}")
+            raise InputError(
+                f"{path.name}: {self.whose} has a graph of this name that was not exported together with its generator; {self.way_out}"
+            )
         return graph
 
     @property

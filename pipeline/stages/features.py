@@ -48,7 +48,9 @@ def run(root: Path, output: Path | None = None) -> None:
     gan, config = model.load(paths.weights.parent, discriminators=True)
     trunk = gan.trunk()
     if trunk is None:
-        raise InputError(f"{paths.model_config}: the variant {config.model.variant} has no discriminator whose features could be reused")
+        raise InputError(
+            f"{paths.model_config}: the variant {config.model.variant} has no discriminator whose features could be reused"
+        )
     info = DatasetInfo.read(paths.dataset)
     if (config.resolution, config.channels) != (info.resolution, info.channels):
         raise InputError(
@@ -57,25 +59,46 @@ def run(root: Path, output: Path | None = None) -> None:
         )
     with tracking.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "features.onnx"
-        metadata = Metadata(**origin(config, root, tracked.id), latent=0, verdict="none", fid=None, protocol="features of the discriminator: not judged")
+        metadata = Metadata(
+            **origin(config, root, tracked.id),
+            latent=0,
+            verdict="none",
+            fid=None,
+            protocol="features of the discriminator: not judged",
+        )
         spec = graph(trunk, config)
         export(spec, made, metadata.pairs(), params.export.opset)
         found = parity.check(spec, made, params.export.parity_tolerance, len(config.class_names))
         control = made.with_name("untrained.onnx")
         export(graph(untrained(config, params.evaluate.seed), config), control, {}, params.export.opset)
-        sessions = {"": open_session(made, made.name), "_untrained": open_session(control, control.name), "_pixels": None}
+        sessions = {
+            "": open_session(made, made.name),
+            "_untrained": open_session(control, control.name),
+            "_pixels": None,
+        }
         train, test = (open_split(paths.dataset, paths.validated, split) for split in ("train", "test"))
         probed = compare(sessions, train, test, params.evaluate.seed)
-        measured = {"dims": sessions[""].get_outputs()[0].shape[1], **measurements(made, found, params.export.opset), **probed}
+        measured = {
+            "dims": sessions[""].get_outputs()[0].shape[1],
+            **measurements(made, found, params.export.opset),
+            **probed,
+        }
         write(target, made.read_bytes())
         metrics.write(paths.features_metrics, measured)
-        tracked.log_metrics({f"features/{name}": value for name, value in measured.items() if not isinstance(value, str)})
+        tracked.log_metrics(
+            {f"features/{name}": value for name, value in measured.items() if not isinstance(value, str)}
+        )
     sys.stdout.write(f"{target}: {measured['dims']} features an image; {in_words(probed)}\n")
 
 
 def graph(trunk: nn.Module, config: ModelConfig) -> ExportSpec:
     """images [n, C, H, W] in [-1, 1] -> features [n, d]."""
-    return ExportSpec("features", trunk.eval(), {"images": torch.zeros(2, config.channels, config.resolution, config.resolution)}, ("features",))
+    return ExportSpec(
+        "features",
+        trunk.eval(),
+        {"images": torch.zeros(2, config.channels, config.resolution, config.resolution)},
+        ("features",),
+    )
 
 
 def untrained(config: ModelConfig, seed: int) -> nn.Module:
@@ -98,14 +121,20 @@ def compare(sources: Mapping[str, Any], train: ImageSet, test: ImageSet, seed: i
         seen, new = (vectors(source, data, rows) for data, rows in ((train, picked), (test, judged)))
         result = probe(seen, train.labels[picked], new, test.labels[judged], seed, show, f"probe{name}")
         measured |= {f"probe_accuracy{name}": round(result.accuracy, 6), f"probe_c{name}": result.c}
-    return measured | {"probe_train_images": len(picked), "probe_test_images": len(judged), "probe_images_per_class_limit": per_class}
+    return measured | {
+        "probe_train_images": len(picked),
+        "probe_test_images": len(judged),
+        "probe_images_per_class_limit": per_class,
+    }
 
 
 def vectors(session: Any, data: ImageSet, rows: Int64Array) -> Float32Array:
     """One vector an image, float32 [n, d]: the graph's features, or without a graph the pixels in [-1, 1]."""
     out = []
     for at in show(range(0, len(rows), BATCH), "features" if session else "pixels"):
-        images = np.ascontiguousarray((data.images(rows[at : at + BATCH]).astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2))
+        images = np.ascontiguousarray(
+            (data.images(rows[at : at + BATCH]).astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
+        )
         out.append(session.run(["features"], {"images": images})[0] if session else images.reshape(len(images), -1))
     return np.concatenate(out)
 
@@ -122,7 +151,9 @@ def in_words(probed: Mapping[str, Any]) -> str:
     if not probed:
         return "the data has no labels to tell apart, so there is nothing to probe"
     ours, fresh, pixels = (probed[f"probe_accuracy{name}"] for name in ("", "_untrained", "_pixels"))
-    seen, judged, limit = (probed[f"probe_{name}"] for name in ("train_images", "test_images", "images_per_class_limit"))
+    seen, judged, limit = (
+        probed[f"probe_{name}"] for name in ("train_images", "test_images", "images_per_class_limit")
+    )
     return (
         f"a linear probe gets {ours:.1%} of {judged:,} test images right, {pixels:.1%} from raw pixels and {fresh:.1%} from the network untrained "
         f"({seen:,} to learn from, at most {limit:,} a class)"

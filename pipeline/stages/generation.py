@@ -38,10 +38,14 @@ def judge(case: Case) -> Outcome:
         added = classified(case.gan, case.config, case.train, case.test, settings.batch_size, case.device, paths)
         judgement = replace(judgement, metrics=judgement.metrics | added)
         page = report(judgement, samples, case)
-    kept = judges.keep(judgement.extractor, (info.resolution, info.resolution, info.channels), paths.judges, case.params.export.opset)
+    kept = judges.keep(
+        judgement.extractor, (info.resolution, info.resolution, info.channels), paths.judges, case.params.export.opset
+    )
     notes = [f"note: {text}" for text in judgement.warnings]
     if kept:
-        notes.append(f"the judging network is kept as {kept}; evaluate.features takes it, to judge by the same on another machine")
+        notes.append(
+            f"the judging network is kept as {kept}; evaluate.features takes it, to judge by the same on another machine"
+        )
     return Outcome(judgement.metrics, page, line(judgement), notes, Material(features={"": judgement.features}))
 
 
@@ -54,7 +58,12 @@ class Samples:
     asked: Int64Array | None
 
 
-def draw(gan: GAN, settings: EvaluateSettings, train: ImageSet, scratch: "tempfile._TemporaryFileWrapper[bytes] | io.BufferedRandom") -> Samples:
+def draw(
+    gan: GAN,
+    settings: EvaluateSettings,
+    train: ImageSet,
+    scratch: "tempfile._TemporaryFileWrapper[bytes] | io.BufferedRandom",
+) -> Samples:
     """Draws `settings.samples` images onto the disk behind `scratch`; classes are asked for in the shares of the training images."""
     rng = torch.Generator().manual_seed(settings.seed)
     n = settings.samples
@@ -74,11 +83,17 @@ def draw(gan: GAN, settings: EvaluateSettings, train: ImageSet, scratch: "tempfi
     scratch.flush()
     good = np.concatenate(kept)
     count = int(good.sum())
-    drawn = np.memmap(scratch, dtype=np.uint8, mode="r", shape=(count, *shape)) if count else np.empty((0, *shape), dtype=np.uint8)
+    drawn = (
+        np.memmap(scratch, dtype=np.uint8, mode="r", shape=(count, *shape))
+        if count
+        else np.empty((0, *shape), dtype=np.uint8)
+    )
     return Samples(drawn, n - count, None if labels is None else labels[good])
 
 
-def classified(gan: GAN, config: ModelConfig, train: ImageSet, test: ImageSet, batch_size: int, device: torch.device, paths: Paths) -> dict[str, float | int]:
+def classified(
+    gan: GAN, config: ModelConfig, train: ImageSet, test: ImageSet, batch_size: int, device: torch.device, paths: Paths
+) -> dict[str, float | int]:
     """The accuracy of a semi-supervised variant's classifier beside a supervised baseline on the very labels it was shown; nothing of other variants.
 
     Raises InputError when the training images are no longer those of the model, whose labels then cannot be found again.
@@ -98,7 +113,18 @@ def classified(gan: GAN, config: ModelConfig, train: ImageSet, test: ImageSet, b
     few = labelled_few(train.labels, gan.view.options["per_class"], config.seed)
     # The end of the schedule: how strongly images were changed when training stopped.
     end = Progress(step=0, done=1.0)
-    return compare(classifier, baseline, train, few, test, device, config.seed, batch_size, lambda images, rng: fresh.seen(images, end, rng), show).metrics
+    return compare(
+        classifier,
+        baseline,
+        train,
+        few,
+        test,
+        device,
+        config.seed,
+        batch_size,
+        lambda images, rng: fresh.seen(images, end, rng),
+        show,
+    ).metrics
 
 
 def report(judgement: Judgement, samples: Samples, case: Case) -> str:
@@ -107,7 +133,9 @@ def report(judgement: Judgement, samples: Samples, case: Case) -> str:
     pictures = Pictures(
         real=sheets.real_sheet(case.test),
         fake=sheets.fake_sheet(samples.images),
-        strips=sheets.class_strips(samples.images, judgement.predicted if asked is None else asked, case.config.class_names),
+        strips=sheets.class_strips(
+            samples.images, judgement.predicted if asked is None else asked, case.config.class_names
+        ),
         asked=asked is not None,
         interpolations=sheets.interpolation_sheet(case.gan, settings.seed),
         neighbours=sheets.neighbour_sheet(samples.images, case.train, judgement.neighbours),
@@ -122,10 +150,16 @@ def report(judgement: Judgement, samples: Samples, case: Case) -> str:
 def line(judgement: Judgement) -> str:
     """The numbers that matter most."""
     measured = judgement.metrics
-    parts = [f"{name} {measured[name]:.4g}" for name in ("fid", "fid_ratio", "duplicate_rate") if isinstance(measured[name], float)]
+    parts = [
+        f"{name} {measured[name]:.4g}"
+        for name in ("fid", "fid_ratio", "duplicate_rate")
+        if isinstance(measured[name], float)
+    ]
     if judgement.modes:
         parts.append(f"modes {judgement.modes.covered}/{judgement.modes.total}")
     if "semi_supervised_accuracy" in measured:
-        ours, theirs, labels = (measured[name] for name in ("semi_supervised_accuracy", "supervised_accuracy", "labels_used"))
+        ours, theirs, labels = (
+            measured[name] for name in ("semi_supervised_accuracy", "supervised_accuracy", "labels_used")
+        )
         parts.append(f"classifier {ours:.1%} right with {labels:,} labels ({theirs:.1%} by them alone)")
     return ", ".join(parts)

@@ -16,7 +16,9 @@ def run(root: Path) -> None:
     settings = params.load(paths.params).data
     source = (root / settings.source).resolve()
     if source.exists() and not source.is_relative_to((root / settings.watch).resolve()):
-        sys.stderr.write(f"ingest: DVC watches {settings.watch}, so it will not notice when {settings.source} changes: set data.watch to the same path\n")
+        sys.stderr.write(
+            f"ingest: DVC watches {settings.watch}, so it will not notice when {settings.source} changes: set data.watch to the same path\n"
+        )
     with tqdm(desc="ingest", unit=" files", mininterval=0.5, file=sys.stderr, disable=None) as bar:
 
         def progress(done: int, total: int) -> None:
@@ -29,5 +31,9 @@ def run(root: Path) -> None:
     size = f"{info.resolution} x {info.resolution} x {info.channels}"
     size = f"of their own sizes, in crops of {size}" if info.own_sizes else size
     size += "" if info.pairs == "none" else f", pairs A and B ({info.pairs})"
-    aside = f"; {info.set_aside} files set aside (data/dataset/manifest.parquet, column error, says why)" if info.set_aside else ""
+    aside = (
+        f"; {info.set_aside} files set aside (data/dataset/manifest.parquet, column error, says why)"
+        if info.set_aside
+        else ""
+    )
     sys.stdout.write(f"ingest: {info.source}: {info.images} images ({splits}), {classes}, {size}{aside}\n")

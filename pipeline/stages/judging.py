@@ -57,4 +57,6 @@ class Outcome:
 
 def show(steps: range, label: str) -> Iterable[int]:
     """A bar on stderr, silent where nobody watches and for what takes one step."""
-    return tqdm(steps, desc=label, leave=False, disable=None, mininterval=0.5) if len(steps) > 1 else quiet(steps, label)
+    return (
+        tqdm(steps, desc=label, leave=False, disable=None, mininterval=0.5) if len(steps) > 1 else quiet(steps, label)
+    )

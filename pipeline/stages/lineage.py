@@ -19,7 +19,13 @@ from pipeline.stages.paths import Paths
 from pipeline.tracking import clipped
 from pipeline.training.model import ModelConfig
 
-PASSED_ON = {"data/dataset": "ingest", "data/validated": "validate", "models": "train", "metrics/evaluation.json": "evaluate", "exported": "export"}
+PASSED_ON = {
+    "data/dataset": "ingest",
+    "data/validated": "validate",
+    "models": "train",
+    "metrics/evaluation.json": "evaluate",
+    "exported": "export",
+}
 """What goes from stage to stage, and which stage makes it."""
 
 DVC_TAG = "ganline.dvc."
@@ -74,9 +80,13 @@ def read_lock(paths: Paths) -> dict[str, Any]:
         values = YAML(typ="safe", pure=True).load(paths.dvc_lock.read_text(encoding="utf-8"))
         stages = values["stages"]
     except FileNotFoundError:
-        raise InputError(f"{paths.dvc_lock}: no such file, so nothing says which data made this model; run `dvc repro`") from None
+        raise InputError(
+            f"{paths.dvc_lock}: no such file, so nothing says which data made this model; run `dvc repro`"
+        ) from None
     except (OSError, UnicodeDecodeError, YAMLError, KeyError, TypeError) as error:
-        raise InputError(f"{paths.dvc_lock}: cannot be read ({' '.join(str(error).split())[:200]}); restore it from git, or run `dvc repro`") from None
+        raise InputError(
+            f"{paths.dvc_lock}: cannot be read ({' '.join(str(error).split())[:200]}); restore it from git, or run `dvc repro`"
+        ) from None
     return stages if isinstance(stages, dict) else {}
 
 
@@ -102,13 +112,19 @@ def file_links(root: Path, lock: Mapping[str, Any]) -> Iterator[Link]:
     here = root.resolve()
     try:
         with Repo(str(root)) as repo:
-            outs = {str(Path(out.fs_path).relative_to(here)): out for out in repo.index.outs if Path(out.fs_path).is_relative_to(here)}
+            outs = {
+                str(Path(out.fs_path).relative_to(here)): out
+                for out in repo.index.outs
+                if Path(out.fs_path).is_relative_to(here)
+            }
             for path, maker in PASSED_ON.items():
                 hashed, name = made(lock, maker, path), f"dvc.lock -> {path}"
                 if path not in outs or hashed is None:
                     yield Link(name, "missing", f"dvc.lock has no output {path} of {maker}; run `dvc repro {maker}`")
                 elif changed := outs[path].status():
-                    yield Link(name, "broken", f"{path} is {next(iter(changed.values()))} since {maker} made it (md5 {hashed})")
+                    yield Link(
+                        name, "broken", f"{path} is {next(iter(changed.values()))} since {maker} made it (md5 {hashed})"
+                    )
                 else:
                     yield Link(name, "agrees", f"md5 {hashed}")
     except DvcException as error:
@@ -121,10 +137,22 @@ def model_links(paths: Paths, metadata: Metadata) -> Iterator[Link]:
         config = ModelConfig.model_validate_json(paths.model_config.read_bytes())
         run_id = json.loads(paths.run.read_text(encoding="utf-8"))["run_id"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{paths.model_config.parent}: cannot be read ({' '.join(str(error).split())[:200]}); run `dvc repro train`") from None
+        raise InputError(
+            f"{paths.model_config.parent}: cannot be read ({' '.join(str(error).split())[:200]}); run `dvc repro train`"
+        ) from None
     fingerprint = open_split(paths.dataset, paths.validated, "train").fingerprint
-    yield equal("data/validated -> models/config.json", "fingerprint of the training images", fingerprint, config.dataset_fingerprint)
-    yield equal("models/config.json -> ONNX metadata", "fingerprint of the training images", config.dataset_fingerprint, metadata.dataset_fingerprint)
+    yield equal(
+        "data/validated -> models/config.json",
+        "fingerprint of the training images",
+        fingerprint,
+        config.dataset_fingerprint,
+    )
+    yield equal(
+        "models/config.json -> ONNX metadata",
+        "fingerprint of the training images",
+        config.dataset_fingerprint,
+        metadata.dataset_fingerprint,
+    )
     yield equal("models/config.json -> ONNX metadata", "images seen", config.images_seen, metadata.images_seen)
     yield equal("models/run.json -> ONNX metadata", "MLflow run", run_id, metadata.mlflow_run)
 
@@ -142,7 +170,11 @@ def store_links(paths: Paths, metadata: Metadata, sha256: str, lock: Mapping[str
     number = registry.version_of(sha256)
     yield from run_links(client, metadata, DatasetInfo.read(paths.dataset).fingerprint, number)
     if number is None:
-        yield Link("generator.onnx -> registry", "missing", f"{settings.model} has no version with sha256 {sha256[:12]}; `ganline promote` registers it")
+        yield Link(
+            "generator.onnx -> registry",
+            "missing",
+            f"{settings.model} has no version with sha256 {sha256[:12]}; `ganline promote` registers it",
+        )
         return
     version = registry.version(number)
     name = f"registry {settings.model} version {number}"
@@ -151,7 +183,9 @@ def store_links(paths: Paths, metadata: Metadata, sha256: str, lock: Mapping[str
     for key, value in metadata.pairs().items():
         yield equal(f"ONNX metadata -> {name}", f"tag {key}", clipped(value), version.tags.get(key))
     for path, maker in PASSED_ON.items():
-        yield equal(f"dvc.lock -> {name}", f"tag {DVC_TAG}{path}", made(lock, maker, path), version.tags.get(f"{DVC_TAG}{path}"))
+        yield equal(
+            f"dvc.lock -> {name}", f"tag {DVC_TAG}{path}", made(lock, maker, path), version.tags.get(f"{DVC_TAG}{path}")
+        )
 
 
 def run_links(client: Any, metadata: Metadata, dataset: str, number: str | None) -> Iterator[Link]:
@@ -160,11 +194,20 @@ def run_links(client: Any, metadata: Metadata, dataset: str, number: str | None)
     try:
         tags = client.get_run(metadata.mlflow_run).data.tags
     except Exception as error:  # noqa: BLE001 - every backend raises its own
-        yield Link(name, "broken", f"the run is not in this store ({' '.join(str(error).split())[:120]}); set MLFLOW_TRACKING_URI to where it was recorded")
+        yield Link(
+            name,
+            "broken",
+            f"the run is not in this store ({' '.join(str(error).split())[:120]}); set MLFLOW_TRACKING_URI to where it was recorded",
+        )
         return
     yield equal(name, "tag verdict", metadata.verdict, tags.get("verdict"))
     yield equal(name, "tag protocol", metadata.protocol, tags.get("protocol"))
-    yield equal(f"data/dataset -> MLflow run {metadata.mlflow_run}", "tag dataset_fingerprint", dataset, tags.get("dataset_fingerprint"))
+    yield equal(
+        f"data/dataset -> MLflow run {metadata.mlflow_run}",
+        "tag dataset_fingerprint",
+        dataset,
+        tags.get("dataset_fingerprint"),
+    )
     yield equal(f"MLflow run {metadata.mlflow_run} -> registry", "version", tags.get("ganline.model_version"), number)
 
 

@@ -50,13 +50,17 @@ def generated(scene: Scene) -> Watch:
     def some(images: ImageSet) -> Batch | None:
         if not len(images):
             return None
-        view = VIEWS["labelled" if scene.gan.classes else "unlabelled"](images, scene.device, scene.settings.seed, resident_bytes=0)
+        view = VIEWS["labelled" if scene.gan.classes else "unlabelled"](
+            images, scene.device, scene.settings.seed, resident_bytes=0
+        )
         batch: Batch = view.next(min(JUDGED, len(images)))
         return batch
 
     samples, seed = scene.settings.health.samples, scene.settings.seed
     return Watch(
-        QuickLook(scene.train, scene.train.labels, scene.classes, scene.channels, samples, seed, scene.device), some(scene.train), some(scene.held_out)
+        QuickLook(scene.train, scene.train.labels, scene.classes, scene.channels, samples, seed, scene.device),
+        some(scene.train),
+        some(scene.held_out),
     )
 
 
@@ -69,7 +73,9 @@ def restored(scene: Scene) -> Restored:
     rounds = ROUNDS if isinstance(images, Pictures) else 1
     held: Batch = view.next(min(RESTORED, scene.settings.health.samples, rounds * len(images)))
     originals = Held(to_uint8(held["target"]))
-    quick = QuickLook(originals, np.full(len(originals), -1), 0, scene.channels, len(originals), scene.settings.seed, scene.device)
+    quick = QuickLook(
+        originals, np.full(len(originals), -1), 0, scene.channels, len(originals), scene.settings.seed, scene.device
+    )
 
     def measure(made: UInt8Array, target: UInt8Array) -> dict[str, float]:
         error = float(np.mean((made.astype(np.float64) - target.astype(np.float64)) ** 2))
@@ -96,7 +102,11 @@ def translated(scene: Scene) -> Translated:
     number = len(next(iter(held.values())))
     real: dict[str, Side] = dict(zip("ab", sides(scene.train), strict=True))
     wanted: set[str] = {way.target for way in gan.directions().values()}
-    measures = {name: QuickLook(side, side.labels, 0, scene.channels, number, settings.seed, scene.device) for name, side in real.items() if name in wanted}
+    measures = {
+        name: QuickLook(side, side.labels, 0, scene.channels, number, settings.seed, scene.device)
+        for name, side in real.items()
+        if name in wanted
+    }
     return Translated(measures, held)
 
 

@@ -41,7 +41,9 @@ def run(root: Path) -> dict[str, Any]:
         registry = Registry(connect(address(root)), params.tracking.model)
         number = registry.version_of(sha256) or register(paths, params, metadata, sha256)
         # Whose tags are written below is this command; what they said before is no evidence.
-        broken = [str(link) for link in lineage.chain(root) if link.state == "broken" and lineage.DVC_TAG not in link.detail]
+        broken = [
+            str(link) for link in lineage.chain(root) if link.state == "broken" and lineage.DVC_TAG not in link.detail
+        ]
         aliases = registry.aliases()
         version = registry.version(number)
         if aliases.get(CHAMPION) == number:
@@ -68,7 +70,11 @@ def run(root: Path) -> dict[str, Any]:
                 registry.promote(number)
         if not broken:
             registry.tag(number, lineage.hashes(paths))
-        verdict = {"model": params.tracking.model, "version": int(number), "sha256": sha256} | verdict | {"aliases": registry.aliases()}
+        verdict = (
+            {"model": params.tracking.model, "version": int(number), "sha256": sha256}
+            | verdict
+            | {"aliases": registry.aliases()}
+        )
         write_atomically(paths.promotion, (json.dumps(verdict, indent=2, allow_nan=False) + "\n").encode())
     sys.stdout.write(told(verdict) + "\n")
     return verdict
@@ -77,14 +83,22 @@ def run(root: Path) -> dict[str, Any]:
 def register(paths: Paths, params: Params, metadata: Metadata, sha256: str) -> str:
     """A model that this store has not seen: DVC restored it, or it was exported to another store."""
     described = metrics.read(paths.signature, "dvc repro export")
-    beside = [paths.signature, paths.model_card, *(paths.exported / graph["file"] for graph in described.get("further", []))]
+    beside = [
+        paths.signature,
+        paths.model_card,
+        *(paths.exported / graph["file"] for graph in described.get("further", [])),
+    ]
     with tracking.resume(params.tracking, paths.root, paths.run) as tracked:
-        number = tracked.log_model(paths.generator, described, params.tracking.model, sha256=sha256, tags=metadata.pairs(), files=beside)
+        number = tracked.log_model(
+            paths.generator, described, params.tracking.model, sha256=sha256, tags=metadata.pairs(), files=beside
+        )
         tracked.tag({"ganline.verdict": metadata.verdict, "ganline.model_version": number})
     return number
 
 
-def decide(paths: Paths, params: Params, registry: Registry, champion: str | None, evidence: Evidence) -> dict[str, Any]:
+def decide(
+    paths: Paths, params: Params, registry: Registry, champion: str | None, evidence: Evidence
+) -> dict[str, Any]:
     """The verdict as it is stored: flat numbers, the checks, and the reasons of those that failed."""
     from pipeline.stages.side_by_side import side_by_side
 
@@ -96,11 +110,22 @@ def decide(paths: Paths, params: Params, registry: Registry, champion: str | Non
             against = side_by_side(paths, params, paths.generator, registry.download(champion, Path(folder)), champion)
         for name, found in against.measures.items():
             measured |= {name: against.challenger.get(name), f"{name}_champion": against.champion.get(name)}
-            measured |= {f"{name}_difference": found.difference, f"{name}_low": found.low, f"{name}_high": found.high, f"{name}_verdict": found.verdict}
+            measured |= {
+                f"{name}_difference": found.difference,
+                f"{name}_low": found.low,
+                f"{name}_high": found.high,
+                f"{name}_verdict": found.verdict,
+            }
         measured["protocol"] = against.challenger["protocol"]
     else:
-        measured |= {name: evidence.evaluation[name] for name in ("fid", "kid", "psnr", "protocol") if name in evidence.evaluation}
-    checks = judge(Evidence(evidence.evaluation, evidence.export, evidence.broken, evidence.rolled_back, against), params.promote)
+        measured |= {
+            name: evidence.evaluation[name]
+            for name in ("fid", "kid", "psnr", "protocol")
+            if name in evidence.evaluation
+        }
+    checks = judge(
+        Evidence(evidence.evaluation, evidence.export, evidence.broken, evidence.rolled_back, against), params.promote
+    )
     if champion is not None and against is None:
         checks = checks[:3]
     reasons = [check.reason for check in checks if check.state == "fail"]
@@ -120,11 +145,20 @@ def row(check: Check) -> dict[str, Any]:
     return check.model_dump(exclude=set() if check.state == "fail" else {"reason"})
 
 
-def fingerprint(params: Params, evaluation: dict[str, Any], exported: dict[str, Any], broken: list[str], champion: str | None, rolled_back: str | None) -> str:
+def fingerprint(
+    params: Params,
+    evaluation: dict[str, Any],
+    exported: dict[str, Any],
+    broken: list[str],
+    champion: str | None,
+    rolled_back: str | None,
+) -> str:
     """Everything that decides: while it is the same, so is the verdict. Times differ from one measurement to the next and decide nothing but one check."""
     settings = params.model_dump(mode="json", by_alias=True, include={"promote", "evaluate", "data"})
     numbers = {name: value for name, value in evaluation.items() if name != "seconds"}
-    return hashlib.sha256(json.dumps([settings, numbers, exported, broken, champion, rolled_back], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([settings, numbers, exported, broken, champion, rolled_back], sort_keys=True).encode()
+    ).hexdigest()
 
 
 def recorded(version: Any) -> dict[str, Any] | None:
@@ -164,7 +198,9 @@ def roll_back(root: Path) -> str:
         registry = Registry(connect(address(root)), params.tracking.model)
         bad, champion = registry.roll_back()
         rest = registry.aliases().get(PREVIOUS)
-    return f"{params.tracking.model}: champion is version {champion} again; version {bad} was taken back" + (f", {PREVIOUS} is version {rest}" if rest else "")
+    return f"{params.tracking.model}: champion is version {champion} again; version {bad} was taken back" + (
+        f", {PREVIOUS} is version {rest}" if rest else ""
+    )
 
 
 def told(verdict: dict[str, Any]) -> str:
@@ -172,6 +208,10 @@ def told(verdict: dict[str, Any]) -> str:
     name = f"{verdict['model']} version {verdict['version']}"
     against = f" (champion before: version {verdict['champion']})" if verdict["champion"] is not None else ""
     if verdict["outcome"] == NOT_PROMOTED:
-        stays = f"; the champion stays version {verdict['champion']}" if verdict["champion"] is not None else "; there is no champion"
+        stays = (
+            f"; the champion stays version {verdict['champion']}"
+            if verdict["champion"] is not None
+            else "; there is no champion"
+        )
         return "\n".join([f"not promoted: {name}{stays}", *(f"  {reason}" for reason in verdict["reasons"])])
     return f"{verdict['outcome']}: {name}{against}"

@@ -46,7 +46,15 @@ class Reporter:
         self.tracking_seconds = 0.0
         # In a log file or a flow's log a line every ten seconds is enough.
         interval = 0.5 if sys.stderr.isatty() else 10.0
-        self.bar = tqdm(total=total, unit="img", unit_scale=True, desc="train", mininterval=interval, maxinterval=interval, dynamic_ncols=True)
+        self.bar = tqdm(
+            total=total,
+            unit="img",
+            unit_scale=True,
+            desc="train",
+            mininterval=interval,
+            maxinterval=interval,
+            dynamic_ncols=True,
+        )
 
     def __enter__(self) -> "Reporter":
         return self
@@ -91,7 +99,9 @@ class Reporter:
             if not self.behind:
                 self.unwritten(self.paths.curves, error)
             self.behind, self.columns = True, []  # the next row writes all of them again
-        self.bar.set_postfix({name.removeprefix("loss_")[:4]: f"{value:.3f}" for name, value in row.items() if name.startswith("loss_")})
+        self.bar.set_postfix(
+            {name.removeprefix("loss_")[:4]: f"{value:.3f}" for name, value in row.items() if name.startswith("loss_")}
+        )
         self.waiting.append(row)
         if len(self.waiting) >= ROWS_PER_BATCH:
             began = time.monotonic()

@@ -42,14 +42,21 @@ def judge(case: Case) -> Outcome:
     settings, gate = case.params.evaluate, case.params.evaluate.gate
     assert isinstance(gate, RestorationGate)
     if not len(case.test):
-        raise InputError("the data has no test split to restore: set data.test_fraction above 0, or give a test folder; then run `dvc repro`")
+        raise InputError(
+            "the data has no test split to restore: set data.test_fraction above 0, or give a test folder; then run `dvc repro`"
+        )
     side = min(case.info.resolution, 64)
     extractor = random_network(case.info.channels, case.device)
     tried = [attempt(case, name, view, extractor, side) for name, view in case.gan.trials().items()]
     trials, seen = [trial for trial, _ in tried], [one for _, one in tried]
     verdict = verdict_of(trials, gate)
     text = protocol(trials, case.test.fingerprint, settings.seed, extractor, side)
-    measured = metrics(trials) | {"verdict": verdict.word, "reasons": verdict.reasons, "skipped": verdict.skipped, "protocol": text}
+    measured = metrics(trials) | {
+        "verdict": verdict.word,
+        "reasons": verdict.reasons,
+        "skipped": verdict.skipped,
+        "protocol": text,
+    }
     shown = page(
         "restoration.html.j2",
         verdict,
@@ -59,7 +66,11 @@ def judge(case: Case) -> Outcome:
         case.provenance(images=f"{trials[0].numbers()['images']:,} of the test split"),
         compared=False,
         beside="Input",
-        strips=[(trial.name, data_uri(strip(one.parts[:SHOWN]))) for trial, one in zip(trials, seen, strict=True) if one.parts],
+        strips=[
+            (trial.name, data_uri(strip(one.parts[:SHOWN])))
+            for trial, one in zip(trials, seen, strict=True)
+            if one.parts
+        ],
         worst=least(seen[0]),
         trials=[trial.name for trial in trials],
         images=listed(case.test, trials),
@@ -149,7 +160,12 @@ def listed(test: ImageSet, trials: list[Trial]) -> list[tuple[str, list[str]]]:
     rows = []
     for k, name in enumerate(test.names[: min(LISTED, len(trials[0].made))]):
         pairs = [(trial.made[k], trial.given[k]) for trial in trials]
-        rows.append((name, [f"{made.psnr:.2f} / {made.ssim:.4f} ({given.psnr:.2f} / {given.ssim:.4f})" for made, given in pairs]))
+        rows.append(
+            (
+                name,
+                [f"{made.psnr:.2f} / {made.ssim:.4f} ({given.psnr:.2f} / {given.ssim:.4f})" for made, given in pairs],
+            )
+        )
     return rows
 
 
@@ -158,5 +174,7 @@ def line(trials: list[Trial]) -> str:
     for trial in trials:
         found = trial.numbers()
         if "psnr" in found:
-            parts.append(f"{trial.name} {found['psnr']:.2f} dB ({found['gain']:+.2f}), SSIM {found['ssim']:.4f} ({found['ssim_gain']:+.4f})")
+            parts.append(
+                f"{trial.name} {found['psnr']:.2f} dB ({found['gain']:+.2f}), SSIM {found['ssim']:.4f} ({found['ssim_gain']:+.4f})"
+            )
     return ", ".join(parts) or "no image was finite"

@@ -18,7 +18,11 @@ def run(root: Path, model: str | None, settings: ServeSettings) -> None:
     from pipeline.serving.server import serve
     from pipeline.serving.service import Service
 
-    source: Source = Registered(root, model) if model and model.startswith(SCHEME) else File(Path(model) if model else Paths(root).generator)
+    source: Source = (
+        Registered(root, model)
+        if model and model.startswith(SCHEME)
+        else File(Path(model) if model else Paths(root).generator)
+    )
     log_to_stderr()
     serve(Service(source, settings))
 
@@ -28,7 +32,11 @@ def token_of(path: Path) -> str:
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: the token cannot be read ({getattr(error, 'strerror', None) or error}); write it there, on one line") from None
+        raise InputError(
+            f"{path}: the token cannot be read ({getattr(error, 'strerror', None) or error}); write it there, on one line"
+        ) from None
     if not token or any(not ("!" <= character <= "~") for character in token):
-        raise InputError(f"{path}: a token is printable ASCII without spaces, on one line, such as `openssl rand -hex 32` makes")
+        raise InputError(
+            f"{path}: a token is printable ASCII without spaces, on one line, such as `openssl rand -hex 32` makes"
+        )
     return token

@@ -40,7 +40,11 @@ def class_strips(samples: UInt8Array, shown: Int64Array | None, classes: Sequenc
     rows = []
     for number, name in enumerate(classes[:CLASSES]):
         members = np.flatnonzero(shown == number)
-        rows.append(Strip(name, len(members), png(grid(samples[members[:ROW]], columns=ROW, cell=CELL)) if len(members) else None))
+        rows.append(
+            Strip(
+                name, len(members), png(grid(samples[members[:ROW]], columns=ROW, cell=CELL)) if len(members) else None
+            )
+        )
     return rows
 
 
@@ -70,7 +74,9 @@ def plane_chart(points: tuple[Float64Array, Float64Array] | None) -> bytes | Non
         axes.scatter(dots[:, 0], dots[:, 1], s=6, c=colour, alpha=0.5, linewidths=0, label=label)
     low, high = real.min(axis=0), real.max(axis=0)
     room = np.maximum((high - low) * 0.25, 1e-6)
-    axes.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]), xticks=[], yticks=[])
+    axes.set(
+        xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]), xticks=[], yticks=[]
+    )
     axes.legend(loc="upper right", markerscale=3)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
@@ -83,7 +89,9 @@ def interpolation_sheet(gan: GAN, seed: int) -> bytes | None:
     if not gan.latent:
         return None
     rng = torch.Generator().manual_seed(seed)
-    z = torch.from_numpy(strips(torch.randn(PATHS + 1, gan.latent, generator=rng).numpy(), STEPS).reshape(-1, gan.latent))
+    z = torch.from_numpy(
+        strips(torch.randn(PATHS + 1, gan.latent, generator=rng).numpy(), STEPS).reshape(-1, gan.latent)
+    )
     conditions = {"label": torch.arange(PATHS).repeat_interleave(STEPS) % gan.classes} if gan.classes else {}
     images = gan.sample(PATHS * STEPS, rng, z=z, **conditions)
     return png(grid(to_uint8(images), columns=STEPS, cell=CELL))

@@ -59,7 +59,12 @@ def side_by_side(paths: Paths, params: Params, challenger: Path, champion: Path,
 
     Raises InputError for a champion that does other things than the challenger, or lacks a graph, or data that cannot be read.
     """
-    bench = Bench(paths, params, DatasetInfo.read(paths.dataset), *(open_split(paths.dataset, paths.validated, split) for split in ("train", "test")))
+    bench = Bench(
+        paths,
+        params,
+        DatasetInfo.read(paths.dataset),
+        *(open_split(paths.dataset, paths.validated, split) for split in ("train", "test")),
+    )
     require_reference(bench.test)
     ours, theirs = Graph(challenger), Graph(champion)
     named = ((ours, "the challenger", CHALLENGER), (theirs, f"the champion (version {version})", CHAMPION))
@@ -68,12 +73,20 @@ def side_by_side(paths: Paths, params: Params, challenger: Path, champion: Path,
     judge = drawing if params.model.task == "generate" else working
     first, second = (judge(bench, *one) for one in named)
     protocols = str(first.metrics["protocol"]), str(second.metrics["protocol"])
-    return Against(version, second.metrics, first.metrics, compare_all(first.material, second.material, protocols, params.evaluate.seed))
+    return Against(
+        version,
+        second.metrics,
+        first.metrics,
+        compare_all(first.material, second.material, protocols, params.evaluate.seed),
+    )
 
 
 def require_alike(graph: Graph, challenger: Metadata, info: DatasetInfo, whose: str) -> None:
     """Raises InputError for a graph that cannot be judged on this data, or does not what the challenger does."""
-    made, way_out = graph.metadata, "they cannot be compared; give the new kind of model a name of its own in `tracking.model`"
+    made, way_out = (
+        graph.metadata,
+        "they cannot be compared; give the new kind of model a name of its own in `tracking.model`",
+    )
     if (made.task, made.scale) != (challenger.task, challenger.scale):
         raise InputError(
             f"{graph.path.name}: {whose} is a model to {made.task} (x{made.scale}), the challenger one to {challenger.task} (x{challenger.scale}): {way_out}"
@@ -94,7 +107,9 @@ def working(bench: Bench, graph: Graph, whose: str, way_out: str) -> Judged:
     gan, device = Exported(graph, variant, whose, way_out), pick_device(params.train.device)
 
     def judge() -> Judged:
-        outcome = JUDGES[gan.task](Case(paths, params, bench.info, bench.train, bench.test, gan, config, device, "", None))
+        outcome = JUDGES[gan.task](
+            Case(paths, params, bench.info, bench.train, bench.test, gan, config, device, "", None)
+        )
         return Judged(outcome.metrics, outcome.material)
 
     return kept(bench, gan.files, config.model.model_dump_json(), judge)
@@ -105,7 +120,15 @@ def drawing(bench: Bench, graph: Graph, whose: str, way_out: str) -> Judged:
     generator, classes, settings = Generator(graph), bench.info.classes, bench.params.evaluate
 
     def judge() -> Judged:
-        judge = Judge(bench.train, bench.test, classes, settings, pick_device(bench.params.train.device), bench.paths.cache, bench.paths.root)
+        judge = Judge(
+            bench.train,
+            bench.test,
+            classes,
+            settings,
+            pick_device(bench.params.train.device),
+            bench.paths.cache,
+            bench.paths.root,
+        )
         with tempfile.TemporaryFile() as scratch:
             judgement = judge(draw(generator, settings, bench.train, classes, graph.path.name, scratch))
         return Judged(judgement.metrics, Material(features={"": judgement.features}))
@@ -117,7 +140,13 @@ def kept(bench: Bench, files: Iterable[Path], rules: str, judge: Callable[[], Ju
     """One model's judgement, from the cache where these files were judged by this protocol; `rules` is what else decides."""
     settings = bench.params.evaluate
     parts = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    parts += [rules, settings.model_dump_json(exclude={"gate"}), bench.train.fingerprint, bench.test.fingerprint, torch.__version__]
+    parts += [
+        rules,
+        settings.model_dump_json(exclude={"gate"}),
+        bench.train.fingerprint,
+        bench.test.fingerprint,
+        torch.__version__,
+    ]
     parts += [weights(settings, bench.paths.root)]
     file = bench.paths.judged / f"{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:24]}.pt"
     found = cache.read(file)
@@ -146,7 +175,9 @@ def unpacked(tensors: cache.Tensors) -> Judged:
         return {name.removeprefix(kind): value.numpy() for name, value in tensors.items() if name.startswith(kind)}
 
     made, real = named("made:"), named("real:")
-    material = Material(named("picture:"), {name: (made[name], real[name]) for name in made}, kernel=bool(tensors["kernel"]))
+    material = Material(
+        named("picture:"), {name: (made[name], real[name]) for name in made}, kernel=bool(tensors["kernel"])
+    )
     return Judged(json.loads(tensors["metrics"].numpy().tobytes()), material)
 
 
@@ -156,7 +187,9 @@ def weights(settings: EvaluateSettings, root: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def draw(generator: Generator, settings: EvaluateSettings, train: ImageSet, classes: list[str], name: str, scratch: IO[bytes]) -> UInt8Array:
+def draw(
+    generator: Generator, settings: EvaluateSettings, train: ImageSet, classes: list[str], name: str, scratch: IO[bytes]
+) -> UInt8Array:
     """`settings.samples` pictures, uint8 [n, H, W, C], on the disk behind `scratch`; classes in the shares of the training images.
 
     A class that this model was never taught is not asked of it, and missing from its pictures. Raises InputError where it was taught none of the data's.
@@ -164,14 +197,20 @@ def draw(generator: Generator, settings: EvaluateSettings, train: ImageSet, clas
     n = settings.samples
     labels = np.zeros(n, dtype=np.int64)
     if generator.classes:
-        taught = {classes.index(label): position for position, label in enumerate(generator.classes) if label in classes}
+        taught = {
+            classes.index(label): position for position, label in enumerate(generator.classes) if label in classes
+        }
         known = train.labels[np.isin(train.labels, list(taught))]
         if not len(known):
-            raise InputError(f"{name}: was taught the classes {', '.join(generator.classes[:20])}, of which the data has none; the two cannot be compared")
+            raise InputError(
+                f"{name}: was taught the classes {', '.join(generator.classes[:20])}, of which the data has none; the two cannot be compared"
+            )
         asked = np.random.default_rng(settings.seed).choice(known, n)
         labels = np.array([taught[int(label)] for label in asked], dtype=np.int64)
     shape: tuple[int, ...] = ()
-    for start in tqdm(range(0, n, settings.batch_size), desc=f"samples of {name}", leave=False, disable=None, mininterval=0.5):
+    for start in tqdm(
+        range(0, n, settings.batch_size), desc=f"samples of {name}", leave=False, disable=None, mininterval=0.5
+    ):
         size = min(settings.batch_size, n - start)
         pictures = generator.draw(generator.latents(settings.seed, start, size), labels[start : start + size], 1.0)
         shape = pictures.shape[1:]

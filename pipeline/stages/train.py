@@ -49,17 +49,24 @@ def train(paths: Paths, params: Params) -> None:
     data = open_split(paths.dataset, paths.validated, "train", verify=True)
     info = DatasetInfo.read(paths.dataset)
     if info.pairs != params.data.pairs:
-        raise InputError(f"{paths.dataset}: was made with data.pairs {info.pairs}, and {paths.params} says {params.data.pairs}; run `dvc repro`")
+        raise InputError(
+            f"{paths.dataset}: was made with data.pairs {info.pairs}, and {paths.params} says {params.data.pairs}; run `dvc repro`"
+        )
     device = pick_device(params.train.device)
     work = paths.checkpoints / fingerprint(params, data)
     saved, damaged = checkpoint.latest(work)
     for path in damaged:
-        say(f"{path}: damaged, going back to the checkpoint before it; what is left of it is kept as {path.stem}.damaged")
+        say(
+            f"{path}: damaged, going back to the checkpoint before it; what is left of it is kept as {path.stem}.damaged"
+        )
         path.rename(path.with_suffix(".damaged"))
     if not saved:
         checkpoint.prune(paths.checkpoints, work)
     image = ImageSpec(info.resolution, info.channels, len(info.classes))
-    with stop_on_signal() as stop, tracking.start(params.tracking, paths.root, run_id=saved["meta"]["run_id"] if saved else None) as tracked:
+    with (
+        stop_on_signal() as stop,
+        tracking.start(params.tracking, paths.root, run_id=saved["meta"]["run_id"] if saved else None) as tracked,
+    ):
         watch: Look | None = None
         examples: Batch = {}
 
@@ -68,14 +75,20 @@ def train(paths: Paths, params: Params) -> None:
             settings, design, words = treat(params.train, params.model, symptoms)
             torch.manual_seed(params.train.seed + len(symptoms))  # a training begun again begins elsewhere
             gan = build(design, image)
-            batches = VIEWS[gan.view.name](data, device, params.train.seed, flips=params.train.flips, **gan.view.options)
+            batches = VIEWS[gan.view.name](
+                data, device, params.train.seed, flips=params.train.flips, **gan.view.options
+            )
             if watch is None:
                 held_out = open_split(paths.dataset, paths.validated, "test")
                 if params.train.health.images is not None:
-                    watch = looks.LOOKS[gan.task](looks.Scene(data, held_out, len(info.classes), info.channels, params.train, gan, device))
+                    watch = looks.LOOKS[gan.task](
+                        looks.Scene(data, held_out, len(info.classes), info.channels, params.train, gan, device)
+                    )
                 examples = looks.examples(gan, held_out if len(held_out) else data, device, params.train.seed)
             meta = {"run_id": tracked.id}
-            return Trainer(gan, batches, settings, device, work, reporter, meta, watch, stop=stop.is_set, examples=examples), words
+            return Trainer(
+                gan, batches, settings, device, work, reporter, meta, watch, stop=stop.is_set, examples=examples
+            ), words
 
         with Reporter(paths, work, tracked, params.train.total_images) as reporter:
             trainer = unattended.start(make, saved)
@@ -84,7 +97,9 @@ def train(paths: Paths, params: Params) -> None:
                 tell_of_schedule(saved["schedule_images"], trainer)
             reporter.resume(trainer)
             if trainer.images_seen - params.train.batch_size >= params.train.total_images:
-                say(f"this training has already seen more than train.total_images {params.train.total_images:,}; to train anew delete {work}")
+                say(
+                    f"this training has already seen more than train.total_images {params.train.total_images:,}; to train anew delete {work}"
+                )
             tracked.log_params(params.model_dump(by_alias=True, include={"data", "model", "train"}))
             tracked.log_dataset(info.source, data.fingerprint, info.source)
             try:
@@ -99,14 +114,20 @@ def train(paths: Paths, params: Params) -> None:
         paths.run.write_text(json.dumps(tracked.describe(), indent=2) + "\n")
         measured = summary(trainer, reporter, delivered)
         metrics.write(paths.train_metrics, measured)
-        tracked.log_metrics({f"train/{name}": value for name, value in measured.items() if isinstance(value, int | float)})
+        tracked.log_metrics(
+            {f"train/{name}": value for name, value in measured.items() if isinstance(value, int | float)}
+        )
         tracked.log_file(paths.train_metrics)
         tracked.log_file(paths.samples, "samples")
         tracked.log_file(paths.curves)
 
 
 def out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMemoryError) -> str:
-    way_out = "lower model's widths or train.batch_size" if params.train.micro_batch == "auto" else "set train.micro_batch: auto, or a smaller number"
+    way_out = (
+        "lower model's widths or train.batch_size"
+        if params.train.micro_batch == "auto"
+        else "set train.micro_batch: auto, or a smaller number"
+    )
     return f"out of GPU memory with {trainer.micro} images at a time ({str(error).splitlines()[0]}); {way_out}"
 
 
@@ -123,7 +144,9 @@ def tell_of_schedule(before: int, trainer: Trainer) -> None:
 def fingerprint(params: Params, data: ImageSet) -> str:
     """A name for everything that determines the weights (data, settings, code), so that nothing continues a stranger's checkpoint."""
     package = Path(pipeline.__file__).parent
-    files = sorted(path for part in CODE for path in ([package / part] if part.endswith(".py") else (package / part).glob("*.py")))
+    files = sorted(
+        path for part in CODE for path in ([package / part] if part.endswith(".py") else (package / part).glob("*.py"))
+    )
     settings = {
         "data": data.fingerprint,
         "model": params.model.model_dump(),
@@ -169,6 +192,14 @@ def summary(trainer: Trainer, reporter: Reporter, delivered: int) -> dict[str, f
         "device": str(trainer.device),
         "precision": str(trainer.dtype).removeprefix("torch."),
         "micro_batch": trainer.micro,
-        **({"peak_gpu_mib": round(torch.cuda.max_memory_allocated(trainer.device) / 2**20, 1)} if trainer.device.type == "cuda" else {}),
-        **{name: round(value, 6) for name, value in last.items() if name.startswith(("loss_", "d_", "grad_norm_", "health_"))},
+        **(
+            {"peak_gpu_mib": round(torch.cuda.max_memory_allocated(trainer.device) / 2**20, 1)}
+            if trainer.device.type == "cuda"
+            else {}
+        ),
+        **{
+            name: round(value, 6)
+            for name, value in last.items()
+            if name.startswith(("loss_", "d_", "grad_norm_", "health_"))
+        },
     }

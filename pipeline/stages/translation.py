@@ -25,7 +25,20 @@ from pipeline.evaluation.reference import kept, require_reference
 from pipeline.evaluation.report import data_uri, page
 from pipeline.evaluation.restoration import psnr, ssim
 from pipeline.evaluation.settings import TranslationGate
-from pipeline.evaluation.translated import Numbers, Way, applicable, dependence, diversity, fidelity, material, metrics, protocol, repetition, rows, together
+from pipeline.evaluation.translated import (
+    Numbers,
+    Way,
+    applicable,
+    dependence,
+    diversity,
+    fidelity,
+    material,
+    metrics,
+    protocol,
+    repetition,
+    rows,
+    together,
+)
 from pipeline.evaluation.translated import judge as verdict_of
 from pipeline.gans.base import GAN, Direction, to_uint8
 from pipeline.media.preview import grid
@@ -77,7 +90,10 @@ def judge(case: Case) -> Outcome:
     assert isinstance(gate, TranslationGate)
     extractor = chosen(case)
     grounds = both(case, extractor)
-    tried = [attempt(case, name, way, grounds[way.source], grounds[way.target], extractor) for name, way in case.gan.directions().items()]
+    tried = [
+        attempt(case, name, way, grounds[way.source], grounds[way.target], extractor)
+        for name, way in case.gan.directions().items()
+    ]
     ways, seen = [way for way, _ in tried], [one for _, one in tried]
     verdict = verdict_of(ways, gate)
     text = protocol(ways, extractor.spec, (case.test.fingerprint, case.train.fingerprint), settings.seed, STYLES)
@@ -116,7 +132,9 @@ def judge(case: Case) -> Outcome:
     judge_file = judges.keep(extractor, (side, side, case.info.channels), case.paths.judges, case.params.export.opset)
     notes = [f"note: {warning}" for warning in warnings]
     if judge_file:
-        notes.append(f"the judging network is kept as {judge_file}; evaluate.features takes it, to judge by the same on another machine")
+        notes.append(
+            f"the judging network is kept as {judge_file}; evaluate.features takes it, to judge by the same on another machine"
+        )
     return Outcome(measured, shown, line(ways), notes, together(ways))
 
 
@@ -128,7 +146,9 @@ def chosen(case: Case) -> Extractor:
             "evaluate.features is classifier, which of two sides would learn only what tells them apart, and that is what a translator is trained to fake; "
             "set it to auto, inception, or the path of an encoder"
         )
-    return unlabelled(settings, (case.info.resolution, case.info.resolution, case.info.channels), case.device, paths.cache, paths.root)
+    return unlabelled(
+        settings, (case.info.resolution, case.info.resolution, case.info.channels), case.device, paths.cache, paths.root
+    )
 
 
 def both(case: Case, extractor: Extractor) -> dict[str, Ground]:
@@ -142,10 +162,15 @@ def both(case: Case, extractor: Extractor) -> dict[str, Ground]:
     shuffle = rng.permutation(max(map(len, held)))
     for letter, name, new, known in zip("ab", names, held, trained, strict=True):
         if len(new) < 2:
-            raise InputError(f"the test split holds {len(new)} images of the side {name}, and translations are judged against them: raise data.test_fraction")
+            raise InputError(
+                f"the test split holds {len(new)} images of the side {name}, and translations are judged against them: raise data.test_fraction"
+            )
         order = shuffle[shuffle < len(new)][: settings.samples]
         some = np.sort(rng.permutation(len(known))[: min(len(new), MOST)])
-        found = [features(case, extractor, side, at, f"{label} {name}") for side, at, label in ((new, order, "held-out"), (known, some, "training"))]
+        found = [
+            features(case, extractor, side, at, f"{label} {name}")
+            for side, at, label in ((new, order, "held-out"), (known, some, "training"))
+        ]
         grounds[letter] = Ground(name, new, order, *found)
     return grounds
 
@@ -157,12 +182,19 @@ def features(case: Case, extractor: Extractor, side: Side, at: Int64Array, label
 
 
 @torch.inference_mode()
-def attempt(case: Case, name: str, direction: Direction, source: Ground, target: Ground, extractor: Extractor) -> tuple[Way, Seen]:
+def attempt(
+    case: Case, name: str, direction: Direction, source: Ground, target: Ground, extractor: Extractor
+) -> tuple[Way, Seen]:
     """Every held-out image of the source translated, and back where there is a way back; beside its partner where the data is paired."""
     gan, settings, paired = case.gan, case.params.evaluate, case.gan.view.name == "paired"
     title = f"{source.name} to {target.name}"
     rng = torch.Generator().manual_seed(settings.seed)
-    columns = [source.name, f"as {target.name}", *([f"real {target.name}"] if paired else []), *(["and back"] if direction.back else [])]
+    columns = [
+        source.name,
+        f"as {target.name}",
+        *([f"real {target.name}"] if paired else []),
+        *(["and back"] if direction.back else []),
+    ]
     seen = Seen(f"From left to right: {', '.join(columns)}.")
     batch = max(2, min(settings.batch_size, PIXELS // case.info.resolution**2))
     finite: list[bool] = []
@@ -205,7 +237,9 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
     made_features = every[kept_rows]
     seen.rows = pictures[:SHOWN]
     if len(pictures) >= 2 * SHOWN:
-        seen.worst = [pictures[k] for k in typical(made_features[:LISTED][: len(pictures)], target.features)[::-1][:LEAST]]
+        seen.worst = [
+            pictures[k] for k in typical(made_features[:LISTED][: len(pictures)], target.features)[::-1][:LEAST]
+        ]
     means = {measure: float(np.mean(values)) for measure, values in of_each.items() if values}
     if "psnr" in means:
         means["psnr_gain"] = means["psnr"] - means["input_psnr"]
@@ -224,14 +258,18 @@ def attempt(case: Case, name: str, direction: Direction, source: Ground, target:
     return Way(name, title, held_to, len(finite), lost, numbers, left), seen
 
 
-def probed(case: Case, name: str, direction: Direction, source: Ground, target: Ground, extractor: Extractor, seen: Seen) -> Numbers:
+def probed(
+    case: Case, name: str, direction: Direction, source: Ground, target: Ground, extractor: Extractor, seen: Seen
+) -> Numbers:
     """How translations depend on their input, two inputs being given equal styles, and on the style, one input being given several."""
     gan, seed = case.gan, case.params.evaluate.seed
     given = source.held.images(source.order[: min(PROBED, max(2, PIXELS // case.info.resolution**2))])
     images = signed(torch.from_numpy(given)).to(case.device)
     pair = [gan.translate(x, name, torch.Generator().manual_seed(seed)) for x in (images, images.roll(1, dims=0))]
     good = whole(pair[0]) & whole(pair[1])
-    first, second = (extractor.features(to_uint8(one)[good]) if good.any() else np.empty((0, 1), dtype=np.float32) for one in pair)
+    first, second = (
+        extractor.features(to_uint8(one)[good]) if good.any() else np.empty((0, 1), dtype=np.float32) for one in pair
+    )
     numbers = dependence(first, second, target.features)
     if not direction.styles:
         return numbers
@@ -252,7 +290,9 @@ def cycle(numbers: Numbers, source: Ground) -> Numbers:
     return {"unrelated": unrelated, "cycle_ratio": error / unrelated if error is not None and unrelated > 0 else None}
 
 
-def identity(gan: GAN, name: str, target: Ground, batch: int, device: torch.device, rng: torch.Generator) -> tuple[float | None, int]:
+def identity(
+    gan: GAN, name: str, target: Ground, batch: int, device: torch.device, rng: torch.Generator
+) -> tuple[float | None, int]:
     """By how many levels images that are of the target side already are changed, and how many of them hold NaN or Inf; None where it has no such way."""
     errors: list[float] = []
     broken = 0
@@ -303,7 +343,11 @@ def line(ways: list[Way]) -> str:
     """The numbers that matter most, a direction at a time."""
     parts = []
     for way in ways:
-        found = {name: value for name in ("fid", "input_fid", "cycle_error", "psnr", "diversity_ratio") if (value := way.numbers.get(name)) is not None}
+        found = {
+            name: value
+            for name in ("fid", "input_fid", "cycle_error", "psnr", "diversity_ratio")
+            if (value := way.numbers.get(name)) is not None
+        }
         words = [f"fid {found['fid']:.4g} (untranslated {found['input_fid']:.4g})"] if "fid" in found else []
         words += [f"PSNR {found['psnr']:.2f} dB"] if "psnr" in found else []
         words += [f"cycle error {found['cycle_error']:.1f}"] if "cycle_error" in found else []

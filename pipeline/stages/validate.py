@@ -35,9 +35,9 @@ def run(root: Path) -> None:
     for folder in (paths.validated, paths.data_docs):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-    findings.rejected[["path", "class", "split"]].assign(reason=findings.rejected["reason"] + ": " + findings.rejected["detail"]).to_csv(
-        paths.validated / "quarantine.csv", index=False, lineterminator="\n"
-    )
+    findings.rejected[["path", "class", "split"]].assign(
+        reason=findings.rejected["reason"] + ": " + findings.rejected["detail"]
+    ).to_csv(paths.validated / "quarantine.csv", index=False, lineterminator="\n")
     failures = judge(checks(findings, settings), tables(findings), paths.data_docs)
     critical = [failure for failure in failures if failure.check.severity == "critical"]
     warnings = [failure for failure in failures if failure.check.severity == "warning"]
@@ -57,7 +57,9 @@ def run(root: Path) -> None:
             + f"\n  (report: {paths.data_docs / 'index.html'}; thresholds and severities: `validate` in params.yaml)"
         )
     # Only data that passed has an index: nothing can be trained by hand on what was rejected.
-    accepted = table.select([name for name in INDEX if name in table.column_names]).filter(pa.array(findings.files["reason"].isna().to_numpy()))
+    accepted = table.select([name for name in INDEX if name in table.column_names]).filter(
+        pa.array(findings.files["reason"].isna().to_numpy())
+    )
     pq.write_table(accepted, paths.validated / "index.parquet", compression="zstd")
     sys.stdout.write(
         f"validate: {numbers['images_accepted']} of {numbers['images_total']} accepted ({numbers['train_images']} train, {numbers['test_images']} test), "

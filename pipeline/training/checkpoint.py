@@ -42,7 +42,9 @@ def save(folder: Path, images_seen: int, state: State, *, keep: int = 2) -> Path
             if old not in kept:
                 old.unlink()
     except OSError as error:
-        raise Unwritten(f"{path}: cannot be written ({error.strerror}); it needs {buffer.tell() / 2**20:.1f} MiB") from None
+        raise Unwritten(
+            f"{path}: cannot be written ({error.strerror}); it needs {buffer.tell() / 2**20:.1f} MiB"
+        ) from None
     return path
 
 

@@ -8,7 +8,9 @@ from pipeline.errors import InputError
 def pick_device(wanted: str) -> torch.device:
     """`auto` is CUDA where torch sees it. Raises InputError when CUDA is demanded and absent."""
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise InputError("train.device is cuda, but torch sees no CUDA device; set it to auto or cpu, or look at `ganline doctor`")
+        raise InputError(
+            "train.device is cuda, but torch sees no CUDA device; set it to auto or cpu, or look at `ganline doctor`"
+        )
     return torch.device("cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu")
 
 

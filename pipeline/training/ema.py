@@ -19,9 +19,15 @@ class Average:
     """
 
     def __init__(self, gan: GAN) -> None:
-        self.networks: dict[str, nn.Module] = {name: deepcopy(gan.get_submodule(name)).eval().requires_grad_(False) for name in gan.averaged}
+        self.networks: dict[str, nn.Module] = {
+            name: deepcopy(gan.get_submodule(name)).eval().requires_grad_(False) for name in gan.averaged
+        }
         # Tensors of the average, each with the one it follows: looked up once, because a step of a small network is soon over.
-        both = [pair for name, average in self.networks.items() for pair in zip(tensors(average), tensors(gan.get_submodule(name)), strict=True)]
+        both = [
+            pair
+            for name, average in self.networks.items()
+            for pair in zip(tensors(average), tensors(gan.get_submodule(name)), strict=True)
+        ]
         floating = [pair for pair in both if pair[0].is_floating_point()]
         self.averaged, self.followed = [mine for mine, _ in floating], [live for _, live in floating]
         self.copied = [pair for pair in both if not pair[0].is_floating_point()]

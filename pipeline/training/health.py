@@ -77,7 +77,9 @@ class Unhealthy(TrainingFailed):
 
     def __init__(self, sign: Sign, images: int, advice: Mapping[str, str]) -> None:
         """`advice` is the variant's own, by symptom, where it has settings of its own."""
-        super().__init__(f"{sign.name} after {images:,} images: {sign.evidence}. What may help: {advice.get(sign.name, ADVICE[sign.name])}")
+        super().__init__(
+            f"{sign.name} after {images:,} images: {sign.evidence}. What may help: {advice.get(sign.name, ADVICE[sign.name])}"
+        )
         self.sign = sign
 
 
@@ -111,8 +113,14 @@ class Health:
         if all(math.isfinite(value) for value in numbers.values()):
             self.looks.append(dict(numbers))
         self.rank(numbers, found)
-        symptoms = [sign for sign in found if self.begun(int(numbers["images"])) and (sign.grave or self.stays(sign.name))]
-        told = [sign for sign in symptoms if sign.told or self.settings.response == "warn" or (self.improving and not sign.grave)]
+        symptoms = [
+            sign for sign in found if self.begun(int(numbers["images"])) and (sign.grave or self.stays(sign.name))
+        ]
+        told = [
+            sign
+            for sign in symptoms
+            if sign.told or self.settings.response == "warn" or (self.improving and not sign.grave)
+        ]
         for sign in told:
             if sign.name not in self.active:
                 self.note(numbers, sign, "told")
@@ -133,7 +141,9 @@ class Health:
     def begun(self, images: int) -> bool:
         """Whether signs mean something: a generator that has hardly begun shows all of them."""
         looks, since = self.start
-        return len(self.looks) - looks > self.settings.patience and (self.well >= 0 or images - since > self.settings.grace * self.total)
+        return len(self.looks) - looks > self.settings.patience and (
+            self.well >= 0 or images - since > self.settings.grace * self.total
+        )
 
     @property
     def improving(self) -> bool:
@@ -162,7 +172,10 @@ class Health:
         found = next(look for look in self.looks if look["images"] == self.best).get("diversity", math.inf)
         if found >= self.settings.limits.diversity / 2:
             return None  # poor, but something: the gate decides
-        return Sign(PARTIAL, f"no look was healthy, and the best, of {self.best:,} images, has {found:.2g} of the effective number of different real images")
+        return Sign(
+            PARTIAL,
+            f"no look was healthy, and the best, of {self.best:,} images, has {found:.2g} of the effective number of different real images",
+        )
 
     @property
     def stalled(self) -> bool:
@@ -206,7 +219,12 @@ class Health:
     def restore(self, state: Mapping[str, Any]) -> None:
         self.looks, self.signs = [dict(look) for look in state["looks"]], [list(names) for names in state["signs"]]
         self.events = [Event(**event) for event in state["events"]]
-        self.best, self.well, self.least, self.active = state["best"], state["well"], state["least"], list(state["active"])
+        self.best, self.well, self.least, self.active = (
+            state["best"],
+            state["well"],
+            state["least"],
+            list(state["active"]),
+        )
         self.start = (state["start"][0], state["start"][1])
         self.goal, self.since = state["goal"], state["since"]
 
@@ -215,14 +233,35 @@ def collapse(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> li
     if "distance" not in now:
         return []  # what is made of inputs is as varied as they are
     if now["distance"] < bound.distance:
-        return [Sign(COMPLETE, f"samples lie {now['distance']:.2g} times as far apart as real images (at least {bound.distance:g})", grave=True)]
+        return [
+            Sign(
+                COMPLETE,
+                f"samples lie {now['distance']:.2g} times as far apart as real images (at least {bound.distance:g})",
+                grave=True,
+            )
+        ]
     reached = max((look["diversity"] for look in before), default=0.0)
     if now["near_duplicates"] > bound.near_duplicates:
-        return [Sign(PARTIAL, f"{now['near_duplicates']:.0%} of the samples nearly repeat another (at most {bound.near_duplicates:.0%})")]
+        return [
+            Sign(
+                PARTIAL,
+                f"{now['near_duplicates']:.0%} of the samples nearly repeat another (at most {bound.near_duplicates:.0%})",
+            )
+        ]
     if now["diversity"] < bound.diversity:
-        return [Sign(PARTIAL, f"the effective number of different samples is {now['diversity']:.2g} of that of real images (at least {bound.diversity:g})")]
+        return [
+            Sign(
+                PARTIAL,
+                f"the effective number of different samples is {now['diversity']:.2g} of that of real images (at least {bound.diversity:g})",
+            )
+        ]
     if now["diversity"] < bound.fall * min(reached, 1.0):
-        return [Sign(PARTIAL, f"the effective number of different samples fell from {reached:.2g} to {now['diversity']:.2g} of that of real images")]
+        return [
+            Sign(
+                PARTIAL,
+                f"the effective number of different samples fell from {reached:.2g} to {now['diversity']:.2g} of that of real images",
+            )
+        ]
     if now.get("classes", 1.0) < bound.classes:
         return [Sign(PARTIAL, f"{now['classes']:.0%} of the classes are shown (at least {bound.classes:.0%})")]
     return []
@@ -231,7 +270,10 @@ def collapse(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> li
 def vanishing(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> list[Sign]:
     if "d_accuracy" not in now or "grad_norm_generator" not in now:
         return []
-    usual = median([look["grad_norm_generator"] for look in before if "grad_norm_generator" in look] or [now["grad_norm_generator"]])
+    usual = median(
+        [look["grad_norm_generator"] for look in before if "grad_norm_generator" in look]
+        or [now["grad_norm_generator"]]
+    )
     if now["d_accuracy"] < bound.saturation or now["grad_norm_generator"] >= bound.gradient * usual:
         return []
     return [
@@ -243,7 +285,9 @@ def vanishing(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> l
     ]
 
 
-def convergence(now: Numbers, before: Sequence[Numbers], bound: HealthLimits, patience: int, goal: str = "fid") -> list[Sign]:
+def convergence(
+    now: Numbers, before: Sequence[Numbers], bound: HealthLimits, patience: int, goal: str = "fid"
+) -> list[Sign]:
     name = GOALS[goal]
     least = min((look[goal] for look in before), default=math.inf)
     if now[goal] > bound.divergence * least:
@@ -252,7 +296,9 @@ def convergence(now: Numbers, before: Sequence[Numbers], bound: HealthLimits, pa
     if len(last) == 2 * patience and len(before) > 2 * patience:
         swing = pstdev(last) / max(fmean(last), 1e-12)
         if swing > bound.oscillation and min(last[-2:]) > least:
-            return [Sign(OSCILLATION, f"the {name} swings by {swing:.0%} about its mean of {fmean(last):.3g}", told=True)]
+            return [
+                Sign(OSCILLATION, f"the {name} swings by {swing:.0%} about its mean of {fmean(last):.3g}", told=True)
+            ]
     return []
 
 

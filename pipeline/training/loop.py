@@ -107,7 +107,9 @@ class Trainer:
         self.optimizers = {name: self.optimizer(name) for phase in self.phases for name in phase.networks}
         self.average = Average(gan)
         self.rng = torch.Generator(device).manual_seed(settings.seed)
-        self.micro = settings.micro_batch if isinstance(settings.micro_batch, int) else settings.batch_size  # images in memory at a time
+        self.micro = (
+            settings.micro_batch if isinstance(settings.micro_batch, int) else settings.batch_size
+        )  # images in memory at a time
         self.schedule = settings.schedule_images or settings.total_images
         self.step, self.images_seen, self.saved = 0, 0, 0
         self.seconds, self.looking = 0.0, 0.0  # in all, and for looks
@@ -156,7 +158,12 @@ class Trainer:
             self.seconds += time.monotonic() - clock
             clock = time.monotonic()
             stopping = not finished and self.stop()
-            if finished or stopping or due(self.settings.checkpoint_images, before, now) or now in (self.health.well, self.health.best):
+            if (
+                finished
+                or stopping
+                or due(self.settings.checkpoint_images, before, now)
+                or now in (self.health.well, self.health.best)
+            ):
                 self.save()
             if symptoms and not finished:
                 raise Unhealthy(symptoms[0], now, self.gan.advice)  # who answers runs on, and stops then
@@ -179,13 +186,18 @@ class Trainer:
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         for group in groups:
             group["lr"] = self.learning_rate(phase)
-            group["betas"] = (self.settings.beta1**phase.beta_power, self.settings.beta2.at(self.done) ** phase.beta_power)
+            group["betas"] = (
+                self.settings.beta1**phase.beta_power,
+                self.settings.beta2.at(self.done) ** phase.beta_power,
+            )
         norm: Row = {}
         if measure or phase.clip:
             gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
             total = torch.nn.utils.get_total_norm(gradients)
             if phase.clip:
-                torch.nn.utils.clip_grads_with_norm_([p for group in groups for p in group["params"]], phase.clip, total)
+                torch.nn.utils.clip_grads_with_norm_(
+                    [p for group in groups for p in group["params"]], phase.clip, total
+                )
             if measure:
                 norm[f"grad_norm_{phase.name}"] = float(total)
         for optimizer in optimizers:
@@ -211,7 +223,9 @@ class Trainer:
             # Only here, where the error is gone, is what it held: the tensors of the failed attempt.
             self.micro = smaller
             torch.cuda.empty_cache()
-            self.observer.warned(f"out of GPU memory: going on with train.micro_batch {smaller}, for the same train.batch_size {self.settings.batch_size}")
+            self.observer.warned(
+                f"out of GPU memory: going on with train.micro_batch {smaller}, for the same train.batch_size {self.settings.batch_size}"
+            )
 
     def precision(self) -> AbstractContextManager[object]:
         """Where losses are computed: under autocast to bfloat16, or plainly."""
@@ -238,10 +252,16 @@ class Trainer:
         measured = {name: float(value) / self.counts[name] for name, value in self.sums.items()} | norms
         broken = [name for name, value in measured.items() if not math.isfinite(value)]
         if broken:
-            raise Unhealthy(Sign(DIVERGENCE, f"{', '.join(broken)} not finite", grave=True), self.images_seen, self.gan.advice)
+            raise Unhealthy(
+                Sign(DIVERGENCE, f"{', '.join(broken)} not finite", grave=True), self.images_seen, self.gan.advice
+            )
         rates = {f"lr_{phase.name}": self.learning_rate(phase) for phase in self.phases}
         speed = steps * self.settings.batch_size / seconds if seconds > 0 else 0.0
-        row = {"step": self.step, "images": self.images_seen, "seconds": self.seconds, "images_per_second": speed} | measured | rates
+        row = (
+            {"step": self.step, "images": self.images_seen, "seconds": self.seconds, "images_per_second": speed}
+            | measured
+            | rates
+        )
         seen = self.look() if looks else {}
         row |= {f"health_{name}": value for name, value in seen.items() if math.isfinite(value)}
         self.sums, self.counts = {}, {}
@@ -272,7 +292,9 @@ class Trainer:
             self.saved = self.images_seen
             self.mark()
         except checkpoint.Unwritten as error:
-            self.observer.warned(f"{error}; training goes on, the last checkpoint is that of {self.saved:,} images, and the next is tried when it is due")
+            self.observer.warned(
+                f"{error}; training goes on, the last checkpoint is that of {self.saved:,} images, and the next is tried when it is due"
+            )
 
     def mark(self) -> None:
         """Keeps the checkpoints of the last healthy and of the best look."""

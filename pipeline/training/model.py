@@ -40,7 +40,11 @@ class ModelConfig(Settings):
 
 def others(gan: GAN) -> list[str]:
     """The networks that have weights and are not averaged."""
-    return [name for name, network in gan.named_children() if name not in gan.averaged and next(network.parameters(), None) is not None]
+    return [
+        name
+        for name, network in gan.named_children()
+        if name not in gan.averaged and next(network.parameters(), None) is not None
+    ]
 
 
 def save(gan: GAN, config: ModelConfig, folder: Path) -> None:
@@ -60,7 +64,16 @@ def save(gan: GAN, config: ModelConfig, folder: Path) -> None:
 def write(gan: GAN, names: Sequence[str], path: Path) -> None:
     from safetensors.torch import save
 
-    write_atomically(path, save({f"{name}.{key}": value.cpu().contiguous() for name in names for key, value in gan.get_submodule(name).state_dict().items()}))
+    write_atomically(
+        path,
+        save(
+            {
+                f"{name}.{key}": value.cpu().contiguous()
+                for name in names
+                for key, value in gan.get_submodule(name).state_dict().items()
+            }
+        ),
+    )
 
 
 def load(folder: Path, *, discriminators: bool = False) -> tuple[GAN, ModelConfig]:
@@ -83,7 +96,9 @@ def untrained(folder: Path) -> tuple[GAN, ModelConfig]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run `dvc repro train` first") from None
     except ValidationError as error:
-        raise InputError(f"{path}: not a model description: {error.errors()[0]['msg']}; run `dvc repro -f train`") from None
+        raise InputError(
+            f"{path}: not a model description: {error.errors()[0]['msg']}; run `dvc repro -f train`"
+        ) from None
     with torch.random.fork_rng(devices=[]):
         return build(config.model, config.image), config
 
@@ -99,4 +114,6 @@ def read(gan: GAN, names: Sequence[str], path: Path) -> None:
             gan.get_submodule(name).load_state_dict(own)
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be read as the weights of config.json ({reason}); run `dvc repro -f train`") from None
+        raise InputError(
+            f"{path}: cannot be read as the weights of config.json ({reason}); run `dvc repro -f train`"
+        ) from None

@@ -12,7 +12,9 @@ LEAST_R1 = 0.1  # where a collapsing training has no penalty to double
 NOISE = {"start": 0.1, "end": 0.0}
 
 
-def treat(train: TrainSettings, model: ModelSettings, symptoms: Sequence[str]) -> tuple[TrainSettings, ModelSettings, list[str]]:
+def treat(
+    train: TrainSettings, model: ModelSettings, symptoms: Sequence[str]
+) -> tuple[TrainSettings, ModelSettings, list[str]]:
     """The settings after one response to each symptom in turn, and what the last of them changed, in words.
 
     Lower learning rates for all; for a mode collapse a stronger R1 besides, for vanishing gradients noise on what the discriminator

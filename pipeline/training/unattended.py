@@ -48,7 +48,11 @@ def run(trainer: Trainer, make: Make) -> Trainer:
 
 def respond(trainer: Trainer, found: Unhealthy, make: Make) -> Trainer:
     """The trainer that goes on: rolled back and treated, or, where that is not wanted any more, this one, ended."""
-    settings, health, where = trainer.settings.health, trainer.health, {"step": trainer.step, "images": trainer.images_seen}
+    settings, health, where = (
+        trainer.settings.health,
+        trainer.health,
+        {"step": trainer.step, "images": trainer.images_seen},
+    )
     treated = json.loads(trainer.meta["treated"])
     if settings.response != "rollback" or len(treated) >= settings.rollbacks:
         if health.best < 0:

@@ -37,7 +37,9 @@ class Restored:
         made = [gan.sample(len(part), rng, image=part) for part in torch.split(self.held["input"][:n], batch_size)]
         if not all(bool(torch.isfinite(images).all()) for images in made):
             return {"fid": float("nan"), "rmse": float("nan")}
-        return dict(self.measure(np.concatenate([to_uint8(images) for images in made]), to_uint8(self.held["target"][:n])))
+        return dict(
+            self.measure(np.concatenate([to_uint8(images) for images in made]), to_uint8(self.held["target"][:n]))
+        )
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class Translated:
                 return {"fid": float("nan")}
             found.append(self.measures[way.target](to_uint8(made)))
             if way.back is not None:
-                again = torch.cat([gan.returned(there, part, name, rng) for there, part in zip(parts, given, strict=True)])
+                again = torch.cat(
+                    [gan.returned(there, part, name, rng) for there, part in zip(parts, given, strict=True)]
+                )
                 cycles.append(float((again - self.held[way.source][:samples]).abs().mean()) * LEVELS)
         numbers = {
             "fid": float(np.mean([one["fid"] for one in found])),

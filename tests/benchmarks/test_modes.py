@@ -81,7 +81,9 @@ def test_triples_are_modes_by_their_digits() -> None:
 def test_a_perfect_sampler_of_uniform_triples_scores_the_published_floor() -> None:
     floor = [of_triples(np.random.default_rng(seed).integers(10, size=(26_000, 3))).kl for seed in range(20)]
     assert np.mean(floor) == pytest.approx(0.0193, abs=0.0005)
-    assert np.mean(floor) == pytest.approx(999 / (2 * 26_000), rel=0.02), "the bias of a histogram's entropy (Miller 1955)"
+    assert np.mean(floor) == pytest.approx(999 / (2 * 26_000), rel=0.02), (
+        "the bias of a histogram's entropy (Miller 1955)"
+    )
 
 
 def test_the_judge_knows_digits_it_has_never_seen_and_gives_real_triples_nearly_the_floor(judge: Judge) -> None:
@@ -126,9 +128,15 @@ def test_points_have_unit_size_and_resume() -> None:
 
 
 def test_every_recipe_for_gaussians_trains_and_is_reported(tmp_path: Path) -> None:
-    runs = [gaussians.run(recipe, mixture, seed=0, device="cpu", steps=3) for recipe in gaussians.RECIPES for mixture in MIXTURES]
+    runs = [
+        gaussians.run(recipe, mixture, seed=0, device="cpu", steps=3)
+        for recipe in gaussians.RECIPES
+        for mixture in MIXTURES
+    ]
     again = gaussians.run("r3gan", "grid", seed=0, device="cpu", steps=3)
-    assert (again.points == next(one for one in runs if (one.recipe, one.mixture) == ("r3gan", "grid")).points).all(), "a seed is a run"
+    assert (again.points == next(one for one in runs if (one.recipe, one.mixture) == ("r3gan", "grid")).points).all(), (
+        "a seed is a run"
+    )
     assert all(one.points.shape == (2500, 2) and np.isfinite(one.points).all() for one in runs)
     text = gaussians.report(runs, seeds=1, place="here")
     assert text.count("\n| ") == 2 * len(gaussians.RECIPES) + 3
@@ -140,7 +148,9 @@ def test_every_recipe_for_gaussians_trains_and_is_reported(tmp_path: Path) -> No
 def test_every_recipe_for_stacked_digits_trains_and_is_reported(judge: Judge, tmp_path: Path) -> None:
     runs = [stacked_digits.run(recipe, 0, judge, CPU, images=128, n=64) for recipe in stacked_digits.RECIPES]
     assert all(one.sheet.shape == (64, 8, 8, 3) and 1 <= one.coverage.modes <= 64 for one in runs)
-    text = stacked_digits.report(runs, judge, [of_triples(Triples(judge.train, 64, 0).labels[:, None] // np.array([100, 10, 1]) % 10)], "here")
+    text = stacked_digits.report(
+        runs, judge, [of_triples(Triples(judge.train, 64, 0).labels[:, None] // np.array([100, 10, 1]) % 10)], "here"
+    )
     assert text.count("\n| ") == len(stacked_digits.RECIPES) + 1
     stacked_digits.picture(runs, judge, tmp_path / "stacked_digits.png")
     assert (tmp_path / "stacked_digits.png").stat().st_size < 300_000

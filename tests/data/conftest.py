@@ -129,7 +129,9 @@ def bad_files() -> BadFiles:
         "wild_floats.tif": (saved(wild, "TIFF"), "fit none of the ranges"),
         "far_integers.tif": (saved(far, "TIFF"), "fit none of the ranges"),
     }
-    return BadFiles({name: data for name, (data, _) in table.items()}, {name: reason for name, (_, reason) in table.items()})
+    return BadFiles(
+        {name: data for name, (data, _) in table.items()}, {name: reason for name, (_, reason) in table.items()}
+    )
 
 
 @pytest.fixture

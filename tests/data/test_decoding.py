@@ -62,15 +62,25 @@ def test_results_come_in_order_and_in_step(good_files: dict[str, bytes]) -> None
 def test_workers_import_nothing_heavy() -> None:
     heavy = ["torch", "sklearn", "pyarrow", "pandas", "great_expectations", "mlflow"]
     code = f"import sys, json, pipeline.data.decoding; print(json.dumps([name for name in {heavy} if name in sys.modules]))"
-    assert json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout) == []
+    assert (
+        json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+        == []
+    )
 
 
-@pytest.mark.parametrize(("stop", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)])
-def test_no_worker_outlives_its_parent(tmp_path: Path, good_files: dict[str, bytes], stop: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGINT, -signal.SIGINT)],
+)
+def test_no_worker_outlives_its_parent(
+    tmp_path: Path, good_files: dict[str, bytes], stop: signal.Signals, code: int
+) -> None:
     (tmp_path / "endless.py").write_text(ENDLESS)
     (tmp_path / "picture").write_bytes(good_files["rgb.png"])
     command = [sys.executable, str(tmp_path / "endless.py"), str(tmp_path / "picture")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         assert process.stdout
         assert process.stdout.readline() == "under way\n"
         children = psutil.Process(process.pid).children(recursive=True)

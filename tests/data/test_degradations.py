@@ -38,7 +38,12 @@ def test_bicubic_is_pillows(scale: int) -> None:
 
 def test_what_comes_out_fits_into_eight_bits() -> None:
     clean = smooth(32, 32, 6)
-    for degradation in (Degradation(gaussian=(0.0, 80.0)), Degradation(poisson=(2.0, 50.0)), Degradation(jpeg=(5.0, 30.0)), Degradation(scale=2)):
+    for degradation in (
+        Degradation(gaussian=(0.0, 80.0)),
+        Degradation(poisson=(2.0, 50.0)),
+        Degradation(jpeg=(5.0, 30.0)),
+        Degradation(scale=2),
+    ):
         low = degradation(clean, rng())
         assert torch.equal(low, rounded(low))
         assert low.abs().max() <= 1

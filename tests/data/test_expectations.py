@@ -33,11 +33,16 @@ def images(count: int, **values: Any) -> Rows:
     """Good rows with pixels of their own."""
     good = {"width": 10, "height": 10, "mode": "L", "mean": 0.5, "std": 0.3, "split": "train", "label": -1, **values}
     tag = "-".join(map(str, values.values()))
-    return [dict.fromkeys(MANIFEST.names) | {"path": f"{tag}/{n}", "pixels_sha256": f"{tag}/{n}"} | good for n in range(count)]
+    return [
+        dict.fromkeys(MANIFEST.names) | {"path": f"{tag}/{n}", "pixels_sha256": f"{tag}/{n}"} | good
+        for n in range(count)
+    ]
 
 
 def bad(count: int) -> Rows:
-    return [dict.fromkeys(MANIFEST.names) | {"path": f"bad{n}", "label": -1, "error": "not an image"} for n in range(count)]
+    return [
+        dict.fromkeys(MANIFEST.names) | {"path": f"bad{n}", "label": -1, "error": "not an image"} for n in range(count)
+    ]
 
 
 def named(name: str, count: int) -> Rows:
@@ -73,14 +78,22 @@ CASES: list[tuple[str, dict[str, Any], Rows, Rows, list[str]]] = [
 
 
 def failures(folder: Path, rows: Rows, settings: dict[str, Any]) -> dict[str, Check]:
-    classes = sorted({row["class"] for row in rows if row["class"]} | ({"a", "b"} if any(row["class"] for row in rows) else set()))
+    classes = sorted(
+        {row["class"] for row in rows if row["class"]} | ({"a", "b"} if any(row["class"] for row in rows) else set())
+    )
     parsed = ValidateSettings.model_validate(settings)
     found = examine(pd.DataFrame(rows, columns=MANIFEST.names), classes, parsed)
     return {failure.check.key: failure.check for failure in judge(checks(found, parsed), tables(found), folder)}
 
 
-@pytest.mark.parametrize(("key", "value", "passing", "failing", "words"), CASES, ids=[f"{case[0]}-{number}" for number, case in enumerate(CASES)])
-def test_both_ways(tmp_path: Path, key: str, value: dict[str, Any], passing: Rows, failing: Rows, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "passing", "failing", "words"),
+    CASES,
+    ids=[f"{case[0]}-{number}" for number, case in enumerate(CASES)],
+)
+def test_both_ways(
+    tmp_path: Path, key: str, value: dict[str, Any], passing: Rows, failing: Rows, words: list[str]
+) -> None:
     settings = LENIENT | {key: value}
     assert failures(tmp_path / "passing", passing, settings) == {}
     found = failures(tmp_path / "failing", failing, settings)
@@ -89,7 +102,10 @@ def test_both_ways(tmp_path: Path, key: str, value: dict[str, Any], passing: Row
     for word in words:
         assert word in found[key].message
     assert failures(tmp_path / "off", failing, settings | {key: value | {"severity": "off"}}) == {}
-    assert failures(tmp_path / "warned", failing, settings | {key: value | {"severity": "warning"}})[key].severity == "warning"
+    assert (
+        failures(tmp_path / "warned", failing, settings | {key: value | {"severity": "warning"}})[key].severity
+        == "warning"
+    )
 
 
 def test_mean_range(tmp_path: Path) -> None:
@@ -115,7 +131,9 @@ def test_pairs_in_folders(tmp_path: Path) -> None:
     ]
     classes = ["A", "B"]
     for limit, passes in ((0.2, True), (0.19, False)):
-        parsed = ValidateSettings.model_validate(LENIENT | {"modes": {"severity": "off"}, "max_unpaired_share": bound(limit)})
+        parsed = ValidateSettings.model_validate(
+            LENIENT | {"modes": {"severity": "off"}, "max_unpaired_share": bound(limit)}
+        )
         found = examine(pd.DataFrame(rows, columns=MANIFEST.names), classes, parsed, "folders")
         failed = judge(checks(found, parsed), tables(found), tmp_path / str(limit))
         assert [str(failure).split(":")[0] for failure in failed] == ([] if passes else ["max_unpaired_share"])
@@ -132,7 +150,9 @@ def test_a_domain_that_is_too_small_is_named(tmp_path: Path) -> None:
 
 
 def test_an_expectation_that_cannot_be_evaluated_is_no_verdict(tmp_path: Path) -> None:
-    check = Check("min_side", "images", "ExpectColumnValuesToBeBetween", {"column": "absent", "min_value": 1}, "warning", "")
+    check = Check(
+        "min_side", "images", "ExpectColumnValuesToBeBetween", {"column": "absent", "min_value": 1}, "warning", ""
+    )
     with pytest.raises(RuntimeError, match="min_side could not be evaluated"):
         judge([check], {"images": pd.DataFrame({"present": [1]})}, tmp_path)
 

@@ -13,7 +13,16 @@ from pipeline.data.writer import MANIFEST
 
 
 def row(path: str, pixels: str | None, **values: Any) -> dict[str, Any]:
-    good = {"width": 10, "height": 12, "mode": "L", "mean": 0.5, "std": 0.3, "split": "train", "label": -1, "pixels_sha256": pixels}
+    good = {
+        "width": 10,
+        "height": 12,
+        "mode": "L",
+        "mean": 0.5,
+        "std": 0.3,
+        "split": "train",
+        "label": -1,
+        "pixels_sha256": pixels,
+    }
     return dict.fromkeys(MANIFEST.names) | good | {"path": path} | values
 
 
@@ -39,7 +48,10 @@ ROWS = [
 def reasons(**settings: Any) -> dict[str, str]:
     values = {"min_side": {"limit": 8, "severity": "warning"}} | settings
     found = examine(pd.DataFrame(ROWS), [], ValidateSettings.model_validate(values))
-    return {path: f"{reason}: {detail}" for path, reason, detail in found.rejected[["path", "reason", "detail"]].itertuples(index=False)}
+    return {
+        path: f"{reason}: {detail}"
+        for path, reason, detail in found.rejected[["path", "reason", "detail"]].itertuples(index=False)
+    }
 
 
 def test_reasons() -> None:
@@ -75,7 +87,10 @@ def test_numbers() -> None:
     settings = ValidateSettings.model_validate({"min_side": {"limit": 8, "severity": "warning"}})
     n = examine(pd.DataFrame(ROWS), [], settings).numbers()
     assert (n["images_total"], n["images_accepted"], n["images_quarantined"]) == (11, 3, 8)
-    counts = {reason: n[f"quarantined_{reason}"] for reason in ("undecodable", "too_small", "near_constant", "leaked", "duplicate")}
+    counts = {
+        reason: n[f"quarantined_{reason}"]
+        for reason in ("undecodable", "too_small", "near_constant", "leaked", "duplicate")
+    }
     assert counts == {"undecodable": 1, "too_small": 2, "near_constant": 1, "leaked": 2, "duplicate": 2}
     assert (n["train_images"], n["test_images"], n["classes"]) == (2, 1, 0)
     assert n["error_share"] == pytest.approx(1 / 11)
@@ -87,10 +102,19 @@ def test_numbers() -> None:
 
 
 def test_classes() -> None:
-    rows = [row(f"{name}{number}", f"{name}{number}", **{"class": name}) for name, count in (("a", 6), ("b", 2)) for number in range(count)]
+    rows = [
+        row(f"{name}{number}", f"{name}{number}", **{"class": name})
+        for name, count in (("a", 6), ("b", 2))
+        for number in range(count)
+    ]
     rows += [row("held", "held", split="test", **{"class": "b"})]
     found = examine(pd.DataFrame(rows), ["a", "b"], ValidateSettings())
-    assert found.per_class().to_dict("list") == {"class": ["a", "b"], "train_images": [6, 2], "test_images": [0, 1], "times_smaller": [1.0, 3.0]}
+    assert found.per_class().to_dict("list") == {
+        "class": ["a", "b"],
+        "train_images": [6, 2],
+        "test_images": [0, 1],
+        "times_smaller": [1.0, 3.0],
+    }
     assert found.numbers()["imbalance"] == 3
     empty = examine(pd.DataFrame(rows), ["a", "b", "c"], ValidateSettings())
     assert empty.numbers()["imbalance"] is None
@@ -135,7 +159,10 @@ PAIRS = [
 def test_pairs_in_folders() -> None:
     """A file without a partner is set aside, for want of one; the same picture in two pairs is no copy, the same pair is."""
     found = examine(pd.DataFrame(PAIRS), ["A", "B"], ValidateSettings(), "folders")
-    said = {path: f"{reason}: {detail}" for path, reason, detail in found.rejected[["path", "reason", "detail"]].itertuples(index=False)}
+    said = {
+        path: f"{reason}: {detail}"
+        for path, reason, detail in found.rejected[["path", "reason", "detail"]].itertuples(index=False)
+    }
     assert said == {
         "A/3": "undecodable: not an image",
         "B/3": "unpaired: its partner A/3 was set aside: undecodable",
@@ -153,21 +180,56 @@ def test_pairs_in_folders() -> None:
         "B/t1": "leaked: same pixels as training image B/1",
         "stray": "undecodable: lies beside the class folders, not in one",
     }
-    assert found.accepted["path"].tolist() == ["A/1", "A/2", "A/7", "A/8", "A/twice", "A/t2", "B/1", "B/2", "B/7", "B/8", "B/twice", "B/t2"]
+    assert found.accepted["path"].tolist() == [
+        "A/1",
+        "A/2",
+        "A/7",
+        "A/8",
+        "A/twice",
+        "A/t2",
+        "B/1",
+        "B/2",
+        "B/7",
+        "B/8",
+        "B/twice",
+        "B/t2",
+    ]
     n = found.numbers()
     assert (n["quarantined_unpaired"], n["quarantined_unequal"], n["train_images"], n["test_images"]) == (6, 2, 10, 2)
-    assert n["unpaired_share"] == pytest.approx(6 / 25), "of what decodes; whose partner is bad for a reason of its own is not counted"
+    assert n["unpaired_share"] == pytest.approx(6 / 25), (
+        "of what decodes; whose partner is bad for a reason of its own is not counted"
+    )
     assert n["duplicate_share"] == pytest.approx(2 / 25)
-    spared = examine(pd.DataFrame(PAIRS), ["A", "B"], ValidateSettings.model_validate({"max_unpaired_share": {"limit": 0, "severity": "off"}}), "folders")
+    spared = examine(
+        pd.DataFrame(PAIRS),
+        ["A", "B"],
+        ValidateSettings.model_validate({"max_unpaired_share": {"limit": 0, "severity": "off"}}),
+        "folders",
+    )
     assert set(spared.accepted["path"]) - set(found.accepted["path"]) == {"A/5", "B/5"}
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from("123"), st.sampled_from(["train", "test"]), st.sampled_from(["p", "q", None])), max_size=14))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("AB"),
+            st.sampled_from("123"),
+            st.sampled_from(["train", "test"]),
+            st.sampled_from(["p", "q", None]),
+        ),
+        max_size=14,
+    )
+)
 def test_whatever_the_files_each_accepted_one_has_its_partner(files: list[tuple[str, str, str, str | None]]) -> None:
-    rows = [paired(side, name, pixels, split=split, error=None if pixels else "bad") for side, name, split, pixels in files]
+    rows = [
+        paired(side, name, pixels, split=split, error=None if pixels else "bad") for side, name, split, pixels in files
+    ]
     found = examine(pd.DataFrame(rows, columns=MANIFEST.names), ["A", "B"], ValidateSettings(), "folders")
-    sides = [set(zip(part["split"], part["pair"], strict=True)) for part in (found.accepted[found.accepted["class"] == side] for side in "AB")]
+    sides = [
+        set(zip(part["split"], part["pair"], strict=True))
+        for part in (found.accepted[found.accepted["class"] == side] for side in "AB")
+    ]
     assert sides[0] == sides[1]
     assert len(found.accepted) == 2 * len(sides[0])
     assert found.rejected["detail"].notna().all()
@@ -175,8 +237,16 @@ def test_whatever_the_files_each_accepted_one_has_its_partner(files: list[tuple[
 
 def test_halves_are_as_wide_as_a_half_and_only_the_whole_is_a_copy() -> None:
     rows = [row("a", "P", width=20), row("narrow", "Q", width=14), row("again", "P", width=20)]
-    found = examine(pd.DataFrame(rows), [], ValidateSettings.model_validate({"min_side": {"limit": 8, "severity": "warning"}}), "halves")
-    assert dict(found.rejected[["path", "reason"]].itertuples(index=False)) == {"narrow": "too_small", "again": "duplicate"}
+    found = examine(
+        pd.DataFrame(rows),
+        [],
+        ValidateSettings.model_validate({"min_side": {"limit": 8, "severity": "warning"}}),
+        "halves",
+    )
+    assert dict(found.rejected[["path", "reason"]].itertuples(index=False)) == {
+        "narrow": "too_small",
+        "again": "duplicate",
+    }
     assert found.numbers()["pixel_std"] is None
 
 
@@ -187,4 +257,10 @@ def test_a_manifest_from_before_there_were_pairs() -> None:
 
 def test_nothing_accepted() -> None:
     n = examine(pd.DataFrame([bad("x")]), [], ValidateSettings()).numbers()
-    assert (n["images_accepted"], n["pixel_mean"], n["pixel_std"], n["error_share"], n["duplicate_share"]) == (0, None, None, 1.0, 0.0)
+    assert (n["images_accepted"], n["pixel_mean"], n["pixel_std"], n["error_share"], n["duplicate_share"]) == (
+        0,
+        None,
+        None,
+        1.0,
+        0.0,
+    )

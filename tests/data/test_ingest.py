@@ -32,7 +32,9 @@ def run(source: Path | str, folder: Path, workers: int = 1, **settings: Any) -> 
     values = {"source": str(source), "channels": "rgb", "limits": LIMITS, **settings}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        info = ingest(DataSettings.model_validate(values), folder, folder / "cache", folder / "dataset", workers=workers)
+        info = ingest(
+            DataSettings.model_validate(values), folder, folder / "cache", folder / "dataset", workers=workers
+        )
     return info, pq.read_table(folder / "dataset" / "manifest.parquet").to_pylist()
 
 
@@ -41,7 +43,11 @@ def errors(rows: Rows) -> dict[str, str]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def check(rows: Rows, good: dict[str, bytes], reasons: dict[str, str]) -> None:
@@ -91,7 +97,12 @@ def test_folder_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, by
 
     info, rows = run(source, tmp_path)
     good = good_files | {"link_in.png": good_files["rgb.png"], "caf\\xe9.png": good_files["gray.png"]}
-    links = {"link_out.png": "leaves the folder", "link_nowhere.png": "leads nowhere", "link_circle": "not followed", "pipe.png": "not a regular file"}
+    links = {
+        "link_out.png": "leaves the folder",
+        "link_nowhere.png": "leads nowhere",
+        "link_circle": "not followed",
+        "pipe.png": "not a regular file",
+    }
     check(rows, good, bad_files.reasons | links)
     assert info.images == len(good)
     assert info.classes == []
@@ -100,7 +111,9 @@ def test_folder_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, by
 
 
 def test_zip_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes], bad_files: Any) -> None:
-    path = zip_of(tmp_path / "upload.zip", {f"upload/{name}": data for name, data in (good_files | bad_files.files).items()})
+    path = zip_of(
+        tmp_path / "upload.zip", {f"upload/{name}": data for name, data in (good_files | bad_files.files).items()}
+    )
     climbing = ["../climbs.png", "upload/../../climbs.png", "/etc/absolute.png", "C:\\drive.png", "..\\windows.png"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # zipfile warns of the duplicate name
@@ -110,7 +123,12 @@ def test_zip_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes
             link = zipfile.ZipInfo("upload/link.png")
             link.external_attr = (stat.S_IFLNK | 0o777) << 16
             archive.writestr(link, "/etc/passwd")
-            for name in ("upload/locked.png", "upload/wrong_sum.png", "upload/lying_size.png", "upload/unknown_method.png"):
+            for name in (
+                "upload/locked.png",
+                "upload/wrong_sum.png",
+                "upload/lying_size.png",
+                "upload/unknown_method.png",
+            ):
                 archive.writestr(zipfile.ZipInfo(name), good_files["rgb.png"])
             archive.writestr("upload/twice.png", good_files["rgb.png"])
             archive.writestr("upload/twice.png", good_files["gray.png"])
@@ -129,7 +147,10 @@ def test_zip_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes
     info, rows = run(path, tmp_path)
     inside = {f"upload/{name}": content for name, content in good_files.items()}
     reasons = {f"upload/{name}": reason for name, reason in bad_files.reasons.items()}
-    reasons |= dict.fromkeys(climbing[:2] + climbing[4:], "climbs out") | {climbing[2]: "absolute path", climbing[3]: "drive letter"}
+    reasons |= dict.fromkeys(climbing[:2] + climbing[4:], "climbs out") | {
+        climbing[2]: "absolute path",
+        climbing[3]: "drive letter",
+    }
     reasons |= {
         "upload/link.png": "a link",
         "upload/locked.png": "encrypted",
@@ -138,9 +159,13 @@ def test_zip_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes
         "upload/unknown_method.png": "damaged in the archive",
     }
     twice = [row for row in rows if row["path"] == "upload/twice.png"]
-    assert [row["sha256"] for row in twice] == [hashlib.sha256(good_files[name]).hexdigest() for name in ("rgb.png", "gray.png")]
+    assert [row["sha256"] for row in twice] == [
+        hashlib.sha256(good_files[name]).hexdigest() for name in ("rgb.png", "gray.png")
+    ]
     assert twice[0]["id"] != twice[1]["id"]
-    check([{**row, "id": number} for number, row in enumerate(row for row in rows if row not in twice)], inside, reasons)
+    check(
+        [{**row, "id": number} for number, row in enumerate(row for row in rows if row not in twice)], inside, reasons
+    )
     assert len(reasons) >= 20
     assert info.images == len(good_files) + 2
     assert info.classes == []
@@ -180,17 +205,35 @@ def test_tar_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes
         "pipe.png": "not a regular file",
         "device.png": "not a regular file",
     }
-    check(rows, good_files | {"d" * 150 + "/" + "n" * 120 + ".png": good_files["gray.png"], "caf\\xe9.png": good_files["gray.png"]}, reasons)
+    check(
+        rows,
+        good_files
+        | {"d" * 150 + "/" + "n" * 120 + ".png": good_files["gray.png"], "caf\\xe9.png": good_files["gray.png"]},
+        reasons,
+    )
 
 
-def test_one_data_set_is_the_same_store_from_folder_zip_and_tar_and_any_number_of_processes(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
-    names = [f"{split}/{name}/{number:03d}.png" for split in ("test", "train") for name in ("cat", "dog") for number in range(40)]
+def test_one_data_set_is_the_same_store_from_folder_zip_and_tar_and_any_number_of_processes(
+    tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
+    names = [
+        f"{split}/{name}/{number:03d}.png"
+        for split in ("test", "train")
+        for name in ("cat", "dog")
+        for number in range(40)
+    ]
     source = image_folder(names)
     zip_of(tmp_path / "source.zip", {name: (source / name).read_bytes() for name in names})
     with tarfile.open(tmp_path / "source.tgz", "w:gz") as archive:
         archive.add(source, "wrapped")
     stores = {}
-    for label, path, workers in (("folder", source, 1), ("again", source, 1), ("two", source, 2), ("three", source, 3), ("zip", tmp_path / "source.zip", 1)):
+    for label, path, workers in (
+        ("folder", source, 1),
+        ("again", source, 1),
+        ("two", source, 2),
+        ("three", source, 3),
+        ("zip", tmp_path / "source.zip", 1),
+    ):
         (tmp_path / label).mkdir()
         run(path, tmp_path / label, workers=workers)
         stores[label] = digests(tmp_path / label / "dataset")
@@ -204,7 +247,9 @@ def test_one_data_set_is_the_same_store_from_folder_zip_and_tar_and_any_number_o
     assert info.classes == ["cat", "dog"]
 
 
-def test_the_store_holds_what_the_decoder_gives(tmp_path: Path, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_holds_what_the_decoder_gives(
+    tmp_path: Path, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(writer, "SHARD_BYTES", 10 * 8 * 8 * 3)
     monkeypatch.setattr(writer, "GROUP_ROWS", 7)
     source = image_folder([f"{name}/{number:03d}.png" for name in ("b", "a", "c") for number in range(9)])
@@ -236,7 +281,11 @@ def test_held_out_by_content(tmp_path: Path, image_folder: Callable[..., Path]) 
     share = sum(value == "test" for name, value in split.items() if name not in copies) / 100
     assert 0.1 < share < 0.4
     more = [f"extra{number}.png" for number in range(30)] + names
-    seeds = {name: 1000 + position for position, name in enumerate(names)} | copies | {f"extra{number}.png": 5000 + number for number in range(30)}
+    seeds = (
+        {name: 1000 + position for position, name in enumerate(names)}
+        | copies
+        | {f"extra{number}.png": 5000 + number for number in range(30)}
+    )
     (tmp_path / "grown").mkdir()
     _, grown = run(image_folder(more, "more", seeds), tmp_path / "grown", test_fraction=0.25)
     assert {row["path"]: row["split"] for row in grown if row["path"] in split} == split
@@ -249,15 +298,24 @@ def test_held_out_by_content(tmp_path: Path, image_folder: Callable[..., Path]) 
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_limit_takes_the_first_good_ones_of_each_split_and_class(tmp_path: Path, image_folder: Callable[..., Path], workers: int) -> None:
-    names = [f"{split}/{name}/{number:03d}.png" for split in ("train", "test") for name in ("a", "b") for number in range(150)]
+def test_limit_takes_the_first_good_ones_of_each_split_and_class(
+    tmp_path: Path, image_folder: Callable[..., Path], workers: int
+) -> None:
+    names = [
+        f"{split}/{name}/{number:03d}.png"
+        for split in ("train", "test")
+        for name in ("a", "b")
+        for number in range(150)
+    ]
     source = image_folder(names)
     (source / "train" / "a" / "001.png").write_bytes(b"bad")
     (source / "train" / "b" / "149.png").write_bytes(b"bad, and never reached")
     info, rows = run(source, tmp_path, workers=workers, limit=5)
     assert info.splits == {"train": 10, "test": 10}
     good = [row["path"] for row in rows if not row["error"]]
-    assert [path for path in good if path.startswith("train/a")] == [f"train/a/{number:03d}.png" for number in (0, 2, 3, 4, 5)]
+    assert [path for path in good if path.startswith("train/a")] == [
+        f"train/a/{number:03d}.png" for number in (0, 2, 3, 4, 5)
+    ]
     assert list(errors(rows)) == ["train/a/001.png"]
 
 
@@ -269,7 +327,9 @@ def test_limit_without_a_split_of_the_source(tmp_path: Path, image_folder: Calla
     everything.mkdir()
     _, every = run(source, everything, test_fraction=0.3)
     for split in ("train", "test"):
-        assert [row["path"] for row in rows if row["split"] == split] == [row["path"] for row in every if row["split"] == split][:10]
+        assert [row["path"] for row in rows if row["split"] == split] == [
+            row["path"] for row in every if row["split"] == split
+        ][:10]
 
 
 def test_files_in_no_class_are_named(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
@@ -287,7 +347,12 @@ def test_digits(tmp_path: Path) -> None:
     from sklearn.datasets import load_digits
 
     info, rows = run("digits", tmp_path, channels="gray")
-    assert (info.source, info.images, info.channels, info.classes) == ("digits", 1797, 1, [str(digit) for digit in range(10)])
+    assert (info.source, info.images, info.channels, info.classes) == (
+        "digits",
+        1797,
+        1,
+        [str(digit) for digit in range(10)],
+    )
     data = load_digits()
     shard = np.load(tmp_path / "dataset" / "shards" / "00000.npy", allow_pickle=False)
     assert (shard[:, :, :, 0] == np.rint(data.images * 255 / 16)).all()
@@ -320,7 +385,9 @@ def test_nothing_good_is_an_error_and_leaves_what_was_there(tmp_path: Path, imag
         ("kodak24.zip", {"resolution": 64, "limits": {}}, 24, 0, 0),
     ],
 )
-def test_real_data_sets(tmp_path: Path, shared_data: Path, name: str, settings: dict[str, Any], images: int, aside: int, classes: int) -> None:
+def test_real_data_sets(
+    tmp_path: Path, shared_data: Path, name: str, settings: dict[str, Any], images: int, aside: int, classes: int
+) -> None:
     info, _ = run(shared_data / name, tmp_path, **settings)
     assert (info.images, info.set_aside, len(info.classes), info.source) == (images, aside, classes, name)
 
@@ -338,10 +405,15 @@ def test_photographs_keep_their_sizes_and_small_ones_are_set_aside(tmp_path: Pat
         Image.fromarray(noise).save(path)
     info, rows = run(tmp_path / "source", tmp_path, resolution=16, fit="keep", test_fraction=0)
     assert (info.images, info.set_aside, info.resolution, info.own_sizes) == (3, 1, 16, True)
-    assert errors(rows) == {"small.png": "50 x 15 pixels: smaller than the crops that training takes of it (data.resolution 16)"}
+    assert errors(rows) == {
+        "small.png": "50 x 15 pixels: smaller than the crops that training takes of it (data.resolution 16)"
+    }
     (tmp_path / "validated").mkdir()
     manifest = pq.read_table(tmp_path / "dataset" / "manifest.parquet")
-    pq.write_table(manifest.filter([not error for error in manifest["error"].to_pylist()]), tmp_path / "validated" / "index.parquet")
+    pq.write_table(
+        manifest.filter([not error for error in manifest["error"].to_pylist()]),
+        tmp_path / "validated" / "index.parquet",
+    )
     found = open_split(tmp_path / "dataset", tmp_path / "validated", "train")
     assert isinstance(found, Photographs)
     for number, name in enumerate(found.names):
@@ -361,13 +433,23 @@ def opened(folder: Path, split: str = "train", drop: tuple[str, ...] = ()) -> An
 
 
 def test_only_the_classes_asked_for_in_their_order(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
-    names = [f"{split}/{name}/{number}.png" for split in ("train", "test") for name in ("cat", "deer", "horse") for number in range(4)]
+    names = [
+        f"{split}/{name}/{number}.png"
+        for split in ("train", "test")
+        for name in ("cat", "deer", "horse")
+        for number in range(4)
+    ]
     source = image_folder(names)
     (source / "train" / "cat" / "bad.png").write_bytes(b"a bad file of a class that nobody asked for")
     (source / "train" / "deer" / "bad.png").write_bytes(b"bad")
     (source / "train" / "cat" / "link.png").symlink_to("/etc/passwd")
     info, rows = run(source, tmp_path, classes=["horse", "deer"])
-    assert (info.classes, info.images, info.set_aside, info.splits) == (["horse", "deer"], 16, 1, {"train": 8, "test": 8})
+    assert (info.classes, info.images, info.set_aside, info.splits) == (
+        ["horse", "deer"],
+        16,
+        1,
+        {"train": 8, "test": 8},
+    )
     assert {(row["class"], row["label"]) for row in rows if not row["error"]} == {("horse", 0), ("deer", 1)}
     assert list(errors(rows)) == ["train/deer/bad.png"]
     info, rows = run(source, tmp_path, classes=["horse", "deer"], limit=1)
@@ -375,7 +457,10 @@ def test_only_the_classes_asked_for_in_their_order(tmp_path: Path, image_folder:
     info, rows = run(source, tmp_path, classes=["deer"])
     assert (info.classes, info.images, {row["label"] for row in rows}) == ([], 8, {-1})
     before = digests(tmp_path / "dataset")
-    with pytest.raises(InputError, match=r"data.classes: the source has no class 'hrose'; did you mean `horse`\? there are cat, deer, horse"):
+    with pytest.raises(
+        InputError,
+        match=r"data.classes: the source has no class 'hrose'; did you mean `horse`\? there are cat, deer, horse",
+    ):
         run(source, tmp_path, classes=["hrose", "deer"])
     assert digests(tmp_path / "dataset") == before
 
@@ -409,7 +494,13 @@ def test_halves_are_stored_as_wide_rows(tmp_path: Path, good_files: dict[str, by
         folder.mkdir()
         info, rows = run(source, folder, workers=workers, resolution=16, pairs="halves")
     assert digests(tmp_path / "one" / "dataset") == digests(tmp_path / "two" / "dataset")
-    assert (info.pairs, info.resolution, info.images, info.classes, info.splits) == ("halves", 16, 12, [], {"train": 8, "test": 4})
+    assert (info.pairs, info.resolution, info.images, info.classes, info.splits) == (
+        "halves",
+        16,
+        12,
+        [],
+        {"train": 8, "test": 4},
+    )
     assert list(errors(rows)) == ["train/odd.png"]
     assert "1 pixels wide: an odd width" in errors(rows)["train/odd.png"]
     assert (rows[0]["stored_height"], rows[0]["stored_width"], rows[0]["pair"]) == (16, 32, None)
@@ -450,7 +541,12 @@ def test_folders_are_joined_by_name_whatever_holds_them(tmp_path: Path, image_fo
     zip_of(tmp_path / "mixed.zip", {f"download/{name}": data for name, data in mixed.items()})
     zip_of(tmp_path / "plain.zip", files)
     found = {}
-    for label, path, workers in (("folder", source, 1), ("two", source, 2), ("plain", tmp_path / "plain.zip", 1), ("mixed", tmp_path / "mixed.zip", 2)):
+    for label, path, workers in (
+        ("folder", source, 1),
+        ("two", source, 2),
+        ("plain", tmp_path / "plain.zip", 1),
+        ("mixed", tmp_path / "mixed.zip", 2),
+    ):
         (tmp_path / label).mkdir()
         info, rows = run(path, tmp_path / label, workers=workers, pairs="folders", test_fraction=0.3)
         assert (info.pairs, info.classes, info.images) == ("folders", ["A", "B"], 40)
@@ -468,7 +564,9 @@ def test_folders_are_joined_by_name_whatever_holds_them(tmp_path: Path, image_fo
                 assert (pairs.images([position])[0] == np.concatenate(both, axis=1)).all()
     assert digests(tmp_path / "folder" / "dataset") == digests(tmp_path / "two" / "dataset")
     assert found["folder"]["train"].fingerprint == found["plain"]["train"].fingerprint
-    assert sorted(Path(name).stem for name in found["mixed"]["test"].names) == [Path(name).stem for name in found["folder"]["test"].names]
+    assert sorted(Path(name).stem for name in found["mixed"]["test"].names) == [
+        Path(name).stem for name in found["folder"]["test"].names
+    ]
     swapped = tmp_path / "swapped"
     swapped.mkdir()
     info, _ = run(source, swapped, pairs="folders", classes=["B", "A"], test_fraction=0.3)
@@ -490,13 +588,21 @@ def test_a_fingerprint_is_that_of_who_belongs_to_whom(tmp_path: Path, image_fold
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_limit_takes_whole_pairs(tmp_path: Path, image_folder: Callable[..., Path], workers: int) -> None:
-    a, b = [f"trainA/{number}.png" for number in (1, 2, 3, 5, 7, 8, 9)], [f"trainB/{number}.jpg" for number in (0, 2, 4, 5, 6, 7, 9)]
+    a, b = (
+        [f"trainA/{number}.png" for number in (1, 2, 3, 5, 7, 8, 9)],
+        [f"trainB/{number}.jpg" for number in (0, 2, 4, 5, 6, 7, 9)],
+    )
     source = image_folder([*a, *b, "testA/1.png", "testB/1.png", "testA/2.png", "testB/2.png"])
     for side in "AB":
         (source / f"train{side}" / "0_about.txt").write_text("no picture, but in both folders")
     info, rows = run(source, tmp_path, workers=workers, pairs="folders", limit=2)
     assert info.splits == {"train": 4, "test": 4}
-    assert [row["path"] for row in rows if row["split"] == "train"] == ["trainA/2.png", "trainA/5.png", "trainB/2.jpg", "trainB/5.jpg"]
+    assert [row["path"] for row in rows if row["split"] == "train"] == [
+        "trainA/2.png",
+        "trainA/5.png",
+        "trainB/2.jpg",
+        "trainB/5.jpg",
+    ]
     assert len(opened(tmp_path)) == 2
     info, _ = run(source, tmp_path, workers=workers, pairs="folders", limit=100)
     assert info.splits == {"train": 8, "test": 4}
@@ -504,11 +610,16 @@ def test_limit_takes_whole_pairs(tmp_path: Path, image_folder: Callable[..., Pat
 
 def test_folders_that_are_no_two_or_hold_no_pair_are_named(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     source = image_folder(["a/x_a.png", "b/x_b.png", "c/y.png"])
-    with pytest.raises(InputError, match=r"data.pairs folders: looked for two folders .* and found 3 \(a, b, c\); name the two in data.classes"):
+    with pytest.raises(
+        InputError,
+        match=r"data.pairs folders: looked for two folders .* and found 3 \(a, b, c\); name the two in data.classes",
+    ):
         run(source, tmp_path, pairs="folders")
     with pytest.raises(InputError, match="and found none"):
         run(image_folder(["1.png", "2.png"], "flat"), tmp_path, pairs="folders")
-    with pytest.raises(InputError, match=r"no file has a partner of its name in the other folder \('a' holds x_a, 'b' holds x_b, ...\)"):
+    with pytest.raises(
+        InputError, match=r"no file has a partner of its name in the other folder \('a' holds x_a, 'b' holds x_b, ...\)"
+    ):
         run(source, tmp_path, pairs="folders", classes=["a", "b"], limit=5, test_fraction=0)
 
 

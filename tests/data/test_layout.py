@@ -23,13 +23,19 @@ def test_classes() -> None:
     expected = {"cat": Place(None, "cat"), "dog": Place(None, "dog")}
     assert places("cat", "dog") == expected
     assert places("top/cat", "top/dog") == {f"top/{name}": place for name, place in expected.items()}
-    assert places("cat/tabby", "dog/poodle/small", "dog") == {"cat/tabby": expected["cat"], "dog/poodle/small": expected["dog"], "dog": expected["dog"]}
+    assert places("cat/tabby", "dog/poodle/small", "dog") == {
+        "cat/tabby": expected["cat"],
+        "dog/poodle/small": expected["dog"],
+        "dog": expected["dog"],
+    }
 
 
 @pytest.mark.parametrize("wrapping", ["", "archive/", "archive/data/"])
 @pytest.mark.parametrize("inner", ["", "/images"])
 def test_splits_above_classes(wrapping: str, inner: str) -> None:
-    names = {f"{wrapping}{split}{inner}/{name}": Place(split, name) for split in ("train", "test") for name in ("0", "1")}
+    names = {
+        f"{wrapping}{split}{inner}/{name}": Place(split, name) for split in ("train", "test") for name in ("0", "1")
+    }
     assert places(*names) == names
 
 
@@ -101,7 +107,10 @@ def test_common(folders: set[tuple[str, ...]]) -> None:
 @pytest.mark.parametrize("wrapping", ["", "horse2zebra/"])
 @pytest.mark.parametrize("held_out", ["test", "val", "Testing_"])
 def test_split_and_side_in_one_folder(wrapping: str, held_out: str) -> None:
-    names = {f"{wrapping}{folder}": place for folder, place in (("trainA", Place("train", "A")), ("trainB", Place("train", "B")))}
+    names = {
+        f"{wrapping}{folder}": place
+        for folder, place in (("trainA", Place("train", "A")), ("trainB", Place("train", "B")))
+    }
     names |= {f"{wrapping}{held_out}{side}": Place("test", side) for side in "AB"}
     assert places(*names) == names
     layout = Layout.of([tuple(name.split("/")) for name in names])
@@ -136,7 +145,10 @@ def test_classes_asked_for() -> None:
 
 
 def test_names_of_partners() -> None:
-    plain, split = Layout.of([("top", "a"), ("top", "b")]), Layout.of([(part, "images", side) for part in ("train", "test") for side in "ab"])
+    plain, split = (
+        Layout.of([("top", "a"), ("top", "b")]),
+        Layout.of([(part, "images", side) for part in ("train", "test") for side in "ab"]),
+    )
     assert plain.pair("top/a/1.png") == plain.pair("top/b/1.JPG") == plain.pair("top/b/1") == "1"
     assert split.pair("train/images/a/x/1.tif") == split.pair("test/images/b/x/1.png") == "x/1"
     assert plain.pair("top/a/1.v2") == "1.v2", "only an image's suffix is none of the name"

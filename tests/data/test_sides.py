@@ -15,13 +15,21 @@ def stored(kind: type[ImageSet], count: int, width: int = 8, **more: Any) -> Any
     rng = np.random.default_rng(0)
     shards = [rng.integers(0, 256, (count, 8, width, 3), dtype=np.uint8) for _ in range(2)]
     order = rng.permutation(2 * count)[:count]
-    common: dict[str, Any] = {"labels": np.full(count, -1), "names": [f"{n}.png" for n in range(count)], "classes": [], "fingerprint": "f"}
+    common: dict[str, Any] = {
+        "labels": np.full(count, -1),
+        "names": [f"{n}.png" for n in range(count)],
+        "classes": [],
+        "fingerprint": "f",
+    }
     return kind(shards=shards, shard=order // count, row=order % count, **common | more)
 
 
 def pairs_of_both_kinds() -> list[Pairs]:
     rng = np.random.default_rng(1)
-    return [stored(Pairs, 12, 16, partners=None), stored(Pairs, 12, 8, partners=(rng.integers(0, 2, 12), rng.permutation(12)))]
+    return [
+        stored(Pairs, 12, 16, partners=None),
+        stored(Pairs, 12, 8, partners=(rng.integers(0, 2, 12), rng.permutation(12))),
+    ]
 
 
 @pytest.mark.parametrize("data", pairs_of_both_kinds(), ids=["wide", "apart"])
@@ -44,7 +52,9 @@ def test_squares_are_all_a_and_then_all_b(data: Pairs) -> None:
     a, b = sides(data)
     assert len(single) == len(single.labels) == len(single.names) == 24
     assert (single.images() == np.concatenate([a.images(), b.images()])).all()
-    assert (single.images([23, 0, 12, 3]) == np.stack([b.images()[11], a.images()[0], b.images()[0], a.images()[3]])).all()
+    assert (
+        single.images([23, 0, 12, 3]) == np.stack([b.images()[11], a.images()[0], b.images()[0], a.images()[3]])
+    ).all()
     assert single.fingerprint != data.fingerprint
 
 
@@ -61,7 +71,10 @@ def test_two_classes() -> None:
     assert list(map(len, one)) == [4, 0]
 
 
-@pytest.mark.parametrize(("classes", "words"), [([], "none for classes"), (["a", "b", "c"], r"3 \(a, b, c\) for classes"), (["a"], r"1 \(a\)")])
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [([], "none for classes"), (["a", "b", "c"], r"3 \(a, b, c\) for classes"), (["a"], r"1 \(a\)")],
+)
 def test_neither_pairs_nor_two_classes(classes: list[str], words: str) -> None:
     with pytest.raises(InputError, match=f"{words}.*name two in data.classes"):
         sides(stored(ImageSet, 4, classes=classes))

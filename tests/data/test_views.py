@@ -58,7 +58,10 @@ def test_batch_is_the_images_in_range_and_channels_last() -> None:
 
 
 def test_streamed_batches_equal_resident_ones() -> None:
-    resident, streamed = Unlabelled(Arrays(20), CPU, 3, flips=True), Unlabelled(Arrays(20), CPU, 3, flips=True, resident_bytes=0)
+    resident, streamed = (
+        Unlabelled(Arrays(20), CPU, 3, flips=True),
+        Unlabelled(Arrays(20), CPU, 3, flips=True, resident_bytes=0),
+    )
     assert resident.drawing.resident is not None
     assert streamed.drawing.resident is None
     for _ in range(4):
@@ -104,7 +107,9 @@ def two_sides(count: int = 30) -> Pairs:
     wide = np.concatenate([a, a + 1], axis=2)
     names = [str(number) for number in range(count)]
     where = {"shard": np.zeros(count, dtype=np.int64), "row": np.arange(count)}
-    return Pairs(shards=[wide], **where, labels=np.full(count, -1), names=names, classes=[], fingerprint="f", partners=None)
+    return Pairs(
+        shards=[wide], **where, labels=np.full(count, -1), names=names, classes=[], fingerprint="f", partners=None
+    )
 
 
 def two_classes(counts: tuple[int, int] = (20, 30)) -> ImageSet:
@@ -113,7 +118,14 @@ def two_classes(counts: tuple[int, int] = (20, 30)) -> ImageSet:
     pixels = values[:, None, None, None] * np.ones((1, 4, 4, 3), dtype=np.uint8)
     labels = np.repeat([0, 1], counts)
     where = {"shard": np.zeros(len(values), dtype=np.int64), "row": np.arange(len(values))}
-    return ImageSet(shards=[pixels], **where, labels=labels, names=[str(value) for value in values], classes=["horse", "deer"], fingerprint="f")
+    return ImageSet(
+        shards=[pixels],
+        **where,
+        labels=labels,
+        names=[str(value) for value in values],
+        classes=["horse", "deer"],
+        fingerprint="f",
+    )
 
 
 def pixels(batch: torch.Tensor) -> torch.Tensor:
@@ -156,7 +168,9 @@ def test_domains_are_drawn_each_by_itself() -> None:
 @pytest.mark.parametrize(("kind", "data"), [(Paired, two_sides()), (Domains, two_classes())])
 @pytest.mark.parametrize("flips", [True, False])
 @pytest.mark.parametrize("options", [{}, {"resident_bytes": 0}])
-def test_both_resume_bit_for_bit(kind: Any, data: ImageSet, flips: bool, options: dict[str, Any], tmp_path: Path) -> None:
+def test_both_resume_bit_for_bit(
+    kind: Any, data: ImageSet, flips: bool, options: dict[str, Any], tmp_path: Path
+) -> None:
     view, other = kind(data, CPU, 3, flips=flips, **options), kind(data, CPU, 3, flips=flips)
     for _ in range(5):
         view.next(17)

@@ -13,7 +13,10 @@ from pipeline.data.writer import StoreWriter
 def write(folder: Path, images: int, shape: tuple[int, int, int] = (8, 8, 1)) -> DatasetInfo:
     with StoreWriter(folder, (8, 8, 1)) as store:
         for number in range(images):
-            store.add({"path": f"{number}.png", "split": "train", "pixels_sha256": str(number)}, np.full(shape, number, dtype=np.uint8))
+            store.add(
+                {"path": f"{number}.png", "split": "train", "pixels_sha256": str(number)},
+                np.full(shape, number, dtype=np.uint8),
+            )
         store.add({"path": "bad.png", "error": "bad"}, None)
         return store.finish("test", ())
 
@@ -38,7 +41,9 @@ def test_photographs_keep_their_sizes(tmp_path: Path, monkeypatch: pytest.Monkey
     """Several flat shards; whole pictures, and the squares in their middles, come back to the bit."""
     monkeypatch.setattr("pipeline.data.writer.SHARD_BYTES", 2000)
     rng = np.random.default_rng(0)
-    pictures = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((8, 30), (20, 8), (11, 17), (40, 40), (9, 9))]
+    pictures = [
+        rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((8, 30), (20, 8), (11, 17), (40, 40), (9, 9))
+    ]
     with StoreWriter(tmp_path / "store", (8, 8, 3), own_sizes=True) as store:
         for number, pixels in enumerate(pictures):
             store.add({"path": f"{number}.png", "split": "train", "pixels_sha256": str(number)}, pixels)

@@ -60,4 +60,11 @@ def digits() -> Digits:
 @pytest.fixture(scope="session")
 def judge(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Judge:
     """The judge of the digits; its classifier is trained once."""
-    return Judge(digits.train, digits.test, digits.classes, EvaluateSettings(), torch.device("cpu"), tmp_path_factory.mktemp("cache"))
+    return Judge(
+        digits.train,
+        digits.test,
+        digits.classes,
+        EvaluateSettings(),
+        torch.device("cpu"),
+        tmp_path_factory.mktemp("cache"),
+    )

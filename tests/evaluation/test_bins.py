@@ -32,7 +32,10 @@ def test_k_means_of_few_or_equal_items() -> None:
 
 def test_equal_distributions_differ_in_one_bin_of_twenty() -> None:
     centres = k_means(blobs(5000, 0), 100, 0)
-    shares = [compare(assign(blobs(3000, 10 + k), centres), assign(blobs(3000, 50 + k), centres), 100).different for k in range(6)]
+    shares = [
+        compare(assign(blobs(3000, 10 + k), centres), assign(blobs(3000, 50 + k), centres), 100).different
+        for k in range(6)
+    ]
     assert np.mean(shares) == pytest.approx(0.05, abs=0.025)
 
 

@@ -7,7 +7,15 @@ import numpy.typing as npt
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.evaluation.champion import Comparison, Material, compare, compare_all, compare_kernel, compare_pictures, differences
+from pipeline.evaluation.champion import (
+    Comparison,
+    Material,
+    compare,
+    compare_all,
+    compare_kernel,
+    compare_pictures,
+    differences,
+)
 from pipeline.evaluation.kid import kid, mmd2
 
 
@@ -26,7 +34,12 @@ def test_a_better_and_a_worse_challenger() -> None:
 
 
 def test_two_draws_of_one_generator_are_equal_nineteen_times_of_twenty() -> None:
-    verdicts = [compare(normal(600, 10 + k, 0.2), normal(600, 50 + k, 0.2), normal(800, k), ("a=1", "a=1"), k, draws=100).verdict for k in range(20)]
+    verdicts = [
+        compare(
+            normal(600, 10 + k, 0.2), normal(600, 50 + k, 0.2), normal(800, k), ("a=1", "a=1"), k, draws=100
+        ).verdict
+        for k in range(20)
+    ]
     assert verdicts.count("equal") >= 17
 
 
@@ -55,7 +68,10 @@ def test_kernel_distances_are_compared_as_kid_measures_them() -> None:
 
 
 def test_equal_generators_have_equal_kernel_distances_nineteen_times_of_twenty() -> None:
-    verdicts = [compare_kernel(normal(600, 10 + k, 0.2), normal(600, 50 + k, 0.2), normal(800, k), ("a=1", "a=1"), k).verdict for k in range(20)]
+    verdicts = [
+        compare_kernel(normal(600, 10 + k, 0.2), normal(600, 50 + k, 0.2), normal(800, k), ("a=1", "a=1"), k).verdict
+        for k in range(20)
+    ]
     assert verdicts.count("equal") >= 17
 
 
@@ -71,13 +87,18 @@ def test_pictures_are_compared_in_pairs() -> None:
     assert (better.high - better.low) / 2 == pytest.approx(half, rel=0.15), "as the standard error says"
     assert compare_pictures(hard, hard + 0.2, protocols, 0).verdict == "worse"
     assert compare_pictures(hard, hard, protocols, 0) == Comparison(0.0, 0.0, 0.0, higher=True)
-    verdicts = [compare_pictures(hard + rng.normal(0, 1, 200), hard, protocols, k, draws=500).verdict for k in range(40)]
+    verdicts = [
+        compare_pictures(hard + rng.normal(0, 1, 200), hard, protocols, k, draws=500).verdict for k in range(40)
+    ]
     assert verdicts.count("equal") >= 34
 
 
 def test_every_measure_that_both_have_is_compared_by_its_name() -> None:
     x, y, real, protocols = normal(60, 0), normal(60, 1, 0.5), normal(60, 2), ("a=1", "a=1")
-    first, second = (Material({"psnr": values}, {"_a": (made, real)}) for values, made in ((np.arange(9.0), x), (np.arange(9.0) + 1, y)))
+    first, second = (
+        Material({"psnr": values}, {"_a": (made, real)})
+        for values, made in ((np.arange(9.0), x), (np.arange(9.0) + 1, y))
+    )
     found = compare_all(first, second, protocols, 0)
     assert list(found) == ["psnr", "fid_a", "kid_a"]
     assert (found["psnr"].verdict, found["fid_a"].verdict) == ("worse", "better")

@@ -18,7 +18,9 @@ def test_digits_are_learnt_well_and_within_ten_seconds_of_processor_time(digits:
     held = np.arange(260)
     began = time.process_time()
     made = classifier(digits.train, held, Shape(8, 1, 10), CPU, tmp_path)
-    assert time.process_time() - began < 20, "ten seconds on each of two cores; one thread, so that waiting for others is not counted"
+    assert time.process_time() - began < 20, (
+        "ten seconds on each of two cores; one thread, so that waiting for others is not counted"
+    )
     accuracy = (made.predict(made.features(digits.test.array)).argmax(axis=1) == digits.test.labels).mean()
     assert accuracy >= 0.97
     again = classifier(digits.train, held, Shape(8, 1, 10), CPU, None)

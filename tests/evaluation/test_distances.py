@@ -27,7 +27,11 @@ def test_nearest_equals_scikit_learn(offset: float, same: bool) -> None:
     if offset == 0:
         np.testing.assert_array_equal(positions, where)
     # scikit-learn itself loses digits far from the origin: what it found is measured again directly.
-    direct = np.linalg.norm(a[:, None].astype(np.float64) - b[where].astype(np.float64), axis=2) if len(a) * 4 < 10_000 else expected
+    direct = (
+        np.linalg.norm(a[:, None].astype(np.float64) - b[where].astype(np.float64), axis=2)
+        if len(a) * 4 < 10_000
+        else expected
+    )
     np.testing.assert_allclose(distances, direct, rtol=1e-5)
 
 

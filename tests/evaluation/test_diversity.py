@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from pipeline.errors import InputError
-from pipeline.evaluation.diversity import Int64Array, Modes, binomial_tail, distinct, duplicate_rate, histogram, histogram_kl, kl_null
+from pipeline.evaluation.diversity import (
+    Int64Array,
+    Modes,
+    binomial_tail,
+    distinct,
+    duplicate_rate,
+    histogram,
+    histogram_kl,
+    kl_null,
+)
 
 
 def counts(*values: int) -> Int64Array:

@@ -24,7 +24,15 @@ class Flat(nn.Module):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("encoder") / "mine.onnx"
-    torch.onnx.export(Flat(), (torch.zeros(2, 3, 16, 16),), path, dynamo=True, dynamic_shapes=({0: "n"},), verbose=False, external_data=False)
+    torch.onnx.export(
+        Flat(),
+        (torch.zeros(2, 3, 16, 16),),
+        path,
+        dynamo=True,
+        dynamic_shapes=({0: "n"},),
+        verbose=False,
+        external_data=False,
+    )
     return path
 
 
@@ -55,10 +63,16 @@ def test_gray_images_are_repeated_and_others_resized(made: Path) -> None:
     ("settings", "shape", "words"),
     [
         (EncoderSettings(), (32, 32, 3), "does not take images of 32 px and 3 channels .*; set evaluate.encoder.side"),
-        (EncoderSettings(mean=(0.1, 0.2)), (16, 16, 3), "evaluate.encoder.mean has 2 values, and mine.onnx takes 3 channels"),
+        (
+            EncoderSettings(mean=(0.1, 0.2)),
+            (16, 16, 3),
+            "evaluate.encoder.mean has 2 values, and mine.onnx takes 3 channels",
+        ),
     ],
 )
-def test_what_does_not_fit_is_refused(made: Path, settings: EncoderSettings, shape: tuple[int, int, int], words: str) -> None:
+def test_what_does_not_fit_is_refused(
+    made: Path, settings: EncoderSettings, shape: tuple[int, int, int], words: str
+) -> None:
     with pytest.raises(InputError, match=words):
         encoder(made, settings, shape)
 

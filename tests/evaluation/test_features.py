@@ -13,7 +13,9 @@ class Mean(torch.nn.Module):
         return images.mean(dim=(2, 3))
 
 
-MEAN = Extractor(FeatureSpec(name="mean", sha256="0" * 64, dims=3, resize="none", value_range="0..255"), Mean(), torch.device("cpu"))
+MEAN = Extractor(
+    FeatureSpec(name="mean", sha256="0" * 64, dims=3, resize="none", value_range="0..255"), Mean(), torch.device("cpu")
+)
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 8, 8, 3), dtype=np.uint8)
 
 

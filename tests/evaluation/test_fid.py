@@ -157,4 +157,6 @@ def test_a_side_that_is_kept_gives_the_same_distances() -> None:
 def test_the_product_between_two_factors(d: int) -> None:
     rng = np.random.default_rng(d)
     lower, half = np.tril(rng.standard_normal((d, d))), rng.standard_normal((d, d))
-    np.testing.assert_allclose(np.tril(between(lower, half @ half.T)), np.tril(lower.T @ half @ half.T @ lower), rtol=1e-9, atol=1e-9 * d**2)
+    np.testing.assert_allclose(
+        np.tril(between(lower, half @ half.T)), np.tril(lower.T @ half @ half.T @ lower), rtol=1e-9, atol=1e-9 * d**2
+    )

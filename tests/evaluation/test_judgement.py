@@ -62,7 +62,15 @@ def broken(digits: Any, way: str) -> Any:
         return ((images.astype(int) + images[rng.permutation(len(images))]) // 2).astype(np.uint8)
     if way == "20 prototypes":
         return np.concatenate([rng.choice(images[labels == c][:20], 100) for c in range(10)])
-    return np.concatenate([images[labels != 4], rng.choice(images[labels == 4], 1), images[labels == 1], images[labels == 1] ^ 1, images[labels == 1] ^ 2])
+    return np.concatenate(
+        [
+            images[labels != 4],
+            rng.choice(images[labels == 4], 1),
+            images[labels == 1],
+            images[labels == 1] ^ 1,
+            images[labels == 1] ^ 2,
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -127,7 +135,10 @@ def test_a_reference_smaller_than_its_neighbourhoods(judge: Judge, digits: Any, 
 
 def test_constant_reference(judge: Judge, digits: Any) -> None:
     """Real images without any variance: real samples are far from them, and the numbers are numbers."""
-    flat = [type(split)(np.full_like(split.array, 99), split.labels, split.fingerprint[:-1] + "c") for split in (digits.train, digits.test)]
+    flat = [
+        type(split)(np.full_like(split.array, 99), split.labels, split.fingerprint[:-1] + "c")
+        for split in (digits.train, digits.test)
+    ]
     judgement = dataclasses.replace(judge, train=flat[0], test=flat[1], cache=None)(digits.fresh)
     no_nan(judgement)
     assert judgement.metrics["fid"] > 0
@@ -141,12 +152,18 @@ def test_constant_images(judge: Judge) -> None:
 
 
 def test_without_labels_the_random_network_judges_and_modes_are_not_made_up(judge: Judge, digits: Any) -> None:
-    bare = [type(split)(split.array, np.full(len(split), -1), split.fingerprint) for split in (digits.train, digits.test)]
+    bare = [
+        type(split)(split.array, np.full(len(split), -1), split.fingerprint) for split in (digits.train, digits.test)
+    ]
     unlabelled = dataclasses.replace(judge, train=bare[0], test=bare[1], classes=[])
     metrics = unlabelled(digits.fresh).metrics
     assert (metrics["verdict"], metrics["features"], metrics["modes_total"]) == ("pass", "random", 0)
-    assert all(metrics[name] is None for name in ("modes_covered", "mode_kl", "smallest_class_share", "classifier_accuracy"))
-    assert metrics["skipped"] == [f"{name}: the data has no classes" for name in ("modes_covered", "smallest_class_share", "mode_kl")]
+    assert all(
+        metrics[name] is None for name in ("modes_covered", "mode_kl", "smallest_class_share", "classifier_accuracy")
+    )
+    assert metrics["skipped"] == [
+        f"{name}: the data has no classes" for name in ("modes_covered", "smallest_class_share", "mode_kl")
+    ]
     assert "untrained network" in metrics["warnings"][0]
     for way in ("one image", "noise", "noisy"):
         assert unlabelled(broken(digits, way)).metrics["verdict"] == "fail"
@@ -156,10 +173,14 @@ def test_without_labels_the_random_network_judges_and_modes_are_not_made_up(judg
 
 def test_one_class_is_judged_as_none(judge: Judge, digits: Any) -> None:
     ones = [
-        type(split)(split.array[split.labels == 1], np.zeros((split.labels == 1).sum(), dtype=np.int64), split.fingerprint)
+        type(split)(
+            split.array[split.labels == 1], np.zeros((split.labels == 1).sum(), dtype=np.int64), split.fingerprint
+        )
         for split in (digits.train, digits.test)
     ]
-    metrics = dataclasses.replace(judge, train=ones[0], test=ones[1], classes=["1"])(digits.fresh[digits.fresh_labels == 1]).metrics
+    metrics = dataclasses.replace(judge, train=ones[0], test=ones[1], classes=["1"])(
+        digits.fresh[digits.fresh_labels == 1]
+    ).metrics
     assert (metrics["features"], metrics["modes_total"], metrics["verdict"]) == ("random", 0, "pass")
     assert any("the reference has only" in text for text in metrics["warnings"])
 
@@ -174,7 +195,9 @@ def test_shuffled_labels_are_noticed(judge: Judge, digits: Any) -> None:
 
 
 def test_random_features_still_name_classes_where_there_are_labels(judge: Judge, digits: Any) -> None:
-    metrics = with_settings(judge, features="random", gate=GateSettings(fid_ratio=None))(broken(digits, "without 4")).metrics
+    metrics = with_settings(judge, features="random", gate=GateSettings(fid_ratio=None))(
+        broken(digits, "without 4")
+    ).metrics
     assert (metrics["features"], metrics["modes_covered"], metrics["verdict"]) == ("random", 9, "fail")
 
 

@@ -16,8 +16,22 @@ def test_equals_torch_fidelity_on_the_same_subsets() -> None:
     import torch
 
     x, y = features(200, 1), features(200, 2, 0.3)
-    options = {"kid_subsets": 2, "kid_subset_size": 200, "kid_kernel": "poly", "kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None}
-    expected = kid_features_to_metric(torch.from_numpy(x), torch.from_numpy(y), kid_kernel_poly_coef0=1, rng_seed=1, verbose=False, cuda=False, **options)
+    options = {
+        "kid_subsets": 2,
+        "kid_subset_size": 200,
+        "kid_kernel": "poly",
+        "kid_kernel_poly_degree": 3,
+        "kid_kernel_poly_gamma": None,
+    }
+    expected = kid_features_to_metric(
+        torch.from_numpy(x),
+        torch.from_numpy(y),
+        kid_kernel_poly_coef0=1,
+        rng_seed=1,
+        verbose=False,
+        cuda=False,
+        **options,
+    )
     assert kid(x, y) == pytest.approx(float(expected["kernel_inception_distance_mean"]), rel=1e-6)
 
 

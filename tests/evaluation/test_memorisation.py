@@ -35,7 +35,11 @@ def measured(fake: Float64) -> tuple[float, float, float]:
     centres = k_means(train, 6, 0)
     (near, where), (apart, _) = nearest(fake, train, 1), nearest(heldout, train, 1)
     cells = assign(fake, centres), assign(heldout, centres)
-    return copy_rate(near[:, 0], apart[:, 0]), authenticity(near[:, 0], where[:, 0], own), copying(near[:, 0], apart[:, 0], *cells)
+    return (
+        copy_rate(near[:, 0], apart[:, 0]),
+        authenticity(near[:, 0], where[:, 0], own),
+        copying(near[:, 0], apart[:, 0], *cells),
+    )
 
 
 def test_fresh_samples_are_no_copies() -> None:

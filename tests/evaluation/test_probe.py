@@ -43,7 +43,10 @@ def test_it_is_the_regression_of_the_chosen_strength_on_standardised_features() 
     assert found == probe(pixels[train], labels[train], pixels[test], labels[test], 0)
     mean, deviation = pixels[train].mean(axis=0), pixels[train].std(axis=0)
     deviation[deviation == 0] = 1  # some pixels are always black
-    by_hand = {c: LogisticRegression(C=c, max_iter=2000).fit((pixels[train] - mean) / deviation, labels[train]) for c in STRENGTHS}
+    by_hand = {
+        c: LogisticRegression(C=c, max_iter=2000).fit((pixels[train] - mean) / deviation, labels[train])
+        for c in STRENGTHS
+    }
     scores = {c: fitted.score((pixels[test] - mean) / deviation, labels[test]) for c, fitted in by_hand.items()}
     assert found.accuracy == pytest.approx(scores[found.c], abs=0.005)
     assert found.accuracy > max(scores.values()) - 0.02, "the strength is well chosen"
@@ -52,7 +55,9 @@ def test_it_is_the_regression_of_the_chosen_strength_on_standardised_features() 
 
 def test_the_test_items_choose_nothing() -> None:
     (train, labels), (test, _) = blobs(300, 1, 0), blobs(300, 1, 1)
-    strengths = {probe(train, labels, test, wrong, 0).c for wrong in (np.zeros(300, dtype=np.int64), np.arange(300) % 3)}
+    strengths = {
+        probe(train, labels, test, wrong, 0).c for wrong in (np.zeros(300, dtype=np.int64), np.arange(300) % 3)
+    }
     assert len(strengths) == 1
 
 

@@ -5,7 +5,9 @@ from pipeline.evaluation.features import FeatureSpec
 from pipeline.evaluation.protocol import Protocol, fields, require_equal
 
 SPEC = FeatureSpec(name="classifier", sha256="ab12cd34" + "0" * 56, dims=64, resize="none", value_range="-1..1")
-PROTOCOL = Protocol(features=SPEC, split="test", fingerprint="9" * 64, n_real=360, n_fake=5000, n_calibrated=400, seed=0)
+PROTOCOL = Protocol(
+    features=SPEC, split="test", fingerprint="9" * 64, n_real=360, n_fake=5000, n_calibrated=400, seed=0
+)
 
 
 def test_says_every_number() -> None:

@@ -60,7 +60,10 @@ def test_few_training_images_accuse_nobody(digits: Any) -> None:
 def test_worse_is_further(look: QuickLook, digits: Any) -> None:
     """The distance ranks: more noise, larger."""
     rng = np.random.default_rng(0)
-    found = [look(np.clip(digits.fresh + rng.normal(0, sigma, digits.fresh.shape), 0, 255).astype(np.uint8))["fid"] for sigma in (0, 10, 20, 40, 80)]
+    found = [
+        look(np.clip(digits.fresh + rng.normal(0, sigma, digits.fresh.shape), 0, 255).astype(np.uint8))["fid"]
+        for sigma in (0, 10, 20, 40, 80)
+    ]
     assert found == sorted(found)
 
 

@@ -22,7 +22,10 @@ def test_calibration_is_a_fixed_quarter_at_most(digits: Any) -> None:
 @pytest.mark.parametrize("n", [200, 5000])
 def test_a_perfect_generator_has_a_ratio_of_one_at_any_size(n: int) -> None:
     """5,000 samples against 300 real ones are compared at 275 each: their number brings no advantage."""
-    values = [ratio(normal(n, 100 + s, 40), Reference(normal(300, 200 + s, 40), normal(250, 300 + s, 40)), 0) for s in range(10)]
+    values = [
+        ratio(normal(n, 100 + s, 40), Reference(normal(300, 200 + s, 40), normal(250, 300 + s, 40)), 0)
+        for s in range(10)
+    ]
     found = [value.value for value in values if value and value.value]
     assert np.mean(found) == pytest.approx(1.0, abs=0.1)
     assert max(found) < 1.5

@@ -52,7 +52,15 @@ def test_is_one_file_with_the_verdict_first(failed: Judgement, digits: Any) -> N
     assert "url(" not in text
     assert "@import" not in text
     order = [
-        page.text.index(part) for part in ("Verdict: fail", "dropped classes: 4 (", "Try training longer", "Real beside generated", "Measurements", "protocol")
+        page.text.index(part)
+        for part in (
+            "Verdict: fail",
+            "dropped classes: 4 (",
+            "Try training longer",
+            "Real beside generated",
+            "Measurements",
+            "protocol",
+        )
     ]
     assert order == sorted(order)
     for part in (failed.metrics["protocol"], "4 (missing)", "no sample", "modes_covered", ">= 10", "fid_ratio"):
@@ -88,8 +96,18 @@ def test_asked_classes_paths_and_neighbours_have_their_place(judge: Judge, digit
     assert judgement.metrics["class_fid_ratio_worst_class"] in ("3", "8")
     assert judgement.metrics["label_agreement"] == pytest.approx(np.mean(judgement.predicted == swapped))
     strips = [Strip(name, 36, PNG) for name in digits.classes]
-    page = Page(render(judgement, digits.classes, Pictures(PNG, PNG, strips, asked=True, interpolations=PNG, neighbours=PNG), {}))
-    for part in ("Samples by class asked for", "Class by class", "Between two latents", "Nearest training images", "label_agreement"):
+    page = Page(
+        render(
+            judgement, digits.classes, Pictures(PNG, PNG, strips, asked=True, interpolations=PNG, neighbours=PNG), {}
+        )
+    )
+    for part in (
+        "Samples by class asked for",
+        "Class by class",
+        "Between two latents",
+        "Nearest training images",
+        "label_agreement",
+    ):
         assert part in page.text
     plain = Page(page_of(judge(digits.fresh), digits.classes)).text
     for part in ("Class by class", "Between two latents", "Nearest training images", "label_agreement"):
@@ -98,15 +116,41 @@ def test_asked_classes_paths_and_neighbours_have_their_place(judge: Judge, digit
 
 def test_every_test_and_measure_has_its_row(failed: Judgement) -> None:
     table = {row.name: row for row in rows(failed)}
-    assert list(table)[:7] == ["finite samples", "duplicate_rate", "modes_covered", "smallest_class_share", "mode_kl", "fid_ratio", "fid"]
-    assert (table["recall"].bound, table["copying"].bound, table["density"].bound) == (">= 0.5", ">= -5", ">= 0.6 and <= 1.3")
-    assert (table["modes_covered"].value, table["modes_covered"].null, table["modes_covered"].state) == ("9", "10", "fail")
+    assert list(table)[:7] == [
+        "finite samples",
+        "duplicate_rate",
+        "modes_covered",
+        "smallest_class_share",
+        "mode_kl",
+        "fid_ratio",
+        "fid",
+    ]
+    assert (table["recall"].bound, table["copying"].bound, table["density"].bound) == (
+        ">= 0.5",
+        ">= -5",
+        ">= 0.6 and <= 1.3",
+    )
+    assert (table["modes_covered"].value, table["modes_covered"].null, table["modes_covered"].state) == (
+        "9",
+        "10",
+        "fail",
+    )
     assert {"kid", "smallest_class_share", "classifier_accuracy"} <= set(table)
-    assert [number(value) for value in (None, 5000, 0.123456, 1.0, 12345.678)] == ["–", "5,000", "0.1235", "1", "1.235e+04"]
+    assert [number(value) for value in (None, 5000, 0.123456, 1.0, 12345.678)] == [
+        "–",
+        "5,000",
+        "0.1235",
+        "1",
+        "1.235e+04",
+    ]
 
 
 def test_the_run_before_stands_beside_in_the_same_protocol_only(failed: Judgement, digits: Any) -> None:
-    before = failed.metrics | {"recall": failed.metrics["recall_null"] / 2, "kid": 0.5, "jsd": failed.metrics["jsd_null"] + 0.25}
+    before = failed.metrics | {
+        "recall": failed.metrics["recall_null"] / 2,
+        "kid": 0.5,
+        "jsd": failed.metrics["jsd_null"] + 0.25,
+    }
     table = {row.name: row.before for row in rows(failed, before)}
     assert (table["recall"], table["kid"], table["jsd"], table["finite samples"]) == ("0.5", "0.5", "0.25", "")
     pictures = Pictures(PNG, PNG)
@@ -127,7 +171,9 @@ def test_of_many_classes_the_worst_are_drawn() -> None:
     assert by_name["class 321"].fake == 0
     assert by_name["class 321"].missing
     assert by_name["class 77"].fake == 100
-    assert all(0 <= bar.real <= 100 and re.fullmatch(r"real .* %, generated .* % \([\d,]+\)", bar.words) for bar in drawn)
+    assert all(
+        0 <= bar.real <= 100 and re.fullmatch(r"real .* %, generated .* % \([\d,]+\)", bar.words) for bar in drawn
+    )
 
 
 def test_pictures_are_inside() -> None:

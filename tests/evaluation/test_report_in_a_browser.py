@@ -15,7 +15,10 @@ from pipeline.evaluation.judgement import Judge
 from pipeline.evaluation.report import Pictures, Strip, render
 from pipeline.media.preview import grid
 
-BROWSER = next((found for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (found := shutil.which(name))), None)
+BROWSER = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (found := shutil.which(name))),
+    None,
+)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 
 MEASURE = """
@@ -40,9 +43,24 @@ def laid_out(page: str, width: int, height: int, folder: Path) -> dict[str, Any]
     """Measurements of the page in a frame of that size, in CSS pixels."""
     frame = f'<iframe srcdoc="{html.escape(page)}" style="border:0;width:{width}px;height:{height}px"></iframe>'
     file = folder / f"{width}.html"
-    file.write_text(f"<!doctype html><meta charset=utf-8><title>waiting</title>{frame}<script>{MEASURE}</script>", encoding="utf-8")
-    command = [str(BROWSER), "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={folder / 'profile'}"]
-    done = subprocess.run([*command, "--virtual-time-budget=20000", "--dump-dom", file.as_uri()], capture_output=True, text=True, timeout=120, check=False)
+    file.write_text(
+        f"<!doctype html><meta charset=utf-8><title>waiting</title>{frame}<script>{MEASURE}</script>", encoding="utf-8"
+    )
+    command = [
+        str(BROWSER),
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        f"--user-data-dir={folder / 'profile'}",
+    ]
+    done = subprocess.run(
+        [*command, "--virtual-time-budget=20000", "--dump-dom", file.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     found = re.search(r"<title>measured (.*?)</title>", done.stdout, re.DOTALL)
     assert found, done.stderr[-2000:]
     measured: dict[str, Any] = json.loads(html.unescape(found[1]))
@@ -62,8 +80,17 @@ def page(judge: Judge, digits: Any) -> str:
     classes = ["a class with a very long name, as folders at times have", *digits.classes[1:]]
     strips = [Strip(name, 36, png(digits.fresh[digits.fresh_labels == n][:36], 36)) for n, name in enumerate(classes)]
     sheet = png(digits.fresh[:64])
-    full = Pictures(sheet, sheet, strips, asked=True, interpolations=png(digits.fresh[:80], 10), neighbours=png(digits.fresh[:96], 8))
-    return render(judgement, classes, full, {"model": "dcgan", "data": "/a/long/path/" + "to/somewhere/" * 8}, judgement.metrics)
+    full = Pictures(
+        sheet,
+        sheet,
+        strips,
+        asked=True,
+        interpolations=png(digits.fresh[:80], 10),
+        neighbours=png(digits.fresh[:96], 8),
+    )
+    return render(
+        judgement, classes, full, {"model": "dcgan", "data": "/a/long/path/" + "to/somewhere/" * 8}, judgement.metrics
+    )
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
@@ -81,7 +108,12 @@ def test_fits_the_screen(page: str, width: int, height: int, tmp_path: Path) -> 
 
 def test_the_measure_sees_what_is_too_wide(page: str, tmp_path: Path) -> None:
     """A guard for the test above."""
-    found = laid_out(page.replace("</body>", '<p style="width:2000px">wide</p><img src="data:image/png;base64,AAAA"></body>'), 390, 844, tmp_path)
+    found = laid_out(
+        page.replace("</body>", '<p style="width:2000px">wide</p><img src="data:image/png;base64,AAAA"></body>'),
+        390,
+        844,
+        tmp_path,
+    )
     assert found["scroll"] > found["width"]
     assert found["wide"] == ["P"]
     assert found["pictures"][-1][1] == 0

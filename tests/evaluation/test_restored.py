@@ -22,7 +22,9 @@ def waves(seed: int) -> UInt8Array:
 
 
 def noisy(image: UInt8Array, sigma: float) -> UInt8Array:
-    return np.asarray(np.clip(np.rint(image + np.random.default_rng(1).normal(0, sigma, image.shape)), 0, 255), dtype=np.uint8)
+    return np.asarray(
+        np.clip(np.rint(image + np.random.default_rng(1).normal(0, sigma, image.shape)), 0, 255), dtype=np.uint8
+    )
 
 
 def numbers(found: Trial) -> dict[str, Any]:
@@ -125,7 +127,9 @@ def test_rows_show_the_input_beside_the_result() -> None:
 def test_what_a_restoration_is_compared_by() -> None:
     one = trial()
     one.add(waves(0), None, waves(0))
-    assert one.psnrs == [*(near.psnr for near in one.made), 0.0], "what is not finite is as bad as can be, and keeps its place"
+    assert one.psnrs == [*(near.psnr for near in one.made), 0.0], (
+        "what is not finite is as bad as can be, and keeps its place"
+    )
     assert material([one]).features == {}
     several = [trial(), trial("jpeg 12.5")]
     squares = np.stack([waves(k)[:32, :32] for k in range(100)])
@@ -141,7 +145,16 @@ def test_what_a_restoration_is_compared_by() -> None:
 
 def test_the_protocol_says_what_a_psnr_is_of() -> None:
     text = protocol([Trial("x4", border=4)], "f" * 64, 7, random_network(3, torch.device("cpu")), 64)
-    for part in ("measure=psnr", "border=4", "RGB", "BT.601", "bicubic antialias", "real=test:ffffffff", "seed=7", "fd_random_"):
+    for part in (
+        "measure=psnr",
+        "border=4",
+        "RGB",
+        "BT.601",
+        "bicubic antialias",
+        "real=test:ffffffff",
+        "seed=7",
+        "fd_random_",
+    ):
         assert part in text
 
 

@@ -81,7 +81,11 @@ def test_the_baseline_learns_from_the_given_labels_and_no_others(digits: Any) ->
     assert held.asked == set(few.tolist())
     assert found.accuracy < 0.3, "the classifier under test was not trained, and is not trained here"
     assert 0.75 < found.supervised < 0.97
-    assert found.metrics == {"semi_supervised_accuracy": found.accuracy, "supervised_accuracy": found.supervised, "labels_used": 100}
+    assert found.metrics == {
+        "semi_supervised_accuracy": found.accuracy,
+        "supervised_accuracy": found.supervised,
+        "labels_used": 100,
+    }
 
     every = semi_supervised.compare(network(), network(), digits.train, np.arange(len(digits.train)), digits.test, CPU)
     assert every.supervised > found.supervised + 0.02, "more labels are worth something"
@@ -115,7 +119,11 @@ def test_the_baseline_sees_images_as_it_is_told_to() -> None:
             self.layer, self.shown, self.tested = nn.Linear(64, 2), 0.0, 0.0
 
         def forward(self, images: Tensor) -> Tensor:
-            self.shown, self.tested = (self.shown + images.abs().sum().item(), self.tested) if self.training else (self.shown, images.abs().sum().item())
+            self.shown, self.tested = (
+                (self.shown + images.abs().sum().item(), self.tested)
+                if self.training
+                else (self.shown, images.abs().sum().item())
+            )
             found: Tensor = self.layer(images.flatten(1))
             return found
 

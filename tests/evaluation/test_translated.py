@@ -11,7 +11,21 @@ import torch
 from pipeline.evaluation.features import Float32Array
 from pipeline.evaluation.random_network import random_network
 from pipeline.evaluation.settings import EvaluateSettings, RestorationGate, TranslationGate
-from pipeline.evaluation.translated import EXPLAINED, REAL, Way, apart, applicable, dependence, diversity, fidelity, judge, metrics, protocol, repetition, rows
+from pipeline.evaluation.translated import (
+    EXPLAINED,
+    REAL,
+    Way,
+    apart,
+    applicable,
+    dependence,
+    diversity,
+    fidelity,
+    judge,
+    metrics,
+    protocol,
+    repetition,
+    rows,
+)
 
 GOOD: dict[str, float | None] = {
     "fid": 2.0,
@@ -33,7 +47,13 @@ GOOD: dict[str, float | None] = {
 EVERY = applicable(back=True, styles=False, paired=False)
 
 
-def way(name: str = "a_to_b", title: str = "horse to deer", held_to: list[str] = EVERY, nonfinite: int = 0, **numbers: float | None) -> Way:
+def way(
+    name: str = "a_to_b",
+    title: str = "horse to deer",
+    held_to: list[str] = EVERY,
+    nonfinite: int = 0,
+    **numbers: float | None,
+) -> Way:
     return Way(name, title, held_to, 200, nonfinite, GOOD | numbers)
 
 
@@ -77,11 +97,15 @@ def test_sides_that_cannot_be_told_apart_are_not_tested() -> None:
 def test_repetition_counts_what_lies_much_nearer_than_real_images_do() -> None:
     real, given = normal(200, 1), normal(200, 2)
     assert repetition(normal(200, 3), given, real) == {"repeats": 0, "repeats_null": 0}
-    assert repetition(normal(200, 3) * 0.6, given, real)["repeats"] == pytest.approx(0, abs=0.05), "smoother is not yet repeated"
+    assert repetition(normal(200, 3) * 0.6, given, real)["repeats"] == pytest.approx(0, abs=0.05), (
+        "smoother is not yet repeated"
+    )
     prototypes = normal(20, 4)[np.arange(200) % 20] + 0.001 * normal(200, 5)
     assert repetition(prototypes, given, real) == {"repeats": 1, "repeats_null": 0}
     twice = np.concatenate([given[:100], given[:100]])
-    assert repetition(prototypes, twice, real)["repeats_null"] == 0, "where every input comes twice the usual distance is 0"
+    assert repetition(prototypes, twice, real)["repeats_null"] == 0, (
+        "where every input comes twice the usual distance is 0"
+    )
     some = np.concatenate([given[:180], given[:20]])
     assert repetition(some, some, real) == {"repeats": 0.2, "repeats_null": 0.2}
     assert repetition(real[:5], given, real) == {}
@@ -97,13 +121,21 @@ def test_distances_between_pairs() -> None:
     assert dependence(x[:0], x[:0], x) == {"dependence": None}
     assert dependence(x, x + 1, np.ones_like(x)) == {"dependence": None}
     alike = np.repeat(x[:, None], 4, axis=1)
-    assert diversity(alike, x) == {"diversity": 0, "diversity_real": pytest.approx(np.mean(every)), "diversity_ratio": 0}
+    assert diversity(alike, x) == {
+        "diversity": 0,
+        "diversity_real": pytest.approx(np.mean(every)),
+        "diversity_ratio": 0,
+    }
     assert diversity(np.stack([x, 2 * x], axis=1), x)["diversity"] == pytest.approx(np.linalg.norm(x, axis=1).mean())
 
 
 def test_a_direction_is_held_to_what_it_can_be() -> None:
     assert applicable(back=False, styles=False, paired=False) == ["fid_excess", "dependence", "repeats"]
-    assert set(applicable(back=True, styles=True, paired=False)) - {"diversity_ratio", "cycle_ratio"} == {"fid_excess", "dependence", "repeats"}
+    assert set(applicable(back=True, styles=True, paired=False)) - {"diversity_ratio", "cycle_ratio"} == {
+        "fid_excess",
+        "dependence",
+        "repeats",
+    }
     assert set(applicable(back=True, styles=True, paired=True)) == set(TranslationGate.model_fields)
 
 
@@ -117,14 +149,26 @@ def test_a_direction_is_held_to_what_it_can_be() -> None:
         ),
         ({"fid_excess": 1.0, "change": 0.4}, "fid_excess", "it hands on its input (horse to deer): fid_excess 1 where"),
         ({"cycle_ratio": 0.7}, "cycle_ratio", "content is lost (horse to deer): cycle_ratio 0.7 where <= 0.6 passes. "),
-        ({"dependence": 0.1}, "dependence", "mode collapse (horse to deer): the generator ignores its input: dependence 0.1 where >= 0.25 passes"),
+        (
+            {"dependence": 0.1},
+            "dependence",
+            "mode collapse (horse to deer): the generator ignores its input: dependence 0.1 where >= 0.25 passes",
+        ),
         (
             {"repeats": 0.5},
             "repeats",
             "mode collapse (horse to deer): it makes fewer different images than there are real ones: repeats 0.5 where <= 0.1 + null",
         ),
-        ({"psnr_gain": -1.0}, "psnr_gain", "no nearer to the partner than the input (horse to deer): psnr_gain -1 where >= 0 passes"),
-        ({"diversity_ratio": 0.0}, "diversity_ratio", "styles without effect (horse to deer): diversity_ratio 0 where >= 0.05 passes"),
+        (
+            {"psnr_gain": -1.0},
+            "psnr_gain",
+            "no nearer to the partner than the input (horse to deer): psnr_gain -1 where >= 0 passes",
+        ),
+        (
+            {"diversity_ratio": 0.0},
+            "diversity_ratio",
+            "styles without effect (horse to deer): diversity_ratio 0 where >= 0.05 passes",
+        ),
     ],
 )
 def test_it_passes_and_fails_by_every_bound(numbers: dict[str, float], name: str, words: str) -> None:
@@ -160,7 +204,9 @@ def test_collapse_explains_what_fails_with_it_and_advice_is_given_once() -> None
 def test_images_that_are_not_finite_fail() -> None:
     verdict = judge([way(nonfinite=3)], TranslationGate())
     assert verdict.failed == ["finite images (horse to deer)"]
-    assert verdict.reasons == ["non-finite images (horse to deer): 3 of 200 hold NaN or Inf; the generator diverged. Try a lower train.learning_rate"]
+    assert verdict.reasons == [
+        "non-finite images (horse to deer): 3 of 200 hold NaN or Inf; the generator diverged. Try a lower train.learning_rate"
+    ]
     nothing = Way("a_to_b", "horse to deer", EVERY, 200, 200, {})
     verdict = judge([nothing], TranslationGate())
     assert all(text.endswith(": no finite image") for text in verdict.skipped)
@@ -179,7 +225,12 @@ def test_metrics_are_flat_means_and_each_direction() -> None:
 
 def test_rows_show_what_to_compare_with_and_the_run_before() -> None:
     ways = [way(), way("b_to_a", "deer to horse")]
-    table = {row.name: row for row in rows(ways, judge(ways, TranslationGate()), {"fid_b_to_a": 7.5, "fid_excess_b_to_a": 0.5, "kid_b_to_a": None})}
+    table = {
+        row.name: row
+        for row in rows(
+            ways, judge(ways, TranslationGate()), {"fid_b_to_a": 7.5, "fid_excess_b_to_a": 0.5, "kid_b_to_a": None}
+        )
+    }
     fid = table["fid (deer to horse)"]
     assert (fid.value, fid.null, fid.before, fid.state) == ("2", "1", "7.5", "")
     held = table["fid_excess (deer to horse)"]
@@ -191,12 +242,22 @@ def test_rows_show_what_to_compare_with_and_the_run_before() -> None:
 def test_the_protocol_says_what_a_distance_is_of() -> None:
     spec = random_network(3, torch.device("cpu")).spec
     text = protocol([way(n_compared=150.0), way("b_to_a")], spec, ("f" * 64, "e" * 64), 7, 8)
-    for part in ("measure=fd_random_", "real=test:ffffffff", "null=test+train:eeeeeeee", "ways=a_to_b 200, b_to_a 200", "n=150, 0", "seed=7", "styles=8"):
+    for part in (
+        "measure=fd_random_",
+        "real=test:ffffffff",
+        "null=test+train:eeeeeeee",
+        "ways=a_to_b 200, b_to_a 200",
+        "n=150, 0",
+        "seed=7",
+        "styles=8",
+    ):
         assert part in text
 
 
 def test_the_gate_is_that_of_the_task_it_says() -> None:
-    assert EvaluateSettings.model_validate({"gate": {"task": "translate", "fid_excess": 0.5}}).gate == TranslationGate(fid_excess=0.5)
+    assert EvaluateSettings.model_validate({"gate": {"task": "translate", "fid_excess": 0.5}}).gate == TranslationGate(
+        fid_excess=0.5
+    )
     assert EvaluateSettings.model_validate({"gate": {"task": "restore"}}).gate == RestorationGate()
     assert EvaluateSettings(gate=TranslationGate()).gate.task == "translate"
     assert set(REAL) <= set(TranslationGate.model_fields) <= set(EXPLAINED)

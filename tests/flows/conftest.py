@@ -40,7 +40,14 @@ class Project:
     root: Path
 
     def dvc(self, *arguments: str) -> str:
-        done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=self.root, env=environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *arguments],
+            cwd=self.root,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -147,11 +154,17 @@ def schedule(make_project: Callable[[], Project], tmp_path_factory: pytest.TempP
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     home = tmp_path_factory.mktemp("prefect")
-    settings = {"PREFECT_HOME": str(home), "PREFECT_SERVER_API_PORT": str(port), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    settings = {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
     own = {name: value for name, value in environment().items() if not name.startswith("PREFECT_")} | settings
     log = home / "schedule.log"
     with log.open("wb") as output:
-        process = psutil.Popen([sys.executable, "-m", "flows.schedule"], cwd=project.root, env=own, stdout=output, stderr=output)
+        process = psutil.Popen(
+            [sys.executable, "-m", "flows.schedule"], cwd=project.root, env=own, stdout=output, stderr=output
+        )
     try:
         wait_for(lambda: "serving" in log.read_text() or process.poll() is not None, 300, "the schedule to be served")
         assert process.poll() is None, log.read_text()
@@ -172,12 +185,16 @@ def api(schedule: Schedule) -> Iterator[str]:
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: schedule.address, PREFECT_HOME: Path(schedule.environment["PREFECT_HOME"])}):
+    with temporary_settings(
+        {PREFECT_API_URL: schedule.address, PREFECT_HOME: Path(schedule.environment["PREFECT_HOME"])}
+    ):
         yield schedule.address
         # Once it has fired, the cron only slows the other tests down.
         with get_client(sync_client=True) as client:
             cron = client.read_deployment_by_name("retrain/cron")
-            if any(run.deployment_id == cron.id and run.state and run.state.is_running() for run in client.read_flow_runs()):
+            if any(
+                run.deployment_id == cron.id and run.state and run.state.is_running() for run in client.read_flow_runs()
+            ):
                 client.pause_deployment(cron.id)
 
 

@@ -45,16 +45,22 @@ def artifacts(state: Any) -> dict[str, Any]:
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
     with get_client(sync_client=True) as client:
-        found = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id])))
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[state.state_details.flow_run_id]))
+        )
     return {str(each.key): each for each in found}
 
 
-def test_from_a_commit_to_a_champion_and_the_next(checkout: Path, command: Command, commit: Commit, params: Params) -> None:
+def test_from_a_commit_to_a_champion_and_the_next(
+    checkout: Path, command: Command, commit: Commit, params: Params
+) -> None:
     from flows.retrain import retrain
 
     first: Any = retrain(checkout, own_clone=True, service="http://127.0.0.1:8000/", return_state=True)
     assert first.name == "Completed", first.message
-    assert first.result() == dict.fromkeys(("ingest", "validate", "train", "evaluate", "export"), "Ran") | {"promote": "Promoted"}
+    assert first.result() == dict.fromkeys(("ingest", "validate", "train", "evaluate", "export"), "Ran") | {
+        "promote": "Promoted"
+    }
     assert first.message == "chain-digits version 1 is promoted: the first champion"
     assert aliases(checkout) == {"challenger": "1", "champion": "1"}
     found = artifacts(first)
@@ -69,7 +75,11 @@ def test_from_a_commit_to_a_champion_and_the_next(checkout: Path, command: Comma
     assert set(again.result().values()) == {"Unchanged"}
     assert aliases(checkout) == {"challenger": "1", "champion": "1"}
 
-    worse = params().replace("diversity: null", "diversity: null, require: better").replace("total_images: 3000", "seed: 1, total_images: 600")
+    worse = (
+        params()
+        .replace("diversity: null", "diversity: null, require: better")
+        .replace("total_images: 3000", "seed: 1, total_images: 600")
+    )
     (checkout / "params.yaml").write_text(worse)
     commit(checkout, "train less")
     second: Any = retrain(checkout, own_clone=True, return_state=True)
@@ -84,9 +94,22 @@ def test_from_a_commit_to_a_champion_and_the_next(checkout: Path, command: Comma
 @contextmanager
 def served(root: Path, log: Path) -> Iterator[str]:
     """`ganline serve` of the champion; its address. It must end well."""
-    command = [sys.executable, "-m", "pipeline", "serve", "--model", "models:/chain-digits@champion", "--port", "0", "--poll", "0.2"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline",
+        "serve",
+        "--model",
+        "models:/chain-digits@champion",
+        "--port",
+        "0",
+        "--poll",
+        "0.2",
+    ]
     with log.open("wb") as file:
-        started = subprocess.Popen(command, cwd=root, env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}"}, stderr=file)
+        started = subprocess.Popen(
+            command, cwd=root, env=os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlflow.db'}"}, stderr=file
+        )
     try:
         deadline = time.monotonic() + 200
         while not (found := re.search(r'"url":"([^"]+)"', log.read_text())):
@@ -111,7 +134,9 @@ def hammer(url: str, stop: threading.Event) -> list[tuple[int, str, bytes]]:
     return answers
 
 
-def test_new_data_end_in_another_served_picture_and_no_client_sees_an_error(checkout: Path, commit: Commit, params: Params, tmp_path: Path) -> None:
+def test_new_data_end_in_another_served_picture_and_no_client_sees_an_error(
+    checkout: Path, commit: Commit, params: Params, tmp_path: Path
+) -> None:
     from flows.retrain import retrain
 
     (checkout / "params.yaml").write_text(params(600))
@@ -125,7 +150,9 @@ def test_new_data_end_in_another_served_picture_and_no_client_sees_an_error(chec
             (checkout / "params.yaml").write_text(params(6000).replace("limit: 60", "limit: 90"))
             commit(checkout, "more data, and more training")
             second: Any = retrain(checkout, own_clone=True, return_state=True)
-            assert second.result() == dict.fromkeys(("ingest", "validate", "train", "evaluate", "export"), "Ran") | {"promote": "Promoted"}, second.message
+            assert second.result() == dict.fromkeys(("ingest", "validate", "train", "evaluate", "export"), "Ran") | {
+                "promote": "Promoted"
+            }, second.message
             deadline = time.monotonic() + 60
             while httpx.get(f"{url}/model.json").json()["version"] != "2":
                 assert time.monotonic() < deadline, (tmp_path / "serve.log").read_text()
@@ -142,24 +169,44 @@ def test_new_data_end_in_another_served_picture_and_no_client_sees_an_error(chec
         assert set(versions) == {"1", "2"}
         for _, version, picture in seen:
             pictures.setdefault(version, set()).add(picture)
-    assert {version: len(found) for version, found in pictures.items()} == {"1": 1, "2": 1}, "the same seed, the same picture, until the model changes"
+    assert {version: len(found) for version, found in pictures.items()} == {"1": 1, "2": 1}, (
+        "the same seed, the same picture, until the model changes"
+    )
     assert pictures["1"] != pictures["2"]
 
 
 @pytest.fixture
 def second_pool(schedule: "Schedule", checkout: Path) -> Iterator[Callable[[], psutil.Popen]]:
     """Starts workers on a pool of their own, with the deployment retrain/second of the checkout."""
-    (checkout / "prefect.yaml").write_text("name: chain\ndeployments:\n  - {name: second, entrypoint: flows.retrain.retrain, work_pool: {name: second}}\n")
+    (checkout / "prefect.yaml").write_text(
+        "name: chain\ndeployments:\n  - {name: second, entrypoint: flows.retrain.retrain, work_pool: {name: second}}\n"
+    )
     own = environment() | schedule.environment
-    for words in (["work-pool", "create", "second", "--type", "process", "--overwrite"], ["--no-prompt", "deploy", "--all"]):
-        done = subprocess.run([sys.executable, "-m", "prefect", *words], cwd=checkout, env=own, capture_output=True, text=True, check=False)
+    for words in (
+        ["work-pool", "create", "second", "--type", "process", "--overwrite"],
+        ["--no-prompt", "deploy", "--all"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "prefect", *words],
+            cwd=checkout,
+            env=own,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     started: list[psutil.Popen] = []
 
     def start() -> psutil.Popen:
         with (checkout.parent / "worker.log").open("ab") as log:
             words = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "second"]
-            worker = psutil.Popen(words, cwd=checkout, env=own | {"GANLINE_CLONES": str(checkout.parent / "clones")}, stdout=log, stderr=log)
+            worker = psutil.Popen(
+                words,
+                cwd=checkout,
+                env=own | {"GANLINE_CLONES": str(checkout.parent / "clones")},
+                stdout=log,
+                stderr=log,
+            )
         started.append(worker)
         return worker
 
@@ -172,7 +219,13 @@ def second_pool(schedule: "Schedule", checkout: Path) -> Iterator[Callable[[], p
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_stopped_worker_leaves_nothing_and_the_next_goes_on(
-    checkout: Path, commit: Commit, params: Params, second_pool: Callable[[], psutil.Popen], until: Until, alive: Alive, number: signal.Signals
+    checkout: Path,
+    commit: Commit,
+    params: Params,
+    second_pool: Callable[[], psutil.Popen],
+    until: Until,
+    alive: Alive,
+    number: signal.Signals,
 ) -> None:
     from prefect.client.orchestration import get_client
     from prefect.deployments import run_deployment
@@ -197,7 +250,11 @@ def test_a_stopped_worker_leaves_nothing_and_the_next_goes_on(
     second_pool()
     again: Any = run_deployment("retrain/second", parameters=parameters, timeout=0, as_subflow=False)
     with get_client(sync_client=True) as client:
-        until(lambda: (state := client.read_flow_run(again.id).state) is not None and state.is_final(), 500, "the second run to end")
+        until(
+            lambda: (state := client.read_flow_run(again.id).state) is not None and state.is_final(),
+            500,
+            "the second run to end",
+        )
         state = client.read_flow_run(again.id).state
         assert state is not None
         assert state.name == "Completed", state.message

@@ -52,7 +52,9 @@ def snapshot(folder: Path) -> dict[str, str]:
     """Every file of a checkout but git's own."""
     files = [path for path in folder.rglob("*") if path.is_file() and ".git" not in path.relative_to(folder).parts[:1]]
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files if "cache" not in path.parts and "tmp" not in path.parts
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if "cache" not in path.parts and "tmp" not in path.parts
     }
 
 
@@ -67,7 +69,9 @@ def test_a_run_leaves_the_checkout_alone_and_its_results_on_a_branch(source: Pat
     with workspace(source, own_clone=True) as work:
         assert work.root != source
         assert (work.root / "seed.txt").read_text() == "1.5\n", "what is committed counts"
-        assert (work.root / "data" / "raw" / "one.txt").stat().st_ino == (source / "data" / "raw" / "one.txt").stat().st_ino
+        assert (work.root / "data" / "raw" / "one.txt").stat().st_ino == (
+            source / "data" / "raw" / "one.txt"
+        ).stat().st_ino
         assert (work.root / "data" / "raw" / "class" / "two.txt").read_text() == "two"
         assert work.settings["MLFLOW_TRACKING_URI"] == f"sqlite:///{source}/mlflow.db"
         run_all(work.root)
@@ -79,7 +83,9 @@ def test_a_run_leaves_the_checkout_alone_and_its_results_on_a_branch(source: Pat
     assert git(source, "show", f"{BRANCH}:metrics/m.json") == '{"fid":1.5,"verdict":"pass"}'
     assert git(source, "log", "-1", "--format=%an %s", BRANCH) == "ganline first run"
     with workspace(source, own_clone=True) as work:
-        assert run_all(work.root) == dict.fromkeys(("first", "train", "report"), UNCHANGED), "the last run's results are there"
+        assert run_all(work.root) == dict.fromkeys(("first", "train", "report"), UNCHANGED), (
+            "the last run's results are there"
+        )
 
 
 def test_the_cache_is_shared_both_ways(source: Path) -> None:
@@ -125,7 +131,11 @@ def test_another_branch_can_be_followed(source: Path) -> None:
 
 
 def test_one_run_at_a_time(source: Path) -> None:
-    with workspace(source, own_clone=True), pytest.raises(Busy, match=f"process {os.getpid()} is retraining"), workspace(source, own_clone=True):
+    with (
+        workspace(source, own_clone=True),
+        pytest.raises(Busy, match=f"process {os.getpid()} is retraining"),
+        workspace(source, own_clone=True),
+    ):
         pass
 
 
@@ -142,7 +152,10 @@ def test_an_address_has_a_clone_with_a_store_of_its_own(source: Path) -> None:
 def test_what_cannot_be_cloned_says_why(source: Path, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="needs a git repository with a commit"), workspace(tmp_path, own_clone=True):
         pass
-    with pytest.raises(ProjectError, match="is not the root of its repository"), workspace(source / "data", own_clone=True):
+    with (
+        pytest.raises(ProjectError, match="is not the root of its repository"),
+        workspace(source / "data", own_clone=True),
+    ):
         pass
     with pytest.raises(ProjectError, match="git clone failed"), workspace("file:///nowhere/at/all", own_clone=True):
         pass

@@ -35,7 +35,9 @@ with Guarded(["sh", "-c", sys.argv[1]], Path.cwd(), grace=1.0, capture=False) as
 def start_family(folder: Path, until: Until) -> tuple[psutil.Popen, psutil.Process, list[psutil.Process]]:
     starter = psutil.Popen([sys.executable, "-c", STARTER, FAMILY], cwd=folder)
     pids = folder / "pids"
-    until(lambda: pids.exists() and len(pids.read_text().split()) == 4 and (folder / "trapped").exists(), 30, "the family")
+    until(
+        lambda: pids.exists() and len(pids.read_text().split()) == 4 and (folder / "trapped").exists(), 30, "the family"
+    )
     family = [psutil.Process(int(pid)) for pid in pids.read_text().split()]
     guard = psutil.Process(int((folder / "guard").read_text()))
     family += [process for process in guard.children(recursive=True) if process not in family]
@@ -52,10 +54,14 @@ def test_the_family_goes_with_its_starter(tmp_path: Path, until: Until, alive: A
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_guard_takes_the_family_along(tmp_path: Path, until: Until, alive: Alive, number: signal.Signals) -> None:
+def test_a_killed_guard_takes_the_family_along(
+    tmp_path: Path, until: Until, alive: Alive, number: signal.Signals
+) -> None:
     starter, guard, family = start_family(tmp_path, until)
     # With SIGKILL only the group can be found again: a process that left it is out of reach.
-    reachable = family if number == signal.SIGTERM else [process for process in family if "301" not in process.cmdline()]
+    reachable = (
+        family if number == signal.SIGTERM else [process for process in family if "301" not in process.cmdline()]
+    )
     guard.send_signal(number)
     starter.wait(30)
     until(lambda: not alive([guard, *reachable]), 10, "the family to end")
@@ -63,7 +69,9 @@ def test_a_killed_guard_takes_the_family_along(tmp_path: Path, until: Until, ali
         process.kill()
 
 
-@pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("sleep 60 & exit 4", 4)])
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("sleep 60 & exit 4", 4)]
+)
 def test_the_exit_code_is_the_command_s_and_nothing_stays_behind(tmp_path: Path, script: str, code: int) -> None:
     with Guarded(["sh", "-c", script], tmp_path, grace=1.0) as child:
         # Reads until the pipe closes: a sleeper left behind would hold it open.

@@ -36,7 +36,10 @@ def test_colours_and_cursor_moves_are_removed() -> None:
 
 
 def test_characters_and_line_ends_split_between_chunks() -> None:
-    assert lines("gr\u00fc\u00df".encode()[:3], "gr\u00fc\u00df".encode()[3:], b"e\r", b"\nnext\n") == ["gr\u00fc\u00dfe", "next"]
+    assert lines("gr\u00fc\u00df".encode()[:3], "gr\u00fc\u00df".encode()[3:], b"e\r", b"\nnext\n") == [
+        "gr\u00fc\u00dfe",
+        "next",
+    ]
 
 
 def test_bytes_that_are_no_text_do_not_stop_the_log() -> None:

@@ -38,7 +38,10 @@ def hook(api: str) -> Iterator[tuple[str, Told]]:
     server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     block: Any = CustomWebhookNotificationBlock(
-        name="test", url=f"http://127.0.0.1:{server.server_port}/", json_data={"subject": "{{subject}}", "body": "{{body}}"}, secrets={"none": SecretStr("")}
+        name="test",
+        url=f"http://127.0.0.1:{server.server_port}/",
+        json_data={"subject": "{{subject}}", "body": "{{body}}"},
+        secrets={"none": SecretStr("")},
     )
     block.save("ganline-test", overwrite=True)
     yield "custom-webhook/ganline-test", told
@@ -76,7 +79,9 @@ def test_rejected_data_is_told_and_success_is_not(project: "Project", hook: tupl
 
 
 @pytest.mark.timeout(600)
-def test_a_notification_that_cannot_be_sent_fails_no_run(project: "Project", api: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_notification_that_cannot_be_sent_fails_no_run(
+    project: "Project", api: str, caplog: pytest.LogCaptureFixture
+) -> None:
     from flows.retrain import retrain
 
     project.one_stage("exit 3", "validate")

@@ -33,7 +33,9 @@ def test_an_error_in_the_block_ends_the_command_at_once(tmp_path: Path) -> None:
     assert not children[0].is_running()
 
 
-def test_the_command_finds_the_virtual_environment_first_and_is_not_part_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_finds_the_virtual_environment_first_and_is_not_part_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "1")
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     monkeypatch.setenv("DO_NOT_TRACK", "1")
@@ -42,7 +44,12 @@ def test_the_command_finds_the_virtual_environment_first_and_is_not_part_of_the_
         lines = b"".join(child.chunks()).decode().splitlines()
     assert Path(lines[0]).parent == Path(sys.executable).parent
     assert not [line for line in lines if line.startswith("PREFECT__")]
-    assert {"PREFECT_API_URL=http://127.0.0.1:1/api", "DO_NOT_TRACK=1", "DVC_NO_ANALYTICS=1", "MLFLOW_DISABLE_TELEMETRY=true"} <= set(lines)
+    assert {
+        "PREFECT_API_URL=http://127.0.0.1:1/api",
+        "DO_NOT_TRACK=1",
+        "DVC_NO_ANALYTICS=1",
+        "MLFLOW_DISABLE_TELEMETRY=true",
+    } <= set(lines)
 
 
 def test_without_a_path_the_child_s_is_not_the_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,9 @@ def task_runs(flow_state: Any) -> dict[str, Any]:
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
     with get_client(sync_client=True) as client:
-        found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_state.state_details.flow_run_id])))
+        found = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_state.state_details.flow_run_id]))
+        )
     return {run.name: run for run in found}
 
 
@@ -43,7 +45,11 @@ def artifacts(flow_state: Any) -> dict[str, str]:
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 
     with get_client(sync_client=True) as client:
-        found = client.read_artifacts(artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_state.state_details.flow_run_id])))
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(
+                flow_run_id=ArtifactFilterFlowRunId(any_=[flow_state.state_details.flow_run_id])
+            )
+        )
     return {str(one.type): str(one.data) for one in found}
 
 
@@ -55,7 +61,11 @@ def artifact(flow_state: Any) -> str:
 
 def server_states(flow_state: Any, until: Until, stages: int) -> dict[str, str]:
     # Task states reach the server's tables through its event queue, a moment after the flow has ended.
-    until(lambda: sum(run.state is not None and run.state.is_final() for run in task_runs(flow_state).values()) == stages, 20, "the task runs to be recorded")
+    until(
+        lambda: sum(run.state is not None and run.state.is_final() for run in task_runs(flow_state).values()) == stages,
+        20,
+        "the task runs to be recorded",
+    )
     return {name: run.state.name for name, run in task_runs(flow_state).items()}
 
 
@@ -78,7 +88,9 @@ def test_states_are_dvc_s_and_the_flow_and_repro_agree(project: "Project", until
 
 def test_a_rejection_stops_the_run_and_is_said_in_words(project: "Project", until: Until) -> None:
     (project.root / "refuse.sh").write_text("echo 'ganline: 3 images are too few' >&2\nexit 3\n")
-    project.write((project.root / "dvc.yaml").read_text().replace("cmd: echo trained", "cmd: sh refuse.sh && echo trained"))
+    project.write(
+        (project.root / "dvc.yaml").read_text().replace("cmd: echo trained", "cmd: sh refuse.sh && echo trained")
+    )
     state = run_flow(project)
     assert state.is_failed()
     assert state.message == "train: the data was rejected (exit 3): 3 images are too few"
@@ -89,7 +101,9 @@ def test_a_rejection_stops_the_run_and_is_said_in_words(project: "Project", unti
 
 
 @pytest.mark.parametrize(("stage", "attempts"), [("train", 3), ("evaluate", 1)])
-def test_only_training_is_tried_again(project: "Project", monkeypatch: pytest.MonkeyPatch, stage: str, attempts: int) -> None:
+def test_only_training_is_tried_again(
+    project: "Project", monkeypatch: pytest.MonkeyPatch, stage: str, attempts: int
+) -> None:
     from flows import retrain
 
     monkeypatch.setattr(retrain, "run_stage", retrain.run_stage.with_options(retry_delay_seconds=0))
@@ -111,7 +125,10 @@ def test_a_service_shows_pictures_where_its_model_draws_them(project: "Project")
     from flows.retrain import retrain
 
     project.one_stage("true")
-    for settings, shown in (("data: {resolution: 32, channels: rgb, fit: keep}\nmodel: {variant: denoise}", False), ("model: {variant: dcgan}", True)):
+    for settings, shown in (
+        ("data: {resolution: 32, channels: rgb, fit: keep}\nmodel: {variant: denoise}", False),
+        ("model: {variant: dcgan}", True),
+    ):
         (project.root / "params.yaml").write_text(f"{settings}\n")
         found = artifacts(retrain(project.root, promote=False, service="http://127.0.0.1:9", return_state=True))
         assert ("image" in found, "markdown" in found) == (shown, True), settings
@@ -131,7 +148,13 @@ def start(project: "Project", schedule: "Schedule", until: Until) -> tuple[psuti
     """The flow in a process of its own, while its stage's grandchild sleeps."""
     project.one_stage(SLEEPING, "train")
     command = [sys.executable, "-m", "flows.retrain"]
-    flow = psutil.Popen(command, cwd=project.root, env=environment() | schedule.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    flow = psutil.Popen(
+        command,
+        cwd=project.root,
+        env=environment() | schedule.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     # The shell writes the number of its fork, which is `sleep` a moment later.
     until(lambda: any(sleeps(process) for process in flow.children(recursive=True)), 60, "the stage to run")
     return flow, flow.children(recursive=True)
@@ -161,14 +184,18 @@ def test_killing_the_flow_leaves_nothing_and_the_next_run_works(
 def test_run_by_hand_exits_with_the_stage_s_code(project: "Project", schedule: "Schedule") -> None:
     project.one_stage("echo 'ganline: fid too high' >&2; exit 5", "export")
     command = [sys.executable, "-m", "flows.retrain"]
-    done = subprocess.run(command, cwd=project.root, env=environment() | schedule.environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=project.root, env=environment() | schedule.environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 5, done.stderr
     assert "fid too high" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
-def test_killed_without_a_server_of_its_own_it_leaves_none(project: "Project", until: Until, alive: Alive, tmp_path: Path) -> None:
+def test_killed_without_a_server_of_its_own_it_leaves_none(
+    project: "Project", until: Until, alive: Alive, tmp_path: Path
+) -> None:
     """Prefect starts a server for a run that has none; it must go with the run, which had no chance to end it."""
     project.one_stage(SLEEPING, "train")
     own = {name: value for name, value in environment().items() if not name.startswith("PREFECT_API")}
@@ -177,7 +204,9 @@ def test_killed_without_a_server_of_its_own_it_leaves_none(project: "Project", u
     flow = psutil.Popen(command, cwd=project.root, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until((project.root / "grandchild").exists, 120, "the stage to run")
     family = flow.children(recursive=True)
-    assert any("uvicorn" in " ".join(process.cmdline()) for process in family), [process.cmdline() for process in family]
+    assert any("uvicorn" in " ".join(process.cmdline()) for process in family), [
+        process.cmdline() for process in family
+    ]
     flow.send_signal(signal.SIGKILL)
     flow.wait(30)
     until(lambda: not alive(family), 60, "the server and the stage to end")

@@ -52,7 +52,11 @@ def test_a_cancel_ends_the_stage(project: "Project", until: Until, alive: Alive)
     with get_client(sync_client=True) as client:
         client.set_flow_run_state(run.id, Cancelling())
         until(lambda: not alive([process]), 60, "the stage to end")
-        until(lambda: (state := client.read_flow_run(run.id).state) and state.is_cancelled(), 60, "the run to be recorded as cancelled")
+        until(
+            lambda: (state := client.read_flow_run(run.id).state) and state.is_cancelled(),
+            60,
+            "the run to be recorded as cancelled",
+        )
     until(lambda: not alive(family), 15, "the stage's parents to end")
     assert not (project.root / "finished").exists()
 
@@ -66,7 +70,9 @@ def test_the_project_s_own_deployments(schedule: "Schedule", tmp_path: Path) -> 
 
     shutil.copy(Path(__file__).parents[2] / "prefect.yaml", tmp_path)
     deploy = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    done = subprocess.run(deploy, cwd=tmp_path, env=environment() | schedule.environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        deploy, cwd=tmp_path, env=environment() | schedule.environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     with get_client(sync_client=True) as client:
         found = {name: client.read_deployment_by_name(name) for name in ("retrain/weekly", "watch/data")}
@@ -80,7 +86,11 @@ def test_the_project_s_own_deployments(schedule: "Schedule", tmp_path: Path) -> 
             weekly = found["retrain/weekly"]
             assert str(weekly.schedules[0].schedule.cron) == "0 3 * * 0"  # type: ignore[union-attr]
             automations = client._client.post("/automations/filter", json={}).json()
-            (mine,) = [one for one in automations if any(action.get("deployment_id") == str(weekly.id) for action in one["actions"])]
+            (mine,) = [
+                one
+                for one in automations
+                if any(action.get("deployment_id") == str(weekly.id) for action in one["actions"])
+            ]
             assert sorted(mine["trigger"]["expect"]) == ["ganline.data.drift", "ganline.data.new"]
         finally:
             for deployment in found.values():
@@ -88,5 +98,10 @@ def test_the_project_s_own_deployments(schedule: "Schedule", tmp_path: Path) -> 
 
 
 def test_outside_a_project_it_says_so(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "flows.schedule"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, f"schedule: {tmp_path}: no prefect.yaml here; run in the project's root\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.schedule"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"schedule: {tmp_path}: no prefect.yaml here; run in the project's root\n",
+    )

@@ -25,7 +25,9 @@ def test_the_order_is_dvc_s_not_the_file_s(project: "Project") -> None:
 
 def test_foreach_stages_and_data_files(project: "Project") -> None:
     project.dvc("add", "--quiet", "seed.txt")
-    project.write("stages:\n  one:\n    foreach: [a, b]\n    do:\n      cmd: cp seed.txt ${item}\n      deps: [seed.txt]\n      outs: ['${item}']\n")
+    project.write(
+        "stages:\n  one:\n    foreach: [a, b]\n    do:\n      cmd: cp seed.txt ${item}\n      deps: [seed.txt]\n      outs: ['${item}']\n"
+    )
     assert sorted(in_order(project.root)) == ["one@a", "one@b"]
     assert reproduce(project.root, "one@b", ignore).state == RAN
 
@@ -36,7 +38,10 @@ def test_foreach_stages_and_data_files(project: "Project") -> None:
         (None, "no stages found"),
         ("stages:\n  a:\n    cmd: echo ${nothing}\n", "nothing"),
         ("stages: [", "dvc.yaml"),
-        ("stages:\n  a: {cmd: x, deps: [p], outs: [q]}\n  b: {cmd: x, deps: [q], outs: [p]}\n", "both a dependency and an output"),
+        (
+            "stages:\n  a: {cmd: x, deps: [p], outs: [q]}\n  b: {cmd: x, deps: [q], outs: [p]}\n",
+            "both a dependency and an output",
+        ),
     ],
 )
 def test_a_pipeline_that_cannot_be_read_says_why(project: "Project", dvc_yaml: str | None, said: str) -> None:
@@ -77,12 +82,17 @@ def failing(project: "Project", command: str) -> StageFailed:
 
 
 def test_a_failing_stage_gives_its_own_message_and_code(project: "Project") -> None:
-    failure = failing(project, "echo noise; echo 'ganline: data/raw has 3 images' >&2; echo '  put more there' >&2; exit 3")
+    failure = failing(
+        project, "echo noise; echo 'ganline: data/raw has 3 images' >&2; echo '  put more there' >&2; exit 3"
+    )
     assert (failure.exit_code, failure.message) == (3, "data/raw has 3 images\n  put more there")
     assert str(failure) == "a: the data was rejected (exit 3): data/raw has 3 images\n  put more there"
 
 
-@pytest.mark.parametrize(("command", "code", "words"), [("exit 5", 5, "the gate refused"), ("exit 1", 1, "failed (exit 1)"), ("kill -9 $$", -9, "signal 9")])
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [("exit 5", 5, "the gate refused"), ("exit 1", 1, "failed (exit 1)"), ("kill -9 $$", -9, "signal 9")],
+)
 def test_exit_codes_in_words(project: "Project", command: str, code: int, words: str) -> None:
     failure = failing(project, command)
     assert failure.exit_code == code
@@ -97,8 +107,12 @@ def test_a_missing_dependency_is_dvc_s_failure_not_the_stage_s(project: "Project
 
 
 def test_it_waits_for_a_running_dvc(project: "Project") -> None:
-    project.write("stages:\n  a:\n    cmd: touch began && sleep 3 && cp seed.txt out.txt\n    deps: [seed.txt]\n    outs: [out.txt]\n")
-    other = subprocess.Popen([sys.executable, "-m", "dvc", "repro", "a"], cwd=project.root, env=environment(), stdout=subprocess.DEVNULL)
+    project.write(
+        "stages:\n  a:\n    cmd: touch began && sleep 3 && cp seed.txt out.txt\n    deps: [seed.txt]\n    outs: [out.txt]\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "a"], cwd=project.root, env=environment(), stdout=subprocess.DEVNULL
+    )
     while not (project.root / "began").exists():
         assert other.poll() is None
         time.sleep(0.05)

@@ -12,7 +12,12 @@ from pipeline.errors import InputError
 
 
 def test_members_are_named_by_what_they_differ_in() -> None:
-    assert [name("digits", 3), name("digits", None), name(None, 0), name(None, None)] == ["digits-seed-3", "digits", "params-seed-0", "params"]
+    assert [name("digits", 3), name("digits", None), name(None, 0), name(None, None)] == [
+        "digits-seed-3",
+        "digits",
+        "params-seed-0",
+        "params",
+    ]
 
 
 def test_a_member_has_its_seed_and_keeps_the_comments(tmp_path: Path) -> None:

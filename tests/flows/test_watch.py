@@ -19,7 +19,9 @@ pytestmark = [pytest.mark.usefixtures("api"), pytest.mark.timeout(600)]
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     (tmp_path / "data" / "raw").mkdir(parents=True)
-    (tmp_path / "params.yaml").write_text(f"data: {{source: data/raw}}\ntracking: {{model: watched-{tmp_path.parent.name}}}\n")
+    (tmp_path / "params.yaml").write_text(
+        f"data: {{source: data/raw}}\ntracking: {{model: watched-{tmp_path.parent.name}}}\n"
+    )
     (tmp_path / "data" / "raw" / "one.txt").write_text("one")
     return tmp_path
 

@@ -40,7 +40,11 @@ def batch() -> Callable[[int, int, int, int], Batch]:
 
     def make(n: int, resolution: int, channels: int, classes: int) -> Batch:
         label = torch.arange(n) % max(classes, 1)
-        return {"image": random_images(n, resolution, channels), "label": label, "labelled_image": random_images(n, resolution, channels)}
+        return {
+            "image": random_images(n, resolution, channels),
+            "label": label,
+            "labelled_image": random_images(n, resolution, channels),
+        }
 
     return make
 
@@ -55,9 +59,15 @@ def moves() -> Callable[[GAN, Mapping[str, Tensor]], None]:
             before = copy.deepcopy(dict(gan.named_parameters()))
             for name, network in gan.named_children():
                 network.requires_grad_(name in phase.networks)
-            optimizer = torch.optim.SGD([p for name in phase.networks for p in gan.get_submodule(name).parameters()], lr=1.0)
+            optimizer = torch.optim.SGD(
+                [p for name in phase.networks for p in gan.get_submodule(name).parameters()], lr=1.0
+            )
             optimizer.zero_grad()
-            torch.autograd.backward(phase.loss({name: value.clone() for name, value in batch.items()}, START, torch.Generator().manual_seed(2)).total)
+            torch.autograd.backward(
+                phase.loss(
+                    {name: value.clone() for name, value in batch.items()}, START, torch.Generator().manual_seed(2)
+                ).total
+            )
             optimizer.step()
             if phase.after is not None:
                 phase.after()
@@ -104,7 +114,9 @@ class Digits:
         return len(self.pixels)
 
     def images(self, indices: npt.ArrayLike | None = None) -> npt.NDArray[np.uint8]:
-        picked: npt.NDArray[np.uint8] = self.pixels if indices is None else self.pixels[np.asarray(indices, dtype=np.int64)]
+        picked: npt.NDArray[np.uint8] = (
+            self.pixels if indices is None else self.pixels[np.asarray(indices, dtype=np.int64)]
+        )
         return picked
 
 
@@ -124,7 +136,9 @@ class Silent:
 def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     classes = [str(k) for k in range(10)]
     cache = tmp_path_factory.mktemp("judge")
-    return Judge(Digits(test=False), Digits(test=True), classes, EvaluateSettings(samples=2000), torch.device("cpu"), cache)
+    return Judge(
+        Digits(test=False), Digits(test=True), classes, EvaluateSettings(samples=2000), torch.device("cpu"), cache
+    )
 
 
 @pytest.fixture
@@ -132,7 +146,10 @@ def learn(judge: Judge, tmp_path: Path) -> Callable[..., tuple[Judgement, GAN]]:
     """(model settings, **train settings) -> the judgement of 2,000 samples after a training on the digits, and the averaged networks."""
 
     def run(settings: ModelSettings, **train: object) -> tuple[Judgement, GAN]:
-        values = TrainSettings.model_validate({"batch_size": 64, "beta2": 0.99, "ema_half_life": 5000, "log_images": 10**9, "snapshot_images": 10**9} | train)
+        values = TrainSettings.model_validate(
+            {"batch_size": 64, "beta2": 0.99, "ema_half_life": 5000, "log_images": 10**9, "snapshot_images": 10**9}
+            | train
+        )
         torch.manual_seed(0)
         gan = build(settings, ImageSpec(8, 1, 10))
         batches = VIEWS[gan.view.name](judge.train, torch.device("cpu"), 0, **gan.view.options)

@@ -23,7 +23,13 @@ VARIANTS: dict[str, dict[str, object]] = {
     "r3gan": {"generator_channels": 8, "discriminator_channels": 8, "blocks": 1},
 }
 NONE = {"r1": 0, "r2": 0, "every": 1}
-PENALTIES: list[dict[str, object]] = [{"r1": 1, "r2": 1}, {"gp": 10}, {"dragan": 10}, {"r1": 1, "every": 4}, {"gp": 10, "every": 2}]
+PENALTIES: list[dict[str, object]] = [
+    {"r1": 1, "r2": 1},
+    {"gp": 10},
+    {"dragan": 10},
+    {"r1": 1, "every": 4},
+    {"gp": 10, "every": 2},
+]
 STABILISERS: list[dict[str, object]] = [
     {"spectral_norm": True},
     {"instance_noise": {"start": 0.1, "end": 0}},
@@ -41,7 +47,11 @@ REFUSED = {("cgan", "packing"), ("r3gan", "spectral_norm")}
 
 def make(variant: str, **settings: object) -> Any:
     torch.manual_seed(0)
-    values = {"variant": variant, "latent": 8, "objective": "nonsaturating", "penalties": NONE} | VARIANTS[variant] | settings
+    values = (
+        {"variant": variant, "latent": 8, "objective": "nonsaturating", "penalties": NONE}
+        | VARIANTS[variant]
+        | settings
+    )
     return build(TypeAdapter(ModelSettings).validate_python(values), ImageSpec(8, 1, 3))
 
 

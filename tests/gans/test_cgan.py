@@ -21,10 +21,22 @@ Conditioning = Literal["concat", "projection"]
 BOTH = pytest.mark.parametrize("conditioning", ["concat", "projection"])
 
 
-def small(conditioning: Conditioning, resolution: int = 16, channels: int = 1, classes: int = 3, **settings: object) -> CGAN:
+def small(
+    conditioning: Conditioning, resolution: int = 16, channels: int = 1, classes: int = 3, **settings: object
+) -> CGAN:
     torch.manual_seed(0)
-    values = {"latent": 8, "generator_channels": 4, "discriminator_channels": 4, "max_channels": 16, "discriminator_norm": "none", "label_width": 5}
-    gan = build(CGANSettings.model_validate(values | {"conditioning": conditioning} | settings), ImageSpec(resolution, channels, classes))
+    values = {
+        "latent": 8,
+        "generator_channels": 4,
+        "discriminator_channels": 4,
+        "max_channels": 16,
+        "discriminator_norm": "none",
+        "label_width": 5,
+    }
+    gan = build(
+        CGANSettings.model_validate(values | {"conditioning": conditioning} | settings),
+        ImageSpec(resolution, channels, classes),
+    )
     assert isinstance(gan, CGAN)
     return gan
 
@@ -47,7 +59,9 @@ def test_shapes(conditioning: Conditioning, resolution: int, architecture: str) 
 
 @BOTH
 def test_one_step_moves_its_networks_and_no_other(
-    conditioning: Conditioning, moves: Callable[[GAN, dict[str, Tensor]], None], batch: Callable[[int, int, int, int], dict[str, Tensor]]
+    conditioning: Conditioning,
+    moves: Callable[[GAN, dict[str, Tensor]], None],
+    batch: Callable[[int, int, int, int], dict[str, Tensor]],
 ) -> None:
     moves(small(conditioning, penalties={"r1": 1.0}), batch(6, 16, 1, 3))
 
@@ -67,7 +81,9 @@ def test_projection_by_hand() -> None:
     gan = small("projection")
     x, label = torch.randn(4, 1, 16, 16), torch.tensor([2, 0, 1, 1])
     maps = gan.discriminator.network.trunk(x)
-    agreement = torch.stack([gan.discriminator.embedding.weight[c] @ maps[row].flatten(1).sum(dim=1) for row, c in enumerate(label)])
+    agreement = torch.stack(
+        [gan.discriminator.embedding.weight[c] @ maps[row].flatten(1).sum(dim=1) for row, c in enumerate(label)]
+    )
     torch.testing.assert_close(gan.discriminator(x, label), gan.discriminator.network(x) + agreement)
 
 
@@ -108,8 +124,12 @@ def test_data_without_classes_is_refused(judge: Judge) -> None:
 
 
 @BOTH
-def test_it_learns_the_digits_by_name(conditioning: Conditioning, learn: Callable[..., tuple[Judgement, GAN]], judge: Judge) -> None:
-    settings = CGANSettings(latent=32, generator_channels=24, discriminator_channels=24, conditioning=conditioning, penalties={"r1": 0.1})
+def test_it_learns_the_digits_by_name(
+    conditioning: Conditioning, learn: Callable[..., tuple[Judgement, GAN]], judge: Judge
+) -> None:
+    settings = CGANSettings(
+        latent=32, generator_channels=24, discriminator_channels=24, conditioning=conditioning, penalties={"r1": 0.1}
+    )
     rate = {"start": 2e-3, "end": 2e-4}
     judgement, gan = learn(settings, total_images=50_000, learning_rate={"generator": rate, "discriminator": rate})
     assert judgement.metrics["modes_covered"] == 10

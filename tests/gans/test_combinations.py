@@ -6,17 +6,35 @@ from pipeline import params
 from pipeline.errors import InputError
 
 NONSENSE = [
-    ("objective: wgan, penalties: {clip: 0.01, r1: 1, every: 16}", "penalties.clip with a gradient penalty (r1, r2, gp, dragan)"),
-    ("objective: wgan, penalties: {clip: 0.01}, stabilisers: {spectral_norm: true}", "penalties.clip with stabilisers.spectral_norm"),
+    (
+        "objective: wgan, penalties: {clip: 0.01, r1: 1, every: 16}",
+        "penalties.clip with a gradient penalty (r1, r2, gp, dragan)",
+    ),
+    (
+        "objective: wgan, penalties: {clip: 0.01}, stabilisers: {spectral_norm: true}",
+        "penalties.clip with stabilisers.spectral_norm",
+    ),
     ("objective: hinge, penalties: {clip: 0.01}", "penalties.clip with objective hinge"),
     ("objective: wgan", "objective wgan without a bound on the critic: set penalties.gp: 10"),
     ("penalties: {gp: 10, dragan: 10}", "penalties.gp with penalties.dragan"),
     ("penalties: {gp: 10, r1: 1}", "penalties.r1 or r2 with penalties.gp or dragan"),
     ("penalties: {dragan: 10, r2: {start: 1, end: 0}}", "penalties.r1 or r2 with penalties.gp or dragan"),
-    ("objective: relativistic, stabilisers: {label_smoothing: 0.1}", "stabilisers.label_smoothing with objective relativistic"),
-    ("stabilisers: {augment: {policy: diffaugment, target: 0.6}}", "stabilisers.augment.target with policy diffaugment"),
-    ("objective: relativistic, stabilisers: {augment: {policy: ada, target: 0.6}}", "stabilisers.augment.target with objective relativistic"),
-    ("stabilisers: {augment: {policy: ada, target: 0.6, probability: {start: 0, end: 1}}}", "stabilisers.augment.target with a schedule"),
+    (
+        "objective: relativistic, stabilisers: {label_smoothing: 0.1}",
+        "stabilisers.label_smoothing with objective relativistic",
+    ),
+    (
+        "stabilisers: {augment: {policy: diffaugment, target: 0.6}}",
+        "stabilisers.augment.target with policy diffaugment",
+    ),
+    (
+        "objective: relativistic, stabilisers: {augment: {policy: ada, target: 0.6}}",
+        "stabilisers.augment.target with objective relativistic",
+    ),
+    (
+        "stabilisers: {augment: {policy: ada, target: 0.6, probability: {start: 0, end: 1}}}",
+        "stabilisers.augment.target with a schedule",
+    ),
 ]
 
 
@@ -35,7 +53,10 @@ def test_nonsense_is_refused_whatever_the_variant(variant: str, keys: str, words
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ("variant: dcgan, stabilisers: {spectral_norm: true}", "stabilisers.spectral_norm with discriminator_norm batch"),
+        (
+            "variant: dcgan, stabilisers: {spectral_norm: true}",
+            "stabilisers.spectral_norm with discriminator_norm batch",
+        ),
         ("variant: dcgan, objective: wgan, penalties: {gp: 10}", "penalties.gp with discriminator_norm batch"),
         ("variant: cgan, penalties: {dragan: 10}", "penalties.dragan with discriminator_norm batch"),
         ("variant: cgan, stabilisers: {packing: 2}", "stabilisers.packing with variant cgan"),

@@ -21,7 +21,9 @@ def test_the_generators_loss_by_hand() -> None:
     game = halved(gan.discriminator_b(ab(a)), 1) + halved(gan.discriminator_a(ba(b)), 1)
     cycle = l1_loss(ba(ab(a)), a) + l1_loss(ab(ba(b)), b)
     identity = l1_loss(ab(b), b) + l1_loss(ba(a), a)
-    torch.testing.assert_close(gan.generator_loss(batch, START, torch.Generator()).total, 2 * game + 7 * cycle + 3 * identity)
+    torch.testing.assert_close(
+        gan.generator_loss(batch, START, torch.Generator()).total, 2 * game + 7 * cycle + 3 * identity
+    )
     alone = small("cyclegan", weights={"identity": 0.0}).generator_loss(batch, START, torch.Generator())
     assert "loss_identity" not in alone.terms
 
@@ -47,5 +49,7 @@ def test_the_discriminators_see_what_the_pools_give() -> None:
 
 def test_there_and_back_is_both_generators() -> None:
     gan, images, rng = small("cyclegan").eval(), sides()["b"], torch.Generator()
-    torch.testing.assert_close(gan.returned(gan.generator_ba(images), images, "b_to_a", rng), gan.generator_ab(gan.generator_ba(images)))
+    torch.testing.assert_close(
+        gan.returned(gan.generator_ba(images), images, "b_to_a", rng), gan.generator_ab(gan.generator_ba(images))
+    )
     torch.testing.assert_close(gan.unchanged(images, "a_to_b", rng), gan.generator_ab(images))

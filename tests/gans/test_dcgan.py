@@ -17,9 +17,17 @@ from pipeline.gans.settings import DCGANSettings
 START = Progress(0, 0.0)
 
 
-def small(resolution: int = 16, channels: int = 1, norm: Literal["batch", "none"] = "none", **settings: object) -> DCGAN:
+def small(
+    resolution: int = 16, channels: int = 1, norm: Literal["batch", "none"] = "none", **settings: object
+) -> DCGAN:
     torch.manual_seed(0)
-    values = {"latent": 8, "generator_channels": 4, "discriminator_channels": 4, "max_channels": 16, "discriminator_norm": norm} | settings
+    values = {
+        "latent": 8,
+        "generator_channels": 4,
+        "discriminator_channels": 4,
+        "max_channels": 16,
+        "discriminator_norm": norm,
+    } | settings
     gan = build(DCGANSettings.model_validate(values), ImageSpec(resolution, channels))
     assert isinstance(gan, DCGAN)
     return gan
@@ -47,7 +55,9 @@ def test_shapes(resolution: int, channels: int, architecture: str) -> None:
 
 @pytest.mark.parametrize("penalties", [Penalties(), Penalties(r1=1.0, r2=1.0), Penalties(r1=1.0, every=4)])
 @pytest.mark.parametrize("architecture", ["strided", "residual"])
-def test_one_step_moves_its_networks_and_no_other(penalties: Penalties, architecture: str, moves: Callable[[DCGAN, dict[str, Tensor]], None]) -> None:
+def test_one_step_moves_its_networks_and_no_other(
+    penalties: Penalties, architecture: str, moves: Callable[[DCGAN, dict[str, Tensor]], None]
+) -> None:
     moves(small(penalties=penalties, architecture=architecture), {"image": images(6)})
 
 
@@ -68,7 +78,9 @@ def test_discriminator_loss_by_hand() -> None:
         return gradient.square().sum() / len(x)
 
     logits_real, logits_fake = gan.discriminator(real), gan.discriminator(fake)
-    expected = softplus(logits_fake - logits_real).mean() + 2.0 / 2 * squared_gradient(real) + 0.5 / 2 * squared_gradient(fake)
+    expected = (
+        softplus(logits_fake - logits_real).mean() + 2.0 / 2 * squared_gradient(real) + 0.5 / 2 * squared_gradient(fake)
+    )
     assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
     assert loss.terms["r1"].item() == pytest.approx(squared_gradient(real).item(), rel=1e-5)
     assert loss.terms["d_accuracy"].item() == pytest.approx((logits_real > logits_fake).double().mean().item())
@@ -80,10 +92,14 @@ def test_lazy_penalty_keeps_its_mean() -> None:
     def weighty(penalties: Penalties) -> DCGAN:
         gan = small(penalties=penalties)
         for p in gan.discriminator.parameters():
-            torch.nn.init.normal_(p, 0, 0.5, generator=torch.Generator().manual_seed(5))  # the published start makes penalties near zero
+            torch.nn.init.normal_(
+                p, 0, 0.5, generator=torch.Generator().manual_seed(5)
+            )  # the published start makes penalties near zero
         return gan
 
-    plain, every, lazy = (weighty(penalties) for penalties in (Penalties(), Penalties(r1=1.0), Penalties(r1=1.0, every=4)))
+    plain, every, lazy = (
+        weighty(penalties) for penalties in (Penalties(), Penalties(r1=1.0), Penalties(r1=1.0, every=4))
+    )
     batch = {"image": images(6)}
     without, folded, apart = (gan.discriminator_loss(batch, START, rng()).total.item() for gan in (plain, every, lazy))
     assert folded > without + 0.1

@@ -29,7 +29,11 @@ def test_the_generators_loss_by_hand() -> None:
     half = torch.full((4,), 0.5)
     expected = (
         2 * (softplus(-gan.discriminator_a(u)).mean() + softplus(-gan.discriminator_b(v)).mean())
-        + 3 * (cross_entropy(gan.content_discriminator(content_a), half) + cross_entropy(gan.content_discriminator(content_b), half))
+        + 3
+        * (
+            cross_entropy(gan.content_discriminator(content_a), half)
+            + cross_entropy(gan.content_discriminator(content_b), half)
+        )
         + 5 * (l1_loss(again_a, a) + l1_loss(again_b, b))
         + 7 * (l1_loss(gan.painters(content_a, style_a, "a"), a) + l1_loss(gan.painters(content_b, style_b, "b"), b))
         + 0.5 * (divergence(parts_a) + divergence(parts_b))

@@ -24,7 +24,9 @@ def test_then_half_are_exchanged_and_none_is_lost_or_doubled() -> None:
         given.append(numbered(start, 8))
         back.append(pool.exchange(given[-1], rng))
     whole = torch.cat([*back, pool.images])[:, 0, 0, 0]
-    exchanged = torch.stack([a != b for a, b in zip(given[7:], back[7:], strict=True)]).any(dim=(2, 3, 4)).float().mean()
+    exchanged = (
+        torch.stack([a != b for a, b in zip(given[7:], back[7:], strict=True)]).any(dim=(2, 3, 4)).float().mean()
+    )
     assert abs(float(exchanged) - 0.5) < 0.03
     # Until it was full a picture both passed and stayed.
     assert sorted(whole.tolist()) == sorted([*range(4000), *range(50)])

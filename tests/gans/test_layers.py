@@ -31,7 +31,9 @@ def test_minibatch_std_sees_a_collapse_and_keeps_vectors() -> None:
 
 def test_spectral_norm_is_the_largest_singular_value() -> None:
     torch.manual_seed(0)
-    network = spectrally_normalised(nn.Sequential(nn.Conv2d(3, 8, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(8 * 36, 5), nn.BatchNorm1d(5)))
+    network = spectrally_normalised(
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(8 * 36, 5), nn.BatchNorm1d(5))
+    )
     for _ in range(60):
         network(torch.randn(4, 3, 8, 8))
     for layer in (network.get_submodule("0"), network.get_submodule("3")):

@@ -22,8 +22,14 @@ def mean(f: Callable[[float, float], float]) -> float:
 
 
 BY_HAND: dict[str, tuple[float, float]] = {
-    "nonsaturating": (mean(lambda x, y: -math.log(sigmoid(x)) - math.log(1 - sigmoid(y))), mean(lambda x, y: -math.log(sigmoid(y)))),
-    "minimax": (mean(lambda x, y: -math.log(sigmoid(x)) - math.log(1 - sigmoid(y))), mean(lambda x, y: math.log(1 - sigmoid(y)))),
+    "nonsaturating": (
+        mean(lambda x, y: -math.log(sigmoid(x)) - math.log(1 - sigmoid(y))),
+        mean(lambda x, y: -math.log(sigmoid(y))),
+    ),
+    "minimax": (
+        mean(lambda x, y: -math.log(sigmoid(x)) - math.log(1 - sigmoid(y))),
+        mean(lambda x, y: math.log(1 - sigmoid(y))),
+    ),
     "lsgan": (mean(lambda x, y: 0.5 * (x - 1) ** 2 + 0.5 * y**2), mean(lambda x, y: 0.5 * (y - 1) ** 2)),
     "wgan": (mean(lambda x, y: y - x), mean(lambda x, y: -y)),
     "hinge": (mean(lambda x, y: max(0.0, 1 - x) + max(0.0, 1 + y)), mean(lambda x, y: -y)),

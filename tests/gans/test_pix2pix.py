@@ -16,7 +16,9 @@ def test_losses_by_hand(direction: str, given: str, wanted: str) -> None:
     batch = sides()
     made = gan.generator(batch[given])
     real, fake = (gan.discriminator(torch.cat([batch[given], one], dim=1)) for one in (batch[wanted], made))
-    torch.testing.assert_close(gan.discriminator_loss(batch, START, torch.Generator()).total, softplus(-real).mean() + softplus(fake).mean())
+    torch.testing.assert_close(
+        gan.discriminator_loss(batch, START, torch.Generator()).total, softplus(-real).mean() + softplus(fake).mean()
+    )
     expected = 0.5 * softplus(-fake).mean() + 3 * l1_loss(made, batch[wanted])
     torch.testing.assert_close(gan.generator_loss(batch, START, torch.Generator()).total, expected)
     assert list(gan.directions()) == [direction]

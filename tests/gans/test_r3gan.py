@@ -23,7 +23,13 @@ Batches = Callable[[int, int, int, int], dict[str, Tensor]]
 
 def small(resolution: int = 16, channels: int = 1, classes: int = 3, **settings: object) -> R3GAN:
     torch.manual_seed(0)
-    values = {"latent": 8, "generator_channels": 8, "discriminator_channels": 8, "max_channels": 16, "blocks": 1} | settings
+    values = {
+        "latent": 8,
+        "generator_channels": 8,
+        "discriminator_channels": 8,
+        "max_channels": 16,
+        "blocks": 1,
+    } | settings
     gan = build(R3GANSettings.model_validate(values), ImageSpec(resolution, channels, classes))
     assert isinstance(gan, R3GAN)
     return gan
@@ -57,7 +63,9 @@ def test_shapes(resolution: int, channels: int, conditional: bool) -> None:
 
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("every", [1, 4])
-def test_one_step_moves_its_networks_and_no_other(conditional: bool, every: int, moves: Callable[[GAN, dict[str, Tensor]], None], batch: Batches) -> None:
+def test_one_step_moves_its_networks_and_no_other(
+    conditional: bool, every: int, moves: Callable[[GAN, dict[str, Tensor]], None], batch: Batches
+) -> None:
     moves(awake(small(conditional=conditional, penalties={"r1": 1, "r2": 1, "every": every})), batch(6, 16, 1, 3))
 
 
@@ -70,7 +78,9 @@ def test_the_start() -> None:
     wide, _, grouped, _, last = block.layers
     assert wide.weight.std().item() == pytest.approx(math.sqrt(2 / 1.04) * depth**-0.25 / math.sqrt(256), rel=0.02)
     assert grouped.groups == 2 * 256 / 16
-    assert grouped.weight.std().item() == pytest.approx(math.sqrt(2 / 1.04) * depth**-0.25 / math.sqrt(16 * 9), rel=0.02)
+    assert grouped.weight.std().item() == pytest.approx(
+        math.sqrt(2 / 1.04) * depth**-0.25 / math.sqrt(16 * 9), rel=0.02
+    )
     assert not last.weight.any()
     x = torch.randn(2, 256, 4, 4)
     assert torch.equal(block(x), x)
@@ -88,7 +98,10 @@ def test_block_by_hand() -> None:
     layers: Any = block.layers
     wide, first, grouped, second, last = layers
     y = leaky_relu(torch.einsum("oi,nihw->nohw", wide.weight[:, :, 0, 0], x) + first.bias.view(-1, 1, 1), 0.2)
-    parts = [torch.nn.functional.conv2d(y[:, g * 16 : g * 16 + 16], grouped.weight[g * 16 : g * 16 + 16], padding=1) for g in range(2)]
+    parts = [
+        torch.nn.functional.conv2d(y[:, g * 16 : g * 16 + 16], grouped.weight[g * 16 : g * 16 + 16], padding=1)
+        for g in range(2)
+    ]
     y = leaky_relu(torch.cat(parts, dim=1) + second.bias.view(-1, 1, 1), 0.2)
     expected = x + torch.einsum("oi,nihw->nohw", last.weight[:, :, 0, 0], y)
     torch.testing.assert_close(block(x), expected)
@@ -100,7 +113,9 @@ def test_resampling_against_scipy() -> None:
     taps = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
     stuffed = np.zeros((2, 3, 13, 13))
     stuffed[:, :, 1::2, 1::2] = x
-    up = np.stack([[scipy.signal.convolve2d(image, 4 * taps, mode="full")[2:-2, 2:-2] for image in one] for one in stuffed])
+    up = np.stack(
+        [[scipy.signal.convolve2d(image, 4 * taps, mode="full")[2:-2, 2:-2] for image in one] for one in stuffed]
+    )
     found = Resample(3, 3, up=True).double()(torch.from_numpy(x)).numpy()
     assert found.shape == (2, 3, 12, 12)
     np.testing.assert_allclose(found, up[:, :, :12, :12], atol=1e-12)
@@ -157,7 +172,9 @@ def test_half_precision_keeps_the_first_stage_exact() -> None:
     gan = awake(small())
     with torch.autocast("cpu", torch.bfloat16):
         assert gan.trunk()(torch.randn(2, 1, 16, 16)).dtype == torch.float32
-        assert torch.isfinite(gan.discriminator_loss({"image": torch.randn(4, 1, 16, 16)}, Progress(0, 0.0), rng()).total)
+        assert torch.isfinite(
+            gan.discriminator_loss({"image": torch.randn(4, 1, 16, 16)}, Progress(0, 0.0), rng()).total
+        )
 
 
 def test_widths_that_no_group_fits_are_refused() -> None:
@@ -170,10 +187,23 @@ def test_widths_that_no_group_fits_are_refused() -> None:
 @pytest.mark.slow
 def test_it_learns_the_digits(learn: Callable[..., tuple[Judgement, Any]]) -> None:
     settings = R3GANSettings.model_validate(
-        {"latent": 32, "generator_channels": 32, "discriminator_channels": 32, "max_channels": 32, "blocks": 1, "penalties": {"r1": 1, "r2": 1}}
+        {
+            "latent": 32,
+            "generator_channels": 32,
+            "discriminator_channels": 32,
+            "max_channels": 32,
+            "blocks": 1,
+            "penalties": {"r1": 1, "r2": 1},
+        }
     )
     rate = {"start": 5e-3, "end": 5e-4}
-    judgement, _ = learn(settings, total_images=30_000, batch_size=32, beta1=0.0, learning_rate={"generator": rate, "discriminator": rate})
+    judgement, _ = learn(
+        settings,
+        total_images=30_000,
+        batch_size=32,
+        beta1=0.0,
+        learning_rate={"generator": rate, "discriminator": rate},
+    )
     assert judgement.metrics["modes_covered"] == 10
     assert judgement.metrics["fid_ratio"] < 8
     assert judgement.metrics["duplicate_rate"] == 0

@@ -23,7 +23,13 @@ BOTH = pytest.mark.parametrize("variant", ["srgan", "denoise"])
 
 def small(variant: str, resolution: int = 16, channels: int = 3, **settings: Any) -> Restoration:
     torch.manual_seed(0)
-    values = {"variant": variant, "generator_channels": 8, "blocks": 2, "kernel": 3, "discriminator_channels": 4} | settings
+    values = {
+        "variant": variant,
+        "generator_channels": 8,
+        "blocks": 2,
+        "kernel": 3,
+        "discriminator_channels": 4,
+    } | settings
     parsed: ModelSettings = TypeAdapter(ModelSettings).validate_python(values)
     gan = build(parsed, ImageSpec(resolution, channels))
     assert isinstance(gan, Restoration)
@@ -42,7 +48,9 @@ def pairs(gan: Restoration, n: int = 4, resolution: int = 16) -> dict[str, Tenso
 @BOTH
 @pytest.mark.parametrize("norm", ["batch", "none"])
 @pytest.mark.parametrize("r1", [0.0, 1.0])
-def test_one_step_of_each_phase_moves_its_networks_and_no_other(variant: str, norm: str, r1: float, moves: Callable[[GAN, dict[str, Tensor]], None]) -> None:
+def test_one_step_of_each_phase_moves_its_networks_and_no_other(
+    variant: str, norm: str, r1: float, moves: Callable[[GAN, dict[str, Tensor]], None]
+) -> None:
     gan = small(variant, generator_norm=norm, r1=r1, pretraining=0)
     assert [phase.name for phase in gan.phases()] == ["discriminator", "generator"]
     moves(gan, pairs(gan))
@@ -67,7 +75,9 @@ def test_the_second_part_by_hand() -> None:
     batch = pairs(gan)
     loss = gan.generator_loss(batch, Progress(5, 0.5), torch.Generator())
     made, judge = gan.generator(batch["input"]), gan.discriminator
-    features = torch.stack([l1_loss(a, b) for a, b in zip(judge.features(made), judge.features(batch["target"]), strict=True)]).mean()
+    features = torch.stack(
+        [l1_loss(a, b) for a, b in zip(judge.features(made), judge.features(batch["target"]), strict=True)]
+    ).mean()
     wanted = 0.3 * l1_loss(made, batch["target"]) + 2 * features + 0.05 * softplus(-judge(made)).mean()
     torch.testing.assert_close(loss.total, wanted)
     told = gan.discriminator_loss(batch, END, torch.Generator())
@@ -88,7 +98,9 @@ def test_r1_by_hand() -> None:
 def test_matching_gives_the_discriminator_no_part_in_it() -> None:
     """Only what was made moves: wanted features are constants."""
     made, wanted = torch.randn(2, 3, requires_grad=True), torch.randn(2, 3)
-    torch.testing.assert_close(matching([made, 2 * made], [wanted, wanted]), (l1_loss(made, wanted) + l1_loss(2 * made, wanted)) / 2)
+    torch.testing.assert_close(
+        matching([made, 2 * made], [wanted, wanted]), (l1_loss(made, wanted) + l1_loss(2 * made, wanted)) / 2
+    )
 
 
 def test_vgg_takes_the_place_of_the_discriminators_features(tmp_path: Path) -> None:
@@ -133,7 +145,9 @@ def test_preview_shows_input_result_and_original(variant: str) -> None:
 
 @BOTH
 @pytest.mark.parametrize("channels", [1, 3])
-def test_onnx_at_several_sizes_and_batches(variant: str, channels: int, onnx_parity: Callable[[GAN, int], float]) -> None:
+def test_onnx_at_several_sizes_and_batches(
+    variant: str, channels: int, onnx_parity: Callable[[GAN, int], float]
+) -> None:
     gan = small(variant, channels=channels, generator_norm="batch")
     (spec,) = gan.export()
     assert (list(spec.inputs), spec.multiple) == (["image"], 1)

@@ -60,7 +60,11 @@ def test_shapes(resolution: int, channels: int, architecture: str) -> None:
     assert gan.classifier()(fake).shape == (3, 7)
     features = gan.trunk()(fake)
     assert features.shape == (3, gan.discriminator.head.in_features)
-    torch.testing.assert_close(gan.eval().discriminator.head(gan.trunk()(fake)), gan.classifier()(fake), msg="the head reads the features that are matched")
+    torch.testing.assert_close(
+        gan.eval().discriminator.head(gan.trunk()(fake)),
+        gan.classifier()(fake),
+        msg="the head reads the features that are matched",
+    )
 
 
 def test_losses_are_those_of_a_softmax_over_classes_and_generated() -> None:
@@ -89,7 +93,9 @@ def test_losses_as_the_facts_write_them() -> None:
 
     wanted = sum(z(row) - row[c] for row, c in zip(told.tolist(), label, strict=True)) / 5
     assert supervised(told, torch.tensor(label)).item() == pytest.approx(wanted, rel=1e-12)
-    wanted = 0.5 * (sum(softplus(z(row)) - z(row) for row in real.tolist()) / 6 + sum(softplus(z(row)) for row in fake.tolist()) / 9)
+    wanted = 0.5 * (
+        sum(softplus(z(row)) - z(row) for row in real.tolist()) / 6 + sum(softplus(z(row)) for row in fake.tolist()) / 9
+    )
     assert unsupervised(real.logsumexp(1), fake.logsumexp(1)).item() == pytest.approx(wanted, rel=1e-12)
 
 
@@ -104,7 +110,9 @@ def test_extreme_logits_have_finite_losses_and_the_right_gradients(level: float)
     assert fake.grad is not None
     assert torch.isfinite(real.grad).all()
     assert torch.isfinite(fake.grad).all()
-    if abs(level) < 1e30:  # where log 3 is lost beside a logit, torch's logsumexp gives each of three equal ones the whole gradient
+    if (
+        abs(level) < 1e30
+    ):  # where log 3 is lost beside a logit, torch's logsumexp gives each of three equal ones the whole gradient
         assert real.grad.sum().item() == pytest.approx(0.0 if level > 0 else -0.5, abs=1e-3)
         assert fake.grad.sum().item() == pytest.approx(0.5 if level > 0 else 0.0, abs=1e-3)
     told = torch.tensor([[level, 0.0], [0.0, level]], requires_grad=True)
@@ -117,14 +125,20 @@ def test_feature_matching_is_unbiased() -> None:
     """Over every pair of batches of two that can be drawn from three real and three generated images, its mean is the distance itself."""
     real, fake = logits(3, 2), logits(3, 2, scale=1.0) + 0.5
     batches = list(itertools.product(range(3), repeat=2))
-    mean = sum(feature_matching(real[list(a)], fake[list(b)]).item() for a in batches for b in batches) / len(batches) ** 2
+    mean = (
+        sum(feature_matching(real[list(a)], fake[list(b)]).item() for a in batches for b in batches) / len(batches) ** 2
+    )
     assert mean == pytest.approx((real.mean(0) - fake.mean(0)).square().sum().item(), rel=1e-12)
 
 
 def test_discriminator_loss_by_hand() -> None:
     """The sum of both losses and R1 on Z, in float64, on the same latents."""
     gan = small(dropout=0.0, penalties={"r1": 2.0})
-    batch = {"image": torch.randn(5, 1, 16, 16), "labelled_image": torch.randn(4, 1, 16, 16), "label": torch.tensor([0, 2, 1, 1])}
+    batch = {
+        "image": torch.randn(5, 1, 16, 16),
+        "labelled_image": torch.randn(4, 1, 16, 16),
+        "label": torch.tensor([0, 2, 1, 1]),
+    }
     loss = gan.discriminator_loss({name: value.clone() for name, value in batch.items()}, START, rng())
     gan = gan.double()
     real = batch["image"].double().requires_grad_()
@@ -140,7 +154,12 @@ def test_discriminator_loss_by_hand() -> None:
 
 @pytest.mark.parametrize("architecture", ["strided", "residual"])
 @pytest.mark.parametrize(
-    "settings", [{}, {"penalties": {"r1": 1.0, "every": 4}}, {"stabilisers": {"instance_noise": 0.1, "augment": {"policy": "ada", "target": 0.6}}}]
+    "settings",
+    [
+        {},
+        {"penalties": {"r1": 1.0, "every": 4}},
+        {"stabilisers": {"instance_noise": 0.1, "augment": {"policy": "ada", "target": 0.6}}},
+    ],
 )
 def test_one_step_moves_its_networks_and_no_other(
     architecture: str,
@@ -162,7 +181,11 @@ def test_labelled_images_are_seen_like_all_others(monkeypatch: pytest.MonkeyPatc
         return before(images, progress, rng)
 
     monkeypatch.setattr(gan, "seen", seen)
-    batch = {"image": torch.randn(5, 1, 16, 16), "labelled_image": torch.randn(4, 1, 16, 16), "label": torch.tensor([0, 2, 1, 1])}
+    batch = {
+        "image": torch.randn(5, 1, 16, 16),
+        "labelled_image": torch.randn(4, 1, 16, 16),
+        "label": torch.tensor([0, 2, 1, 1]),
+    }
     gan.discriminator_loss(batch, START, rng())
     assert sorted(met) == [4, 5, 5]
 
@@ -184,7 +207,10 @@ def test_the_discriminators_weights_are_normalised_and_a_class_depends_on_its_im
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
-        ("stabilisers: {packing: 2}", "model: stabilisers.packing with variant sgan: a pack of images has no single class; set packing: 1"),
+        (
+            "stabilisers: {packing: 2}",
+            "model: stabilisers.packing with variant sgan: a pack of images has no single class; set packing: 1",
+        ),
         ("objective: hinge", "model: objective hinge with variant sgan: "),
         ("objective: minimax", "model: objective minimax with variant sgan: "),
         ("stabilisers: {minibatch_std: 4}", "model: stabilisers.minibatch_std with variant sgan: "),
@@ -205,7 +231,13 @@ def test_what_makes_no_sense_is_refused_by_name(keys: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "keys", ["penalties: {gp: 1}", "penalties: {r1: 1, every: 4}", "stabilisers: {augment: {policy: ada, target: 0.6}}", "critic_steps: 2"]
+    "keys",
+    [
+        "penalties: {gp: 1}",
+        "penalties: {r1: 1, every: 4}",
+        "stabilisers: {augment: {policy: ada, target: 0.6}}",
+        "critic_steps: 2",
+    ],
 )
 def test_what_makes_sense_is_not_refused(keys: str) -> None:
     assert params.parse(f"model: {{variant: sgan, {keys}}}", "p").model.variant == "sgan"
@@ -231,13 +263,27 @@ class Digits:
 def trainer(folder: Path, watcher: Watcher) -> Trainer:
     train = TrainSettings(batch_size=16, total_images=320, log_images=64, snapshot_images=160, checkpoint_images=160)
     gan = small(8, penalties={"r1": 0.1, "every": 2}, stabilisers={"instance_noise": 0.1}, labelled_per_class=4)
-    return Trainer(gan, PartlyLabelled(Digits(), CPU, train.seed, per_class=4), train, CPU, folder, watcher, stop=watcher.stop, samples=4)
+    return Trainer(
+        gan,
+        PartlyLabelled(Digits(), CPU, train.seed, per_class=4),
+        train,
+        CPU,
+        folder,
+        watcher,
+        stop=watcher.stop,
+        samples=4,
+    )
 
 
 def flat(state: Any, path: str = "") -> dict[str, Any]:
     """The leaves of nested containers by their path; wall-clock time apart."""
     if isinstance(state, dict):
-        return {k: v for key, value in state.items() if "second" not in str(key) for k, v in flat(value, f"{path}.{key}").items()}
+        return {
+            k: v
+            for key, value in state.items()
+            if "second" not in str(key)
+            for k, v in flat(value, f"{path}.{key}").items()
+        }
     if isinstance(state, list | tuple):
         return {k: v for key, value in enumerate(state) for k, v in flat(value, f"{path}[{key}]").items()}
     return {path: state}
@@ -322,7 +368,9 @@ def test_the_classifier_is_delivered_with_the_generator(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_ten_labels_a_class_and_images_without_beat_the_same_labels_alone(judge: Judge, learn: Callable[..., tuple[Judgement, GAN]]) -> None:
+def test_ten_labels_a_class_and_images_without_beat_the_same_labels_alone(
+    judge: Judge, learn: Callable[..., tuple[Judgement, GAN]]
+) -> None:
     """On the digits: the classifier beats its own network trained on its labels, under the same augmentation, and the samples are digits."""
     settings = SGANSettings.model_validate(
         {
@@ -340,14 +388,26 @@ def test_ten_labels_a_class_and_images_without_beat_the_same_labels_alone(judge:
     assert classifier is not None
     assert baseline is not None
     few = labelled_few(judge.train.labels, 10, 0)
-    found = semi_supervised.compare(classifier, baseline, judge.train, few, judge.test, CPU, see=lambda images, rng: fresh.seen(images, Progress(0, 1.0), rng))
+    found = semi_supervised.compare(
+        classifier,
+        baseline,
+        judge.train,
+        few,
+        judge.test,
+        CPU,
+        see=lambda images, rng: fresh.seen(images, Progress(0, 1.0), rng),
+    )
     assert found.labels == 100
     assert found.accuracy > found.supervised  # measured: 0.947 over 0.928
     assert found.accuracy > 0.93
 
     def digits(judged: Judgement) -> bool:
         """Measured: 14 and 8 of 10."""
-        return bool(judged.metrics["fid_ratio"] < 25 and judged.metrics["modes_covered"] >= 6 and judged.metrics["duplicate_rate"] < 0.01)
+        return bool(
+            judged.metrics["fid_ratio"] < 25
+            and judged.metrics["modes_covered"] >= 6
+            and judged.metrics["duplicate_rate"] < 0.01
+        )
 
     assert digits(judgement)
     noise = np.random.default_rng(0).integers(0, 256, (2000, 8, 8, 1), dtype=np.uint8)

@@ -11,7 +11,9 @@ from pipeline.gans.srgan import SRGAN
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_it_makes_large_again_what_its_view_makes_small(scale: int) -> None:
-    settings = SRGANSettings.model_validate({"scale": scale, "generator_channels": 4, "blocks": 1, "kernel": 3, "discriminator_channels": 4})
+    settings = SRGANSettings.model_validate(
+        {"scale": scale, "generator_channels": 4, "blocks": 1, "kernel": 3, "discriminator_channels": 4}
+    )
     gan = SRGAN(settings, ImageSpec(64, 3))
     assert (gan.task, gan.scale, gan.shape) == ("restore", scale, (3, 64 // scale))
     assert list(gan.trials()) == [f"x{scale}"]

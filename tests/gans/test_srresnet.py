@@ -66,4 +66,7 @@ def test_the_first_layer_of_the_discriminator_is_not_normalised() -> None:
     x = torch.randn(2, 1, 16, 16)
     first = judge.stages[0][0]  # type: ignore[index]
     torch.testing.assert_close(judge.features(x)[0], leaky_relu(first(x), 0.2))
-    assert not any(isinstance(one, torch.nn.BatchNorm2d) for one in Discriminator(SMALL.model_copy(update={"r1": 1.0}), 1, 16).modules())
+    assert not any(
+        isinstance(one, torch.nn.BatchNorm2d)
+        for one in Discriminator(SMALL.model_copy(update={"r1": 1.0}), 1, 16).modules()
+    )

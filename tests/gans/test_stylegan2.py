@@ -28,7 +28,14 @@ from tests.observer import Watcher
 
 START = Progress(0, 0.0)
 Images = Callable[[int, int, int], Tensor]
-TINY = {"latent": 6, "style_width": 8, "mapping_layers": 2, "generator_channels": 4, "discriminator_channels": 4, "max_channels": 8}
+TINY = {
+    "latent": 6,
+    "style_width": 8,
+    "mapping_layers": 2,
+    "generator_channels": 4,
+    "discriminator_channels": 4,
+    "max_channels": 8,
+}
 
 
 def small(resolution: int = 16, channels: int = 1, **settings: Any) -> StyleGAN2:
@@ -66,7 +73,10 @@ def test_shapes(resolution: int, channels: int) -> None:
 
 CORRECTIONS: list[tuple[dict[str, Any], dict[str, float]]] = [
     ({}, {"discriminator": 16 / 17, "regularisation": 16 / 17, "generator": 4 / 5, "path_length": 4 / 5}),
-    ({"path_length": {"every": 8}, "penalties": {"r1": 1.0}}, {"discriminator": 1, "generator": 8 / 9, "path_length": 8 / 9}),
+    (
+        {"path_length": {"every": 8}, "penalties": {"r1": 1.0}},
+        {"discriminator": 1, "generator": 8 / 9, "path_length": 8 / 9},
+    ),
     ({"path_length": {"weight": 0}}, {"discriminator": 16 / 17, "regularisation": 16 / 17, "generator": 1}),
 ]
 
@@ -78,12 +88,19 @@ def test_lazy_updates_are_corrected(settings: dict[str, Any], shares: dict[str, 
     assert [phase.name for phase in phases] == list(shares)
     for phase in phases:
         assert phase.lr_scale == phase.beta_power == pytest.approx(shares[phase.name])
-        assert phase.networks == (("discriminator",) if phase.name in ("discriminator", "regularisation") else ("generator",))
-        assert phase.every == {"regularisation": 16, "path_length": 8 if settings.get("path_length") == {"every": 8} else 4}.get(phase.name, 1)
+        assert phase.networks == (
+            ("discriminator",) if phase.name in ("discriminator", "regularisation") else ("generator",)
+        )
+        assert phase.every == {
+            "regularisation": 16,
+            "path_length": 8 if settings.get("path_length") == {"every": 8} else 4,
+        }.get(phase.name, 1)
 
 
 @pytest.mark.parametrize("settings", [{}, {"penalties": {"r1": 1.0, "r2": 1.0}}, {"path_length": {"weight": 0}}])
-def test_one_step_moves_its_networks_and_no_other(settings: dict[str, Any], images: Images, moves: Callable[[GAN, Mapping[str, Tensor]], None]) -> None:
+def test_one_step_moves_its_networks_and_no_other(
+    settings: dict[str, Any], images: Images, moves: Callable[[GAN, Mapping[str, Tensor]], None]
+) -> None:
     moves(small(8, **settings), {"image": images(6, 8, 1)})
 
 
@@ -94,7 +111,9 @@ def test_the_path_length_moves_what_the_length_depends_on(images: Images) -> Non
     for name, parameter in gan.generator.named_parameters():
         moved = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
         # What is added at the very end, or where no rectifier follows, does not change a derivative.
-        assert moved != (name.startswith("synthesis.pictures") and name.endswith(".bias") and "affine" not in name), name
+        assert moved != (name.startswith("synthesis.pictures") and name.endswith(".bias") and "affine" not in name), (
+            name
+        )
 
 
 @pytest.mark.parametrize("objective", get_args(Objective))
@@ -138,15 +157,27 @@ def test_bfloat16_trains_in_finite_numbers(judge: Judge, tmp_path: Path) -> None
         assert styles.dtype == gan.generator.w_average.dtype == torch.float32
         rough = gan.generator.synthesis.render(styles, gan.generator.synthesis.noise(4, rng(1)))
         assert rough.dtype == torch.float32
-        assert gan.generator.synthesis.convs[1](torch.randn(4, 8, 4, 4), styles[:, 1], torch.zeros(8, 8)).dtype == torch.bfloat16
+        assert (
+            gan.generator.synthesis.convs[1](torch.randn(4, 8, 4, 4), styles[:, 1], torch.zeros(8, 8)).dtype
+            == torch.bfloat16
+        )
     fine = gan.generator.synthesis.render(styles, gan.generator.synthesis.noise(4, rng(1)))
     assert (rough - fine).abs().max() < 0.05 * fine.abs().max()
 
 
 def test_settings_of_the_paper() -> None:
     settings = StyleGAN2Settings()
-    assert (settings.mapping_layers, settings.style_mixing, settings.path_length.weight, settings.path_length.every) == (8, 0.9, 2.0, 4)
-    assert (settings.penalties.every, settings.stabilisers.minibatch_std, settings.objective) == (16, 4, "nonsaturating")
+    assert (
+        settings.mapping_layers,
+        settings.style_mixing,
+        settings.path_length.weight,
+        settings.path_length.every,
+    ) == (8, 0.9, 2.0, 4)
+    assert (settings.penalties.every, settings.stabilisers.minibatch_std, settings.objective) == (
+        16,
+        4,
+        "nonsaturating",
+    )
     assert settings.penalties.r1.ever
 
 
@@ -154,7 +185,9 @@ def test_noise_is_new_in_training_and_fixed_in_samples() -> None:
     gan = noisy(small(8))
     w = gan.styles(3, rng())
     synthesis = gan.generator.synthesis
-    assert not torch.equal(synthesis.render(w, synthesis.noise(3, rng(5))), synthesis.render(w, synthesis.noise(3, rng(6))))
+    assert not torch.equal(
+        synthesis.render(w, synthesis.noise(3, rng(5))), synthesis.render(w, synthesis.noise(3, rng(6)))
+    )
     assert [tuple(one.shape) for one in synthesis.noise(3, rng())] == [(3, 1, 4, 4), (3, 1, 8, 8), (3, 1, 8, 8)]
     torch.testing.assert_close(gan.sample(3, rng()), gan.sample(3, rng()), rtol=0, atol=0)
     z = torch.randn(3, 6, generator=rng())
@@ -170,7 +203,9 @@ def test_the_average_of_w_against_a_loop() -> None:
     expected = torch.zeros(8)
     for seed in range(5):
         with torch.no_grad():
-            expected = 0.995 * expected + 0.005 * gan.generator.mapping(torch.randn(7, 6, generator=rng(seed))).mean(dim=0)
+            expected = 0.995 * expected + 0.005 * gan.generator.mapping(torch.randn(7, 6, generator=rng(seed))).mean(
+                dim=0
+            )
         gan.generate(7, None, rng(seed))
     torch.testing.assert_close(gan.generator.w_average, expected)
     before = gan.generator.w_average.clone()
@@ -269,10 +304,27 @@ def test_spectral_norm_and_clipping_hold_for_the_weights_as_used() -> None:
 
 def trainer(judge: Judge, folder: Path, watcher: Watcher, model: Mapping[str, Any], **settings: object) -> Trainer:
     """Of a tiny network on the digits."""
-    values = {"batch_size": 16, "total_images": 640, "log_images": 96, "snapshot_images": 320, "checkpoint_images": 320, "beta1": 0.0, "flips": True}
+    values = {
+        "batch_size": 16,
+        "total_images": 640,
+        "log_images": 96,
+        "snapshot_images": 320,
+        "checkpoint_images": 320,
+        "beta1": 0.0,
+        "flips": True,
+    }
     train = TrainSettings.model_validate(values | settings)
     cpu = torch.device("cpu")
-    return Trainer(small(8, **model), Unlabelled(judge.train, cpu, 0, flips=True), train, cpu, folder, watcher, stop=watcher.stop, samples=4)
+    return Trainer(
+        small(8, **model),
+        Unlabelled(judge.train, cpu, 0, flips=True),
+        train,
+        cpu,
+        folder,
+        watcher,
+        stop=watcher.stop,
+        samples=4,
+    )
 
 
 def leaves(value: object, path: str = "") -> dict[str, Any]:
@@ -289,7 +341,12 @@ def leaves(value: object, path: str = "") -> dict[str, Any]:
 @pytest.mark.parametrize("stop_at", [48, 320])
 def test_resumed_training_equals_an_undisturbed_one(judge: Judge, tmp_path: Path, stop_at: int) -> None:
     """Between two path length updates and after: the averages, the running mean of lengths, ADA's probability and every random number."""
-    model: dict[str, object] = {"stabilisers": {"minibatch_std": 4, "augment": {"policy": "ada", "probability": 0.1, "target": 0.6, "adapt_images": 1000}}}
+    model: dict[str, object] = {
+        "stabilisers": {
+            "minibatch_std": 4,
+            "augment": {"policy": "ada", "probability": 0.1, "target": 0.6, "adapt_images": 1000},
+        }
+    }
     whole = Watcher()
     undisturbed = trainer(judge, tmp_path / "a", whole, model)
     undisturbed.run()
@@ -328,7 +385,9 @@ def test_styles_can_be_mixed_on_the_exported_graphs(onnx_parity: Callable[[GAN, 
     coarse_of_the_next = np.concatenate([np.roll(w, -1, axis=0)[:, :2], w[:, 2:]], axis=1)
     (mixed,) = sessions["synthesis"].run(["images"], {"w": coarse_of_the_next})
     with torch.no_grad():
-        np.testing.assert_allclose(mixed, gan.generator.synthesis(torch.from_numpy(coarse_of_the_next)).numpy(), atol=1e-5)
+        np.testing.assert_allclose(
+            mixed, gan.generator.synthesis(torch.from_numpy(coarse_of_the_next)).numpy(), atol=1e-5
+        )
     assert np.abs(mixed - images).max() > 0.05
     assert np.abs(mixed - np.roll(images, -1, axis=0)).max() > 0.05
 
@@ -344,11 +403,19 @@ def test_the_signature_knows_the_tensors(name: str) -> None:
 @pytest.mark.timeout(1200)
 def test_it_learns_the_digits(learn: Callable[..., tuple[Judgement, Any]]) -> None:
     """By this judge noise scores 62, one image 85 and a Gaussian of the data's own mean and covariance 11.6; the floor lies below them all."""
-    sizes = {"latent": 32, "style_width": 32, "generator_channels": 16, "discriminator_channels": 16, "max_channels": 32}
+    sizes = {
+        "latent": 32,
+        "style_width": 32,
+        "generator_channels": 16,
+        "discriminator_channels": 16,
+        "max_channels": 32,
+    }
     small_images = {"mapping_layers": 2, "style_mixing": 0, "path_length": {"weight": 0}}
     settings = StyleGAN2Settings.model_validate(sizes | small_images | {"penalties": {"r1": 0.2, "every": 8}})
     rate = {"start": 0.01, "end": 0.001}
-    judgement, _ = learn(settings, total_images=60_000, beta1=0.0, learning_rate={"generator": rate, "discriminator": rate})
+    judgement, _ = learn(
+        settings, total_images=60_000, beta1=0.0, learning_rate={"generator": rate, "discriminator": rate}
+    )
     assert judgement.metrics["modes_covered"] == 10
     assert judgement.metrics["fid_ratio"] < 9
     assert judgement.metrics["duplicate_rate"] < 0.01

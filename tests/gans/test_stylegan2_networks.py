@@ -12,7 +12,17 @@ from torch.nn.functional import leaky_relu
 
 from pipeline.gans.base import ImageSpec
 from pipeline.gans.settings import StyleGAN2Settings
-from pipeline.gans.stylegan2_networks import FIR, Discriminator, EqualisedConv, EqualisedLinear, Mapping, ModulatedConv, StyledConv, Synthesis, Upsample
+from pipeline.gans.stylegan2_networks import (
+    FIR,
+    Discriminator,
+    EqualisedConv,
+    EqualisedLinear,
+    Mapping,
+    ModulatedConv,
+    StyledConv,
+    Synthesis,
+    Upsample,
+)
 
 
 def rng() -> torch.Generator:
@@ -70,7 +80,9 @@ def test_resampling_against_a_direct_filter(side: int) -> None:
         for plane, result in zip(x.flatten(0, 1).numpy(), found.flatten(0, 1).numpy(), strict=True):
             np.testing.assert_allclose(result, upfirdn(plane, [gain * TAPS], size=expected_side, **options), atol=1e-12)
     ones = torch.ones(1, 1, 8, 8, dtype=torch.float64)
-    assert Upsample().double()(ones)[0, 0, 2:-2, 2:-2].numpy() == pytest.approx(1), "brightness is kept away from the borders"
+    assert Upsample().double()(ones)[0, 0, 2:-2, 2:-2].numpy() == pytest.approx(1), (
+        "brightness is kept away from the borders"
+    )
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
@@ -84,7 +96,9 @@ def test_halving_convolution_against_a_direct_filter(kernel: int) -> None:
     found = layer(x)[0].detach().numpy()
     assert found.shape == (3, 4, 4)
     for out, result in enumerate(found):
-        planes = [upfirdn(x[0, k].numpy(), [TAPS, weight[out, k]], first=2 + kernel // 2, size=8, down=2) for k in range(2)]
+        planes = [
+            upfirdn(x[0, k].numpy(), [TAPS, weight[out, k]], first=2 + kernel // 2, size=8, down=2) for k in range(2)
+        ]
         np.testing.assert_allclose(result, planes[0] + planes[1] + layer.bias[out].item(), atol=1e-12)
 
 
@@ -125,7 +139,10 @@ def test_demodulation_keeps_unit_variance() -> None:
 def test_everything_differentiates_twice(up: bool) -> None:
     torch.manual_seed(0)
     modulated = ModulatedConv(2, 2, 3, 3, up=up).double()
-    x, w = torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True), torch.randn(1, 3, dtype=torch.float64, requires_grad=True)
+    x, w = (
+        torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True),
+        torch.randn(1, 3, dtype=torch.float64, requires_grad=True),
+    )
     assert torch.autograd.gradgradcheck(modulated, (x, w))
     assert torch.autograd.gradgradcheck(Upsample().double(), (x,))
     even = torch.randn(1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
@@ -143,7 +160,9 @@ def test_noise_is_one_plane_for_all_channels_and_scaled_by_its_strength() -> Non
 @pytest.mark.parametrize("group", [0, 4])
 def test_the_discriminator_compares_the_images_of_a_batch(group: int) -> None:
     torch.manual_seed(0)
-    settings = StyleGAN2Settings.model_validate({"discriminator_channels": 4, "max_channels": 8, "stabilisers": {"minibatch_std": group}})
+    settings = StyleGAN2Settings.model_validate(
+        {"discriminator_channels": 4, "max_channels": 8, "stabilisers": {"minibatch_std": group}}
+    )
     discriminator = Discriminator(settings, ImageSpec(8, 1))
     images = torch.rand(4, 1, 8, 8, generator=rng()) * 2 - 1
     alone, among = discriminator(images[:1].expand(4, -1, -1, -1))[0], discriminator(images)[0]

@@ -16,12 +16,16 @@ ALL = pytest.mark.parametrize("variant", ["pix2pix", "cyclegan", "drit"])
 
 @ALL
 @pytest.mark.parametrize("objective", ["lsgan", "nonsaturating"])
-def test_one_step_of_each_phase_moves_its_networks_and_no_other(variant: str, objective: str, moves: Callable[[GAN, dict[str, Tensor]], None]) -> None:
+def test_one_step_of_each_phase_moves_its_networks_and_no_other(
+    variant: str, objective: str, moves: Callable[[GAN, dict[str, Tensor]], None]
+) -> None:
     moves(small(variant, objective=objective), sides())
 
 
 @pytest.mark.parametrize(("variant", "channels"), [("pix2pix", 1), ("pix2pix", 3), ("cyclegan", 1), ("drit", 3)])
-def test_onnx_at_several_sizes_and_batches(variant: str, channels: int, onnx_parity: Callable[[GAN, int], float]) -> None:
+def test_onnx_at_several_sizes_and_batches(
+    variant: str, channels: int, onnx_parity: Callable[[GAN, int], float]
+) -> None:
     gan = small(variant, channels=channels)
     graphs = {spec.name: list(spec.inputs) for spec in gan.export()}
     taken = ["image", "z"] if variant == "drit" else ["image"]
@@ -64,7 +68,9 @@ def test_a_patch_counts_as_right_where_real_is_above_generated() -> None:
 
 def test_a_paired_objective_compares_with_real_patches_and_teaches_them_nothing() -> None:
     gan = small("cyclegan", objective="relativistic")
-    real, fake = (torch.randn(2, 1, 2, 2, generator=torch.Generator().manual_seed(seed), requires_grad=True) for seed in (0, 1))
+    real, fake = (
+        torch.randn(2, 1, 2, 2, generator=torch.Generator().manual_seed(seed), requires_grad=True) for seed in (0, 1)
+    )
     loss = gan.fool(torch.nn.Hardtanh(-9, 9), real, fake)
     torch.testing.assert_close(loss, softplus(real - fake).mean())
     loss.backward()
@@ -73,7 +79,9 @@ def test_a_paired_objective_compares_with_real_patches_and_teaches_them_nothing(
 
 
 def test_several_discriminators_add_up_and_are_told_as_means() -> None:
-    total, told = both({"a": (torch.tensor(1.0), {"d": torch.tensor(2.0)}), "b": (torch.tensor(3.0), {"d": torch.tensor(4.0)})})
+    total, told = both(
+        {"a": (torch.tensor(1.0), {"d": torch.tensor(2.0)}), "b": (torch.tensor(3.0), {"d": torch.tensor(4.0)})}
+    )
     assert (float(total), float(told["d"])) == (4.0, 3.0)
 
 

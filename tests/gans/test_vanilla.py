@@ -18,7 +18,9 @@ START = Progress(0, 0.0)
 
 def small(resolution: int = 8, channels: int = 1, **settings: object) -> Vanilla:
     torch.manual_seed(0)
-    gan = build(VanillaSettings.model_validate({"latent": 6, "hidden": [16, 32]} | settings), ImageSpec(resolution, channels))
+    gan = build(
+        VanillaSettings.model_validate({"latent": 6, "hidden": [16, 32]} | settings), ImageSpec(resolution, channels)
+    )
     assert isinstance(gan, Vanilla)
     return gan
 
@@ -74,7 +76,11 @@ def test_onnx(onnx_parity: Callable[[GAN, int], float]) -> None:
 
 def test_it_learns_the_digits(learn: Callable[..., tuple[Judgement, Any]]) -> None:
     rate = {"start": 5e-4, "end": 5e-5}
-    judgement, _ = learn(VanillaSettings(latent=32, hidden=(128, 256)), total_images=200_000, learning_rate={"generator": rate, "discriminator": rate})
+    judgement, _ = learn(
+        VanillaSettings(latent=32, hidden=(128, 256)),
+        total_images=200_000,
+        learning_rate={"generator": rate, "discriminator": rate},
+    )
     assert judgement.metrics["modes_covered"] >= 9
     assert judgement.metrics["fid_ratio"] < 8
     assert judgement.metrics["duplicate_rate"] < 0.01

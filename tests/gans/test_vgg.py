@@ -17,7 +17,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Mo
     torch.manual_seed(0)
     layers = make_layers(cfgs["E"])
     path = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
-    torch.save({f"features.{name}": value for name, value in layers.state_dict().items()} | {"classifier.0.bias": torch.zeros(3)}, path)
+    torch.save(
+        {f"features.{name}": value for name, value in layers.state_dict().items()}
+        | {"classifier.0.bias": torch.zeros(3)},
+        path,
+    )
     return path, layers
 
 

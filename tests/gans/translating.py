@@ -14,7 +14,12 @@ from pipeline.gans.translation import Translation
 
 def small(variant: str, channels: int = 3, resolution: int = 16, **settings: Any) -> Any:
     torch.manual_seed(0)
-    values = {"variant": variant, "generator_channels": 4, "discriminator_channels": 4, "discriminator_layers": 1} | settings
+    values = {
+        "variant": variant,
+        "generator_channels": 4,
+        "discriminator_channels": 4,
+        "discriminator_layers": 1,
+    } | settings
     parsed: ModelSettings = TypeAdapter(ModelSettings).validate_python(values)
     gan = build(parsed, ImageSpec(resolution, channels))
     assert isinstance(gan, Translation)

@@ -42,7 +42,9 @@ def test_pictures_of_the_right_size_and_mode_come_through_untouched() -> None:
     assert np.abs(decode(saved(of(colour)), Target(8, "gray")).pixels[:, :, 0] - luma).max() <= 1
 
 
-@pytest.mark.parametrize(("background", "colour"), [("#ffffff", (255, 255, 255)), ("#000000", (0, 0, 0)), ("#2040ff", (32, 64, 255))])
+@pytest.mark.parametrize(
+    ("background", "colour"), [("#ffffff", (255, 255, 255)), ("#000000", (0, 0, 0)), ("#2040ff", (32, 64, 255))]
+)
 def test_transparency_shows_the_background(background: str, colour: tuple[int, int, int]) -> None:
     target = Target(8, "rgb", background=background)
     rgba = np.zeros((8, 8, 4), dtype=np.uint8)
@@ -76,7 +78,14 @@ def test_deep_pictures_are_scaled_to_eight_bits() -> None:
     gray = ramp()
     target = Target(8, "gray")
     wide = gray.astype(np.uint16) * 257
-    for image in (of(wide, np.uint16), of(gray / 255, np.float32), of(gray, np.float32), of(wide, np.float32), of(wide, np.int32), of(gray, np.int32)):
+    for image in (
+        of(wide, np.uint16),
+        of(gray / 255, np.float32),
+        of(gray, np.float32),
+        of(wide, np.float32),
+        of(wide, np.int32),
+        of(gray, np.int32),
+    ):
         found = decode(saved(image, "TIFF"), target)
         assert (found.pixels[:, :, 0] == gray).all(), image.mode
     found = decode(saved(of(wide, np.uint16)), target)
@@ -95,12 +104,22 @@ def test_floats_without_a_known_range_are_refused(values: list[list[float]]) -> 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation(orientation: int) -> None:
     upright = np.kron(ramp(2), np.ones((16, 16), dtype=np.uint8))
-    stored = {1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1], 5: upright.T, 6: upright.T[::-1], 7: upright.T[::-1, ::-1]}
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: upright.T[::-1],
+        7: upright.T[::-1, ::-1],
+    }
     stored[8] = upright.T[:, ::-1]
     exif = Image.Exif()
     exif[0x0112] = orientation
     for kind in ("PNG", "JPEG"):
-        found = decode(saved(of(np.ascontiguousarray(stored[orientation])), kind, exif=exif), Target(32, "gray")).pixels[:, :, 0]
+        found = decode(
+            saved(of(np.ascontiguousarray(stored[orientation])), kind, exif=exif), Target(32, "gray")
+        ).pixels[:, :, 0]
         assert np.abs(found.astype(int) - upright).max() <= 3, kind
 
 
@@ -203,7 +222,9 @@ def test_damaged_pictures_decode_or_end_in_a_reason(kind: str, draw: st.DataObje
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA"])
 def test_encode_loses_nothing(mode: str) -> None:
     image = of(np.random.default_rng(2).integers(0, 256, (8, 8, 3), dtype=np.uint8)).convert(mode)
-    assert (np.asarray(Image.open(io.BytesIO(encode(image))).convert("RGBA")) == np.asarray(image.convert("RGBA"))).all()
+    assert (
+        np.asarray(Image.open(io.BytesIO(encode(image))).convert("RGBA")) == np.asarray(image.convert("RGBA"))
+    ).all()
 
 
 def test_halves_are_fitted_each_by_itself() -> None:

@@ -29,7 +29,9 @@ def test_a_flat_picture_is_white(channels: int, value: int) -> None:
     assert (outline(np.full((9, 7, channels), value, dtype=np.uint8)) == 255).all()
 
 
-@pytest.mark.parametrize(("left", "right"), [((0,), (255,)), ((255,), (0,)), ((10, 200, 30), (200, 10, 30)), ((0, 0, 0), (80, 0, 0))])
+@pytest.mark.parametrize(
+    ("left", "right"), [((0,), (255,)), ((255,), (0,)), ((10, 200, 30), (200, 10, 30)), ((0, 0, 0), (80, 0, 0))]
+)
 def test_a_step_is_one_black_line_along_it(left: tuple[int, ...], right: tuple[int, ...]) -> None:
     for turned in (0, 1):
         lines = np.rot90(outline(np.rot90(step(left, right), turned)), -turned)

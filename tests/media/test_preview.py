@@ -25,7 +25,15 @@ def test_large_images_keep_their_size_and_the_sheet_is_square() -> None:
     assert grid(np.zeros((2, 8, 8, 1), dtype=np.uint8), columns=10, cell=8).size == (2 * 10 + GAP, 10 + GAP)
 
 
-@pytest.mark.parametrize("images", [np.zeros((0, 8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.uint8), np.zeros((2, 8, 8, 4), np.uint8), np.zeros((2, 8, 8, 3))])
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((0, 8, 8, 3), np.uint8),
+        np.zeros((8, 8, 3), np.uint8),
+        np.zeros((2, 8, 8, 4), np.uint8),
+        np.zeros((2, 8, 8, 3)),
+    ],
+)
 def test_other_shapes_are_refused(images: np.ndarray) -> None:
     with pytest.raises(ValueError, match="a grid takes uint8"):
         grid(images)

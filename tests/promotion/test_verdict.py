@@ -19,7 +19,9 @@ EQUAL, BETTER, WORSE = Comparison(0.0, -1.0, 1.0), Comparison(-2.0, -3.0, -1.0),
 
 def failures(settings: PromoteSettings | None = None, **changes: Any) -> dict[str, str]:
     evidence = Evidence(**({"evaluation": GOOD, "export": EXPORT} | changes))
-    return {check.name: check.reason for check in judge(evidence, settings or PromoteSettings()) if check.state == "fail"}
+    return {
+        check.name: check.reason for check in judge(evidence, settings or PromoteSettings()) if check.state == "fail"
+    }
 
 
 def against(fid: Comparison = EQUAL, kid: Comparison = EQUAL, **challenger: Any) -> Against:
@@ -63,7 +65,10 @@ def test_a_champion_replaces_the_absolute_limits_but_not_the_floors() -> None:
     assert list(failures(evaluation=GOOD | {"recall": 0.1}, against=against())) == ["recall"]
 
 
-@pytest.mark.parametrize(("fid", "kid", "names"), [(WORSE, EQUAL, ["fid"]), (EQUAL, WORSE, ["kid"]), (BETTER, WORSE, ["kid"]), (WORSE, WORSE, ["fid", "kid"])])
+@pytest.mark.parametrize(
+    ("fid", "kid", "names"),
+    [(WORSE, EQUAL, ["fid"]), (EQUAL, WORSE, ["kid"]), (BETTER, WORSE, ["kid"]), (WORSE, WORSE, ["fid", "kid"])],
+)
 def test_worse_beyond_the_interval_is_not_promoted(fid: Comparison, kid: Comparison, names: list[str]) -> None:
     found = failures(against=against(fid, kid))
     assert list(found) == [f"{name} against champion" for name in names]
@@ -85,7 +90,13 @@ def test_diversity_must_not_fall_from_the_champion_s() -> None:
     assert failures(PromoteSettings(diversity=None), against=against(recall=0.1)) == {}
 
 
-TRANSLATED: dict[str, Any] = {"verdict": "pass", "reasons": [], "psnr_a_to_b": 20.0, "dependence": 0.8, "diversity_ratio": 0.5}
+TRANSLATED: dict[str, Any] = {
+    "verdict": "pass",
+    "reasons": [],
+    "psnr_a_to_b": 20.0,
+    "dependence": 0.8,
+    "diversity_ratio": 0.5,
+}
 LIMITS = {"fid_ratio": 3.0, "kid": 0.1}
 
 
@@ -96,12 +107,16 @@ def test_what_a_task_does_not_measure_is_skipped() -> None:
     assert "fail" not in checks.values()
     restored = {"verdict": "pass", "reasons": [], "psnr": 30.0}
     beside = Against("3", restored, restored, {"psnr": EQUAL})
-    assert "dependence against champion" not in {check.name for check in judge(Evidence(restored, EXPORT, against=beside), settings)}
+    assert "dependence against champion" not in {
+        check.name for check in judge(Evidence(restored, EXPORT, against=beside), settings)
+    }
 
 
 def test_translations_must_not_depend_less_on_their_input_nor_on_the_style() -> None:
     def beside(**challenger: float) -> Against:
-        return Against("3", TRANSLATED, TRANSLATED | challenger, {"psnr_a_to_b": Comparison(0.0, -1.0, 1.0, higher=True)})
+        return Against(
+            "3", TRANSLATED, TRANSLATED | challenger, {"psnr_a_to_b": Comparison(0.0, -1.0, 1.0, higher=True)}
+        )
 
     assert failures(evaluation=TRANSLATED, against=beside(dependence=0.73, diversity_ratio=0.46)) == {}
     found = failures(evaluation=TRANSLATED, against=beside(dependence=0.7, diversity_ratio=0.4))
@@ -113,10 +128,24 @@ def test_more_is_better_where_it_is() -> None:
     gained, lost = Comparison(2.0, 1.0, 3.0, higher=True), Comparison(-2.0, -3.0, -1.0, higher=True)
     assert (gained.verdict, lost.verdict) == ("better", "worse")
     against = Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": lost})
-    assert "psnr_a_to_b is worse than the champion's (version 3)" in failures(evaluation=TRANSLATED, against=against)["psnr_a_to_b against champion"]
+    assert (
+        "psnr_a_to_b is worse than the champion's (version 3)"
+        in failures(evaluation=TRANSLATED, against=against)["psnr_a_to_b against champion"]
+    )
     wanted = PromoteSettings(require="better")
-    assert failures(wanted, evaluation=TRANSLATED, against=Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": gained, "psnr_b_to_a": EQUAL})) == {}
-    found = failures(wanted, evaluation=TRANSLATED, against=Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": EQUAL, "psnr_b_to_a": EQUAL}))
+    assert (
+        failures(
+            wanted,
+            evaluation=TRANSLATED,
+            against=Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": gained, "psnr_b_to_a": EQUAL}),
+        )
+        == {}
+    )
+    found = failures(
+        wanted,
+        evaluation=TRANSLATED,
+        against=Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": EQUAL, "psnr_b_to_a": EQUAL}),
+    )
     assert "none of psnr_a_to_b, psnr_b_to_a is better" in found["better than champion"]
 
 

@@ -15,8 +15,18 @@ from typing import Any
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
 
-BROWSER = next((found for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (found := shutil.which(name))), None)
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-port=0")
+BROWSER = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (found := shutil.which(name))),
+    None,
+)
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--remote-debugging-port=0",
+)
 
 
 class Page:
@@ -57,7 +67,9 @@ class Page:
             time.sleep(0.05)
 
     def size(self, width: int, height: int) -> None:
-        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 800)
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 800
+        )
 
     def open(self, url: str) -> None:
         """From an empty page, so that what the one before still asked for, of a server that may be gone, is no problem of this one."""
@@ -76,10 +88,16 @@ class Page:
 def page(folder: Path) -> Iterator[Page]:
     """A browser with an empty profile in `folder`, whose downloads land there too."""
     profile = folder / "profile"
-    started = subprocess.Popen([str(BROWSER), *FLAGS, f"--user-data-dir={profile}", "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started = subprocess.Popen(
+        [str(BROWSER), *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         deadline = time.monotonic() + 100
-        while not (profile / "DevToolsActivePort").is_file() or not (profile / "DevToolsActivePort").read_text().strip():
+        while (
+            not (profile / "DevToolsActivePort").is_file() or not (profile / "DevToolsActivePort").read_text().strip()
+        ):
             assert started.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)

@@ -30,7 +30,13 @@ class Painter(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embed = nn.Embedding(5, 12)
-        self.paint = nn.Sequential(nn.Linear(12, 3 * 64), nn.Unflatten(1, (3, 8, 8)), nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3), nn.Tanh())
+        self.paint = nn.Sequential(
+            nn.Linear(12, 3 * 64),
+            nn.Unflatten(1, (3, 8, 8)),
+            nn.Conv2d(3, 3, 3, padding=1),
+            nn.BatchNorm2d(3),
+            nn.Tanh(),
+        )
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         images: Tensor = self.paint(z + self.embed(label))
@@ -53,7 +59,14 @@ class Tiny(GAN):
         return images
 
     def export(self) -> list[ExportSpec]:
-        return [ExportSpec("generator", self.generator, {"z": torch.zeros(2, 12), "label": torch.zeros(2, dtype=torch.int64)}, ("images",))]
+        return [
+            ExportSpec(
+                "generator",
+                self.generator,
+                {"z": torch.zeros(2, 12), "label": torch.zeros(2, dtype=torch.int64)},
+                ("images",),
+            )
+        ]
 
 
 class Styled(nn.Module):
@@ -104,7 +117,9 @@ def describe_fixture() -> Callable[..., Metadata]:
 def dcgan() -> DCGAN:
     """The real DCGAN at 16 x 16, with batch statistics that have moved away from where they start."""
     torch.manual_seed(3)
-    gan = DCGAN(DCGANSettings(latent=24, generator_channels=8, discriminator_channels=8, max_channels=32), ImageSpec(16, 1, 3))
+    gan = DCGAN(
+        DCGANSettings(latent=24, generator_channels=8, discriminator_channels=8, max_channels=32), ImageSpec(16, 1, 3)
+    )
     for _ in range(5):
         gan.generator(torch.randn(32, 24))
     return gan.eval()
@@ -141,14 +156,27 @@ def made_styled(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 def photographs(name: str, **changes: object) -> Metadata:
     """What an untrained image-to-image generator says of itself."""
-    return describe(**{"variant": name, "channels": 3, "latent": 0, "class_names": [], "task": "restore", "multiple": 1, "fid": None, **changes})
+    return describe(
+        **{
+            "variant": name,
+            "channels": 3,
+            "latent": 0,
+            "class_names": [],
+            "task": "restore",
+            "multiple": 1,
+            "fid": None,
+            **changes,
+        }
+    )
 
 
 @pytest.fixture(scope="session")
 def made_larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real SRGAN, 2 times larger."""
     torch.manual_seed(0)
-    settings = SRGANSettings.model_validate({"generator_channels": 4, "blocks": 1, "kernel": 3, "pretraining": 1, "scale": 2})
+    settings = SRGANSettings.model_validate(
+        {"generator_channels": 4, "blocks": 1, "kernel": 3, "pretraining": 1, "scale": 2}
+    )
     gan = build(settings, ImageSpec(16, 3)).eval()
     path = tmp_path_factory.mktemp("larger") / "srgan3.onnx"
     export(gan.export()[0], path, photographs("srgan", scale=2).pairs(), 20)
@@ -188,7 +216,12 @@ def made_styles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = torch.zeros(2, 3, 16, 16)
     pairs = photographs("drit", latent=8, task="translate").pairs()
     for name in ("generator", "reverse"):
-        export(ExportSpec(name, Styler().eval(), {"image": image, "z": torch.zeros(2, 8)}, ("images",), 1), folder / f"{name}.onnx", pairs, 20)
+        export(
+            ExportSpec(name, Styler().eval(), {"image": image, "z": torch.zeros(2, 8)}, ("images",), 1),
+            folder / f"{name}.onnx",
+            pairs,
+            20,
+        )
     for name in ("style_a", "style_b"):
         export(ExportSpec(name, Style().eval(), {"image": image}, ("z",), 1), folder / f"{name}.onnx", pairs, 20)
     return folder

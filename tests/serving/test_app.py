@@ -14,7 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +47,13 @@ def answers_as_promised(url: str, examples: int) -> None:
             if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body):
                 continue
 
-            @settings(max_examples=examples, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+            @settings(
+                max_examples=examples,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            )
             @given(case=operation.as_strategy(generation_mode=mode))
             def answered(case: Any) -> None:
                 case.validate_response(case.call(), checks=checks)
@@ -74,11 +84,24 @@ def raw(url: str, sent: bytes, seconds: float = 10) -> bytes:
         (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n", b"400"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000, b"400"),
         (b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % k for k in range(20_000)), b"400"),
-        (b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n", b"413"),
-        (b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 12\r\n\r\nshort", b"408"),
-        (b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1388\r\n" + b" " * 5000, b"413"),
+        (
+            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n",
+            b"413",
+        ),
+        (
+            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 12\r\n\r\nshort",
+            b"408",
+        ),
+        (
+            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1388\r\n"
+            + b" " * 5000,
+            b"413",
+        ),
         (b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", b"400"),
-        (b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", b"415"),
+        (
+            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+            b"415",
+        ),
         (b"DELETE /image.png HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405"),
         (b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
         (b"GET /%ff%fe/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
@@ -100,9 +123,21 @@ def test_a_connection_that_says_nothing_or_too_slowly_is_ended(plain: Any) -> No
 def test_a_token_opens_all_that_says_something(guarded: str) -> None:
     right = {"Authorization": "Bearer s3cret"}
     wrong = ("", "Bearer s3cre", "Bearer s3crett", "s3cret", "Basic s3cret", "Bearer \xff")
-    for path in ("image.png", "interpolate.gif", "model.json", "metrics", "docs", "openapi.json", "v2", "v2/models/generator", "nothing"):
+    for path in (
+        "image.png",
+        "interpolate.gif",
+        "model.json",
+        "metrics",
+        "docs",
+        "openapi.json",
+        "v2",
+        "v2/models/generator",
+        "nothing",
+    ):
         for sent in wrong:
-            answer = httpx.get(f"{guarded}/{path}", headers=[(b"Authorization", sent.encode("latin-1"))] if sent else [])
+            answer = httpx.get(
+                f"{guarded}/{path}", headers=[(b"Authorization", sent.encode("latin-1"))] if sent else []
+            )
             assert answer.status_code == 401, (path, sent)
         assert httpx.get(f"{guarded}/{path}", headers=right).status_code == (404 if path == "nothing" else 200)
     assert httpx.get(f"{guarded}/image.png").headers["www-authenticate"] == "Bearer"
@@ -147,10 +182,18 @@ def test_the_log_is_one_object_a_line(plain: Any, caplog: pytest.LogCaptureFixtu
     assert "\n" not in line
     entry = json.loads(line)
     assert entry["time"].endswith("+00:00")
-    assert (entry["event"], entry["id"], entry["status"], entry["path"], entry["client"]) == ("request", "this", 404, '/a"\n{b', "127.0.0.1")
+    assert (entry["event"], entry["id"], entry["status"], entry["path"], entry["client"]) == (
+        "request",
+        "this",
+        404,
+        '/a"\n{b',
+        "127.0.0.1",
+    )
 
 
-def test_an_error_of_our_own_is_logged_whole_and_told_by_its_id(plain: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_our_own_is_logged_whole_and_told_by_its_id(
+    plain: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(plain.service.keeper.served, "run", lambda *_: 1 / 0)
     answer = httpx.get(f"{plain.url}/image.png", headers={"X-Request-ID": "that"})
     assert answer.status_code == 500

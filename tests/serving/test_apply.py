@@ -38,9 +38,15 @@ ORIGIN = {
 def make(folder: Path, name: str, channels: int) -> Path:
     torch.manual_seed(0)
     small = {"generator_channels": 4, "blocks": 1, "kernel": 3, "pretraining": 1}
-    settings = SRGANSettings.model_validate({**small, "scale": 2}) if name == "srgan" else DenoiseSettings.model_validate(small)
+    settings = (
+        SRGANSettings.model_validate({**small, "scale": 2})
+        if name == "srgan"
+        else DenoiseSettings.model_validate(small)
+    )
     gan = build(settings, ImageSpec(16, channels)).eval()
-    metadata = Metadata.model_validate({**ORIGIN, "variant": name, "resolution": 16, "channels": channels, "scale": gan.scale})
+    metadata = Metadata.model_validate(
+        {**ORIGIN, "variant": name, "resolution": 16, "channels": channels, "scale": gan.scale}
+    )
     path = folder / f"{name}{channels}.onnx"
     export(gan.export()[0], path, metadata.pairs(), 20)
     return path
@@ -92,7 +98,11 @@ def test_folders_keep_their_structure_and_bad_files_are_named(larger: Path, tmp_
     done, problems = apply(larger, [tmp_path / "in", alone], tmp_path / "out")
     assert done == 3
     assert [problem.split(": ", 1)[1] for problem in problems] == ["not an image (or its header is damaged)"]
-    assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")) == ["a.png", "alone.png", "deep/b.png"]
+    assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")) == [
+        "a.png",
+        "alone.png",
+        "deep/b.png",
+    ]
 
 
 def test_a_gray_model_takes_colour_and_gives_gray(gray: Path, tmp_path: Path) -> None:
@@ -135,10 +145,26 @@ def test_the_command(larger: Path, tmp_path: Path) -> None:
 
     source = save(tmp_path / "in.png")
     (tmp_path / "broken.png").write_bytes(b"")
-    found = CliRunner().invoke(app, ["apply", str(source), "-o", str(tmp_path / "out.png"), "--model", str(larger), "--tile", "48", "--overlap", "8"])
+    found = CliRunner().invoke(
+        app,
+        [
+            "apply",
+            str(source),
+            "-o",
+            str(tmp_path / "out.png"),
+            "--model",
+            str(larger),
+            "--tile",
+            "48",
+            "--overlap",
+            "8",
+        ],
+    )
     assert found.exit_code == 0, found.output
     assert "out.png: 1 picture" in found.output
-    found = CliRunner().invoke(app, ["apply", str(source), str(tmp_path / "broken.png"), "-o", str(tmp_path / "all"), "--model", str(larger)])
+    found = CliRunner().invoke(
+        app, ["apply", str(source), str(tmp_path / "broken.png"), "-o", str(tmp_path / "all"), "--model", str(larger)]
+    )
     assert found.exit_code == 2
     assert "broken.png: empty file" in found.output
     assert "1 picture, 1 could not be read" in found.output
@@ -192,13 +218,22 @@ def test_styles_that_cannot_be_had(made_styles: Path, larger: Path, tmp_path: Pa
     alone.parent.mkdir()
     alone.write_bytes((made_styles / "reverse.onnx").read_bytes())
     for arguments, words in (
-        (["--model", model, "--example", source, "--seed", 1], "--seed and --example: the style comes from one of them"),
-        (["--model", model, "--example", tmp_path / "none.png"], "none.png: No such file or directory; --example takes a picture"),
+        (
+            ["--model", model, "--example", source, "--seed", 1],
+            "--seed and --example: the style comes from one of them",
+        ),
+        (
+            ["--model", model, "--example", tmp_path / "none.png"],
+            "none.png: No such file or directory; --example takes a picture",
+        ),
         (["--model", model, "--example", tmp_path / "broken.png"], "broken.png: not an image"),
         (["--model", alone, "--example", source], "style_a.onnx: no such file; --example needs it beside the model"),
         (["--model", larger, "--example", source], "has no styles: one picture has one result; leave --example out"),
         (["--model", larger, "--seed", 3], "has no styles: one picture has one result; leave the seed out"),
-        (["--model", made_styles / "style_b.onnx"], "turns image into z, not an image into images; give the generator.onnx beside it"),
+        (
+            ["--model", made_styles / "style_b.onnx"],
+            "turns image into z, not an image into images; give the generator.onnx beside it",
+        ),
     ):
         code, output = command(source, "-o", tmp_path / "out.png", *arguments)
         assert code != 0
@@ -207,5 +242,8 @@ def test_styles_that_cannot_be_had(made_styles: Path, larger: Path, tmp_path: Pa
 
 
 def test_a_graph_of_one_size_is_never_tiled(made_square: Path, tmp_path: Path) -> None:
-    assert apply(made_square, [save(tmp_path / "in.png", 90, 120)], tmp_path / "out.png", How(tile=12, overlap=4)) == (1, [])
+    assert apply(made_square, [save(tmp_path / "in.png", 90, 120)], tmp_path / "out.png", How(tile=12, overlap=4)) == (
+        1,
+        [],
+    )
     assert pixels(tmp_path / "out.png").shape == (16, 16, 3)

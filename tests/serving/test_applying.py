@@ -76,7 +76,11 @@ def test_any_common_kind_upright_and_whatever_the_header_says(larger: Any) -> No
     turned = decoded(httpx.post(f"{larger.url}/apply", content=encoded(picture(20, 30), "JPEG", exif=exif)))
     assert turned.shape == (60, 40, 3), "an upright phone's photograph"
     for kind in ("JPEG", "WEBP", "TIFF", "BMP", "GIF"):
-        assert decoded(httpx.post(f"{larger.url}/apply", content=encoded(picture(20, 30), kind), headers={"Content-Type": "text/plain"})).shape == (40, 60, 3)
+        assert decoded(
+            httpx.post(
+                f"{larger.url}/apply", content=encoded(picture(20, 30), kind), headers={"Content-Type": "text/plain"}
+            )
+        ).shape == (40, 60, 3)
 
 
 def test_what_is_wrong_is_said(larger: Any, made: Any, running: Any) -> None:
@@ -120,7 +124,10 @@ def test_the_description_is_kept(kind: str, request: pytest.FixtureRequest) -> N
 def test_the_seed_is_the_style(styles: Any, made_styles: Path) -> None:
     transformer = Transformer(made_styles / "generator.onnx")
     body = encoded(picture(30, 50))
-    found = [decoded(httpx.post(f"{styles.url}/apply{query}", content=body)) for query in ("", "?seed=0", "?seed=7", "?seed=7")]
+    found = [
+        decoded(httpx.post(f"{styles.url}/apply{query}", content=body))
+        for query in ("", "?seed=0", "?seed=7", "?seed=7")
+    ]
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[2], found[3])
     assert not np.array_equal(found[0], found[2])
@@ -136,9 +143,15 @@ def test_a_graph_of_one_size_gets_it_and_its_batches_fill(square: Any, made_squa
         if size == (16, 16):
             assert np.array_equal(found, transformer(picture(*size)))
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda k: httpx.post(f"{square.url}/apply", content=encoded(picture(16, 16, k)), timeout=60), range(64)))
+        answers = list(
+            pool.map(
+                lambda k: httpx.post(f"{square.url}/apply", content=encoded(picture(16, 16, k)), timeout=60), range(64)
+            )
+        )
     for k, answer in enumerate(answers):
-        assert np.array_equal(decoded(answer), transformer(picture(16, 16, k))), "to each its own, whatever it rode with"
+        assert np.array_equal(decoded(answer), transformer(picture(16, 16, k))), (
+            "to each its own, whatever it rode with"
+        )
 
 
 def infer(url: str, **inputs: Any) -> Any:
@@ -150,7 +163,9 @@ def infer(url: str, **inputs: Any) -> Any:
         return client.infer("generator", tensors).as_numpy("images")
 
 
-def test_triton_gets_what_onnx_runtime_computes_of_any_size(larger: Any, styles: Any, made_larger: Path, made_styles: Path) -> None:
+def test_triton_gets_what_onnx_runtime_computes_of_any_size(
+    larger: Any, styles: Any, made_larger: Path, made_styles: Path
+) -> None:
     with triton.InferenceServerClient(larger.url.removeprefix("http://")) as client:
         described = client.get_model_metadata("srgan3")
     assert described["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 3, -1, -1]}]
@@ -177,7 +192,10 @@ def test_the_protocols_limits(larger: Any) -> None:
     large: list[float] = [0] * (3 * 400 * 430)
     found = told([1, 3, 400, 430], large)
     assert found.status_code == 200
-    larger.service.settings, before = larger.service.settings.model_copy(update={"max_pixels": 100_000}), larger.service.settings
+    larger.service.settings, before = (
+        larger.service.settings.model_copy(update={"max_pixels": 100_000}),
+        larger.service.settings,
+    )
     try:
         assert told([1, 3, 400, 430], large).status_code == 413
     finally:
@@ -188,10 +206,17 @@ def test_what_is_too_much_for_json_is_asked_for_as_bytes(larger: Any) -> None:
     image = np.zeros((1, 3, 60, 250), dtype=np.float32)  # 180,000 bytes in, 180,000 numbers out
 
     def sent(rows: int, *, binary: bool) -> httpx.Response:
-        tensor = {"name": "image", "datatype": "FP32", "shape": [rows, 3, 60, 250], "parameters": {"binary_data_size": rows * 180_000}}
+        tensor = {
+            "name": "image",
+            "datatype": "FP32",
+            "shape": [rows, 3, 60, 250],
+            "parameters": {"binary_data_size": rows * 180_000},
+        }
         header = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": binary}}).encode()
         body = header + image.tobytes() * rows
-        return httpx.post(f"{larger.url}/v2/models/srgan3/infer", content=body, headers={HEADER_LENGTH: str(len(header))}, timeout=60)
+        return httpx.post(
+            f"{larger.url}/v2/models/srgan3/infer", content=body, headers={HEADER_LENGTH: str(len(header))}, timeout=60
+        )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipeline.serving.applying.MOST_IN_JSON", 360_000)
@@ -223,14 +248,19 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_small_picture_waits_for_one_tile_of_a_large_one_and_no_more(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_picture_waits_for_one_tile_of_a_large_one_and_no_more(
+    larger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     held = Held(larger.service.keeper.served, monkeypatch)
     body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
     with ThreadPoolExecutor(4) as pool:
         large = pool.submit(httpx.post, f"{larger.url}/apply", content=body, timeout=60)
         until(lambda: larger.service.underway >= 1)
         until(lambda: not larger.service.batcher.jobs)
-        small = [pool.submit(httpx.post, f"{larger.url}/apply", content=encoded(picture(9, 9, k)), timeout=60) for k in range(3)]
+        small = [
+            pool.submit(httpx.post, f"{larger.url}/apply", content=encoded(picture(9, 9, k)), timeout=60)
+            for k in range(3)
+        ]
         until(lambda: larger.service.batcher.waiting == 3)
         for _ in range(4):
             held.go.release()
@@ -273,7 +303,9 @@ def test_who_has_left_is_not_drawn_to_the_end(larger: Any, monkeypatch: pytest.M
     assert len(held.sides) < 10
 
 
-def test_a_swap_between_two_tiles_loses_nothing(made_larger: Path, running: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_swap_between_two_tiles_loses_nothing(
+    made_larger: Path, running: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A picture is finished by the model that began it; and a model that takes pictures may follow one that draws them."""
     path = tmp_path / "generator.onnx"
     path.write_bytes(made_larger.read_bytes())

@@ -54,7 +54,9 @@ def test_batches() -> None:
         assert answers == [[2 * k, 2 * k + 200] for k in range(13)], "to each its own"
         assert model.batches == [8, 8, 8, 2]
         model.batches.clear()
-        assert await draw(batcher, model, *range(19)) == [2 * k for k in range(19)], "one that is larger than a batch is cut, and put together"
+        assert await draw(batcher, model, *range(19)) == [2 * k for k in range(19)], (
+            "one that is larger than a batch is cut, and put together"
+        )
         assert model.batches == [8, 8, 2, 1]
         assert b"ganline_images_total 45.0" in metrics.text()
 

@@ -28,7 +28,11 @@ def client(styled: Any) -> Iterator[Any]:
 
 
 def inputs_of(n: int, *, binary: bool = True) -> tuple[list[Any], dict[str, Any]]:
-    values: dict[str, Any] = {"z": latents(3, 0, n, 6), "label": np.arange(n, dtype=np.int64) % 30, "psi": np.linspace(0, 1.5, n, dtype=np.float32)}
+    values: dict[str, Any] = {
+        "z": latents(3, 0, n, 6),
+        "label": np.arange(n, dtype=np.int64) % 30,
+        "psi": np.linspace(0, 1.5, n, dtype=np.float32),
+    }
     tensors = []
     for name, rows in values.items():
         tensor = triton.InferInput(name, list(rows.shape), "INT64" if rows.dtype == np.int64 else "FP32")
@@ -56,7 +60,10 @@ def test_triton_finds_what_it_looks_for(client: Any, styled: Any) -> None:
             {"name": "label", "datatype": "INT64", "shape": [-1]},
             {"name": "psi", "datatype": "FP32", "shape": [-1]},
         ],
-        "outputs": [{"name": "images", "datatype": "FP32", "shape": [-1, 1, 8, 8]}, {"name": "w", "datatype": "FP32", "shape": [-1, 4]}],
+        "outputs": [
+            {"name": "images", "datatype": "FP32", "shape": [-1, 1, 8, 8]},
+            {"name": "w", "datatype": "FP32", "shape": [-1, 4]},
+        ],
     }
     with pytest.raises(InferenceServerException, match="there is no model 'other' here; 'generator' is served"):
         client.get_model_metadata("other")
@@ -65,7 +72,9 @@ def test_triton_finds_what_it_looks_for(client: Any, styled: Any) -> None:
 @pytest.mark.parametrize("binary_in", [True, False])
 @pytest.mark.parametrize("binary_out", [True, False])
 @pytest.mark.parametrize("n", [1, 7, 50])
-def test_triton_gets_what_onnx_runtime_computes(client: Any, made_styled: Any, n: int, binary_in: bool, binary_out: bool) -> None:
+def test_triton_gets_what_onnx_runtime_computes(
+    client: Any, made_styled: Any, n: int, binary_in: bool, binary_out: bool
+) -> None:
     tensors, values = inputs_of(n, binary=binary_in)
     wanted = [triton.InferRequestedOutput(name, binary_data=binary_out) for name in ("w", "images")]
     answer = client.infer("generator", tensors, outputs=wanted, request_id="mine")
@@ -107,7 +116,10 @@ def changed(tensor: int = 0, **changes: Any) -> dict[str, Any]:
 
 
 def test_nested_data_is_the_same_as_flat(styled: Any) -> None:
-    answers = [httpx.post(f"{styled.url}/v2/models/generator/infer", json=body).json()["outputs"] for body in (good(), changed(data=[[0.5] * 6] * 2))]
+    answers = [
+        httpx.post(f"{styled.url}/v2/models/generator/infer", json=body).json()["outputs"]
+        for body in (good(), changed(data=[[0.5] * 6] * 2))
+    ]
     assert answers[0] == answers[1]
 
 
@@ -179,7 +191,9 @@ def test_what_is_wrong_is_said(styled: Any, body: Any, words: str) -> None:
 @pytest.mark.parametrize("length", ["", "-1", "1e3", "99999", "9" * 5000, "٣", "5"])
 def test_wrong_header_lengths(styled: Any, length: str) -> None:
     content = json.dumps(good()).encode()
-    answer = httpx.post(f"{styled.url}/v2/models/generator/infer", content=content, headers={HEADER_LENGTH.encode(): length.encode()})
+    answer = httpx.post(
+        f"{styled.url}/v2/models/generator/infer", content=content, headers={HEADER_LENGTH.encode(): length.encode()}
+    )
     assert answer.status_code == 400
     assert answer.json()["error"]
 
@@ -201,7 +215,11 @@ def test_wrong_binary_sizes(styled: Any, size: Any, sent: int, words: str) -> No
     del request["inputs"][0]["data"]
     request["inputs"][0]["parameters"] = {"binary_data_size": size}
     header = json.dumps(request).encode()
-    answer = httpx.post(f"{styled.url}/v2/models/generator/infer", content=header + bytes(sent), headers={HEADER_LENGTH: str(len(header))})
+    answer = httpx.post(
+        f"{styled.url}/v2/models/generator/infer",
+        content=header + bytes(sent),
+        headers={HEADER_LENGTH: str(len(header))},
+    )
     assert answer.status_code == 400
     assert words in answer.json()["error"]
 
@@ -213,5 +231,7 @@ def test_numbers_that_are_not_finite_come_in_no_way(styled: Any) -> None:
     header = json.dumps(request).encode()
     for value in (np.nan, np.inf):
         content = header + np.full(12, value, dtype="<f4").tobytes()
-        answer = httpx.post(f"{styled.url}/v2/models/generator/infer", content=content, headers={HEADER_LENGTH: str(len(header))})
+        answer = httpx.post(
+            f"{styled.url}/v2/models/generator/infer", content=content, headers={HEADER_LENGTH: str(len(header))}
+        )
         assert (answer.status_code, "not finite" in answer.text) == (400, True)

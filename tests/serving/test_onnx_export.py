@@ -24,10 +24,16 @@ def test_one_file_holds_everything(made: Any) -> None:
 
 def test_inputs_and_outputs_are_named_and_their_first_axis_is_dynamic(made: Any, made_conditional: Any) -> None:
     graph = onnx.load(made.path).graph
-    shapes = {value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in (*graph.input, *graph.output)}
+    shapes = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
     assert shapes == {"z": [BATCH, 24], "images": [BATCH, 1, 16, 16]}
     graph = onnx.load(made_conditional.path).graph
-    shapes = {value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in (*graph.input, *graph.output)}
+    shapes = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
     assert shapes == {"z": [BATCH, 12], "label": [BATCH], "images": [BATCH, 3, 8, 8]}
 
 
@@ -35,7 +41,17 @@ def test_no_trace_of_the_machine_is_left(made: Any, made_conditional: Any) -> No
     for path in (made.path, made_conditional.path):
         content = path.read_bytes()
         root = Path(__file__).parents[2]
-        for trace in (str(root), str(Path.home()) + "/", sys.prefix, str(path.parent), "site-packages", ".py", 'File "', "stack_trace", "torch.nn"):
+        for trace in (
+            str(root),
+            str(Path.home()) + "/",
+            sys.prefix,
+            str(path.parent),
+            "site-packages",
+            ".py",
+            'File "',
+            "stack_trace",
+            "torch.nn",
+        ):
             assert trace.encode() not in content, trace
         if getpass.getuser() != "root":  # "root" is a word like any other
             assert getpass.getuser().encode() not in content
@@ -50,7 +66,9 @@ def test_the_metadata_comes_back_as_it_went_in(made: Any) -> None:
     assert pairs["ganline.verdict"] == "pass"
 
 
-def test_a_second_export_is_byte_identical_and_other_weights_are_not(made: Any, dcgan: DCGAN, tmp_path: Path, describe: Callable[..., Metadata]) -> None:
+def test_a_second_export_is_byte_identical_and_other_weights_are_not(
+    made: Any, dcgan: DCGAN, tmp_path: Path, describe: Callable[..., Metadata]
+) -> None:
     def digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 

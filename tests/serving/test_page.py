@@ -104,8 +104,16 @@ def test_what_a_person_does_is_what_is_drawn(tab: Any, styled: str, made_styled:
 
     tab.run("document.querySelector('#grid button:nth-child(2)').click()")
     tab.run("document.querySelector('#grid button:nth-child(4)').click()")
-    assert tab.run("document.getElementById('a').textContent + document.getElementById('b').textContent") == "A, seed 25B, seed 27"
-    assert tab.run("[...document.querySelectorAll('#grid [aria-pressed=true]')].map(b => b.dataset.seed + b.lastChild.textContent).join()") == "25A,27B"
+    assert (
+        tab.run("document.getElementById('a').textContent + document.getElementById('b').textContent")
+        == "A, seed 25B, seed 27"
+    )
+    assert (
+        tab.run(
+            "[...document.querySelectorAll('#grid [aria-pressed=true]')].map(b => b.dataset.seed + b.lastChild.textContent).join()"
+        )
+        == "25A,27B"
+    )
     shows("#between", expected(25, 17, 0.5))
     set_to(tab, "mix", 1)
     shows("#between", expected(27, 17, 0.5))
@@ -129,7 +137,9 @@ def test_a_model_without_classes_or_psi_shows_neither(tab: Any, made: Any, runni
     with running(made.path) as (url, _):
         tab.open(f"{url}/")
         tab.until(READY)
-        assert tab.run("[...document.querySelectorAll('#class-row, #psi-row')].every(e => e.getClientRects().length === 0)")
+        assert tab.run(
+            "[...document.querySelectorAll('#class-row, #psi-row')].every(e => e.getClientRects().length === 0)"
+        )
 
 
 def test_the_token_is_asked_for_and_kept(tab: Any, made: Any, running: Any) -> None:
@@ -149,9 +159,13 @@ def test_what_goes_wrong_is_said_on_the_page(tab: Any, made: Any, running: Any) 
         tab.until(READY)
         service.settings = service.batcher.settings = service.settings.model_copy(update={"timeout": 1e-9})
         set_to(tab, "seed", 100)
-        tab.until("document.querySelector('#told.bad') && document.getElementById('told').textContent.includes('not drawn within')")
+        tab.until(
+            "document.querySelector('#told.bad') && document.getElementById('told').textContent.includes('not drawn within')"
+        )
     set_to(tab, "seed", 200)
-    tab.until("document.querySelector('#told.bad') && /fetch|network/i.test(document.getElementById('told').textContent)")
+    tab.until(
+        "document.querySelector('#told.bad') && /fetch|network/i.test(document.getElementById('told').textContent)"
+    )
 
 
 GIVE = """((base64, name, how) => {
@@ -184,13 +198,21 @@ def test_a_picture_is_changed_beside_itself(tab: Any, made_larger: Any, running:
         tab.size(width, height)
         tab.open(f"{url}/")
         tab.until(READY)
-        assert tab.run("document.getElementById('main').getClientRects().length + document.getElementById('style-row').getClientRects().length") == 0
+        assert (
+            tab.run(
+                "document.getElementById('main').getClientRects().length + document.getElementById('style-row').getClientRects().length"
+            )
+            == 0
+        )
         for how, picture in (("choose", waves(90, 120)), ("drop", waves(130, 60)), ("paste", waves(300, 300))):
             give(tab, picture, f"holiday-{how}.jpeg", how)
             tab.until(f"{IDLE} && document.getElementById('before').naturalHeight === {picture.shape[0]}")
             assert np.array_equal(pixels(tab, "#before"), picture[:, :, 0].ravel())
             assert np.array_equal(pixels(tab, "#after"), transformer(picture)[:, :, 0].ravel())
-            assert tab.run("document.getElementById('after-size').textContent") == f"{picture.shape[1] * 2} × {picture.shape[0] * 2}"
+            assert (
+                tab.run("document.getElementById('after-size').textContent")
+                == f"{picture.shape[1] * 2} × {picture.shape[0] * 2}"
+            )
             assert "ms to compute" in tab.run("document.getElementById('done').textContent")
         found = tab.run(MEASURE)
         assert found["scroll"] <= found["width"], found["wide"]

@@ -29,7 +29,10 @@ def test_a_changed_weight_is_found_and_named(made: Any, tmp_path: Path) -> None:
     last = next(tensor for tensor in model.graph.initializer if tensor.name == "layers.7.weight")
     last.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(last) + np.float32(0.02), last.name))
     onnx.save(model, tmp_path / "generator.onnx")
-    with pytest.raises(InputError, match=r"generator\.onnx: output 'images' at batch 1 differs from PyTorch by 0\.0.*export\.parity_tolerance 0\.001"):
+    with pytest.raises(
+        InputError,
+        match=r"generator\.onnx: output 'images' at batch 1 differs from PyTorch by 0\.0.*export\.parity_tolerance 0\.001",
+    ):
         check(made.spec, tmp_path / "generator.onnx", 1e-3, classes=3)
 
 

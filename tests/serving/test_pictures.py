@@ -42,11 +42,15 @@ def test_one_is_itself_and_several_are_the_sheet_that_sample_makes(styled: str, 
     assert np.array_equal(np.asarray(one), generator.sample(1, 7, ["kind 3"], 0.7)[0, :, :, 0])
     sheet = picture(styled, seed=7, n=16, label=["2", "kind 5", "kind 9"])
     assert np.array_equal(np.asarray(sheet), np.asarray(grid(generator.sample(16, 7, ["2", "kind 5", "kind 9"]), 3)))
-    assert np.array_equal(np.asarray(picture(styled, seed=2**64 - 1, n=5, columns=2)), np.asarray(grid(generator.sample(5, 2**64 - 1), 2)))
+    assert np.array_equal(
+        np.asarray(picture(styled, seed=2**64 - 1, n=5, columns=2)), np.asarray(grid(generator.sample(5, 2**64 - 1), 2))
+    )
 
 
 def test_colours_and_every_class_by_default(colour: str, made_conditional: Any) -> None:
-    assert np.array_equal(np.asarray(picture(colour, seed=3, n=12)), np.asarray(grid(Generator(made_conditional.path).sample(12, 3), 5)))
+    assert np.array_equal(
+        np.asarray(picture(colour, seed=3, n=12)), np.asarray(grid(Generator(made_conditional.path).sample(12, 3), 5))
+    )
 
 
 def test_towards_another_seed_goes_along_the_great_circle(styled: str, made_styled: Any) -> None:
@@ -68,13 +72,24 @@ def test_a_loop_that_never_ends(styled: str, made_styled: Any) -> None:
         assert np.array_equal(np.asarray(found.convert("L")), np.asarray(grid(drawn[number : number + 1], None, 256)))
     several = picture(styled, "interpolate.gif", n=2, steps=2, label=["1", "2", "3"])
     assert several.n_frames == 4
-    assert picture(styled, "interpolate.gif").size == (134, 68), "of thirty classes two, since 2 x 48 frames are what a request of at most 100 may have"
+    assert picture(styled, "interpolate.gif").size == (134, 68), (
+        "of thirty classes two, since 2 x 48 frames are what a request of at most 100 may have"
+    )
 
 
 def test_the_same_seed_is_the_same_picture_whatever_it_rode_with(styled: str) -> None:
-    alone = {seed: httpx.get(f"{styled}/image.png", params={"seed": seed, "n": 1 + seed % 4}).content for seed in range(24)}
+    alone = {
+        seed: httpx.get(f"{styled}/image.png", params={"seed": seed, "n": 1 + seed % 4}).content for seed in range(24)
+    }
     with ThreadPoolExecutor(12) as pool:
-        together = list(pool.map(lambda seed: httpx.get(f"{styled}/image.png", params={"seed": seed % 24, "n": 1 + seed % 24 % 4}).content, range(120)))
+        together = list(
+            pool.map(
+                lambda seed: (
+                    httpx.get(f"{styled}/image.png", params={"seed": seed % 24, "n": 1 + seed % 24 % 4}).content
+                ),
+                range(120),
+            )
+        )
     assert all(content == alone[number % 24] for number, content in enumerate(together))
 
 

@@ -20,7 +20,9 @@ def test_errors_sizes_and_metadata(made: Any, tmp_path: Path, kind: Kind) -> Non
     found = quantize(made.path, out, kind, 5)
     z = latents(2, 0, 256, 24)
     sessions = [onnxruntime.InferenceSession(path) for path in (made.path, out)]
-    ours, theirs = (np.concatenate([one.run(["images"], {"z": z[at : at + 64]})[0] for at in range(0, 256, 64)]) for one in sessions)
+    ours, theirs = (
+        np.concatenate([one.run(["images"], {"z": z[at : at + 64]})[0] for at in range(0, 256, 64)]) for one in sessions
+    )
     apart = np.abs(ours.astype(np.float64) - theirs) * 127.5
     assert found.max_levels == pytest.approx(apart.max(), rel=1e-3)
     assert found.mean_levels == pytest.approx(apart.mean(), rel=1e-3)
@@ -35,7 +37,9 @@ def test_errors_sizes_and_metadata(made: Any, tmp_path: Path, kind: Kind) -> Non
     assert theirs.dtype == np.float32, "float32 goes in and comes out"
 
 
-def test_labels_psi_and_pictures_are_given_too(made_conditional: Any, made_styled: Any, made_larger: Path, tmp_path: Path) -> None:
+def test_labels_psi_and_pictures_are_given_too(
+    made_conditional: Any, made_styled: Any, made_larger: Path, tmp_path: Path
+) -> None:
     for path in (made_conditional.path, made_styled.path):
         assert quantize(path, tmp_path / "out.onnx", "fp16", 1).mean_levels < 0.5
     assert quantize(made_larger, tmp_path / "larger.onnx", "fp16", 1).mean_levels < 0.5
@@ -44,7 +48,9 @@ def test_labels_psi_and_pictures_are_given_too(made_conditional: Any, made_style
 
 def test_what_is_refused_leaves_nothing(made: Any, made_larger: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.onnx"
-    with pytest.raises(InputError, match=r"as int8 its images differ by .* more than 0\.001 and 0\.016; nothing was written"):
+    with pytest.raises(
+        InputError, match=r"as int8 its images differ by .* more than 0\.001 and 0\.016; nothing was written"
+    ):
         quantize(made.path, out, "int8", 0.001)
     with pytest.raises(InputError, match="int8 is for graphs that draw from latents"):
         quantize(made_larger, out, "int8", 1)

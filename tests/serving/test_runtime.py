@@ -46,7 +46,13 @@ def test_latents_are_normal_and_streams_do_not_meet() -> None:
 
 def test_quantising_agrees_with_the_judged_one_at_every_edge() -> None:
     steps = np.arange(-2, 258, dtype=np.float32)
-    values = np.concatenate([(steps - 128) / np.float32(127.5), np.nextafter((steps - 128) / np.float32(127.5), np.float32(9)), [np.nan, np.inf, -np.inf]])
+    values = np.concatenate(
+        [
+            (steps - 128) / np.float32(127.5),
+            np.nextafter((steps - 128) / np.float32(127.5), np.float32(9)),
+            [np.nan, np.inf, -np.inf],
+        ]
+    )
     values = values.astype(np.float32).reshape(-1, 1, 1, 1)
     finite = np.isfinite(values[:, 0, 0, 0])
     assert np.array_equal(to_uint8(values)[finite], torch_to_uint8(torch.from_numpy(values))[finite])
@@ -59,10 +65,14 @@ def test_labels_are_taken_in_turn_and_by_default_all(made_conditional: Any) -> N
     pictures = generator.sample(100, 5)
     assert pictures.shape == (100, 8, 8, 3)
     with torch.no_grad():
-        expected = torch_to_uint8(made_conditional.spec.module(torch.from_numpy(latents(5, 0, 100, 12)), torch.arange(100) % 5))
+        expected = torch_to_uint8(
+            made_conditional.spec.module(torch.from_numpy(latents(5, 0, 100, 12)), torch.arange(100) % 5)
+        )
     assert np.abs(pictures.astype(int) - expected.astype(int)).max() <= 1
     assert np.array_equal(generator.sample(100, 5, label=np.arange(100) % 5), pictures)
-    assert np.array_equal(generator.sample(70, 5), pictures[:70]), "five does not divide a batch of 64: the turn goes on across batches"
+    assert np.array_equal(generator.sample(70, 5), pictures[:70]), (
+        "five does not divide a batch of 64: the turn goes on across batches"
+    )
 
 
 def test_a_picture_is_that_of_its_seed_index_and_label_whatever_the_others_are(made_conditional: Any) -> None:
@@ -96,7 +106,10 @@ def test_unknown_classes_are_named_with_the_nearest(made_conditional: Any, wante
 
 
 def test_of_many_classes_the_first_are_listed(made_styled: Any) -> None:
-    with pytest.raises(InputError, match=r"did you mean 'kind 29'\? there are kind 0, kind 1, .*, kind 19 and 10 more, or indices 0 .. 29"):
+    with pytest.raises(
+        InputError,
+        match=r"did you mean 'kind 29'\? there are kind 0, kind 1, .*, kind 19 and 10 more, or indices 0 .. 29",
+    ):
         Generator(made_styled.path).labels(["knd 29"])
 
 
@@ -136,7 +149,9 @@ def test_a_graph_that_draws_nothing_from_latents_is_no_generator(made_styled: An
         for tensor in renamed.graph.input if tensors is model.graph.input else renamed.graph.output:
             tensor.name = new if tensor.name == old else tensor.name
         (tmp_path / "other.onnx").write_bytes(renamed.SerializeToString())
-        with pytest.raises(InputError, match=rf"other\.onnx: turns .*{new}.* not latents z into images; give the generator\.onnx"):
+        with pytest.raises(
+            InputError, match=rf"other\.onnx: turns .*{new}.* not latents z into images; give the generator\.onnx"
+        ):
             Generator(tmp_path / "other.onnx")
 
 

@@ -17,13 +17,21 @@ WITHOUT = "import sys; from pipeline.cli import app; app(standalone_mode=False);
 
 
 def ganline(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", "from pipeline.cli import main; main()", *arguments], cwd=cwd, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", "from pipeline.cli import main; main()", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_a_sheet_is_drawn_from_any_folder_without_torch(made: Any, tmp_path: Path) -> None:
     arguments = ["sample", "-n", "6", "--seed", "7", "-o", "out/grid.png", "--columns", "3", "--model", str(made.path)]
     code = WITHOUT + "sys.exit(f'imported {heavy}' if heavy else 0)"
-    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "out/grid.png: 6 pictures, seed 7" in done.stdout
@@ -38,7 +46,9 @@ def test_a_folder_gets_single_pictures_that_are_those_of_the_seed(made: Any, tmp
     files = sorted((tmp_path / "pictures").iterdir())
     assert [file.name for file in files] == [f"{index:04d}.png" for index in range(70)]
     expected = Generator(made.path).sample(70, 9)[:, :, :, 0]
-    assert all(np.array_equal(np.asarray(Image.open(file)), picture) for file, picture in zip(files, expected, strict=True))
+    assert all(
+        np.array_equal(np.asarray(Image.open(file)), picture) for file, picture in zip(files, expected, strict=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +73,9 @@ def test_a_folder_gets_single_pictures_that_are_those_of_the_seed(made: Any, tmp
         (["--interpolate", "4", "-n", "1", "-o", "loop.gif"], "at least 2 latents"),
     ],
 )
-def test_mistakes_are_answered_with_exit_2_and_the_way_out(made: Any, tmp_path: Path, arguments: list[str], message: str) -> None:
+def test_mistakes_are_answered_with_exit_2_and_the_way_out(
+    made: Any, tmp_path: Path, arguments: list[str], message: str
+) -> None:
     (tmp_path / "file").write_text("in the way")
     model = [] if "--model" in arguments else ["--model", str(made.path)]
     done = ganline("sample", *arguments, *model, cwd=tmp_path)
@@ -87,12 +99,27 @@ def draw(model: Path, output: Path, wanted: Request) -> str:
 
 
 def test_a_sheet_has_a_column_a_class(made_conditional: Any, tmp_path: Path) -> None:
-    done = ganline("sample", "-n", "12", "--seed", "3", "-o", "all.png", "--model", str(made_conditional.path), cwd=tmp_path)
+    done = ganline(
+        "sample", "-n", "12", "--seed", "3", "-o", "all.png", "--model", str(made_conditional.path), cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     generator = Generator(made_conditional.path)
     found = cells(tmp_path / "all.png", 8, 5)
     assert np.array_equal(found.reshape(15, 8, 8, 3)[:12], generator.sample(12, 3))
-    arguments = ["--label", "d", "--label", "1", "-n", "6", "--seed", "3", "-o", "two.png", "--model", str(made_conditional.path)]
+    arguments = [
+        "--label",
+        "d",
+        "--label",
+        "1",
+        "-n",
+        "6",
+        "--seed",
+        "3",
+        "-o",
+        "two.png",
+        "--model",
+        str(made_conditional.path),
+    ]
     done = ganline("sample", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = cells(tmp_path / "two.png", 8, 2)
@@ -105,8 +132,12 @@ def test_many_classes_go_round_the_squarest_sheet(made_styled: Any, tmp_path: Pa
     assert cells(tmp_path / "sheet.png", 8, 6).shape[:2] == (5, 6)
 
 
-def test_strips_go_from_each_picture_of_the_seed_to_the_next_latent(made: Any, made_styled: Any, tmp_path: Path) -> None:
-    assert draw(made.path, tmp_path / "strips.png", Request(n=3, seed=5, steps=4)).startswith("3 rows of 4 pictures, seed 5")
+def test_strips_go_from_each_picture_of_the_seed_to_the_next_latent(
+    made: Any, made_styled: Any, tmp_path: Path
+) -> None:
+    assert draw(made.path, tmp_path / "strips.png", Request(n=3, seed=5, steps=4)).startswith(
+        "3 rows of 4 pictures, seed 5"
+    )
     found = cells(tmp_path / "strips.png", 16, 4)
     four = Generator(made.path).sample(4, 5)
     assert np.array_equal(found[:, 0], four[:3])
@@ -123,7 +154,20 @@ def test_strips_go_from_each_picture_of_the_seed_to_the_next_latent(made: Any, m
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "apng"])
 def test_an_animation_has_a_frame_a_step_and_never_ends(made: Any, tmp_path: Path, suffix: str) -> None:
-    done = ganline("sample", "--interpolate", "5", "-n", "3", "--seed", "4", "-o", f"loop.{suffix}", "--model", str(made.path), cwd=tmp_path)
+    done = ganline(
+        "sample",
+        "--interpolate",
+        "5",
+        "-n",
+        "3",
+        "--seed",
+        "4",
+        "-o",
+        f"loop.{suffix}",
+        "--model",
+        str(made.path),
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert f"loop.{suffix}: 15 frames through 3 latents, seed 4" in done.stdout
     pictures = Generator(made.path).sample(3, 4)
@@ -153,5 +197,10 @@ def test_an_animation_shows_the_labels_side_by_side(made_conditional: Any, tmp_p
 def test_help_shows_how(tmp_path: Path) -> None:
     done = ganline("sample", "--help", cwd=tmp_path)
     assert done.returncode == 0
-    for example in ("ganline sample -n 64 --seed 7 -o grid.png", "--label sneaker", "--psi 0.7", "--interpolate 24 -o loop.gif"):
+    for example in (
+        "ganline sample -n 64 --seed 7 -o grid.png",
+        "--label sneaker",
+        "--psi 0.7",
+        "--interpolate 24 -o loop.gif",
+    ):
         assert example in done.stdout

@@ -22,9 +22,13 @@ SERVE = [sys.executable, "-c", CODE, "serve", "--port", "0"]
 
 
 @contextmanager
-def process(*arguments: str, log: Path, environment: dict[str, str] | None = None) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def process(
+    *arguments: str, log: Path, environment: dict[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     with log.open("wb") as file:
-        started = subprocess.Popen([*SERVE, *arguments], cwd=log.parent, stderr=file, stdout=file, env=os.environ | (environment or {}))
+        started = subprocess.Popen(
+            [*SERVE, *arguments], cwd=log.parent, stderr=file, stdout=file, env=os.environ | (environment or {})
+        )
     try:
         deadline = time.monotonic() + 120
         while not (url := next((entry["url"] for entry in entries(log) if entry["event"] == "serving"), None)):
@@ -45,7 +49,10 @@ def entries(log: Path) -> list[dict[str, Any]]:
 def test_a_signal_drains_it_without_torch_in_it(made_styled: Any, tmp_path: Path, number: int) -> None:
     log = tmp_path / "log"
     # So long a delay keeps all of them waiting until well after the signal.
-    with process("--model", str(made_styled.path), "--max-delay-ms", "3000", "--max-batch", "4096", log=log) as (started, url):
+    with process("--model", str(made_styled.path), "--max-delay-ms", "3000", "--max-batch", "4096", log=log) as (
+        started,
+        url,
+    ):
         assert httpx.get(f"{url}/", timeout=60).status_code == 200
         assert httpx.get(f"{url}/docs", timeout=60).status_code == 200
         assert httpx.get(f"{url}/interpolate.gif?n=2&steps=2&label=1", timeout=60).status_code == 200
@@ -70,7 +77,18 @@ def test_a_signal_drains_it_without_torch_in_it(made_styled: Any, tmp_path: Path
 
 
 def test_a_full_queue_is_429_over_the_wire_and_nothing_else_fails(made: Any, tmp_path: Path) -> None:
-    arguments = ["--model", str(made.path), "--max-queue", "64", "--max-images", "64", "--max-batch", "4096", "--max-delay-ms", "400"]
+    arguments = [
+        "--model",
+        str(made.path),
+        "--max-queue",
+        "64",
+        "--max-images",
+        "64",
+        "--max-batch",
+        "4096",
+        "--max-delay-ms",
+        "400",
+    ]
     with process(*arguments, log=tmp_path / "log") as (_, url), ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda k: httpx.get(f"{url}/image.png?seed={k}&n=16", timeout=60), range(48)))
     statuses = [answer.status_code for answer in answers]
@@ -89,25 +107,38 @@ def test_mistakes_end_with_exit_2_and_the_way_out(made: Any, tmp_path: Path, tak
     model = ["--model", str(made.path)]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "MLFLOW_TRACKING_URI": ""}
     for arguments, words in (
-        ([], "exported/generator.onnx: no such file or directory; run `dvc repro` to make it, or give another with --model"),
+        (
+            [],
+            "exported/generator.onnx: no such file or directory; run `dvc repro` to make it, or give another with --model",
+        ),
         (["--model", "empty"], "not a model that ONNX Runtime can run"),
-        ([*model, "--port", str(taken)], f"127.0.0.1:{taken}: cannot listen there (Address already in use); choose another --host or --port"),
+        (
+            [*model, "--port", str(taken)],
+            f"127.0.0.1:{taken}: cannot listen there (Address already in use); choose another --host or --port",
+        ),
         ([*model, "--host", "nowhere.invalid"], "nowhere.invalid:0: cannot listen there"),
-        ([*model, "--provider", "tensorrt", "--strict-provider"], "--strict-provider: TensorrtExecutionProvider cannot run here"),
+        (
+            [*model, "--provider", "tensorrt", "--strict-provider"],
+            "--strict-provider: TensorrtExecutionProvider cannot run here",
+        ),
         ([*model, "--provider", "opencl"], "--provider"),
         ([*model, "--token-file", "absent"], "absent: the token cannot be read (No such file or directory)"),
         ([*model, "--token-file", "empty"], "empty: a token is printable ASCII"),
         (["--model", "models:/a/b/c"], "a registered model is models:/NAME@ALIAS"),
     ):
         command = [sys.executable, "-c", "from pipeline.cli import main; main()", "serve", "--port", "0", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
         assert done.returncode == 2, (arguments, done.stderr)
         assert words in " ".join(done.stderr.replace("│", " ").split()), (arguments, done.stderr)
         assert "Traceback" not in done.stderr
 
 
 def test_the_token_comes_from_a_file_or_the_environment(made: Any, tmp_path: Path) -> None:
-    with process("--model", str(made.path), log=tmp_path / "log", environment={"GANLINE_SERVE_TOKEN": "open-sesame"}) as (_, url):
+    with process(
+        "--model", str(made.path), log=tmp_path / "log", environment={"GANLINE_SERVE_TOKEN": "open-sesame"}
+    ) as (_, url):
         assert httpx.get(f"{url}/model.json").status_code == 401
         assert httpx.get(f"{url}/model.json", headers={"Authorization": "Bearer open-sesame"}).status_code == 200
     assert "open-sesame" not in (tmp_path / "log").read_text()
@@ -115,7 +146,16 @@ def test_the_token_comes_from_a_file_or_the_environment(made: Any, tmp_path: Pat
 
 def test_help_shows_how() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "serve", "--help"], capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "200"}
+        [sys.executable, "-m", "pipeline", "serve", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"COLUMNS": "200"},
     )
-    for example in ("models:/ganline-digits@champion", "--provider cuda --strict-provider", "--token-file", "image.png?seed=7&n=16"):
+    for example in (
+        "models:/ganline-digits@champion",
+        "--provider cuda --strict-provider",
+        "--token-file",
+        "image.png?seed=7&n=16",
+    ):
         assert example in done.stdout

@@ -57,7 +57,12 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 def metric(url: str, name: str, **labels: str) -> float:
     families = text_string_to_metric_families(httpx.get(f"{url}/metrics").text)
-    return next(sample.value for family in families for sample in family.samples if sample.name == name and labels.items() <= sample.labels.items())
+    return next(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
 
 
 def test_swaps_under_load_lose_no_request_and_mix_no_models(others: list[Path], running: Any, tmp_path: Path) -> None:
@@ -107,7 +112,9 @@ def served(others: list[Path], running: Any, tmp_path: Path) -> Iterator[tuple[s
         yield url, service, path
 
 
-def test_what_fails_its_warm_up_is_rolled_back_once_and_the_old_one_serves_on(served: tuple[str, Service, Path], others: list[Path]) -> None:
+def test_what_fails_its_warm_up_is_rolled_back_once_and_the_old_one_serves_on(
+    served: tuple[str, Service, Path], others: list[Path]
+) -> None:
     url, service, path = served
     old = service.keeper.served
     whole = others[1].read_bytes()
@@ -115,7 +122,9 @@ def test_what_fails_its_warm_up_is_rolled_back_once_and_the_old_one_serves_on(se
         replace(path, content)
         until(lambda count=count: metric(url, "ganline_model_swaps_total", result="rolled_back") == count)  # type: ignore[misc]
         time.sleep(0.2)
-        assert metric(url, "ganline_model_swaps_total", result="rolled_back") == count, "it is not tried again and again"
+        assert metric(url, "ganline_model_swaps_total", result="rolled_back") == count, (
+            "it is not tried again and again"
+        )
         assert service.keeper.served is old
         assert httpx.post(f"{url}/v2/models/generator/infer", json=BODY).status_code == 200
     path.unlink()

@@ -30,7 +30,12 @@ def test_shares_add_up_to_one(size: int, tile: int, overlap: int, scale: int) ->
 @pytest.mark.parametrize("shape", [(37, 50), (64, 64), (150, 41), (129, 200)])
 def test_a_network_that_sees_no_farther_than_half_an_overlap(scale: int, shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
-    layers = [nn.Conv2d(3, 8, 5, padding=2), nn.Tanh(), nn.Conv2d(8, 3 * scale**2, 5, padding=2), nn.PixelShuffle(scale)]
+    layers = [
+        nn.Conv2d(3, 8, 5, padding=2),
+        nn.Tanh(),
+        nn.Conv2d(8, 3 * scale**2, 5, padding=2),
+        nn.PixelShuffle(scale),
+    ]
     network = nn.Sequential(*layers)  # sees 4 pixels far
     sizes = []
 
@@ -73,7 +78,9 @@ def test_sides_become_multiples_and_are_cut_again() -> None:
 @pytest.mark.parametrize(("tile", "overlap", "multiple"), [(16, 8, 1), (32, 3, 1), (30, 4, 8)])
 def test_impossible_tiles_are_refused(tile: int, overlap: int, multiple: int) -> None:
     with pytest.raises(InputError, match="at least three times the overlap"):
-        tiled(lambda image: image, np.zeros((1, 9, 9), dtype=np.float32), 1, tile=tile, overlap=overlap, multiple=multiple)
+        tiled(
+            lambda image: image, np.zeros((1, 9, 9), dtype=np.float32), 1, tile=tile, overlap=overlap, multiple=multiple
+        )
 
 
 @pytest.mark.parametrize(("tile", "overlap"), [(48, 16), (48, 12), (64, 8)])
@@ -97,7 +104,9 @@ def test_bands_are_finished_from_the_top_and_hold_little(tile: int, overlap: int
     expected = np.zeros((2, 602, 260))
     places = [(rows, columns) for rows in spans(301, tile, overlap) for columns in spans(130, tile, overlap)]
     for ((top, bottom), (left, right)), piece in zip(places, made, strict=True):
-        share = weights(top, bottom, 301, overlap, 2)[:, None].astype(np.float64) * weights(left, right, 130, overlap, 2)
+        share = weights(top, bottom, 301, overlap, 2)[:, None].astype(np.float64) * weights(
+            left, right, 130, overlap, 2
+        )
         expected[:, 2 * top : 2 * bottom, 2 * left : 2 * right] += piece[0] * share
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert sum(heights) == 602

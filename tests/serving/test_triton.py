@@ -13,7 +13,9 @@ from pipeline.serving.signature import describe
 
 def messages() -> Any:
     """tritonclient.grpc.model_config_pb2, whose package would ask for grpc."""
-    spec = importlib.util.spec_from_file_location("model_config_pb2", Path(tritonclient.__path__[0]) / "grpc" / "model_config_pb2.py")
+    spec = importlib.util.spec_from_file_location(
+        "model_config_pb2", Path(tritonclient.__path__[0]) / "grpc" / "model_config_pb2.py"
+    )
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -40,7 +42,14 @@ def test_a_repository_that_triton_reads(made_styled: Any, made: Any, tmp_path: P
     found = text_format.Parse((exported / "triton/generator/config.pbtxt").read_text(), model_config_pb2.ModelConfig())
     assert (found.name, found.backend, found.max_batch_size) == ("generator", "onnxruntime", 64)
     assert found.dynamic_batching.max_queue_delay_microseconds == 2000
-    inputs = [(one.name, model_config_pb2.DataType.Name(one.data_type), list(one.dims), one.HasField("reshape")) for one in found.input]
-    assert inputs == [("z", "TYPE_FP32", [6], False), ("label", "TYPE_INT64", [1], True), ("psi", "TYPE_FP32", [1], True)]
+    inputs = [
+        (one.name, model_config_pb2.DataType.Name(one.data_type), list(one.dims), one.HasField("reshape"))
+        for one in found.input
+    ]
+    assert inputs == [
+        ("z", "TYPE_FP32", [6], False),
+        ("label", "TYPE_INT64", [1], True),
+        ("psi", "TYPE_FP32", [1], True),
+    ]
     assert all(list(one.reshape.shape) == [] for one in found.input)
     assert [(one.name, list(one.dims)) for one in found.output] == [("images", [1, 8, 8]), ("w", [4])]

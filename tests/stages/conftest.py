@@ -54,7 +54,13 @@ class Line:
         self.commit()
 
     def commit(self) -> None:
-        done = subprocess.run([sys.executable, "-m", "dvc", "commit", "--force", "--quiet"], cwd=self.root, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", "commit", "--force", "--quiet"],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 

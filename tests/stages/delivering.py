@@ -24,7 +24,9 @@ from pipeline.training.model import ModelConfig
 TRANSLATOR = "generator_channels: 4, discriminator_channels: 4, discriminator_layers: 1"
 RESTORER = "generator_channels: 4, blocks: 1, kernel: 3, discriminator_channels: 4, pretraining: 1"
 RESTORING = "gain: null, ssim_gain: null, worst_gain: null, texture: null, sharpness: null, shift: null"
-TRANSLATING = "fid_excess: null, dependence: null, repeats: null, cycle_ratio: null, psnr_gain: null, diversity_ratio: null"
+TRANSLATING = (
+    "fid_excess: null, dependence: null, repeats: null, cycle_ratio: null, psnr_gain: null, diversity_ratio: null"
+)
 MODELS = {
     "denoise": ("fit: keep", f"{RESTORER}, noise: {{gaussian: [20, 30], poisson: null, jpeg: null}}", RESTORING),
     "pix2pix": ("pairs: halves", TRANSLATOR, TRANSLATING),
@@ -91,7 +93,9 @@ def project(root: Path, variant: str) -> Project:
     for number in range(60):
         y, x = np.mgrid[:16, :16]
         phase, period = rng.uniform(0, 6), rng.uniform(2, 8)
-        waves = 140 + 60 * np.sin(x / period + phase)[:, :, None] * np.cos(y / 3)[:, :, None] + rng.normal(0, 20, (1, 1, 3))
+        waves = (
+            140 + 60 * np.sin(x / period + phase)[:, :, None] * np.cos(y / 3)[:, :, None] + rng.normal(0, 20, (1, 1, 3))
+        )
         if variant == "denoise":
             save(root / f"data/raw/{number:02d}.png", np.kron(waves, np.ones((3, 3, 1))))
         elif variant == "pix2pix":
@@ -124,6 +128,7 @@ def both_judged(root: Path) -> tuple[dict[str, float], dict[str, float]]:
     assert against.challenger["protocol"] == before["protocol"]
     assert all(found.difference == 0 for found in against.measures.values())
     networks, graphs = (
-        {name: value for name, value in one.items() if name != "seconds" and isinstance(value, int | float)} for one in (before, against.challenger)
+        {name: value for name, value in one.items() if name != "seconds" and isinstance(value, int | float)}
+        for one in (before, against.challenger)
     )
     return networks, graphs

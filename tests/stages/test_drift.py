@@ -33,7 +33,11 @@ def write(folder: Path, first: int, last: int, change: Callable[[np.ndarray], np
 def base(new_line: Callable[[], "Line"]) -> Path:
     """A project whose data are 900 digits in a folder, validated; nothing more is needed."""
     line = new_line()
-    text = (line.root / "params.yaml").read_text().replace("limit: 60, watch: data/raw", "source: data/raw/mine, watch: data/raw")
+    text = (
+        (line.root / "params.yaml")
+        .read_text()
+        .replace("limit: 60, watch: data/raw", "source: data/raw/mine, watch: data/raw")
+    )
     (line.root / "params.yaml").write_text(text)
     write(line.root / "data" / "raw" / "mine", 0, 900)
     ingest.run(line.root)

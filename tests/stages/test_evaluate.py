@@ -53,7 +53,9 @@ def save_store(root: Path, splits: list[str]) -> None:
         channels=1,
         classes=[f"<{c}>" for c in range(10)],
         splits={name: split.count(name) for name in set(split)},
-        shards=[Shard(file="00000.npy", rows=n, sha256=hashlib.sha256((shards / "00000.npy").read_bytes()).hexdigest())],
+        shards=[
+            Shard(file="00000.npy", rows=n, sha256=hashlib.sha256((shards / "00000.npy").read_bytes()).hexdigest())
+        ],
     )
     (root / "data" / "dataset" / "dataset.json").write_text(info.model_dump_json())
     (root / "data" / "validated").mkdir()
@@ -161,7 +163,10 @@ def test_the_run_is_continued(evaluated: Path) -> None:
 
 
 def test_again_is_the_same_and_takes_the_cache(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before, files = metrics_of(evaluated), {path: path.stat().st_mtime_ns for path in (evaluated / ".ganline" / "cache").iterdir()}
+    before, files = (
+        metrics_of(evaluated),
+        {path: path.stat().st_mtime_ns for path in (evaluated / ".ganline" / "cache").iterdir()},
+    )
     evaluate.run(evaluated)
     after = metrics_of(evaluated)
     assert {**after, "seconds": 0} == {**before, "seconds": 0}
@@ -171,7 +176,9 @@ def test_again_is_the_same_and_takes_the_cache(evaluated: Path, capsys: pytest.C
     assert "ganline: verdict fail: " in out.err
 
 
-def test_the_judge_is_kept_and_judges_the_same_elsewhere(evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_judge_is_kept_and_judges_the_same_elsewhere(
+    evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Its ONNX, given as evaluate.features to a checkout that never trained a classifier with it, measures the same distance."""
     before = metrics_of(evaluated)
     (kept,) = (evaluated / ".ganline" / "judges").iterdir()
@@ -219,10 +226,19 @@ def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
     root = tmp_path / "project"
     shutil.copytree(evaluated, root)
     train = open_split(root / "data" / "dataset", root / "data" / "validated", "train")
-    settings = SGANSettings(latent=8, generator_channels=4, discriminator_channels=8, max_channels=16, labelled_per_class=4)
+    settings = SGANSettings(
+        latent=8, generator_channels=4, discriminator_channels=8, max_channels=16, labelled_per_class=4
+    )
     names = [f"<{c}>" for c in range(10)]
     config = ModelConfig(
-        model=settings, resolution=8, channels=1, class_names=names, dataset_source="digits", dataset_fingerprint=train.fingerprint, images_seen=640, seed=3
+        model=settings,
+        resolution=8,
+        channels=1,
+        class_names=names,
+        dataset_source="digits",
+        dataset_fingerprint=train.fingerprint,
+        images_seen=640,
+        seed=3,
     )
     model.save(build(settings, ImageSpec(8, 1, 10)), config, root / "models")
     used: list[list[int]] = []
@@ -236,12 +252,18 @@ def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
     metrics = metrics_of(root)
     assert used == [labelled_few(train.labels, 4, 3).tolist()]
     assert metrics["labels_used"] == 40
-    assert metrics["semi_supervised_accuracy"] < 0.4 < metrics["supervised_accuracy"], "the model was not trained, the baseline was"
+    assert metrics["semi_supervised_accuracy"] < 0.4 < metrics["supervised_accuracy"], (
+        "the model was not trained, the baseline was"
+    )
     page = (root / "reports" / "evaluation.html").read_text()
     assert "semi_supervised_accuracy" in page
     assert f"{metrics['supervised_accuracy']:.4g}" in page
     assert re.search(r"classifier [0-9.]+% right with 40 labels \([0-9.]+% by them alone\)", capsys.readouterr().out)
 
-    (root / "models" / "config.json").write_text(config.model_copy(update={"dataset_fingerprint": "e" * 64}).model_dump_json())
-    with pytest.raises(InputError, match=r"config\.json: the model was trained on other images, .* run `dvc repro train`"):
+    (root / "models" / "config.json").write_text(
+        config.model_copy(update={"dataset_fingerprint": "e" * 64}).model_dump_json()
+    )
+    with pytest.raises(
+        InputError, match=r"config\.json: the model was trained on other images, .* run `dvc repro train`"
+    ):
         evaluate.run(root)

@@ -25,7 +25,13 @@ from pipeline.training import model
 from pipeline.training.model import ModelConfig
 
 SETTINGS = DCGANSettings(latent=10, generator_channels=4, discriminator_channels=4, max_channels=8)
-EVALUATION = {"fid": 12.25, "modes_covered": 10, "verdict": "pass", "reasons": [], "protocol": "classifier features, 5000 samples"}
+EVALUATION = {
+    "fid": 12.25,
+    "modes_covered": 10,
+    "verdict": "pass",
+    "reasons": [],
+    "protocol": "classifier features, 5000 samples",
+}
 
 
 def save_model(root: Path, seed: int, settings: DCGANSettings | SGANSettings = SETTINGS) -> None:
@@ -56,7 +62,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / "metrics").mkdir()
         (root / "metrics" / "evaluation.json").write_text(json.dumps(EVALUATION))
         save_model(root, 1)
-        for command in (["init", "-q"], ["add", "params.yaml"], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]):
+        for command in (
+            ["init", "-q"],
+            ["add", "params.yaml"],
+            ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"],
+        ):
             subprocess.run(["git", "-C", str(root), *command], check=True)
         with tracking.start(TrackingSettings(experiment="tests"), root) as run:
             (root / "models" / "run.json").write_text(json.dumps(run.describe()))
@@ -78,12 +88,24 @@ def versions(root: Path) -> list[Any]:
 
 
 def test_the_folder_holds_the_graph_its_signature_and_its_card(exported: Path) -> None:
-    assert sorted(path.name for path in (exported / "exported").iterdir()) == ["generator.onnx", "model_card.md", "signature.json", "triton"]
+    assert sorted(path.name for path in (exported / "exported").iterdir()) == [
+        "generator.onnx",
+        "model_card.md",
+        "signature.json",
+        "triton",
+    ]
     generator = Generator(exported / "exported" / "generator.onnx")
-    commit = subprocess.run(["git", "-C", str(exported), "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    commit = subprocess.run(
+        ["git", "-C", str(exported), "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     run_id = json.loads((exported / "models" / "run.json").read_text())["run_id"]
     metadata = generator.metadata
-    assert (metadata.latent, metadata.resolution, metadata.channels, metadata.class_names) == (10, 8, 1, ["zero", "one"])
+    assert (metadata.latent, metadata.resolution, metadata.channels, metadata.class_names) == (
+        10,
+        8,
+        1,
+        ["zero", "one"],
+    )
     assert (metadata.dataset_name, metadata.dataset_fingerprint) == ("pictures.zip", "f" * 64)
     assert (metadata.git_commit, metadata.mlflow_run) == (commit, run_id)
     assert (metadata.verdict, metadata.fid, metadata.protocol) == ("pass", 12.25, EVALUATION["protocol"])
@@ -101,16 +123,29 @@ def test_what_is_written_is_true(exported: Path) -> None:
     assert all(not isinstance(value, (dict, list)) for value in measured.values())
     signature = json.loads((exported / "exported" / "signature.json").read_text())
     assert [(one["name"], one["dtype"], one["shape"]) for one in signature["inputs"]] == [("z", "float32", [-1, 10])]
-    assert [(one["name"], one["dtype"], one["shape"], one["range"]) for one in signature["outputs"]] == [("images", "float32", [-1, 1, 8, 8], [-1.0, 1.0])]
+    assert [(one["name"], one["dtype"], one["shape"], one["range"]) for one in signature["outputs"]] == [
+        ("images", "float32", [-1, 1, 8, 8], [-1.0, 1.0])
+    ]
     card = (exported / "exported" / "model_card.md").read_text()
-    for part in ("**pass**", "pictures.zip", "f" * 64, "zero, one", "4,096", "12.25", EVALUATION["protocol"], "ganline sample"):
+    for part in (
+        "**pass**",
+        "pictures.zip",
+        "f" * 64,
+        "zero, one",
+        "4,096",
+        "12.25",
+        EVALUATION["protocol"],
+        "ganline sample",
+    ):
         assert str(part) in card
     for path in files(exported / "exported"):
         assert b"/home/" not in path.read_bytes()
         assert str(exported).encode() not in path.read_bytes()
 
 
-def test_the_registered_version_is_that_file_and_takes_named_inputs(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_registered_version_is_that_file_and_takes_named_inputs(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = (exported / "exported" / "generator.onnx").read_bytes()
     first = versions(exported)[0]
     assert first.tags["ganline.sha256"] == hashlib.sha256(content).hexdigest()
@@ -162,11 +197,15 @@ def test_a_failed_verdict_is_refused_unless_allowed(project: Path) -> None:
     failed = EVALUATION | {"verdict": "fail", "reasons": ["fid 99 is above 50", "2 of 10 modes are missing"]}
     (project / "metrics" / "evaluation.json").write_text(json.dumps(failed))
     before = (project / "exported" / "generator.onnx").stat().st_mtime_ns
-    with pytest.raises(GateRefused, match=r"fid 99 is above 50; 2 of 10 modes are missing.*export\.allow_failed") as refused:
+    with pytest.raises(
+        GateRefused, match=r"fid 99 is above 50; 2 of 10 modes are missing.*export\.allow_failed"
+    ) as refused:
         export.run(project)
     assert refused.value.exit_code == 5
     assert (project / "exported" / "generator.onnx").stat().st_mtime_ns == before
-    (project / "params.yaml").write_text("tracking: {experiment: tests, model: tests-digits}\nexport: {allow_failed: true}\n")
+    (project / "params.yaml").write_text(
+        "tracking: {experiment: tests, model: tests-digits}\nexport: {allow_failed: true}\n"
+    )
     export.run(project)
     assert Generator(project / "exported" / "generator.onnx").metadata.verdict == "fail"
     assert "2 of 10 modes are missing" in (project / "exported" / "model_card.md").read_text()
@@ -205,10 +244,19 @@ def test_a_classifier_is_delivered_beside_the_generator(project: Path, exported:
     save_model(project, 3, SGANSettings(latent=10, generator_channels=4, discriminator_channels=4, max_channels=8))
     export.run(project)
     folder = project / "exported"
-    assert sorted(path.name for path in folder.iterdir()) == ["classifier.onnx", "generator.onnx", "model_card.md", "signature.json", "triton"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "classifier.onnx",
+        "generator.onnx",
+        "model_card.md",
+        "signature.json",
+        "triton",
+    ]
     assert sorted(path.name for path in (folder / "triton").iterdir()) == ["classifier", "generator"]
     (graph,) = json.loads((folder / "signature.json").read_text())["further"]
-    assert [(one["name"], one["shape"]) for one in (*graph["inputs"], *graph["outputs"])] == [("images", [-1, 1, 8, 8]), ("logits", [-1, 2])]
+    assert [(one["name"], one["shape"]) for one in (*graph["inputs"], *graph["outputs"])] == [
+        ("images", [-1, 1, 8, 8]),
+        ("logits", [-1, 2]),
+    ]
     assert "softmax" in graph["outputs"][0]["meaning"]
     assert "## Beside it: classifier.onnx" in (folder / "model_card.md").read_text()
     measured = json.loads((project / "metrics" / "export.json").read_text())

@@ -55,14 +55,19 @@ def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     return tmp_path / "copy"
 
 
-def test_the_file_the_figures_and_the_line(project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_file_the_figures_and_the_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(project)
     app(["features"], standalone_mode=False)
     said = capfd.readouterr()
     assert said.out.count("\n") == 1
     measured = json.loads((project / "metrics" / "features.json").read_text())
     assert f"{measured['dims']} features an image; a linear probe gets {measured['probe_accuracy']:.1%} of" in said.out
-    assert f"{measured['probe_accuracy_pixels']:.1%} from raw pixels and {measured['probe_accuracy_untrained']:.1%} from the network untrained" in said.out
+    assert (
+        f"{measured['probe_accuracy_pixels']:.1%} from raw pixels and {measured['probe_accuracy_untrained']:.1%} from the network untrained"
+        in said.out
+    )
     assert not any(isinstance(value, dict | list) for value in measured.values())
 
     path = project / "exported" / "features.onnx"
@@ -70,13 +75,20 @@ def test_the_file_the_figures_and_the_line(project: Path, monkeypatch: pytest.Mo
     assert [(one.name, one.shape) for one in session.get_inputs()] == [("images", ["batch", 1, 8, 8])]
     assert [(one.name, one.shape) for one in session.get_outputs()] == [("features", ["batch", measured["dims"]])]
     metadata = Metadata.read({entry.key: entry.value for entry in onnx.load(path).metadata_props}, "x")
-    assert (metadata.variant, metadata.verdict, metadata.fid, metadata.value_range) == ("cgan", "none", None, (-1.0, 1.0))
+    assert (metadata.variant, metadata.verdict, metadata.fid, metadata.value_range) == (
+        "cgan",
+        "none",
+        None,
+        (-1.0, 1.0),
+    )
     assert metadata.mlflow_run == json.loads((project / "models" / "run.json").read_text())["run_id"]
 
     gan, _ = model.load(project / "models", discriminators=True)
     trunk = gan.trunk()
     assert trunk is not None
-    seen_split, new_split = (open_split(project / "data" / "dataset", project / "data" / "validated", split) for split in ("train", "test"))
+    seen_split, new_split = (
+        open_split(project / "data" / "dataset", project / "data" / "validated", split) for split in ("train", "test")
+    )
     seen, new = (data.images().astype(np.float32).transpose(0, 3, 1, 2) / 127.5 - 1 for data in (seen_split, new_split))
     for n in (1, 2, 7, 64):
         with torch.no_grad():
@@ -84,9 +96,13 @@ def test_the_file_the_figures_and_the_line(project: Path, monkeypatch: pytest.Mo
         assert np.allclose(session.run(None, {"images": seen[:n]})[0], expected, atol=1e-4)
 
     extracted = [session.run(None, {"images": images})[0] for images in (seen, new)]
-    assert measured["probe_accuracy"] == pytest.approx(probe(extracted[0], seen_split.labels, extracted[1], new_split.labels, 0).accuracy, abs=0.011)
+    assert measured["probe_accuracy"] == pytest.approx(
+        probe(extracted[0], seen_split.labels, extracted[1], new_split.labels, 0).accuracy, abs=0.011
+    )
     flat = [images.reshape(len(images), -1) for images in (seen, new)]
-    assert measured["probe_accuracy_pixels"] == pytest.approx(probe(flat[0], seen_split.labels, flat[1], new_split.labels, 0).accuracy, abs=0.011)
+    assert measured["probe_accuracy_pixels"] == pytest.approx(
+        probe(flat[0], seen_split.labels, flat[1], new_split.labels, 0).accuracy, abs=0.011
+    )
     assert (measured["probe_train_images"], measured["probe_test_images"]) == (len(seen_split), len(new_split))
     assert min(measured[f"probe_accuracy{name}"] for name in ("", "_untrained", "_pixels")) > 0.7, "of ten classes"
 
@@ -95,7 +111,9 @@ def test_the_file_the_figures_and_the_line(project: Path, monkeypatch: pytest.Mo
     assert (project / "elsewhere" / "again.onnx").read_bytes() == first
 
 
-def test_without_labels_it_exports_and_says_that_there_is_nothing_to_probe(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_without_labels_it_exports_and_says_that_there_is_nothing_to_probe(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     index = project / "data" / "validated" / "index.parquet"
     table = pq.read_table(index)
     position = table.schema.get_field_index("label")
@@ -107,12 +125,16 @@ def test_without_labels_it_exports_and_says_that_there_is_nothing_to_probe(proje
 
 
 def test_mistakes_have_a_name_and_a_way_out(project: Path) -> None:
-    with pytest.raises(InputError, match=r"features\.bin: the feature extractor is an ONNX file; let its name end in \.onnx"):
+    with pytest.raises(
+        InputError, match=r"features\.bin: the feature extractor is an ONNX file; let its name end in \.onnx"
+    ):
         features.run(project, Path("features.bin"))
     described = project / "data" / "dataset" / "dataset.json"
     intact = described.read_text()
     described.write_text(intact.replace('"resolution": 8', '"resolution": 16'))
-    with pytest.raises(InputError, match=r"a model of 8 px and 1 channels, but the data has 16 px and 1; run `dvc repro train`"):
+    with pytest.raises(
+        InputError, match=r"a model of 8 px and 1 channels, but the data has 16 px and 1; run `dvc repro train`"
+    ):
         features.run(project)
     described.write_text(intact)
     (project / "models" / "discriminator.safetensors").unlink()
@@ -128,7 +150,13 @@ def test_mistakes_have_a_name_and_a_way_out(project: Path) -> None:
 def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) -> None:
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python({"variant": variant})
     config = model.ModelConfig(
-        model=settings, resolution=16, channels=3, class_names=["a", "b"], dataset_source="x", dataset_fingerprint="f" * 64, images_seen=0
+        model=settings,
+        resolution=16,
+        channels=3,
+        class_names=["a", "b"],
+        dataset_source="x",
+        dataset_fingerprint="f" * 64,
+        images_seen=0,
     )
     spec = features.graph(features.untrained(config, seed=0), config)
     onnx_export.export(spec, tmp_path / "features.onnx", {}, 20)
@@ -147,6 +175,10 @@ def test_dvc_looks_past_the_file(tmp_path: Path) -> None:
     dvc = [str(Path(sys.executable).with_name("dvc"))]
     subprocess.run([*dvc, "init", "--no-scm", "-q"], cwd=tmp_path, check=True, capture_output=True)
     done = subprocess.run(
-        [*dvc, "check-ignore", "exported/features.onnx", "exported/generator.onnx"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [*dvc, "check-ignore", "exported/features.onnx", "exported/generator.onnx"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout.split() == ["exported/features.onnx"]

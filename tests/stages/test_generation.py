@@ -83,4 +83,6 @@ def test_the_line_says_what_matters_most() -> None:
     assert line(judgement) == "fid 12.35, duplicate_rate 0, modes 9/10"
     metrics |= {"semi_supervised_accuracy": 0.91, "supervised_accuracy": 0.8, "labels_used": 1000}
     judgement.modes = None
-    assert line(judgement) == "fid 12.35, duplicate_rate 0, classifier 91.0% right with 1,000 labels (80.0% by them alone)"
+    assert (
+        line(judgement) == "fid 12.35, duplicate_rate 0, classifier 91.0% right with 1,000 labels (80.0% by them alone)"
+    )

@@ -26,7 +26,14 @@ def ganline(project: Path) -> Ganline:
 
     def run(stage: str, params: str) -> subprocess.CompletedProcess[str]:
         (project / "params.yaml").write_text(params)
-        return subprocess.run([Path(sys.executable).parent / "ganline", stage], cwd=project, capture_output=True, text=True, check=False, timeout=200)
+        return subprocess.run(
+            [Path(sys.executable).parent / "ganline", stage],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=200,
+        )
 
     return run
 
@@ -56,7 +63,13 @@ def test_a_relative_folder_with_a_bad_file(project: Path, ganline: Ganline) -> N
     assert "6 images" in done.stdout
     assert "1 files set aside" in done.stdout
     info = json.loads((project / "data" / "dataset" / "dataset.json").read_text())
-    assert (info["source"], info["images"], info["set_aside"], info["resolution"], info["channels"]) == ("drop", 6, 1, 16, 3)
+    assert (info["source"], info["images"], info["set_aside"], info["resolution"], info["channels"]) == (
+        "drop",
+        6,
+        1,
+        16,
+        3,
+    )
 
 
 @pytest.mark.parametrize(

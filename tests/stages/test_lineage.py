@@ -32,7 +32,15 @@ def test_after_promotion_every_link_agrees(line: "Line") -> None:
     links = lineage.chain(line.root)
     assert {link.state for link in links} == {"agrees"}
     places = " ".join(link.name for link in links)
-    for place in ("dvc.lock", "data/validated", "models/config.json", "models/run.json", "ONNX metadata", "MLflow run", "registry line-digits version 1"):
+    for place in (
+        "dvc.lock",
+        "data/validated",
+        "models/config.json",
+        "models/run.json",
+        "ONNX metadata",
+        "MLflow run",
+        "registry line-digits version 1",
+    ):
         assert place in places
 
 
@@ -88,11 +96,20 @@ ALONE = ("run's tag", "run's data", "run's version", "registry's metadata", "reg
 """Those that break one link and no other."""
 
 BREAKS: dict[str, tuple[Act, str]] = {
-    "lock": (text("dvc.lock", r"(?s)(\n  train:.*?path: models\n      hash: md5\n      md5: )\w+", r"\g<1>" + "0" * 32), "dvc.lock: train -> "),
+    "lock": (
+        text("dvc.lock", r"(?s)(\n  train:.*?path: models\n      hash: md5\n      md5: )\w+", r"\g<1>" + "0" * 32),
+        "dvc.lock: train -> ",
+    ),
     "weights": (text("models/config.json", '"images_seen": ', '"images_seen": 1'), "dvc.lock -> models: "),
-    "data": (text("models/config.json", r'"dataset_fingerprint": "\w', '"dataset_fingerprint": "x'), "data/validated -> models/config.json: "),
+    "data": (
+        text("models/config.json", r'"dataset_fingerprint": "\w', '"dataset_fingerprint": "x'),
+        "data/validated -> models/config.json: ",
+    ),
     "run.json": (text("models/run.json", r'"run_id": "\w', '"run_id": "x'), "models/run.json -> ONNX metadata: "),
-    "evaluation": (text("metrics/evaluation.json", "n_fake=300", "n_fake=301"), "metrics/evaluation.json -> ONNX metadata: protocol "),
+    "evaluation": (
+        text("metrics/evaluation.json", "n_fake=300", "n_fake=301"),
+        "metrics/evaluation.json -> ONNX metadata: protocol ",
+    ),
     "graph": (other_run, "metrics/export.json -> generator.onnx: sha256 "),
     "graph's run": (other_run, f"ONNX metadata -> MLflow run {'0' * 32}: the run is not in this store"),
     "run's tag": (run_tag("protocol"), "ONNX metadata -> MLflow run .*: tag protocol "),

@@ -35,11 +35,23 @@ def data(n: int, seed: int, *, paired: bool) -> ImageSet:
     """Dark and bright noise as two classes, or as partners."""
     rng = np.random.default_rng(seed)
     dark, bright = (rng.integers(low, low + 100, (n, 16, 16, 3), dtype=np.uint8) for low in (20, 150))
-    common: dict[str, Any] = {"names": [f"{k}" for k in range(n)], "shard": np.zeros(n, np.int64), "row": np.arange(n), "fingerprint": f"{seed}"}
+    common: dict[str, Any] = {
+        "names": [f"{k}" for k in range(n)],
+        "shard": np.zeros(n, np.int64),
+        "row": np.arange(n),
+        "fingerprint": f"{seed}",
+    }
     if paired:
-        return Pairs(shards=[np.concatenate([dark, bright], axis=2)], labels=np.full(n, -1), classes=[], partners=None, **common)
+        return Pairs(
+            shards=[np.concatenate([dark, bright], axis=2)], labels=np.full(n, -1), classes=[], partners=None, **common
+        )
     labels = np.arange(n) % 2
-    return ImageSet(shards=[np.where(labels[:, None, None, None] == 0, dark, bright)], labels=labels, classes=["dark", "bright"], **common)
+    return ImageSet(
+        shards=[np.where(labels[:, None, None, None] == 0, dark, bright)],
+        labels=labels,
+        classes=["dark", "bright"],
+        **common,
+    )
 
 
 def scene(name: str, held: int = 40) -> looks.Scene:
@@ -49,7 +61,9 @@ def scene(name: str, held: int = 40) -> looks.Scene:
     return looks.Scene(data(80, 0, paired=paired), data(held, 1, paired=paired), 2, 3, settings, gan, CPU)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("dcgan", Watch), ("denoise", Restored), ("pix2pix", Translated), ("cyclegan", Translated)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("dcgan", Watch), ("denoise", Restored), ("pix2pix", Translated), ("cyclegan", Translated)]
+)
 def test_each_task_has_its_look_and_it_sees_the_same_twice(name: str, kind: type) -> None:
     here = scene(name)
     look = looks.LOOKS[here.gan.task](here)

@@ -33,17 +33,27 @@ def state(line: "Line") -> tuple[Any, ...]:
     """All that a second promotion could change."""
     store = registry(line)
     versions = store.call("search_model_versions", "name = 'line-digits'")
-    return store.aliases(), sorted((v.version, sorted(v.tags.items())) for v in versions), (line.root / "metrics" / "promotion.json").read_bytes()
+    return (
+        store.aliases(),
+        sorted((v.version, sorted(v.tags.items())) for v in versions),
+        (line.root / "metrics" / "promotion.json").read_bytes(),
+    )
 
 
 def judged(line: "Line") -> int:
     return len(list((line.root / ".ganline" / "cache" / "judged").glob("*.pt")))
 
 
-def test_from_the_first_champion_to_a_rollback(new_line: Callable[[], "Line"], capsys: pytest.CaptureFixture[str]) -> None:
+def test_from_the_first_champion_to_a_rollback(
+    new_line: Callable[[], "Line"], capsys: pytest.CaptureFixture[str]
+) -> None:
     line = new_line()
     first = promote.run(line.root)
-    assert (first["outcome"], first["champion"], first["aliases"]) == ("promoted", None, {"challenger": "1", "champion": "1"})
+    assert (first["outcome"], first["champion"], first["aliases"]) == (
+        "promoted",
+        None,
+        {"challenger": "1", "champion": "1"},
+    )
     assert json.loads((line.root / "metrics" / "promotion.json").read_text()) == first
     before = state(line)
     assert promote.run(line.root) == first
@@ -88,7 +98,9 @@ def test_a_better_one_is_promoted_and_one_taken_back_is_not_promoted_again(new_l
     assert promote.run(line.root)["outcome"] == "promoted"
     (line.root / "models" / "generator.safetensors").write_bytes(good)
     line.deliver(fade=0.01)
-    line.set(promote="{require: better, floors: {recall: null, coverage: null, vendi_ratio: null, modes_covered: null}, diversity: null}")
+    line.set(
+        promote="{require: better, floors: {recall: null, coverage: null, vendi_ratio: null, modes_covered: null}, diversity: null}"
+    )
     found = promote.run(line.root)
     assert (found["outcome"], found["fid_verdict"]) == ("promoted", "better")
     assert found["aliases"] == {"challenger": "3", "champion": "3", "previous_champion": "2"}
@@ -119,7 +131,13 @@ def test_killed_between_the_aliases_the_next_run_finishes(new_line: Callable[[],
     line = new_line()
     promote.run(line.root)
     line.deliver(fade=0.001)
-    done = subprocess.run([sys.executable, "-c", KILLED, str(line.root), alias], cwd=line.root, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(line.root), alias],
+        cwd=line.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert registry(line).aliases()["champion"] == "1"
     found = promote.run(line.root)
@@ -150,7 +168,9 @@ def test_a_model_that_the_registry_lost_is_registered_again(new_line: Callable[[
     assert lineage.broken(lineage.chain(line.root)) == []
 
 
-def test_a_champion_of_another_shape_is_refused_with_the_way_out(new_line: Callable[[], "Line"], tmp_path: Path) -> None:
+def test_a_champion_of_another_shape_is_refused_with_the_way_out(
+    new_line: Callable[[], "Line"], tmp_path: Path
+) -> None:
     from pipeline import params
     from pipeline.gans.base import ImageSpec
     from pipeline.gans.dcgan import DCGAN
@@ -162,12 +182,20 @@ def test_a_champion_of_another_shape_is_refused_with_the_way_out(new_line: Calla
 
     line = new_line()
     torch.manual_seed(0)
-    (spec,) = DCGAN(DCGANSettings(latent=8, generator_channels=4, discriminator_channels=4), ImageSpec(16, 1, 3)).eval().export()
+    (spec,) = (
+        DCGAN(DCGANSettings(latent=8, generator_channels=4, discriminator_channels=4), ImageSpec(16, 1, 3))
+        .eval()
+        .export()
+    )
     path = tmp_path / "other.onnx"
-    metadata = Generator(line.root / "exported" / "generator.onnx").metadata.model_copy(update={"resolution": 16, "latent": 8})
+    metadata = Generator(line.root / "exported" / "generator.onnx").metadata.model_copy(
+        update={"resolution": 16, "latent": 8}
+    )
     export(spec, path, metadata.pairs(), 20)
     paths = Paths(line.root)
-    with pytest.raises(InputError, match=r"other\.onnx: the champion \(version 7\) makes images of 16 px.*`tracking\.model`"):
+    with pytest.raises(
+        InputError, match=r"other\.onnx: the champion \(version 7\) makes images of 16 px.*`tracking\.model`"
+    ):
         side_by_side(paths, params.load(paths.params), paths.generator, path, "7")
 
 
@@ -179,7 +207,10 @@ def test_without_an_export_it_says_what_to_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_champion_and_challenger_on_a_server(
-    new_line: Callable[[], "Line"], mlflow_server: Callable[[Path, int], AbstractContextManager[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_line: Callable[[], "Line"],
+    mlflow_server: Callable[[Path, int], AbstractContextManager[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The server decides where files lie, and hands the champion's out."""
     line = new_line()

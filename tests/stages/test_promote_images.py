@@ -32,7 +32,11 @@ def alone() -> Iterator[None]:
 def state(made: Project) -> tuple[Any, ...]:
     """All that a second promotion could change."""
     versions = made.registry.call("search_model_versions", "name = 'tests'")
-    return made.registry.aliases(), sorted((v.version, sorted(v.tags.items())) for v in versions), (made.root / "metrics/promotion.json").read_bytes()
+    return (
+        made.registry.aliases(),
+        sorted((v.version, sorted(v.tags.items())) for v in versions),
+        (made.root / "metrics/promotion.json").read_bytes(),
+    )
 
 
 def judged(made: Project) -> int:
@@ -59,9 +63,15 @@ def test_restorations_from_the_first_champion_to_a_better_one(tmp_path: Path) ->
 
     made.deliver(3.0)
     worse = promote.run(made.root)
-    assert (worse["outcome"], worse["champion"], worse["aliases"]) == ("not promoted", 1, {"challenger": "2", "champion": "1"})
+    assert (worse["outcome"], worse["champion"], worse["aliases"]) == (
+        "not promoted",
+        1,
+        {"challenger": "2", "champion": "1"},
+    )
     assert worse["psnr_gaussian_30_low"] < worse["psnr_gaussian_30_difference"] < worse["psnr_gaussian_30_high"] < 0
-    assert worse["psnr_gaussian_30_difference"] == pytest.approx(worse["psnr_gaussian_30"] - worse["psnr_gaussian_30_champion"])
+    assert worse["psnr_gaussian_30_difference"] == pytest.approx(
+        worse["psnr_gaussian_30"] - worse["psnr_gaussian_30_champion"]
+    )
     assert any("psnr_gaussian_25 is worse than the champion's (version 1)" in reason for reason in worse["reasons"])
     assert worse["fid_gaussian_25_verdict"] == "worse", "texture"
     before = state(made)
@@ -87,17 +97,26 @@ def test_translations_without_pairs_are_compared_direction_by_direction(tmp_path
 
     made.deliver(3.0)
     second = promote.run(made.root)
-    assert (second["outcome"], second["fid_a_to_b_verdict"], second["fid_b_to_a_verdict"]) == ("not promoted", "better", "worse")
+    assert (second["outcome"], second["fid_a_to_b_verdict"], second["fid_b_to_a_verdict"]) == (
+        "not promoted",
+        "better",
+        "worse",
+    )
     assert [reason.split(" is ")[0] for reason in second["reasons"]] == ["fid_b_to_a", "kid_b_to_a"]
 
     # What a registry holds may be older than this, or have lost a part.
     shutil.rmtree(made.root / ".ganline/cache/judged")
     made.set(promote="{diversity: 0.1}")
     (folder(made, "1") / "reverse.onnx").write_bytes((folder(made, "2") / "reverse.onnx").read_bytes())
-    with pytest.raises(InputError, match=r"reverse\.onnx: the champion \(version 1\) has a graph of this name that was not exported together"):
+    with pytest.raises(
+        InputError,
+        match=r"reverse\.onnx: the champion \(version 1\) has a graph of this name that was not exported together",
+    ):
         promote.run(made.root)
     (folder(made, "1") / "reverse.onnx").unlink()
-    with pytest.raises(InputError, match=r"reverse\.onnx: the champion \(version 1\) has no such graph.*delete the alias champion"):
+    with pytest.raises(
+        InputError, match=r"reverse\.onnx: the champion \(version 1\) has no such graph.*delete the alias champion"
+    ):
         promote.run(made.root)
     (made.root / "exported/reverse.onnx").unlink()
     with pytest.raises(InputError, match=r"reverse\.onnx: the challenger has no such graph.*`dvc repro -f export`"):
@@ -114,11 +133,18 @@ def test_translations_of_pairs_are_compared_by_the_partner(tmp_path: Path) -> No
     assert "fid_a_to_b" not in found
     assert found["reasons"][0].startswith("psnr_a_to_b is worse than the champion's (version 1)")
 
-    (folder(made, "2") / "model.onnx").write_bytes(retold(made.root / "exported/generator.onnx", task="restore", scale=2))
-    with pytest.raises(InputError, match=r"champion \(version 7\) is a model to restore \(x2\), the challenger one to translate \(x1\).*`tracking\.model`"):
+    (folder(made, "2") / "model.onnx").write_bytes(
+        retold(made.root / "exported/generator.onnx", task="restore", scale=2)
+    )
+    with pytest.raises(
+        InputError,
+        match=r"champion \(version 7\) is a model to restore \(x2\), the challenger one to translate \(x1\).*`tracking\.model`",
+    ):
         side_by_side(made, folder(made, "2") / "model.onnx")
     (folder(made, "2") / "model.onnx").write_bytes(retold(made.root / "exported/generator.onnx", multiple=32))
-    with pytest.raises(InputError, match=r"takes images whose sides are multiples of 32 px and 3 channels, the data has 16 px and 3"):
+    with pytest.raises(
+        InputError, match=r"takes images whose sides are multiples of 32 px and 3 channels, the data has 16 px and 3"
+    ):
         side_by_side(made, folder(made, "2") / "model.onnx")
 
 

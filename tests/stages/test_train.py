@@ -21,12 +21,21 @@ train: {{device: cpu, batch_size: 32, total_images: {total}, log_images: 500, sn
 
 
 def ganline(stage: str, root: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "pipeline", stage], cwd=root, env=environment(), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", stage],
+        cwd=root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def environment() -> dict[str, str]:
     """One thread, so that sums are the same however busy the machine is; no tracking server of the user's."""
-    return {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | {"OMP_NUM_THREADS": "1"}
+    return {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | {
+        "OMP_NUM_THREADS": "1"
+    }
 
 
 def set_params(root: Path, total: int = 6000, seed: int = 0) -> None:
@@ -53,7 +62,10 @@ def project(validated: Path, tmp_path: Path) -> Path:
 
 def curves(root: Path) -> list[dict[str, str]]:
     with (root / "reports" / "training.csv").open() as file:
-        return [{name: value for name, value in row.items() if name not in ("seconds", "images_per_second")} for row in csv.DictReader(file)]
+        return [
+            {name: value for name, value in row.items() if name not in ("seconds", "images_per_second")}
+            for row in csv.DictReader(file)
+        ]
 
 
 def test_stopped_and_continued_equals_undisturbed(project: Path, validated: Path) -> None:
@@ -64,7 +76,9 @@ def test_stopped_and_continued_equals_undisturbed(project: Path, validated: Path
     set_params(whole)
     assert ganline("train", whole).returncode == 0
 
-    with subprocess.Popen([sys.executable, "-m", "pipeline", "train"], cwd=project, env=environment(), stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "train"], cwd=project, env=environment(), stderr=subprocess.PIPE, text=True
+    ) as child:
         table = project / "reports" / "training.csv"
         deadline = time.monotonic() + 120
         while not (table.exists() and len(table.read_text().splitlines()) > 3):
@@ -95,7 +109,9 @@ def test_stopped_and_continued_equals_undisturbed(project: Path, validated: Path
     pictures = sorted(path.name for path in (project / "reports" / "samples").iterdir())
     assert pictures == ["000000000.png", "000002016.png", "000004000.png", "000006016.png"]
     for name in pictures:
-        assert (project / "reports" / "samples" / name).read_bytes() == (whole / "reports" / "samples" / name).read_bytes()
+        assert (project / "reports" / "samples" / name).read_bytes() == (
+            whole / "reports" / "samples" / name
+        ).read_bytes()
     assert (project / "models" / "config.json").read_text() == (whole / "models" / "config.json").read_text()
 
     measured = json.loads((project / "metrics" / "train.json").read_text())
@@ -110,7 +126,10 @@ def test_stopped_and_continued_equals_undisturbed(project: Path, validated: Path
     assert "already seen more than train.total_images 3,000; to train anew delete" in ganline("train", project).stderr
     set_params(project, seed=1)
     assert "going on" not in ganline("train", project).stderr
-    assert load_file(project / "models" / "generator.safetensors")["generator.layers.1.weight"].tobytes() != theirs["generator.layers.1.weight"].tobytes()
+    assert (
+        load_file(project / "models" / "generator.safetensors")["generator.layers.1.weight"].tobytes()
+        != theirs["generator.layers.1.weight"].tobytes()
+    )
 
 
 def test_curves_are_in_mlflow_once(project: Path) -> None:
@@ -178,7 +197,10 @@ def test_what_happened_is_told(project: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("train: {device: cuda}", "train.device is cuda, but torch sees no CUDA device"), ("train: {bacth_size: 3}", "did you mean `batch_size`?")],
+    [
+        ("train: {device: cuda}", "train.device is cuda, but torch sees no CUDA device"),
+        ("train: {bacth_size: 3}", "did you mean `batch_size`?"),
+    ],
 )
 def test_wrong_settings(project: Path, text: str, words: str) -> None:
     import torch
@@ -192,8 +214,13 @@ def test_wrong_settings(project: Path, text: str, words: str) -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("micro_batch", "way_out"), [("null", "set train.micro_batch: auto"), ("auto", "lower model's widths or train.batch_size")])
-def test_running_out_of_gpu_memory_is_told(project: Path, monkeypatch: pytest.MonkeyPatch, micro_batch: str, way_out: str) -> None:
+@pytest.mark.parametrize(
+    ("micro_batch", "way_out"),
+    [("null", "set train.micro_batch: auto"), ("auto", "lower model's widths or train.batch_size")],
+)
+def test_running_out_of_gpu_memory_is_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch, micro_batch: str, way_out: str
+) -> None:
     import torch
 
     from pipeline.errors import TrainingFailed
@@ -207,7 +234,9 @@ def test_running_out_of_gpu_memory_is_told(project: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Trainer, "run", full)
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("batch_size: 32", f"batch_size: 32, micro_batch: {micro_batch}"))
-    with pytest.raises(TrainingFailed, match=rf"out of GPU memory with 32 images at a time \(CUDA out of memory.*GiB\.\); {way_out}"):
+    with pytest.raises(
+        TrainingFailed, match=rf"out of GPU memory with 32 images at a time \(CUDA out of memory.*GiB\.\); {way_out}"
+    ):
         train.run(project)
 
 
@@ -227,5 +256,7 @@ def test_data_made_for_pairs_is_not_trained_on_as_single_images(project: Path, v
     shutil.copytree(validated / "data", project / "data")
     described = project / "data" / "dataset" / "dataset.json"
     described.write_text(described.read_text().replace('"pairs": "none"', '"pairs": "halves"'))
-    with pytest.raises(InputError, match=r"was made with data\.pairs halves, and .*params\.yaml says none; run `dvc repro`"):
+    with pytest.raises(
+        InputError, match=r"was made with data\.pairs halves, and .*params\.yaml says none; run `dvc repro`"
+    ):
         train.run(project)

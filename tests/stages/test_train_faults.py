@@ -48,7 +48,9 @@ main()
 """
 os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"  # what `connect` sets, before MLflow is imported ahead of it
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["torch._dynamo", "mlflow.store.tracking.sqlalchemy_store", "pipeline.stages.train", "pipeline.stages.ingest"])
+FORKS.set_forkserver_preload(
+    ["torch._dynamo", "mlflow.store.tracking.sqlalchemy_store", "pipeline.stages.train", "pipeline.stages.ingest"]
+)
 
 
 @contextmanager
@@ -93,7 +95,14 @@ def finish(root: Path) -> str:
     return words
 
 
-def wait_for(child: ForkServerProcess, root: Path, what: str, happened: Callable[[], bool], seconds: float = 120, pause: float = 0.005) -> None:
+def wait_for(
+    child: ForkServerProcess,
+    root: Path,
+    what: str,
+    happened: Callable[[], bool],
+    seconds: float = 120,
+    pause: float = 0.005,
+) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert child.exitcode is None, f"ended with {child.exitcode} before {what}: {said(root)}"
@@ -129,7 +138,10 @@ def delivered(root: Path) -> dict[str, bytes]:
 
 def curves(root: Path) -> list[dict[str, str]]:
     with (root / "reports" / "training.csv").open() as file:
-        return [{name: value for name, value in row.items() if name not in ("seconds", "images_per_second")} for row in csv.DictReader(file)]
+        return [
+            {name: value for name, value in row.items() if name not in ("seconds", "images_per_second")}
+            for row in csv.DictReader(file)
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +206,9 @@ def test_killed_25_times_it_ends_where_an_undisturbed_one_does(project: Path, va
 def test_a_signal_ends_it_within_five_seconds_with_a_checkpoint(project: Path, number: signal.Signals) -> None:
     set_params(project, checkpoint=FOREVER)
     with training(project) as child:
-        wait_for(child, project, "rows", lambda: (project / "reports/training.csv").exists() and len(curves(project)) > 2)
+        wait_for(
+            child, project, "rows", lambda: (project / "reports/training.csv").exists() and len(curves(project)) > 2
+        )
         assert not checkpoints(project)
         began = time.monotonic()
         os.kill(child.pid or 0, number)
@@ -213,13 +227,22 @@ def test_a_full_disk_costs_checkpoints_but_not_the_training(project: Path, valid
         wait_for(child, project, "a checkpoint", lambda: newest(project) > 0)
         _, hard = resource.prlimit(child.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (1024, hard))
-        wait_for(child, project, "two warnings", lambda: said(project).count(".pt: cannot be written (File too large); it needs 0.") >= 2)
+        wait_for(
+            child,
+            project,
+            "two warnings",
+            lambda: said(project).count(".pt: cannot be written (File too large); it needs 0.") >= 2,
+        )
         before = {path: path.read_bytes() for path in project.glob(".ganline/checkpoints/*/*.pt")}
         wait_for(child, project, "two more", lambda: said(project).count(".pt: cannot be written") >= 4)
-        assert {path: path.read_bytes() for path in project.glob(".ganline/checkpoints/*/*.pt")} == before, "those before stay"
+        assert {path: path.read_bytes() for path in project.glob(".ganline/checkpoints/*/*.pt")} == before, (
+            "those before stay"
+        )
         held = newest(project)
         assert f"training goes on, the last checkpoint is that of {held:,} images" in said(project)
-        wait_for(child, project, "a table without its last rows", lambda: "training.csv: cannot be written" in said(project))
+        wait_for(
+            child, project, "a table without its last rows", lambda: "training.csv: cannot be written" in said(project)
+        )
         rows = said(project).count("cannot be written")
         wait_for(child, project, "more rows", lambda: said(project).count("cannot be written") > rows + 2)
         assert said(project).count("training.csv: cannot be written") == 1
@@ -245,7 +268,10 @@ def test_a_disk_that_stays_full_is_named_at_the_end(project: Path) -> None:
         resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (1024, 1024))
         assert ended(child) == 2, said(project)
     assert "Traceback" not in said(project)
-    assert re.fullmatch(r"ganline: .*/(training.csv|generator.safetensors): File too large; make room on its disk.*", said(project).splitlines()[-1])
+    assert re.fullmatch(
+        r"ganline: .*/(training.csv|generator.safetensors): File too large; make room on its disk.*",
+        said(project).splitlines()[-1],
+    )
     assert not (project / "models" / "generator.safetensors").exists()
     finish(project)
 
@@ -256,9 +282,14 @@ def test_two_trainings_in_one_checkout_do_not_mix(project: Path) -> None:
     with training(project) as child:
         wait_for(child, project, "a checkpoint", lambda: newest(project) > 0)
         set_params(project, total=320, checkpoint=320, seed=1)
-        second = subprocess.run([sys.executable, "-m", "pipeline", "train"], cwd=project, capture_output=True, text=True, check=False)
+        second = subprocess.run(
+            [sys.executable, "-m", "pipeline", "train"], cwd=project, capture_output=True, text=True, check=False
+        )
         assert second.returncode == 2
-        assert f"train.lock: process {child.pid} is training in this checkout; wait for it, or stop it with `kill {child.pid}`" in second.stderr
+        assert (
+            f"train.lock: process {child.pid} is training in this checkout; wait for it, or stop it with `kill {child.pid}`"
+            in second.stderr
+        )
         assert len(second.stderr.splitlines()) == 1
         assert child.is_alive()
         assert len(list((project / ".ganline/checkpoints").iterdir())) == 1
@@ -314,7 +345,9 @@ def test_longer_training_says_where_its_schedules_stand(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_mlflow_may_die_and_come_back_while_training(project: Path, mlflow_server: Callable[[Path, int], AbstractContextManager[str]]) -> None:
+def test_mlflow_may_die_and_come_back_while_training(
+    project: Path, mlflow_server: Callable[[Path, int], AbstractContextManager[str]]
+) -> None:
     """Training goes on; every row arrives in the end, once: those of the time without a server, and those a killed sitting had not sent."""
     from mlflow import MlflowClient
 
@@ -329,7 +362,10 @@ def test_mlflow_may_die_and_come_back_while_training(project: Path, mlflow_serve
     client = MlflowClient(uri)
 
     def arrived() -> list[int]:
-        runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()], order_by=["attributes.start_time DESC"])
+        runs = client.search_runs(
+            [experiment.experiment_id for experiment in client.search_experiments()],
+            order_by=["attributes.start_time DESC"],
+        )
         return [point.step for point in client.get_metric_history(runs[0].info.run_id, "loss_generator")]
 
     with contextlib.ExitStack() as processes:

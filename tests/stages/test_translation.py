@@ -66,7 +66,9 @@ def pairs(n: int, seed: int, fingerprint: str) -> ImageSet:
 
 
 def domains(n: int, seed: int, fingerprint: str) -> ImageSet:
-    return held(np.concatenate([gratings(n, seed), swapped(gratings(n + 7, seed + 100))]), [0] * n + [1] * (n + 7), fingerprint)
+    return held(
+        np.concatenate([gratings(n, seed), swapped(gratings(n + 7, seed + 100))]), [0] * n + [1] * (n + 7), fingerprint
+    )
 
 
 class Translator(GAN):
@@ -99,13 +101,29 @@ STYLED = {name: dataclasses.replace(way, styles=True) for name, way in BOTH.item
 ONE = {"a_to_b": Direction("a", "b")}
 
 
-def case(does: Translate, root: Path, ways: Mapping[str, Direction] = BOTH, *, paired: bool = False, count: int = 60, **evaluate: Any) -> Case:
+def case(
+    does: Translate,
+    root: Path,
+    ways: Mapping[str, Direction] = BOTH,
+    *,
+    paired: bool = False,
+    count: int = 60,
+    **evaluate: Any,
+) -> Case:
     train, test = (domains(k, seed, mark) for k, seed, mark in ((4 * count, 1, "1"), (count, 2, "2")))
     if paired:
         train, test = pairs(200, 1, "3"), pairs(count, 2, "4")
     settings = EvaluateSettings(gate=TranslationGate(), **evaluate)
     info = DatasetInfo(
-        source="gratings", fingerprint="5" * 64, images=1, set_aside=0, resolution=SIDE, channels=3, classes=["horse", "deer"], splits={}, shards=[]
+        source="gratings",
+        fingerprint="5" * 64,
+        images=1,
+        set_aside=0,
+        resolution=SIDE,
+        channels=3,
+        classes=["horse", "deer"],
+        splits={},
+        shards=[],
     )
     config = ModelConfig(
         model=DCGANSettings(),
@@ -155,7 +173,13 @@ def test_a_perfect_translator_passes_everything(root: Path) -> None:
     assert found["skipped"] == []
     assert outcome.line.startswith("horse to deer: fid ")
     assert "cycle error 0.0; deer to horse: " in outcome.line
-    for words in ("Verdict: pass", "horse to deer", "and back. Not picked", "Least convincing", "data:image/png;base64,"):
+    for words in (
+        "Verdict: pass",
+        "horse to deer",
+        "and back. Not picked",
+        "Least convincing",
+        "data:image/png;base64,",
+    ):
         assert words in outcome.page, words
 
 
@@ -167,7 +191,10 @@ def test_an_idle_one_has_gained_nothing(root: Path) -> None:
         assert found[f"cycle_error_{way}"] == found[f"identity_error_{way}"] == found[f"change_{way}"] == 0
         assert found[f"kid_{way}"] == found[f"input_kid_{way}"]
     assert found["verdict"] == "fail"
-    assert [reason.partition(": ")[0] for reason in found["reasons"]] == ["it hands on its input (horse to deer)", "it hands on its input (deer to horse)"]
+    assert [reason.partition(": ")[0] for reason in found["reasons"]] == [
+        "it hands on its input (horse to deer)",
+        "it hands on its input (deer to horse)",
+    ]
 
 
 def test_a_constant_is_named_collapse(root: Path) -> None:
@@ -176,7 +203,9 @@ def test_a_constant_is_named_collapse(root: Path) -> None:
     assert found["repeats"] == 1
     assert found["cycle_ratio"] > 0.6
     assert len(found["reasons"]) == 2
-    assert found["reasons"][0].startswith("mode collapse (horse to deer): the generator ignores its input: dependence 0 where >= 0.25 passes")
+    assert found["reasons"][0].startswith(
+        "mode collapse (horse to deer): the generator ignores its input: dependence 0 where >= 0.25 passes"
+    )
     assert "(with it fid_excess" in found["reasons"][0]
 
 
@@ -189,7 +218,9 @@ def test_a_few_pictures_over_and_over_are_named_too(root: Path) -> None:
     found = judged(few, root, ONE).metrics
     assert found["repeats_a_to_b"] > 0.8
     assert found["dependence"] > 0.25
-    assert found["reasons"][0].startswith("mode collapse (horse to deer): it makes fewer different images than there are real ones: repeats ")
+    assert found["reasons"][0].startswith(
+        "mode collapse (horse to deer): it makes fewer different images than there are real ones: repeats "
+    )
 
 
 def test_noise_is_neither_like_the_target_nor_an_answer(root: Path) -> None:
@@ -211,7 +242,10 @@ def test_content_that_is_lost_is_named(root: Path) -> None:
     found = judged(other, root).metrics
     assert found["fid_excess"] == pytest.approx(0, abs=0.15)
     assert found["cycle_ratio"] > 0.8
-    assert [reason.partition(":")[0] for reason in found["reasons"]] == ["content is lost (horse to deer)", "content is lost (deer to horse)"]
+    assert [reason.partition(":")[0] for reason in found["reasons"]] == [
+        "content is lost (horse to deer)",
+        "content is lost (deer to horse)",
+    ]
 
 
 @pytest.mark.parametrize("share", [0.3, 1.0])
@@ -229,7 +263,9 @@ def test_what_is_not_finite_is_counted_and_named(share: float, root: Path) -> No
     )
     assert ("fid" in found) == (share < 1)
     assert list(outcome.material.features) == ["_a_to_b"]
-    assert [len(side) for side in outcome.material.features["_a_to_b"]] == [60, 67], "compared as delivered: what is not finite is black"
+    assert [len(side) for side in outcome.material.features["_a_to_b"]] == [60, 67], (
+        "compared as delivered: what is not finite is black"
+    )
     assert ("No translation was finite" in outcome.page) == (share == 1)
 
 
@@ -263,7 +299,9 @@ def test_what_a_translation_is_compared_by(root: Path) -> None:
 
     outcome = judged(broken, root, ONE, paired=True)
     values = outcome.material.pictures["psnr_a_to_b"]
-    assert (len(values), values[0], outcome.material.features) == (60, 0, {}), "what is not finite is as bad as can be, and keeps its place"
+    assert (len(values), values[0], outcome.material.features) == (60, 0, {}), (
+        "what is not finite is as bad as can be, and keeps its place"
+    )
     assert float(np.mean(values[1:])) == pytest.approx(outcome.metrics["psnr_a_to_b"])
 
 
@@ -271,7 +309,9 @@ def test_styles_are_as_diverse_as_they_are(root: Path) -> None:
     without = judged(perfect, root, STYLED).metrics
     assert without["diversity"] == without["diversity_ratio"] == 0
     assert without["diversity_real"] > 0
-    assert without["reasons"][0].startswith("styles without effect (horse to deer): diversity_ratio 0 where >= 0.05 passes")
+    assert without["reasons"][0].startswith(
+        "styles without effect (horse to deer): diversity_ratio 0 where >= 0.05 passes"
+    )
 
     def bright(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         return perfect(images, direction, rng) + 0.2 * torch.randn(len(images), 1, 1, 1, generator=rng)

@@ -23,7 +23,11 @@ export: {{opset: 20}}
 tracking: {{experiment: tests, model: tests-{variant}}}
 """
 DATA = {"pix2pix": "pairs: halves", "cyclegan": "classes: [sun, rain]", "drit": "classes: [sun, rain]"}
-GRAPHS = {"pix2pix": ["generator"], "cyclegan": ["generator", "reverse"], "drit": ["generator", "reverse", "style_a", "style_b"]}
+GRAPHS = {
+    "pix2pix": ["generator"],
+    "cyclegan": ["generator", "reverse"],
+    "drit": ["generator", "reverse", "style_a", "style_b"],
+}
 
 
 def save(path: Path, pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> None:
@@ -63,7 +67,11 @@ def test_it_was_looked_at_and_judged_in_every_direction(line: tuple[str, Path]) 
     found = json.loads((root / "metrics" / "evaluation.json").read_text())
     assert found["verdict"] == "pass", found["reasons"]
     assert ("fid_b_to_a" in found) == (variant != "pix2pix")
-    assert ("psnr" in found, "cycle_error" in found, "diversity" in found) == (variant == "pix2pix", variant != "pix2pix", variant == "drit")
+    assert ("psnr" in found, "cycle_error" in found, "diversity" in found) == (
+        variant == "pix2pix",
+        variant != "pix2pix",
+        variant == "drit",
+    )
     page = (root / "reports" / "evaluation.html").read_text()
     assert ("sun to rain" in page) == (variant != "pix2pix")
     assert "data:image/png;base64," in page
@@ -86,9 +94,17 @@ def test_it_is_delivered_and_used(line: tuple[str, Path], tmp_path: Path) -> Non
     measured = json.loads((root / "metrics" / "export.json").read_text())
     assert measured["parity_max_abs"] < 1e-4
     card = (exported / "model_card.md").read_text()
-    assert f"A network that translates RGB images from {'side A to side B' if variant == 'pix2pix' else 'sun to rain'}" in card
+    assert (
+        f"A network that translates RGB images from {'side A to side B' if variant == 'pix2pix' else 'sun to rain'}"
+        in card
+    )
     save(tmp_path / "one.png", np.random.default_rng(1).normal(128, 60, (37, 50, 3)))
-    done, problems = apply(exported / "generator.onnx", [tmp_path / "one.png"], tmp_path / "made.png", How(seed=3) if variant == "drit" else None)
+    done, problems = apply(
+        exported / "generator.onnx",
+        [tmp_path / "one.png"],
+        tmp_path / "made.png",
+        How(seed=3) if variant == "drit" else None,
+    )
     assert (done, problems) == (1, [])
     with Image.open(tmp_path / "made.png") as made:
         assert made.size == (50, 37)

@@ -46,7 +46,14 @@ def project(tmp_path: Path) -> Path:
 
 def validate(project: Path, params: str) -> subprocess.CompletedProcess[str]:
     (project / "params.yaml").write_text(params)
-    return subprocess.run([Path(sys.executable).parent / "ganline", "validate"], cwd=project, capture_output=True, text=True, check=False, timeout=250)
+    return subprocess.run(
+        [Path(sys.executable).parent / "ganline", "validate"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=250,
+    )
 
 
 def quarantine(project: Path) -> dict[str, tuple[str, str, str]]:
@@ -70,15 +77,33 @@ def test_accepted_then_rejected(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "40 of 45 accepted (30 train, 10 test), 5 set aside, 3 warnings" in done.stdout
     lines = [line for line in done.stderr.splitlines() if line]
-    assert [line.split(":")[:3] for line in lines] == [["validate", " warning", f" {key}"] for key in ("max_leakage_share", "max_constant_share", "min_side")]
+    assert [line.split(":")[:3] for line in lines] == [
+        ["validate", " warning", f" {key}"] for key in ("max_leakage_share", "max_constant_share", "min_side")
+    ]
     metrics = json.loads((project / "metrics/validation.json").read_text())
-    assert (metrics["success"], metrics["warnings"], metrics["critical"], metrics["images_accepted"]) == (True, 3, 0, 40)
+    assert (metrics["success"], metrics["warnings"], metrics["critical"], metrics["images_accepted"]) == (
+        True,
+        3,
+        0,
+        40,
+    )
     assert all(isinstance(value, (int, float, bool, list)) for value in metrics.values())
     assert quarantine(project) == EXPECTED
     index = pq.read_table(project / "data/validated/index.parquet")
-    assert {"id", "path", "class", "label", "split", "shard", "row", "stored_height", "stored_width", "sha256", "pixels_sha256", "pair"} == set(
-        index.column_names
-    )
+    assert {
+        "id",
+        "path",
+        "class",
+        "label",
+        "split",
+        "shard",
+        "row",
+        "stored_height",
+        "stored_width",
+        "sha256",
+        "pixels_sha256",
+        "pair",
+    } == set(index.column_names)
     assert not set(index.column("path").to_pylist()) & set(EXPECTED)
     assert (project / "reports/data_docs/index.html").is_file()
     train = open_split(project / "data/dataset", project / "data/validated", "train", verify=True)
@@ -119,10 +144,15 @@ def test_pairs_in_folders(tmp_path: Path) -> None:
     (folder / "label" / "01.PNG").rename(folder / "label" / "01_label.PNG")
     settings = DataSettings(source="raw", resolution=16, pairs="folders", classes=("photo", "label"))
     ingest(settings, tmp_path, tmp_path, tmp_path / "data" / "dataset", workers=1)
-    limits = ", ".join(f"{key}: {{limit: {limit}, severity: critical}}" for key, limit in (("min_images", 9), ("min_per_class", 9)))
+    limits = ", ".join(
+        f"{key}: {{limit: {limit}, severity: critical}}" for key, limit in (("min_images", 9), ("min_per_class", 9))
+    )
     done = validate(tmp_path, f"validate: {{{limits}, max_unpaired_share: {{limit: 0.01, severity: warning}}}}")
     assert done.returncode == 0, done.stderr
-    assert "max_unpaired_share: 4 of 79 (5.06%) images have no partner of their name and size in the other folder" in done.stderr
+    assert (
+        "max_unpaired_share: 4 of 79 (5.06%) images have no partner of their name and size in the other folder"
+        in done.stderr
+    )
     assert "74 of 80 accepted" in done.stdout
     assert {path: reason for path, (_, _, reason) in quarantine(tmp_path).items()} == {
         "set/photo/00.png": "undecodable: not an image (or its header is damaged)",
@@ -132,12 +162,20 @@ def test_pairs_in_folders(tmp_path: Path) -> None:
         "set/photo/03.png": "unequal: 20 x 16 pixels, its partner set/label/03.PNG 16 x 16",
         "set/label/03.PNG": "unequal: 16 x 16 pixels, its partner set/photo/03.png 20 x 16",
     }
-    opened = [open_split(tmp_path / "data/dataset", tmp_path / "data/validated", split, verify=True) for split in ("train", "test")]
+    opened = [
+        open_split(tmp_path / "data/dataset", tmp_path / "data/validated", split, verify=True)
+        for split in ("train", "test")
+    ]
     assert sum(map(len, opened)) == 37
     for pairs in opened:
         for position, name in enumerate(pairs.names):
-            both = [Image.open(tmp_path / "raw" / path) for path in (name, name.replace("photo", "label").replace(".png", ".PNG"))]
-            assert (pairs.images([position])[0, :, :, 0] == np.concatenate([np.asarray(image) for image in both], axis=1)).all()
+            both = [
+                Image.open(tmp_path / "raw" / path)
+                for path in (name, name.replace("photo", "label").replace(".png", ".PNG"))
+            ]
+            assert (
+                pairs.images([position])[0, :, :, 0] == np.concatenate([np.asarray(image) for image in both], axis=1)
+            ).all()
 
 
 def test_without_data(tmp_path: Path) -> None:

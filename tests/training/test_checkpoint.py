@@ -10,7 +10,12 @@ from pipeline.training import checkpoint
 
 
 def state(number: int) -> checkpoint.State:
-    return {"step": number, "weights": {"w": torch.full((100,), float(number))}, "history": [{"step": 1, "loss": 0.5}], "meta": {"run_id": "abc"}}
+    return {
+        "step": number,
+        "weights": {"w": torch.full((100,), float(number))},
+        "history": [{"step": 1, "loss": 0.5}],
+        "meta": {"run_id": "abc"},
+    }
 
 
 def test_round_trip_and_newest_wins(tmp_path: Path) -> None:

@@ -43,7 +43,10 @@ def test_counters_are_copied_and_statistics_averaged() -> None:
     gan = build(SETTINGS, ImageSpec(8, 1)).train()
     average = Average(gan)
     gan.sample(16, torch.Generator().manual_seed(0))
-    live, held = dict(gan.get_submodule("generator").named_buffers()), dict(average.networks["generator"].named_buffers())
+    live, held = (
+        dict(gan.get_submodule("generator").named_buffers()),
+        dict(average.networks["generator"].named_buffers()),
+    )
     average.update(10_000, 64, 64)
     counter = next(name for name in live if name.endswith("num_batches_tracked"))
     mean = next(name for name in live if name.endswith("running_var"))

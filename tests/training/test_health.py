@@ -10,7 +10,18 @@ import torch
 
 from pipeline.gans.registry import VARIANTS
 from pipeline.params import variants
-from pipeline.training.health import ADVICE, COMPLETE, DIVERGENCE, OSCILLATION, OVERFITTING, PARTIAL, VANISHING, Health, Sign, Unhealthy
+from pipeline.training.health import (
+    ADVICE,
+    COMPLETE,
+    DIVERGENCE,
+    OSCILLATION,
+    OVERFITTING,
+    PARTIAL,
+    VANISHING,
+    Health,
+    Sign,
+    Unhealthy,
+)
 from pipeline.training.settings import HealthSettings
 
 TOTAL = 4000
@@ -29,7 +40,9 @@ WELL = {
 def run(looks: list[dict[str, float]], **settings: Any) -> tuple[Health, list[list[Sign]]]:
     """Looks every 100 images, each WELL but for what it names."""
     health = Health(HealthSettings(**settings), TOTAL)
-    return health, [health.look({**WELL, **look, "images": 100 * (k + 1), "step": k + 1}) for k, look in enumerate(looks)]
+    return health, [
+        health.look({**WELL, **look, "images": 100 * (k + 1), "step": k + 1}) for k, look in enumerate(looks)
+    ]
 
 
 def names(found: list[list[Sign]]) -> list[list[str]]:
@@ -65,7 +78,8 @@ def test_a_sign_becomes_a_symptom_when_it_stays(numbers: dict[str, float], name:
 
 
 @pytest.mark.parametrize(
-    ("numbers", "name"), [({"distance": 0.02}, COMPLETE), ({"fid": math.nan}, DIVERGENCE), ({"grad_norm_generator": math.inf}, DIVERGENCE)]
+    ("numbers", "name"),
+    [({"distance": 0.02}, COMPLETE), ({"fid": math.nan}, DIVERGENCE), ({"grad_norm_generator": math.inf}, DIVERGENCE)],
 )
 def test_what_is_grave_does_not_wait(numbers: dict[str, float], name: str) -> None:
     health, found = run([{}] * 4 + [numbers])
@@ -91,7 +105,10 @@ def test_who_was_never_healthy_has_a_grace() -> None:
 
 def test_while_it_improves_a_symptom_is_told_only() -> None:
     """Near-duplicates stay, but the distance falls: told once; acted upon when it has not fallen for as long as patience is."""
-    health, found = run([{"near_duplicates": 0.9, "fid": 9 - k} for k in range(6)] + [{"near_duplicates": 0.9, "fid": 5.0}] * 4, grace=0.0)
+    health, found = run(
+        [{"near_duplicates": 0.9, "fid": 9 - k} for k in range(6)] + [{"near_duplicates": 0.9, "fid": 5.0}] * 4,
+        grace=0.0,
+    )
     assert [bool(signs) for signs in found] == [False] * 7 + [True] * 3
     assert [(event.images, event.response) for event in health.events] == [(400, "told")]
 
@@ -101,7 +118,9 @@ def test_one_look_that_is_not_finite_at_the_start_does_wait() -> None:
     assert not any(found)
 
 
-@pytest.mark.parametrize("numbers", [{"d_accuracy": 0.995}, {"grad_norm_generator": 0.01}, {"d_accuracy": 0.98, "grad_norm_generator": 0.0}])
+@pytest.mark.parametrize(
+    "numbers", [{"d_accuracy": 0.995}, {"grad_norm_generator": 0.01}, {"d_accuracy": 0.98, "grad_norm_generator": 0.0}]
+)
 def test_a_strong_discriminator_or_a_small_gradient_alone_is_none(numbers: dict[str, float]) -> None:
     assert not any(run([{}] * 4 + [numbers] * 5)[1])
 
@@ -151,7 +170,9 @@ def test_after_a_response_patience_begins_anew() -> None:
 
 def test_state_goes_through_a_checkpoint(tmp_path: Any) -> None:
     """Half the looks, saved and restored, then the rest: as if never interrupted."""
-    looks = [{**WELL, "fid": 9.0, "images": 100 * k, "step": k} | ({"diversity": 0.3} if k > 6 else {}) for k in range(12)]
+    looks = [
+        {**WELL, "fid": 9.0, "images": 100 * k, "step": k} | ({"diversity": 0.3} if k > 6 else {}) for k in range(12)
+    ]
     whole, halves = Health(HealthSettings(), TOTAL), Health(HealthSettings(), TOTAL)
     expected = [whole.look(look) for look in looks]
     found = [halves.look(look) for look in looks[:8]]
@@ -174,7 +195,10 @@ def test_a_new_goal_begins_a_new_ranking() -> None:
     health = Health(HealthSettings(), TOTAL)
     errors, distances = [9.0, 7.0, 8.0, 8.5, 8.6], [5.0, 5.0, 5.0, 4.0, 4.5]
     for k, (rmse, fid) in enumerate(zip(errors, distances, strict=True)):
-        assert health.look({"rmse": rmse, "fid": fid, "images": 100 * (k + 1), "step": k + 1}, "rmse" if k < 3 else "fid") == []
+        assert (
+            health.look({"rmse": rmse, "fid": fid, "images": 100 * (k + 1), "step": k + 1}, "rmse" if k < 3 else "fid")
+            == []
+        )
         assert health.best == [100, 200, 200, 400, 400][k]
     again = Health(HealthSettings(), TOTAL)
     again.restore(json.loads(json.dumps(health.state())))
@@ -185,7 +209,10 @@ def test_a_new_goal_begins_a_new_ranking() -> None:
 
 def test_divergence_is_seen_in_the_goal() -> None:
     health = Health(HealthSettings(), TOTAL)
-    found = [health.look({"rmse": 30.0 if k >= 6 else 5.0, "fid": 1.0, "images": 100 * (k + 1), "step": k + 1}, "rmse") for k in range(9)]
+    found = [
+        health.look({"rmse": 30.0 if k >= 6 else 5.0, "fid": 1.0, "images": 100 * (k + 1), "step": k + 1}, "rmse")
+        for k in range(9)
+    ]
     assert [sign.name for sign in found[-1]] == [DIVERGENCE]
     assert "error of the restored images is 30" in found[-1][0].evidence
 

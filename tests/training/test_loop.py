@@ -21,7 +21,13 @@ from pipeline.training.settings import TrainSettings
 from tests.observer import Watcher
 
 CPU = torch.device("cpu")
-MODEL = DCGANSettings(latent=8, generator_channels=8, discriminator_channels=8, objective="relativistic", penalties=Penalties(r1=0.5, r2=0.5))
+MODEL = DCGANSettings(
+    latent=8,
+    generator_channels=8,
+    discriminator_channels=8,
+    objective="relativistic",
+    penalties=Penalties(r1=0.5, r2=0.5),
+)
 
 
 class Bars(Held):
@@ -34,7 +40,9 @@ class Bars(Held):
             self.array[k, :, k % 8] = 200 + k % 50
 
 
-def trainer(folder: Path, watcher: Watcher, model: DCGANSettings = MODEL, samples: int = 4, **settings: object) -> Trainer:
+def trainer(
+    folder: Path, watcher: Watcher, model: DCGANSettings = MODEL, samples: int = 4, **settings: object
+) -> Trainer:
     rate = {"start": 2e-4, "end": 2e-5}
     values = {
         "learning_rate": {"generator": rate, "discriminator": rate},
@@ -48,7 +56,16 @@ def trainer(folder: Path, watcher: Watcher, model: DCGANSettings = MODEL, sample
     train = TrainSettings.model_validate(values | settings)
     torch.manual_seed(train.seed)
     gan = build(model, ImageSpec(8, 1))
-    return Trainer(gan, Unlabelled(Bars(), CPU, train.seed, flips=train.flips), train, CPU, folder, watcher, stop=watcher.stop, samples=samples)
+    return Trainer(
+        gan,
+        Unlabelled(Bars(), CPU, train.seed, flips=train.flips),
+        train,
+        CPU,
+        folder,
+        watcher,
+        stop=watcher.stop,
+        samples=samples,
+    )
 
 
 def test_rows_hold_means_and_rates(tmp_path: Path) -> None:
@@ -57,7 +74,16 @@ def test_rows_hold_means_and_rates(tmp_path: Path) -> None:
     assert [row["images"] for row in watcher.rows] == [112, 208, 304, 400, 512, 608, 640]
     last = watcher.rows[-1]
     assert last["step"] == 40
-    assert {"loss_discriminator", "loss_generator", "d_real", "d_fake", "r1", "r2", "grad_norm_discriminator", "grad_norm_generator"} <= last.keys()
+    assert {
+        "loss_discriminator",
+        "loss_generator",
+        "d_real",
+        "d_fake",
+        "r1",
+        "r2",
+        "grad_norm_discriminator",
+        "grad_norm_generator",
+    } <= last.keys()
     assert 0 <= last["d_real"] <= 1
     assert last["lr_generator"] == pytest.approx(2e-5, rel=1e-6), "a cosine ends at a tenth"
     assert watcher.rows[0]["lr_generator"] == pytest.approx(2e-4 * (0.1 + 0.45 * (1 + math.cos(math.pi * 112 / 640))))
@@ -68,14 +94,24 @@ def test_divergence_is_named(tmp_path: Path) -> None:
     broken = trainer(tmp_path, Watcher())
     with torch.no_grad():
         next(broken.gan.get_submodule("discriminator").parameters()).fill_(float("nan"))
-    with pytest.raises(TrainingFailed, match=r"divergence after \d+ images: .*loss_discriminator.* not finite.*learning_rate"):
+    with pytest.raises(
+        TrainingFailed, match=r"divergence after \d+ images: .*loss_discriminator.* not finite.*learning_rate"
+    ):
         broken.run()
 
 
 def test_it_learns(tmp_path: Path) -> None:
     """Samples end nearer to the data than the start's gray, and show most of the eight bars: noise and a single image both fail."""
     watcher = Watcher()
-    trainer(tmp_path, watcher, total_images=16_000, learning_rate={"generator": 2e-3, "discriminator": 2e-3}, ema_half_life=500, flips=False, samples=64).run()
+    trainer(
+        tmp_path,
+        watcher,
+        total_images=16_000,
+        learning_rate={"generator": 2e-3, "discriminator": 2e-3},
+        ema_half_life=500,
+        flips=False,
+        samples=64,
+    ).run()
     real = torch.from_numpy(Bars().images()).permute(0, 3, 1, 2).float() / 127.5 - 1
     nearest = torch.cdist(watcher.snapshots[16_000].flatten(1), real.flatten(1)).min(dim=1)
     gray = torch.cdist(watcher.snapshots[0].flatten(1), real.flatten(1)).min(dim=1)
@@ -116,7 +152,10 @@ class Twice(GAN):
         self.other = nn.Linear(2, 1, bias=False)
 
     def phases(self) -> list[Phase]:
-        return [Phase("first", ("generator",), self.loss, "generator"), Phase("second", ("generator", "other"), self.loss, "generator", clip=0.5)]
+        return [
+            Phase("first", ("generator",), self.loss, "generator"),
+            Phase("second", ("generator", "other"), self.loss, "generator", clip=0.5),
+        ]
 
     def loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Gradients are 30 and 40 for either network, where they are wanted."""

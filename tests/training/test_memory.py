@@ -58,7 +58,9 @@ print(json.dumps(watcher.resident))
 
 def growth(folder: Path, leak: int) -> float:
     """Bytes of resident memory a step after the warm-up, of a training that forgets `leak` bytes in each: the slope of a straight line."""
-    done = subprocess.run([sys.executable, "-c", TRAINING, str(folder), str(leak)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINING, str(folder), str(leak)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     resident = np.array(json.loads(done.stdout), dtype=np.float64)
     steps = 50.0 * np.arange(1, len(resident) + 1)

@@ -17,7 +17,13 @@ def made() -> tuple[GAN, model.ModelConfig]:
     torch.manual_seed(0)
     settings = DCGANSettings(latent=8, generator_channels=8, discriminator_channels=8)
     config = model.ModelConfig(
-        model=settings, resolution=16, channels=3, class_names=["a", "ü"], dataset_source="digits", dataset_fingerprint="ab" * 32, images_seen=640
+        model=settings,
+        resolution=16,
+        channels=3,
+        class_names=["a", "ü"],
+        dataset_source="digits",
+        dataset_fingerprint="ab" * 32,
+        images_seen=640,
     )
     return build(settings, ImageSpec(16, 3, 2)).eval(), config
 
@@ -52,7 +58,10 @@ def test_discriminators_are_read_on_request_alone(tmp_path: Path) -> None:
     assert not torch.equal(verdicts[False], verdicts[True])
     (tmp_path / model.OTHERS).unlink()
     model.load(tmp_path)
-    with pytest.raises(InputError, match=r"discriminator\.safetensors: cannot be read as the weights of config\.json.*run `dvc repro -f train`"):
+    with pytest.raises(
+        InputError,
+        match=r"discriminator\.safetensors: cannot be read as the weights of config\.json.*run `dvc repro -f train`",
+    ):
         model.load(tmp_path, discriminators=True)
 
 
@@ -61,7 +70,9 @@ def test_a_variant_that_averages_all_its_networks_has_one_file(tmp_path: Path, m
     model.save(gan, config, tmp_path)
     monkeypatch.setattr(DCGAN, "averaged", ("generator", "discriminator"))
     model.save(gan, config, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {model.WEIGHTS, model.CONFIG}, "nothing of the model before is left"
+    assert {path.name for path in tmp_path.iterdir()} == {model.WEIGHTS, model.CONFIG}, (
+        "nothing of the model before is left"
+    )
     loaded, _ = model.load(tmp_path, discriminators=True)
     for name, value in gan.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value), name

@@ -23,8 +23,22 @@ from tests.observer import Watcher
 CPU = torch.device("cpu")
 SMALL = {"latent": 4, "generator_channels": 8, "discriminator_channels": 8, "max_channels": 8}
 PLAIN: dict[str, dict[str, Any]] = {
-    "vanilla": {"variant": "vanilla", "latent": 4, "hidden": [16], "dropout": 0, "penalties": {"r1": 1, "r2": 1}, "stabilisers": {"packing": 2}},
-    "lazy": {"variant": "vanilla", "latent": 4, "hidden": [16], "dropout": 0, "objective": "relativistic", "penalties": {"r1": 1, "r2": 1, "every": 2}},
+    "vanilla": {
+        "variant": "vanilla",
+        "latent": 4,
+        "hidden": [16],
+        "dropout": 0,
+        "penalties": {"r1": 1, "r2": 1},
+        "stabilisers": {"packing": 2},
+    },
+    "lazy": {
+        "variant": "vanilla",
+        "latent": 4,
+        "hidden": [16],
+        "dropout": 0,
+        "objective": "relativistic",
+        "penalties": {"r1": 1, "r2": 1, "every": 2},
+    },
     "r3gan": {"variant": "r3gan", **SMALL, "blocks": 1, "conditional": True},
 }
 """Without what looks at a whole batch: batch normalisation, minibatch_std, top_k, running means."""
@@ -50,11 +64,15 @@ class Noise:
 
 
 def trainer(model: Mapping[str, Any], micro_batch: object, folder: Path, watcher: Watcher | None = None) -> Trainer:
-    train = TrainSettings.model_validate({"batch_size": 16, "micro_batch": micro_batch, "total_images": 160, "log_images": 48, "checkpoint_images": 80})
+    train = TrainSettings.model_validate(
+        {"batch_size": 16, "micro_batch": micro_batch, "total_images": 160, "log_images": 48, "checkpoint_images": 80}
+    )
     torch.manual_seed(0)
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
     watcher = watcher or Watcher()
-    return Trainer(build(settings, ImageSpec(8, 1, 4)), Noise(), train, CPU, folder, watcher, stop=watcher.stop, samples=2)
+    return Trainer(
+        build(settings, ImageSpec(8, 1, 4)), Noise(), train, CPU, folder, watcher, stop=watcher.stop, samples=2
+    )
 
 
 def gradients(made: Trainer) -> list[Tensor]:
@@ -73,7 +91,9 @@ def differentiated(made: Trainer, fixed_latents: bool) -> list[tuple[list[Tensor
         for parameter in made.gan.parameters():
             parameter.grad = None
         pieces = made.differentiate(phase, Noise().next(16))
-        found.append((gradients(made), {key: torch.stack([piece[key] for piece in pieces]).mean() for key in pieces[0]}))
+        found.append(
+            (gradients(made), {key: torch.stack([piece[key] for piece in pieces]).mean() for key in pieces[0]})
+        )
     return found
 
 
@@ -94,7 +114,12 @@ def test_the_parts_gradients_add_up_to_the_whole_batchs(name: str, size: int, tm
 
 
 MIXING = {
-    "batch normalised": {"variant": "dcgan", **SMALL, "penalties": {"r1": 1}, "stabilisers": {"lecam": 0.1, "minibatch_std": 4, "top_k": 0.5}},
+    "batch normalised": {
+        "variant": "dcgan",
+        **SMALL,
+        "penalties": {"r1": 1},
+        "stabilisers": {"lecam": 0.1, "minibatch_std": 4, "top_k": 0.5},
+    },
     "stylegan2": {"variant": "stylegan2", **SMALL, "style_width": 4, "mapping_layers": 1},
 }
 
@@ -144,7 +169,9 @@ def test_auto_halves_until_it_fits_and_goes_on(tmp_path: Path) -> None:
     auto.run()
     assert auto.micro == 4
     assert auto.images_seen == 160
-    assert [message.split(",")[0] for message in watcher.warnings] == [f"out of GPU memory: going on with train.micro_batch {n}" for n in (8, 4)]
+    assert [message.split(",")[0] for message in watcher.warnings] == [
+        f"out of GPU memory: going on with train.micro_batch {n}" for n in (8, 4)
+    ]
     told = trainer(PLAIN["lazy"], 4, tmp_path / "b")
     told.run()
     assert all(torch.equal(value, weights(told)[name]) for name, value in weights(auto).items())
@@ -211,13 +238,17 @@ def test_parts_are_in_order_and_share_memory() -> None:
     assert not found[0]["image"].requires_grad
 
 
-@pytest.mark.parametrize(("size", "group", "half"), [(16, 1, 8), (2, 1, None), (3, 1, None), (6, 1, 3), (4, 2, 2), (4, 4, None), (12, 4, None), (24, 4, 12)])
+@pytest.mark.parametrize(
+    ("size", "group", "half"),
+    [(16, 1, 8), (2, 1, None), (3, 1, None), (6, 1, 3), (4, 2, 2), (4, 4, None), (12, 4, None), (24, 4, 12)],
+)
 def test_halves(size: int, group: int, half: int | None) -> None:
     assert halved(size, group) == half
 
 
 @pytest.mark.parametrize(
-    ("micro_batch", "words"), [(48, "micro_batch 48 does not divide batch_size 64"), (1, "must be auto, null, or a number"), ("all", "must be")]
+    ("micro_batch", "words"),
+    [(48, "micro_batch 48 does not divide batch_size 64"), (1, "must be auto, null, or a number"), ("all", "must be")],
 )
 def test_wrong_sizes(micro_batch: object, words: str) -> None:
     with pytest.raises(ValidationError, match=words):

@@ -12,16 +12,22 @@ from pipeline.training.settings import TrainSettings
 
 treat: Callable[..., tuple[TrainSettings, Any, list[str]]] = response.treat  # whatever variant it is of
 
-TRAIN = TrainSettings.model_validate({"learning_rate": {"generator": 1e-3, "discriminator": {"start": 4e-4, "end": 2e-4}}})
+TRAIN = TrainSettings.model_validate(
+    {"learning_rate": {"generator": 1e-3, "discriminator": {"start": 4e-4, "end": 2e-4}}}
+)
 
 
 def test_rates_fall_for_everything() -> None:
     for symptom in ADVICE:
         train, _, words = treat(TRAIN, DCGANSettings(), [symptom])
         assert train.learning_rate.generator.start == pytest.approx(5e-4)
-        assert (train.learning_rate.discriminator.start, train.learning_rate.discriminator.end) == pytest.approx((2e-4, 1e-4))
+        assert (train.learning_rate.discriminator.start, train.learning_rate.discriminator.end) == pytest.approx(
+            (2e-4, 1e-4)
+        )
         assert words[0] == "learning rates times 0.5"
-        assert train.model_dump(exclude={"learning_rate"}) == TRAIN.model_dump(exclude={"learning_rate"}), "nothing else of training changes"
+        assert train.model_dump(exclude={"learning_rate"}) == TRAIN.model_dump(exclude={"learning_rate"}), (
+            "nothing else of training changes"
+        )
     twice, _, _ = treat(TRAIN, DCGANSettings(), [DIVERGENCE, DIVERGENCE])
     assert twice.learning_rate.generator.start == pytest.approx(2.5e-4)
 

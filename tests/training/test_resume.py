@@ -34,16 +34,36 @@ MODELS: dict[str, dict[str, Any]] = {
         "latent": 4,
         "hidden": [16],
         "penalties": {"r1": FALLING, "every": 3},
-        "stabilisers": {"packing": 2, "lecam": 0.1, "spectral_norm": True, "instance_noise": FALLING, "top_k": {"start": 1, "end": 0.5}, "augment": ADA},
+        "stabilisers": {
+            "packing": 2,
+            "lecam": 0.1,
+            "spectral_norm": True,
+            "instance_noise": FALLING,
+            "top_k": {"start": 1, "end": 0.5},
+            "augment": ADA,
+        },
     },
-    "vanilla clipped": {"variant": "vanilla", "latent": 4, "hidden": [16], "objective": "wgan", "critic_steps": 3, "penalties": {"clip": 0.05}},
+    "vanilla clipped": {
+        "variant": "vanilla",
+        "latent": 4,
+        "hidden": [16],
+        "objective": "wgan",
+        "critic_steps": 3,
+        "penalties": {"clip": 0.05},
+    },
     "dcgan": {
         "variant": "dcgan",
         **SMALL,
         "penalties": {"r1": 0.1, "r2": FALLING, "every": 2},
         "stabilisers": {"lecam": 0.1, "packing": 2, "minibatch_std": 4},
     },
-    "dcgan relativistic": {"variant": "dcgan", **SMALL, "discriminator_norm": "none", "objective": "relativistic", "penalties": {"r1": 0.5, "r2": 0.5}},
+    "dcgan relativistic": {
+        "variant": "dcgan",
+        **SMALL,
+        "discriminator_norm": "none",
+        "objective": "relativistic",
+        "penalties": {"r1": 0.5, "r2": 0.5},
+    },
     "dcgan residual": {
         "variant": "dcgan",
         **SMALL,
@@ -53,8 +73,20 @@ MODELS: dict[str, dict[str, Any]] = {
         "penalties": {"gp": 10, "every": 4},
         "stabilisers": {"spectral_norm": True, "augment": {"policy": "diffaugment", "probability": FALLING}},
     },
-    "cgan": {"variant": "cgan", **SMALL, "label_width": 4, "penalties": {"r1": 0.1}, "stabilisers": {"label_smoothing": 0.1, "lecam": 0.1, "augment": ADA}},
-    "cgan concat": {"variant": "cgan", **SMALL, "conditioning": "concat", "discriminator_norm": "none", "penalties": {"dragan": 10}},
+    "cgan": {
+        "variant": "cgan",
+        **SMALL,
+        "label_width": 4,
+        "penalties": {"r1": 0.1},
+        "stabilisers": {"label_smoothing": 0.1, "lecam": 0.1, "augment": ADA},
+    },
+    "cgan concat": {
+        "variant": "cgan",
+        **SMALL,
+        "conditioning": "concat",
+        "discriminator_norm": "none",
+        "penalties": {"dragan": 10},
+    },
     "sgan": {
         "variant": "sgan",
         **SMALL,
@@ -79,7 +111,13 @@ MODELS: dict[str, dict[str, Any]] = {
         "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "packing": 2, "augment": ADA},
     },
     "srgan": {"variant": "srgan", **RESTORING, "scale": 2, "generator_norm": "batch", "pretraining": 0.4},
-    "denoise": {"variant": "denoise", **RESTORING, "pretraining": 0.1, "r1": 0.1, "noise": {"gaussian": [0, 50], "poisson": [5, 50], "jpeg": [20, 80]}},
+    "denoise": {
+        "variant": "denoise",
+        **RESTORING,
+        "pretraining": 0.1,
+        "r1": 0.1,
+        "noise": {"gaussian": [0, 50], "poisson": [5, 50], "jpeg": [20, 80]},
+    },
     "pix2pix": {"variant": "pix2pix", **TRANSLATING},
     "cyclegan": {"variant": "cyclegan", **TRANSLATING, "blocks": 1, "pool": 20},
     "drit": {"variant": "drit", **TRANSLATING, "blocks": 1, "style": 2, "content_steps": 2},
@@ -102,11 +140,17 @@ def data(view: str) -> Any:
     if view not in ("paired", "domains"):
         return bars
     where = np.arange(45)
-    common: dict[str, Any] = {"shard": np.zeros(45, np.int64), "names": [str(k) for k in range(45)], "fingerprint": "bars"}
+    common: dict[str, Any] = {
+        "shard": np.zeros(45, np.int64),
+        "names": [str(k) for k in range(45)],
+        "fingerprint": "bars",
+    }
     if view == "paired":
         wide = np.concatenate([bars.array[:45], bars.array[1:46]], axis=2)
         return Pairs(shards=[wide], row=where, labels=np.full(45, -1), classes=[], partners=None, **common)
-    return ImageSet(shards=[bars.array[bars.labels < 2]], row=where, labels=where % 2, classes=["left", "right"], **common)
+    return ImageSet(
+        shards=[bars.array[bars.labels < 2]], row=where, labels=where % 2, classes=["left", "right"], **common
+    )
 
 
 class Watcher(Observer):
@@ -135,7 +179,9 @@ def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
     gan = build(settings, ImageSpec(8, 1, 4))
     batches = VIEWS[gan.view.name](data(gan.view.name), CPU, train.seed, flips=train.flips, **gan.view.options)
-    examples = VIEWS[gan.view.name](data(gan.view.name), CPU, 5, **gan.view.options).next(gan.examples) if gan.examples else {}
+    examples = (
+        VIEWS[gan.view.name](data(gan.view.name), CPU, 5, **gan.view.options).next(gan.examples) if gan.examples else {}
+    )
     return Trainer(gan, batches, train, CPU, folder, watcher, stop=watcher.stop, samples=4, examples=examples)
 
 
@@ -145,10 +191,18 @@ def differences(a: object, b: object, where: str = "") -> list[str]:
         return [where]
     if isinstance(a, dict) and isinstance(b, dict):
         found = [] if a.keys() == b.keys() else [f"{where}: keys"]
-        return found + [path for key in a.keys() & b.keys() - {"seconds", "images_per_second"} for path in differences(a[key], b[key], f"{where}.{key}")]
+        return found + [
+            path
+            for key in a.keys() & b.keys() - {"seconds", "images_per_second"}
+            for path in differences(a[key], b[key], f"{where}.{key}")
+        ]
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         found = [] if len(a) == len(b) else [f"{where}: length"]
-        return found + [path for k, (left, right) in enumerate(zip(a, b, strict=False)) for path in differences(left, right, f"{where}[{k}]")]
+        return found + [
+            path
+            for k, (left, right) in enumerate(zip(a, b, strict=False))
+            for path in differences(left, right, f"{where}[{k}]")
+        ]
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return [] if torch.equal(a, b) else [where]
     return [] if a == b else [where]
@@ -201,8 +255,26 @@ def test_a_training_extended_twice_equals_a_long_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("forgotten", "name"),
     [
-        *[(key, "vanilla") for key in ("step", "images_seen", "gan", "average", "optimizers", "rng", "rng_cpu", "batches", "history", "sums", "counts")],
-        *[(f"gan.{key}", "vanilla") for key in ("lecam.average_real", "lecam.started", "augment.probability", "augment.seen", "augment.updates")],
+        *[
+            (key, "vanilla")
+            for key in (
+                "step",
+                "images_seen",
+                "gan",
+                "average",
+                "optimizers",
+                "rng",
+                "rng_cpu",
+                "batches",
+                "history",
+                "sums",
+                "counts",
+            )
+        ],
+        *[
+            (f"gan.{key}", "vanilla")
+            for key in ("lecam.average_real", "lecam.started", "augment.probability", "augment.seen", "augment.updates")
+        ],
         ("gan.path_mean", "stylegan2"),
         ("gan.generator.w_average", "stylegan2"),
         ("batches.few", "sgan"),
@@ -223,7 +295,9 @@ def test_this_comparison_would_see_what_is_forgotten(tmp_path: Path, forgotten: 
     fresh: dict[str, Any] = resumed.state()
     section, _, key = forgotten.partition(".")
     if key:
-        state[section] = dict(state[section]) | {key: fresh[section][key].clone() if isinstance(fresh[section][key], Tensor) else fresh[section][key]}
+        state[section] = dict(state[section]) | {
+            key: fresh[section][key].clone() if isinstance(fresh[section][key], Tensor) else fresh[section][key]
+        }
     else:
         state[section] = fresh[section]
     resumed.restore(state)

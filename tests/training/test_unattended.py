@@ -27,7 +27,9 @@ from tests.observer import Watcher
 
 CPU = torch.device("cpu")
 WELL = {"fid": 1.0, "diversity": 1.0, "distance": 1.0, "near_duplicates": 0.0}
-SMALL = DCGANSettings.model_validate({"latent": 4, "generator_channels": 4, "discriminator_channels": 4, "max_channels": 4, "penalties": {"r1": 0.1}})
+SMALL = DCGANSettings.model_validate(
+    {"latent": 4, "generator_channels": 4, "discriminator_channels": 4, "max_channels": 4, "penalties": {"r1": 0.1}}
+)
 
 
 class Digits(Held):
@@ -46,12 +48,28 @@ Story = Callable[[int], dict[str, float]]  # images seen -> what a look measures
 class Training:
     """Everything that `unattended` is given by the stage; looks tell a story instead of what they see, unless there is none."""
 
-    def __init__(self, folder: Path, story: Story | None = None, stop_at: float = math.inf, model: DCGANSettings = SMALL, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        story: Story | None = None,
+        stop_at: float = math.inf,
+        model: DCGANSettings = SMALL,
+        **settings: Any,
+    ) -> None:
         self.folder, self.story, self.log, self.model = folder, story, Watcher(stop_at), model
         health = {"images": 64, "samples": 64, "patience": 2} | settings.pop("health", {})
-        values = {"batch_size": 16, "total_images": 1024, "log_images": 64, "snapshot_images": 10**6, "checkpoint_images": 256, "precision": "float32"}
+        values = {
+            "batch_size": 16,
+            "total_images": 1024,
+            "log_images": 64,
+            "snapshot_images": 10**6,
+            "checkpoint_images": 256,
+            "precision": "float32",
+        }
         self.settings = TrainSettings.model_validate(values | settings | {"health": health})
-        self.look = QuickLook(DIGITS, DIGITS.labels, 10, 1, self.settings.health.samples, 0, CPU) if story is None else None
+        self.look = (
+            QuickLook(DIGITS, DIGITS.labels, 10, 1, self.settings.health.samples, 0, CPU) if story is None else None
+        )
 
     def make(self, symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
         settings, model, words = treat(self.settings, self.model, symptoms)
@@ -59,7 +77,9 @@ class Training:
         gan = build(model, ImageSpec(8, 1))
         batches = Unlabelled(DIGITS, CPU, 0)
         watch = Watch(self.measure)
-        return Trainer(gan, batches, settings, CPU, self.folder, self.log, {"run_id": "x"}, watch, stop=self.log.stop), words
+        return Trainer(
+            gan, batches, settings, CPU, self.folder, self.log, {"run_id": "x"}, watch, stop=self.log.stop
+        ), words
 
     def measure(self, pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
         return dict(self.look(pixels)) if self.look is not None else WELL | self.story(self.log.seen)  # type: ignore[misc]
@@ -101,7 +121,10 @@ def test_a_healthy_training_is_left_alone(tmp_path: Path) -> None:
 
 def test_looks_change_nothing(tmp_path: Path) -> None:
     """The same weights, to the bit, with looks and without."""
-    watched, blind = Training(tmp_path / "a", falling).run(), Training(tmp_path / "b", falling, health={"images": 10**9}).run()
+    watched, blind = (
+        Training(tmp_path / "a", falling).run(),
+        Training(tmp_path / "b", falling, health={"images": 10**9}).run(),
+    )
     assert weights(watched) == weights(blind)
     assert [{k: v for k, v in row.items() if k.startswith(("loss", "d_", "r1"))} for row in watched.history] == [
         {k: v for k, v in row.items() if k.startswith(("loss", "d_", "r1"))} for row in blind.history
@@ -120,7 +143,9 @@ def test_a_collapse_is_rolled_back_and_treated(tmp_path: Path) -> None:
     assert rates[512] == pytest.approx(2e-4)
     assert rates[640] == pytest.approx(1e-4)
     assert trainer.gan.penalties.r1.start == 0.2  # type: ignore[union-attr]
-    assert [row["step"] for row in trainer.history] == sorted({row["step"] for row in trainer.history}), "the count goes on: no row is doubled"
+    assert [row["step"] for row in trainer.history] == sorted({row["step"] for row in trainer.history}), (
+        "the count goes on: no row is doubled"
+    )
     assert training.log.rows == trainer.history
     assert training.log.warnings == events(trainer)
 
@@ -149,7 +174,10 @@ def test_stopped_anywhere_and_continued_equals_undisturbed(tmp_path: Path, stop_
     assert weights(parts) == weights(whole)
     assert events(parts) == events(whole)
     assert parts.health.state() == whole.health.state()
-    untimed = [[{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in one.history] for one in (parts, whole)]
+    untimed = [
+        [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in one.history]
+        for one in (parts, whole)
+    ]
     assert untimed[0] == untimed[1]
     assert parts.deliver() == whole.deliver()
 
@@ -182,7 +210,8 @@ def test_never_healthy_is_a_failure_with_advice(tmp_path: Path) -> None:
     """Each rollback begins with new weights, since there are none to go back to."""
     training = Training(tmp_path, lambda images: {"distance": 0.01})
     with pytest.raises(
-        Unhealthy, match=r"complete mode collapse after \d+ images: samples lie 0\.01 times .* What may help: lower train\.learning_rate"
+        Unhealthy,
+        match=r"complete mode collapse after \d+ images: samples lie 0\.01 times .* What may help: lower train\.learning_rate",
     ) as found:
         training.run()
     assert found.value.exit_code == 4
@@ -202,18 +231,30 @@ def test_the_best_of_the_sick_is_delivered_where_none_was_healthy(tmp_path: Path
 def test_a_collapse_from_the_first_to_the_last_look_delivers_nothing(tmp_path: Path) -> None:
     """Also where nothing is done about it: a model that cannot be any good is a failure, with advice, not a delivery."""
     for response in ("rollback", "warn"):
-        training = Training(tmp_path / response, lambda images: {"diversity": 0.2, "fid": 1 + images / 1e4}, health={"response": response})
-        with pytest.raises(Unhealthy, match=r"no look was healthy, and the best, of \d+ images, has 0\.2 of the effective number"):
+        training = Training(
+            tmp_path / response,
+            lambda images: {"diversity": 0.2, "fid": 1 + images / 1e4},
+            health={"response": response},
+        )
+        with pytest.raises(
+            Unhealthy, match=r"no look was healthy, and the best, of \d+ images, has 0\.2 of the effective number"
+        ):
             training.run()
 
 
 def test_the_first_healthy_look_outranks_every_sick_one(tmp_path: Path) -> None:
-    trainer = Training(tmp_path, lambda images: {"near_duplicates": 0.9, "fid": 0.8} if images < 200 else {"fid": 1.2}).run()
+    trainer = Training(
+        tmp_path, lambda images: {"near_duplicates": 0.9, "fid": 0.8} if images < 200 else {"fid": 1.2}
+    ).run()
     assert trainer.deliver() == 1024
 
 
 def test_nothing_better_for_long_ends_it(tmp_path: Path) -> None:
-    trainer = Training(tmp_path, lambda images: {"fid": 2.0 - min(images, 256) / 256 + max(images - 256, 0) / 1e4}, health={"stop_after": 320}).run()
+    trainer = Training(
+        tmp_path,
+        lambda images: {"fid": 2.0 - min(images, 256) / 256 + max(images - 256, 0) / 1e4},
+        health={"stop_after": 320},
+    ).run()
     assert (trainer.images_seen, trainer.deliver()) == (576, 256)
     again = Training(tmp_path, lambda images: {"fid": 1.0}, health={"stop_after": 320}).run()
     assert again.images_seen == 576
@@ -240,7 +281,9 @@ HOT = {"generator": 0.3, "discriminator": 0.3}
 
 def test_a_real_divergence_is_seen_and_answered(tmp_path: Path) -> None:
     """Rates a thousand times too high: rolled back with halved rates, over and over, or failed with advice; never silent."""
-    training = Training(tmp_path, None, learning_rate=HOT, total_images=6400, health={"images": 320, "rollbacks": 3, "samples": 128})
+    training = Training(
+        tmp_path, None, learning_rate=HOT, total_images=6400, health={"images": 320, "rollbacks": 3, "samples": 128}
+    )
     try:
         trainer = training.run()
         told = events(trainer)
@@ -251,8 +294,15 @@ def test_a_real_divergence_is_seen_and_answered(tmp_path: Path) -> None:
 
 
 def test_a_sane_training_of_the_same_kind_has_no_event(tmp_path: Path) -> None:
-    model = DCGANSettings.model_validate({"latent": 16, "generator_channels": 16, "discriminator_channels": 16, "penalties": {"r1": 0.1}})
-    settings: dict[str, Any] = {"learning_rate": {"generator": 1e-3, "discriminator": 1e-3}, "total_images": 48_000, "batch_size": 64, "ema_half_life": 2000}
+    model = DCGANSettings.model_validate(
+        {"latent": 16, "generator_channels": 16, "discriminator_channels": 16, "penalties": {"r1": 0.1}}
+    )
+    settings: dict[str, Any] = {
+        "learning_rate": {"generator": 1e-3, "discriminator": 1e-3},
+        "total_images": 48_000,
+        "batch_size": 64,
+        "ema_half_life": 2000,
+    }
     trainer = Training(tmp_path, None, model=model, health={"images": 3200, "samples": 256}, **settings).run()
     assert events(trainer) == []
     assert trainer.deliver() > 36_000

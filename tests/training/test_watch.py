@@ -28,7 +28,9 @@ def batch(seed: int, n: int = 40) -> dict[str, Tensor]:
     "settings",
     [
         DCGANSettings.model_validate(SMALL),
-        DCGANSettings.model_validate({**SMALL, "discriminator_norm": "none", "stabilisers": {"packing": 2, "spectral_norm": True}}),
+        DCGANSettings.model_validate(
+            {**SMALL, "discriminator_norm": "none", "stabilisers": {"packing": 2, "spectral_norm": True}}
+        ),
         CGANSettings.model_validate(SMALL),
         SGANSettings.model_validate(SMALL),
     ],
@@ -49,7 +51,9 @@ def test_a_look_leaves_no_trace(settings: DCGANSettings) -> None:
     assert first == second
     assert seen[0].shape == (50, 8, 8, 1)
     assert (seen[0] == seen[1]).all()
-    assert len(np.unique(seen[0].reshape(50, -1), axis=0)) > 40, "new latents, though an untrained generator tells few apart"
+    assert len(np.unique(seen[0].reshape(50, -1), axis=0)) > 40, (
+        "new latents, though an untrained generator tells few apart"
+    )
     assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())
     assert torch.equal(torch.get_rng_state(), drawn)
     assert all(module.training for module in gan.get_submodule("discriminator").modules())
@@ -93,7 +97,10 @@ def test_an_image_that_is_not_finite_is_a_distance_that_is_not() -> None:
 def test_restorations_are_of_the_same_images_each_time() -> None:
     gan = build(SRGANSettings(generator_channels=4, blocks=1, scale=2, pretraining=1), ImageSpec(16, 3)).eval()
     rng = torch.Generator().manual_seed(0)
-    held = {"input": torch.rand(10, 3, 8, 8, generator=rng) * 2 - 1, "target": torch.rand(10, 3, 16, 16, generator=rng) * 2 - 1}
+    held = {
+        "input": torch.rand(10, 3, 8, 8, generator=rng) * 2 - 1,
+        "target": torch.rand(10, 3, 16, 16, generator=rng) * 2 - 1,
+    }
     seen: list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]] = []
 
     def measure(made: npt.NDArray[np.uint8], target: npt.NDArray[np.uint8]) -> dict[str, float]:
@@ -113,7 +120,10 @@ def test_restorations_are_of_the_same_images_each_time() -> None:
 
 
 def test_translations_are_looked_at_in_every_direction() -> None:
-    gan = build(CycleGANSettings(generator_channels=4, blocks=1, discriminator_channels=4, discriminator_layers=1), ImageSpec(16, 3)).eval()
+    gan = build(
+        CycleGANSettings(generator_channels=4, blocks=1, discriminator_channels=4, discriminator_layers=1),
+        ImageSpec(16, 3),
+    ).eval()
     rng = torch.Generator().manual_seed(0)
     held = {side: torch.rand(10, 3, 16, 16, generator=rng) * 2 - 1 for side in "ab"}
     seen: dict[str, list[npt.NDArray[np.uint8]]] = {"a": [], "b": []}
@@ -121,7 +131,13 @@ def test_translations_are_looked_at_in_every_direction() -> None:
     def measure(side: str, fid: float) -> Callable[[npt.NDArray[np.uint8]], dict[str, float]]:
         def numbers(made: npt.NDArray[np.uint8]) -> dict[str, float]:
             seen[side].append(made)
-            return {"fid": fid, "fid_error": fid, "diversity": fid / 10, "distance": 1 / fid, "near_duplicates": fid / 100}
+            return {
+                "fid": fid,
+                "fid_error": fid,
+                "diversity": fid / 10,
+                "distance": 1 / fid,
+                "near_duplicates": fid / 100,
+            }
 
         return numbers
 
@@ -132,7 +148,14 @@ def test_translations_are_looked_at_in_every_direction() -> None:
     back = gan.translate(made, "b_to_a", rng)
     other = gan.translate(gan.translate(held["b"][:7], "b_to_a", rng), "a_to_b", rng)
     cycle = (float((back - held["a"][:7]).abs().mean()) + float((other - held["b"][:7]).abs().mean())) / 2 * 127.5
-    expected = {"fid": 3.5, "fid_error": 2.5, "diversity": 0.3, "distance": 0.25, "near_duplicates": 0.04, "cycle": cycle}
+    expected = {
+        "fid": 3.5,
+        "fid_error": 2.5,
+        "diversity": 0.3,
+        "distance": 0.25,
+        "near_duplicates": 0.04,
+        "cycle": cycle,
+    }
     assert found == pytest.approx(expected, rel=1e-5)
     assert [one.shape for one in seen["b"]] == [(7, 16, 16, 3)] * 2
     np.testing.assert_array_equal(seen["b"][0], to_uint8(made))

@@ -31,7 +31,9 @@ def open_source(source: str, root: Path, cache: Path) -> Source:
             return Zip(path)
         if name.endswith(TAR_SUFFIXES):
             return Tar(path)
-        raise InputError(f"data.source: {path}: a file that is neither .zip nor {', '.join(TAR_SUFFIXES)}; sources are {KINDS}")
+        raise InputError(
+            f"data.source: {path}: a file that is neither .zip nor {', '.join(TAR_SUFFIXES)}; sources are {KINDS}"
+        )
     near = difflib.get_close_matches(source, ["digits", "torchvision:"], n=1)
     hint = f"did you mean `{near[0]}`? " if near else ""
     if path.is_symlink() or path.exists():

@@ -15,7 +15,16 @@ from pipeline.errors import InputError
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Everything the standard library's readers raise on damaged or hostile members.
-ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, NotImplementedError, RuntimeError)
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 TAR_ERRORS = (tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
 
 
@@ -30,7 +39,9 @@ class Zip:
         try:
             archive = zipfile.ZipFile(self.path)
         except ZIP_ERRORS as error:
-            raise InputError(f"data.source: {self.path}: not a zip archive, or cut off ({error}); make or download it again") from None
+            raise InputError(
+                f"data.source: {self.path}: not a zip archive, or cut off ({error}); make or download it again"
+            ) from None
         with archive:
             for member in archive.infolist():
                 name = member.filename
@@ -89,7 +100,9 @@ class Tar:
                     if item is not None:
                         yield item
         except TAR_ERRORS as error:
-            raise InputError(f"data.source: {self.path}: not a tar archive, or damaged after {count} members ({error}); make or download it again") from None
+            raise InputError(
+                f"data.source: {self.path}: not a tar archive, or damaged after {count} members ({error}); make or download it again"
+            ) from None
 
     def item(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> Item | None:
         if problem := unsafe(member.name):

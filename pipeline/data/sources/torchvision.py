@@ -28,7 +28,10 @@ class Torchvision:
         known = sorted(key for key in datasets.__all__ if inspect.isclass(getattr(datasets, key, None)))
         if name not in known:
             near = difflib.get_close_matches(name.casefold(), {key.casefold(): key for key in known}, n=1, cutoff=0.5)
-            hint = next((f"did you mean `torchvision:{key}`?" for key in known if near and key.casefold() == near[0]), f"known: {', '.join(known)}")
+            hint = next(
+                (f"did you mean `torchvision:{key}`?" for key in known if near and key.casefold() == near[0]),
+                f"known: {', '.join(known)}",
+            )
             raise InputError(f"data.source: torchvision has no data set {name!r}; {hint}")
         self.name = f"torchvision:{name}"
         self.kind: Any = getattr(datasets, name)
@@ -77,7 +80,12 @@ class Torchvision:
         for split, part in self.parts.items():
             classes = getattr(part, "classes", None)
             targets = next(
-                (found for key in ("targets", "labels", "_labels") if (found := getattr(part, key, None)) is not None and len(found) == len(part)), None
+                (
+                    found
+                    for key in ("targets", "labels", "_labels")
+                    if (found := getattr(part, key, None)) is not None and len(found) == len(part)
+                ),
+                None,
             )
             for number in range(len(part)):
                 target = targets[number] if targets is not None else part[number][1]

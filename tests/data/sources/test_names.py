@@ -11,13 +11,30 @@ from pipeline.data.sources.names import litter, printable, segments, unsafe
 
 
 @pytest.mark.parametrize(
-    "name", ["../a", "a/../../b", "a/..", "..", "/etc/passwd", "\\server\\share", "..\\a", "a\\..\\..\\b", "C:\\a", "c:a", "a:b", "Z:/a", "./../a"]
+    "name",
+    [
+        "../a",
+        "a/../../b",
+        "a/..",
+        "..",
+        "/etc/passwd",
+        "\\server\\share",
+        "..\\a",
+        "a\\..\\..\\b",
+        "C:\\a",
+        "c:a",
+        "a:b",
+        "Z:/a",
+        "./../a",
+    ],
 )
 def test_unsafe(name: str) -> None:
     assert unsafe(name)
 
 
-@pytest.mark.parametrize("name", ["a", "a/b.png", "./a", "a..b/c", "...", "a/.../b", "..a", "ab:c", "12:30.png", "a//b"])
+@pytest.mark.parametrize(
+    "name", ["a", "a/b.png", "./a", "a..b/c", "...", "a/.../b", "..a", "ab:c", "12:30.png", "a//b"]
+)
 def test_safe(name: str) -> None:
     assert unsafe(name) is None
 

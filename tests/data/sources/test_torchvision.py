@@ -22,7 +22,9 @@ def write_idx(folder: Path, name: str, values: Any) -> None:
 def test_fashion_mnist_from_its_own_files(tmp_path: Path) -> None:
     raw = tmp_path / "FashionMNIST" / "FashionMNIST" / "raw"
     rng = np.random.default_rng(0)
-    images = {part: rng.integers(0, 256, (count, 28, 28), dtype=np.uint8) for part, count in (("train", 20), ("t10k", 10))}
+    images = {
+        part: rng.integers(0, 256, (count, 28, 28), dtype=np.uint8) for part, count in (("train", 20), ("t10k", 10))
+    }
     for part, pixels in images.items():
         write_idx(raw, f"{part}-images-idx3-ubyte", pixels)
         write_idx(raw, f"{part}-labels-idx1-ubyte", np.arange(len(pixels)) % 10)
@@ -53,7 +55,10 @@ def test_no_network_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     for name in ("CIFAR10", "SVHN", "FashionMNIST"):
-        with pytest.raises(InputError, match=rf"torchvision:{name} cannot be opened.*(?s:.)*torchvision\.datasets\.{name}\(.*(?s:.)*copy the folder"):
+        with pytest.raises(
+            InputError,
+            match=rf"torchvision:{name} cannot be opened.*(?s:.)*torchvision\.datasets\.{name}\(.*(?s:.)*copy the folder",
+        ):
             Torchvision(name, tmp_path)
 
 
