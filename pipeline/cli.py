@@ -236,15 +236,13 @@ def main() -> None:
     try:
         app()
     except GanlineError as error:
-        print(f"ganline: {error}", file=sys.stderr)  # noqa: T201
+        typer.echo(f"ganline: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
-        print(
-            f"ganline: {error.filename or 'writing'}: {error.strerror}; make room on its disk and run the same again",
-            file=sys.stderr,
-        )  # noqa: T201
+        where = error.filename or "writing"
+        typer.echo(f"ganline: {where}: {error.strerror}; make room on its disk and run the same again", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
