@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from flows import guard
+from flows import process_guard
 from pipeline.telemetry import OFF
 
 STAGE_GRACE_SECONDS = 10.0
@@ -34,7 +34,7 @@ class Guarded:
         self.grace = grace
         # By file, so that the guard is this flow's own version whatever lies in `folder`; -P keeps its folder off sys.path.
         self.process = subprocess.Popen(
-            [sys.executable, "-P", guard.__file__, str(grace), *command],
+            [sys.executable, "-P", process_guard.__file__, str(grace), *command],
             cwd=folder,
             env=environment() | dict(settings or {}),
             stdin=subprocess.PIPE,
@@ -76,7 +76,7 @@ class Guarded:
             with contextlib.suppress(OSError):
                 self.process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(self.grace + guard.KILL_SECONDS)
+                self.process.wait(self.grace + process_guard.KILL_SECONDS)
         finally:
             # The guard itself was killed, or is stuck, or a second Ctrl-C came: no more patience.
             if self.process.poll() is None or self.process.returncode < 0:

@@ -18,10 +18,10 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Cancelled, Completed, Failed
 
 from flows import arrivals
+from flows.artifacts import checks, headline, markdown
 from flows.clone import BRANCH, Busy, Workspace, deliver, workspace
 from flows.notify import NOT_PROMOTED, tell
 from flows.process import Guarded
-from flows.report import checks, headline, markdown
 from flows.stages import UNCHANGED, Outcome, ProjectError, StageFailed, ganline, in_order, metrics, reproduce
 from pipeline import params
 from pipeline.errors import InputError

@@ -15,8 +15,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from flows.artifacts import shown
 from flows.clone import local_source, workspace
-from flows.report import shown
 from flows.stages import ProjectError, StageFailed, in_order, metrics, reproduce
 from pipeline.errors import InputError
 
@@ -42,7 +42,8 @@ def choose(root: Path, preset: str | None, seed: int | None) -> None:
     """Writes the clone's params.yaml: a preset, and train.seed; what judges stays the same. Raises InputError."""
     from ruamel.yaml import YAML
 
-    from pipeline import params, presets
+    from pipeline import params
+    from pipeline.cli import presets
 
     if preset is not None:
         presets.use(root, preset)
@@ -57,7 +58,7 @@ def choose(root: Path, preset: str | None, seed: int | None) -> None:
 
 def row(member: str, found: Mapping[str, Mapping[str, Any]], root: Path) -> dict[str, Any]:
     """What the table says of one member."""
-    from pipeline.stages.metrics import read
+    from pipeline.stages.metrics_files import read
 
     measured = {name: value for file in found.values() for name, value in file.items() if name in (*NUMBERS, "verdict")}
     seconds = found.get("metrics/train.json", {}).get("seconds")
@@ -113,10 +114,11 @@ def name(preset: str | None, seed: int | None) -> str:
 
 def record(root: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """One MLflow run over those of the members. Raises InputError when the store does not answer."""
-    from pipeline import params, tracking
+    from pipeline import params
+    from pipeline.tracking import tracked_run
 
     settings = params.load(root / "params.yaml").tracking
-    with tracking.start(settings, root, tags={"mlflow.runName": "sweep", "ganline.sweep": str(len(rows))}) as parent:
+    with tracked_run.start(settings, root, tags={"mlflow.runName": "sweep", "ganline.sweep": str(len(rows))}) as parent:
         table = {column: [shown(one.get(column, "")) for one in rows] for column in COLUMNS}
         parent.client.log_table(parent.id, table, "sweep.json")
         parent.log_metrics({f"best_{number}": rows[0].get(number) for number in NUMBERS})
@@ -130,7 +132,7 @@ def main() -> None:
     """The command line."""
     import typer
 
-    from flows.report import table
+    from flows.artifacts import table
 
     def run(
         preset: Annotated[

@@ -1,123 +1,119 @@
-"""params.yaml as frozen, typed settings; the only place that reads it.
+"""params.yaml as frozen, typed settings. This is the only module that reads it.
 
-Unknown or out-of-range keys fail at once with the key's path and the nearest valid name.
+Which keys there are follows from the three axes: `data.medium`, `model.variant`, and the task of the variant. Unknown
+or out-of-range keys fail at once with the key's path and the nearest valid name.
 """
 
 import difflib
+import functools
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, SerializeAsAny, ValidationError, create_model, model_validator
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline.data.settings import DataSettings, ValidateSettings
+from pipeline.data.settings import ValidateSettings
 from pipeline.errors import InputError
-from pipeline.evaluation.settings import GATES, EvaluateSettings
-from pipeline.gans.settings import DCGANSettings, ModelSettings
+from pipeline.evaluation.settings import EvaluateSettings, Gate
+from pipeline.gans.registry import VARIANTS
+from pipeline.gans.variants.settings import VariantSettings
+from pipeline.media.registry import MEDIA
+from pipeline.media.settings import DataSettings
 from pipeline.promotion.settings import PromoteSettings
 from pipeline.serving.settings import ExportSettings
 from pipeline.settings import Settings
+from pipeline.tasks.registry import TASKS
 from pipeline.training.settings import TrainSettings
+
+MEDIUM, VARIANT = "image", "dcgan"
+"""What params.yaml means if it names no `data.medium` or no `model` at all."""
 
 
 class TrackingSettings(Settings):
-    """Names in MLflow. The address is the environment's MLFLOW_TRACKING_URI, else mlflow.db beside params.yaml."""
+    """Names in MLflow. The address is MLFLOW_TRACKING_URI, by default mlflow.db next to params.yaml."""
 
     experiment: str = Field("ganline", min_length=1)
     model: str = Field("ganline-digits", min_length=1, pattern=r"^[^/:]+$", description="name in the model registry")
 
 
 class Params(Settings):
-    """The whole of params.yaml."""
+    """The whole of params.yaml. `parse_values` makes one with the fields of its medium, variant and task."""
 
-    data: DataSettings = DataSettings()
+    data: SerializeAsAny[DataSettings]
     validation: ValidateSettings = Field(ValidateSettings(), alias="validate")
-    model: ModelSettings = DCGANSettings()
+    model: SerializeAsAny[VariantSettings]
     train: TrainSettings = TrainSettings()
-    evaluate: EvaluateSettings = EvaluateSettings()
+    evaluate: SerializeAsAny[EvaluateSettings] = EvaluateSettings()
     export: ExportSettings = ExportSettings()
     promote: PromoteSettings = PromoteSettings()
     tracking: TrackingSettings = TrackingSettings()
 
-    @model_validator(mode="before")
-    @classmethod
-    def gate_of_the_task(cls, values: Any) -> Any:
-        """The gate, given or not, is that of the variant's task."""
-        evaluate = values.get("evaluate", {}) if isinstance(values, dict) else None
-        if not isinstance(evaluate, dict) or not isinstance(gate := evaluate.get("gate", {}), dict):
-            return values
-        model = values.get("model", {"variant": "dcgan"})
-        variant = model.get("variant") if isinstance(model, dict) else getattr(model, "variant", None)
-        task = next((kind.task for kind in variants() if kind.model_fields["variant"].default == variant), None)
-        if task is None:  # what is wrong is the variant
-            return {**values, "evaluate": {name: value for name, value in evaluate.items() if name != "gate"}}
-        own = GATES[task].model_fields
-        if any(
-            key not in own and (key == "task" or any(key in other.model_fields for other in GATES.values()))
-            for key in gate
-        ):
-            raise ValueError(
-                f"evaluate.gate: variant {variant} is judged by {', '.join(own)}; give these, or none for their defaults"
-            )
-        return {**values, "evaluate": {**evaluate, "gate": {**gate, "task": task}}}
-
     @model_validator(mode="after")
-    def known_combinations(self) -> "Params":
-        if self.data.resolution > 256:
-            raise ValueError(f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at most 256")
-        if self.data.resolution < self.model.smallest:
+    def compatible(self) -> "Params":
+        """Raise ValueError if the variant cannot be trained on this data, or in these batches."""
+        layout = self.data.layout()
+        if layout.own_sizes and not self.model.any_size:
+            others = ", ".join(name for name, known in VARIANTS.items() if known.settings.any_size)
             raise ValueError(
-                f"data.resolution {self.data.resolution}: variant {self.model.variant} takes at least {self.model.smallest} with these settings"
+                f"data.fit keep: variant {self.model.variant} makes items of one size; "
+                f"set data.fit: crop, or choose a variant that takes any size ({others})"
             )
+        if layout.paired and self.model.sides != "paired":
+            others = ", ".join(name for name, known in VARIANTS.items() if known.settings.sides == "paired")
+            raise ValueError(
+                f"data.pairs: variant {self.model.variant} does not learn from pairs; "
+                f"set data.pairs: none, or choose a variant that does ({others})"
+            )
+        self.model.check_data(layout)
         group = self.model.group
         for name, size in (("batch_size", self.train.batch_size), ("micro_batch", self.train.micro_batch)):
             if isinstance(size, int) and size % group:
                 raise ValueError(
                     f"train.{name} {size} cannot be divided into packs of model.stabilisers.packing {group}"
                 )
-        if self.data.fit == "keep" and self.model.task != "restore":
-            raise ValueError(
-                f"data.fit keep: variant {self.model.variant} makes images of one size; set data.fit: crop, or take srgan or denoise"
-            )
-        self.two_sides()
-        if self.evaluate.gate.task != self.model.task:
-            own = ", ".join(GATES[self.model.task].model_fields)
-            raise ValueError(
-                f"evaluate.gate: variant {self.model.variant} is judged by {own}; give these, or none for their defaults"
-            )
         return self
 
-    def two_sides(self) -> None:
-        """Raises ValueError where the variant learns from pairs, or from two domains, and the data is something else."""
-        variant, pairs, classes = self.model.variant, self.data.pairs, self.data.classes
-        if self.model.sides == "paired":
-            if pairs == "none":
-                raise ValueError(
-                    f"data.pairs none: variant {variant} learns from pairs A and B; set data.pairs: halves, folders or outline"
-                )
-        elif pairs != "none":
-            known = [str(kind.model_fields["variant"].default) for kind in variants() if kind.sides == "paired"]
-            other = f", or take a variant that learns from pairs ({', '.join(known)})" if known else ""
-            raise ValueError(
-                f"data.pairs {pairs}: variant {variant} does not learn from pairs; set data.pairs: none{other}"
-            )
-        elif self.model.sides == "domains" and classes is not None and len(classes) != 2:
-            raise ValueError(
-                f"data.classes: variant {variant} learns from two domains, and {len(classes)} are named; name two, such as [horse, deer]"
-            )
+
+@functools.cache
+def params_class(data: type[DataSettings], model: type[VariantSettings], gate: type[Gate]) -> type[Params]:
+    """Return Params with the fields of one medium, one variant and one task's gate."""
+    evaluate = create_model("EvaluateSettings", __base__=EvaluateSettings, gate=(gate, gate()))
+    return create_model(
+        "Params", __base__=Params, data=(data, data()), model=(model, model()), evaluate=(evaluate, evaluate())
+    )
 
 
-def variants() -> list[Any]:
-    """The settings class of each variant."""
-    return list(get_args(get_args(ModelSettings)[0]))
+def class_for(values: Mapping[str, Any]) -> type[Params]:
+    """Return the Params class of the medium and variant that `values` names.
+
+    Raises:
+        InputError: An axis names something that does not exist. The message starts with the key's path.
+    """
+    data, model = values.get("data") or {}, values.get("model") or {}
+    medium = chosen(data, "data.medium", "medium", MEDIA, MEDIUM)
+    variant = chosen(model, "model.variant", "variant", VARIANTS, VARIANT if not model else None)
+    settings = VARIANTS[variant].settings
+    return params_class(MEDIA[medium].Settings, settings, TASKS[settings.task].Gate)
+
+
+def chosen(section: Any, path: str, key: str, known: Mapping[str, object], default: str | None) -> str:
+    """Return the value of one axis. Raises InputError if it is missing or unknown."""
+    name = section.get(key, default) if isinstance(section, Mapping) else default or next(iter(known))
+    if name is None:
+        raise InputError(f"{path}: missing; set it to dcgan, or see `ganline preset list`")
+    if not isinstance(name, str) or name not in known:
+        raise InputError(f"{path}: there is no {key} {name!r}; {nearest(str(name), list(known), f'known {key}s')}")
+    return name
 
 
 def load(path: Path) -> Params:
-    """Reads and checks a parameters file.
+    """Read and check a parameters file.
 
-    Raises InputError naming the file, the key's path, what is wrong and the nearest valid key.
+    Raises:
+        InputError: Names the file, the key's path, what is wrong and the nearest valid key.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -131,7 +127,12 @@ def load(path: Path) -> Params:
 
 
 def parse(text: str, name: str) -> Params:
-    """Checks the text of a parameters file; `name` is what errors call it. Raises InputError."""
+    """Check the text of a parameters file; `name` is what errors call it. Raises InputError."""
+    return parse_values(read_yaml(text, name), name)
+
+
+def read_yaml(text: str, name: str) -> dict[str, Any]:
+    """Return the mapping in a YAML text. Raises InputError naming the line of a syntax error."""
     try:
         values = YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
@@ -142,76 +143,55 @@ def parse(text: str, name: str) -> Params:
     except RecursionError:
         raise InputError(f"{name}: nested too deeply to be a parameters file") from None
     if values is None:
-        values = {}
+        return {}
     if not isinstance(values, dict):
         raise InputError(
             f"{name}: the top level must be keys such as `data:` and `train:`, not {type(values).__name__}"
         )
+    return values
+
+
+def parse_values(values: Mapping[str, Any], name: str = "params") -> Params:
+    """Check parameters given as a mapping; `name` is what errors call their file. Raises InputError."""
     try:
-        return Params.model_validate(values)
+        kind = class_for(values)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    try:
+        return kind.model_validate(values)
     except ValidationError as error:
-        lines = [explain(detail) for detail in error.errors()]
+        lines = [explain(kind, detail) for detail in error.errors()]
         raise InputError("\n".join(f"{name}: {line}" for line in lines)) from None
 
 
-def explain(detail: ErrorDetails) -> str:
-    """One pydantic error in words: the key's path, what is wrong, and the nearest valid key for a typo."""
+def explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
+    """Describe one pydantic error: the key's path, what is wrong, and the nearest valid key for a typo."""
     location = [str(part) for part in detail["loc"]]
-    settings, path = walk(Params, location)
+    path = ".".join(location)
     if detail["type"] == "extra_forbidden":
-        wanted = location[-1]
-        known = [info.alias or name for name, info in settings.model_fields.items()]
-        return f"{path}: unknown key; {nearest(wanted, known, 'known keys')}"
-    if detail["type"] == "union_tag_invalid":
-        context = detail["ctx"]
-        known = [tag.strip("' ") for tag in str(context["expected_tags"]).split(",")]
-        return (
-            f"{path}.variant: there is no variant {context['tag']!r}; {nearest(str(context['tag']), known, 'variants')}"
-        )
-    if detail["type"] == "union_tag_not_found":
-        return f"{path}.variant: missing; set it to dcgan, or see `ganline preset list`"
+        settings = section_at(kind, location[:-1])
+        known = [info.alias or key for key, info in settings.model_fields.items()] if settings else []
+        label = "tests of this variant's task" if settings and issubclass(settings, Gate) else "known keys"
+        return f"{path}: unknown key; {nearest(location[-1], known, label)}"
     message = detail["msg"].removeprefix("Value error, ")
     got = "" if isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
     return f"{path}: {message}{got}" if path else message
 
 
 def nearest(wanted: str, known: list[str], label: str) -> str:
+    """Suggest the closest known name, or list them all."""
     near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
     return f"did you mean `{near[0]}`?" if near else f"{label}: {', '.join(sorted(known))}"
 
 
-def walk(settings: type[BaseModel], location: list[str]) -> tuple[type[BaseModel], str]:
-    """The settings class at the end of an error's location, as far as it leads, and the path as it is written in the file.
-
-    Pydantic puts a variant's name, or a gate's task, into the location, where the file has none.
-    """
-    current, path = settings, []
-    kinds: dict[str, type[BaseModel]] = {}
+def section_at(settings: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
+    """Return the settings class at the end of a path of keys; None if the path leaves the settings."""
+    current = settings
     for part in location:
-        if part in kinds:
-            current, kinds = kinds[part], {}
-            continue
-        path.append(part)
-        info = next((info for name, info in current.model_fields.items() if (info.alias or name) == part), None)
-        annotation = info.annotation if info else None
-        kinds = {
-            tag(option): option
-            for option in map(bare, get_args(annotation))
-            if isinstance(option, type) and issubclass(option, BaseModel)
-        }
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            current = annotation
-    return current, ".".join(path)
-
-
-def bare(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
-def tag(option: type[BaseModel]) -> str:
-    """What pydantic calls one member of a union: its variant, or its task."""
-    return str(
-        option.model_fields["variant"].default
-        if "variant" in option.model_fields
-        else getattr(option, "task", option.__name__)
-    )
+        info = next((info for key, info in current.model_fields.items() if (info.alias or key) == part), None)
+        options = [info.annotation, *getattr(info.annotation, "__args__", ())] if info else []
+        found = next((option for option in options if isinstance(option, type) and issubclass(option, BaseModel)), None)
+        if found is None:
+            return None
+        current = found
+    return current

@@ -100,7 +100,7 @@ def test_the_science_imports_with_torch_numpy_and_pydantic_alone() -> None:
 
 
 def test_help_loads_no_heavy_library() -> None:
-    code = "import sys; sys.argv = ['ganline', '--help']; from pipeline.cli import main\ntry: main()\nexcept SystemExit: pass\nprint(*sys.modules)"
+    code = "import sys; sys.argv = ['ganline', '--help']; from pipeline.cli.app import main\ntry: main()\nexcept SystemExit: pass\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
     assert not loaded & {

@@ -20,8 +20,8 @@ import torch
 
 from benchmarks.judgement.breakages import BREAKAGES, Real
 from benchmarks.judgement.data import Data, digits, source
-from pipeline.evaluation.judgement import Judge, Judgement
 from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.tasks.generate.evaluator import Judge, Judgement
 
 SHOWN = (
     "precision",

@@ -24,7 +24,7 @@ def moments(x: Float32) -> Moments:
 
 def side(x: Float32) -> Any:
     """What this project keeps of a reference: the features, and once asked for, their moments and Cholesky factor."""
-    from pipeline.evaluation.fid import Side
+    from pipeline.evaluation.measures.fid import Side
 
     kept = Side(x)
     _ = kept.moments.lower
@@ -32,7 +32,7 @@ def side(x: Float32) -> Any:
 
 
 def fid_ours(fake: Float32, real: Any) -> float:
-    from pipeline.evaluation.fid import fid
+    from pipeline.evaluation.measures.fid import fid
 
     return fid(fake, real)
 
@@ -66,7 +66,7 @@ def fid_torch_fidelity(fake: Float32, real: Any) -> float:
 
 
 def coverage_ours(fake: Float32, real: Float32) -> float:
-    from pipeline.evaluation.prdc import prdc
+    from pipeline.evaluation.measures.prdc import prdc
 
     return prdc(fake, real).coverage
 

@@ -20,10 +20,11 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.modes import common
-from benchmarks.modes.metrics import NEAR, Coverage, Float64Array, of_points
+from benchmarks.modes.metrics import NEAR, Coverage, of_points
 from benchmarks.modes.mixtures import MIXTURES
 from benchmarks.modes.points import PointGAN, Points
-from pipeline.gans.settings import AdversarialSettings
+from pipeline.arrays import Float64Array
+from pipeline.gans.game.adversarial_settings import AdversarialSettings
 from pipeline.training.device import pick_device
 from pipeline.training.settings import TrainSettings
 

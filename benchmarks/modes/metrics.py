@@ -4,12 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.modes.mixtures import Mixture
-
-Float64Array = npt.NDArray[np.float64]
-Int64Array = npt.NDArray[np.int64]
+from pipeline.arrays import Float64Array, Int64Array
 
 NEAR = 3.0
 """Standard deviations from the nearest mean within which a point is of high quality (Srivastava 2017, VEEGAN, section 4.1)."""

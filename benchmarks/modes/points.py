@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.modes.mixtures import Mixture
-from pipeline.gans.adversarial import Adversarial
 from pipeline.gans.base import Batch
-from pipeline.gans.settings import AdversarialSettings
+from pipeline.gans.game.adversarial import Adversarial
+from pipeline.gans.game.adversarial_settings import AdversarialSettings
 
 WIDTH = 128
 GENERATOR_LAYERS, DISCRIMINATOR_LAYERS = 4, 3

@@ -16,16 +16,16 @@ from tqdm import tqdm
 from benchmarks.modes import common
 from benchmarks.modes.metrics import Coverage
 from benchmarks.modes.triples import EVALUATED_TRIPLES, TRAINING_TRIPLES, Judge, Triples
+from pipeline.arrays import UInt8Array
 from pipeline.data.views import Unlabelled
-from pipeline.evaluation.diversity import UInt8Array
-from pipeline.gans.base import GAN, ImageSpec, to_uint8
-from pipeline.gans.registry import build
-from pipeline.gans.settings import ModelSettings
+from pipeline.gans.base import GAN, to_uint8
+from pipeline.gans.registry import ModelSettings, build
+from pipeline.items import ItemSpec
 from pipeline.training.device import pick_device
 from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
 
-IMAGE = ImageSpec(resolution=8, channels=3)
+IMAGE = ItemSpec(height=8, width=8, channels=3)
 RESULTS = Path(__file__).parent / "results"
 SHOWN = 64
 """Samples on a recipe's sheet."""
@@ -147,7 +147,7 @@ def picture(runs: Sequence[Run], judge: Judge, file: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from pipeline.media.preview import grid
+    from pipeline.media.image.preview import grid
 
     first = min(one.seed for one in runs)
     sheets = [

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.modes.metrics import Coverage, Int64Array, of_triples
-from pipeline.evaluation.classifier import Classifier, Shape, classifier
-from pipeline.evaluation.diversity import UInt8Array
-from pipeline.evaluation.features import Held, extract
+from benchmarks.modes.metrics import Coverage, of_triples
+from pipeline.arrays import Int64Array, UInt8Array
+from pipeline.evaluation.extractors.base import Held, extract
+from pipeline.evaluation.extractors.classifier import Classifier, Shape, classifier
 
 TRAINING_TRIPLES, EVALUATED_TRIPLES = 128_000, 26_000
 TRAINING_SHARE = 0.8

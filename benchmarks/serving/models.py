@@ -6,11 +6,11 @@ from typing import NamedTuple
 import torch
 
 from pipeline import __version__
-from pipeline.gans.base import ImageSpec
-from pipeline.gans.dcgan import DCGAN
-from pipeline.gans.settings import DCGANSettings
-from pipeline.serving.metadata import Metadata
-from pipeline.serving.onnx_export import export
+from pipeline.gans.variants.dcgan.dcgan import DCGAN
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.items import ItemSpec
+from pipeline.serving.onnx.graph_export import export
+from pipeline.serving.onnx.metadata import Metadata
 
 
 class Model(NamedTuple):
@@ -31,7 +31,7 @@ def make(model: Model, path: Path) -> Path:
     settings = DCGANSettings(
         latent=model.latent, generator_channels=model.width, discriminator_channels=8, max_channels=model.widest
     )
-    gan = DCGAN(settings, ImageSpec(model.resolution, model.channels, 0))
+    gan = DCGAN(settings, ItemSpec(height=model.resolution, width=model.resolution, channels=model.channels))
     for _ in range(3):
         gan.generator(torch.randn(32, model.latent))
     metadata = Metadata(

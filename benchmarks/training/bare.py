@@ -9,9 +9,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
 
-from pipeline.gans.base import ImageSpec
-from pipeline.gans.dcgan import Discriminator, Generator, initialise
-from pipeline.gans.settings import DCGANSettings
+from pipeline.gans.variants.dcgan.dcgan import Discriminator, Generator, initialise
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.items import ItemSpec
 
 LATENT = 64
 
@@ -32,7 +32,7 @@ def turns(resolution: int, steps: int, batch: int, channels: int) -> Iterator[fl
             "max_channels": 4 * channels,
         }
     )
-    spec, data = ImageSpec(resolution, 1), images(resolution)
+    spec, data = ItemSpec(height=resolution, width=resolution, channels=1), images(resolution)
     generator = Generator(settings, spec, LATENT).apply(initialise).to(memory_format=torch.channels_last)
     discriminator = Discriminator(settings, spec, 1).apply(initialise).to(memory_format=torch.channels_last)
     average = [p.detach().clone() for p in generator.parameters()]

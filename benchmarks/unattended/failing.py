@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.gans.settings import DCGANSettings
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.training.settings import TrainSettings
 
 MODEL: Mapping[str, Any] = {

@@ -14,21 +14,21 @@ from sklearn.datasets import load_digits
 from benchmarks.judgement.data import Images
 from benchmarks.unattended.failing import CASES
 from pipeline.data.views import Unlabelled
-from pipeline.evaluation.calibrated import NEAR
-from pipeline.evaluation.classifier import Classifier, Shape, classifier
-from pipeline.evaluation.distances import neighbours
-from pipeline.evaluation.diversity import COVERED_SHARE, histogram
-from pipeline.evaluation.features import Held, extract
-from pipeline.evaluation.fid import fid
-from pipeline.evaluation.quick import QuickLook
-from pipeline.evaluation.vendi import vendi
-from pipeline.gans.base import ImageSpec
+from pipeline.evaluation.extractors.base import Held, extract
+from pipeline.evaluation.extractors.classifier import Classifier, Shape, classifier
+from pipeline.evaluation.measures.calibration import NEAR
+from pipeline.evaluation.measures.distances import neighbours
+from pipeline.evaluation.measures.fid import fid
+from pipeline.evaluation.measures.modes import COVERED_SHARE, histogram
+from pipeline.evaluation.measures.vendi import vendi
+from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.registry import build
+from pipeline.items import ItemSpec
 from pipeline.training import unattended
 from pipeline.training.health import COMPLETE, PARTIAL, Unhealthy
+from pipeline.training.looks import Watch
 from pipeline.training.loop import Row, Trainer
 from pipeline.training.response import treat
-from pipeline.training.watch import Watch
 
 CPU = torch.device("cpu")
 COLLAPSED = 0.5  # less than this part of the effective number of different real images, or of the classes, or more near-duplicates: collapse
@@ -154,7 +154,7 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
         def make(symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
             calmer, changed, words = treat(settings, design, symptoms)
             torch.manual_seed(seed + len(symptoms))
-            gan = build(changed, ImageSpec(8, 1))
+            gan = build(changed, ItemSpec(height=8, width=8, channels=1))
             watch = Watch(
                 measure,
                 Unlabelled(train, CPU, seed).next(min(len(train), 400)),

@@ -19,8 +19,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
+from pipeline.arrays import UInt8Array
 from pipeline.errors import InputError
-from pipeline.media.image import BadImage, Target, UInt8Array, decode
+from pipeline.media.image.image import BadImage, Target, decode
 
 CHUNK_FILES = 64
 CHUNK_BYTES = 8 * 2**20

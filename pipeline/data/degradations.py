@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from pipeline.data.drawing import signed
-from pipeline.media.image import jpeg
+from pipeline.data.batch_sampling import signed
+from pipeline.media.image.image import jpeg
 
 Range = tuple[float, float]
 

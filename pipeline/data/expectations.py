@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd  # type: ignore[import-untyped]
 
-from pipeline.data.findings import Findings
 from pipeline.data.settings import Severity, ValidateSettings
+from pipeline.data.validation_findings import Findings
 
 QUARANTINE = "data/validated/quarantine.csv names them"
 

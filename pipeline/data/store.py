@@ -13,12 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from pipeline.data.settings import Pairing
+from pipeline.arrays import Int64Array, UInt8Array
 from pipeline.errors import InputError
+from pipeline.media.image.settings import Pairing
 from pipeline.settings import Settings
-
-UInt8Array = npt.NDArray[np.uint8]
-Int64Array = npt.NDArray[np.int64]
 
 
 class Shard(Settings):

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipeline.data.batch_sampling import RESIDENT, Drawing, Images, drawing
 from pipeline.data.degradations import Degradation
-from pipeline.data.drawing import RESIDENT, Drawing, Images, drawing
-from pipeline.data.sides import Side, sides
+from pipeline.data.domains import Side, sides
 from pipeline.data.store import ImageSet, Pairs
 from pipeline.errors import InputError
 

@@ -1,11 +1,11 @@
 """A number carries its protocol: everything that must be equal before two numbers may be compared."""
 
 from pipeline.errors import InputError
-from pipeline.evaluation.bins import BINS
-from pipeline.evaluation.calibrated import DRAWS
-from pipeline.evaluation.features import FeatureSpec
-from pipeline.evaluation.kid import SUBSET_SIZE, SUBSETS
-from pipeline.evaluation.prdc import K
+from pipeline.evaluation.extractors.base import FeatureSpec
+from pipeline.evaluation.measures.bins import BINS
+from pipeline.evaluation.measures.calibration import DRAWS
+from pipeline.evaluation.measures.kid import SUBSET_SIZE, SUBSETS
+from pipeline.evaluation.measures.prdc import K
 from pipeline.settings import Settings
 
 QUANTISED = "floor(127.5x+128)"  # how a generator's [-1, 1] became uint8

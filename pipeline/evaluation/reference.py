@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipeline.arrays import Float32Array, Int64Array
 from pipeline.errors import InputError
 from pipeline.evaluation.cache import remember
-from pipeline.evaluation.classifier import Labelled
-from pipeline.evaluation.diversity import Int64Array
-from pipeline.evaluation.features import Extractor, Float32Array, Images, Progress, Subset, extract, quiet
-from pipeline.evaluation.fid import Side, fid
+from pipeline.evaluation.extractors.base import Extractor, Images, Progress, Subset, extract, quiet
+from pipeline.evaluation.extractors.classifier import Labelled
+from pipeline.evaluation.measures.fid import Side, fid
 
 CALIBRATION_SEED = 20_140_610
 CALIBRATION_MOST = 10_000

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation.diversity import Modes
-from pipeline.evaluation.gate import EXCESS, RELATIVE, Test, Verdict
-from pipeline.evaluation.judgement import Judgement
+from pipeline.evaluation.measures.modes import Modes
+from pipeline.tasks.generate.evaluator import Judgement
+from pipeline.tasks.generate.gate import EXCESS, RELATIVE, Test, Verdict
 
-TEMPLATE = "report.html.j2"
+TEMPLATE = Path(__file__).parents[1] / "tasks" / "generate" / "report.html.j2"
 BARS = 40  # classes shown in the histogram; of more, those furthest from their share
 
 EXPLAINED = {
@@ -141,7 +141,7 @@ def render(
 
 
 def page(
-    template: str,
+    template: Path,
     verdict: Verdict,
     warnings: Sequence[str],
     rows: Sequence[Row],
@@ -155,11 +155,11 @@ def page(
     """A template of this folder, filled: what every task's report has, and `more` of its own. `beside` heads the column of reference values."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    folder = FileSystemLoader(Path(__file__).parent)
+    folder = FileSystemLoader([template.parent, Path(__file__).parent / "templates"])
     environment = Environment(
         loader=folder, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template(template).render(
+    return environment.get_template(template.name).render(
         passed=verdict.word == "pass",
         reasons=[reason.partition(": ") for reason in verdict.reasons],
         warnings=warnings,

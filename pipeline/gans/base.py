@@ -13,8 +13,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pipeline.gans.variant_settings import Task
-
 Batch = Mapping[str, Tensor]
 """What a view yields: named tensors. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B]."""
 
@@ -38,15 +36,6 @@ class Progress:
 
     step: int
     done: float
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """The images a network sees: square, `channels` 1 or 3, `classes` 0 where there are no labels."""
-
-    resolution: int
-    channels: int
-    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,7 +113,7 @@ class GAN(nn.Module, ABC):
     `advice` says, by the symptoms of `training.health`, what may help where that is not what helps in a game of z alone.
     """
 
-    task: Task = "generate"
+    task: str = "generate"
     view: View
     averaged: tuple[str, ...] = ("generator",)
     latent: int = 0

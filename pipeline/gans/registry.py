@@ -1,37 +1,82 @@
-"""Which class answers to which `model.variant`."""
+"""The variants: one line each. `model.variant` names one; its networks are imported only when it is built."""
 
-from typing import Any
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pipeline.gans.base import GAN, ImageSpec
-from pipeline.gans.cgan import CGAN
-from pipeline.gans.cyclegan import CycleGAN
-from pipeline.gans.dcgan import DCGAN
-from pipeline.gans.denoise import Denoise
-from pipeline.gans.drit import DRIT
-from pipeline.gans.pix2pix import Pix2Pix
-from pipeline.gans.r3gan import R3GAN
-from pipeline.gans.settings import ModelSettings
-from pipeline.gans.sgan import SGAN
-from pipeline.gans.srgan import SRGAN
-from pipeline.gans.stylegan2 import StyleGAN2
-from pipeline.gans.vanilla import Vanilla
+from pydantic import BeforeValidator, SerializeAsAny
 
-VARIANTS: dict[str, Any] = {
-    "vanilla": Vanilla,
-    "dcgan": DCGAN,
-    "cgan": CGAN,
-    "sgan": SGAN,
-    "r3gan": R3GAN,
-    "stylegan2": StyleGAN2,
-    "srgan": SRGAN,
-    "denoise": Denoise,
-    "pix2pix": Pix2Pix,
-    "cyclegan": CycleGAN,
-    "drit": DRIT,
+from pipeline.gans.variants.cgan.settings import CGANSettings
+from pipeline.gans.variants.cyclegan.settings import CycleGANSettings
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.gans.variants.denoise.settings import DenoiseSettings
+from pipeline.gans.variants.drit.settings import DRITSettings
+from pipeline.gans.variants.pix2pix.settings import Pix2PixSettings
+from pipeline.gans.variants.r3gan.settings import R3GANSettings
+from pipeline.gans.variants.settings import VariantSettings
+from pipeline.gans.variants.sgan.settings import SGANSettings
+from pipeline.gans.variants.srgan.settings import SRGANSettings
+from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
+from pipeline.gans.variants.vanilla.settings import VanillaSettings
+from pipeline.items import ItemSpec
+
+if TYPE_CHECKING:
+    from pipeline.gans.base import GAN
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One entry of the registry: the settings class, and where the networks are, as "module:class"."""
+
+    settings: type[VariantSettings]
+    network: str
+
+
+VARIANTS: dict[str, Variant] = {
+    "vanilla": Variant(VanillaSettings, "pipeline.gans.variants.vanilla.vanilla:Vanilla"),
+    "dcgan": Variant(DCGANSettings, "pipeline.gans.variants.dcgan.dcgan:DCGAN"),
+    "cgan": Variant(CGANSettings, "pipeline.gans.variants.cgan.cgan:CGAN"),
+    "sgan": Variant(SGANSettings, "pipeline.gans.variants.sgan.sgan:SGAN"),
+    "r3gan": Variant(R3GANSettings, "pipeline.gans.variants.r3gan.r3gan:R3GAN"),
+    "stylegan2": Variant(StyleGAN2Settings, "pipeline.gans.variants.stylegan2.stylegan2:StyleGAN2"),
+    "srgan": Variant(SRGANSettings, "pipeline.gans.variants.srgan.srgan:SRGAN"),
+    "denoise": Variant(DenoiseSettings, "pipeline.gans.variants.denoise.denoise:Denoise"),
+    "pix2pix": Variant(Pix2PixSettings, "pipeline.gans.variants.pix2pix.pix2pix:Pix2Pix"),
+    "cyclegan": Variant(CycleGANSettings, "pipeline.gans.variants.cyclegan.cyclegan:CycleGAN"),
+    "drit": Variant(DRITSettings, "pipeline.gans.variants.drit.drit:DRIT"),
 }
 
 
-def build(settings: ModelSettings, image: ImageSpec) -> GAN:
-    """A freshly initialised variant on the CPU; initial weights come from torch's global generator, which the caller seeds."""
-    gan: GAN = VARIANTS[settings.variant](settings, image)
+def parse_settings(values: Any) -> VariantSettings:
+    """Validate the settings of the variant that `values["variant"]` names.
+
+    Raises:
+        ValueError: There is no such variant, or its settings are not valid (pydantic's ValidationError).
+    """
+    if isinstance(values, VariantSettings):
+        return values
+    name = values.get("variant") if isinstance(values, dict) else None
+    if name not in VARIANTS:
+        raise ValueError(f"unknown variant {name!r}; known variants: {', '.join(VARIANTS)}")
+    return VARIANTS[name].settings.model_validate(values)
+
+
+ModelSettings = Annotated[SerializeAsAny[VariantSettings], BeforeValidator(parse_settings)]
+"""A field that holds the settings of any registered variant."""
+
+
+def network_class(name: str) -> type["GAN"]:
+    """Import the networks of a variant."""
+    module, _, attribute = VARIANTS[name].network.partition(":")
+    found: type[GAN] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def build(settings: VariantSettings, item: ItemSpec) -> "GAN":
+    """Build a freshly initialised variant on the CPU.
+
+    Initial weights come from torch's global generator; the caller seeds it.
+    """
+    network: Any = network_class(settings.variant)
+    gan: GAN = network(settings, item)
     return gan

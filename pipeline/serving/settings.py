@@ -2,8 +2,8 @@
 
 from pydantic import Field, SecretStr
 
-from pipeline.serving.session import Provider
-from pipeline.serving.tiling import OVERLAP, TILE
+from pipeline.serving.runtime.session import Provider
+from pipeline.serving.runtime.tiling import OVERLAP, TILE
 from pipeline.settings import Settings
 
 

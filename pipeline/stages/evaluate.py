@@ -6,20 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import params as parameters
-from pipeline import tracking
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
-from pipeline.gans.variant_settings import Task
-from pipeline.stages import generation, metrics, restoration, translation
-from pipeline.stages.judging import Case, Outcome
+from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
-from pipeline.training import model
+from pipeline.tasks.base import Case, Outcome
+from pipeline.tasks.generate import sample_evaluation
+from pipeline.tasks.restore import restoration_evaluation
+from pipeline.tasks.translate import translation_evaluation
+from pipeline.tracking import tracked_run
+from pipeline.training import model_files
 from pipeline.training.device import pick_device
 
-JUDGES: dict[Task, Callable[[Case], Outcome]] = {
-    "generate": generation.judge,
-    "restore": restoration.judge,
-    "translate": translation.judge,
+JUDGES: dict[str, Callable[[Case], Outcome]] = {
+    "generate": sample_evaluation.judge,
+    "restore": restoration_evaluation.judge,
+    "translate": translation_evaluation.judge,
 }
 
 
@@ -33,7 +35,7 @@ def run(root: Path) -> None:
     params = parameters.load(paths.params)
     info = DatasetInfo.read(paths.dataset)
     train, test = (open_split(paths.dataset, paths.validated, split) for split in ("train", "test"))
-    gan, config = model.load(paths.weights.parent)
+    gan, config = model_files.load(paths.weights.parent)
     if (config.resolution, config.channels) != (info.resolution, info.channels):
         raise InputError(
             f"{paths.model_config}: a model of {config.resolution} px and {config.channels} channels, "
@@ -45,14 +47,16 @@ def run(root: Path) -> None:
         )
     device = pick_device(params.train.device)
     before = paths.work / "evaluation.json"  # the run before: DVC has removed its file under metrics/ by now
-    with tracking.resume(params.tracking, root, paths.run) as tracked:
-        case = Case(paths, params, info, train, test, gan.to(device), config, device, tracked.id, metrics.kept(before))
+    with tracked_run.resume(params.tracking, root, paths.run) as tracked:
+        case = Case(
+            paths, params, info, train, test, gan.to(device), config, device, tracked.id, metrics_files.kept(before)
+        )
         outcome = JUDGES[gan.task](case)
         measured = {**outcome.metrics, "seconds": round(time.monotonic() - began, 2)}
         paths.evaluation_report.parent.mkdir(parents=True, exist_ok=True)
         paths.evaluation_report.write_text(outcome.page, encoding="utf-8")
-        metrics.write(paths.evaluation_metrics, measured)
-        metrics.write(before, measured)
+        metrics_files.write(paths.evaluation_metrics, measured)
+        metrics_files.write(before, measured)
         tracked.log_params(params.model_dump(by_alias=True, include={"evaluate"}))
         tracked.log_metrics(
             {

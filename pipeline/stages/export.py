@@ -9,18 +9,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipeline import __version__, tracking
+from pipeline import __version__
 from pipeline import params as parameters
 from pipeline.errors import GateRefused, InputError
 from pipeline.params import Params
-from pipeline.serving import model_card, parity, signature, triton
-from pipeline.serving.metadata import Metadata
-from pipeline.serving.model_card import reasons_of
-from pipeline.serving.onnx_export import export
-from pipeline.stages import metrics
+from pipeline.serving.onnx import model_card, parity, signature, triton
+from pipeline.serving.onnx.graph_export import export
+from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.onnx.model_card import reasons_of
+from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
-from pipeline.training import model
-from pipeline.training.model import ModelConfig
+from pipeline.tracking import tracked_run
+from pipeline.training import model_files
+from pipeline.training.model_files import ModelConfig
 
 CODE = ("pipeline", "params.yaml", "dvc.yaml", "requirements.lock")
 """What makes a commit "-dirty": code and settings. A line that just ran has always rewritten its metrics and dvc.lock."""
@@ -40,9 +41,9 @@ def run(root: Path) -> None:
         raise GateRefused(
             f"the verdict in {paths.evaluation_metrics} is fail: {why}; train on or change `evaluate.gate`, or set `export.allow_failed: true`"
         )
-    gan, config = model.load(paths.weights.parent)
+    gan, config = model_files.load(paths.weights.parent)
     specs = gan.export()
-    with tracking.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
+    with tracked_run.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
         metadata = Metadata(
             **origin(config, root, tracked.id),
             task=gan.task,
@@ -125,7 +126,7 @@ def publish(
 
 
 def register(
-    tracked: tracking.Run,
+    tracked: tracked_run.Run,
     paths: Paths,
     params: Params,
     metadata: Metadata,
@@ -142,12 +143,12 @@ def register(
     measured |= {"registered_model": params.tracking.model, "version": int(version)}
     tracked.log_metrics({f"export/{name}": value for name, value in measured.items()})
     tracked.tag({"ganline.verdict": metadata.verdict, "ganline.model_version": version})
-    metrics.write(paths.export_metrics, measured)
+    metrics_files.write(paths.export_metrics, measured)
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
     """metrics/evaluation.json. Raises InputError when it is missing, broken, or without a verdict."""
-    values = metrics.read(path, "dvc repro evaluate")
+    values = metrics_files.read(path, "dvc repro evaluate")
     if not isinstance(values, dict) or values.get("verdict") not in ("pass", "fail"):
         raise InputError(f"{path}: `verdict` must be pass or fail; run `dvc repro -f evaluate`")
     return values

@@ -6,7 +6,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pipeline import params
-from pipeline.data.ingest import ingest
+from pipeline.data.ingestion import ingest
+from pipeline.media.image.settings import ImageSettings
 from pipeline.stages.paths import Paths
 
 
@@ -14,6 +15,7 @@ def run(root: Path) -> None:
     """Reads `data` of params.yaml, writes data/dataset. Raises InputError when the source cannot be used."""
     paths = Paths(root)
     settings = params.load(paths.params).data
+    assert isinstance(settings, ImageSettings)
     source = (root / settings.source).resolve()
     if source.exists() and not source.is_relative_to((root / settings.watch).resolve()):
         sys.stderr.write(

@@ -9,23 +9,26 @@ import torch
 
 import pipeline
 from pipeline import params as parameters
-from pipeline import tracking
 from pipeline.data.store import DatasetInfo, ImageSet, open_split
 from pipeline.data.views import VIEWS
 from pipeline.errors import InputError, TrainingFailed
 from pipeline.files import held
-from pipeline.gans.base import Batch, ImageSpec
+from pipeline.gans.base import Batch
 from pipeline.gans.registry import build
+from pipeline.items import ItemSpec
+from pipeline.media.image.settings import ImageSettings
 from pipeline.params import Params
-from pipeline.stages import looks, metrics
+from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
-from pipeline.stages.reporter import Reporter, say
 from pipeline.stages.signals import stop_on_signal
-from pipeline.training import checkpoint, model, unattended
+from pipeline.stages.training_reporter import Reporter, say
+from pipeline.tasks import looks
+from pipeline.tracking import tracked_run
+from pipeline.training import checkpoint, model_files, unattended
 from pipeline.training.device import pick_device
+from pipeline.training.looks import Look
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.response import treat
-from pipeline.training.watch import Look
 
 CODE = (
     *("gans", "training", "data/views.py", "data/sides.py", "data/drawing.py", "data/degradations.py"),
@@ -46,6 +49,7 @@ def run(root: Path) -> None:
 
 
 def train(paths: Paths, params: Params) -> None:
+    assert isinstance(params.data, ImageSettings)
     data = open_split(paths.dataset, paths.validated, "train", verify=True)
     info = DatasetInfo.read(paths.dataset)
     if info.pairs != params.data.pairs:
@@ -62,10 +66,10 @@ def train(paths: Paths, params: Params) -> None:
         path.rename(path.with_suffix(".damaged"))
     if not saved:
         checkpoint.prune(paths.checkpoints, work)
-    image = ImageSpec(info.resolution, info.channels, len(info.classes))
+    image = ItemSpec(height=info.resolution, width=info.resolution, channels=info.channels, classes=tuple(info.classes))
     with (
         stop_on_signal() as stop,
-        tracking.start(params.tracking, paths.root, run_id=saved["meta"]["run_id"] if saved else None) as tracked,
+        tracked_run.start(params.tracking, paths.root, run_id=saved["meta"]["run_id"] if saved else None) as tracked,
     ):
         watch: Look | None = None
         examples: Batch = {}
@@ -113,7 +117,7 @@ def train(paths: Paths, params: Params) -> None:
         delivered = deliver(trainer, params, info, data, paths)
         paths.run.write_text(json.dumps(tracked.describe(), indent=2) + "\n")
         measured = summary(trainer, reporter, delivered)
-        metrics.write(paths.train_metrics, measured)
+        metrics_files.write(paths.train_metrics, measured)
         tracked.log_metrics(
             {f"train/{name}": value for name, value in measured.items() if isinstance(value, int | float)}
         )
@@ -161,7 +165,7 @@ def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ImageSet,
     seen = trainer.deliver()
     if seen != trainer.images_seen:
         say(f"the model of {seen:,} images is delivered, the best one")
-    config = model.ModelConfig(
+    config = model_files.ModelConfig(
         model=params.model,
         resolution=info.resolution,
         channels=info.channels,
@@ -172,7 +176,7 @@ def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ImageSet,
         seed=params.train.seed,
     )
     with trainer.average.applied(trainer.gan) as gan:
-        model.save(gan, config, paths.weights.parent)
+        model_files.save(gan, config, paths.weights.parent)
     return seen
 
 

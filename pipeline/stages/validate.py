@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pipeline import params
 from pipeline.data.store import DatasetInfo
 from pipeline.errors import DataRejected, InputError
-from pipeline.stages import metrics
+from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 
 
@@ -20,7 +20,7 @@ def run(root: Path) -> None:
     Raises DataRejected when a critical check fails, after everything that explains it is written.
     """
     from pipeline.data.expectations import checks, judge, tables
-    from pipeline.data.findings import INDEX, examine
+    from pipeline.data.validation_findings import INDEX, examine
 
     paths = Paths(root)
     settings = params.load(paths.params).validation
@@ -47,7 +47,7 @@ def run(root: Path) -> None:
         "warnings": len(warnings),
         "messages": [f"{failure.check.severity}: {failure}" for failure in critical + warnings],
     }
-    metrics.write(paths.validation_metrics, numbers)
+    metrics_files.write(paths.validation_metrics, numbers)
     for failure in warnings:
         sys.stderr.write(f"validate: warning: {failure}\n")
     if critical:

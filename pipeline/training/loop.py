@@ -19,9 +19,9 @@ from pipeline.training import checkpoint
 from pipeline.training.device import pick_precision
 from pipeline.training.ema import Average
 from pipeline.training.health import DIVERGENCE, Health, Sign, Unhealthy
-from pipeline.training.parts import halved, parts
+from pipeline.training.looks import Look
+from pipeline.training.micro_batches import halved, parts
 from pipeline.training.settings import TrainSettings
-from pipeline.training.watch import Look
 
 Row = dict[str, float]
 """One line of the curves: step, images, seconds, images_per_second, learning rates, the losses' terms and gradient norms."""

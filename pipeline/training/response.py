@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from pipeline.gans.settings import ModelSettings
+from pipeline.gans.variants.settings import VariantSettings
 from pipeline.training.health import COMPLETE, OVERFITTING, PARTIAL, VANISHING
 from pipeline.training.settings import TrainSettings
 
@@ -13,8 +13,8 @@ NOISE = {"start": 0.1, "end": 0.0}
 
 
 def treat(
-    train: TrainSettings, model: ModelSettings, symptoms: Sequence[str]
-) -> tuple[TrainSettings, ModelSettings, list[str]]:
+    train: TrainSettings, model: VariantSettings, symptoms: Sequence[str]
+) -> tuple[TrainSettings, VariantSettings, list[str]]:
     """The settings after one response to each symptom in turn, and what the last of them changed, in words.
 
     Lower learning rates for all; for a mode collapse a stronger R1 besides, for vanishing gradients noise on what the discriminator
@@ -36,7 +36,7 @@ def slower(train: TrainSettings) -> tuple[TrainSettings, list[str]]:
     return changed, [f"learning rates times {factor:g}"]
 
 
-def remedy(model: ModelSettings, symptom: str) -> tuple[ModelSettings, str]:
+def remedy(model: VariantSettings, symptom: str) -> tuple[VariantSettings, str]:
     """The model's settings with what helps against the symptom, and in words what that is; empty where nothing fits."""
     settings = model.model_dump()
     penalties, stabilisers = settings.get("penalties"), settings.get("stabilisers")
@@ -51,7 +51,7 @@ def remedy(model: ModelSettings, symptom: str) -> tuple[ModelSettings, str]:
         stabilisers["augment"]["policy"] = "diffaugment"
         told = "stabilisers.augment.policy diffaugment"
     try:
-        return TypeAdapter(ModelSettings).validate_python(settings), told
+        return type(model).model_validate(settings), told
     except ValidationError:  # a contradiction with the objective, say; gans.combinations names it
         return model, ""
 

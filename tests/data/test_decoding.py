@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.data.decoding import Job, decode_all
 from pipeline.errors import InputError
-from pipeline.media.image import Target
+from pipeline.media.image.image import Target
 
 ENDLESS = """
 import itertools, pathlib, sys

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from pipeline.data.degradations import Degradation, enlarged, rounded
-from pipeline.media.image import jpeg
+from pipeline.media.image.image import jpeg
 
 
 def smooth(height: int, width: int, n: int = 1) -> torch.Tensor:

@@ -8,9 +8,9 @@ import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
 from pipeline.data.expectations import Check, checks, judge, tables
-from pipeline.data.findings import examine
 from pipeline.data.settings import ValidateSettings
-from pipeline.data.writer import MANIFEST
+from pipeline.data.store_writer import MANIFEST
+from pipeline.data.validation_findings import examine
 
 Rows = list[dict[str, Any]]
 # What is not looked at in a case must not interfere with it.

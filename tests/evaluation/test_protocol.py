@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.evaluation.features import FeatureSpec
+from pipeline.evaluation.extractors.base import FeatureSpec
 from pipeline.evaluation.protocol import Protocol, fields, require_equal
 
 SPEC = FeatureSpec(name="classifier", sha256="ab12cd34" + "0" * 56, dims=64, resize="none", value_range="-1..1")

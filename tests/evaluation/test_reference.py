@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.evaluation.features import Held
+from pipeline.evaluation.extractors.base import Held
 from pipeline.evaluation.reference import Reference, calibration, ratio, require_reference
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.evaluation.diversity import Modes
-from pipeline.evaluation.judgement import Judge, Judgement
+from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.report import BARS, Pictures, Strip, bars, data_uri, number, render, rows
+from pipeline.tasks.generate.evaluator import Judge, Judgement
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 HOSTILE = '<script>alert(1)</script>" onerror="x'

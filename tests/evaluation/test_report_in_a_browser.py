@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.evaluation.judgement import Judge
 from pipeline.evaluation.report import Pictures, Strip, render
-from pipeline.media.preview import grid
+from pipeline.media.image.preview import grid
+from pipeline.tasks.generate.evaluator import Judge
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (found := shutil.which(name))),

@@ -204,7 +204,7 @@ PARTS = ["dvc.yaml", "pipeline", "flows", ".dvcignore", ".gitignore", "requireme
 
 
 def write_params(images: int = 3000) -> str:
-    from pipeline.evaluation.settings import GateSettings
+    from pipeline.tasks.generate.settings import GateSettings
 
     gate = ", ".join(f"{name}: null" for name in GateSettings.model_fields if name != "significance")
     floors = "recall: null, coverage: null, vendi_ratio: null, modes_covered: null"

@@ -34,8 +34,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("api"), pytest.mark.time
 
 
 def aliases(root: Path) -> dict[str, str]:
-    from pipeline.mlflow_store import connect
-    from pipeline.promotion.registry import Registry
+    from pipeline.promotion.aliases import Registry
+    from pipeline.tracking.mlflow_store import connect
 
     return Registry(connect(f"sqlite:///{root / 'mlflow.db'}"), "chain-digits").aliases()
 

@@ -35,7 +35,7 @@ def test_seeds_side_by_side_in_dask_processes(checkout: Path, command: Callable[
     from prefect_dask.task_runners import DaskTaskRunner
 
     from flows.sweep import sweep
-    from pipeline.mlflow_store import connect
+    from pipeline.tracking.mlflow_store import connect
 
     runner: Any = DaskTaskRunner(cluster_kwargs={"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None})
     state: Any = sweep.with_options(task_runner=runner)(str(checkout), (), (0, 1), return_state=True)

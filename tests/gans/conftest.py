@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from pipeline.data.views import VIEWS
-from pipeline.evaluation.judgement import Judge, Judgement
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.gans.base import GAN, ImageSpec, Progress, to_uint8
-from pipeline.gans.registry import build
-from pipeline.gans.settings import ModelSettings
+from pipeline.gans.base import GAN, Progress, to_uint8
+from pipeline.gans.registry import ModelSettings, build
+from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.tasks.generate.settings import GateSettings
 from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
+from tests.specs import image_spec
 
 START = Progress(step=0, done=0.0)
 
@@ -85,8 +86,8 @@ def onnx_parity(tmp_path: Path) -> Callable[[GAN, int], float]:
     """(gan, classes) -> the largest difference between PyTorch and ONNX Runtime over every exported graph, at batches 1, 2, 7 and 64."""
 
     def check(gan: GAN, classes: int) -> float:
-        from pipeline.serving import parity
-        from pipeline.serving.onnx_export import export
+        from pipeline.serving.onnx import parity
+        from pipeline.serving.onnx.graph_export import export
 
         worst = 0.0
         for spec in gan.eval().export():
@@ -137,7 +138,12 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
     classes = [str(k) for k in range(10)]
     cache = tmp_path_factory.mktemp("judge")
     return Judge(
-        Digits(test=False), Digits(test=True), classes, EvaluateSettings(samples=2000), torch.device("cpu"), cache
+        Digits(test=False),
+        Digits(test=True),
+        classes,
+        EvaluateSettings(samples=2000, gate=GateSettings()),
+        torch.device("cpu"),
+        cache,
     )
 
 
@@ -151,7 +157,7 @@ def learn(judge: Judge, tmp_path: Path) -> Callable[..., tuple[Judgement, GAN]]:
             | train
         )
         torch.manual_seed(0)
-        gan = build(settings, ImageSpec(8, 1, 10))
+        gan = build(settings, image_spec(8, 1, 10))
         batches = VIEWS[gan.view.name](judge.train, torch.device("cpu"), 0, **gan.view.options)
         trainer = Trainer(gan, batches, values, torch.device("cpu"), tmp_path, Silent())
         trainer.run()

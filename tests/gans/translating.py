@@ -6,10 +6,9 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from pipeline.gans.base import ImageSpec
-from pipeline.gans.registry import build
-from pipeline.gans.settings import ModelSettings
-from pipeline.gans.translation import Translation
+from pipeline.gans.game.image_translation import Translation
+from pipeline.gans.registry import ModelSettings, build
+from tests.specs import image_spec
 
 
 def small(variant: str, channels: int = 3, resolution: int = 16, **settings: Any) -> Any:
@@ -21,7 +20,7 @@ def small(variant: str, channels: int = 3, resolution: int = 16, **settings: Any
         "discriminator_layers": 1,
     } | settings
     parsed: ModelSettings = TypeAdapter(ModelSettings).validate_python(values)
-    gan = build(parsed, ImageSpec(resolution, channels))
+    gan = build(parsed, image_spec(resolution, channels))
     assert isinstance(gan, Translation)
     return gan
 

@@ -12,16 +12,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.gans.base import GAN, ExportSpec, ImageSpec, Phase, View
-from pipeline.gans.dcgan import DCGAN
+from pipeline.gans.base import GAN, ExportSpec, Phase, View
 from pipeline.gans.registry import build
-from pipeline.gans.restoration_settings import SRGANSettings
-from pipeline.gans.settings import DCGANSettings
-from pipeline.serving.metadata import Metadata
-from pipeline.serving.onnx_export import export
-from pipeline.serving.service import Service
+from pipeline.gans.variants.dcgan.dcgan import DCGAN
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.gans.variants.srgan.settings import SRGANSettings
+from pipeline.serving.http.model_source import File
+from pipeline.serving.http.service import Service
+from pipeline.serving.onnx.graph_export import export
+from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.settings import ServeSettings
-from pipeline.serving.source import File
+from tests.specs import image_spec
 
 
 class Painter(nn.Module):
@@ -118,7 +119,7 @@ def dcgan() -> DCGAN:
     """The real DCGAN at 16 x 16, with batch statistics that have moved away from where they start."""
     torch.manual_seed(3)
     gan = DCGAN(
-        DCGANSettings(latent=24, generator_channels=8, discriminator_channels=8, max_channels=32), ImageSpec(16, 1, 3)
+        DCGANSettings(latent=24, generator_channels=8, discriminator_channels=8, max_channels=32), image_spec(16, 1, 3)
     )
     for _ in range(5):
         gan.generator(torch.randn(32, 24))
@@ -177,7 +178,7 @@ def made_larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = SRGANSettings.model_validate(
         {"generator_channels": 4, "blocks": 1, "kernel": 3, "pretraining": 1, "scale": 2}
     )
-    gan = build(settings, ImageSpec(16, 3)).eval()
+    gan = build(settings, image_spec(16, 3)).eval()
     path = tmp_path_factory.mktemp("larger") / "srgan3.onnx"
     export(gan.export()[0], path, photographs("srgan", scale=2).pairs(), 20)
     return path
@@ -246,7 +247,7 @@ class Running(NamedTuple):
 @contextmanager
 def running(path: Path, **settings: Any) -> Iterator[Running]:
     """The service on a free port, with real sockets, in a thread of this process."""
-    from pipeline.serving.server import Server
+    from pipeline.serving.http.server import Server
 
     service = Service(File(path), ServeSettings(**{"port": 0, "poll": 0.05, **settings}))
     listening = socket.create_server(("127.0.0.1", 0))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from pipeline.stages import evaluate, export, ingest, train, validate
-from pipeline.training import model
+from pipeline.training import model_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ class Line:
     root: Path
 
     def set(self, promote: str = PROMOTE, samples: int = 300) -> None:
-        from pipeline.evaluation.settings import GateSettings
+        from pipeline.tasks.generate.settings import GateSettings
 
         gate = "{" + ", ".join(f"{name}: null" for name in GateSettings.model_fields if name != "significance") + "}"
         (self.root / "params.yaml").write_text(PARAMS.format(samples=samples, gate=gate, promote=promote))
@@ -44,11 +44,11 @@ class Line:
     def deliver(self, fade: float = 0.0) -> None:
         """Takes this part off the generator's weights (near 1 its images are all gray), then evaluates, exports, and has DVC record it."""
         if fade:
-            gan, config = model.load(self.root / "models")
+            gan, config = model_files.load(self.root / "models")
             with torch.no_grad():
                 for weight in gan.get_submodule("generator").parameters():
                     weight.mul_(1 - fade)
-            model.save(gan, config, self.root / "models")
+            model_files.save(gan, config, self.root / "models")
         evaluate.run(self.root)
         export.run(self.root)
         self.commit()

@@ -10,16 +10,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-from pipeline import params, tracking
+from pipeline import params
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.gans.registry import build
-from pipeline.mlflow_store import address, connect
-from pipeline.promotion.registry import Registry
+from pipeline.promotion.aliases import Registry
+from pipeline.promotion.side_by_side import side_by_side
 from pipeline.stages import evaluate, export, ingest, validate
 from pipeline.stages.paths import Paths
-from pipeline.stages.side_by_side import side_by_side
-from pipeline.training import model
-from pipeline.training.model import ModelConfig
+from pipeline.tracking import tracked_run
+from pipeline.tracking.mlflow_store import address, connect
+from pipeline.training import model_files
+from pipeline.training.model_files import ModelConfig
 
 TRANSLATOR = "generator_channels: 4, discriminator_channels: 4, discriminator_layers: 1"
 RESTORER = "generator_channels: 4, blocks: 1, kernel: 3, discriminator_channels: 4, pretraining: 1"
@@ -77,7 +78,7 @@ class Project:
             for name in gan.averaged:
                 for weight in gan.get_submodule(name).parameters():
                     weight.mul_(factor)
-        model.save(gan, config, self.root / "models")
+        model_files.save(gan, config, self.root / "models")
 
     def deliver(self, factor: float) -> None:
         self.save(factor)
@@ -109,7 +110,7 @@ def project(root: Path, variant: str) -> Project:
     ingest.run(root)
     validate.run(root)
     (root / "models").mkdir()
-    with tracking.start(params.load(root / "params.yaml").tracking, root) as run:
+    with tracked_run.start(params.load(root / "params.yaml").tracking, root) as run:
         (root / "models" / "run.json").write_text(json.dumps(run.describe()))
     return made
 

@@ -13,19 +13,21 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline import tracking
 from pipeline.data.store import DatasetInfo, Shard, open_split
 from pipeline.data.views import labelled_few
 from pipeline.errors import InputError
-from pipeline.evaluation import semi_supervised
-from pipeline.gans.base import ImageSpec
+from pipeline.evaluation.measures import semi_supervised
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DCGANSettings, SGANSettings
-from pipeline.mlflow_store import address, connect
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.params import TrackingSettings
-from pipeline.stages import evaluate, generation
-from pipeline.training import model
-from pipeline.training.model import ModelConfig
+from pipeline.stages import evaluate
+from pipeline.tasks.generate import sample_evaluation
+from pipeline.tracking import tracked_run
+from pipeline.tracking.mlflow_store import address, connect
+from pipeline.training import model_files
+from pipeline.training.model_files import ModelConfig
+from tests.specs import image_spec
 
 SETTINGS = DCGANSettings(latent=8, generator_channels=4, discriminator_channels=4, max_channels=8)
 PARAMS = "tracking: {experiment: tests}\ntrain: {device: cpu}\nevaluate: {samples: 300, batch_size: 128}\n"
@@ -75,7 +77,7 @@ def save_store(root: Path, splits: list[str]) -> None:
 
 def save_model(root: Path, *, broken: bool = False) -> None:
     torch.manual_seed(0)
-    gan = build(SETTINGS, ImageSpec(8, 1, 10))
+    gan = build(SETTINGS, image_spec(8, 1, 10))
     if broken:
         with torch.no_grad():
             for parameter in gan.get_submodule("generator").parameters():
@@ -89,14 +91,14 @@ def save_model(root: Path, *, broken: bool = False) -> None:
         dataset_fingerprint="d" * 64,
         images_seen=4096,
     )
-    model.save(gan, config, root / "models")
+    model_files.save(gan, config, root / "models")
 
 
 def make_project(root: Path, splits: list[str], *, broken: bool = False) -> Path:
     (root / "params.yaml").write_text(PARAMS)
     save_store(root, splits)
     save_model(root, broken=broken)
-    with tracking.start(TrackingSettings(experiment="tests"), root) as run:
+    with tracked_run.start(TrackingSettings(experiment="tests"), root) as run:
         (root / "models" / "run.json").write_text(json.dumps(run.describe()))
     return root
 
@@ -240,14 +242,14 @@ def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
         images_seen=640,
         seed=3,
     )
-    model.save(build(settings, ImageSpec(8, 1, 10)), config, root / "models")
+    model_files.save(build(settings, image_spec(8, 1, 10)), config, root / "models")
     used: list[list[int]] = []
 
     def watched(*arguments: Any) -> semi_supervised.SemiSupervised:
         used.append(arguments[3].tolist())
         return semi_supervised.compare(*arguments)
 
-    monkeypatch.setattr(generation, "compare", watched)
+    monkeypatch.setattr(sample_evaluation, "compare", watched)
     evaluate.run(root)
     metrics = metrics_of(root)
     assert used == [labelled_few(train.labels, 4, 3).tolist()]

@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline import tracking
 from pipeline.errors import GateRefused, InputError
-from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DCGANSettings, SGANSettings
-from pipeline.mlflow_store import connect
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.params import TrackingSettings
-from pipeline.serving.runtime import Generator
+from pipeline.serving.runtime.generator import Generator
 from pipeline.stages import export
-from pipeline.training import model
-from pipeline.training.model import ModelConfig
+from pipeline.tracking import tracked_run
+from pipeline.tracking.mlflow_store import connect
+from pipeline.training import model_files
+from pipeline.training.model_files import ModelConfig
+from tests.specs import image_spec
 
 SETTINGS = DCGANSettings(latent=10, generator_channels=4, discriminator_channels=4, max_channels=8)
 EVALUATION = {
@@ -45,7 +46,7 @@ def save_model(root: Path, seed: int, settings: DCGANSettings | SGANSettings = S
         dataset_fingerprint="f" * 64,
         images_seen=4096,
     )
-    model.save(build(settings, ImageSpec(8, 1, 2)), config, root / "models")
+    model_files.save(build(settings, image_spec(8, 1, 2)), config, root / "models")
 
 
 def files(folder: Path) -> list[Path]:
@@ -68,7 +69,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"],
         ):
             subprocess.run(["git", "-C", str(root), *command], check=True)
-        with tracking.start(TrackingSettings(experiment="tests"), root) as run:
+        with tracked_run.start(TrackingSettings(experiment="tests"), root) as run:
             (root / "models" / "run.json").write_text(json.dumps(run.describe()))
         export.run(root)
     return root
@@ -157,7 +158,7 @@ def test_the_registered_version_is_that_file_and_takes_named_inputs(
     loaded = mlflow.pyfunc.load_model(str(logged.parent))
     z = np.random.default_rng(0).standard_normal((3, 10), dtype=np.float32)
     images = loaded.predict({"z": z})["images"]
-    gan, _ = model.load(exported / "models")
+    gan, _ = model_files.load(exported / "models")
     with torch.no_grad():
         assert np.allclose(images, gan.get_submodule("generator")(torch.from_numpy(z)).numpy(), atol=1e-5)
     with pytest.raises(Exception, match="z"):
@@ -262,7 +263,7 @@ def test_a_classifier_is_delivered_beside_the_generator(project: Path, exported:
     measured = json.loads((project / "metrics" / "export.json").read_text())
     assert measured["classifier_sha256"] == hashlib.sha256((folder / "classifier.onnx").read_bytes()).hexdigest()
     assert measured["classifier_parity_max_abs"] < 1e-4
-    gan, _ = model.load(project / "models")
+    gan, _ = model_files.load(project / "models")
     classifier = gan.classifier()
     assert classifier is not None
     images = np.random.default_rng(0).uniform(-1, 1, (5, 1, 8, 8)).astype(np.float32)

@@ -134,7 +134,7 @@ def test_stopped_and_continued_equals_undisturbed(project: Path, validated: Path
 
 def test_curves_are_in_mlflow_once(project: Path) -> None:
     """The run of models/run.json holds each logged step exactly once, the parameters, the data set and the pictures."""
-    from pipeline.mlflow_store import address, connect
+    from pipeline.tracking.mlflow_store import address, connect
 
     done = ganline("train", project)
     assert done.returncode == 0, done.stderr

@@ -34,7 +34,7 @@ FOREVER = 50_000_000
 COMMAND = """
 import os, sys
 import torch
-from pipeline.cli import main
+from pipeline.cli.app import main
 
 root, stage, tracking = arguments
 os.chdir(root)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.serving.apply import How, apply
+from pipeline.serving.runtime.apply_files import How, apply
 from pipeline.stages import evaluate, export, ingest, train, validate
 from tests.stages.delivering import both_judged
 

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.data.ingest import ingest
-from pipeline.data.settings import DataSettings
+from pipeline.data.ingestion import ingest
 from pipeline.data.store import open_split
 from pipeline.errors import InputError
+from pipeline.media.image.settings import ImageSettings
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def project(tmp_path: Path) -> Path:
     Image.new("L", (16, 16), 99).save(raw / "train/b/flat.png")
     draw("train/a/small.png", 4)
     (raw / "train/a/text.png").write_text("no picture")
-    ingest(DataSettings(source="raw", resolution=16), tmp_path, tmp_path, tmp_path / "data" / "dataset", workers=1)
+    ingest(ImageSettings(source="raw", resolution=16), tmp_path, tmp_path, tmp_path / "data" / "dataset", workers=1)
     return tmp_path
 
 
@@ -142,7 +142,7 @@ def test_pairs_in_folders(tmp_path: Path) -> None:
     folder = tmp_path / "raw" / "set"
     (folder / "photo" / "00.png").write_bytes(b"torn")
     (folder / "label" / "01.PNG").rename(folder / "label" / "01_label.PNG")
-    settings = DataSettings(source="raw", resolution=16, pairs="folders", classes=("photo", "label"))
+    settings = ImageSettings(source="raw", resolution=16, pairs="folders", classes=("photo", "label"))
     ingest(settings, tmp_path, tmp_path, tmp_path / "data" / "dataset", workers=1)
     limits = ", ".join(
         f"{key}: {{limit: {limit}, severity: critical}}" for key, limit in (("min_images", 9), ("min_per_class", 9))
@@ -184,7 +184,7 @@ def test_without_data(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "dataset.json: no such file; run `dvc repro ingest` first" in done.stderr
     (tmp_path / "params.yaml").write_text("")
-    ingest(DataSettings(), tmp_path, tmp_path, tmp_path / "data" / "dataset", workers=1)
+    ingest(ImageSettings(), tmp_path, tmp_path, tmp_path / "data" / "dataset", workers=1)
     (tmp_path / "data/dataset/manifest.parquet").write_bytes(b"torn")
     done = validate(tmp_path, "")
     assert done.returncode == 2

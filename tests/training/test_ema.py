@@ -4,17 +4,17 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.gans.base import ImageSpec
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DCGANSettings
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.training.ema import Average
+from tests.specs import image_spec
 
 SETTINGS = DCGANSettings(latent=4, generator_channels=4, discriminator_channels=4)
 
 
 def test_average_equals_a_loop() -> None:
     torch.manual_seed(0)
-    gan = build(SETTINGS, ImageSpec(8, 1))
+    gan = build(SETTINGS, image_spec(8, 1))
     average = Average(gan)
     parameter = next(gan.get_submodule("generator").parameters())
     expected = parameter.detach().double().clone()
@@ -30,7 +30,7 @@ def test_average_equals_a_loop() -> None:
 
 def test_zero_half_life_is_the_last_weights() -> None:
     torch.manual_seed(0)
-    gan = build(SETTINGS, ImageSpec(8, 1))
+    gan = build(SETTINGS, image_spec(8, 1))
     average = Average(gan)
     for p in gan.parameters():
         nn.init.constant_(p, 3.0)
@@ -40,7 +40,7 @@ def test_zero_half_life_is_the_last_weights() -> None:
 
 def test_counters_are_copied_and_statistics_averaged() -> None:
     torch.manual_seed(0)
-    gan = build(SETTINGS, ImageSpec(8, 1)).train()
+    gan = build(SETTINGS, image_spec(8, 1)).train()
     average = Average(gan)
     gan.sample(16, torch.Generator().manual_seed(0))
     live, held = (
@@ -56,7 +56,7 @@ def test_counters_are_copied_and_statistics_averaged() -> None:
 
 def test_applied_gives_the_live_networks_back() -> None:
     torch.manual_seed(0)
-    gan = build(SETTINGS, ImageSpec(8, 1)).train()
+    gan = build(SETTINGS, image_spec(8, 1)).train()
     average = Average(gan)
     live = gan.get_submodule("generator")
     with average.applied(gan) as applied:

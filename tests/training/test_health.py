@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.gans.registry import VARIANTS
-from pipeline.params import variants
+from pipeline.gans.registry import VARIANTS, network_class
 from pipeline.training.health import (
     ADVICE,
     COMPLETE,
@@ -220,12 +219,12 @@ def test_divergence_is_seen_in_the_goal() -> None:
 def test_a_variant_s_own_advice_is_for_symptoms_there_are_and_names_settings_it_has() -> None:
     """Whatever is named as model.KEY, or beside it in a list, is a key of each such variant, or of one of its family."""
     for family in (("srgan", "denoise"), ("pix2pix", "cyclegan", "drit")):
-        kinds = [kind for kind in variants() if kind.model_fields["variant"].default in family]
+        kinds: list[Any] = [VARIANTS[name].settings for name in family]
         known = {name for kind in kinds for name in kind.model_fields}
         known |= {f"weights.{name}" for kind in kinds for name in kind.model_fields["weights"].annotation.model_fields}
-        for advice in (VARIANTS[name].advice for name in family):
+        for advice in (network_class(name).advice for name in family):
             assert set(advice) <= set(ADVICE)
             assert set(re.findall(r"model\.([a-z_0-9.]+[a-z0-9])", " ".join(advice.values()))) <= known
     sign = Sign(PARTIAL, "shown")
     assert "model.penalties" in str(Unhealthy(sign, 9, {}))
-    assert str(Unhealthy(sign, 9, VARIANTS["cyclegan"].advice)).endswith("cycle or cross_cycle")
+    assert str(Unhealthy(sign, 9, network_class("cyclegan").advice)).endswith("cycle or cross_cycle")

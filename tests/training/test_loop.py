@@ -10,15 +10,16 @@ from torch import nn
 
 from pipeline.data.views import Unlabelled
 from pipeline.errors import InputError, TrainingFailed
-from pipeline.evaluation.features import Held
-from pipeline.gans.base import GAN, Batch, ExportSpec, ImageSpec, Loss, Phase, Progress, View
-from pipeline.gans.game_settings import Penalties
+from pipeline.evaluation.extractors.base import Held
+from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, View
+from pipeline.gans.game.settings import Penalties
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DCGANSettings
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.training.device import pick_device, pick_precision
 from pipeline.training.loop import Trainer, due
 from pipeline.training.settings import TrainSettings
 from tests.observer import Watcher
+from tests.specs import image_spec
 
 CPU = torch.device("cpu")
 MODEL = DCGANSettings(
@@ -55,7 +56,7 @@ def trainer(
     }
     train = TrainSettings.model_validate(values | settings)
     torch.manual_seed(train.seed)
-    gan = build(model, ImageSpec(8, 1))
+    gan = build(model, image_spec(8, 1))
     return Trainer(
         gan,
         Unlabelled(Bars(), CPU, train.seed, flips=train.flips),

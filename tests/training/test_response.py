@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.gans.restoration_settings import DenoiseSettings
-from pipeline.gans.settings import DCGANSettings, R3GANSettings
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.gans.variants.denoise.settings import DenoiseSettings
+from pipeline.gans.variants.r3gan.settings import R3GANSettings
 from pipeline.training import response
 from pipeline.training.health import ADVICE, COMPLETE, DIVERGENCE, OVERFITTING, PARTIAL, VANISHING
 from pipeline.training.response import LEAST_R1

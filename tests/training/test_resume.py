@@ -12,14 +12,13 @@ from torch import Tensor
 
 from pipeline.data.store import ImageSet, Pairs
 from pipeline.data.views import VIEWS
-from pipeline.evaluation.features import Held
-from pipeline.gans.base import ImageSpec
-from pipeline.gans.registry import build
-from pipeline.gans.settings import ModelSettings
+from pipeline.evaluation.extractors.base import Held
+from pipeline.gans.registry import ModelSettings, build
 from pipeline.training import checkpoint
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.settings import TrainSettings
 from tests.observer import Watcher as Observer
+from tests.specs import image_spec
 
 CPU = torch.device("cpu")
 ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
@@ -177,7 +176,7 @@ def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int
     train = TrainSettings.model_validate(values | more)
     torch.manual_seed(train.seed)
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
-    gan = build(settings, ImageSpec(8, 1, 4))
+    gan = build(settings, image_spec(8, 1, 4))
     batches = VIEWS[gan.view.name](data(gan.view.name), CPU, train.seed, flips=train.flips, **gan.view.options)
     examples = (
         VIEWS[gan.view.name](data(gan.view.name), CPU, 5, **gan.view.options).next(gan.examples) if gan.examples else {}

@@ -12,18 +12,18 @@ import torch
 from sklearn.datasets import load_digits
 
 from pipeline.data.views import Unlabelled
-from pipeline.evaluation.features import Held
-from pipeline.evaluation.quick import QuickLook
-from pipeline.gans.base import ImageSpec
+from pipeline.evaluation.extractors.base import Held
+from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.registry import build
-from pipeline.gans.settings import DCGANSettings
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.training import checkpoint, unattended
 from pipeline.training.health import DIVERGENCE, Unhealthy
+from pipeline.training.looks import Watch
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.response import treat
 from pipeline.training.settings import TrainSettings
-from pipeline.training.watch import Watch
 from tests.observer import Watcher
+from tests.specs import image_spec
 
 CPU = torch.device("cpu")
 WELL = {"fid": 1.0, "diversity": 1.0, "distance": 1.0, "near_duplicates": 0.0}
@@ -74,7 +74,7 @@ class Training:
     def make(self, symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
         settings, model, words = treat(self.settings, self.model, symptoms)
         torch.manual_seed(len(symptoms))
-        gan = build(model, ImageSpec(8, 1))
+        gan = build(model, image_spec(8, 1))
         batches = Unlabelled(DIGITS, CPU, 0)
         watch = Watch(self.measure)
         return Trainer(

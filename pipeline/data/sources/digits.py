@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from pipeline.arrays import UInt8Array
 from pipeline.data.sources.base import Item
-from pipeline.media.image import UInt8Array, encode
+from pipeline.media.image.image import encode
 
 
 class Digits:

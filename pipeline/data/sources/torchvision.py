@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.data.sources.base import Item, Unreadable
 from pipeline.errors import InputError
-from pipeline.media.image import encode
+from pipeline.media.image.image import encode
 
 
 class Torchvision:

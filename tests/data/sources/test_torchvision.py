@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.data.sources.torchvision import Torchvision
 from pipeline.errors import InputError
-from pipeline.media.image import Target, decode
+from pipeline.media.image.image import Target, decode
 
 
 def write_idx(folder: Path, name: str, values: Any) -> None:

@@ -1,0 +1,65 @@
+"""Settings that every variant shares. Pydantic only, so that reading parameters never imports torch."""
+
+from typing import ClassVar, Literal
+
+from pipeline.items import DataLayout
+from pipeline.settings import Settings
+
+Objective = Literal["nonsaturating", "minimax", "lsgan", "wgan", "hinge", "relativistic"]
+Sides = Literal["", "paired", "domains"]
+
+
+class VariantSettings(Settings):
+    """The base of every variant's settings.
+
+    Attributes:
+        task: Name of the task the variant is for, see `pipeline.tasks`.
+        sides: What the variant translates between: "" nothing, "paired" pairs A and B, "domains" two classes.
+        any_size: The variant trains on crops of items that keep their sizes.
+        largest: The largest height and width it can be trained at.
+    """
+
+    task: ClassVar[str] = "generate"
+    sides: ClassVar[Sides] = ""
+    any_size: ClassVar[bool] = False
+    largest: ClassVar[int] = 256
+
+    variant: str = ""
+
+    @property
+    def group(self) -> int:
+        """Items of a batch that are scored together and cannot be separated (PacGAN)."""
+        return 1
+
+    @property
+    def smallest(self) -> int:
+        """The smallest height and width the variant can be trained at."""
+        return 8
+
+    def check_shape(self, height: int, width: int) -> None:
+        """Raise ValueError unless the networks can be built for items of this shape.
+
+        The default is what pyramids of halvings need: a square whose side is a power of two.
+        """
+        if height != width or height & (height - 1):
+            raise ValueError(
+                f"data.resolution {height} x {width}: variant {self.variant} needs squares whose side is a power of two "
+                "(8, 16, 32, 64, ...)"
+            )
+        if not self.smallest <= height <= self.largest:
+            bound = f"at least {self.smallest}" if height < self.smallest else f"at most {self.largest}"
+            raise ValueError(f"data.resolution {height}: variant {self.variant} takes {bound} with these settings")
+
+    def check_data(self, data: DataLayout) -> None:
+        """Raise ValueError if the variant cannot be trained on data of this layout; the message names the way out."""
+        self.check_shape(data.height, data.width)
+        if self.sides == "paired" and not data.paired:
+            raise ValueError(
+                f"data.pairs none: variant {self.variant} learns from pairs A and B; "
+                "set data.pairs: halves, folders or outline"
+            )
+        if self.sides == "domains" and data.classes is not None and len(data.classes) != 2:
+            raise ValueError(
+                f"data.classes: variant {self.variant} learns from two domains, and {len(data.classes)} are named; "
+                "name two, such as [horse, deer]"
+            )

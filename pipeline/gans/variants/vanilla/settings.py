@@ -1,0 +1,20 @@
+"""Settings of the vanilla GAN."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.gans.game.adversarial_settings import AdversarialSettings
+
+
+class VanillaSettings(AdversarialSettings):
+    """Multilayer perceptrons (Goodfellow 2014)."""
+
+    variant: Literal["vanilla"] = "vanilla"
+    hidden: tuple[Annotated[int, Field(ge=4, le=8192)], ...] = Field(
+        (256, 512, 1024), min_length=1, description="the generator's; the discriminator reverses them"
+    )
+    dropout: float = Field(0.3, ge=0, lt=1, description="in the discriminator")
+
+    def check_shape(self, height: int, width: int) -> None:
+        """Any shape: the networks are fully connected."""

@@ -1,0 +1,74 @@
+"""The description of one item of a data set: shape, dtype and meaning. A leaf module: no torch."""
+
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, JsonValue, model_validator
+
+from pipeline.settings import Settings
+
+Dtype = Literal["uint8", "int16", "uint16"]
+
+
+class ItemSpec(Settings):
+    """Shape, dtype and meaning of one stored item; written to dataset.json, models/config.json and ONNX metadata.
+
+    An item is an array [height, width, channels] of `dtype`. What the axes mean is the medium's business.
+
+    Attributes:
+        symbols: Above 0 the values are categories 0 .. symbols - 1; 0 for values on a scale.
+        classes: Names of the labels, in their order; empty without labels.
+        details: Facts of the medium, such as a sample rate or a vocabulary.
+    """
+
+    medium: str = "image"
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    channels: int = Field(ge=1)
+    dtype: Dtype = "uint8"
+    symbols: int = Field(0, ge=0)
+    classes: tuple[str, ...] = ()
+    details: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def symbols_fit_dtype(self) -> "ItemSpec":
+        if self.symbols > np.iinfo(self.dtype).max + 1:
+            raise ValueError(f"{self.symbols} symbols do not fit into {self.dtype}")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
+    @property
+    def network_channels(self) -> int:
+        """Channels that a network sees: categories are one-hot, one map a symbol."""
+        return self.channels * max(self.symbols, 1)
+
+    @property
+    def size(self) -> str:
+        """The shape in words, "8 x 8 x 1"."""
+        return " x ".join(map(str, self.shape))
+
+    def check(self, values: Any) -> None:
+        """Raise ValueError unless `values` [..., H, W, C] has this shape and dtype."""
+        if values.shape[-3:] != self.shape or values.dtype != np.dtype(self.dtype):
+            raise ValueError(f"items are {values.dtype} {list(values.shape[-3:])}, not {self.dtype} {list(self.shape)}")
+
+
+class DataLayout(Settings):
+    """What a variant must know of the data before it is read, as `data:` in params.yaml describes it.
+
+    Attributes:
+        height, width: Of an item; of the crops taken from items that keep their sizes.
+        own_sizes: Items keep their sizes.
+        paired: Items come as pairs A and B.
+        classes: The classes that are asked for; None takes all that there are.
+    """
+
+    height: int
+    width: int
+    own_sizes: bool = False
+    paired: bool = False
+    classes: tuple[str, ...] | None = None

@@ -1,0 +1,221 @@
+"""One chain from data to service: dvc.lock, the files, the MLflow run, the ONNX metadata and the registry must say the same."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline import params as parameters
+from pipeline.data.store import DatasetInfo, open_split
+from pipeline.errors import InputError
+from pipeline.promotion.aliases import Registry
+from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.runtime.generator import Graph
+from pipeline.stages import metrics_files
+from pipeline.stages.paths import Paths
+from pipeline.tracking.mlflow_store import SHA256, address, connect
+from pipeline.tracking.tracked_run import clipped
+from pipeline.training.model_files import ModelConfig
+
+PASSED_ON = {
+    "data/dataset": "ingest",
+    "data/validated": "validate",
+    "models": "train",
+    "metrics/evaluation.json": "evaluate",
+    "exported": "export",
+}
+"""What goes from stage to stage, and which stage makes it."""
+
+DVC_TAG = "ganline.dvc."
+
+
+@dataclass(frozen=True)
+class Link:
+    """One thing that two places say. `state` is missing where one of them says nothing yet."""
+
+    name: str
+    state: Literal["agrees", "broken", "missing"]
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.detail}"
+
+
+def chain(root: Path) -> list[Link]:
+    """Every link of the model under exported/, in the order from data to registry.
+
+    Raises InputError where a file that a link needs is missing or cannot be read, or MLflow's store does not answer.
+    """
+    paths = Paths(root)
+    metadata = Graph(paths.generator).metadata
+    sha256 = hashlib.sha256(paths.generator.read_bytes()).hexdigest()
+    lock = read_lock(paths)
+    links = [*stage_links(lock), *file_links(root, lock)]
+    links += model_links(paths, metadata)
+    links += evaluation_links(metrics_files.read(paths.evaluation_metrics, "dvc repro evaluate"), metadata)
+    exported = metrics_files.read(paths.export_metrics, "dvc repro export")
+    links.append(equal("metrics/export.json -> generator.onnx", "sha256", exported.get("sha256"), sha256))
+    links += store_links(paths, metadata, sha256, lock)
+    return links
+
+
+def broken(links: list[Link]) -> list[str]:
+    return [str(link) for link in links if link.state == "broken"]
+
+
+def hashes(paths: Paths) -> dict[str, str]:
+    """The registry's tags for dvc.lock: what every stage made, by path."""
+    lock = read_lock(paths)
+    return {f"{DVC_TAG}{path}": found for path, stage in PASSED_ON.items() if (found := made(lock, stage, path))}
+
+
+def read_lock(paths: Paths) -> dict[str, Any]:
+    """dvc.lock. Raises InputError."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        values = YAML(typ="safe", pure=True).load(paths.dvc_lock.read_text(encoding="utf-8"))
+        stages = values["stages"]
+    except FileNotFoundError:
+        raise InputError(
+            f"{paths.dvc_lock}: no such file, so nothing says which data made this model; run `dvc repro`"
+        ) from None
+    except (OSError, UnicodeDecodeError, YAMLError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{paths.dvc_lock}: cannot be read ({' '.join(str(error).split())[:200]}); restore it from git, or run `dvc repro`"
+        ) from None
+    return stages if isinstance(stages, dict) else {}
+
+
+def made(lock: Mapping[str, Any], stage: str, path: str, side: str = "outs") -> str | None:
+    """The hash of a stage's output (or dependency) in dvc.lock."""
+    entries = (lock.get(stage) or {}).get(side) or []
+    return next((str(entry.get("md5")) for entry in entries if entry.get("path") == path), None)
+
+
+def stage_links(lock: Mapping[str, Any]) -> Iterator[Link]:
+    """What one stage made is what the next one read."""
+    for path, maker in PASSED_ON.items():
+        for reader in lock:
+            if (read := made(lock, reader, path, "deps")) is not None:
+                yield equal(f"dvc.lock: {maker} -> {reader}", path, made(lock, maker, path), read)
+
+
+def file_links(root: Path, lock: Mapping[str, Any]) -> Iterator[Link]:
+    """The files are those of dvc.lock."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    here = root.resolve()
+    try:
+        with Repo(str(root)) as repo:
+            outs = {
+                str(Path(out.fs_path).relative_to(here)): out
+                for out in repo.index.outs
+                if Path(out.fs_path).is_relative_to(here)
+            }
+            for path, maker in PASSED_ON.items():
+                hashed, name = made(lock, maker, path), f"dvc.lock -> {path}"
+                if path not in outs or hashed is None:
+                    yield Link(name, "missing", f"dvc.lock has no output {path} of {maker}; run `dvc repro {maker}`")
+                elif changed := outs[path].status():
+                    yield Link(
+                        name, "broken", f"{path} is {next(iter(changed.values()))} since {maker} made it (md5 {hashed})"
+                    )
+                else:
+                    yield Link(name, "agrees", f"md5 {hashed}")
+    except DvcException as error:
+        raise InputError(f"{root}: DVC cannot read the project: {error}; run in its root") from None
+
+
+def model_links(paths: Paths, metadata: Metadata) -> Iterator[Link]:
+    """The weights know their data; the graph knows both."""
+    try:
+        config = ModelConfig.model_validate_json(paths.model_config.read_bytes())
+        run_id = json.loads(paths.run.read_text(encoding="utf-8"))["run_id"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{paths.model_config.parent}: cannot be read ({' '.join(str(error).split())[:200]}); run `dvc repro train`"
+        ) from None
+    fingerprint = open_split(paths.dataset, paths.validated, "train").fingerprint
+    yield equal(
+        "data/validated -> models/config.json",
+        "fingerprint of the training images",
+        fingerprint,
+        config.dataset_fingerprint,
+    )
+    yield equal(
+        "models/config.json -> ONNX metadata",
+        "fingerprint of the training images",
+        config.dataset_fingerprint,
+        metadata.dataset_fingerprint,
+    )
+    yield equal("models/config.json -> ONNX metadata", "images seen", config.images_seen, metadata.images_seen)
+    yield equal("models/run.json -> ONNX metadata", "MLflow run", run_id, metadata.mlflow_run)
+
+
+def evaluation_links(evaluation: Mapping[str, Any], metadata: Metadata) -> Iterator[Link]:
+    for key in ("verdict", "protocol", "fid"):
+        yield equal("metrics/evaluation.json -> ONNX metadata", key, evaluation.get(key), getattr(metadata, key))
+
+
+def store_links(paths: Paths, metadata: Metadata, sha256: str, lock: Mapping[str, Any]) -> Iterator[Link]:
+    """MLflow's run and registry."""
+    settings = parameters.load(paths.params).tracking
+    client = connect(address(paths.root))
+    registry = Registry(client, settings.model)
+    number = registry.version_of(sha256)
+    yield from run_links(client, metadata, DatasetInfo.read(paths.dataset).fingerprint, number)
+    if number is None:
+        yield Link(
+            "generator.onnx -> registry",
+            "missing",
+            f"{settings.model} has no version with sha256 {sha256[:12]}; `ganline promote` registers it",
+        )
+        return
+    version = registry.version(number)
+    name = f"registry {settings.model} version {number}"
+    yield equal(f"generator.onnx -> {name}", "sha256", sha256, version.tags.get(SHA256))
+    yield equal(f"ONNX metadata -> {name}", "MLflow run", metadata.mlflow_run, version.run_id)
+    for key, value in metadata.pairs().items():
+        yield equal(f"ONNX metadata -> {name}", f"tag {key}", clipped(value), version.tags.get(key))
+    for path, maker in PASSED_ON.items():
+        yield equal(
+            f"dvc.lock -> {name}", f"tag {DVC_TAG}{path}", made(lock, maker, path), version.tags.get(f"{DVC_TAG}{path}")
+        )
+
+
+def run_links(client: Any, metadata: Metadata, dataset: str, number: str | None) -> Iterator[Link]:
+    """The MLflow run that the graph names, as its stages left it."""
+    name = f"ONNX metadata -> MLflow run {metadata.mlflow_run}"
+    try:
+        tags = client.get_run(metadata.mlflow_run).data.tags
+    except Exception as error:  # noqa: BLE001 - every backend raises its own
+        yield Link(
+            name,
+            "broken",
+            f"the run is not in this store ({' '.join(str(error).split())[:120]}); set MLFLOW_TRACKING_URI to where it was recorded",
+        )
+        return
+    yield equal(name, "tag verdict", metadata.verdict, tags.get("verdict"))
+    yield equal(name, "tag protocol", metadata.protocol, tags.get("protocol"))
+    yield equal(
+        f"data/dataset -> MLflow run {metadata.mlflow_run}",
+        "tag dataset_fingerprint",
+        dataset,
+        tags.get("dataset_fingerprint"),
+    )
+    yield equal(f"MLflow run {metadata.mlflow_run} -> registry", "version", tags.get("ganline.model_version"), number)
+
+
+def equal(name: str, what: str, first: Any, second: Any) -> Link:
+    if first is None and second is None:
+        return Link(name, "missing", f"{what} is recorded on neither side")
+    if first is None or second is None:
+        return Link(name, "missing", f"{what} is recorded on one side only: {first if second is None else second}")
+    if first == second:
+        return Link(name, "agrees", f"{what} {first}")
+    return Link(name, "broken", f"{what} is {first} on the left and {second} on the right")

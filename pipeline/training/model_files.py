@@ -1,0 +1,121 @@
+"""A trained model on disk: its networks as safetensors, and what is needed to build them again.
+
+The averaged networks are what is delivered; the others, the discriminators as their last step left them, lie in a file of their own.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from pipeline import __version__
+from pipeline.errors import InputError
+from pipeline.files import write_atomically
+from pipeline.gans.base import GAN
+from pipeline.gans.registry import ModelSettings, build
+from pipeline.items import ItemSpec
+from pipeline.settings import Settings
+
+WEIGHTS, OTHERS, CONFIG = "generator.safetensors", "discriminator.safetensors", "config.json"
+
+
+class ModelConfig(Settings):
+    """models/config.json: the variant, the images it makes, and what it was trained on; `seed` is train.seed, which also chose labelled images."""
+
+    model: ModelSettings
+    resolution: int
+    channels: int
+    class_names: list[str]
+    dataset_source: str
+    dataset_fingerprint: str
+    images_seen: int
+    seed: int = 0
+    ganline_version: str = __version__
+
+    @property
+    def image(self) -> ItemSpec:
+        return ItemSpec(
+            height=self.resolution, width=self.resolution, channels=self.channels, classes=tuple(self.class_names)
+        )
+
+
+def others(gan: GAN) -> list[str]:
+    """The networks that have weights and are not averaged."""
+    return [
+        name
+        for name, network in gan.named_children()
+        if name not in gan.averaged and next(network.parameters(), None) is not None
+    ]
+
+
+def save(gan: GAN, config: ModelConfig, folder: Path) -> None:
+    """Writes every network of `gan`, which must currently be set on its averages (see `Average.applied`).
+
+    Without other networks than the averaged ones there is no second file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write(gan, gan.averaged, folder / WEIGHTS)
+    if others(gan):
+        write(gan, others(gan), folder / OTHERS)
+    else:
+        (folder / OTHERS).unlink(missing_ok=True)
+    (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
+
+
+def write(gan: GAN, names: Sequence[str], path: Path) -> None:
+    from safetensors.torch import save
+
+    write_atomically(
+        path,
+        save(
+            {
+                f"{name}.{key}": value.cpu().contiguous()
+                for name in names
+                for key, value in gan.get_submodule(name).state_dict().items()
+            }
+        ),
+    )
+
+
+def load(folder: Path, *, discriminators: bool = False) -> tuple[GAN, ModelConfig]:
+    """Rebuilds the model on the CPU, in evaluation mode; without `discriminators` the networks that are not averaged are left untrained.
+
+    Raises InputError naming the file that is missing or does not fit.
+    """
+    gan, config = untrained(folder)
+    read(gan, gan.averaged, folder / WEIGHTS)
+    if discriminators and others(gan):
+        read(gan, others(gan), folder / OTHERS)
+    return gan.eval(), config
+
+
+def untrained(folder: Path) -> tuple[GAN, ModelConfig]:
+    """The variant that the folder's config.json describes, without what it learnt. Raises InputError as `load`."""
+    path = folder / CONFIG
+    try:
+        config = ModelConfig.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run `dvc repro train` first") from None
+    except ValidationError as error:
+        raise InputError(
+            f"{path}: not a model description: {error.errors()[0]['msg']}; run `dvc repro -f train`"
+        ) from None
+    with torch.random.fork_rng(devices=[]):
+        return build(config.model, config.image), config
+
+
+def read(gan: GAN, names: Sequence[str], path: Path) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(path)
+        for name in names:
+            own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+            gan.get_submodule(name).load_state_dict(own)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{path}: cannot be read as the weights of config.json ({reason}); run `dvc repro -f train`"
+        ) from None

@@ -1,0 +1,82 @@
+"""The last words of `make run`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.summary import summary
+from pipeline.errors import InputError
+
+
+def evaluated(root: Path, **metrics: object) -> None:
+    (root / "metrics").mkdir()
+    (root / "metrics/evaluation.json").write_text(json.dumps(metrics))
+
+
+def test_everything_is_named(tmp_path: Path) -> None:
+    evaluated(
+        tmp_path,
+        verdict="pass",
+        reasons=[],
+        fid=12.345678,
+        duplicate_rate=0,
+        modes_covered=10,
+        modes_total=10,
+        protocol="classifier/abc",
+    )
+    (tmp_path / "reports/samples").mkdir(parents=True)
+    for name in ("000001.png", "000002.png"):
+        (tmp_path / "reports/samples" / name).touch()
+    (tmp_path / "reports/evaluation.html").touch()
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported/generator.onnx").touch()
+    assert summary(tmp_path).splitlines() == [
+        "verdict    pass",
+        "numbers    fid 12.35, duplicate_rate 0, modes 10/10",
+        "protocol   classifier/abc",
+        "samples    reports/samples/ (2 pictures, the last 000002.png)",
+        "metrics    metrics/",
+        "report     reports/evaluation.html",
+        "generator  exported/generator.onnx",
+        "try it     ganline sample -n 64 --seed 7 -o grid.png",
+    ]
+
+
+def test_a_failed_verdict_says_why_and_what_is_missing(tmp_path: Path) -> None:
+    evaluated(tmp_path, verdict="fail", reasons=["fid 90 is above 50", "7 of 10 modes"], fid=90)
+    text = summary(tmp_path)
+    assert "verdict    fail\nbecause    fid 90 is above 50; 7 of 10 modes" in text
+    assert "generator  exported/generator.onnx: not there" in text
+    assert "try it" not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "no such file"), ("{", "cannot be read"), ("[]", "holds no metrics")]
+)
+def test_metrics_that_are_not_there(tmp_path: Path, content: str | None, said: str) -> None:
+    if content is not None:
+        (tmp_path / "metrics").mkdir()
+        (tmp_path / "metrics/evaluation.json").write_text(content)
+    with pytest.raises(InputError, match=said):
+        summary(tmp_path)
+
+
+def test_a_restoration_is_to_be_applied(tmp_path: Path) -> None:
+    evaluated(tmp_path, verdict="pass", reasons=[], psnr=25.5, gain=0.75, ssim=0.7, ssim_gain=0.02)
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported/generator.onnx").touch()
+    text = summary(tmp_path)
+    assert "numbers    psnr 25.5, gain 0.75, ssim 0.7, ssim_gain 0.02" in text
+    assert "try it     ganline apply photo.jpg" in text
+
+
+def test_so_is_a_translation(tmp_path: Path) -> None:
+    evaluated(
+        tmp_path, verdict="pass", reasons=[], fid=3.5, fid_excess=0.25, dependence=0.9, cycle_error=9.5, cycle_ratio=0.2
+    )
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported/generator.onnx").touch()
+    text = summary(tmp_path)
+    assert "numbers    fid_excess 0.25, cycle_error 9.5, fid 3.5" in text
+    assert "try it     ganline apply photo.jpg -o translated.png" in text

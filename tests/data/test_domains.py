@@ -1,0 +1,80 @@
+"""The two sides of the data, however it holds them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.data.domains import sides, squares
+from pipeline.data.store import ImageSet, Pairs
+from pipeline.errors import InputError
+
+
+def stored(kind: type[ImageSet], count: int, width: int = 8, **more: Any) -> Any:
+    """`count` images of noise in two shards, rows in mixed order."""
+    rng = np.random.default_rng(0)
+    shards = [rng.integers(0, 256, (count, 8, width, 3), dtype=np.uint8) for _ in range(2)]
+    order = rng.permutation(2 * count)[:count]
+    common: dict[str, Any] = {
+        "labels": np.full(count, -1),
+        "names": [f"{n}.png" for n in range(count)],
+        "classes": [],
+        "fingerprint": "f",
+    }
+    return kind(shards=shards, shard=order // count, row=order % count, **common | more)
+
+
+def pairs_of_both_kinds() -> list[Pairs]:
+    rng = np.random.default_rng(1)
+    return [
+        stored(Pairs, 12, 16, partners=None),
+        stored(Pairs, 12, 8, partners=(rng.integers(0, 2, 12), rng.permutation(12))),
+    ]
+
+
+@pytest.mark.parametrize("data", pairs_of_both_kinds(), ids=["wide", "apart"])
+def test_pairs(data: Pairs) -> None:
+    a, b = sides(data)
+    assert (len(data), len(a), len(b), data.item_shape) == (12, 12, 12, (8, 16, 3))
+    assert (a.images().shape, a.name, b.name) == ((12, 8, 8, 3), "A", "B")
+    assert (np.concatenate([a.images(), b.images()], axis=2) == data.images()).all()
+    picked = [7, 0, 7, 11]
+    assert (b.images(picked) == data.images(picked)[:, :, 8:]).all()
+    assert (a.images(np.array(picked)) == data.images()[picked][:, :, :8]).all()
+    assert a.images([]).shape == (0, 8, 8, 3)
+    assert len({a.fingerprint, b.fingerprint, data.fingerprint}) == 3
+    assert (a.labels.tolist(), list(a.names)) == ([-1] * 12, list(data.names))
+
+
+@pytest.mark.parametrize("data", pairs_of_both_kinds(), ids=["wide", "apart"])
+def test_squares_are_all_a_and_then_all_b(data: Pairs) -> None:
+    single = squares(data)
+    a, b = sides(data)
+    assert len(single) == len(single.labels) == len(single.names) == 24
+    assert (single.images() == np.concatenate([a.images(), b.images()])).all()
+    assert (
+        single.images([23, 0, 12, 3]) == np.stack([b.images()[11], a.images()[0], b.images()[0], a.images()[3]])
+    ).all()
+    assert single.fingerprint != data.fingerprint
+
+
+def test_two_classes() -> None:
+    data = stored(ImageSet, 20, labels=np.arange(20) % 3 - 1, classes=["horse", "deer"])
+    horse, deer = sides(data)
+    assert (horse.name, deer.name, len(horse), len(deer)) == ("horse", "deer", 7, 6)
+    assert (horse.images() == data.images(np.flatnonzero(data.labels == 0))).all()
+    assert (deer.images([5, 2]) == data.images(np.flatnonzero(data.labels == 1)[[5, 2]])).all()
+    assert deer.names[0] == "2.png"
+    assert horse.fingerprint != deer.fingerprint
+    assert squares(data) is data
+    one = sides(stored(ImageSet, 4, labels=np.zeros(4, dtype=np.int64), classes=["horse", "deer"]))
+    assert list(map(len, one)) == [4, 0]
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [([], "none for classes"), (["a", "b", "c"], r"3 \(a, b, c\) for classes"), (["a"], r"1 \(a\)")],
+)
+def test_neither_pairs_nor_two_classes(classes: list[str], words: str) -> None:
+    with pytest.raises(InputError, match=f"{words}.*name two in data.classes"):
+        sides(stored(ImageSet, 4, classes=classes))

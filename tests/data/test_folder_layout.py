@@ -1,0 +1,157 @@
+"""What folders mean: known layouts, and properties that hold for any names."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.data.folder_layout import Layout, Place, common, split_folders
+from pipeline.errors import InputError
+
+
+def places(*folders: str) -> dict[str, Place]:
+    parts = {folder: tuple(folder.split("/")) if folder else () for folder in folders}
+    layout = Layout.of(parts.values())
+    return {folder: layout.place(parts[folder]) for folder in folders}
+
+
+@pytest.mark.parametrize("folders", [[""], ["images"], ["a/b/c"], ["photos", "photos"], ["train"], ["cat"]])
+def test_one_folder_is_flat(folders: list[str]) -> None:
+    assert set(places(*folders).values()) == {Place()}
+
+
+def test_classes() -> None:
+    expected = {"cat": Place(None, "cat"), "dog": Place(None, "dog")}
+    assert places("cat", "dog") == expected
+    assert places("top/cat", "top/dog") == {f"top/{name}": place for name, place in expected.items()}
+    assert places("cat/tabby", "dog/poodle/small", "dog") == {
+        "cat/tabby": expected["cat"],
+        "dog/poodle/small": expected["dog"],
+        "dog": expected["dog"],
+    }
+
+
+@pytest.mark.parametrize("wrapping", ["", "archive/", "archive/data/"])
+@pytest.mark.parametrize("inner", ["", "/images"])
+def test_splits_above_classes(wrapping: str, inner: str) -> None:
+    names = {
+        f"{wrapping}{split}{inner}/{name}": Place(split, name) for split in ("train", "test") for name in ("0", "1")
+    }
+    assert places(*names) == names
+
+
+def test_splits_without_classes() -> None:
+    assert places("train", "test") == {"train": Place("train"), "test": Place("test")}
+    assert places("train/all", "test/all") == {"train/all": Place("train"), "test/all": Place("test")}
+    assert Layout.of([("train", "cat"), ("test", "cat")]).classes == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"train", "test"}, {"train": "train", "test": "test"}),
+        ({"Training", "Testing"}, {"Training": "train", "Testing": "test"}),
+        ({"train", "val"}, {"train": "train", "val": "test"}),
+        ({"train", "validation", "test"}, {"train": "train", "validation": "train", "test": "test"}),
+        ({"train", "valid"}, {"train": "train", "valid": "test"}),
+        ({"train", "test", "extra"}, {"train": "train", "test": "test"}),
+        ({"train"}, {}),
+        ({"test"}, {}),
+        ({"val", "test"}, {}),
+        ({"train", "cat"}, {}),
+        (set(), {}),
+    ],
+)
+def test_split_folders(names: set[str], expected: dict[str, str]) -> None:
+    assert split_folders(names) == expected
+
+
+def test_what_lies_elsewhere_is_named() -> None:
+    layout = Layout.of([("train", "a"), ("train", "b"), ("test", "a"), ("other",), ()])
+    assert layout.classes == ("a", "b")
+    assert layout.place(("train", "b", "deep")) == Place("train", "b")
+    assert layout.place(("other",)).error == "lies outside the folders test, train"
+    assert layout.place(()).error == "lies outside the folders test, train"
+    assert layout.place(("train",)) == Place("train", None, "lies beside the class folders, not in one")
+    assert Layout.of([("a",), ("b",), ()]).place(()).error == "lies beside the class folders, not in one"
+
+
+folder = st.lists(st.sampled_from(["train", "test", "val", "a", "b", "images", "Ünï", " "]), max_size=4).map(tuple)
+
+
+@given(st.lists(folder, max_size=12))
+def test_any_names(folders: list[tuple[str, ...]]) -> None:
+    layout = Layout.of(folders)
+    assert layout == Layout.of(reversed(folders))
+    assert list(layout.classes) == sorted(set(layout.classes))
+    assert len(layout.classes) != 1
+    found = [layout.place(each) for each in folders]
+    for place in found:
+        assert place.error or (place.label in layout.classes if layout.classes else place.label is None)
+        assert place.error or (place.split in ("train", "test") if layout.splits else place.split is None)
+    assert {place.label for place in found if place.label} == set(layout.classes)
+
+
+@given(st.lists(folder, max_size=8), st.lists(st.sampled_from(["x", "y"]), max_size=3).map(tuple))
+def test_a_wrapping_folder_changes_nothing(folders: list[tuple[str, ...]], wrapping: tuple[str, ...]) -> None:
+    plain, wrapped = Layout.of(folders), Layout.of([wrapping + each for each in folders])
+    assert [plain.place(each) for each in folders] == [wrapped.place(wrapping + each) for each in folders]
+
+
+@given(st.sets(folder, min_size=1))
+def test_common(folders: set[tuple[str, ...]]) -> None:
+    depth = common(folders)
+    assert len({each[:depth] for each in folders}) == 1
+    assert min(map(len, folders)) == depth or len({each[: depth + 1] for each in folders}) > 1
+
+
+@pytest.mark.parametrize("wrapping", ["", "horse2zebra/"])
+@pytest.mark.parametrize("held_out", ["test", "val", "Testing_"])
+def test_split_and_side_in_one_folder(wrapping: str, held_out: str) -> None:
+    names = {
+        f"{wrapping}{folder}": place
+        for folder, place in (("trainA", Place("train", "A")), ("trainB", Place("train", "B")))
+    }
+    names |= {f"{wrapping}{held_out}{side}": Place("test", side) for side in "AB"}
+    assert places(*names) == names
+    layout = Layout.of([tuple(name.split("/")) for name in names])
+    assert layout.pair(f"{wrapping}trainA/deep/1.PNG") == layout.pair(f"{wrapping}trainB/deep/1.jpeg") == "deep/1"
+
+
+def test_train_a_and_b_alone_are_classes() -> None:
+    assert places("trainA", "trainB") == {"trainA": Place(None, "trainA"), "trainB": Place(None, "trainB")}
+    assert Layout.of([("trainA",), ("testA",)]).classes == ("testA", "trainA")
+
+
+def test_classes_asked_for() -> None:
+    every = Layout.of([(split, name) for split in ("train", "test") for name in ("cat", "deer", "horse")])
+    some = every.of_classes(["horse", "cat"])
+    assert every.labels == ("cat", "deer", "horse")
+    assert some.labels == ("horse", "cat")
+    assert some.place(("train", "horse")) == Place("train", "horse")
+    assert some.place(("test", "deer", "deep")) == Place("test", "deer", wanted=False)
+    assert some.place(("train",)).error == "lies beside the class folders, not in one"
+    one = every.of_classes(["deer"])
+    assert one.labels == ()
+    assert (one.place(("train", "deer")), one.place(("train", "cat"))) == (Place("train"), Place("train", wanted=False))
+    assert some.unlabelled().place(("train", "horse")) == Place("train")
+    assert not some.unlabelled().place(("train", "deer")).wanted
+    assert every.unlabelled().place(("train",)) == Place("train"), "where nothing was asked for, folders mean nothing"
+    with pytest.raises(InputError, match=r"no class 'hrose'; did you mean `horse`\? there are cat, deer, horse$"):
+        every.of_classes(["cat", "hrose"])
+    with pytest.raises(InputError, match="the source has no classes"):
+        Layout.of([("photos",)]).of_classes(["photos"])
+    with pytest.raises(InputError, match=r"there are .* and 180 more$"):
+        Layout.of([(f"{number:03d}",) for number in range(200)]).of_classes(["x"])
+
+
+def test_names_of_partners() -> None:
+    plain, split = (
+        Layout.of([("top", "a"), ("top", "b")]),
+        Layout.of([(part, "images", side) for part in ("train", "test") for side in "ab"]),
+    )
+    assert plain.pair("top/a/1.png") == plain.pair("top/b/1.JPG") == plain.pair("top/b/1") == "1"
+    assert split.pair("train/images/a/x/1.tif") == split.pair("test/images/b/x/1.png") == "x/1"
+    assert plain.pair("top/a/1.v2") == "1.v2", "only an image's suffix is none of the name"
+    assert plain.pair("top/a/1.v2.png") == "1.v2"
+    assert plain.pair("top/a/caf\u00e9.png") == plain.pair("top/b/cafe\u0301.png")
+    assert plain.pair("top/a/A.png") != plain.pair("top/b/a.png")

@@ -1,0 +1,81 @@
+"""The store takes its name only when all of it is there."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.data.store import DatasetInfo, Photographs, open_shard, open_split
+from pipeline.data.store_writer import StoreWriter
+
+
+def write(folder: Path, images: int, shape: tuple[int, int, int] = (8, 8, 1)) -> DatasetInfo:
+    with StoreWriter(folder, (8, 8, 1)) as store:
+        for number in range(images):
+            store.add(
+                {"path": f"{number}.png", "split": "train", "pixels_sha256": str(number)},
+                np.full(shape, number, dtype=np.uint8),
+            )
+        store.add({"path": "bad.png", "error": "bad"}, None)
+        return store.finish("test", ())
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    info = write(tmp_path / "store", 5)
+    assert (info.images, info.set_aside, info.splits) == (5, 1, {"train": 5, "test": 0})
+    assert DatasetInfo.read(tmp_path / "store") == info
+    shard = open_shard(tmp_path / "store", info.shards[0], verify=True)
+    assert shard[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_description_from_before_there_were_pairs(tmp_path: Path) -> None:
+    info = write(tmp_path / "store", 2)
+    path = tmp_path / "store" / "dataset.json"
+    path.write_text(path.read_text().replace(',\n  "pairs": "none"', ""))
+    assert "pairs" not in path.read_text()
+    assert DatasetInfo.read(tmp_path / "store") == info
+
+
+def test_photographs_keep_their_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several flat shards; whole pictures, and the squares in their middles, come back to the bit."""
+    monkeypatch.setattr("pipeline.data.store_writer.SHARD_BYTES", 2000)
+    rng = np.random.default_rng(0)
+    pictures = [
+        rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((8, 30), (20, 8), (11, 17), (40, 40), (9, 9))
+    ]
+    with StoreWriter(tmp_path / "store", (8, 8, 3), own_sizes=True) as store:
+        for number, pixels in enumerate(pictures):
+            store.add({"path": f"{number}.png", "split": "train", "pixels_sha256": str(number)}, pixels)
+        info = store.finish("test", ())
+    assert info.own_sizes
+    assert len(info.shards) > 1
+    assert sum(shard.rows for shard in info.shards) == sum(one.size for one in pictures)
+    (tmp_path / "validated").mkdir()
+    pq.write_table(pq.read_table(tmp_path / "store" / "manifest.parquet"), tmp_path / "validated" / "index.parquet")
+    found = open_split(tmp_path / "store", tmp_path / "validated", "train", verify=True)
+    assert isinstance(found, Photographs)
+    assert found.item_shape == (8, 8, 3)
+    for number, pixels in enumerate(pictures):
+        assert (found.picture(number) == pixels).all()
+        top, left = (pixels.shape[0] - 8) // 2, (pixels.shape[1] - 8) // 2
+        assert (found.images([number])[0] == pixels[top : top + 8, left : left + 8]).all()
+    assert found.images().shape == (5, 8, 8, 3)
+
+
+def test_a_failure_leaves_the_old_store_and_no_trace(tmp_path: Path) -> None:
+    before = write(tmp_path / "store", 3)
+    with pytest.raises(ValueError, match="broadcast"):
+        write(tmp_path / "store", 5, shape=(9, 9, 1))
+    assert DatasetInfo.read(tmp_path / "store") == before
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_a_new_store_replaces_the_old_and_what_a_killed_run_left(tmp_path: Path) -> None:
+    write(tmp_path / "store", 3)
+    (tmp_path / ".store.partial" / "shards").mkdir(parents=True)
+    (tmp_path / ".store.partial" / "shards" / "00007.npy").write_bytes(b"torn")
+    info = write(tmp_path / "store", 4)
+    assert DatasetInfo.read(tmp_path / "store") == info
+    assert sorted(path.name for path in (tmp_path / "store" / "shards").iterdir()) == ["00000.npy"]
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]

@@ -1,0 +1,266 @@
+"""Each file judged for the right reason, by hand-made manifests."""
+
+from typing import Any
+
+import pandas as pd  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.data.settings import ValidateSettings
+from pipeline.data.store_writer import MANIFEST
+from pipeline.data.validation_findings import examine
+
+
+def row(path: str, pixels: str | None, **values: Any) -> dict[str, Any]:
+    good = {
+        "width": 10,
+        "height": 12,
+        "mode": "L",
+        "mean": 0.5,
+        "std": 0.3,
+        "split": "train",
+        "label": -1,
+        "pixels_sha256": pixels,
+    }
+    return dict.fromkeys(MANIFEST.names) | good | {"path": path} | values
+
+
+def bad(path: str) -> dict[str, Any]:
+    return dict.fromkeys(MANIFEST.names) | {"path": path, "label": -1, "error": "not an image"}
+
+
+ROWS = [
+    row("a", "A"),
+    row("a_again", "A"),
+    row("b", "B"),
+    row("flat", "F", std=0.004),
+    row("small", "S", width=7),
+    row("leak", "A", split="test"),
+    row("leak_again", "A", split="test"),
+    row("t", "T", split="test"),
+    row("t_again", "T", split="test"),
+    bad("csv"),
+    row("small_and_flat", "S", height=3, std=0.0),
+]
+
+
+def reasons(**settings: Any) -> dict[str, str]:
+    values = {"min_side": {"limit": 8, "severity": "warning"}} | settings
+    found = examine(pd.DataFrame(ROWS), [], ValidateSettings.model_validate(values))
+    return {
+        path: f"{reason}: {detail}"
+        for path, reason, detail in found.rejected[["path", "reason", "detail"]].itertuples(index=False)
+    }
+
+
+def test_reasons() -> None:
+    assert reasons() == {
+        "a_again": "duplicate: same pixels as a",
+        "flat": "near_constant: standard deviation 0.0040",
+        "small": "too_small: 7 x 12 pixels",
+        "leak": "leaked: same pixels as training image a",
+        "leak_again": "leaked: same pixels as training image a",
+        "t_again": "duplicate: same pixels as t",
+        "csv": "undecodable: not an image",
+        "small_and_flat": "too_small: 10 x 3 pixels",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "spared"),
+    [
+        ("max_duplicate_share", {"a_again", "t_again"}),
+        ("max_constant_share", {"flat"}),
+        ("min_side", {"small"}),
+    ],
+)
+def test_off_sets_nothing_aside(key: str, spared: set[str]) -> None:
+    assert set(reasons()) - set(reasons(**{key: {"limit": 8 if key == "min_side" else 0, "severity": "off"}})) == spared
+
+
+def test_leakage_off_leaves_copies_in_test() -> None:
+    assert reasons(max_leakage_share={"limit": 0, "severity": "off"})["leak_again"] == "duplicate: same pixels as leak"
+
+
+def test_numbers() -> None:
+    settings = ValidateSettings.model_validate({"min_side": {"limit": 8, "severity": "warning"}})
+    n = examine(pd.DataFrame(ROWS), [], settings).numbers()
+    assert (n["images_total"], n["images_accepted"], n["images_quarantined"]) == (11, 3, 8)
+    counts = {
+        reason: n[f"quarantined_{reason}"]
+        for reason in ("undecodable", "too_small", "near_constant", "leaked", "duplicate")
+    }
+    assert counts == {"undecodable": 1, "too_small": 2, "near_constant": 1, "leaked": 2, "duplicate": 2}
+    assert (n["train_images"], n["test_images"], n["classes"]) == (2, 1, 0)
+    assert n["error_share"] == pytest.approx(1 / 11)
+    assert n["duplicate_share"] == pytest.approx(4 / 10)
+    assert n["leakage_share"] == pytest.approx(2 / 4)
+    assert n["constant_share"] == pytest.approx(2 / 10)
+    assert (n["pixel_mean"], n["pixel_std"]) == (pytest.approx(0.5), pytest.approx(0.3))
+    assert "imbalance" not in n
+
+
+def test_classes() -> None:
+    rows = [
+        row(f"{name}{number}", f"{name}{number}", **{"class": name})
+        for name, count in (("a", 6), ("b", 2))
+        for number in range(count)
+    ]
+    rows += [row("held", "held", split="test", **{"class": "b"})]
+    found = examine(pd.DataFrame(rows), ["a", "b"], ValidateSettings())
+    assert found.per_class().to_dict("list") == {
+        "class": ["a", "b"],
+        "train_images": [6, 2],
+        "test_images": [0, 1],
+        "times_smaller": [1.0, 3.0],
+    }
+    assert found.numbers()["imbalance"] == 3
+    empty = examine(pd.DataFrame(rows), ["a", "b", "c"], ValidateSettings())
+    assert empty.numbers()["imbalance"] is None
+    assert empty.per_class()["times_smaller"].max() == float("inf")
+
+
+def paired(side: str, name: str, pixels: str | None, **values: Any) -> dict[str, Any]:
+    return row(f"{side}/{name}", pixels) | {"class": side, "label": "AB".index(side), "pair": name} | values
+
+
+PAIRS = [
+    paired("A", "1", "a1"),
+    paired("A", "2", "a2"),
+    paired("A", "3", "a3", error="not an image", pixels_sha256=None, width=None, height=None, mean=None, std=None),
+    paired("A", "4", "a4", std=0.0),
+    paired("A", "5", "a5", width=20),
+    paired("A", "6", "a1"),
+    paired("A", "7", "a7"),
+    paired("A", "8", "a2"),
+    paired("A", "lonely", "al"),
+    paired("A", "twice", "at"),
+    paired("A", "twice", "au", path="A/twice.jpg"),
+    paired("A", "t1", "a1", split="test"),
+    paired("A", "t2", "a2", split="test"),
+    paired("A", "1", "x", split="test", path="test/A/1"),
+    row("stray", "s", error="lies beside the class folders, not in one"),
+    paired("B", "1", "b1"),
+    paired("B", "2", "b1"),
+    paired("B", "3", "b3"),
+    paired("B", "4", "b4"),
+    paired("B", "5", "b5"),
+    paired("B", "6", "b1"),
+    paired("B", "7", "b1"),
+    paired("B", "8", "b8"),
+    paired("B", "twice", "bt"),
+    paired("B", "t1", "b1", split="test"),
+    paired("B", "t2", "b9", split="test"),
+    paired("B", "nobody", "a1"),
+]
+
+
+def test_pairs_in_folders() -> None:
+    """A file without a partner is set aside, for want of one; the same picture in two pairs is no copy, the same pair is."""
+    found = examine(pd.DataFrame(PAIRS), ["A", "B"], ValidateSettings(), "folders")
+    said = {
+        path: f"{reason}: {detail}"
+        for path, reason, detail in found.rejected[["path", "reason", "detail"]].itertuples(index=False)
+    }
+    assert said == {
+        "A/3": "undecodable: not an image",
+        "B/3": "unpaired: its partner A/3 was set aside: undecodable",
+        "A/4": "near_constant: standard deviation 0.0000",
+        "B/4": "unpaired: its partner A/4 was set aside: near_constant",
+        "A/5": "unequal: 20 x 12 pixels, its partner B/5 10 x 12",
+        "B/5": "unequal: 10 x 12 pixels, its partner A/5 20 x 12",
+        "A/6": "duplicate: same pixels as A/1",
+        "B/6": "duplicate: same pixels as B/1",
+        "A/lonely": "unpaired: no readable file of this name in 'B'",
+        "B/nobody": "unpaired: no readable file of this name in 'A'",
+        "test/A/1": "unpaired: no readable file of this name in 'B'",
+        "A/twice.jpg": "unpaired: A/twice has this name already",
+        "A/t1": "leaked: same pixels as training image A/1",
+        "B/t1": "leaked: same pixels as training image B/1",
+        "stray": "undecodable: lies beside the class folders, not in one",
+    }
+    assert found.accepted["path"].tolist() == [
+        "A/1",
+        "A/2",
+        "A/7",
+        "A/8",
+        "A/twice",
+        "A/t2",
+        "B/1",
+        "B/2",
+        "B/7",
+        "B/8",
+        "B/twice",
+        "B/t2",
+    ]
+    n = found.numbers()
+    assert (n["quarantined_unpaired"], n["quarantined_unequal"], n["train_images"], n["test_images"]) == (6, 2, 10, 2)
+    assert n["unpaired_share"] == pytest.approx(6 / 25), (
+        "of what decodes; whose partner is bad for a reason of its own is not counted"
+    )
+    assert n["duplicate_share"] == pytest.approx(2 / 25)
+    spared = examine(
+        pd.DataFrame(PAIRS),
+        ["A", "B"],
+        ValidateSettings.model_validate({"max_unpaired_share": {"limit": 0, "severity": "off"}}),
+        "folders",
+    )
+    assert set(spared.accepted["path"]) - set(found.accepted["path"]) == {"A/5", "B/5"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("AB"),
+            st.sampled_from("123"),
+            st.sampled_from(["train", "test"]),
+            st.sampled_from(["p", "q", None]),
+        ),
+        max_size=14,
+    )
+)
+def test_whatever_the_files_each_accepted_one_has_its_partner(files: list[tuple[str, str, str, str | None]]) -> None:
+    rows = [
+        paired(side, name, pixels, split=split, error=None if pixels else "bad") for side, name, split, pixels in files
+    ]
+    found = examine(pd.DataFrame(rows, columns=MANIFEST.names), ["A", "B"], ValidateSettings(), "folders")
+    sides = [
+        set(zip(part["split"], part["pair"], strict=True))
+        for part in (found.accepted[found.accepted["class"] == side] for side in "AB")
+    ]
+    assert sides[0] == sides[1]
+    assert len(found.accepted) == 2 * len(sides[0])
+    assert found.rejected["detail"].notna().all()
+
+
+def test_halves_are_as_wide_as_a_half_and_only_the_whole_is_a_copy() -> None:
+    rows = [row("a", "P", width=20), row("narrow", "Q", width=14), row("again", "P", width=20)]
+    found = examine(
+        pd.DataFrame(rows),
+        [],
+        ValidateSettings.model_validate({"min_side": {"limit": 8, "severity": "warning"}}),
+        "halves",
+    )
+    assert dict(found.rejected[["path", "reason"]].itertuples(index=False)) == {
+        "narrow": "too_small",
+        "again": "duplicate",
+    }
+    assert found.numbers()["pixel_std"] is None
+
+
+def test_a_manifest_from_before_there_were_pairs() -> None:
+    old = pd.DataFrame(ROWS).drop(columns="pair")
+    assert len(examine(old, [], ValidateSettings()).accepted) > 0
+
+
+def test_nothing_accepted() -> None:
+    n = examine(pd.DataFrame([bad("x")]), [], ValidateSettings()).numbers()
+    assert (n["images_accepted"], n["pixel_mean"], n["pixel_std"], n["error_share"], n["duplicate_share"]) == (
+        0,
+        None,
+        None,
+        1.0,
+        0.0,
+    )

@@ -1,0 +1,71 @@
+"""Digits in three parts: what trains, what judges, and fresh images that stand for a perfect generator."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.arrays import Int64Array, UInt8Array
+from pipeline.evaluation.extractors.base import Held
+from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.tasks.generate.evaluator import Judge
+from pipeline.tasks.generate.settings import GateSettings
+
+
+class Labelled(Held):
+    """Images in memory with labels and a fingerprint, as the store gives them."""
+
+    def __init__(self, array: UInt8Array, labels: Int64Array, fingerprint: str = "f" * 64) -> None:
+        super().__init__(array)
+        self.labels, self.fingerprint = labels, fingerprint
+
+
+@dataclass(frozen=True)
+class Digits:
+    train: Labelled
+    test: Labelled
+    fresh: UInt8Array
+    fresh_labels: Int64Array
+    classes: list[str]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tests run beside others: threads that wait for each other on a busy machine cost tenfold."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def digits() -> Digits:
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    images = np.rint(data.images * 255 / 16).astype(np.uint8)[..., None]
+    labels = data.target.astype(np.int64)
+    order = np.random.default_rng(0).permutation(len(images))
+    test, fresh, train = order[:360], order[360:720], order[720:]
+    return Digits(
+        Labelled(images[train], labels[train], "1" * 64),
+        Labelled(images[test], labels[test], "2" * 64),
+        images[fresh],
+        labels[fresh],
+        [str(c) for c in range(10)],
+    )
+
+
+@pytest.fixture(scope="session")
+def judge(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    """The judge of the digits; its classifier is trained once."""
+    return Judge(
+        digits.train,
+        digits.test,
+        digits.classes,
+        EvaluateSettings(gate=GateSettings()),
+        torch.device("cpu"),
+        tmp_path_factory.mktemp("cache"),
+    )

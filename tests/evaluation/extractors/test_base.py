@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import InputError
+from pipeline.evaluation.extractors.base import Extractor, FeatureSpec, Held, Subset, digest, extract
+
+
+class Mean(torch.nn.Module):
+    """The mean of each channel, in 0..255."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean(dim=(2, 3))
+
+
+MEAN = Extractor(
+    FeatureSpec(name="mean", sha256="0" * 64, dims=3, resize="none", value_range="0..255"), Mean(), torch.device("cpu")
+)
+IMAGES = np.random.default_rng(0).integers(0, 256, (23, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 23, 1000])
+def test_batches_cover_the_set_in_order(batch_size: int) -> None:
+    seen: list[tuple[int, str]] = []
+
+    def progress(steps: range, label: str) -> range:
+        seen.append((len(steps), label))
+        return steps
+
+    found = extract(MEAN, Held(IMAGES), batch_size, progress, "reading")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, IMAGES.mean(axis=(1, 2)), rtol=1e-6)
+    assert seen == [(-(-23 // batch_size), "reading")]
+
+
+def test_a_subset_is_read_in_its_own_order() -> None:
+    subset = Subset(Held(IMAGES), np.array([20, 3, 3, 7]))
+    assert len(subset) == 4
+    assert np.array_equal(subset.images([1, 3]), IMAGES[[3, 7]])
+    np.testing.assert_allclose(extract(MEAN, subset, 3), IMAGES[[20, 3, 3, 7]].mean(axis=(1, 2)), rtol=1e-6)
+
+
+def test_only_uint8_images_are_held() -> None:
+    for wrong in (IMAGES.astype(np.float32), IMAGES[0]):
+        with pytest.raises(InputError, match="uint8"):
+            Held(wrong)  # type: ignore[arg-type]
+
+
+def test_the_digest_sees_names_shapes_and_values() -> None:
+    base = {"a": torch.arange(4.0), "b": torch.zeros(2)}
+    others = [
+        {"a": torch.arange(4.0).reshape(2, 2), "b": torch.zeros(2)},
+        {"c": torch.arange(4.0), "b": torch.zeros(2)},
+        {"a": torch.ones(4), "b": torch.zeros(2)},
+    ]
+    assert digest(base) == digest(dict(reversed(base.items())))
+    assert len({digest(state) for state in [base, *others]}) == 4

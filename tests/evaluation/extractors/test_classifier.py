@@ -1,0 +1,90 @@
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.evaluation.extractors import classifier as module
+from pipeline.evaluation.extractors.classifier import DIMS, Network, Shape, classifier, shifted
+from pipeline.evaluation.reference import calibration
+from pipeline.tasks.generate.evaluator import Judge
+
+CPU = torch.device("cpu")
+
+
+def test_digits_are_learnt_well_and_within_ten_seconds_of_processor_time(digits: Any, tmp_path: Path) -> None:
+    held = np.arange(260)
+    began = time.process_time()
+    made = classifier(digits.train, held, Shape(8, 1, 10), CPU, tmp_path)
+    assert time.process_time() - began < 20, (
+        "ten seconds on each of two cores; one thread, so that waiting for others is not counted"
+    )
+    accuracy = (made.predict(made.features(digits.test.array)).argmax(axis=1) == digits.test.labels).mean()
+    assert accuracy >= 0.97
+    again = classifier(digits.train, held, Shape(8, 1, 10), CPU, None)
+    assert again.spec.sha256 == made.spec.sha256, "the same data and machine give the same weights"
+    (path,) = tmp_path.iterdir()
+    before = path.stat().st_mtime_ns
+    kept = classifier(digits.train, held, Shape(8, 1, 10), CPU, tmp_path)
+    assert (kept.spec, path.stat().st_mtime_ns) == (made.spec, before)
+
+
+def test_features_and_probabilities(judge: Judge, digits: Any) -> None:
+    namer = judge.namer(calibration(judge.train, judge.test), (8, 8, 1))
+    assert namer is not None
+    features = namer.features(digits.fresh)
+    assert features.shape == (360, DIMS)
+    assert np.isfinite(features).all()
+    np.testing.assert_allclose(namer.features(digits.fresh[:7]), features[:7], atol=1e-4)
+    np.testing.assert_allclose(namer.predict(features).sum(axis=1), 1, atol=1e-5)
+    assert (features.std(axis=0) > 1e-4).all(), "no dead units"
+
+
+def test_the_global_random_state_is_left_alone(digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MIN_STEPS", 2)
+    monkeypatch.setattr(module, "MAX_STEPS", 2)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    classifier(digits.train, np.arange(0), Shape(8, 1, 10), CPU)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("resolution", [8, 16, 32, 64, 128, 256])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_side_and_channel_count(resolution: int, channels: int) -> None:
+    network = Network(resolution, channels, 7).eval()
+    features = network(torch.randint(0, 256, (2, channels, resolution, resolution)).float())
+    assert features.shape == (2, DIMS)
+    assert network.head(features).shape == (2, 7)
+
+
+def test_shifts_move_each_image_whole_and_by_its_own_step() -> None:
+    images = torch.zeros(64, 2, 32, 32)
+    images[:, :, 16, 16] = torch.tensor([1.0, 2.0])
+    moved = shifted(images, torch.Generator().manual_seed(0))
+    assert moved.shape == images.shape
+    places = {tuple((image[0] == 1.0).nonzero()[0].tolist()) for image in moved}
+    assert places <= {(16 + dy, 16 + dx) for dy in range(-2, 3) for dx in range(-2, 3)}
+    assert len(places) > 15
+    assert torch.equal((moved[:, 0] * 2), moved[:, 1]), "all channels move together"
+
+
+def test_images_without_labels_are_not_trained_on(digits: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MIN_STEPS", 3)
+    monkeypatch.setattr(module, "MAX_STEPS", 3)
+    seen: list[Any] = []
+    train = type(digits.train)(digits.train.array, np.where(np.arange(len(digits.train)) % 2, digits.train.labels, -1))
+    read = train.images
+
+    def images(indices: Any) -> Any:
+        seen.append(np.asarray(indices))
+        return read(indices)
+
+    monkeypatch.setattr(train, "images", images)
+    classifier(train, np.arange(100), Shape(8, 1, 10), CPU)
+    used = np.concatenate(seen)
+    assert (used % 2 == 1).all()
+    assert used.min() >= 100

@@ -1,0 +1,135 @@
+"""Against torch-fidelity's network with the same random weights: no weights file can be had offline."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+from pipeline.errors import InputError
+from pipeline.evaluation.extractors import inception as module
+from pipeline.evaluation.extractors.inception import FILE, fetched, inception
+from pipeline.evaluation.extractors.inception_network import InceptionV3, tf1_resize
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights in the published layout, scaled so that the signal survives to the end."""
+    rng = torch.Generator().manual_seed(0)
+    state = InceptionV3().state_dict()
+    for name, value in state.items():
+        if name.endswith("conv.weight"):
+            value.normal_(0, (2 / value[0].numel()) ** 0.5, generator=rng)
+        elif name.endswith(("running_var", "bn.weight")):
+            value.uniform_(0.8, 1.2, generator=rng)
+        elif value.is_floating_point():
+            value.normal_(0, 0.1, generator=rng)
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    torch.save(state, path)
+    return path
+
+
+def test_features_equal_torch_fidelitys(weights: Path) -> None:
+    theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(weights))
+    ours = inception(weights, CPU)
+    rng = np.random.default_rng(0)
+    for side in (32, 64, 299, 310):
+        images = rng.integers(0, 256, (2, side, side, 3), dtype=np.uint8)
+        with torch.inference_mode():
+            (expected,) = theirs(torch.from_numpy(images).permute(0, 3, 1, 2))
+        found = ours.features(images)
+        assert found.shape == (2, 2048)
+        assert expected.std() > 1e-2
+        np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
+
+
+def test_logits_equal_torch_fidelitys_unbiased(weights: Path) -> None:
+    theirs = FeatureExtractorInceptionV3("x", ["logits_unbiased"], feature_extractor_weights_path=str(weights))
+    ours = inception(weights, CPU)
+    images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        (expected,) = theirs(torch.from_numpy(images).permute(0, 3, 1, 2))
+    np.testing.assert_allclose(ours.logits(ours.features(images)), expected.numpy(), atol=1e-3)
+
+
+def test_the_layout_is_the_published_one(weights: Path) -> None:
+    """The published file holds exactly torch-fidelity's keys and shapes."""
+    theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(weights)).state_dict()
+    ours = InceptionV3().state_dict()
+    assert {name: value.shape for name, value in ours.items()} == {name: value.shape for name, value in theirs.items()}
+
+
+@pytest.mark.parametrize("side", [1, 8, 28, 32, 75, 299, 300, 512])
+def test_the_resize_is_tensorflow_ones(side: int) -> None:
+    images = torch.randint(0, 256, (2, 3, side, side), generator=torch.Generator().manual_seed(side)).float()
+    expected = interpolate_bilinear_2d_like_tensorflow1x(images, size=(299, 299), align_corners=False)
+    torch.testing.assert_close(tf1_resize(images, 299), expected, atol=2e-3, rtol=0)
+
+
+def test_gray_is_three_equal_channels(weights: Path) -> None:
+    extractor = inception(weights, CPU)
+    gray = np.random.default_rng(1).integers(0, 256, (1, 16, 16, 1), dtype=np.uint8)
+    np.testing.assert_allclose(extractor.features(gray), extractor.features(gray.repeat(3, axis=3)), atol=1e-5)
+
+
+def test_other_weights_are_not_called_fid(weights: Path) -> None:
+    spec = inception(weights, CPU).spec
+    assert not spec.published
+    assert spec.measure == f"fd_inception_{spec.sha8}"
+    assert (spec.dims, spec.resize) == (2048, "tf1-bilinear-299")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not weights at all", "other"])
+def test_a_wrong_file_is_named(tmp_path: Path, content: bytes | str | None) -> None:
+    path = tmp_path / "weights.pth"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content:
+        torch.save({"fc.weight": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match=r"weights\.pth.*evaluate\.features"):
+        inception(path, CPU)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """Serves a small file that is not Inception."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "weights.pth").write_bytes(b"<html>log in</html>" * 100)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(folder))  # type: ignore[arg-type]
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+
+
+def test_fetching(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(module, "PUBLISHED", "00000000")
+    with pytest.raises(InputError, match=rf"other content than the published weights.*put {FILE} .*evaluate\.features"):
+        fetched(cache, f"{server}/weights.pth")
+    with pytest.raises(InputError, match="File not found"):
+        fetched(cache, f"{server}/absent.pth")
+    with pytest.raises(InputError, match=rf"cannot be fetched.*put {FILE} .* at .*cache.*evaluate\.features"):
+        fetched(cache, "http://127.0.0.1:9/weights.pth")
+    assert not list(cache.iterdir()), "nothing half fetched stays"
+    import hashlib
+
+    monkeypatch.setattr(module, "PUBLISHED", hashlib.sha256(b"<html>log in</html>" * 100).hexdigest()[:8])
+    path = fetched(cache, f"{server}/weights.pth")
+    assert path == cache / FILE
+    assert fetched(cache, "http://127.0.0.1:9/never-asked") == path

@@ -1,0 +1,82 @@
+"""Distances against scikit-learn in float64, where float32 would be wrong, over more than one block."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neighbors import NearestNeighbors
+
+from pipeline.errors import InputError
+from pipeline.evaluation.measures.distances import BLOCK, count, nearest, neighbours, radii
+
+
+def features(n: int, d: int = 16, seed: int = 0, offset: float = 0.0, dtype: Any = np.float32) -> Any:
+    return (np.random.default_rng(seed).standard_normal((n, d)) + offset).astype(dtype)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+@pytest.mark.parametrize("same", [False, True])
+def test_nearest_equals_scikit_learn(offset: float, same: bool) -> None:
+    a = features(2 * BLOCK + 300, offset=offset)
+    b = a if same else features(BLOCK + 5, seed=1, offset=offset)
+    distances, positions = neighbours(a, 4) if same else nearest(a, b, 4)
+    tree = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(b.astype(np.float64))
+    expected, where = tree.kneighbors(None if same else a.astype(np.float64))
+    if offset == 0:
+        np.testing.assert_array_equal(positions, where)
+    # scikit-learn itself loses digits far from the origin: what it found is measured again directly.
+    direct = (
+        np.linalg.norm(a[:, None].astype(np.float64) - b[where].astype(np.float64), axis=2)
+        if len(a) * 4 < 10_000
+        else expected
+    )
+    np.testing.assert_allclose(distances, direct, rtol=1e-5)
+
+
+def test_near_ties_are_told_apart_in_float64() -> None:
+    """Distances that differ by a ten-thousandth of what float32 resolves at this length."""
+    far = np.zeros((6, 3))
+    far[:, 0] = 1000 + np.array([5, 3, 1, 4, 2, 6]) * 1e-7
+    _, positions = nearest(np.zeros((1, 3)), far, 3)
+    assert positions.tolist() == [[2, 4, 1]]
+    held, back = count(np.zeros((1, 3)), far, np.array([1000 + 3.5e-7]), np.full(6, 1000 + 3.5e-7))
+    assert back.inside.tolist() == [0, 1, 1, 0, 1, 0]
+    assert back.filled.tolist() == [3]
+    assert held.filled.tolist() == [0, 1, 1, 0, 1, 0]
+    assert held.inside.tolist() == [3]
+
+
+def test_on_the_surface_is_outside() -> None:
+    balls, _ = count(np.array([[3.0, 4.0]]), np.zeros((2, 2)), np.ones(1), np.array([5.0, 5.0 + 1e-12]))
+    assert balls.filled.tolist() == [0, 1]
+
+
+@settings(max_examples=40)
+@given(n=st.integers(2, 30), m=st.integers(3, 30), d=st.integers(1, 5), seed=st.integers(0, 1000))
+def test_counts_equal_brute_force(n: int, m: int, d: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # A coarse grid: many distances are exactly equal to a radius.
+    a, b = rng.integers(0, 4, (n, d)).astype(np.float32), rng.integers(0, 4, (m, d)).astype(np.float32)
+    radius = radii(b, 2)
+    table = np.linalg.norm(a[:, None].astype(np.float64) - b.astype(np.float64), axis=2)
+    own = np.linalg.norm(b[:, None].astype(np.float64) - b.astype(np.float64), axis=2)
+    np.testing.assert_allclose(radius, np.sort(own + np.diag([np.inf] * m), axis=1)[:, 1])
+    other = rng.random(n) * 3
+    balls, back = count(a, b, other, radius)
+    assert back.inside.tolist() == (table < other[:, None]).sum(axis=0).tolist()
+    assert back.filled.tolist() == (table < other[:, None]).sum(axis=1).tolist()
+    assert balls.inside.tolist() == (table < radius).sum(axis=1).tolist()
+    assert balls.filled.tolist() == (table < radius).sum(axis=0).tolist()
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    x = features(5)
+    with pytest.raises(InputError, match="5 nearest neighbours cannot be found among 4 images"):
+        neighbours(x, 5)
+    with pytest.raises(InputError, match="cannot be compared"):
+        nearest(x, features(5, d=3), 1)
+    x[2, 1] = np.nan
+    with pytest.raises(InputError, match="finite"):
+        nearest(features(4), x, 1)

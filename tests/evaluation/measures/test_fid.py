@@ -1,0 +1,163 @@
+"""Closed forms, independent implementations, invariances, and inputs that break naive formulas."""
+
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import sqrtm
+from torch_fidelity.metric_fid import fid_statistics_to_metric
+
+from pipeline.arrays import Float64Array
+from pipeline.errors import InputError
+from pipeline.evaluation.measures.fid import STRIP, Moments, Side, between, fid, frechet
+
+
+def correlated(n: int, d: int, seed: int, shift: float = 0.0) -> Float64Array:
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(seed + 1000).normal(size=(d, d)) / np.sqrt(d)
+    return np.asarray(rng.normal(size=(n, d)) @ mixing + shift, dtype=np.float64)
+
+
+def moments(mean: Float64Array, covariance: Float64Array) -> Moments:
+    return Moments(2, mean, covariance)
+
+
+def test_wider_gaussian_one_apart_is_1024() -> None:
+    """N(0, I) and N(1, 4 I) in 512 dimensions: 512 for the means and 512 (1 + 4 - 4) for the spreads."""
+    d = 512
+    value = frechet(moments(np.zeros(d), np.eye(d)), moments(np.ones(d), 4 * np.eye(d)))
+    assert value == pytest.approx(1024, rel=1e-12)
+
+
+def test_means_one_apart_in_2048_dimensions_is_2048() -> None:
+    d = 2048
+    assert frechet(moments(np.zeros(d), np.eye(d)), moments(np.ones(d), np.eye(d))) == pytest.approx(2048, rel=1e-12)
+
+
+def test_commuting_covariances() -> None:
+    """In a shared eigenbasis the distance is sum (sqrt a - sqrt b)^2; eigenvalues over ten orders of magnitude, zeros among them."""
+    rng = np.random.default_rng(0)
+    basis, _ = np.linalg.qr(rng.normal(size=(48, 48)))
+    a, b = 10.0 ** rng.uniform(-6, 4, 48), 10.0 ** rng.uniform(-6, 4, 48)
+    a[:5], b[3:9] = 0.0, 0.0
+    value = frechet(moments(np.zeros(48), (basis * a) @ basis.T), moments(np.zeros(48), (basis * b) @ basis.T))
+    assert value == pytest.approx(np.sum((np.sqrt(a) - np.sqrt(b)) ** 2), rel=1e-7)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 32), (2000, 1500, 64), (40, 300, 64), (30, 20, 64), (65, 64, 64)])
+def test_equals_the_matrix_square_root(n: int, m: int, d: int) -> None:
+    x, y = correlated(n, d, 1), correlated(m, d, 2, 0.3)
+    s1, s2 = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    # A product of singular covariances has no reliable root: a ridge that the comparison tolerates lets sqrtm finish.
+    ridge = 0.0 if min(n, m) > d + 1 else 1e-9
+    root = sqrtm((s1 + ridge * np.eye(d)) @ (s2 + ridge * np.eye(d))).real
+    expected = np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(s1 + s2 - 2 * root)
+    assert fid(x, y) == pytest.approx(expected, rel=1e-6 if ridge == 0.0 else 2e-3)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 200, 32), (2000, 1500, 64), (5000, 360, 64), (700, 700, 512)])
+def test_equals_torch_fidelity(n: int, m: int, d: int) -> None:
+    x, y = correlated(n, d, 3), correlated(m, d, 4, 0.2)
+    statistics = [{"mu": z.mean(axis=0), "sigma": np.cov(z, rowvar=False)} for z in (x, y)]
+    expected = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert fid(x, y) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_both_routes_agree_where_both_hold() -> None:
+    x, y = correlated(33, 32, 5), correlated(32, 32, 6)
+    assert fid(x, y) == pytest.approx(frechet(Moments.of(x), Moments.of(y)), rel=1e-6)
+
+
+def test_dead_and_doubled_units() -> None:
+    """A unit that is constant adds only its mean's difference; one that repeats another doubles that one's part."""
+    x, y = correlated(400, 16, 7), correlated(300, 16, 8)
+    dead = [np.concatenate([z, np.full((len(z), 1), value)], axis=1) for z, value in ((x, 3.0), (y, 5.0))]
+    assert fid(*dead) == pytest.approx(fid(x, y) + 4.0, rel=1e-9)
+    doubled = [np.concatenate([z, z], axis=1) for z in (x, y)]
+    assert fid(*doubled) == pytest.approx(2 * fid(x, y), rel=1e-9)
+
+
+def test_all_items_equal_is_the_distance_of_the_means_and_the_other_spread() -> None:
+    x = correlated(500, 8, 9)
+    still = np.full((50, 8), 2.0)
+    expected = np.sum((x.mean(0) - 2.0) ** 2) + np.trace(np.cov(x, rowvar=False))
+    assert fid(still, x) == pytest.approx(expected, rel=1e-12)
+    assert fid(still, still) == 0.0
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 60), st.integers(2, 60), st.integers(1, 24), st.integers(0, 10_000))
+def test_symmetric_invariant_and_not_negative(n: int, m: int, d: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(n, d)), rng.normal(size=(m, d)) * 2 + 1
+    value = fid(x, y)
+    assert value >= 0
+    assert fid(y, x) == pytest.approx(value, rel=1e-7, abs=1e-9)
+    assert fid(x[rng.permutation(n)], y) == pytest.approx(value, rel=1e-7, abs=1e-9)
+    rotation, _ = np.linalg.qr(rng.normal(size=(d, d)))
+    assert fid(x @ rotation + 7, y @ rotation + 7) == pytest.approx(value, rel=1e-6, abs=1e-7)
+    assert fid(3 * x, 3 * y) == pytest.approx(9 * value, rel=1e-6, abs=1e-7)
+    assert fid(x, x) == pytest.approx(0, abs=1e-6 * (1 + np.trace(np.atleast_2d(np.cov(x, rowvar=False)))))
+
+
+@settings(max_examples=30)
+@given(st.integers(2, 60), st.integers(1, 20), st.floats(-1e6, 1e6))
+def test_moments_taken_in_parts_are_those_of_the_whole(n: int, rows: int, offset: float) -> None:
+    x = np.random.default_rng(n).normal(size=(n, 5)) + offset
+    with patch("pipeline.evaluation.measures.fid.ROWS", rows):
+        found = Moments.of(x)
+    assert found.count == n
+    np.testing.assert_allclose(found.mean, x.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(found.covariance, np.cov(x, rowvar=False), rtol=1e-6, atol=1e-8)
+
+
+def test_a_large_offset_costs_no_digits() -> None:
+    x, y = correlated(500, 16, 10), correlated(500, 16, 11)
+    assert fid(x + 1e4, y + 1e4) == pytest.approx(fid(x, y), rel=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite_are_refused(value: float) -> None:
+    x = correlated(20, 4, 12)
+    y = x.copy()
+    y[3, 1] = value
+    with pytest.raises(InputError, match="features of 1 of 20 items hold NaN or Inf"):
+        fid(x, y)
+
+
+def test_other_unusable_features_are_refused() -> None:
+    x = correlated(20, 4, 13)
+    for other, message in (
+        (x[:1], "at least 2 items"),
+        (x[:0], "not empty"),
+        (x[:, :0], "not empty"),
+        (x[0], "table"),
+        (x[:, :3], "4 and 3 dimensions"),
+        (x * 1e200, "overflow"),
+    ):
+        with pytest.raises(InputError, match=message):
+            fid(x, other)
+    with pytest.raises(InputError, match="overflow"):
+        fid(x * 1e200, x)
+    with pytest.raises(InputError, match="at least 2"):
+        frechet(Moments.of(x), Moments.of(x[:1]))
+
+
+def test_a_side_that_is_kept_gives_the_same_distances() -> None:
+    x, few, many = correlated(60, 8, 14), correlated(7, 8, 15), correlated(90, 8, 16)
+    kept = Side(x)
+    for other in (few, many, many, few):
+        assert fid(other, kept) == fid(other, x)
+    with pytest.raises(InputError, match="NaN"):
+        Side(np.full((3, 2), np.nan))
+
+
+@pytest.mark.parametrize("d", [1, STRIP - 1, STRIP, 2 * STRIP + 3])
+def test_the_product_between_two_factors(d: int) -> None:
+    rng = np.random.default_rng(d)
+    lower, half = np.tril(rng.standard_normal((d, d))), rng.standard_normal((d, d))
+    np.testing.assert_allclose(
+        np.tril(between(lower, half @ half.T)), np.tril(lower.T @ half @ half.T @ lower), rtol=1e-9, atol=1e-9 * d**2
+    )

@@ -1,0 +1,136 @@
+"""The comparison with the supervised baseline: exact accuracies, labels that are the given ones, and a baseline that really learns."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import InputError
+from pipeline.evaluation.measures import semi_supervised
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images without augmentation need no more."""
+    monkeypatch.setattr(semi_supervised, "STEPS", 300)
+
+
+class Brightness(nn.Module):
+    """Class 1 for images brighter than the middle, else 0; remembers the range it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lowest, self.highest, self.training_seen = 9.0, -9.0, False
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.training_seen |= self.training
+        self.lowest, self.highest = min(self.lowest, images.min().item()), max(self.highest, images.max().item())
+        bright = images.mean(dim=(1, 2, 3))
+        return torch.stack([-bright, bright], dim=1)
+
+
+class Set:
+    """Flat images of given levels."""
+
+    fingerprint = "f" * 64
+
+    def __init__(self, levels: list[int], labels: list[int]) -> None:
+        self.pixels = np.array(levels, dtype=np.uint8).reshape(-1, 1, 1, 1) * np.ones((1, 8, 8, 1), dtype=np.uint8)
+        self.labels = np.array(labels, dtype=np.int64)
+        self.asked: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, indices: Any = None, /) -> Any:
+        self.asked |= set(range(len(self)) if indices is None else np.asarray(indices).tolist())
+        return self.pixels if indices is None else self.pixels[np.asarray(indices)]
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.LeakyReLU(0.2), nn.Dropout(0.3), nn.Linear(128, 10))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_accuracy_counts_labelled_images_in_the_networks_range(batch_size: int) -> None:
+    judge = Brightness()
+    test = Set([0, 255, 255, 0, 255, 0, 255], [0, 1, 0, -1, 1, 1, -1])
+    assert semi_supervised.accuracy(judge, test, CPU, batch_size) == 3 / 5
+    assert (judge.lowest, judge.highest) == (-1.0, 1.0)
+    assert not judge.training_seen, "dropout must be off"
+
+
+def test_a_test_split_without_classes_is_named() -> None:
+    with pytest.raises(InputError, match="no image of the test split has a class"):
+        semi_supervised.accuracy(Brightness(), Set([1, 2], [-1, -1]), CPU)
+
+
+def test_the_baseline_learns_from_the_given_labels_and_no_others(digits: Any) -> None:
+    """All other labels are shuffled: the accuracy is what the few give. Only their images are read."""
+    few = np.concatenate([np.flatnonzero(digits.train.labels == c)[:10] for c in range(10)])
+    held = Set([0], [0])
+    held.pixels, held.labels = digits.train.array, digits.train.labels.copy()
+    others = np.setdiff1d(np.arange(len(held)), few)
+    held.labels[others] = np.random.default_rng(0).permutation(held.labels[others])
+    found = semi_supervised.compare(network(), network(), held, few, digits.test, CPU)
+    assert held.asked == set(few.tolist())
+    assert found.accuracy < 0.3, "the classifier under test was not trained, and is not trained here"
+    assert 0.75 < found.supervised < 0.97
+    assert found.metrics == {
+        "semi_supervised_accuracy": found.accuracy,
+        "supervised_accuracy": found.supervised,
+        "labels_used": 100,
+    }
+
+    every = semi_supervised.compare(network(), network(), digits.train, np.arange(len(digits.train)), digits.test, CPU)
+    assert every.supervised > found.supervised + 0.02, "more labels are worth something"
+
+
+def test_the_same_seed_gives_the_same_baseline_and_leaves_the_callers_random_state_alone(digits: Any) -> None:
+    few = np.arange(0, 60)
+    one, two, other = network(), network(), network()
+    before = torch.get_rng_state()
+    semi_supervised.fit(one, digits.train, few, CPU, seed=1)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.rand(3)
+    semi_supervised.fit(two, digits.train, few, CPU, seed=1)
+    semi_supervised.fit(other, digits.train, few, CPU, seed=2)
+    weights = [torch.cat([value.flatten() for value in net.state_dict().values()]) for net in (one, two, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_the_baseline_sees_images_as_it_is_told_to() -> None:
+    """Every training image goes through `see`, in the network's range and with a seeded generator; no test image does."""
+    met: list[Tensor] = []
+
+    def see(images: Tensor, rng: torch.Generator) -> Tensor:
+        met.append(images + 0 * torch.rand(1, generator=rng))
+        return torch.zeros_like(images)
+
+    class Watching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.shown, self.tested = nn.Linear(64, 2), 0.0, 0.0
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.shown, self.tested = (
+                (self.shown + images.abs().sum().item(), self.tested)
+                if self.training
+                else (self.shown, images.abs().sum().item())
+            )
+            found: Tensor = self.layer(images.flatten(1))
+            return found
+
+    fresh = Watching()
+    data = Set([0, 255, 255, 0], [0, 1, 1, 0])
+    semi_supervised.compare(Brightness(), fresh, data, np.array([1, 3]), data, CPU, see=see)
+    assert fresh.shown == 0
+    assert fresh.tested == 4 * 64
+    assert len(met) == semi_supervised.STEPS
+    assert {value.item() for batch in met[:3] for value in batch.flatten()} == {-1.0, 1.0}

@@ -1,0 +1,96 @@
+"""What pix2pix, CycleGAN and DRIT share: what a step of each phase moves, how they are shown, and ONNX at several sizes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from pipeline.gans.base import GAN, Progress
+from pipeline.gans.game.image_translation import both
+from tests.gans.translating import sides, small
+
+ALL = pytest.mark.parametrize("variant", ["pix2pix", "cyclegan", "drit"])
+
+
+@ALL
+@pytest.mark.parametrize("objective", ["lsgan", "nonsaturating"])
+def test_one_step_of_each_phase_moves_its_networks_and_no_other(
+    variant: str, objective: str, moves: Callable[[GAN, dict[str, Tensor]], None]
+) -> None:
+    moves(small(variant, objective=objective), sides())
+
+
+@pytest.mark.parametrize(("variant", "channels"), [("pix2pix", 1), ("pix2pix", 3), ("cyclegan", 1), ("drit", 3)])
+def test_onnx_at_several_sizes_and_batches(
+    variant: str, channels: int, onnx_parity: Callable[[GAN, int], float]
+) -> None:
+    gan = small(variant, channels=channels)
+    graphs = {spec.name: list(spec.inputs) for spec in gan.export()}
+    taken = ["image", "z"] if variant == "drit" else ["image"]
+    expected = {"generator": taken} | ({} if variant == "pix2pix" else {"reverse": taken})
+    assert graphs == expected | ({"style_a": ["image"], "style_b": ["image"]} if variant == "drit" else {})
+    assert onnx_parity(gan, 0) < 1e-4
+
+
+@ALL
+def test_preview_has_a_row_for_each_example(variant: str) -> None:
+    gan = small(variant).eval()
+    batch = sides(gan.examples)
+    sheet = gan.preview(64, torch.Generator().manual_seed(3), batch)
+    assert sheet.shape == (gan.examples * gan.columns, 3, 16, 16)
+    rows = sheet.reshape(gan.examples, gan.columns, 3, 16, 16)
+    torch.testing.assert_close(rows[:, 0], batch["a"])
+    assert gan.columns == {"pix2pix": 3, "cyclegan": 6, "drit": 10}[variant]
+    if variant == "pix2pix":
+        torch.testing.assert_close(rows[:, 2], batch["b"])
+    else:
+        torch.testing.assert_close(rows[:, gan.columns // 2], batch["b"])
+
+
+@ALL
+def test_sample_goes_the_first_way(variant: str) -> None:
+    gan = small(variant).eval()
+    name, way = next(iter(gan.directions().items()))
+    images = sides()[way.source]
+    rngs = [torch.Generator().manual_seed(5) for _ in range(2)]
+    torch.testing.assert_close(gan.sample(4, rngs[0], image=images), gan.translate(images, name, rngs[1]))
+
+
+def test_a_patch_counts_as_right_where_real_is_above_generated() -> None:
+    gan = small("cyclegan", objective="nonsaturating")
+    real, fake = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.0, 0.0]])
+    loss, terms = gan.judge(torch.nn.Identity(), real, fake)
+    torch.testing.assert_close(loss, softplus(-real).mean() + softplus(fake).mean())
+    assert (float(terms["d_accuracy"]), float(terms["d_real"]), float(terms["d_fake"])) == (0.5, 0.0, 0.0)
+
+
+def test_a_paired_objective_compares_with_real_patches_and_teaches_them_nothing() -> None:
+    gan = small("cyclegan", objective="relativistic")
+    real, fake = (
+        torch.randn(2, 1, 2, 2, generator=torch.Generator().manual_seed(seed), requires_grad=True) for seed in (0, 1)
+    )
+    loss = gan.fool(torch.nn.Hardtanh(-9, 9), real, fake)
+    torch.testing.assert_close(loss, softplus(real - fake).mean())
+    loss.backward()
+    assert real.grad is None
+    assert fake.grad is not None
+
+
+def test_several_discriminators_add_up_and_are_told_as_means() -> None:
+    total, told = both(
+        {"a": (torch.tensor(1.0), {"d": torch.tensor(2.0)}), "b": (torch.tensor(3.0), {"d": torch.tensor(4.0)})}
+    )
+    assert (float(total), float(told["d"])) == (4.0, 3.0)
+
+
+@ALL
+def test_every_number_that_is_drawn_comes_from_the_generator_given(variant: str) -> None:
+    gan = small(variant)
+    if variant == "pix2pix":
+        gan.eval()  # its dropout is torch's own
+    for phase in gan.phases():
+        torch.manual_seed(1)
+        losses = [phase.loss(sides(), Progress(0, 0.0), torch.Generator().manual_seed(7)).total for _ in range(2)]
+        assert torch.equal(losses[0], losses[1]), phase.name

@@ -1,0 +1,51 @@
+"""VGG19's features from a weights file: torchvision's own network as the oracle, and what files are refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.errors import InputError
+from pipeline.gans.networks.vgg import MEAN, STD, load
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Module]:
+    """A file as torchvision's is, of random weights, and the convolutions they are of."""
+    from torchvision.models.vgg import cfgs, make_layers
+
+    torch.manual_seed(0)
+    layers = make_layers(cfgs["E"])
+    path = tmp_path_factory.mktemp("vgg") / "vgg19.pth"
+    torch.save(
+        {f"features.{name}": value for name, value in layers.state_dict().items()}
+        | {"classifier.0.bias": torch.zeros(3)},
+        path,
+    )
+    return path, layers
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_it_is_torchvisions_conv5_4(weights: tuple[Path, torch.nn.Module], channels: int) -> None:
+    path, network = weights
+    images = torch.rand(2, channels, 32, 48) * 2 - 1
+    colour = images.expand(-1, 3, -1, -1)
+    prepared = ((colour + 1) / 2 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    with torch.no_grad():
+        # features.34 is conv5_4, and 35 its rectifier.
+        wanted = network[:35](prepared)  # type: ignore[index]
+        found = load(path)(images)
+    assert found.shape == (2, 512, 2, 3)
+    torch.testing.assert_close(found, wanted)
+    assert not any(parameter.requires_grad for parameter in load(path).parameters())
+
+
+def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model\.vgg: .*none\.pth: no such file; give torchvision's vgg19"):
+        load(tmp_path / "none.pth")
+    (tmp_path / "text.pth").write_text("no weights")
+    with pytest.raises(InputError, match=r"text\.pth: not the weights of torchvision's VGG19"):
+        load(tmp_path / "text.pth")
+    torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"other\.pth: not the weights"):
+        load(tmp_path / "other.pth")

@@ -1,0 +1,42 @@
+"""Denoising: what it is shown, what it is tried on, and that it takes noise off."""
+
+import torch
+
+from pipeline.data.degradations import Degradation
+from pipeline.gans.base import Progress
+from pipeline.gans.variants.denoise.denoise import Denoise
+from pipeline.gans.variants.denoise.settings import DenoiseSettings
+from tests.specs import image_spec
+
+
+def small(**settings: object) -> Denoise:
+    torch.manual_seed(0)
+    values = {"generator_channels": 8, "blocks": 1, "kernel": 3, "discriminator_channels": 4} | settings
+    return Denoise(DenoiseSettings.model_validate(values), image_spec(16, 1))
+
+
+def test_denoising_is_tried_at_the_middle_and_at_the_worst() -> None:
+    gan = small(noise={"gaussian": [0, 50], "jpeg": [20, 80], "poisson": [30, 30]})
+    assert list(gan.trials()) == ["gaussian 25", "gaussian 50", "poisson 30", "jpeg 50", "jpeg 20"]
+    assert gan.trials()["jpeg 20"].options == {"jpeg": (20.0, 20.0)}
+    assert gan.view.options == {"gaussian": (0.0, 50.0), "poisson": (30.0, 30.0), "jpeg": (20.0, 80.0)}
+
+
+def test_it_takes_noise_off() -> None:
+    """A minute of a thousandth of a real training: flat fields, whose noise is all that there is to see."""
+    gan = small(pretraining=1, noise={"gaussian": [40, 40]})
+    degradation, rng = Degradation(**gan.view.options), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam(gan.parameters(), 5e-3)
+
+    def batch() -> dict[str, torch.Tensor]:
+        clean = (torch.rand(16, 1, 1, 1, generator=rng) * 1.6 - 0.8).expand(-1, 1, 16, 16).contiguous()
+        return {"input": degradation(clean, rng), "target": clean}
+
+    for step in range(60):
+        optimizer.zero_grad()
+        gan.generator_loss(batch(), Progress(step, 0.0), rng).total.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    held = batch()
+    made = gan.sample(16, rng, image=held["input"])
+    before, after = (float((one - held["target"]).square().mean()) for one in (held["input"], made))
+    assert after < before / 4, "6 dB"

@@ -1,0 +1,416 @@
+"""SGAN: shapes, losses by hand, what one step moves and which labels it sees, exact resumption, export of both graphs, learning."""
+
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from pipeline import params
+from pipeline.data.views import VIEWS, PartlyLabelled, labelled_few
+from pipeline.errors import InputError
+from pipeline.evaluation.measures import semi_supervised
+from pipeline.gans.base import GAN, Progress
+from pipeline.gans.registry import build
+from pipeline.gans.variants.sgan.settings import SGANSettings
+from pipeline.gans.variants.sgan.sgan import SGAN, feature_matching, supervised, unsupervised
+from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.training import model_files
+from pipeline.training.loop import Stopped, Trainer
+from pipeline.training.settings import TrainSettings
+from tests.observer import Watcher
+from tests.specs import image_spec
+
+CPU = torch.device("cpu")
+START = Progress(0, 0.0)
+
+
+def small(resolution: int = 16, channels: int = 1, classes: int = 3, **settings: object) -> SGAN:
+    torch.manual_seed(0)
+    values = {"latent": 8, "generator_channels": 4, "discriminator_channels": 4, "max_channels": 16}
+    gan = build(SGANSettings.model_validate(values | settings), image_spec(resolution, channels, classes=classes))
+    assert isinstance(gan, SGAN)
+    return gan
+
+
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(2)
+
+
+def logits(n: int, classes: int, scale: float = 3.0) -> Tensor:
+    return scale * torch.randn(n, classes, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("resolution", [8, 16, 32, 64, 128, 256])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("architecture", ["strided", "residual"])
+def test_shapes(resolution: int, channels: int, architecture: str) -> None:
+    gan = small(resolution, channels, 7, architecture=architecture)
+    fake = gan.sample(3, rng())
+    assert fake.shape == (3, channels, resolution, resolution)
+    assert fake.abs().max() <= 1
+    assert gan.discriminator(fake).shape == (3,)
+    assert gan.classifier()(fake).shape == (3, 7)
+    features = gan.trunk()(fake)
+    assert features.shape == (3, gan.discriminator.head.in_features)
+    torch.testing.assert_close(
+        gan.eval().discriminator.head(gan.trunk()(fake)),
+        gan.classifier()(fake),
+        msg="the head reads the features that are matched",
+    )
+
+
+def test_losses_are_those_of_a_softmax_over_classes_and_generated() -> None:
+    """Salimans 2016, eq. 6 to 8, written with K + 1 probabilities, the last class's logit 0."""
+    real, fake, told, label = logits(6, 4), logits(9, 4), logits(5, 4), torch.tensor([3, 0, 1, 2, 3])
+
+    def probabilities(values: Tensor) -> Tensor:
+        return torch.cat([values, torch.zeros(len(values), 1, dtype=torch.float64)], dim=1).softmax(dim=1)
+
+    within = probabilities(told)[:, :4]
+    named = (within * one_hot(label, 4)).sum(dim=1) / within.sum(dim=1)
+    assert supervised(told, label).item() == pytest.approx(-named.log().mean().item(), rel=1e-12)
+    expected = -0.5 * ((1 - probabilities(real)[:, 4]).log().mean() + probabilities(fake)[:, 4].log().mean())
+    assert unsupervised(real.logsumexp(1), fake.logsumexp(1)).item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_losses_as_the_facts_write_them() -> None:
+    """L_sup = mean Z - mean l_y; L_unsup = 1/2 [-mean Z_real + mean softplus(Z_real) + mean softplus(Z_fake)], number by number."""
+    real, fake, told, label = logits(6, 4), logits(9, 4), logits(5, 4), [3, 0, 1, 2, 3]
+
+    def z(row: list[float]) -> float:
+        return math.log(sum(math.exp(value) for value in row))
+
+    def softplus(value: float) -> float:
+        return math.log1p(math.exp(value))
+
+    wanted = sum(z(row) - row[c] for row, c in zip(told.tolist(), label, strict=True)) / 5
+    assert supervised(told, torch.tensor(label)).item() == pytest.approx(wanted, rel=1e-12)
+    wanted = 0.5 * (
+        sum(softplus(z(row)) - z(row) for row in real.tolist()) / 6 + sum(softplus(z(row)) for row in fake.tolist()) / 9
+    )
+    assert unsupervised(real.logsumexp(1), fake.logsumexp(1)).item() == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("level", [-1e30, -1e3, -100.0, 100.0, 1e3, 1e30])
+def test_extreme_logits_have_finite_losses_and_the_right_gradients(level: float) -> None:
+    """Far off, a loss is linear: 1/2 |Z| a side where it is wrong, flat where it is right."""
+    real, fake = (torch.full((4, 3), level, requires_grad=True) for _ in range(2))
+    loss = unsupervised(real.logsumexp(1), fake.logsumexp(1))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == pytest.approx(0.5 * abs(level), rel=0.02)
+    assert real.grad is not None
+    assert fake.grad is not None
+    assert torch.isfinite(real.grad).all()
+    assert torch.isfinite(fake.grad).all()
+    if (
+        abs(level) < 1e30
+    ):  # where log 3 is lost beside a logit, torch's logsumexp gives each of three equal ones the whole gradient
+        assert real.grad.sum().item() == pytest.approx(0.0 if level > 0 else -0.5, abs=1e-3)
+        assert fake.grad.sum().item() == pytest.approx(0.5 if level > 0 else 0.0, abs=1e-3)
+    told = torch.tensor([[level, 0.0], [0.0, level]], requires_grad=True)
+    supervised(told, torch.tensor([0, 0])).backward()  # type: ignore[no-untyped-call]
+    assert told.grad is not None
+    assert torch.isfinite(told.grad).all()
+
+
+def test_feature_matching_is_unbiased() -> None:
+    """Over every pair of batches of two that can be drawn from three real and three generated images, its mean is the distance itself."""
+    real, fake = logits(3, 2), logits(3, 2, scale=1.0) + 0.5
+    batches = list(itertools.product(range(3), repeat=2))
+    mean = (
+        sum(feature_matching(real[list(a)], fake[list(b)]).item() for a in batches for b in batches) / len(batches) ** 2
+    )
+    assert mean == pytest.approx((real.mean(0) - fake.mean(0)).square().sum().item(), rel=1e-12)
+
+
+def test_discriminator_loss_by_hand() -> None:
+    """The sum of both losses and R1 on Z, in float64, on the same latents."""
+    gan = small(dropout=0.0, penalties={"r1": 2.0})
+    batch = {
+        "image": torch.randn(5, 1, 16, 16),
+        "labelled_image": torch.randn(4, 1, 16, 16),
+        "label": torch.tensor([0, 2, 1, 1]),
+    }
+    loss = gan.discriminator_loss({name: value.clone() for name, value in batch.items()}, START, rng())
+    gan = gan.double()
+    real = batch["image"].double().requires_grad_()
+    fake = gan.generator(gan.latents(5, rng()).double()).detach()
+    z_real, z_fake = (gan.discriminator.logits(x).double().logsumexp(dim=1) for x in (real, fake))
+    (gradient,) = torch.autograd.grad(z_real.sum(), real, retain_graph=True)
+    told = gan.discriminator.logits(batch["labelled_image"].double()).double()
+    expected = supervised(told, batch["label"]) + unsupervised(z_real, z_fake) + gradient.square().sum() / 5
+    assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert loss.terms["loss_supervised"].item() == pytest.approx(supervised(told, batch["label"]).item(), rel=1e-5)
+    assert loss.terms["d_real"].item() == pytest.approx(z_real.sigmoid().mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["strided", "residual"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"penalties": {"r1": 1.0, "every": 4}},
+        {"stabilisers": {"instance_noise": 0.1, "augment": {"policy": "ada", "target": 0.6}}},
+    ],
+)
+def test_one_step_moves_its_networks_and_no_other(
+    architecture: str,
+    settings: dict[str, Any],
+    moves: Callable[[GAN, Mapping[str, Tensor]], None],
+    batch: Callable[[int, int, int, int], dict[str, Tensor]],
+) -> None:
+    moves(small(architecture=architecture, **settings), batch(6, 16, 1, 3))
+
+
+def test_labelled_images_are_seen_like_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Noise and augmentation meet real, generated and labelled images: a class must not be told by their absence."""
+    gan = small()
+    met: list[int] = []
+    before = gan.seen
+
+    def seen(images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
+        met.append(len(images))
+        return before(images, progress, rng)
+
+    monkeypatch.setattr(gan, "seen", seen)
+    batch = {
+        "image": torch.randn(5, 1, 16, 16),
+        "labelled_image": torch.randn(4, 1, 16, 16),
+        "label": torch.tensor([0, 2, 1, 1]),
+    }
+    gan.discriminator_loss(batch, START, rng())
+    assert sorted(met) == [4, 5, 5]
+
+
+def test_the_discriminators_weights_are_normalised_and_a_class_depends_on_its_image_alone() -> None:
+    gan = small(classes=4)
+    layers: list[Any] = [layer for layer in gan.discriminator.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 5
+    for layer in layers:
+        gain = layer.parametrizations.weight.original0
+        torch.testing.assert_close(layer.weight.flatten(1).norm(dim=1), gain.flatten().abs())
+    images = torch.randn(6, 1, 16, 16, generator=rng())
+    found = gan.eval().classifier()(images)
+    torch.testing.assert_close(found[2:3], gan.classifier()(images[2:3]))
+    torch.testing.assert_close(found, gan.classifier()(images), rtol=0, atol=0)
+    assert not torch.equal(gan.train().classifier()(images), gan.classifier()(images)), "dropout, while it learns"
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (
+            "stabilisers: {packing: 2}",
+            "model: stabilisers.packing with variant sgan: a pack of images has no single class; set packing: 1",
+        ),
+        ("objective: hinge", "model: objective hinge with variant sgan: "),
+        ("objective: minimax", "model: objective minimax with variant sgan: "),
+        ("stabilisers: {minibatch_std: 4}", "model: stabilisers.minibatch_std with variant sgan: "),
+        ("stabilisers: {spectral_norm: true}", "model: stabilisers.spectral_norm with variant sgan: "),
+        ("stabilisers: {label_smoothing: 0.1}", "model: stabilisers.label_smoothing with variant sgan: "),
+        ("stabilisers: {lecam: 0.1}", "model: stabilisers.lecam with variant sgan: "),
+        ("stabilisers: {top_k: {start: 1, end: 0.5}}", "model: stabilisers.top_k with variant sgan: "),
+        ("penalties: {clip: 0.1}", "model: penalties.clip with objective nonsaturating: "),
+        ("labelled_per_class: 0", "model.labelled_per_class: Input should be greater than or equal to 1"),
+        ("labeled_per_class: 5", "model.labeled_per_class: unknown key; did you mean `labelled_per_class`?"),
+        ("discriminator_norm: none", "model.discriminator_norm: unknown key"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(keys: str, words: str) -> None:
+    with pytest.raises(InputError) as error:
+        params.parse(f"model: {{variant: sgan, {keys}}}", "p")
+    assert words in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "penalties: {gp: 1}",
+        "penalties: {r1: 1, every: 4}",
+        "stabilisers: {augment: {policy: ada, target: 0.6}}",
+        "critic_steps: 2",
+    ],
+)
+def test_what_makes_sense_is_not_refused(keys: str) -> None:
+    assert params.parse(f"model: {{variant: sgan, {keys}}}", "p").model.variant == "sgan"
+
+
+class Digits:
+    """Bars and crosses of three classes, 60 images of 8x8."""
+
+    def __init__(self) -> None:
+        self.labels = np.arange(60, dtype=np.int64) % 3
+        self.pixels = np.random.default_rng(0).integers(0, 60, (60, 8, 8, 1)).astype(np.uint8)
+        for k, c in enumerate(self.labels):
+            self.pixels[k, :, 2 * c] += 180
+
+    def __len__(self) -> int:
+        return 60
+
+    def images(self, indices: npt.ArrayLike | None = None) -> npt.NDArray[np.uint8]:
+        chosen: npt.NDArray[np.uint8] = self.pixels if indices is None else self.pixels[np.asarray(indices)]
+        return chosen
+
+
+def trainer(folder: Path, watcher: Watcher) -> Trainer:
+    train = TrainSettings(batch_size=16, total_images=320, log_images=64, snapshot_images=160, checkpoint_images=160)
+    gan = small(8, penalties={"r1": 0.1, "every": 2}, stabilisers={"instance_noise": 0.1}, labelled_per_class=4)
+    return Trainer(
+        gan,
+        PartlyLabelled(Digits(), CPU, train.seed, per_class=4),
+        train,
+        CPU,
+        folder,
+        watcher,
+        stop=watcher.stop,
+        samples=4,
+    )
+
+
+def flat(state: Any, path: str = "") -> dict[str, Any]:
+    """The leaves of nested containers by their path; wall-clock time apart."""
+    if isinstance(state, dict):
+        return {
+            k: v
+            for key, value in state.items()
+            if "second" not in str(key)
+            for k, v in flat(value, f"{path}.{key}").items()
+        }
+    if isinstance(state, list | tuple):
+        return {k: v for key, value in enumerate(state) for k, v in flat(value, f"{path}[{key}]").items()}
+    return {path: state}
+
+
+@pytest.mark.parametrize("stop_at", [16, 176])
+def test_resumed_training_equals_an_undisturbed_one(tmp_path: Path, stop_at: int) -> None:
+    """Both networks and averages, dropout's random numbers, both orders of images: bit for bit."""
+    whole = trainer(tmp_path / "a", Watcher())
+    whole.run()
+    first = trainer(tmp_path / "b", Watcher(stop_at))
+    with pytest.raises(Stopped):
+        first.run()
+    saved = first.state()
+    second = trainer(tmp_path / "b", Watcher())
+    torch.rand(5)
+    second.restore(saved)
+    second.run()
+    ours, theirs = flat(second.state()), flat(whole.state())
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        assert torch.equal(ours[name], value) if isinstance(value, Tensor) else ours[name] == value, name
+    assert whole.average.networks.keys() == {"generator", "discriminator"}
+
+
+def test_training_sees_exactly_the_few_labels() -> None:
+    data = Digits()
+    gan = small(8, labelled_per_class=4)
+    view = VIEWS[gan.view.name](data, CPU, 3, **gan.view.options)
+    shown: set[tuple[int, bytes]] = set()
+    every: set[bytes] = set()
+    for _ in range(20):
+        batch = view.next(16)
+        pixels = ((batch["labelled_image"] + 1) * 127.5).round().to(torch.uint8)
+        shown |= {(int(c), image.numpy().tobytes()) for c, image in zip(batch["label"], pixels, strict=True)}
+        every |= {image.numpy().tobytes() for image in ((batch["image"] + 1) * 127.5).round().to(torch.uint8)}
+    few = labelled_few(data.labels, 4, 3)
+    assert shown == {(int(data.labels[k]), data.pixels[k].tobytes()) for k in few}
+    assert sorted(c for c, _ in shown) == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
+    assert len(every) == 60, "and all images without"
+
+
+@pytest.mark.parametrize("labels", [[-1] * 60, [0] * 60, [-1, *[0, 1] * 29, 0]])
+def test_data_without_classes_is_an_input_error(labels: list[int]) -> None:
+    data = Digits()
+    data.labels = np.array(labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gan = small(8, classes=len({c for c in labels if c >= 0}))
+    with pytest.raises(InputError, match=r"learns from classes, .*take a variant that needs none"):
+        VIEWS[gan.view.name](data, CPU, 0, **gan.view.options)
+
+
+def test_both_graphs_compute_what_the_networks_compute(onnx_parity: Callable[[GAN, int], float]) -> None:
+    gan = small(16, 3, 4)
+    assert onnx_parity(gan, 4) < 1e-5
+    generator, classifier = gan.export()
+    assert (generator.name, list(generator.inputs), generator.outputs) == ("generator", ["z"], ("images",))
+    assert (classifier.name, list(classifier.inputs), classifier.outputs) == ("classifier", ["images"], ("logits",))
+    images = torch.randn(5, 3, 16, 16)
+    torch.testing.assert_close(classifier.module(images), gan.classifier()(images), rtol=0, atol=0)
+
+
+def test_the_classifier_is_delivered_with_the_generator(tmp_path: Path) -> None:
+    gan = small(8, 1, 2).eval()
+    config = model_files.ModelConfig(
+        model=SGANSettings(latent=8, generator_channels=4, discriminator_channels=4, max_channels=16),
+        resolution=8,
+        channels=1,
+        class_names=["a", "b"],
+        dataset_source="digits",
+        dataset_fingerprint="ab" * 32,
+        images_seen=640,
+    )
+    model_files.save(gan, config, tmp_path)
+    assert not (tmp_path / model_files.OTHERS).exists()
+    loaded, _ = model_files.load(tmp_path)
+    classifier, images = loaded.classifier(), torch.randn(4, 1, 8, 8)
+    assert classifier is not None
+    torch.testing.assert_close(classifier(images), gan.classifier()(images), rtol=0, atol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_ten_labels_a_class_and_images_without_beat_the_same_labels_alone(
+    judge: Judge, learn: Callable[..., tuple[Judgement, GAN]]
+) -> None:
+    """On the digits: the classifier beats its own network trained on its labels, under the same augmentation, and the samples are digits."""
+    settings = SGANSettings.model_validate(
+        {
+            "latent": 64,
+            "generator_channels": 32,
+            "discriminator_channels": 32,
+            "stabilisers": {"augment": {"policy": "diffaugment", "probability": 0.5}},
+        }
+    )
+    rate = {"start": 1e-3, "end": 1e-4}
+    judgement, gan = learn(settings, total_images=60_000, learning_rate={"generator": rate, "discriminator": rate})
+    torch.manual_seed(0)
+    fresh = build(settings, image_spec(8, 1, 10))
+    classifier, baseline = gan.classifier(), fresh.classifier()
+    assert classifier is not None
+    assert baseline is not None
+    few = labelled_few(judge.train.labels, 10, 0)
+    found = semi_supervised.compare(
+        classifier,
+        baseline,
+        judge.train,
+        few,
+        judge.test,
+        CPU,
+        see=lambda images, rng: fresh.seen(images, Progress(0, 1.0), rng),
+    )
+    assert found.labels == 100
+    assert found.accuracy > found.supervised  # measured: 0.947 over 0.928
+    assert found.accuracy > 0.93
+
+    def digits(judged: Judgement) -> bool:
+        """Measured: 14 and 8 of 10."""
+        return bool(
+            judged.metrics["fid_ratio"] < 25
+            and judged.metrics["modes_covered"] >= 6
+            and judged.metrics["duplicate_rate"] < 0.01
+        )
+
+    assert digits(judgement)
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 8, 8, 1), dtype=np.uint8)
+    assert not digits(judge(noise))
+    assert not digits(judge(np.repeat(judge.train.images([0]), 2000, axis=0)))

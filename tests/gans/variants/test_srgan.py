@@ -1,0 +1,24 @@
+"""SRGAN: the view and the shapes that follow from its scale."""
+
+import pytest
+import torch
+
+from pipeline.data.degradations import Degradation
+from pipeline.gans.variants.srgan.settings import SRGANSettings
+from pipeline.gans.variants.srgan.srgan import SRGAN
+from tests.specs import image_spec
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_it_makes_large_again_what_its_view_makes_small(scale: int) -> None:
+    settings = SRGANSettings.model_validate(
+        {"scale": scale, "generator_channels": 4, "blocks": 1, "kernel": 3, "discriminator_channels": 4}
+    )
+    gan = SRGAN(settings, image_spec(64, 3))
+    assert (gan.task, gan.scale, gan.shape) == ("restore", scale, (3, 64 // scale))
+    assert list(gan.trials()) == [f"x{scale}"]
+    clean = torch.rand(2, 3, 64, 64) * 2 - 1
+    low = Degradation(**gan.view.options)(clean, torch.Generator())
+    assert low.shape == (2, *gan.shape, 64 // scale)
+    assert gan.sample(2, torch.Generator(), image=low).shape == clean.shape
+    assert gan.discriminator(clean).shape == (2,)

@@ -1,0 +1,422 @@
+"""StyleGAN2: shapes, what each update moves, path length, mixing and truncation, exact resumption, export, learning."""
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.data.views import Unlabelled
+from pipeline.gans.base import GAN, Progress
+from pipeline.gans.registry import build
+from pipeline.gans.variants.settings import Objective
+from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
+from pipeline.gans.variants.stylegan2.stylegan2 import StyleGAN2, path_lengths
+from pipeline.gans.variants.stylegan2.stylegan2_networks import EqualisedConv, EqualisedLinear
+from pipeline.serving.onnx.signature import about
+from pipeline.serving.runtime.session import open_session
+from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.training import checkpoint
+from pipeline.training.loop import Stopped, Trainer
+from pipeline.training.settings import TrainSettings
+from tests.observer import Watcher
+from tests.specs import image_spec
+
+START = Progress(0, 0.0)
+Images = Callable[[int, int, int], Tensor]
+TINY = {
+    "latent": 6,
+    "style_width": 8,
+    "mapping_layers": 2,
+    "generator_channels": 4,
+    "discriminator_channels": 4,
+    "max_channels": 8,
+}
+
+
+def small(resolution: int = 16, channels: int = 1, **settings: Any) -> StyleGAN2:
+    torch.manual_seed(0)
+    gan = build(StyleGAN2Settings.model_validate(TINY | settings), image_spec(resolution, channels))
+    assert isinstance(gan, StyleGAN2)
+    return gan
+
+
+def rng(seed: int = 2) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noisy(gan: StyleGAN2) -> StyleGAN2:
+    """With the noise, which starts at strength 0, switched on."""
+    with torch.no_grad():
+        for conv in gan.generator.synthesis.convs:
+            conv.get_parameter("strength").fill_(0.3)
+    return gan
+
+
+@pytest.mark.parametrize("resolution", [8, 16, 32, 64, 128, 256])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shapes(resolution: int, channels: int) -> None:
+    gan = small(resolution, channels)
+    fake = gan.sample(3, rng())
+    assert fake.shape == (3, channels, resolution, resolution)
+    assert fake.dtype == torch.float32
+    assert fake.abs().max() <= 1
+    assert gan.discriminator(fake).shape == (3,)
+    assert gan.trunk()(fake).shape == (3, 8 * 4 * 4)
+    assert gan.generator.synthesis.layers == 2 * int(math.log2(resolution)) - 2
+    assert gan.generate(5, None, rng()).shape == (5, channels, resolution, resolution)
+
+
+CORRECTIONS: list[tuple[dict[str, Any], dict[str, float]]] = [
+    ({}, {"discriminator": 16 / 17, "regularisation": 16 / 17, "generator": 4 / 5, "path_length": 4 / 5}),
+    (
+        {"path_length": {"every": 8}, "penalties": {"r1": 1.0}},
+        {"discriminator": 1, "generator": 8 / 9, "path_length": 8 / 9},
+    ),
+    ({"path_length": {"weight": 0}}, {"discriminator": 16 / 17, "regularisation": 16 / 17, "generator": 1}),
+]
+
+
+@pytest.mark.parametrize(("settings", "shares"), CORRECTIONS)
+def test_lazy_updates_are_corrected(settings: dict[str, Any], shares: dict[str, float]) -> None:
+    """Adam's rate and betas to k / (k + 1) in the plain and in the lazy update of a player (Karras 2020, appendix B)."""
+    phases = small(8, **settings).phases()
+    assert [phase.name for phase in phases] == list(shares)
+    for phase in phases:
+        assert phase.lr_scale == phase.beta_power == pytest.approx(shares[phase.name])
+        assert phase.networks == (
+            ("discriminator",) if phase.name in ("discriminator", "regularisation") else ("generator",)
+        )
+        assert phase.every == {
+            "regularisation": 16,
+            "path_length": 8 if settings.get("path_length") == {"every": 8} else 4,
+        }.get(phase.name, 1)
+
+
+@pytest.mark.parametrize("settings", [{}, {"penalties": {"r1": 1.0, "r2": 1.0}}, {"path_length": {"weight": 0}}])
+def test_one_step_moves_its_networks_and_no_other(
+    settings: dict[str, Any], images: Images, moves: Callable[[GAN, Mapping[str, Tensor]], None]
+) -> None:
+    moves(small(8, **settings), {"image": images(6, 8, 1)})
+
+
+def test_the_path_length_moves_what_the_length_depends_on(images: Images) -> None:
+    gan = noisy(small(8))
+    gan.discriminator.requires_grad_(False)
+    torch.autograd.backward(gan.path_length_loss({"image": images(6, 8, 1)}, START, rng()).total)
+    for name, parameter in gan.generator.named_parameters():
+        moved = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
+        # What is added at the very end, or where no rectifier follows, does not change a derivative.
+        assert moved != (name.startswith("synthesis.pictures") and name.endswith(".bias") and "affine" not in name), (
+            name
+        )
+
+
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_every_objective_takes_a_step(objective: Objective, images: Images) -> None:
+    gan = small(8, objective=objective)
+    for phase in gan.phases():
+        loss = phase.loss({"image": images(8, 8, 1)}, START, rng()).total
+        assert torch.isfinite(loss)
+        torch.autograd.backward(loss)
+
+
+STABILISED: list[dict[str, object]] = [
+    {"penalties": {"gp": 10.0}, "objective": "wgan", "critic_steps": 2},
+    {"penalties": {"dragan": 10.0, "every": 2}},
+    {"penalties": {"clip": 0.01}, "objective": "wgan"},
+    {"penalties": {}, "stabilisers": {"spectral_norm": True, "minibatch_std": 4}, "objective": "hinge"},
+    {"stabilisers": {"packing": 2, "minibatch_std": 2}},
+    {"stabilisers": {"label_smoothing": 0.1, "instance_noise": 0.1, "lecam": 0.1, "top_k": 0.5}},
+    {"stabilisers": {"augment": {"policy": "diffaugment"}}},
+    {"stabilisers": {"augment": {"policy": "ada", "probability": 0.2, "target": 0.6}}},
+]
+
+
+@pytest.mark.parametrize("settings", STABILISED, ids=str)
+def test_every_stabiliser_trains(settings: dict[str, object], judge: Judge, tmp_path: Path) -> None:
+    watcher = Watcher()
+    trainer(judge, tmp_path, watcher, settings, total_images=320).run()
+    assert all(math.isfinite(value) for row in watcher.rows for value in row.values())
+
+
+def test_bfloat16_trains_in_finite_numbers(judge: Judge, tmp_path: Path) -> None:
+    """With the style, its average and the picture still in 32 bits."""
+    watcher = Watcher()
+    training = trainer(judge, tmp_path, watcher, {}, precision="bfloat16", total_images=320)
+    training.run()
+    assert all(math.isfinite(value) for row in watcher.rows for value in row.values())
+    gan = training.gan
+    assert isinstance(gan, StyleGAN2)
+    with torch.autocast("cpu", torch.bfloat16):
+        styles = gan.styles(4, rng())
+        assert styles.dtype == gan.generator.w_average.dtype == torch.float32
+        rough = gan.generator.synthesis.render(styles, gan.generator.synthesis.noise(4, rng(1)))
+        assert rough.dtype == torch.float32
+        assert (
+            gan.generator.synthesis.convs[1](torch.randn(4, 8, 4, 4), styles[:, 1], torch.zeros(8, 8)).dtype
+            == torch.bfloat16
+        )
+    fine = gan.generator.synthesis.render(styles, gan.generator.synthesis.noise(4, rng(1)))
+    assert (rough - fine).abs().max() < 0.05 * fine.abs().max()
+
+
+def test_settings_of_the_paper() -> None:
+    settings = StyleGAN2Settings()
+    assert (
+        settings.mapping_layers,
+        settings.style_mixing,
+        settings.path_length.weight,
+        settings.path_length.every,
+    ) == (8, 0.9, 2.0, 4)
+    assert (settings.penalties.every, settings.stabilisers.minibatch_std, settings.objective) == (
+        16,
+        4,
+        "nonsaturating",
+    )
+    assert settings.penalties.r1.ever
+
+
+def test_noise_is_new_in_training_and_fixed_in_samples() -> None:
+    gan = noisy(small(8))
+    w = gan.styles(3, rng())
+    synthesis = gan.generator.synthesis
+    assert not torch.equal(
+        synthesis.render(w, synthesis.noise(3, rng(5))), synthesis.render(w, synthesis.noise(3, rng(6)))
+    )
+    assert [tuple(one.shape) for one in synthesis.noise(3, rng())] == [(3, 1, 4, 4), (3, 1, 8, 8), (3, 1, 8, 8)]
+    torch.testing.assert_close(gan.sample(3, rng()), gan.sample(3, rng()), rtol=0, atol=0)
+    z = torch.randn(3, 6, generator=rng())
+    torch.testing.assert_close(gan.sample(3, rng(8), z=z), gan.sample(3, rng()), rtol=0, atol=0)
+    start = small(8)
+    torch.testing.assert_close(start.generate(3, None, rng(1)), start.generate(3, None, rng(1)), rtol=0, atol=0)
+    for strength in (conv.get_parameter("strength") for conv in start.generator.synthesis.convs):
+        assert strength.item() == 0
+
+
+def test_the_average_of_w_against_a_loop() -> None:
+    gan = small(8)
+    expected = torch.zeros(8)
+    for seed in range(5):
+        with torch.no_grad():
+            expected = 0.995 * expected + 0.005 * gan.generator.mapping(torch.randn(7, 6, generator=rng(seed))).mean(
+                dim=0
+            )
+        gan.generate(7, None, rng(seed))
+    torch.testing.assert_close(gan.generator.w_average, expected)
+    before = gan.generator.w_average.clone()
+    gan.sample(7, rng())
+    assert torch.equal(gan.generator.w_average, before), "sampling is not training"
+    assert "w_average" in gan.generator.state_dict(), "it travels with the averaged generator"
+
+
+def test_truncation() -> None:
+    """psi 0 is one image for every z, that of the average; 1 the plain one; between them w lies on the line."""
+    gan = noisy(small(8))
+    for seed in range(100):
+        gan.generate(16, None, rng(seed))
+    z, average = torch.randn(4, 6, generator=rng()), gan.generator.w_average
+    with torch.no_grad():
+        plain = gan.generator.mapping(z)
+        images, w = gan.generator(z, torch.zeros(4))
+        assert torch.equal(w, average.expand(4, 4, 8))
+        torch.testing.assert_close(images, gan.generator.synthesis(average.expand(1, 4, 8)).expand_as(images))
+        images, w = gan.generator(z, torch.ones(4))
+        assert torch.equal(w, plain[:, None].expand(4, 4, 8))
+        assert torch.equal(images, gan.sample(4, rng()))
+        psi = torch.tensor([0.0, 0.3, 0.7, 1.2])
+        _, w = gan.generator(z, psi)
+        torch.testing.assert_close(w[:, 2], average + psi[:, None] * (plain - average))
+        spread = [gan.sample(64, rng(), psi=torch.full((64,), p)).std(dim=0).mean().item() for p in (0.0, 0.5, 1.0)]
+    assert spread[0] == pytest.approx(0, abs=1e-6)
+    assert spread[0] < spread[1] < spread[2]
+
+
+def test_style_mixing() -> None:
+    """Up to a crossover the first latent's style, from there on the second's; every crossover comes about, in the stated share of images."""
+    gan = small(16, style_mixing=0.9)
+    layers, n = gan.generator.synthesis.layers, 3000
+    replay = rng()
+    with torch.no_grad():
+        styles = gan.styles(n, rng())
+        first, second = (gan.generator.mapping(gan.latents(n, replay)) for _ in range(2))
+    own = (styles == first[:, None]).all(dim=2)
+    assert torch.equal(own | (styles == second[:, None]).all(dim=2), torch.ones(n, layers, dtype=torch.bool))
+    crossover = own.sum(dim=1)
+    assert torch.equal(own, torch.arange(layers) < crossover[:, None]), "one crossover an image"
+    counts = torch.bincount(crossover, minlength=layers + 1)
+    assert counts[0] == 0
+    assert counts[layers].item() / n == pytest.approx(0.1, abs=0.02)
+    assert (counts[1:layers] / n).tolist() == pytest.approx([0.9 / (layers - 1)] * (layers - 1), abs=0.03)
+    unmixed = small(16, style_mixing=0.0).styles(5, rng())
+    assert torch.equal(unmixed, unmixed[:, :1].expand_as(unmixed))
+
+
+def test_path_length_of_a_linear_generator() -> None:
+    """images = A w has the Jacobian A everywhere: |A^T y|, whose mean square is |A|^2 over pixels and layers."""
+    layers, width, pixels = 3, 5, 16
+    a = torch.randn(pixels, layers * width, generator=rng(), dtype=torch.float64)
+    w = torch.randn(20_000, layers, width, generator=rng(), dtype=torch.float64, requires_grad=True)
+    images = (w.flatten(1) @ a.T).view(-1, 1, 4, 4)
+    lengths = path_lengths(images, w, rng(3))
+    y = torch.randn(images.shape, generator=rng(3)).double() / 4
+    expected = ((y.flatten(1) @ a).view(-1, layers, width).square().sum(dim=2).mean(dim=1)).sqrt()
+    torch.testing.assert_close(lengths, expected, rtol=1e-6, atol=1e-8)
+    assert lengths.square().mean().item() == pytest.approx(a.square().sum().item() / pixels / layers, rel=0.03)
+
+
+def test_path_length_loss_by_hand(images: Images) -> None:
+    """weight x every x mean (length - running mean)^2 on half the batch; the mean starts at 0 and moves by a hundredth."""
+    gan = noisy(small(8, path_length={"weight": 3.0, "every": 5}))
+    mean = 0.0
+    for seed in range(3):
+        replay = rng(seed)
+        w = copy.deepcopy(gan).styles(4, replay)
+        rendered = gan.generator.synthesis.render(w, gan.generator.synthesis.noise(4, replay))
+        y = torch.randn(4, 1, 8, 8, generator=replay) / 8
+        (gradient,) = torch.autograd.grad((rendered * y).sum(), w)
+        lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()
+        mean = 0.99 * mean + 0.01 * lengths.mean().item()
+        loss = gan.path_length_loss({"image": images(9, 8, 1)}, START, rng(seed))
+        assert loss.total.item() == pytest.approx(3 * 5 * (lengths - mean).square().mean().item(), rel=1e-4)
+        assert gan.path_mean.item() == pytest.approx(mean, rel=1e-5)
+        assert loss.terms["path_length"].item() == pytest.approx(lengths.mean().item(), rel=1e-5)
+
+
+def test_spectral_norm_and_clipping_hold_for_the_weights_as_used() -> None:
+    gan = small(8, penalties={}, stabilisers={"spectral_norm": True})
+    for _ in range(30):
+        gan.discriminator(torch.zeros(2, 1, 8, 8))
+    layers = [layer for layer in gan.discriminator.modules() if isinstance(layer, EqualisedConv | EqualisedLinear)]
+    assert len(layers) == 7
+    for layer in layers:
+        largest = torch.linalg.matrix_norm((layer.weight * layer.gain).flatten(1), ord=2)
+        assert largest.item() == pytest.approx(1, abs=0.02)
+    gan = small(8, objective="wgan", penalties={"clip": 0.01})
+    gan.clip_weights()
+    for layer in (layer for layer in gan.discriminator.modules() if isinstance(layer, EqualisedConv | EqualisedLinear)):
+        assert (layer.weight * layer.gain).abs().max().item() == pytest.approx(0.01)
+
+
+def trainer(judge: Judge, folder: Path, watcher: Watcher, model: Mapping[str, Any], **settings: object) -> Trainer:
+    """Of a tiny network on the digits."""
+    values = {
+        "batch_size": 16,
+        "total_images": 640,
+        "log_images": 96,
+        "snapshot_images": 320,
+        "checkpoint_images": 320,
+        "beta1": 0.0,
+        "flips": True,
+    }
+    train = TrainSettings.model_validate(values | settings)
+    cpu = torch.device("cpu")
+    return Trainer(
+        small(8, **model),
+        Unlabelled(judge.train, cpu, 0, flips=True),
+        train,
+        cpu,
+        folder,
+        watcher,
+        stop=watcher.stop,
+        samples=4,
+    )
+
+
+def leaves(value: object, path: str = "") -> dict[str, Any]:
+    """Everything in nested states by its path, but for wall-clock time."""
+    if isinstance(value, dict):
+        items = [(str(key), inner) for key, inner in value.items() if key not in ("seconds", "images_per_second")]
+    elif isinstance(value, list | tuple):
+        items = [(str(k), inner) for k, inner in enumerate(value)]
+    else:
+        return {path: value.tolist() if isinstance(value, Tensor) else value}
+    return {name: leaf for key, inner in items for name, leaf in leaves(inner, f"{path}.{key}").items()}
+
+
+@pytest.mark.parametrize("stop_at", [48, 320])
+def test_resumed_training_equals_an_undisturbed_one(judge: Judge, tmp_path: Path, stop_at: int) -> None:
+    """Between two path length updates and after: the averages, the running mean of lengths, ADA's probability and every random number."""
+    model: dict[str, object] = {
+        "stabilisers": {
+            "minibatch_std": 4,
+            "augment": {"policy": "ada", "probability": 0.1, "target": 0.6, "adapt_images": 1000},
+        }
+    }
+    whole = Watcher()
+    undisturbed = trainer(judge, tmp_path / "a", whole, model)
+    undisturbed.run()
+    with pytest.raises(Stopped):
+        trainer(judge, tmp_path / "b", Watcher(stop_at), model).run()
+    torch.rand(7)
+    state, _ = checkpoint.latest(tmp_path / "b")
+    assert state is not None
+    second = Watcher()
+    resumed = trainer(judge, tmp_path / "b", second, model)
+    resumed.restore(state)
+    resumed.run()
+    assert leaves(undisturbed.state()) == leaves(resumed.state())
+    assert torch.equal(whole.snapshots[640], second.snapshots[640])
+    found = leaves(undisturbed.state())
+    assert isinstance(found[".gan.path_mean"], float)
+    assert found[".gan.path_mean"] > 0
+    assert found[".average.generator.w_average"] != [0.0] * 8
+
+
+def test_styles_can_be_mixed_on_the_exported_graphs(onnx_parity: Callable[[GAN, int], float], tmp_path: Path) -> None:
+    """What is evaluated is what is exported; the second graph turns the first one's styles into the same images, and mixed ones into others."""
+    gan = noisy(small(8, 3))
+    for seed in range(20):
+        gan.generate(16, None, rng(seed))
+    assert onnx_parity(gan, 0) < 1e-4
+    sessions = {spec.name: open_session(tmp_path / f"{spec.name}.onnx", spec.name) for spec in gan.export()}
+    assert list(sessions) == ["generator", "synthesis"]
+    z, psi = torch.randn(5, 6, generator=rng()), np.ones(5, dtype=np.float32)
+    images, w = sessions["generator"].run(["images", "w"], {"z": z.numpy(), "psi": psi})
+    np.testing.assert_allclose(images, gan.sample(5, rng()).numpy(), atol=1e-5)
+    np.testing.assert_allclose(sessions["synthesis"].run(["images"], {"w": w})[0], images, atol=1e-5)
+    half, truncated = sessions["generator"].run(["images", "w"], {"z": z.numpy(), "psi": 0.5 * psi})
+    np.testing.assert_allclose(half, gan.sample(5, rng(), psi=torch.full((5,), 0.5)).numpy(), atol=1e-5)
+    np.testing.assert_allclose(truncated, (w + gan.generator.w_average.numpy()) / 2, atol=1e-5)
+    coarse_of_the_next = np.concatenate([np.roll(w, -1, axis=0)[:, :2], w[:, 2:]], axis=1)
+    (mixed,) = sessions["synthesis"].run(["images"], {"w": coarse_of_the_next})
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            mixed, gan.generator.synthesis(torch.from_numpy(coarse_of_the_next)).numpy(), atol=1e-5
+        )
+    assert np.abs(mixed - images).max() > 0.05
+    assert np.abs(mixed - np.roll(images, -1, axis=0)).max() > 0.05
+
+
+@pytest.mark.parametrize("name", ["z", "psi", "w", "images"])
+def test_the_signature_knows_the_tensors(name: str) -> None:
+    limits, meaning = about(name, [])
+    assert (limits is None) == (name in ("z", "w"))
+    assert "model_card" not in meaning
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_it_learns_the_digits(learn: Callable[..., tuple[Judgement, Any]]) -> None:
+    """By this judge noise scores 62, one image 85 and a Gaussian of the data's own mean and covariance 11.6; the floor lies below them all."""
+    sizes = {
+        "latent": 32,
+        "style_width": 32,
+        "generator_channels": 16,
+        "discriminator_channels": 16,
+        "max_channels": 32,
+    }
+    small_images = {"mapping_layers": 2, "style_mixing": 0, "path_length": {"weight": 0}}
+    settings = StyleGAN2Settings.model_validate(sizes | small_images | {"penalties": {"r1": 0.2, "every": 8}})
+    rate = {"start": 0.01, "end": 0.001}
+    judgement, _ = learn(
+        settings, total_images=60_000, beta1=0.0, learning_rate={"generator": rate, "discriminator": rate}
+    )
+    assert judgement.metrics["modes_covered"] == 10
+    assert judgement.metrics["fid_ratio"] < 9
+    assert judgement.metrics["duplicate_rate"] < 0.01

@@ -1,0 +1,139 @@
+"""Aliases in a real store, and a death after every single write."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.errors import InputError
+from pipeline.promotion.aliases import ROLLED_BACK, Registry
+from pipeline.tracking.mlflow_store import SHA256, connect
+
+
+class Killed(BaseException):
+    """Nothing in the code under test may catch this, as nothing catches SIGKILL."""
+
+
+class Mortal:
+    """A client that dies before its `lives`-th write."""
+
+    def __init__(self, client: MlflowClient, lives: int) -> None:
+        self.client, self.lives = client, lives
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.client, name)
+        if not name.startswith(("set_", "delete_")):
+            return found
+
+        def write(*arguments: Any, **named: Any) -> Any:
+            if self.lives == 0:
+                raise Killed
+            self.lives -= 1
+            return found(*arguments, **named)
+
+        return write
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with four versions, none with an alias."""
+    folder = tmp_path_factory.mktemp("registry")
+    client = connect(f"sqlite:///{folder / 'mlflow.db'}")
+    client.create_registered_model("m")
+    for number in range(1, 5):
+        made = folder / f"model{number}"
+        made.mkdir()
+        (made / "model.onnx").write_bytes(b"model %d" % number)
+        client.create_model_version("m", made.as_uri(), tags={SHA256: hashlib.sha256(b"model %d" % number).hexdigest()})
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def client(store: Path, tmp_path: Path) -> MlflowClient:
+    shutil.copy(store, tmp_path / "mlflow.db")
+    return connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+@pytest.fixture
+def registry(client: MlflowClient) -> Registry:
+    return Registry(client, "m")
+
+
+def test_champions_follow_each_other_and_a_second_time_changes_nothing(registry: Registry) -> None:
+    assert registry.aliases() == {}
+    for number in "123":
+        for _ in range(2):
+            registry.promote(number)
+    assert registry.aliases() == {"champion": "3", "previous_champion": "2"}
+
+
+def test_rollback_goes_back_champion_by_champion_and_marks_what_it_took_back(registry: Registry) -> None:
+    for number in "123":
+        registry.promote(number)
+    assert registry.roll_back() == ("3", "2")
+    assert registry.aliases() == {"champion": "2", "previous_champion": "1"}
+    assert registry.roll_back() == ("2", "1")
+    assert registry.aliases() == {"champion": "1"}
+    assert [ROLLED_BACK in registry.version(number).tags for number in "123"] == [False, True, True]
+    with pytest.raises(InputError, match="version 1 is the first champion"):
+        registry.roll_back()
+    registry.promote("4")
+    assert registry.aliases() == {"champion": "4", "previous_champion": "1"}
+
+
+def test_without_a_champion_there_is_nothing_to_roll_back(registry: Registry) -> None:
+    with pytest.raises(InputError, match="no champion yet"):
+        registry.roll_back()
+
+
+def promote(registry: Registry) -> None:
+    registry.promote("3")
+
+
+def roll_back(registry: Registry) -> None:
+    registry.roll_back()
+
+
+@pytest.mark.parametrize(
+    ("act", "after"),
+    [(promote, {"champion": "3", "previous_champion": "2"}), (roll_back, {"champion": "1"})],
+)
+def test_killed_before_any_write_the_same_again_ends_the_same(
+    client: MlflowClient, registry: Registry, tmp_path: Path, act: Callable[[Registry], None], after: dict[str, str]
+) -> None:
+    registry.promote("1")
+    registry.promote("2")
+    deaths = 0
+    while True:
+        shutil.copy(tmp_path / "mlflow.db", tmp_path / "copy.db")
+        copy = connect(f"sqlite:///{tmp_path / 'copy.db'}")
+        try:
+            act(Registry(Mortal(copy, deaths), "m"))  # type: ignore[arg-type]
+            break
+        except Killed:
+            assert "champion" in Registry(copy, "m").aliases(), "there is a champion at every moment"
+            act(Registry(copy, "m"))
+            assert Registry(copy, "m").aliases() == after, f"killed before write {deaths}"
+            deaths += 1
+    assert deaths >= 3
+    assert Registry(copy, "m").aliases() == after
+
+
+def test_files_come_as_they_were_registered_or_not_at_all(registry: Registry, store: Path, tmp_path: Path) -> None:
+    assert registry.download("2", tmp_path).read_bytes() == b"model 2"
+    (store.parent / "model3" / "model.onnx").write_bytes(b"another")
+    with pytest.raises(InputError, match=r"m version 3.*is not the one that was registered"):
+        registry.download("3", tmp_path / "3")
+    shutil.rmtree(store.parent / "model4")
+    with pytest.raises(InputError, match="m version 4: its file cannot be read"):
+        registry.download("4", tmp_path / "4")
+
+
+def test_a_store_that_fails_is_named(tmp_path: Path) -> None:
+    client = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with pytest.raises(InputError, match=r"registry failed \(get_model_version of m.*mend the store"):
+        Registry(client, "m").version("1")

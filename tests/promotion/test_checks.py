@@ -1,0 +1,154 @@
+"""What promotes and what does not, one check at a time."""
+
+import re
+from typing import Any
+
+import pytest
+
+from pipeline.evaluation.comparison import Comparison
+from pipeline.promotion.checks import Against, Evidence, judge
+from pipeline.promotion.settings import PromoteSettings
+
+GOOD: dict[str, Any] = {
+    "verdict": "pass", "reasons": [], "fid": 2.0, "kid": 0.01, "fid_ratio": 1.5, "recall": 0.7, "recall_null": 0.8, "coverage": 0.9, "coverage_null": 0.95,
+    "vendi_ratio": 0.97, "vendi_ratio_null": 1.0, "modes_covered": 10, "modes_total": 10,
+}  # fmt: skip
+EXPORT: dict[str, Any] = {"parity_max_abs": 1e-6, "latency_ms_batch_1": 3.0}
+EQUAL, BETTER, WORSE = Comparison(0.0, -1.0, 1.0), Comparison(-2.0, -3.0, -1.0), Comparison(2.0, 1.0, 3.0)
+
+
+def failures(settings: PromoteSettings | None = None, **changes: Any) -> dict[str, str]:
+    evidence = Evidence(**({"evaluation": GOOD, "export": EXPORT} | changes))
+    return {
+        check.name: check.reason for check in judge(evidence, settings or PromoteSettings()) if check.state == "fail"
+    }
+
+
+def against(fid: Comparison = EQUAL, kid: Comparison = EQUAL, **challenger: Any) -> Against:
+    return Against("3", GOOD, GOOD | challenger, {"fid": fid, "kid": kid})
+
+
+def test_a_good_one_passes_with_and_without_a_champion() -> None:
+    assert failures() == {}
+    assert failures(against=against()) == {}
+    assert failures(against=against(BETTER, BETTER)) == {}
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "export", "name", "said"),
+    [
+        ({"verdict": "fail", "reasons": ["dropped classes: 4"]}, {}, "gate", "dropped classes: 4"),
+        ({"fid_ratio": 3.5}, {}, "fid_ratio", r"promote\.limits\.fid_ratio"),
+        ({"fid_ratio": None}, {}, "fid_ratio", "was not measured"),
+        ({"recall": 0.3}, {}, "recall", r"0\.375 of what real images show, below promote\.floors\.recall 0\.4"),
+        ({"coverage": 0.5}, {}, "coverage", r"promote\.floors\.coverage"),
+        ({"vendi_ratio": 0.7}, {}, "vendi_ratio", r"promote\.floors\.vendi_ratio"),
+        ({"modes_covered": 9}, {}, "modes_covered", "0.9 of what"),
+        ({}, {"parity_max_abs": 0.002}, "parity", r"promote\.parity"),
+        ({}, {"parity_max_abs": None}, "parity", "was not measured"),
+        ({}, {"latency_ms_batch_1": 150.0}, "latency_ms", r"150, above 100 \(promote\.latency_ms"),
+    ],
+)
+def test_each_failure_is_named_with_its_setting(evaluation: Any, export: Any, name: str, said: str) -> None:
+    found = failures(evaluation=GOOD | evaluation, export=EXPORT | export)
+    assert list(found) == [name]
+    assert re.search(said, found[name])
+
+
+def test_data_without_classes_has_no_floor_on_them() -> None:
+    assert failures(evaluation=GOOD | {"modes_covered": None, "modes_total": 0}) == {}
+
+
+def test_a_champion_replaces_the_absolute_limits_but_not_the_floors() -> None:
+    poor = GOOD | {"fid_ratio": 9.0}
+    assert failures(evaluation=poor, against=against()) == {}
+    assert list(failures(evaluation=GOOD | {"recall": 0.1}, against=against())) == ["recall"]
+
+
+@pytest.mark.parametrize(
+    ("fid", "kid", "names"),
+    [(WORSE, EQUAL, ["fid"]), (EQUAL, WORSE, ["kid"]), (BETTER, WORSE, ["kid"]), (WORSE, WORSE, ["fid", "kid"])],
+)
+def test_worse_beyond_the_interval_is_not_promoted(fid: Comparison, kid: Comparison, names: list[str]) -> None:
+    found = failures(against=against(fid, kid))
+    assert list(found) == [f"{name} against champion" for name in names]
+    assert "version 3" in next(iter(found.values()))
+    assert "[1, 3]" in next(iter(found.values()))
+
+
+def test_better_can_be_required() -> None:
+    wanted = PromoteSettings(require="better")
+    assert list(failures(wanted, against=against())) == ["better than champion"]
+    assert failures(wanted, against=against(BETTER, EQUAL)) == {}
+
+
+def test_diversity_must_not_fall_from_the_champion_s() -> None:
+    found = failures(against=against(recall=0.6))
+    assert list(found) == ["recall against champion"]
+    assert "promote.diversity" in found["recall against champion"]
+    assert failures(against=against(recall=0.65)) == {}
+    assert failures(PromoteSettings(diversity=None), against=against(recall=0.1)) == {}
+
+
+TRANSLATED: dict[str, Any] = {
+    "verdict": "pass",
+    "reasons": [],
+    "psnr_a_to_b": 20.0,
+    "dependence": 0.8,
+    "diversity_ratio": 0.5,
+}
+LIMITS = {"fid_ratio": 3.0, "kid": 0.1}
+
+
+def test_what_a_task_does_not_measure_is_skipped() -> None:
+    settings = PromoteSettings.model_validate({"limits": LIMITS})
+    checks = {check.name: check.state for check in judge(Evidence(TRANSLATED, EXPORT), settings)}
+    assert checks["fid_ratio"] == checks["kid"] == checks["recall"] == checks["vendi_ratio"] == "skipped"
+    assert "fail" not in checks.values()
+    restored = {"verdict": "pass", "reasons": [], "psnr": 30.0}
+    beside = Against("3", restored, restored, {"psnr": EQUAL})
+    assert "dependence against champion" not in {
+        check.name for check in judge(Evidence(restored, EXPORT, against=beside), settings)
+    }
+
+
+def test_translations_must_not_depend_less_on_their_input_nor_on_the_style() -> None:
+    def beside(**challenger: float) -> Against:
+        return Against(
+            "3", TRANSLATED, TRANSLATED | challenger, {"psnr_a_to_b": Comparison(0.0, -1.0, 1.0, higher=True)}
+        )
+
+    assert failures(evaluation=TRANSLATED, against=beside(dependence=0.73, diversity_ratio=0.46)) == {}
+    found = failures(evaluation=TRANSLATED, against=beside(dependence=0.7, diversity_ratio=0.4))
+    assert list(found) == ["dependence against champion", "diversity_ratio against champion"]
+    assert "0.7 from the champion's 0.8" in found["dependence against champion"]
+
+
+def test_more_is_better_where_it_is() -> None:
+    gained, lost = Comparison(2.0, 1.0, 3.0, higher=True), Comparison(-2.0, -3.0, -1.0, higher=True)
+    assert (gained.verdict, lost.verdict) == ("better", "worse")
+    against = Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": lost})
+    assert (
+        "psnr_a_to_b is worse than the champion's (version 3)"
+        in failures(evaluation=TRANSLATED, against=against)["psnr_a_to_b against champion"]
+    )
+    wanted = PromoteSettings(require="better")
+    assert (
+        failures(
+            wanted,
+            evaluation=TRANSLATED,
+            against=Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": gained, "psnr_b_to_a": EQUAL}),
+        )
+        == {}
+    )
+    found = failures(
+        wanted,
+        evaluation=TRANSLATED,
+        against=Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": EQUAL, "psnr_b_to_a": EQUAL}),
+    )
+    assert "none of psnr_a_to_b, psnr_b_to_a is better" in found["better than champion"]
+
+
+def test_a_broken_lineage_and_a_model_that_was_taken_back_are_refused() -> None:
+    assert "models is modified" in failures(broken=["dvc.lock -> models: models is modified"])["lineage"]
+    assert "2026-01-01" in failures(rolled_back="2026-01-01T00:00:00+00:00")["rolled back"]

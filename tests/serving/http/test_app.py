@@ -1,0 +1,215 @@
+"""What a stranger may send: nothing gets through the limits, every answer is one that the description promises."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from prometheus_client.parser import text_string_to_metric_families
+from schemathesis.checks import not_a_server_error
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+
+@pytest.fixture(scope="module")
+def plain(made_styled: Any, running: Any) -> Iterator[Any]:
+    with running(made_styled.path, max_images=20, max_body=4096, timeout=2) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def guarded(made: Any, running: Any) -> Iterator[str]:
+    with running(made.path, token="s3cret") as (url, _):
+        yield url
+
+
+def test_whatever_the_description_allows_and_what_it_does_not_is_answered_as_it_promises(plain: Any) -> None:
+    answers_as_promised(plain.url, examples=20)
+
+
+def answers_as_promised(url: str, examples: int) -> None:
+    found = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+    operations: list[Any] = [result.ok() for result in found.get_all_operations()]  # type: ignore[union-attr]
+    assert len(operations) == 14
+    for operation in operations:
+        for mode in GenerationMode:
+            if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body):
+                continue
+
+            @settings(
+                max_examples=examples,
+                deadline=None,
+                derandomize=True,
+                database=None,
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=operation.as_strategy(generation_mode=mode))
+            def answered(case: Any) -> None:
+                case.validate_response(case.call(), checks=checks)
+
+            answered()
+
+
+def raw(url: str, sent: bytes, seconds: float = 10) -> bytes:
+    """What comes back until the server ends the connection."""
+    parts = urlsplit(url)
+    received = b""
+    with socket.create_connection((parts.hostname, parts.port), timeout=seconds) as connection:
+        try:
+            connection.sendall(sent)
+            while more := connection.recv(65536):
+                received += more
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+    return received
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"\x00\xff\x16\x03\x01", b"400"),
+        (b"GET / HTTP/9.9\r\n\r\n", b"400"),
+        (b"GET /image.png?seed=1 HTTP/1.1\r\nHost: x\r\nBad header\r\n\r\n", b"400"),
+        (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000, b"400"),
+        (b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % k for k in range(20_000)), b"400"),
+        (
+            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n",
+            b"413",
+        ),
+        (
+            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 12\r\n\r\nshort",
+            b"408",
+        ),
+        (
+            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1388\r\n"
+            + b" " * 5000,
+            b"413",
+        ),
+        (b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", b"400"),
+        (
+            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+            b"415",
+        ),
+        (b"DELETE /image.png HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405"),
+        (b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
+        (b"GET /%ff%fe/%00 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
+        (b"GET /v2/models/%F0%9F%98%80 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
+    ],
+)
+def test_hostile_bytes_get_4xx(plain: Any, sent: bytes, status: bytes) -> None:
+    assert raw(plain.url, sent)[9:12] == status
+    assert httpx.get(f"{plain.url}/v2/health/live").status_code == 200
+
+
+def test_a_connection_that_says_nothing_or_too_slowly_is_ended(plain: Any) -> None:
+    for sent in (b"", b"GET / HTTP/1.1\r\nHost: "):
+        began = time.monotonic()
+        assert raw(plain.url, sent, 30) == b""
+        assert time.monotonic() - began < 20
+
+
+def test_a_token_opens_all_that_says_something(guarded: str) -> None:
+    right = {"Authorization": "Bearer s3cret"}
+    wrong = ("", "Bearer s3cre", "Bearer s3crett", "s3cret", "Basic s3cret", "Bearer \xff")
+    for path in (
+        "image.png",
+        "interpolate.gif",
+        "model.json",
+        "metrics",
+        "docs",
+        "openapi.json",
+        "v2",
+        "v2/models/generator",
+        "nothing",
+    ):
+        for sent in wrong:
+            answer = httpx.get(
+                f"{guarded}/{path}", headers=[(b"Authorization", sent.encode("latin-1"))] if sent else []
+            )
+            assert answer.status_code == 401, (path, sent)
+        assert httpx.get(f"{guarded}/{path}", headers=right).status_code == (404 if path == "nothing" else 200)
+    assert httpx.get(f"{guarded}/image.png").headers["www-authenticate"] == "Bearer"
+    for path in ("", "v2/health/live", "v2/health/ready"):
+        assert httpx.get(f"{guarded}/{path}").status_code == 200
+    assert httpx.get(f"{guarded}/openapi.json", headers=right).json()["security"] == [{"token": []}]
+
+
+def test_answers_carry_the_requests_id_if_it_is_one(plain: Any) -> None:
+    assert httpx.get(f"{plain.url}/v2", headers={"X-Request-ID": "abc-1"}).headers["x-request-id"] == "abc-1"
+    for odd in ("x" * 65, "a b", '"}'):
+        assert len(httpx.get(f"{plain.url}/v2", headers={"X-Request-ID": odd}).headers["x-request-id"]) == 32
+
+
+def test_metrics_count_by_route_and_never_by_what_a_client_writes(plain: Any) -> None:
+    for k in range(5):
+        httpx.get(f"{plain.url}/secret-{k}")
+        httpx.get(f"{plain.url}/v2/models/other-{k}")
+    httpx.get(f"{plain.url}/image.png?n=3")
+    text = httpx.get(f"{plain.url}/metrics").text
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    assert next(one.value for one in samples if one.name == "ganline_images_total") >= 3
+    routes = {one.labels["route"] for one in samples if one.name == "ganline_requests_total"}
+    assert {"none", "/v2/models/{model}", "/image.png"} <= routes
+    assert "secret" not in text
+    assert next(one.value for one in samples if one.name == "ganline_queue_images") == 0
+    (info,) = (one for one in samples if one.name == "ganline_model_info")
+    assert info.labels["provider"] == plain.service.keeper.served.graph.provider
+    assert info.labels["sha256"] == plain.service.keeper.served.sha256
+
+
+def test_the_log_is_one_object_a_line(plain: Any, caplog: pytest.LogCaptureFixture) -> None:
+    from pipeline.serving.http.prometheus_metrics import JsonLines
+
+    with caplog.at_level("INFO", "ganline.serve"):
+        httpx.get(f"{plain.url}/a%22%0A%7Bb", headers={"X-Request-ID": "this"})
+        httpx.get(f"{plain.url}/v2/health/live")
+    deadline = time.monotonic() + 5
+    while not caplog.records and time.monotonic() < deadline:
+        time.sleep(0.01)
+    (line,) = [JsonLines().format(record) for record in caplog.records]
+    assert "\n" not in line
+    entry = json.loads(line)
+    assert entry["time"].endswith("+00:00")
+    assert (entry["event"], entry["id"], entry["status"], entry["path"], entry["client"]) == (
+        "request",
+        "this",
+        404,
+        '/a"\n{b',
+        "127.0.0.1",
+    )
+
+
+def test_an_error_of_our_own_is_logged_whole_and_told_by_its_id(
+    plain: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(plain.service.keeper.served, "run", lambda *_: 1 / 0)
+    answer = httpx.get(f"{plain.url}/image.png", headers={"X-Request-ID": "that"})
+    assert answer.status_code == 500
+    assert "request id that" in answer.json()["error"]
+    assert "ZeroDivisionError" not in answer.text
+    assert any(record.exc_info and "division" in str(record.exc_info[1]) for record in caplog.records)
+    monkeypatch.undo()
+    assert httpx.get(f"{plain.url}/image.png").status_code == 200
+
+
+def test_the_documents_name_every_endpoint_and_nothing_from_elsewhere(plain: Any) -> None:
+    paths = httpx.get(f"{plain.url}/openapi.json").json()["paths"]
+    page = httpx.get(f"{plain.url}/docs")
+    for path in paths:
+        assert f"<code>{path}</code>" in page.text
+    for answer in (page, httpx.get(f"{plain.url}/")):
+        assert "http://" not in answer.text
+        assert "https://" not in answer.text
+        assert "default-src 'none'" in answer.headers["content-security-policy"]

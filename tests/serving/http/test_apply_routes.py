@@ -1,0 +1,337 @@
+"""POST /apply, and the protocol with pictures: the results are those of `ganline apply`, whatever else is asked for."""
+
+import io
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
+
+from pipeline.serving.http.v2_tensors import HEADER_LENGTH
+from pipeline.serving.runtime.image_to_image import Transformer
+from tests.serving.http.test_app import answers_as_promised
+
+
+def picture(height: int, width: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(pixels: Any, kind: str = "PNG", **how: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind, **how)
+    return buffer.getvalue()
+
+
+def decoded(answer: httpx.Response) -> Any:
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/png"
+    return np.asarray(Image.open(io.BytesIO(answer.content)))
+
+
+def value(url: str, name: str) -> float:
+    families = text_string_to_metric_families(httpx.get(f"{url}/metrics").text)
+    return next(sample.value for family in families for sample in family.samples if sample.name == name)
+
+
+@pytest.fixture(scope="module")
+def larger(made_larger: Path, running: Any) -> Iterator[Any]:
+    with running(made_larger, tile=192, max_pixels=4_000_000, max_body=2**20, max_images=5, timeout=20) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def styles(made_styles: Path, running: Any) -> Iterator[Any]:
+    with running(made_styles / "generator.onnx") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def square(made_square: Path, running: Any) -> Iterator[Any]:
+    with running(made_square, max_batch=8) as service:
+        yield service
+
+
+@pytest.mark.parametrize("size", [(1, 1), (30, 41), (192, 192), (400, 301)])
+def test_what_comes_back_is_what_apply_writes(larger: Any, made_larger: Path, size: tuple[int, int]) -> None:
+    answer = httpx.post(f"{larger.url}/apply", content=encoded(picture(*size)), headers={"Content-Type": "image/png"})
+    assert np.array_equal(decoded(answer), Transformer(made_larger)(picture(*size), tile=192))
+    assert answer.headers["x-model-version"] == larger.service.keeper.served.version
+    assert answer.headers["server-timing"].startswith("draw;dur=")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert larger.service.underway == 0
+
+
+def test_any_common_kind_upright_and_whatever_the_header_says(larger: Any) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = decoded(httpx.post(f"{larger.url}/apply", content=encoded(picture(20, 30), "JPEG", exif=exif)))
+    assert turned.shape == (60, 40, 3), "an upright phone's photograph"
+    for kind in ("JPEG", "WEBP", "TIFF", "BMP", "GIF"):
+        assert decoded(
+            httpx.post(
+                f"{larger.url}/apply", content=encoded(picture(20, 30), kind), headers={"Content-Type": "text/plain"}
+            )
+        ).shape == (40, 60, 3)
+
+
+def test_what_is_wrong_is_said(larger: Any, made: Any, running: Any) -> None:
+    def told(status: int, path: str = "apply", url: str = larger.url, **sent: Any) -> str:
+        answer = httpx.post(f"{url}/{path}", **sent) if sent else httpx.get(f"{url}/{path}")
+        assert answer.status_code == status, answer.text
+        return str(answer.json()["error"])
+
+    assert told(400, content=b"") == "the body is no picture: empty file (zero bytes)"
+    assert "not an image" in told(400, content=b"GIF89 or nearly")
+    assert "cannot be decoded" in told(400, content=encoded(picture(90, 90))[:-2000])
+    assert told(413, content=encoded(np.zeros((1001, 1000, 3), dtype=np.uint8))) == (
+        "a picture of 1000 x 1001 pixels, 2 times larger: a result may have 4,000,000 here; send a smaller one"
+    )
+    assert "1048576 bytes" in told(413, content=encoded(picture(700, 700)))
+    assert "--data-binary" in told(415, files={"picture": encoded(picture(5, 5))})
+    assert "has no styles" in told(400, "apply?seed=1", content=encoded(picture(5, 5)))
+    for seed in ("-1", "x", str(2**64)):
+        assert "seed" in told(422, f"apply?seed={seed}", content=b"")
+    assert told(422, "apply?sed=1", content=b"")
+    for path in ("image.png?seed=1", "interpolate.gif"):
+        assert "POST one to /apply" in told(400, path)
+    assert told(405, "apply")
+    with running(made.path) as (url, _):
+        assert "GET /image.png?seed=7" in told(400, url=url, content=encoded(picture(5, 5)))
+        assert httpx.get(f"{url}/model.json").json()["takes"] == "latents"
+
+
+def test_the_page_learns_what_it_must_know(larger: Any, styles: Any) -> None:
+    about = httpx.get(f"{larger.url}/model.json").json()
+    assert (about["takes"], about["task"], about["scale"], about["styles"]) == ("pictures", "restore", 2, False)
+    assert (about["max_pixels"], about["max_body"], about["classes"], about["psi"]) == (4_000_000, 2**20, [], False)
+    assert httpx.get(f"{styles.url}/model.json").json()["styles"] is True
+
+
+@pytest.mark.parametrize("kind", ["larger", "styles", "square"])
+def test_the_description_is_kept(kind: str, request: pytest.FixtureRequest) -> None:
+    answers_as_promised(request.getfixturevalue(kind).url, examples=10)
+
+
+def test_the_seed_is_the_style(styles: Any, made_styles: Path) -> None:
+    transformer = Transformer(made_styles / "generator.onnx")
+    body = encoded(picture(30, 50))
+    found = [
+        decoded(httpx.post(f"{styles.url}/apply{query}", content=body))
+        for query in ("", "?seed=0", "?seed=7", "?seed=7")
+    ]
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[2], found[3])
+    assert not np.array_equal(found[0], found[2])
+    assert np.array_equal(found[2], transformer(picture(30, 50), style=transformer.style(7)))
+
+
+def test_a_graph_of_one_size_gets_it_and_its_batches_fill(square: Any, made_square: Path) -> None:
+    transformer = Transformer(made_square)
+    assert square.service.keeper.served.sizes[-1] > 1
+    for size in ((16, 16), (40, 70)):
+        found = decoded(httpx.post(f"{square.url}/apply", content=encoded(picture(*size))))
+        assert found.shape == (16, 16, 3)
+        if size == (16, 16):
+            assert np.array_equal(found, transformer(picture(*size)))
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(
+            pool.map(
+                lambda k: httpx.post(f"{square.url}/apply", content=encoded(picture(16, 16, k)), timeout=60), range(64)
+            )
+        )
+    for k, answer in enumerate(answers):
+        assert np.array_equal(decoded(answer), transformer(picture(16, 16, k))), (
+            "to each its own, whatever it rode with"
+        )
+
+
+def infer(url: str, **inputs: Any) -> Any:
+    tensors = []
+    for name, rows in inputs.items():
+        tensors.append(triton.InferInput(name, list(rows.shape), "FP32"))
+        tensors[-1].set_data_from_numpy(rows)
+    with triton.InferenceServerClient(url.removeprefix("http://")) as client:
+        return client.infer("generator", tensors).as_numpy("images")
+
+
+def test_triton_gets_what_onnx_runtime_computes_of_any_size(
+    larger: Any, styles: Any, made_larger: Path, made_styles: Path
+) -> None:
+    with triton.InferenceServerClient(larger.url.removeprefix("http://")) as client:
+        described = client.get_model_metadata("srgan3")
+    assert described["inputs"] == [{"name": "image", "datatype": "FP32", "shape": [-1, 3, -1, -1]}]
+    rng = np.random.default_rng(1)
+    image = rng.uniform(-1, 1, (3, 3, 33, 50)).astype(np.float32)
+    z = rng.standard_normal((3, 8), dtype=np.float32)
+    expected = Transformer(made_styles / "generator.onnx").graph.session.run(["images"], {"image": image, "z": z})[0]
+    np.testing.assert_allclose(infer(styles.url, image=image, z=z), expected, atol=1e-5)
+    one = infer(styles.url, image=image[1:2], z=z[1:2])
+    assert np.array_equal(one, infer(styles.url, image=image, z=z)[1:2]), "to the bit, alone or not"
+    with pytest.raises(Exception, match=r"shape \[-1, 3, -1, -1\]"):
+        infer(styles.url, image=image[:, :2], z=z)
+
+
+def test_the_protocols_limits(larger: Any) -> None:
+    def told(shape: list[int], data: list[float], **more: Any) -> httpx.Response:
+        body = {"inputs": [{"name": "image", "datatype": "FP32", "shape": shape, "data": data}], **more}
+        return httpx.post(f"{larger.url}/v2/models/srgan3/infer", json=body)
+
+    assert told([1, 3, 2, 2], [0.5] * 12).json()["outputs"][0]["shape"] == [1, 3, 4, 4]
+    for shape in ([1, 3, 0, 2], [1, 3, -1, 2], [1, 3, 2**40, 2], [1, 3, 2], [6, 3, 1, 1], [1, 3, True, 2]):
+        assert told(shape, [0.5] * 12).status_code == 400, shape
+    assert told([1, 3, 2**20, 2**20], [0.5] * 12).status_code == 400
+    large: list[float] = [0] * (3 * 400 * 430)
+    found = told([1, 3, 400, 430], large)
+    assert found.status_code == 200
+    larger.service.settings, before = (
+        larger.service.settings.model_copy(update={"max_pixels": 100_000}),
+        larger.service.settings,
+    )
+    try:
+        assert told([1, 3, 400, 430], large).status_code == 413
+    finally:
+        larger.service.settings = before
+
+
+def test_what_is_too_much_for_json_is_asked_for_as_bytes(larger: Any) -> None:
+    image = np.zeros((1, 3, 60, 250), dtype=np.float32)  # 180,000 bytes in, 180,000 numbers out
+
+    def sent(rows: int, *, binary: bool) -> httpx.Response:
+        tensor = {
+            "name": "image",
+            "datatype": "FP32",
+            "shape": [rows, 3, 60, 250],
+            "parameters": {"binary_data_size": rows * 180_000},
+        }
+        header = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": binary}}).encode()
+        body = header + image.tobytes() * rows
+        return httpx.post(
+            f"{larger.url}/v2/models/srgan3/infer", content=body, headers={HEADER_LENGTH: str(len(header))}, timeout=60
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline.serving.http.apply_routes.MOST_IN_JSON", 360_000)
+        assert sent(2, binary=False).status_code == 200
+        refused = sent(3, binary=False)
+        assert (refused.status_code, "too many for JSON" in refused.text) == (400, True)
+        assert sent(3, binary=True).status_code == 200
+
+
+class Held:
+    """Makes the graph wait where it is told to, and remembers the sides of what it was given."""
+
+    def __init__(self, served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.go, self.sides = threading.Semaphore(0), []  # type: ignore[var-annotated]
+        run = served.run
+
+        def slow(inputs: Any, outputs: Any) -> Any:
+            assert self.go.acquire(timeout=60)
+            self.sides.append(inputs["image"].shape[2:])
+            return run(inputs, outputs)
+
+        monkeypatch.setattr(served, "run", slow)
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_small_picture_waits_for_one_tile_of_a_large_one_and_no_more(
+    larger: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(larger.service.keeper.served, monkeypatch)
+    body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
+    with ThreadPoolExecutor(4) as pool:
+        large = pool.submit(httpx.post, f"{larger.url}/apply", content=body, timeout=60)
+        until(lambda: larger.service.underway >= 1)
+        until(lambda: not larger.service.batcher.jobs)
+        small = [
+            pool.submit(httpx.post, f"{larger.url}/apply", content=encoded(picture(9, 9, k)), timeout=60)
+            for k in range(3)
+        ]
+        until(lambda: larger.service.batcher.waiting == 3)
+        for _ in range(4):
+            held.go.release()
+        assert [one.result().status_code for one in small] == [200] * 3
+        assert not large.done()
+        assert held.sides == [(192, 192), (9, 9), (9, 9), (9, 9)]
+        for _ in range(400):
+            held.go.release()
+        assert decoded(large.result()).shape == (1400, 1400, 3)
+
+
+def test_a_full_house_is_429_and_one_that_takes_too_long_503(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = larger.service
+    held = Held(service.keeper.served, monkeypatch)
+    settings = service.settings.model_copy(update={"max_queue": 60, "timeout": 1.5})
+    monkeypatch.setattr(service, "settings", settings)
+    monkeypatch.setattr(service.batcher, "settings", settings)
+    body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(httpx.post, f"{larger.url}/apply", content=body, timeout=60)
+        until(lambda: service.underway == 54)
+        refused = httpx.post(f"{larger.url}/apply", content=body, timeout=60)
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        assert first.result().status_code == 503
+        assert "--timeout" in first.result().json()["error"]
+    for _ in range(9):
+        held.go.release()
+    assert (service.underway, service.batcher.waiting) == (0, 0)
+
+
+def test_who_has_left_is_not_drawn_to_the_end(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held(larger.service.keeper.served, monkeypatch)
+    body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{larger.url}/apply", content=body, timeout=0.5)
+    for _ in range(40):
+        held.go.release()
+    until(lambda: larger.service.underway == 0)
+    assert len(held.sides) < 10
+
+
+def test_a_swap_between_two_tiles_loses_nothing(
+    made_larger: Path, running: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture is finished by the model that began it; and a model that takes pictures may follow one that draws them."""
+    path = tmp_path / "generator.onnx"
+    path.write_bytes(made_larger.read_bytes())
+    with running(path, tile=192) as (url, service), ThreadPoolExecutor(1) as pool:
+        first = service.keeper.served
+        held = Held(first, monkeypatch)
+        waiting = pool.submit(httpx.post, f"{url}/apply", content=encoded(picture(300, 300)), timeout=60)
+        until(lambda: service.underway > 0)
+        import onnx
+
+        model = onnx.load(made_larger)
+        model.producer_name = "another"
+        beside = tmp_path / "new"
+        beside.write_bytes(model.SerializeToString())
+        beside.replace(path)
+        until(lambda: service.keeper.served is not first)
+        for _ in range(100):
+            held.go.release()
+        answer = waiting.result()
+        assert np.array_equal(decoded(answer), Transformer(made_larger)(picture(300, 300), tile=192))
+        assert answer.headers["x-model-version"] == first.version
+        assert httpx.post(f"{url}/apply", content=encoded(picture(9, 9))).headers["x-model-version"] != first.version
+
+
+def test_tiles_are_counted_and_the_queue_is_empty_again(larger: Any) -> None:
+    before = value(larger.url, "ganline_images_total")
+    httpx.post(f"{larger.url}/apply", content=encoded(np.zeros((300, 300, 3), dtype=np.uint8)))
+    assert value(larger.url, "ganline_images_total") == before + 9
+    assert value(larger.url, "ganline_queue_images") == 0

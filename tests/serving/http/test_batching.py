@@ -1,0 +1,126 @@
+"""Requests that wait together ride together; nobody waits for ever, and nobody gets another's picture."""
+
+import asyncio
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.serving.http.batching import Batcher
+from pipeline.serving.http.http_error import Refusal
+from pipeline.serving.http.loaded_model import Arrays
+from pipeline.serving.http.prometheus_metrics import Metrics
+from pipeline.serving.settings import ServeSettings
+
+
+class Doubler:
+    """In place of a model: gives 2 z, remembers its batches, and waits where told to."""
+
+    def __init__(self, sizes: tuple[int, ...] = (1, 2, 4, 8), *, held: bool = False) -> None:
+        self.sizes = sizes
+        self.batches: list[int] = []
+        self.go = threading.Event()
+        if not held:
+            self.go.set()
+
+    def size(self, rows: int) -> int:
+        return max((size for size in self.sizes if size <= rows), default=self.sizes[0])
+
+    def run(self, inputs: Arrays, outputs: Any) -> Arrays:
+        assert self.go.wait(20)
+        self.batches.append(len(inputs["z"]))
+        if (inputs["z"] < 0).any():
+            raise RuntimeError("negative")
+        return dict.fromkeys(outputs, 2 * inputs["z"])
+
+
+def rows(*values: float) -> Arrays:
+    return {"z": np.array(values, dtype=np.float32).reshape(-1, 1)}
+
+
+async def draw(batcher: Batcher, model: Any, *values: float) -> list[float]:
+    drawn: list[float] = (await batcher.draw(model, rows(*values)))["images"].ravel().tolist()
+    return drawn
+
+
+def test_batches() -> None:
+    async def main() -> None:
+        metrics = Metrics()
+        batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=20, max_queue=40, timeout=20), metrics)
+        worker = asyncio.create_task(batcher.work())
+        model = Doubler()
+        answers = await asyncio.gather(*(draw(batcher, model, k, k + 100) for k in range(13)))
+        assert answers == [[2 * k, 2 * k + 200] for k in range(13)], "to each its own"
+        assert model.batches == [8, 8, 8, 2]
+        model.batches.clear()
+        assert await draw(batcher, model, *range(19)) == [2 * k for k in range(19)], (
+            "one that is larger than a batch is cut, and put together"
+        )
+        assert model.batches == [8, 8, 2, 1]
+        assert b"ganline_images_total 45.0" in metrics.text()
+
+        others = Doubler()
+        mixed = await asyncio.gather(*(draw(batcher, one, k) for k, one in enumerate([model, model, others, model])))
+        assert mixed == [[0], [2], [4], [6]]
+        assert others.batches == [1], "models never share a batch"
+
+        model.batches.clear()
+        results = await asyncio.gather(draw(batcher, model, 1), draw(batcher, model, -1), return_exceptions=True)
+        assert all(isinstance(one, RuntimeError) for one in results)
+        assert await draw(batcher, model, 5) == [10], "a failure is its batch's alone"
+        assert batcher.waiting == 0
+        worker.cancel()
+        batcher.close()
+
+    asyncio.run(main())
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
+    async def main() -> None:
+        batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=0, max_queue=10, timeout=20), Metrics())
+        worker = asyncio.create_task(batcher.work())
+        slow = Doubler(held=True)
+        first = asyncio.create_task(draw(batcher, slow, *range(8)))
+        await asyncio.sleep(0.05)
+        waiting = asyncio.create_task(draw(batcher, slow, *range(10)))
+        await asyncio.sleep(0.05)
+        assert batcher.waiting == 10
+        with pytest.raises(Refusal, match="10 images wait already") as refused:
+            await draw(batcher, slow, 1)
+        assert refused.value.status == 429
+        assert refused.value.headers["Retry-After"] == "1"
+        slow.go.set()
+        assert await first == [2 * k for k in range(8)]
+        assert await waiting == [2 * k for k in range(10)]
+        assert await draw(batcher, slow, 1) == [2]
+        worker.cancel()
+        batcher.close()
+
+    asyncio.run(main())
+
+
+def test_who_waited_too_long_or_left_is_forgotten_and_not_drawn() -> None:
+    async def main() -> None:
+        batcher = Batcher(ServeSettings(max_batch=4, max_delay_ms=0, max_queue=40, timeout=0.2), Metrics())
+        worker = asyncio.create_task(batcher.work())
+        slow = Doubler(held=True)
+        started = asyncio.create_task(draw(batcher, slow, 1))
+        await asyncio.sleep(0.02)
+        left = asyncio.create_task(draw(batcher, slow, *range(9)))
+        late = asyncio.create_task(draw(batcher, slow, 3))
+        await asyncio.sleep(0.02)
+        left.cancel()
+        with pytest.raises(Refusal, match=r"not drawn within 0\.2 s") as refused:
+            await late
+        assert refused.value.status == 503
+        with pytest.raises(Refusal):
+            await started
+        assert batcher.waiting == 0
+        slow.go.set()
+        assert await draw(batcher, slow, 7) == [14]
+        assert slow.batches == [1, 1], "only what was already being drawn, and the new one"
+        worker.cancel()
+        batcher.close()
+
+    asyncio.run(main())

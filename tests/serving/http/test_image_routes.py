@@ -1,0 +1,132 @@
+"""The pictures by URL are those of `ganline sample`."""
+
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.media.image.preview import grid
+from pipeline.serving.runtime.generator import Generator
+from pipeline.serving.runtime.interpolation import loop, spherical
+
+
+@pytest.fixture(scope="module")
+def styled(made_styled: Any, running: Any) -> Iterator[str]:
+    with running(made_styled.path, max_images=100) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def colour(made_conditional: Any, running: Any) -> Iterator[str]:
+    with running(made_conditional.path) as (url, _):
+        yield url
+
+
+def picture(url: str, path: str = "image.png", **query: Any) -> Any:
+    answer = httpx.get(f"{url}/{path}", params=query)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "image/" + path.rpartition(".")[2]
+    assert answer.headers["x-model-version"]
+    assert answer.headers["server-timing"].startswith("draw;dur=")
+    return Image.open(io.BytesIO(answer.content))
+
+
+def test_one_is_itself_and_several_are_the_sheet_that_sample_makes(styled: str, made_styled: Any) -> None:
+    generator = Generator(made_styled.path)
+    one = picture(styled, seed=7, label="kind 3", psi=0.7)
+    assert np.array_equal(np.asarray(one), generator.sample(1, 7, ["kind 3"], 0.7)[0, :, :, 0])
+    sheet = picture(styled, seed=7, n=16, label=["2", "kind 5", "kind 9"])
+    assert np.array_equal(np.asarray(sheet), np.asarray(grid(generator.sample(16, 7, ["2", "kind 5", "kind 9"]), 3)))
+    assert np.array_equal(
+        np.asarray(picture(styled, seed=2**64 - 1, n=5, columns=2)), np.asarray(grid(generator.sample(5, 2**64 - 1), 2))
+    )
+
+
+def test_colours_and_every_class_by_default(colour: str, made_conditional: Any) -> None:
+    assert np.array_equal(
+        np.asarray(picture(colour, seed=3, n=12)), np.asarray(grid(Generator(made_conditional.path).sample(12, 3), 5))
+    )
+
+
+def test_towards_another_seed_goes_along_the_great_circle(styled: str, made_styled: Any) -> None:
+    generator = Generator(made_styled.path)
+    z = spherical(generator.latents(4, 0, 1)[0], generator.latents(9, 0, 1)[0], [0.0, 0.3, 1.0])
+    expected = generator.draw(z, generator.labels(["1"]), 1.0)[:, :, :, 0]
+    found = [np.asarray(picture(styled, seed=4, towards=9, mix=mix, label=1)) for mix in (0, 0.3, 1)]
+    assert np.array_equal(np.stack(found), expected)
+
+
+def test_a_loop_that_never_ends(styled: str, made_styled: Any) -> None:
+    generator = Generator(made_styled.path)
+    found = picture(styled, "interpolate.gif", seed=5, n=3, steps=4, label="kind 2", psi=0.5)
+    assert found.n_frames == 12
+    assert found.info["loop"] == 0
+    drawn = generator.draw(loop(generator.latents(5, 0, 3), 4), generator.labels(["kind 2"]), 0.5)
+    for number in (0, 5, 11):
+        found.seek(number)
+        assert np.array_equal(np.asarray(found.convert("L")), np.asarray(grid(drawn[number : number + 1], None, 256)))
+    several = picture(styled, "interpolate.gif", n=2, steps=2, label=["1", "2", "3"])
+    assert several.n_frames == 4
+    assert picture(styled, "interpolate.gif").size == (134, 68), (
+        "of thirty classes two, since 2 x 48 frames are what a request of at most 100 may have"
+    )
+
+
+def test_the_same_seed_is_the_same_picture_whatever_it_rode_with(styled: str) -> None:
+    alone = {
+        seed: httpx.get(f"{styled}/image.png", params={"seed": seed, "n": 1 + seed % 4}).content for seed in range(24)
+    }
+    with ThreadPoolExecutor(12) as pool:
+        together = list(
+            pool.map(
+                lambda seed: (
+                    httpx.get(f"{styled}/image.png", params={"seed": seed % 24, "n": 1 + seed % 24 % 4}).content
+                ),
+                range(120),
+            )
+        )
+    assert all(content == alone[number % 24] for number, content in enumerate(together))
+
+
+def test_the_model_describes_itself(styled: str, colour: str) -> None:
+    told = httpx.get(f"{styled}/model.json").json()
+    assert (told["variant"], told["resolution"], told["psi"], told["max_images"]) == ("stylegan2", 8, True, 100)
+    assert told["classes"][29] == "kind 29"
+    assert httpx.get(f"{colour}/model.json").json()["psi"] is False
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "words"),
+    [
+        ("seed=-1", 422, "query.seed"),
+        (f"seed={2**64}", 422, "query.seed"),
+        (f"seed={'9' * 5000}", 422, "query.seed"),
+        ("seed=seven", 422, "query.seed"),
+        ("n=0", 422, "query.n"),
+        ("n=101", 422, "less than or equal to 100"),
+        ("psi=nan", 422, "query.psi"),
+        ("psi=2", 422, "query.psi"),
+        ("sed=7", 422, "query.sed: Extra inputs"),
+        ("label=kind+99", 400, "no class 'kind 99'; did you mean"),
+        ("label=" + "x" * 201, 422, "query.label"),
+        ("&".join(["label=1"] * 65), 422, "query.label"),
+        ("label=%00%FF", 400, "no class"),
+        ("mix=1.1", 422, "query.mix"),
+    ],
+)
+def test_mistakes_are_told_with_the_way_out(styled: str, query: str, status: int, words: str) -> None:
+    answer = httpx.get(f"{styled}/image.png?{query}")
+    assert answer.status_code == status
+    assert words in answer.json()["error"]
+
+
+def test_more_than_one_request_may_ask_for(styled: str, colour: str) -> None:
+    answer = httpx.get(f"{styled}/interpolate.gif?n=20&steps=12&label=1")
+    assert (answer.status_code, answer.json()["error"][:30]) == (400, "that would be 240 pictures, an")
+    answer = httpx.get(f"{colour}/image.png?psi=1")
+    assert (answer.status_code, "(dcgan) has no psi" in answer.text) == (400, True)

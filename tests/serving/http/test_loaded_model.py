@@ -1,0 +1,189 @@
+"""A model is served only if it draws pictures, and the same ones in every batch it may be run in."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from pipeline.errors import InputError
+from pipeline.serving.http.loaded_model import Found, Served, conditions
+from pipeline.serving.runtime.session import Provider
+
+SIZES = (1, 2, 4, 8, 16)
+
+
+def found(path: Path) -> Found:
+    return Found("generator", "1", path, path.read_bytes())
+
+
+def graph(path: Path, metadata: Any, nodes: list[Any], constants: dict[str, Any] | None = None) -> Found:
+    """A generator of 2 x 2 gray images from z [B, 4], written by hand."""
+    made = helper.make_graph(
+        [*nodes, helper.make_node("Reshape", ["flat", "shape"], ["images"])],
+        "generator",
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 4])],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 1, 2, 2])],
+        [
+            onnx.numpy_helper.from_array(np.asarray(value), name)
+            for name, value in {"shape": np.array([-1, 1, 2, 2]), **(constants or {})}.items()
+        ],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(model, metadata.pairs())
+    path.write_bytes(model.SerializeToString())
+    return found(path)
+
+
+@pytest.fixture
+def small(describe: Callable[..., Any]) -> Any:
+    return describe(resolution=2, latent=4, class_names=[])
+
+
+def test_real_generators_draw_the_same_bits_in_every_batch(made: Any, made_conditional: Any, made_styled: Any) -> None:
+    for one in (made, made_conditional, made_styled):
+        served = Served(found(one.path), 16)
+        generator = served.generator
+        z, labels = generator.latents(5, 0, 37), generator.labels()
+        inputs = {"z": z, **conditions(generator, 37, labels, 0.6)}
+        alone = np.concatenate(
+            [
+                served.run({name: rows[k : k + 1] for name, rows in inputs.items()}, ["images"])["images"]
+                for k in range(37)
+            ]
+        )
+        for size in served.sizes:
+            parts = [
+                served.run({name: rows[k : k + size] for name, rows in inputs.items()}, ["images"])["images"]
+                for k in range(0, 32, size)
+            ]
+            assert np.array_equal(
+                np.concatenate(parts).view(np.uint32), alone[: len(np.concatenate(parts))].view(np.uint32)
+            )
+
+
+def test_a_size_whose_kernel_adds_otherwise_is_never_run(small: Any, tmp_path: Path) -> None:
+    """The graph adds a thousandth when its batch is one, as another kernel would add a rounding error."""
+    nodes = [
+        helper.make_node("Shape", ["z"], ["size"], end=1),
+        helper.make_node("Equal", ["size", "one"], ["alone"]),
+        helper.make_node("Where", ["alone", "epsilon", "zero"], ["error"]),
+        helper.make_node("Add", ["z", "error"], ["flat"]),
+    ]
+    constants = {"one": np.array([1]), "epsilon": np.array([1e-3], np.float32), "zero": np.array([0], np.float32)}
+    served = Served(graph(tmp_path / "g.onnx", small, nodes, constants), 16)
+    assert served.sizes == SIZES[1:]
+    z = served.generator.latents(3, 0, 7)
+    alone = np.concatenate([served.run({"z": z[k : k + 1]}, ["images"])["images"] for k in range(7)])
+    assert np.array_equal(alone, z.reshape(7, 1, 2, 2)), "single rows are drawn in a batch of two"
+    assert served.size(1) == 2
+    assert served.size(3) == 2
+    assert served.size(40) == 16
+
+
+def test_where_the_place_in_the_batch_shows_only_single_pictures_are_drawn(small: Any, tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("CumSum", ["ones_like", "axis"], ["places"]),
+        helper.make_node("Add", ["z", "places"], ["flat"]),
+    ]
+    nodes = [
+        helper.make_node("Mul", ["z", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "one"], ["ones_like"]),
+        *nodes,
+    ]
+    constants = {"zero": np.array([0], np.float32), "one": np.array([1], np.float32), "axis": np.int64(0)}
+    assert Served(graph(tmp_path / "g.onnx", small, nodes, constants), 16).sizes == (1,)
+
+
+def test_a_largest_batch_that_is_no_power_of_two(made: Any) -> None:
+    assert Served(found(made.path), 12).sizes == (1, 2, 4, 8, 12)
+    assert Served(found(made.path), 1).sizes == (1,)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        ([helper.make_node("RandomNormalLike", ["z"], ["flat"])], "draws another picture each time"),
+        ([helper.make_node("Log", ["z"], ["flat"])], "not finite"),
+        (
+            [helper.make_node("Concat", ["z", "z"], ["flat"], axis=1)],
+            r"gave float32 \(16, 1, 2, 2\) where its metadata promises float32 \(8, 1, 2, 2\)",
+        ),
+        ([helper.make_node("Gather", ["z", "far"], ["flat"], axis=1)], "warm-up with batches of 1 failed"),
+    ],
+)
+def test_what_is_no_generator_is_not_served(small: Any, tmp_path: Path, nodes: list[Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Served(graph(tmp_path / "g.onnx", small, nodes, {"far": np.array([9, 9, 9, 9])}), 16)
+
+
+def test_the_provider_that_runs_is_told_and_a_strict_one_insisted_on(
+    made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.serving.runtime.session.gpus", lambda: 0)
+    wanted: Provider
+    for wanted in ("auto", "cpu", "cuda", "tensorrt"):
+        assert Served(found(made.path), 1, wanted).graph.provider == "CPUExecutionProvider"
+    assert Served(found(made.path), 1, "cpu", strict=True).graph.provider == "CPUExecutionProvider"
+    for wanted, name in (("cuda", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")):
+        with pytest.raises(InputError, match=f"--strict-provider: {name} cannot run here, CPUExecutionProvider would"):
+            Served(found(made.path), 1, wanted, strict=True)
+
+
+def test_pictures_of_any_size_go_one_by_one_and_those_of_one_size_in_steady_batches(
+    made_larger: Path, made_styles: Path, made_square: Path
+) -> None:
+    for path in (made_larger, made_styles / "generator.onnx"):
+        served = Served(found(path), 16, tile=192)
+        assert (served.any_size, served.sizes) == (True, (1,))
+        assert served.inputs[0].shape == (3, -1, -1)
+        with pytest.raises(InputError, match="POST one to /apply"):
+            served.generator.latents(0, 0, 1)
+    served = Served(found(made_square), 16)
+    assert not served.any_size
+    assert served.inputs[0].shape == (3, 16, 16)
+    assert served.sizes[-1] == 16
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"),
+    [
+        (
+            [helper.make_node("RandomNormalLike", ["image"], ["images"])],
+            "draws another picture each time it is given the same input",
+        ),
+        ([helper.make_node("Log", ["image"], ["images"])], "not finite"),
+        (
+            [helper.make_node("Concat", ["image", "image"], ["images"], axis=3)],
+            r"gave float32 \(8, 3, 8, 16\) where its metadata promises",
+        ),
+        (
+            [helper.make_node("Conv", ["image", "kernel"], ["images"])],
+            "warm-up with batches of 1, 8 x 8 pixels, failed",
+        ),
+        ([helper.make_node("Gather", ["image", "far"], ["images"], axis=0)], r"failed"),
+    ],
+)
+def test_what_transforms_no_pictures_is_not_served(describe: Any, tmp_path: Path, nodes: list[Any], words: str) -> None:
+    sides: list[str | int | None] = ["batch", 3, "height", "width"]
+    made = helper.make_graph(
+        nodes,
+        "generator",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, sides)],
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, sides)],
+        [
+            onnx.numpy_helper.from_array(np.zeros((1, 3, 9, 9), np.float32), "kernel"),
+            onnx.numpy_helper.from_array(np.array([5]), "far"),
+        ],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    helper.set_model_props(
+        model, describe(resolution=8, channels=3, latent=0, class_names=[], task="restore", multiple=1).pairs()
+    )
+    path = tmp_path / "g.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=words):
+        Served(found(path), 16)

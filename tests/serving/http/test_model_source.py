@@ -1,0 +1,152 @@
+"""A new model comes while requests go on: none is lost, and what cannot be served is not."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import onnx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pipeline.errors import InputError
+from pipeline.serving.http.loaded_model import Found
+from pipeline.serving.http.model_source import File
+from pipeline.serving.http.service import Service
+from pipeline.serving.runtime.generator import latents
+from pipeline.serving.settings import ServeSettings
+
+BODY = {"inputs": [{"name": "z", "datatype": "FP32", "shape": [3, 24], "data": latents(1, 0, 3, 24).ravel().tolist()}]}
+
+
+def scaled(path: Path, factor: float) -> bytes:
+    """The generator with its last layer's weights multiplied."""
+    model = onnx.load(path)
+    weight = [one for one in model.graph.initializer if len(one.dims) == 4][-1]
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * np.float32(factor), weight.name))
+    content: bytes = model.SerializeToString()
+    return content
+
+
+@pytest.fixture(scope="module")
+def others(made: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three generators whose pictures differ."""
+    folder = tmp_path_factory.mktemp("others")
+    paths = [folder / f"{k}.onnx" for k in range(3)]
+    for k, path in enumerate(paths):
+        path.write_bytes(scaled(made.path, 1 + k))
+    return paths
+
+
+def replace(path: Path, new: Path | bytes) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_bytes(new if isinstance(new, bytes) else new.read_bytes())
+    beside.replace(path)
+
+
+def until(true: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def metric(url: str, name: str, **labels: str) -> float:
+    families = text_string_to_metric_families(httpx.get(f"{url}/metrics").text)
+    return next(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def test_swaps_under_load_lose_no_request_and_mix_no_models(others: list[Path], running: Any, tmp_path: Path) -> None:
+    path = tmp_path / "generator.onnx"
+    shutil.copy(others[0], path)
+    digests = [Found.digest(other.read_bytes())[:12] for other in others]
+    with running(path) as (url, service):
+        expected = {}
+        for other, version in zip(others, digests, strict=True):
+            replace(path, other)
+            until(lambda version=version: service.keeper.served.version == version)  # type: ignore[misc]
+            expected[version] = httpx.post(f"{url}/v2/models/generator/infer", json=BODY).json()["outputs"][0]["data"]
+        assert len({tuple(images) for images in expected.values()}) == 3
+        stop, failures, seen = threading.Event(), [], []
+
+        def hammer() -> None:
+            with httpx.Client() as client:
+                while not stop.is_set():
+                    answer = client.post(f"{url}/v2/models/generator/infer", json=BODY)
+                    found = answer.json()
+                    if answer.status_code != 200 or expected[found["model_version"]] != found["outputs"][0]["data"]:
+                        failures.append(answer.text[:300])
+                    seen.append(found.get("model_version"))
+
+        threads = [threading.Thread(target=hammer) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for k in range(9):
+            before = len(seen)
+            replace(path, others[k % 3])
+            until(lambda k=k: service.keeper.served.version == digests[k % 3])  # type: ignore[misc]
+            until(lambda before=before: len(seen) > before + 12)  # type: ignore[misc]
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert set(seen) == set(digests)
+        assert metric(url, "ganline_model_swaps_total", result="served") >= 10
+        assert metric(url, "ganline_model_info", version=digests[2]) == 1
+
+
+@pytest.fixture
+def served(others: list[Path], running: Any, tmp_path: Path) -> Iterator[tuple[str, Service, Path]]:
+    path = tmp_path / "generator.onnx"
+    shutil.copy(others[0], path)
+    with running(path) as (url, service):
+        yield url, service, path
+
+
+def test_what_fails_its_warm_up_is_rolled_back_once_and_the_old_one_serves_on(
+    served: tuple[str, Service, Path], others: list[Path]
+) -> None:
+    url, service, path = served
+    old = service.keeper.served
+    whole = others[1].read_bytes()
+    for count, content in enumerate([scaled(path, np.nan), whole[: len(whole) // 2], b""], 1):
+        replace(path, content)
+        until(lambda count=count: metric(url, "ganline_model_swaps_total", result="rolled_back") == count)  # type: ignore[misc]
+        time.sleep(0.2)
+        assert metric(url, "ganline_model_swaps_total", result="rolled_back") == count, (
+            "it is not tried again and again"
+        )
+        assert service.keeper.served is old
+        assert httpx.post(f"{url}/v2/models/generator/infer", json=BODY).status_code == 200
+    path.unlink()
+    time.sleep(0.2)
+    assert service.keeper.served is old
+    assert httpx.get(f"{url}/v2/health/ready").status_code == 200
+    replace(path, others[1])
+    until(lambda: service.keeper.served is not old)
+    assert service.keeper.served.version == Found.digest(whole)[:12]
+
+
+def test_a_file_that_is_only_touched_is_no_new_model(served: tuple[str, Service, Path]) -> None:
+    _, service, path = served
+    old, mark = service.keeper.served, service.keeper.mark
+    path.touch()
+    until(lambda: service.keeper.mark != mark)
+    assert service.keeper.served is old
+
+
+def test_without_a_first_model_there_is_no_service(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"absent\.onnx: no such file or directory; run `dvc repro`"):
+        Service(File(tmp_path / "absent.onnx"), ServeSettings())
+    (tmp_path / "text.onnx").write_text("no model")
+    with pytest.raises(InputError, match="not a model that ONNX Runtime can run"):
+        Service(File(tmp_path / "text.onnx"), ServeSettings())

@@ -1,0 +1,270 @@
+"""The page at /, as a browser shows it and a person uses it: on a phone and on a desk."""
+
+import base64
+import io
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.serving.runtime.generator import Generator
+from pipeline.serving.runtime.image_to_image import Transformer
+from tests.serving import browser
+
+pytestmark = pytest.mark.skipif(browser.BROWSER is None, reason="no Chromium on this machine")
+
+READY = "document.body && document.body.dataset.ready === 'yes'"
+MEASURE = """(() => {
+  const root = document.documentElement, visible = [...document.body.querySelectorAll('*')].filter(e => e.getClientRects().length);
+  const written = visible.filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
+  return {
+    width: root.clientWidth, scroll: root.scrollWidth,
+    wide: visible.filter(e => e.getBoundingClientRect().right > root.clientWidth + 1).map(e => e.tagName),
+    pictures: [...document.querySelectorAll('#grid img')].map(i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width]),
+    smallest: Math.min(...written.map(e => parseFloat(getComputedStyle(e).fontSize))),
+    lowest: Math.min(...visible.filter(e => ['BUTTON', 'SELECT'].includes(e.tagName)).map(e => e.getBoundingClientRect().height)),
+  };
+})()"""
+PIXELS = """(async image => {
+  if (!image.naturalWidth) return []; // still loading
+  const canvas = document.createElement('canvas'); canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
+  const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);
+  return [...pen.getImageData(0, 0, canvas.width, canvas.height).data].filter((_, k) => k % 4 === 0);
+})"""
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("browser")
+    with browser.page(folder) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def styled(made_styled: Any, running: Any) -> Iterator[str]:
+    with running(made_styled.path) as (url, _):
+        yield url
+
+
+def pixels(tab: Any, selector: str) -> Any:
+    return np.array(tab.run(f"{PIXELS}(document.querySelector('{selector}'))"))
+
+
+def set_to(tab: Any, name: str, value: object) -> None:
+    tab.run(f"(e => {{ e.value = '{value}'; e.dispatchEvent(new Event('input')) }})(document.getElementById('{name}'))")
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
+def test_fits_the_screen_with_every_picture_shown(tab: Any, styled: str, width: int, height: int) -> None:
+    tab.size(width, height)
+    tab.open(f"{styled}/")
+    tab.until(READY)
+    tab.until("[...document.querySelectorAll('#main img')].every(i => i.complete && i.naturalWidth === 8)")
+    found = tab.run(MEASURE)
+    assert found["scroll"] <= found["width"], found["wide"]
+    assert found["wide"] == []
+    assert len(found["pictures"]) == 24
+    assert all(complete and natural == 8 and shown >= 60 for complete, natural, shown in found["pictures"])
+    assert found["smallest"] >= 11
+    assert found["lowest"] >= 40, "fingers need room"
+    assert tab.problems == []
+    assert all(url.startswith((styled, "blob:", "data:")) for url in tab.requested)
+    tab.picture(tab.folder / f"{width}.png")
+
+
+def test_what_a_person_does_is_what_is_drawn(tab: Any, styled: str, made_styled: Any) -> None:
+    generator = Generator(made_styled.path)
+    tab.size(1280, 800)
+    tab.open(f"{styled}/")
+    tab.until(READY)
+
+    def expected(seed: int, label: int, psi: float) -> Any:
+        return generator.sample(1, seed, [label], psi).ravel()
+
+    def shows(selector: str, wanted: Any) -> None:
+        deadline = time.monotonic() + 60
+        while not np.array_equal(found := pixels(tab, selector), wanted):
+            assert time.monotonic() < deadline, (found, wanted)
+            time.sleep(0.1)
+
+    shows("#grid button:nth-child(6) img", expected(5, 0, 1.0))
+    assert tab.run("document.getElementById('label').options.length") == 30
+    assert "ms" in tab.run("document.getElementById('told').textContent")
+    set_to(tab, "label", 17)
+    shows("#grid button:nth-child(6) img", expected(5, 17, 1.0))
+    set_to(tab, "psi", 0.5)
+    shows("#grid button:nth-child(6) img", expected(5, 17, 0.5))
+    tab.run("document.getElementById('next').click()")
+    shows("#grid button:nth-child(6) img", expected(29, 17, 0.5))
+    set_to(tab, "n", 8)
+    tab.until("document.querySelectorAll('#grid img').length === 8")
+
+    tab.run("document.querySelector('#grid button:nth-child(2)').click()")
+    tab.run("document.querySelector('#grid button:nth-child(4)').click()")
+    assert (
+        tab.run("document.getElementById('a').textContent + document.getElementById('b').textContent")
+        == "A, seed 25B, seed 27"
+    )
+    assert (
+        tab.run(
+            "[...document.querySelectorAll('#grid [aria-pressed=true]')].map(b => b.dataset.seed + b.lastChild.textContent).join()"
+        )
+        == "25A,27B"
+    )
+    shows("#between", expected(25, 17, 0.5))
+    set_to(tab, "mix", 1)
+    shows("#between", expected(27, 17, 0.5))
+    assert "to draw" in tab.run("document.getElementById('told').textContent")
+
+    for button, name in (("save", "seed-25-to-27-at-1.png"), ("sheet", "seeds-24-to-31.png")):
+        tab.run(f"document.getElementById('{button}').click()")
+        deadline = time.monotonic() + 60
+        while not (tab.folder / name).is_file():
+            assert time.monotonic() < deadline, list(tab.folder.iterdir())
+            time.sleep(0.1)
+    time.sleep(0.5)
+    saved = np.asarray(Image.open(io.BytesIO((tab.folder / "seed-25-to-27-at-1.png").read_bytes())))
+    assert np.array_equal(saved.ravel(), expected(27, 17, 0.5))
+    sheet = np.asarray(Image.open(tab.folder / "seeds-24-to-31.png").convert("L"))
+    assert sheet.shape == (3 * 66 + 2, 3 * 66 + 2)
+    assert np.array_equal(sheet[2:66:8, 68:132:8].ravel(), expected(25, 17, 0.5))
+
+
+def test_a_model_without_classes_or_psi_shows_neither(tab: Any, made: Any, running: Any) -> None:
+    with running(made.path) as (url, _):
+        tab.open(f"{url}/")
+        tab.until(READY)
+        assert tab.run(
+            "[...document.querySelectorAll('#class-row, #psi-row')].every(e => e.getClientRects().length === 0)"
+        )
+
+
+def test_the_token_is_asked_for_and_kept(tab: Any, made: Any, running: Any) -> None:
+    with running(made.path, token="s3cret") as (url, _):
+        tab.open(f"{url}/")
+        tab.until("document.getElementById('ask') && !document.getElementById('ask').hidden")
+        tab.run("document.getElementById('token').value = 's3cret'; document.querySelector('#ask button').click()")
+        tab.until(READY)
+        assert tab.run("document.getElementById('ask').getClientRects().length") == 0
+        tab.open(f"{url}/?again")
+        tab.until(f"location.search === '?again' && {READY}")
+
+
+def test_what_goes_wrong_is_said_on_the_page(tab: Any, made: Any, running: Any) -> None:
+    with running(made.path) as (url, service):
+        tab.open(f"{url}/")
+        tab.until(READY)
+        service.settings = service.batcher.settings = service.settings.model_copy(update={"timeout": 1e-9})
+        set_to(tab, "seed", 100)
+        tab.until(
+            "document.querySelector('#told.bad') && document.getElementById('told').textContent.includes('not drawn within')"
+        )
+    set_to(tab, "seed", 200)
+    tab.until(
+        "document.querySelector('#told.bad') && /fetch|network/i.test(document.getElementById('told').textContent)"
+    )
+
+
+GIVE = """((base64, name, how) => {
+  const file = new File([Uint8Array.from(atob(base64), c => c.charCodeAt(0))], name, { type: 'image/png' });
+  const carried = new DataTransfer();
+  carried.items.add(file);
+  const input = document.getElementById('file');
+  if (how === 'choose') { input.files = carried.files; input.dispatchEvent(new Event('change')) }
+  if (how === 'drop') for (const kind of ['dragover', 'drop']) document.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, cancelable: true }));
+  if (how === 'paste') document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: carried }));
+})"""
+IDLE = "!document.getElementById('keep').disabled"
+
+
+def give(tab: Any, picture: Any, name: str, how: str) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    tab.run(f"{GIVE}('{base64.b64encode(buffer.getvalue()).decode()}', '{name}', '{how}')")
+
+
+def waves(height: int, width: int) -> Any:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([128 + 100 * np.sin(x / (9 + k)) * np.cos(y / 16) for k in range(3)], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
+def test_a_picture_is_changed_beside_itself(tab: Any, made_larger: Any, running: Any, width: int, height: int) -> None:
+    transformer = Transformer(made_larger)
+    with running(made_larger) as (url, _):
+        tab.size(width, height)
+        tab.open(f"{url}/")
+        tab.until(READY)
+        assert (
+            tab.run(
+                "document.getElementById('main').getClientRects().length + document.getElementById('style-row').getClientRects().length"
+            )
+            == 0
+        )
+        for how, picture in (("choose", waves(90, 120)), ("drop", waves(130, 60)), ("paste", waves(300, 300))):
+            give(tab, picture, f"holiday-{how}.jpeg", how)
+            tab.until(f"{IDLE} && document.getElementById('before').naturalHeight === {picture.shape[0]}")
+            assert np.array_equal(pixels(tab, "#before"), picture[:, :, 0].ravel())
+            assert np.array_equal(pixels(tab, "#after"), transformer(picture)[:, :, 0].ravel())
+            assert (
+                tab.run("document.getElementById('after-size').textContent")
+                == f"{picture.shape[1] * 2} × {picture.shape[0] * 2}"
+            )
+            assert "ms to compute" in tab.run("document.getElementById('done').textContent")
+        found = tab.run(MEASURE)
+        assert found["scroll"] <= found["width"], found["wide"]
+        assert found["wide"] == []
+        assert found["lowest"] >= 40
+        assert tab.problems == []
+        beside = tab.run("['before', 'after'].map(i => document.getElementById(i).getBoundingClientRect().toJSON())")
+        assert beside[0]["right"] <= beside[1]["left"]
+        assert beside[0]["top"] == beside[1]["top"]
+        tab.run("document.getElementById('keep').click()")
+        kept, deadline = tab.folder / "holiday-paste-after.png", time.monotonic() + 60
+        while not kept.is_file():
+            assert time.monotonic() < deadline, list(tab.folder.iterdir())
+            time.sleep(0.1)
+        time.sleep(0.5)
+        assert np.array_equal(np.asarray(Image.open(kept)), transformer(waves(300, 300)))
+        kept.unlink()
+        tab.picture(tab.folder / f"apply-{width}.png")
+
+
+def test_a_style_is_chosen_and_what_is_wrong_is_said(tab: Any, made_styles: Any, running: Any) -> None:
+    transformer = Transformer(made_styles / "generator.onnx")
+    with running(made_styles / "generator.onnx", max_body=100_000) as (url, _):
+        tab.size(1280, 800)
+        tab.open(f"{url}/")
+        tab.until(READY)
+        tab.run("document.getElementById('restyle').click()")
+        tab.until("document.getElementById('done').textContent === 'Choose a picture first.'")
+        set_to(tab, "style", 0)
+        give(tab, waves(30, 40), "a.png", "choose")
+        for seed in range(2):
+            wanted = transformer(waves(30, 40), style=transformer.style(seed))[:, :, 0].ravel()
+            deadline = time.monotonic() + 60
+            while not (tab.run(IDLE) and np.array_equal(pixels(tab, "#after"), wanted)):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            tab.run("document.getElementById('restyle').click()")
+        tab.until(IDLE)
+        tab.run("document.getElementById('file').dispatchEvent(new Event('change'))")
+        tab.run(f"{GIVE}('{base64.b64encode(b'no picture at all').decode()}', 'b.png', 'drop')")
+        tab.until("document.getElementById('done').textContent.includes('not an image')")
+        assert tab.run("document.getElementById('after').hidden && document.getElementById('keep').disabled")
+        give(tab, np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8), "large.png", "drop")
+        tab.until("document.getElementById('done').textContent.includes('reads up to 0.1 MB')")
+
+
+def test_the_description_fits_too(tab: Any, styled: str) -> None:
+    for width in (390, 1280):
+        tab.size(width, 800)
+        tab.open(f"{styled}/docs")
+        tab.until("document.querySelectorAll('details').length > 10")
+        tab.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+        found = tab.run("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert found[0] <= found[1]
+        tab.picture(tab.folder / f"docs-{width}.png")

@@ -1,0 +1,79 @@
+"""The exported file: self-contained, dynamic, free of local traces, the same every time."""
+
+import getpass
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from pipeline.gans.variants.dcgan.dcgan import DCGAN
+from pipeline.serving.onnx.graph_export import BATCH, export
+from pipeline.serving.onnx.metadata import Metadata
+
+
+def test_one_file_holds_everything(made: Any) -> None:
+    assert [path.name for path in made.path.parent.iterdir()] == ["generator.onnx"]
+    model = onnx.load(made.path, load_external_data=False)
+    assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in model.graph.initializer)
+    assert {entry.domain: entry.version for entry in model.opset_import} == {"": 20}
+    onnx.checker.check_model(model, full_check=True)
+
+
+def test_inputs_and_outputs_are_named_and_their_first_axis_is_dynamic(made: Any, made_conditional: Any) -> None:
+    graph = onnx.load(made.path).graph
+    shapes = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+    assert shapes == {"z": [BATCH, 24], "images": [BATCH, 1, 16, 16]}
+    graph = onnx.load(made_conditional.path).graph
+    shapes = {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*graph.input, *graph.output)
+    }
+    assert shapes == {"z": [BATCH, 12], "label": [BATCH], "images": [BATCH, 3, 8, 8]}
+
+
+def test_no_trace_of_the_machine_is_left(made: Any, made_conditional: Any) -> None:
+    for path in (made.path, made_conditional.path):
+        content = path.read_bytes()
+        root = Path(__file__).parents[2]
+        for trace in (
+            str(root),
+            str(Path.home()) + "/",
+            sys.prefix,
+            str(path.parent),
+            "site-packages",
+            ".py",
+            'File "',
+            "stack_trace",
+            "torch.nn",
+        ):
+            assert trace.encode() not in content, trace
+        if getpass.getuser() != "root":  # "root" is a word like any other
+            assert getpass.getuser().encode() not in content
+        model = onnx.load(path)
+        assert all(not node.metadata_props and not node.doc_string for node in model.graph.node)
+
+
+def test_the_metadata_comes_back_as_it_went_in(made: Any) -> None:
+    pairs = {entry.key: entry.value for entry in onnx.load(made.path).metadata_props}
+    assert Metadata.read(pairs, "x") == made.metadata
+    assert pairs["ganline.class_names"] == '["zero", "na\\u00efve", "\\"three\\""]'
+    assert pairs["ganline.verdict"] == "pass"
+
+
+def test_a_second_export_is_byte_identical_and_other_weights_are_not(
+    made: Any, dcgan: DCGAN, tmp_path: Path, describe: Callable[..., Metadata]
+) -> None:
+    def digest(path: Path) -> str:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    (spec,) = dcgan.export()
+    export(spec, tmp_path / "other-name.onnx", describe().pairs(), 20)
+    assert digest(tmp_path / "other-name.onnx") == digest(made.path)
+    export(spec, tmp_path / "other-commit.onnx", describe(git_commit="d" * 40).pairs(), 20)
+    assert digest(tmp_path / "other-commit.onnx") != digest(made.path)

@@ -1,0 +1,79 @@
+"""The card's example is code that runs, whatever the graph takes."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import TypeAdapter
+
+from pipeline.gans.registry import ModelSettings, build
+from pipeline.serving.onnx import model_card, signature
+from pipeline.serving.onnx.graph_export import export
+from pipeline.serving.onnx.metadata import Metadata
+from tests.specs import image_spec
+
+
+@pytest.mark.parametrize(
+    ("which", "shape"), [("made", (16, 16, 16, 1)), ("made_conditional", (16, 8, 8, 3)), ("made_styled", (16, 8, 8, 1))]
+)
+def test_the_example_draws_pictures(
+    which: str, shape: tuple[int, ...], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = request.getfixturevalue(which)
+    described = signature.describe(made.path, made.metadata.class_names)
+    card = model_card.render(made.metadata, described, {}, {"verdict": "pass"}, {})
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    monkeypatch.chdir(Path(made.path).parent)
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    pixels = scope["pixels"].transpose(0, 2, 3, 1)
+    assert (pixels.shape, pixels.dtype) == (shape, np.uint8)
+    assert len(np.unique(pixels.reshape(16, -1), axis=0)) == 16
+    assert ("--label" in card, "--psi" in card) == (which != "made", which == "made_styled")
+
+
+@pytest.mark.parametrize(
+    ("variant", "channels", "size"),
+    [("denoise", 1, (19, 30)), ("srgan", 3, (76, 120)), ("pix2pix", 3, (16, 16)), ("drit", 3, (16, 24))],
+)
+def test_the_example_changes_a_picture(
+    variant: str, channels: int, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {"generator_channels": 4, "discriminator_channels": 4}
+    settings = TypeAdapter(ModelSettings).validate_python(
+        {"variant": variant, **small, "blocks": 1} if variant != "pix2pix" else {"variant": variant, **small}
+    )
+    gan = build(settings, image_spec(16 if variant != "srgan" else 32, channels, 2))
+    spec = gan.export()[0]
+    about = {
+        "version": "1",
+        "variant": variant,
+        "resolution": 16,
+        "channels": channels,
+        "class_names": ["horse", "deer"],
+        "dataset_name": "d",
+    }
+    rest = {
+        "dataset_fingerprint": "f",
+        "images_seen": 1,
+        "git_commit": "c",
+        "mlflow_run": "r",
+        "verdict": "pass",
+        "fid": None,
+        "protocol": "p",
+    }
+    metadata = Metadata(**about, **rest, task=gan.task, scale=gan.scale, multiple=spec.multiple, latent=gan.latent)
+    export(spec, tmp_path / "generator.onnx", metadata.pairs(), 20)
+    described = signature.describe(tmp_path / "generator.onnx", metadata.class_names)
+    card = model_card.render(metadata, described, {}, {"verdict": "pass"}, {})
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.random.default_rng(0).integers(256, size=(19, 30, 3), dtype=np.uint8)).save("photo.jpg")
+    exec(code, {})
+    with Image.open("restored.png" if gan.task == "restore" else "translated.png") as made:
+        assert (made.height, made.width) == size
+    assert ("--example" in card) == (variant == "drit")
+    assert ("from horse to deer" in card) == (gan.task == "translate")

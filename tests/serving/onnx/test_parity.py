@@ -1,0 +1,55 @@
+"""Parity catches a graph that computes something else, and nothing less."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from pipeline.errors import InputError
+from pipeline.gans.base import ExportSpec
+from pipeline.serving.onnx.parity import LATENCY_BATCHES, check, distance
+
+
+@pytest.mark.parametrize("which", ["made", "made_conditional"])
+def test_the_export_computes_what_torch_computes(which: str, request: pytest.FixtureRequest) -> None:
+    made = request.getfixturevalue(which)
+    found = check(made.spec, made.path, 1e-5, classes=3)
+    assert found.max_abs < 1e-5
+    assert set(found.latency_ms) == set(LATENCY_BATCHES)
+    assert 0 < found.latency_ms[1] < 1000
+    assert found.provider in ("CPUExecutionProvider", "CUDAExecutionProvider")
+
+
+def test_a_changed_weight_is_found_and_named(made: Any, tmp_path: Path) -> None:
+    model = onnx.load(made.path)
+    last = next(tensor for tensor in model.graph.initializer if tensor.name == "layers.7.weight")
+    last.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(last) + np.float32(0.02), last.name))
+    onnx.save(model, tmp_path / "generator.onnx")
+    with pytest.raises(
+        InputError,
+        match=r"generator\.onnx: output 'images' at batch 1 differs from PyTorch by 0\.0.*export\.parity_tolerance 0\.001",
+    ):
+        check(made.spec, tmp_path / "generator.onnx", 1e-3, classes=3)
+
+
+def test_a_module_that_yields_nan_is_no_match(made: Any) -> None:
+    class Broken(nn.Module):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(z), 1, 16, 16), torch.nan)
+
+    with pytest.raises(InputError, match="nan"):
+        check(ExportSpec("generator", Broken(), made.spec.inputs, ("images",)), made.path, 0.9, classes=3)
+
+
+def test_distance_is_infinite_between_shapes_and_nan_beside_nan() -> None:
+    assert distance(np.zeros((2, 3)), np.zeros((3, 2))) == np.inf
+    assert np.isnan(distance(np.array([np.nan]), np.array([np.nan])))
+    assert distance(np.array([0.25, -0.5]), np.array([0.5, -1.0])) == 0.5, "images: the plain difference"
+    assert distance(np.array([1.0, -2.0]), np.array([1.5, -4.0])) == 1.0, "beyond 1: in units of the largest value"
+    assert distance(np.array([250], dtype=np.uint8), np.array([251], dtype=np.uint8)) == 1 / 250
+    assert np.isnan(distance(np.array([1.0, 2.0]), np.array([np.nan, 2.0])))
+    assert distance(np.array([1.0, 2.0]), np.array([np.inf, 2.0])) == np.inf

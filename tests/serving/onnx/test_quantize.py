@@ -1,0 +1,75 @@
+"""Fewer bits: what is measured is what ONNX Runtime gives, what differs too much is not written, and what is written can be served."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.errors import InputError
+from pipeline.serving.onnx.quantize import Kind, quantize
+from pipeline.serving.runtime.generator import Generator, latents
+from pipeline.serving.runtime.image_to_image import Transformer
+
+
+@pytest.mark.parametrize("kind", ["fp16", "int8"])
+def test_errors_sizes_and_metadata(made: Any, tmp_path: Path, kind: Kind) -> None:
+    out = tmp_path / "new" / f"{kind}.onnx"
+    found = quantize(made.path, out, kind, 5)
+    z = latents(2, 0, 256, 24)
+    sessions = [onnxruntime.InferenceSession(path) for path in (made.path, out)]
+    ours, theirs = (
+        np.concatenate([one.run(["images"], {"z": z[at : at + 64]})[0] for at in range(0, 256, 64)]) for one in sessions
+    )
+    apart = np.abs(ours.astype(np.float64) - theirs) * 127.5
+    assert found.max_levels == pytest.approx(apart.max(), rel=1e-3)
+    assert found.mean_levels == pytest.approx(apart.mean(), rel=1e-3)
+    assert found.mean_levels < (0.1 if kind == "fp16" else 5)
+    assert found.max_levels > 0, "it really is another"
+    assert found.size_bytes == (made.path.stat().st_size, out.stat().st_size)
+    assert set(found.latency_ms) == {1, 64}
+    assert all(time > 0 for pair in found.latency_ms.values() for time in pair)
+    generator = Generator(out)
+    assert generator.metadata == made.metadata
+    assert generator.sample(3).shape == (3, 16, 16, 1)
+    assert theirs.dtype == np.float32, "float32 goes in and comes out"
+
+
+def test_labels_psi_and_pictures_are_given_too(
+    made_conditional: Any, made_styled: Any, made_larger: Path, tmp_path: Path
+) -> None:
+    for path in (made_conditional.path, made_styled.path):
+        assert quantize(path, tmp_path / "out.onnx", "fp16", 1).mean_levels < 0.5
+    assert quantize(made_larger, tmp_path / "larger.onnx", "fp16", 1).mean_levels < 0.5
+    assert Transformer(tmp_path / "larger.onnx")(np.zeros((9, 7, 3), dtype=np.uint8)).shape == (18, 14, 3)
+
+
+def test_what_is_refused_leaves_nothing(made: Any, made_larger: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.onnx"
+    with pytest.raises(
+        InputError, match=r"as int8 its images differ by .* more than 0\.001 and 0\.016; nothing was written"
+    ):
+        quantize(made.path, out, "int8", 0.001)
+    with pytest.raises(InputError, match="int8 is for graphs that draw from latents"):
+        quantize(made_larger, out, "int8", 1)
+    with pytest.raises(InputError, match="written over its source"):
+        quantize(made.path, made.path, "fp16", 1)
+    with pytest.raises(InputError, match="no such file"):
+        quantize(tmp_path / "none.onnx", out, "fp16", 1)
+    assert not out.exists()
+
+
+def test_the_command(made: Any, tmp_path: Path) -> None:
+    from pipeline.cli.app import app
+
+    model = tmp_path / "generator.onnx"
+    model.write_bytes(made.path.read_bytes())
+    done = CliRunner().invoke(app, ["quantize", "fp16", "--model", str(model)])
+    assert done.exit_code == 0, done.output
+    assert "generator.fp16.onnx: 0.0" in done.output
+    assert "levels of 255 in the mean" in done.output
+    assert "batch 64: " in done.output
+    assert (tmp_path / "generator.fp16.onnx").is_file()
+    assert CliRunner().invoke(app, ["quantize", "int4"]).exit_code == 2

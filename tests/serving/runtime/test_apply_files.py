@@ -1,0 +1,250 @@
+"""Pictures through an exported image-to-image graph: any size, tiles, folders, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from pipeline.errors import InputError
+from pipeline.gans.registry import build
+from pipeline.gans.variants.denoise.settings import DenoiseSettings
+from pipeline.gans.variants.srgan.settings import SRGANSettings
+from pipeline.serving.onnx.graph_export import export
+from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.runtime.apply_files import How, apply, jobs
+from pipeline.serving.runtime.generator import latents
+from pipeline.serving.runtime.image_to_image import Transformer
+from tests.specs import image_spec
+
+ORIGIN = {
+    "version": "0.1.0",
+    "class_names": [],
+    "dataset_name": "photos",
+    "dataset_fingerprint": "f" * 64,
+    "images_seen": 10,
+    "git_commit": "c" * 40,
+    "mlflow_run": "0" * 32,
+    "verdict": "pass",
+    "fid": None,
+    "protocol": "none",
+    "latent": 0,
+    "task": "restore",
+    "multiple": 1,
+}
+
+
+def make(folder: Path, name: str, channels: int) -> Path:
+    torch.manual_seed(0)
+    small = {"generator_channels": 4, "blocks": 1, "kernel": 3, "pretraining": 1}
+    settings = (
+        SRGANSettings.model_validate({**small, "scale": 2})
+        if name == "srgan"
+        else DenoiseSettings.model_validate(small)
+    )
+    gan = build(settings, image_spec(16, channels)).eval()
+    metadata = Metadata.model_validate(
+        {**ORIGIN, "variant": name, "resolution": 16, "channels": channels, "scale": gan.scale}
+    )
+    path = folder / f"{name}{channels}.onnx"
+    export(gan.export()[0], path, metadata.pairs(), 20)
+    return path
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("apply"), "srgan", 3)
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("apply"), "denoise", 1)
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    y, x = np.mgrid[:height, :width]
+    return np.stack([128 + 100 * np.sin(x / (4 + k) + seed) * np.cos(y / 6) for k in range(3)], axis=2).astype(np.uint8)
+
+
+def save(path: Path, height: int = 30, width: int = 41, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture(height, width, seed)).save(path)
+    return path
+
+
+def test_tiles_give_what_the_whole_gives(larger: Path) -> None:
+    transformer = Transformer(larger)
+    image = picture(100, 170)
+    whole, tiled = transformer(image), transformer(image, tile=48, overlap=16)
+    assert whole.shape == (200, 340, 3)
+    assert np.abs(whole.astype(int) - tiled).max() <= 1, "one level: where a value lies on the edge of rounding"
+    assert (whole == tiled).mean() > 0.999
+
+
+def test_one_file_names_its_result(larger: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "in.png")
+    assert apply(larger, [source], tmp_path / "new" / "out.webp") == (1, [])
+    with Image.open(tmp_path / "new" / "out.webp") as image:
+        assert image.size == (82, 60)
+
+
+def test_folders_keep_their_structure_and_bad_files_are_named(larger: Path, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    save(tmp_path / "in" / "deep" / "b.bmp", 20, 20)
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"nothing")
+    (tmp_path / "in" / "notes.txt").write_text("no picture")
+    alone = save(tmp_path / "alone.png")
+    done, problems = apply(larger, [tmp_path / "in", alone], tmp_path / "out")
+    assert done == 3
+    assert [problem.split(": ", 1)[1] for problem in problems] == ["not an image (or its header is damaged)"]
+    assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")) == [
+        "a.png",
+        "alone.png",
+        "deep/b.png",
+    ]
+
+
+def test_a_gray_model_takes_colour_and_gives_gray(gray: Path, tmp_path: Path) -> None:
+    assert apply(gray, [save(tmp_path / "in.png")], tmp_path / "out.png")[0] == 1
+    with Image.open(tmp_path / "out.png") as image:
+        assert (image.mode, image.size) == ("L", (41, 30))
+
+
+def test_what_is_refused(larger: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "a" / "x.png")
+    save(tmp_path / "b" / "x.jpg")
+    with pytest.raises(InputError, match=r"nowhere: no such file or folder"):
+        jobs([tmp_path / "nowhere"], tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no pictures in there"):
+        jobs([tmp_path / "empty"], tmp_path / "out")
+    with pytest.raises(InputError, match="would both be written to"):
+        jobs([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+    with pytest.raises(InputError, match="written over its source"):
+        jobs([tmp_path / "a"], tmp_path / "a")
+    with pytest.raises(InputError, match="a file, where a folder is needed"):
+        jobs([tmp_path / "a", tmp_path / "b"], source)
+    with pytest.raises(InputError, match="three times the overlap"):
+        apply(larger, [source], tmp_path / "out", How(tile=64, overlap=40))
+    with pytest.raises(InputError, match=r"none\.onnx: no such file; run `dvc repro`"):
+        apply(tmp_path / "none.onnx", [source], tmp_path / "out")
+
+
+def test_a_generator_of_latents_is_sent_to_sample_and_the_other_way(made: object, larger: Path) -> None:
+    from pipeline.serving.runtime.generator import Generator
+
+    with pytest.raises(InputError, match="use `ganline sample`"):
+        Transformer(made.path)  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="use `ganline apply`"):
+        Generator(larger)
+
+
+def test_the_command(larger: Path, tmp_path: Path) -> None:
+    from pipeline.cli.app import app
+
+    source = save(tmp_path / "in.png")
+    (tmp_path / "broken.png").write_bytes(b"")
+    found = CliRunner().invoke(
+        app,
+        [
+            "apply",
+            str(source),
+            "-o",
+            str(tmp_path / "out.png"),
+            "--model",
+            str(larger),
+            "--tile",
+            "48",
+            "--overlap",
+            "8",
+        ],
+    )
+    assert found.exit_code == 0, found.output
+    assert "out.png: 1 picture" in found.output
+    found = CliRunner().invoke(
+        app, ["apply", str(source), str(tmp_path / "broken.png"), "-o", str(tmp_path / "all"), "--model", str(larger)]
+    )
+    assert found.exit_code == 2
+    assert "broken.png: empty file" in found.output
+    assert "1 picture, 1 could not be read" in found.output
+
+
+def command(*arguments: object) -> tuple[int, str]:
+    from pipeline.cli.app import app
+
+    found = CliRunner().invoke(app, ["apply", *map(str, arguments)])
+    return found.exit_code, found.output if found.exit_code == 0 else f"{found.output}{found.exception or ''}"
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def test_styles_come_from_a_seed_or_an_example(made_styles: Path, tmp_path: Path) -> None:
+    import onnxruntime
+
+    source = save(tmp_path / "in.png")
+    wet = save(tmp_path / "wet.png", 16, 16, seed=3)
+    model, reverse = made_styles / "generator.onnx", made_styles / "reverse.onnx"
+    given = pixels(source).astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
+
+    def expected(graph: Path, z: np.ndarray) -> np.ndarray:
+        made = onnxruntime.InferenceSession(graph).run(["images"], {"image": given, "z": z})[0][0]
+        found: np.ndarray = np.clip(np.floor(127.5 * made + 128), 0, 255).astype(int).transpose(1, 2, 0)
+        return found
+
+    def drawn(*arguments: object) -> np.ndarray:
+        code, output = command(source, "-o", tmp_path / "out.png", *arguments)
+        assert code == 0, output
+        return pixels(tmp_path / "out.png").astype(int)
+
+    by_seed = {seed: drawn("--model", model, "--seed", seed) for seed in (0, 5)}
+    for seed, found in by_seed.items():
+        assert np.abs(found - expected(model, latents(seed, 0, 1, 8))).max() <= 1
+    assert np.array_equal(drawn("--model", model), by_seed[0])
+    assert np.abs(by_seed[0] - by_seed[5]).mean() > 1
+    example = pixels(wet).astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
+    for graph, encoder in ((model, "style_b"), (reverse, "style_a")):
+        (z,) = onnxruntime.InferenceSession(made_styles / f"{encoder}.onnx").run(None, {"image": example})
+        assert np.abs(drawn("--model", graph, "--example", wet) - expected(graph, z)).max() <= 1
+
+
+def test_styles_that_cannot_be_had(made_styles: Path, larger: Path, tmp_path: Path) -> None:
+    source, model = save(tmp_path / "in.png"), made_styles / "generator.onnx"
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    alone = tmp_path / "alone" / "reverse.onnx"
+    alone.parent.mkdir()
+    alone.write_bytes((made_styles / "reverse.onnx").read_bytes())
+    for arguments, words in (
+        (
+            ["--model", model, "--example", source, "--seed", 1],
+            "--seed and --example: the style comes from one of them",
+        ),
+        (
+            ["--model", model, "--example", tmp_path / "none.png"],
+            "none.png: No such file or directory; --example takes a picture",
+        ),
+        (["--model", model, "--example", tmp_path / "broken.png"], "broken.png: not an image"),
+        (["--model", alone, "--example", source], "style_a.onnx: no such file; --example needs it beside the model"),
+        (["--model", larger, "--example", source], "has no styles: one picture has one result; leave --example out"),
+        (["--model", larger, "--seed", 3], "has no styles: one picture has one result; leave the seed out"),
+        (
+            ["--model", made_styles / "style_b.onnx"],
+            "turns image into z, not an image into images; give the generator.onnx beside it",
+        ),
+    ):
+        code, output = command(source, "-o", tmp_path / "out.png", *arguments)
+        assert code != 0
+        assert words in output, output
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_a_graph_of_one_size_is_never_tiled(made_square: Path, tmp_path: Path) -> None:
+    assert apply(made_square, [save(tmp_path / "in.png", 90, 120)], tmp_path / "out.png", How(tile=12, overlap=4)) == (
+        1,
+        [],
+    )
+    assert pixels(tmp_path / "out.png").shape == (16, 16, 3)

@@ -1,0 +1,186 @@
+"""The generator without torch: the same picture whatever the batch, and clear words for every wrong file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from pipeline.errors import InputError
+from pipeline.gans.base import to_uint8 as torch_to_uint8
+from pipeline.serving.runtime.generator import BATCH, Generator, latents, to_uint8
+
+
+def test_pictures_are_uint8_and_what_torch_would_draw(made: Any) -> None:
+    generator = Generator(made.path)
+    pictures = generator.sample(5, seed=7)
+    assert pictures.shape == (5, 16, 16, 1)
+    assert pictures.dtype == np.uint8
+    with torch.no_grad():
+        expected = torch_to_uint8(made.spec.module(torch.from_numpy(latents(7, 0, 5, 24))))
+    assert np.abs(pictures.astype(int) - expected.astype(int)).max() <= 1
+    assert generator.metadata == made.metadata
+    assert generator.provider in ("CPUExecutionProvider", "CUDAExecutionProvider")
+
+
+def test_the_same_seed_gives_the_same_picture_however_many_are_asked_for(made: Any) -> None:
+    generator = Generator(made.path)
+    many = generator.sample(2 * BATCH + 5, seed=11)
+    for n in (1, 2, 7, BATCH, BATCH + 1):
+        assert np.array_equal(generator.sample(n, seed=11), many[:n])
+    assert len(np.unique(many.reshape(len(many), -1), axis=0)) == len(many)
+    assert not np.array_equal(generator.sample(4, seed=12), many[:4])
+
+
+def test_latents_are_normal_and_streams_do_not_meet() -> None:
+    z = latents(3, 0, 2000, 50)
+    assert z.dtype == np.float32
+    assert abs(float(z.mean())) < 4 / np.sqrt(z.size)
+    assert abs(float(z.var()) - 1) < 4 * np.sqrt(2 / z.size)
+    assert np.array_equal(latents(3, 1999, 1, 50)[0], z[1999])
+    assert not np.array_equal(latents(4, 0, 1, 50)[0], z[1])  # neighbours in seed are not neighbours in index
+    assert not np.array_equal(latents(2**64 - 1, 0, 1, 8), latents(2**64 - 2, 0, 1, 8))
+
+
+def test_quantising_agrees_with_the_judged_one_at_every_edge() -> None:
+    steps = np.arange(-2, 258, dtype=np.float32)
+    values = np.concatenate(
+        [
+            (steps - 128) / np.float32(127.5),
+            np.nextafter((steps - 128) / np.float32(127.5), np.float32(9)),
+            [np.nan, np.inf, -np.inf],
+        ]
+    )
+    values = values.astype(np.float32).reshape(-1, 1, 1, 1)
+    finite = np.isfinite(values[:, 0, 0, 0])
+    assert np.array_equal(to_uint8(values)[finite], torch_to_uint8(torch.from_numpy(values))[finite])
+    assert to_uint8(values)[~finite].ravel().tolist() == [0, 0, 0]
+
+
+def test_labels_are_taken_in_turn_and_by_default_all(made_conditional: Any) -> None:
+    generator = Generator(made_conditional.path)
+    assert generator.classes == list("abcde")
+    pictures = generator.sample(100, 5)
+    assert pictures.shape == (100, 8, 8, 3)
+    with torch.no_grad():
+        expected = torch_to_uint8(
+            made_conditional.spec.module(torch.from_numpy(latents(5, 0, 100, 12)), torch.arange(100) % 5)
+        )
+    assert np.abs(pictures.astype(int) - expected.astype(int)).max() <= 1
+    assert np.array_equal(generator.sample(100, 5, label=np.arange(100) % 5), pictures)
+    assert np.array_equal(generator.sample(70, 5), pictures[:70]), (
+        "five does not divide a batch of 64: the turn goes on across batches"
+    )
+
+
+def test_a_picture_is_that_of_its_seed_index_and_label_whatever_the_others_are(made_conditional: Any) -> None:
+    generator = Generator(made_conditional.path)
+    threes, mixed = generator.sample(70, 5, label=[3]), generator.sample(70, 5, label=["b", 3, "a"])
+    assert np.array_equal(mixed[1::3], threes[1::3])
+    assert not np.array_equal(mixed[0], threes[0])
+
+
+def test_a_name_goes_before_an_index(made_conditional: Any) -> None:
+    generator = Generator(made_conditional.path)
+    generator.classes = ["2", "0", "Naïve", "four", "five"]
+    assert generator.labels(["2", "0", "Naïve", "3", 2, 4]).tolist() == [0, 1, 2, 3, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("5", "no class '5'; .*there are a, b, c, d, e, or indices 0 .. 4"),
+        ("B", "did you mean 'b'"),
+        (-1, "no class '-1'"),
+        ("", "no class ''"),
+        ("٣", "no class '٣'"),
+        ("9" * 5000, "no class"),
+        (1.5, "no class '1.5'"),
+    ],
+)
+def test_unknown_classes_are_named_with_the_nearest(made_conditional: Any, wanted: Any, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        Generator(made_conditional.path).sample(1, label=[wanted])
+
+
+def test_of_many_classes_the_first_are_listed(made_styled: Any) -> None:
+    with pytest.raises(
+        InputError,
+        match=r"did you mean 'kind 29'\? there are kind 0, kind 1, .*, kind 19 and 10 more, or indices 0 .. 29",
+    ):
+        Generator(made_styled.path).labels(["knd 29"])
+
+
+def test_psi_reaches_the_graph_and_is_1_by_default(made_styled: Any) -> None:
+    generator = Generator(made_styled.path)
+    whole, half, average = (generator.sample(9, 2, psi=psi) for psi in (None, 0.5, 0.0))
+    assert np.array_equal(whole, generator.sample(9, 2, psi=1.0))
+    z, label = torch.from_numpy(latents(2, 0, 9, 6)), torch.arange(9)
+    with torch.no_grad():
+        expected = torch_to_uint8(made_styled.spec.module(z, label, torch.full((9,), 0.5))[0])
+    assert np.abs(half.astype(int) - expected.astype(int)).max() <= 1
+    assert not np.array_equal(half, whole)
+    assert len(np.unique(average.reshape(9, -1), axis=0)) == 1
+    for psi in (-0.1, 1.6, np.nan, np.inf):
+        with pytest.raises(InputError, match=r"psi must lie in 0 \.\. 1\.5"):
+            generator.sample(1, psi=psi)
+
+
+def test_what_the_graph_does_not_take_is_refused_with_the_reason(made: Any, made_conditional: Any) -> None:
+    with pytest.raises(InputError, match=r"\(dcgan\) takes no label: its generator was never told a class"):
+        Generator(made.path).sample(1, label=["zero"])
+    for one in (made, made_conditional):
+        with pytest.raises(InputError, match=r"\(dcgan\) has no psi"):
+            Generator(one.path).sample(1, psi=1.0)
+
+
+def test_a_graph_that_draws_nothing_from_latents_is_no_generator(made_styled: Any, tmp_path: Path) -> None:
+    """The synthesis of StyleGAN2 (w to images) and the feature extractor (images to features) lie in the same folder."""
+    model = onnx.load(made_styled.path)
+    for tensors, old, new in ((model.graph.input, "z", "w0"), (model.graph.output, "images", "pixels")):
+        renamed = onnx.ModelProto()
+        renamed.CopyFrom(model)
+        for node in renamed.graph.node:
+            for names in (node.input, node.output):
+                for k, name in enumerate(names):
+                    names[k] = new if name == old else name
+        for tensor in renamed.graph.input if tensors is model.graph.input else renamed.graph.output:
+            tensor.name = new if tensor.name == old else tensor.name
+        (tmp_path / "other.onnx").write_bytes(renamed.SerializeToString())
+        with pytest.raises(
+            InputError, match=rf"other\.onnx: turns .*{new}.* not latents z into images; give the generator\.onnx"
+        ):
+            Generator(tmp_path / "other.onnx")
+
+
+@pytest.mark.parametrize(("n", "seed"), [(0, 0), (-1, 0), (1, -1), (1, 2**64)])
+def test_counts_and_seeds_out_of_range(made: Any, n: int, seed: int) -> None:
+    with pytest.raises(InputError, match="must"):
+        Generator(made.path).sample(n, seed)
+
+
+def test_files_that_are_no_generator_are_named(made: Any, tmp_path: Path, capfd: Any) -> None:
+    content = made.path.read_bytes()
+    foreign = onnx.load(made.path)
+    del foreign.metadata_props[:]
+    damaged = onnx.load(made.path)
+    next(entry for entry in damaged.metadata_props if entry.key == "ganline.latent").value = "many"
+    wrong = {
+        "empty.onnx": (b"", "not a model"),
+        "text.onnx": (b"hello " * 100, "not a model"),
+        "cut.onnx": (content[: len(content) // 2], "not a model"),
+        "foreign.onnx": (foreign.SerializeToString(), "not one that ganline exported"),
+        "damaged.onnx": (damaged.SerializeToString(), "damaged"),
+    }
+    for name, (data, message) in wrong.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(InputError, match=f"{name}.*{message}"):
+            Generator(tmp_path / name)
+    with pytest.raises(InputError, match=r"absent\.onnx.*dvc repro"):
+        Generator(tmp_path / "absent.onnx")
+    with pytest.raises(InputError, match="cannot be read"):
+        Generator(tmp_path)
+    captured = capfd.readouterr()
+    assert captured.out + captured.err == ""

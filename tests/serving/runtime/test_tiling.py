@@ -1,0 +1,113 @@
+"""Tiles give what the whole picture gives, wherever the seams are."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from pipeline.errors import InputError
+from pipeline.serving.runtime.tiling import Tiles, bands, spans, tiled, weights
+
+
+@settings(deadline=None)
+@given(size=st.integers(1, 700), tile=st.integers(9, 120), overlap=st.integers(1, 30), scale=st.sampled_from([1, 2, 4]))
+def test_shares_add_up_to_one(size: int, tile: int, overlap: int, scale: int) -> None:
+    overlap *= 2
+    tile = max(tile, 3 * overlap)
+    total = np.zeros(size * scale)
+    for start, end in spans(size, tile, overlap):
+        assert 0 <= start < end <= size
+        assert end - start <= tile
+        total[start * scale : end * scale] += weights(start, end, size, overlap, scale)
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("shape", [(37, 50), (64, 64), (150, 41), (129, 200)])
+def test_a_network_that_sees_no_farther_than_half_an_overlap(scale: int, shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    layers = [
+        nn.Conv2d(3, 8, 5, padding=2),
+        nn.Tanh(),
+        nn.Conv2d(8, 3 * scale**2, 5, padding=2),
+        nn.PixelShuffle(scale),
+    ]
+    network = nn.Sequential(*layers)  # sees 4 pixels far
+    sizes = []
+
+    def run(image: np.ndarray) -> np.ndarray:
+        sizes.append(image.shape[2:])
+        with torch.no_grad():
+            made: np.ndarray = network(torch.from_numpy(image)).numpy()
+        return made
+
+    image = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
+    found = tiled(run, image, scale, tile=48, overlap=8)
+    assert max(max(size) for size in sizes) <= 48
+    whole = run(image[None])[0]
+    assert found.shape == whole.shape
+    np.testing.assert_allclose(found, whole, atol=1e-5)
+
+
+def test_no_seam_where_tiles_do_not_agree() -> None:
+    """Tiles that differ by 1 in brightness: the step is spread over the overlap."""
+    count = iter(range(100))
+
+    def run(image: np.ndarray) -> np.ndarray:
+        return np.full_like(image, next(count))
+
+    found = tiled(run, np.zeros((1, 20, 200), dtype=np.float32), 1, tile=60, overlap=16)[0]
+    assert found.max() > 4
+    assert np.abs(np.diff(found, axis=1)).max() <= 1 / 16 + 1e-6
+
+
+def test_sides_become_multiples_and_are_cut_again() -> None:
+    def run(image: np.ndarray) -> np.ndarray:
+        assert image.shape[2] % 8 == image.shape[3] % 8 == 0
+        return image
+
+    image = np.random.default_rng(0).normal(size=(1, 61, 90)).astype(np.float32)
+    for tile in (32, 256):
+        np.testing.assert_allclose(tiled(run, image, 1, tile=tile, overlap=8, multiple=8), image, atol=1e-6)
+
+
+@pytest.mark.parametrize(("tile", "overlap", "multiple"), [(16, 8, 1), (32, 3, 1), (30, 4, 8)])
+def test_impossible_tiles_are_refused(tile: int, overlap: int, multiple: int) -> None:
+    with pytest.raises(InputError, match="at least three times the overlap"):
+        tiled(
+            lambda image: image, np.zeros((1, 9, 9), dtype=np.float32), 1, tile=tile, overlap=overlap, multiple=multiple
+        )
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(48, 16), (48, 12), (64, 8)])
+def test_bands_are_finished_from_the_top_and_hold_little(tile: int, overlap: int) -> None:
+    """Against shares summed over the whole picture at once, in float64; rows that are finished are never touched again."""
+    image = np.random.default_rng(0).normal(size=(2, 301, 130)).astype(np.float32)
+    count = iter(range(1000))
+    made: list[Any] = []
+
+    def run(piece: Any) -> Any:
+        made.append(piece.repeat(2, axis=2).repeat(2, axis=3) + np.float32(next(count)))
+        return made[-1]
+
+    heights: list[int] = []
+
+    def finish(band: Any) -> Any:
+        heights.append(band.shape[1])
+        return np.array(band)
+
+    found = np.concatenate(bands(run, Tiles(image, 2, tile, overlap, finish=finish)), axis=1)
+    expected = np.zeros((2, 602, 260))
+    places = [(rows, columns) for rows in spans(301, tile, overlap) for columns in spans(130, tile, overlap)]
+    for ((top, bottom), (left, right)), piece in zip(places, made, strict=True):
+        share = weights(top, bottom, 301, overlap, 2)[:, None].astype(np.float64) * weights(
+            left, right, 130, overlap, 2
+        )
+        expected[:, 2 * top : 2 * bottom, 2 * left : 2 * right] += piece[0] * share
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert sum(heights) == 602
+    assert max(heights) <= 2 * tile

@@ -1,0 +1,144 @@
+"""New data that is like the old and new data that is not."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from pipeline.errors import InputError
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.stages import ingest, validate
+from pipeline.stages.commands import drift
+
+if TYPE_CHECKING:
+    from tests.stages.conftest import Line
+
+
+def write(folder: Path, first: int, last: int, change: Callable[[np.ndarray], np.ndarray] = lambda x: x) -> None:
+    """Digits of these numbers as pictures, a folder a class."""
+    data = load_digits()
+    images = np.rint(data.images * 255 / 16).astype(np.uint8)
+    for number in range(first, last):
+        path = folder / str(data.target[number]) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(change(images[number])).save(path)
+
+
+@pytest.fixture(scope="module")
+def base(new_line: Callable[[], "Line"]) -> Path:
+    """A project whose data are 900 digits in a folder, validated; nothing more is needed."""
+    line = new_line()
+    text = (
+        (line.root / "params.yaml")
+        .read_text()
+        .replace("limit: 60, watch: data/raw", "source: data/raw/mine, watch: data/raw")
+    )
+    (line.root / "params.yaml").write_text(text)
+    write(line.root / "data" / "raw" / "mine", 0, 900)
+    ingest.run(line.root)
+    validate.run(line.root)
+    return line.root
+
+
+@pytest.fixture
+def project(base: Path, tmp_path: Path) -> Path:
+    shutil.copytree(base, tmp_path / "project", symlinks=True)
+    return tmp_path / "project"
+
+
+def test_nothing_new_is_too_little(project: Path) -> None:
+    found = drift.run(project)
+    assert (found["new"], found["drift"], found["said"]) == (0, False, "0 images are new, too few to compare")
+    assert json.loads((project / ".ganline" / "drift.json").read_text()) == found
+
+
+def test_more_of_the_same_is_no_drift_and_something_else_is(project: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(project / "data", elsewhere / "data")
+    write(elsewhere / "data" / "raw" / "mine", 900, 1700)
+    same = drift.run(project, elsewhere)
+    # Some of the digits hold the very pixels of others.
+    assert 780 <= same["new"] <= 800
+    assert not same["drift"]
+    assert 0.5 < same["ratio"] < 2
+
+    shutil.rmtree(elsewhere)
+    shutil.copytree(project / "data", elsewhere / "data")
+    write(elsewhere / "data" / "raw" / "mine", 900, 1700, np.fliplr)
+    other = drift.run(project, elsewhere)
+    assert other["drift"]
+    assert other["ratio"] > 2
+    assert other["z"] > 5
+    assert "unlike the data so far" in other["said"]
+    assert not drift.run(project, elsewhere, limit=1000.0)["drift"]
+
+
+def arrivals(root: Path, write: Callable[[Path, int, int, bool], None], first: int, last: int) -> dict[str, Any]:
+    """What drift says of a project that was made of the images before `first`, when those up to `last` come as they are (same) and pale (other)."""
+    raw = root / "data" / "raw"
+    write(raw, 0, first, False)
+    ingest.run(root)
+    validate.run(root)
+    assert drift.run(root)["new"] == 0
+    found = {}
+    for name, pale in (("same", False), ("other", True)):
+        arrived = root.parent / name
+        shutil.copytree(raw, arrived / "data" / "raw")
+        write(arrived / "data" / "raw", first, last, pale)
+        found[name] = drift.run(root, arrived)
+    return found
+
+
+@pytest.mark.parametrize("pairs", ["halves", "folders"])
+def test_pairs_are_looked_at_as_single_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pairs: str) -> None:
+    """A is the digit, B its negative; what is new is pale on one side alone, which no comparison of A would see."""
+    monkeypatch.setattr(DCGANSettings, "sides", "paired")
+    root = tmp_path / "project"
+    root.mkdir()
+    text = "data: {resolution: 8, source: data/raw, pairs: PAIRS, test_fraction: 0.4}\ntrain: {device: cpu}\n"
+    (root / "params.yaml").write_text(text.replace("PAIRS", pairs))
+    # As they come digits are in order of who wrote them, which is a drift of its own.
+    images = np.random.default_rng(0).permutation(np.rint(load_digits().images * 255 / 16).astype(np.uint8))
+
+    def write_pairs(folder: Path, first: int, last: int, pale: bool) -> None:
+        for number in range(first, last):
+            a, b = images[number], 255 - images[number] // (2 if pale else 1)
+            parts = {"AB": np.concatenate([a, b], axis=1)} if pairs == "halves" else {"a": a, "b": b}
+            for name, part in parts.items():
+                (folder / name).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(part).save(folder / name / f"{number}.png")
+
+    found = arrivals(root, write_pairs, 500, 800)
+    assert 560 <= found["same"]["new"] <= 600
+    assert not found["same"]["drift"]
+    assert found["other"]["z"] > 5 > found["same"]["z"]
+    assert found["other"]["drift"]
+
+
+def test_photographs_of_their_own_sizes_are_looked_at_in_their_middles(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    text = "data: {resolution: 8, source: data/raw, fit: keep, test_fraction: 0.4}\ntrain: {device: cpu}\nmodel: {variant: denoise}\n"
+    (root / "params.yaml").write_text(text)
+    images = np.random.default_rng(0).permutation(np.rint(load_digits().images * 255 / 16).astype(np.uint8))
+
+    def frame(folder: Path, first: int, last: int, pale: bool) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for number in range(first, last):
+            around = ((1 + number % 3,) * 2, (2, 2 + number % 2 * 2))
+            Image.fromarray(np.pad(images[number] // (2 if pale else 1), around)).save(folder / f"{number}.png")
+
+    found = arrivals(root, frame, 600, 800)
+    assert (found["same"]["new"], found["same"]["drift"], found["other"]["drift"]) == (200, False, True)
+
+
+def test_without_data_to_compare_with_it_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("")
+    with pytest.raises(InputError, match=r"dataset\.json: no such file; run `dvc repro ingest`"):
+        drift.run(tmp_path)

@@ -1,0 +1,184 @@
+"""`ganline features` on a real checkout: the file computes what the trained discriminator does, and the figures are those of that file."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from pipeline.cli.app import app
+from pipeline.data.store import open_split
+from pipeline.errors import InputError
+from pipeline.evaluation.measures.linear_probe import probe
+from pipeline.gans.registry import VARIANTS, ModelSettings
+from pipeline.serving.onnx import graph_export, parity, signature
+from pipeline.serving.onnx.metadata import Metadata
+from pipeline.stages import ingest, train, validate
+from pipeline.stages.commands import features
+from pipeline.training import model_files
+
+ROOT = Path(__file__).parents[2]
+PARAMS = """
+data: {{resolution: 8, limit: 60}}
+model: {{variant: {variant}, latent: 16, generator_channels: 8, discriminator_channels: 16, discriminator_norm: none, penalties: {{r1: 0.1}}}}
+train: {{device: cpu, batch_size: 32, total_images: 1600, seed: 0}}
+tracking: {{experiment: tests, model: tests}}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CGAN on some digits, whose discriminator was really trained and whose trunk needs more than the image alone."""
+    root = tmp_path_factory.mktemp("project")
+    (root / "params.yaml").write_text(PARAMS.format(variant="cgan, conditioning: concat"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for stage in (ingest, validate, train):
+            stage.run(root)
+    return root
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy to spoil."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copytree(trained, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_the_file_the_figures_and_the_line(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    app(["features"], standalone_mode=False)
+    said = capfd.readouterr()
+    assert said.out.count("\n") == 1
+    measured = json.loads((project / "metrics" / "features.json").read_text())
+    assert f"{measured['dims']} features an image; a linear probe gets {measured['probe_accuracy']:.1%} of" in said.out
+    assert (
+        f"{measured['probe_accuracy_pixels']:.1%} from raw pixels and {measured['probe_accuracy_untrained']:.1%} from the network untrained"
+        in said.out
+    )
+    assert not any(isinstance(value, dict | list) for value in measured.values())
+
+    path = project / "exported" / "features.onnx"
+    session = onnxruntime.InferenceSession(str(path))
+    assert [(one.name, one.shape) for one in session.get_inputs()] == [("images", ["batch", 1, 8, 8])]
+    assert [(one.name, one.shape) for one in session.get_outputs()] == [("features", ["batch", measured["dims"]])]
+    metadata = Metadata.read({entry.key: entry.value for entry in onnx.load(path).metadata_props}, "x")
+    assert (metadata.variant, metadata.verdict, metadata.fid, metadata.value_range) == (
+        "cgan",
+        "none",
+        None,
+        (-1.0, 1.0),
+    )
+    assert metadata.mlflow_run == json.loads((project / "models" / "run.json").read_text())["run_id"]
+
+    gan, _ = model_files.load(project / "models", discriminators=True)
+    trunk = gan.trunk()
+    assert trunk is not None
+    seen_split, new_split = (
+        open_split(project / "data" / "dataset", project / "data" / "validated", split) for split in ("train", "test")
+    )
+    seen, new = (data.images().astype(np.float32).transpose(0, 3, 1, 2) / 127.5 - 1 for data in (seen_split, new_split))
+    for n in (1, 2, 7, 64):
+        with torch.no_grad():
+            expected = trunk(torch.from_numpy(seen[:n])).numpy()
+        assert np.allclose(session.run(None, {"images": seen[:n]})[0], expected, atol=1e-4)
+
+    extracted = [session.run(None, {"images": images})[0] for images in (seen, new)]
+    assert measured["probe_accuracy"] == pytest.approx(
+        probe(extracted[0], seen_split.labels, extracted[1], new_split.labels, 0).accuracy, abs=0.011
+    )
+    flat = [images.reshape(len(images), -1) for images in (seen, new)]
+    assert measured["probe_accuracy_pixels"] == pytest.approx(
+        probe(flat[0], seen_split.labels, flat[1], new_split.labels, 0).accuracy, abs=0.011
+    )
+    assert (measured["probe_train_images"], measured["probe_test_images"]) == (len(seen_split), len(new_split))
+    assert min(measured[f"probe_accuracy{name}"] for name in ("", "_untrained", "_pixels")) > 0.7, "of ten classes"
+
+    first = path.read_bytes()
+    features.run(project, project / "elsewhere" / "again.onnx")
+    assert (project / "elsewhere" / "again.onnx").read_bytes() == first
+
+
+def test_without_labels_it_exports_and_says_that_there_is_nothing_to_probe(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    index = project / "data" / "validated" / "index.parquet"
+    table = pq.read_table(index)
+    position = table.schema.get_field_index("label")
+    pq.write_table(table.set_column(position, "label", pa.array([-1] * len(table), pa.int64())), index)
+    features.run(project)
+    assert "no labels to tell apart, so there is nothing to probe" in capfd.readouterr().out
+    assert (project / "exported" / "features.onnx").exists()
+    assert "probe_accuracy" not in json.loads((project / "metrics" / "features.json").read_text())
+
+
+def test_mistakes_have_a_name_and_a_way_out(project: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"features\.bin: the feature extractor is an ONNX file; let its name end in \.onnx"
+    ):
+        features.run(project, Path("features.bin"))
+    described = project / "data" / "dataset" / "dataset.json"
+    intact = described.read_text()
+    described.write_text(intact.replace('"resolution": 8', '"resolution": 16'))
+    with pytest.raises(
+        InputError, match=r"a model of 8 px and 1 channels, but the data has 16 px and 1; run `dvc repro train`"
+    ):
+        features.run(project)
+    described.write_text(intact)
+    (project / "models" / "discriminator.safetensors").unlink()
+    with pytest.raises(InputError, match=r"discriminator\.safetensors: cannot be read .*run `dvc repro -f train`"):
+        features.run(project)
+    (project / "models" / "config.json").unlink()
+    with pytest.raises(InputError, match=r"config\.json: no such file; run `dvc repro train` first"):
+        features.run(project)
+    assert not (project / "exported").exists()
+
+
+@pytest.mark.parametrize("variant", [name for name, variant in VARIANTS.items() if variant.settings.task == "generate"])
+def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) -> None:
+    settings: ModelSettings = TypeAdapter(ModelSettings).validate_python({"variant": variant})
+    config = model_files.ModelConfig(
+        model=settings,
+        resolution=16,
+        channels=3,
+        class_names=["a", "b"],
+        dataset_source="x",
+        dataset_fingerprint="f" * 64,
+        images_seen=0,
+    )
+    spec = features.graph(features.untrained(config, seed=0), config)
+    graph_export.export(spec, tmp_path / "features.onnx", {}, 20)
+    assert parity.check(spec, tmp_path / "features.onnx", 1e-4, 0).max_abs < 1e-4
+    described = signature.describe(tmp_path / "features.onnx", [])
+    assert [(one["name"], one["shape"]) for one in described["inputs"]] == [("images", [-1, 3, 16, 16])]
+    ((name, (batch, dims)),) = [(one["name"], one["shape"]) for one in described["outputs"]]
+    assert (name, batch) == ("features", -1)
+    assert dims >= 64
+
+
+def test_dvc_looks_past_the_file(tmp_path: Path) -> None:
+    """exported/ belongs to a stage: a file of ours in it must not make that stage run again."""
+    for part in ("dvc.yaml", ".dvcignore"):
+        shutil.copy(ROOT / part, tmp_path)
+    dvc = [str(Path(sys.executable).with_name("dvc"))]
+    subprocess.run([*dvc, "init", "--no-scm", "-q"], cwd=tmp_path, check=True, capture_output=True)
+    done = subprocess.run(
+        [*dvc, "check-ignore", "exported/features.onnx", "exported/generator.onnx"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["exported/features.onnx"]

@@ -1,0 +1,232 @@
+"""Promotion of real exports against a real registry: outcomes, repetition, kills."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from pipeline.errors import InputError
+from pipeline.params import TrackingSettings
+from pipeline.promotion.aliases import Registry
+from pipeline.stages.commands import lineage, promote
+from pipeline.tracking import tracked_run
+from pipeline.tracking.mlflow_store import address, connect
+from tests.specs import image_spec
+
+if TYPE_CHECKING:
+    from tests.stages.conftest import Line
+
+
+def registry(line: "Line") -> Registry:
+    return Registry(connect(address(line.root)), "line-digits")
+
+
+def state(line: "Line") -> tuple[Any, ...]:
+    """All that a second promotion could change."""
+    store = registry(line)
+    versions = store.call("search_model_versions", "name = 'line-digits'")
+    return (
+        store.aliases(),
+        sorted((v.version, sorted(v.tags.items())) for v in versions),
+        (line.root / "metrics" / "promotion.json").read_bytes(),
+    )
+
+
+def judged(line: "Line") -> int:
+    return len(list((line.root / ".ganline" / "cache" / "judged").glob("*.pt")))
+
+
+def test_from_the_first_champion_to_a_rollback(
+    new_line: Callable[[], "Line"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = new_line()
+    first = promote.run(line.root)
+    assert (first["outcome"], first["champion"], first["aliases"]) == (
+        "promoted",
+        None,
+        {"challenger": "1", "champion": "1"},
+    )
+    assert json.loads((line.root / "metrics" / "promotion.json").read_text()) == first
+    before = state(line)
+    assert promote.run(line.root) == first
+    assert state(line) == before, "twice changes nothing"
+
+    line.deliver(fade=0.95)
+    worse = promote.run(line.root)
+    assert (worse["outcome"], worse["champion"], worse["version"]) == ("not promoted", 1, 2)
+    assert worse["aliases"] == {"challenger": "2", "champion": "1"}
+    assert worse["fid_verdict"] == "worse"
+    assert 0 < worse["fid_low"] < worse["fid_difference"] < worse["fid_high"]
+    assert any("fid is worse than the champion's (version 1)" in reason for reason in worse["reasons"])
+    assert registry(line).version("2").tags["ganline.promotion.outcome"] == "not promoted"
+    before = state(line)
+    assert promote.run(line.root) == worse
+    assert state(line) == before
+    assert judged(line) == 2
+
+    line.set(samples=400)
+    line.deliver(fade=0.9)
+    again = promote.run(line.root)
+    assert "n_fake=400" in again["protocol"]
+    assert judged(line) == 4, "the champion is judged anew under another protocol"
+    assert (again["outcome"], again["version"]) == ("not promoted", 3)
+
+    store = registry(line)
+    store.promote("2")
+    text = promote.roll_back(line.root)
+    assert text == "line-digits: champion is version 1 again; version 2 was taken back"
+    out = capsys.readouterr()
+    assert "not promoted: line-digits version 2; the champion stays version 1" in out.out
+    run = store.client.get_run(json.loads((line.root / "models" / "run.json").read_text())["run_id"])
+    assert run.data.tags["ganline.promotion"] == "not promoted"
+    assert "promote/fid_difference" in run.data.metrics
+
+
+@pytest.mark.slow
+def test_a_better_one_is_promoted_and_one_taken_back_is_not_promoted_again(new_line: Callable[[], "Line"]) -> None:
+    line = new_line()
+    good = (line.root / "models" / "generator.safetensors").read_bytes()
+    line.deliver(fade=0.95)
+    assert promote.run(line.root)["outcome"] == "promoted"
+    (line.root / "models" / "generator.safetensors").write_bytes(good)
+    line.deliver(fade=0.01)
+    line.set(
+        promote="{require: better, floors: {recall: null, coverage: null, vendi_ratio: null, modes_covered: null}, diversity: null}"
+    )
+    found = promote.run(line.root)
+    assert (found["outcome"], found["fid_verdict"]) == ("promoted", "better")
+    assert found["aliases"] == {"challenger": "3", "champion": "3", "previous_champion": "2"}
+    assert [check["state"] for check in found["checks"] if check["name"] == "better than champion"] == ["pass"]
+    promote.roll_back(line.root)
+    back = promote.run(line.root)
+    assert (back["outcome"], back["aliases"]) == ("not promoted", {"challenger": "3", "champion": "2"})
+    assert "was rolled back on" in back["reasons"][0]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from pipeline.promotion import registry
+from pipeline.stages import promote
+point = registry.Registry.point
+def dying(self, alias, number):
+    if alias == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    point(self, alias, number)
+registry.Registry.point = dying
+promote.run(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("alias", ["previous_champion", "champion"])
+def test_killed_between_the_aliases_the_next_run_finishes(new_line: Callable[[], "Line"], alias: str) -> None:
+    line = new_line()
+    promote.run(line.root)
+    line.deliver(fade=0.001)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(line.root), alias],
+        cwd=line.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert registry(line).aliases()["champion"] == "1"
+    found = promote.run(line.root)
+    assert (found["outcome"], found["champion"]) == ("promoted", 1)
+    assert found["aliases"] == {"challenger": "2", "champion": "2", "previous_champion": "1"}
+
+
+def test_what_is_broken_or_failed_is_not_promoted(new_line: Callable[[], "Line"]) -> None:
+    line = new_line()
+    config = line.root / "models" / "config.json"
+    kept = config.read_text()
+    config.write_text(kept.replace('"images_seen": ', '"images_seen": 1'))
+    found = promote.run(line.root)
+    assert found["outcome"] == "not promoted"
+    assert any("lineage is broken" in reason and "models is modified" in reason for reason in found["reasons"])
+    config.write_text(kept)
+    line.set(promote="{limits: {fid_ratio: 0.001}, floors: {modes_covered: null}}")
+    found = promote.run(line.root)
+    assert any("promote.limits.fid_ratio" in reason for reason in found["reasons"])
+    assert found["aliases"] == {"challenger": "1"}
+
+
+def test_a_model_that_the_registry_lost_is_registered_again(new_line: Callable[[], "Line"]) -> None:
+    line = new_line()
+    registry(line).client.delete_registered_model("line-digits")
+    found = promote.run(line.root)
+    assert (found["outcome"], found["version"]) == ("promoted", 1)
+    assert lineage.broken(lineage.chain(line.root)) == []
+
+
+def test_a_champion_of_another_shape_is_refused_with_the_way_out(
+    new_line: Callable[[], "Line"], tmp_path: Path
+) -> None:
+    from pipeline import params
+    from pipeline.gans.variants.dcgan.dcgan import DCGAN
+    from pipeline.gans.variants.dcgan.settings import DCGANSettings
+    from pipeline.promotion.side_by_side import side_by_side
+    from pipeline.serving.onnx.graph_export import export
+    from pipeline.serving.runtime.generator import Generator
+    from pipeline.stages.paths import Paths
+
+    line = new_line()
+    torch.manual_seed(0)
+    (spec,) = (
+        DCGAN(DCGANSettings(latent=8, generator_channels=4, discriminator_channels=4), image_spec(16, 1, 3))
+        .eval()
+        .export()
+    )
+    path = tmp_path / "other.onnx"
+    metadata = Generator(line.root / "exported" / "generator.onnx").metadata.model_copy(
+        update={"resolution": 16, "latent": 8}
+    )
+    export(spec, path, metadata.pairs(), 20)
+    paths = Paths(line.root)
+    with pytest.raises(
+        InputError, match=r"other\.onnx: the champion \(version 7\) makes images of 16 px.*`tracking\.model`"
+    ):
+        side_by_side(paths, params.load(paths.params), paths.generator, path, "7")
+
+
+def test_without_an_export_it_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("")
+    with pytest.raises(InputError, match=r"evaluation\.json: no such file; run `dvc repro evaluate`"):
+        promote.run(tmp_path)
+
+
+@pytest.mark.slow
+def test_champion_and_challenger_on_a_server(
+    new_line: Callable[[], "Line"],
+    mlflow_server: Callable[[Path, int], AbstractContextManager[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server decides where files lie, and hands the champion's out."""
+    line = new_line()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with mlflow_server(tmp_path, port) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with tracked_run.start(TrackingSettings(experiment="line"), line.root) as run:
+            (line.root / "models" / "run.json").write_text(json.dumps(run.describe()))
+        line.deliver(fade=0.001)
+        assert promote.run(line.root)["outcome"] == "promoted"
+        line.deliver(fade=0.95)
+        shutil.rmtree(line.root / ".ganline" / "cache" / "judged", ignore_errors=True)
+        found = promote.run(line.root)
+        assert (found["outcome"], found["champion"], found["fid_verdict"]) == ("not promoted", 1, "worse")
+        assert lineage.broken(lineage.chain(line.root)) == []
+    with pytest.raises(InputError, match="MLflow"):
+        promote.run(line.root)

@@ -1,0 +1,180 @@
+"""Promotion of models that work on images, against a real registry: from the graphs as they were delivered, with no word of any variant."""
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import onnx
+import pytest
+import torch
+
+from pipeline import params
+from pipeline.errors import InputError
+from pipeline.promotion.checks import Against
+from pipeline.serving.runtime.generator import Graph
+from pipeline.stages.commands import lineage, promote
+from pipeline.stages.paths import Paths
+from tests.stages.delivering import Project, both_judged, project
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def state(made: Project) -> tuple[Any, ...]:
+    """All that a second promotion could change."""
+    versions = made.registry.call("search_model_versions", "name = 'tests'")
+    return (
+        made.registry.aliases(),
+        sorted((v.version, sorted(v.tags.items())) for v in versions),
+        (made.root / "metrics/promotion.json").read_bytes(),
+    )
+
+
+def judged(made: Project) -> int:
+    return len(list((made.root / ".ganline/cache/judged").glob("*.pt")))
+
+
+def folder(made: Project, version: str) -> Path:
+    """Where the registry keeps a version's files."""
+    return Path(urlsplit(made.registry.version(version).source).path)
+
+
+def test_restorations_from_the_first_champion_to_a_better_one(tmp_path: Path) -> None:
+    made = project(tmp_path, "denoise")
+    made.deliver(1.0)
+    first = promote.run(made.root)
+    assert (first["outcome"], first["aliases"]) == ("promoted", {"challenger": "1", "champion": "1"})
+    assert {check["name"]: check["state"] for check in first["checks"]}["fid_ratio"] == "skipped"
+    assert lineage.broken(lineage.chain(made.root)) == []
+    networks, graphs = both_judged(made.root)
+    assert graphs == pytest.approx(networks, rel=1e-3, abs=1e-3)
+    before = state(made)
+    assert promote.run(made.root) == first
+    assert state(made) == before, "twice changes nothing"
+
+    made.deliver(3.0)
+    worse = promote.run(made.root)
+    assert (worse["outcome"], worse["champion"], worse["aliases"]) == (
+        "not promoted",
+        1,
+        {"challenger": "2", "champion": "1"},
+    )
+    assert worse["psnr_gaussian_30_low"] < worse["psnr_gaussian_30_difference"] < worse["psnr_gaussian_30_high"] < 0
+    assert worse["psnr_gaussian_30_difference"] == pytest.approx(
+        worse["psnr_gaussian_30"] - worse["psnr_gaussian_30_champion"]
+    )
+    assert any("psnr_gaussian_25 is worse than the champion's (version 1)" in reason for reason in worse["reasons"])
+    assert worse["fid_gaussian_25_verdict"] == "worse", "texture"
+    before = state(made)
+    assert promote.run(made.root) == worse
+    assert state(made) == before
+    assert judged(made) == 2
+
+    made.set(promote="{require: better}", seed=1)
+    made.deliver(0.2)
+    better = promote.run(made.root)
+    assert "seed=1" in better["protocol"]
+    assert judged(made) == 4, "the champion is judged anew under another protocol"
+    assert (better["outcome"], better["psnr_gaussian_25_verdict"]) == ("promoted", "better")
+    assert better["aliases"] == {"challenger": "3", "champion": "3", "previous_champion": "1"}
+    assert promote.roll_back(made.root) == "tests: champion is version 1 again; version 3 was taken back"
+
+
+def test_translations_without_pairs_are_compared_direction_by_direction(tmp_path: Path) -> None:
+    made = project(tmp_path, "cyclegan")
+    made.deliver(1.0)
+    first = promote.run(made.root)
+    assert (first["outcome"], first["aliases"]) == ("promoted", {"challenger": "1", "champion": "1"})
+
+    made.deliver(3.0)
+    second = promote.run(made.root)
+    assert (second["outcome"], second["fid_a_to_b_verdict"], second["fid_b_to_a_verdict"]) == (
+        "not promoted",
+        "better",
+        "worse",
+    )
+    assert [reason.split(" is ")[0] for reason in second["reasons"]] == ["fid_b_to_a", "kid_b_to_a"]
+
+    # What a registry holds may be older than this, or have lost a part.
+    shutil.rmtree(made.root / ".ganline/cache/judged")
+    made.set(promote="{diversity: 0.1}")
+    (folder(made, "1") / "reverse.onnx").write_bytes((folder(made, "2") / "reverse.onnx").read_bytes())
+    with pytest.raises(
+        InputError,
+        match=r"reverse\.onnx: the champion \(version 1\) has a graph of this name that was not exported together",
+    ):
+        promote.run(made.root)
+    (folder(made, "1") / "reverse.onnx").unlink()
+    with pytest.raises(
+        InputError, match=r"reverse\.onnx: the champion \(version 1\) has no such graph.*delete the alias champion"
+    ):
+        promote.run(made.root)
+    (made.root / "exported/reverse.onnx").unlink()
+    with pytest.raises(InputError, match=r"reverse\.onnx: the challenger has no such graph.*`dvc repro -f export`"):
+        side_by_side(made, folder(made, "2") / "model.onnx")
+
+
+def test_translations_of_pairs_are_compared_by_the_partner(tmp_path: Path) -> None:
+    made = project(tmp_path, "pix2pix")
+    made.deliver(1.0)
+    assert promote.run(made.root)["outcome"] == "promoted"
+    made.deliver(4.0)
+    found = promote.run(made.root)
+    assert (found["outcome"], found["psnr_a_to_b_verdict"]) == ("not promoted", "worse")
+    assert "fid_a_to_b" not in found
+    assert found["reasons"][0].startswith("psnr_a_to_b is worse than the champion's (version 1)")
+
+    (folder(made, "2") / "model.onnx").write_bytes(
+        retold(made.root / "exported/generator.onnx", task="restore", scale=2)
+    )
+    with pytest.raises(
+        InputError,
+        match=r"champion \(version 7\) is a model to restore \(x2\), the challenger one to translate \(x1\).*`tracking\.model`",
+    ):
+        side_by_side(made, folder(made, "2") / "model.onnx")
+    (folder(made, "2") / "model.onnx").write_bytes(retold(made.root / "exported/generator.onnx", multiple=32))
+    with pytest.raises(
+        InputError, match=r"takes images whose sides are multiples of 32 px and 3 channels, the data has 16 px and 3"
+    ):
+        side_by_side(made, folder(made, "2") / "model.onnx")
+
+
+@pytest.mark.slow
+def test_a_server_hands_out_the_graphs_beside_the_generator(
+    mlflow_server: Callable[[Path, int], AbstractContextManager[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with mlflow_server(tmp_path, port) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        made = project(tmp_path / "project", "cyclegan")
+        made.deliver(1.0)
+        assert promote.run(made.root)["outcome"] == "promoted"
+        made.deliver(3.0)
+        found = promote.run(made.root)
+        assert (found["outcome"], found["champion"], found["fid_b_to_a_verdict"]) == ("not promoted", 1, "worse")
+        assert lineage.broken(lineage.chain(made.root)) == []
+
+
+def side_by_side(made: Project, champion: Path) -> Against:
+    from pipeline.promotion.side_by_side import side_by_side as compare
+
+    paths = Paths(made.root)
+    return compare(paths, params.load(paths.params), paths.generator, champion, "7")
+
+
+def retold(path: Path, **changes: Any) -> bytes:
+    """An exported graph that says something else of itself."""
+    graph = onnx.load(path)
+    onnx.helper.set_model_props(graph, Graph(path).metadata.model_copy(update=changes).pairs())
+    return bytes(graph.SerializeToString())

@@ -1,0 +1,198 @@
+"""Models from a real registry, in SQLite and behind a server: the alias is followed, and what is served is what was exported."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import httpx
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from pipeline.errors import InputError
+from pipeline.params import TrackingSettings
+from pipeline.serving.http.loaded_model import Served
+from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.onnx.signature import describe
+from pipeline.stages.commands.registry_source import Registered
+from pipeline.tracking import tracked_run
+from pipeline.tracking.mlflow_store import connect
+
+SETTINGS = TrackingSettings(experiment="registered", model="pictures")
+
+
+def make(path: Path, shift: float) -> Path:
+    """A generator of 2 x 2 gray images whose pictures say which it is."""
+    metadata = Metadata.model_validate(
+        {
+            "version": "0.1.0",
+            "variant": "dcgan",
+            "resolution": 2,
+            "channels": 1,
+            "latent": 4,
+            "class_names": [],
+            "dataset_name": "digits",
+            "dataset_fingerprint": "f" * 64,
+            "images_seen": 1,
+            "git_commit": "c" * 40,
+            "mlflow_run": "r",
+            "verdict": "pass",
+            "fid": 1.5,
+            "protocol": "p",
+        }
+    )
+    nodes = [
+        helper.make_node("Add", ["z", "shift"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "shape"], ["images"]),
+    ]
+    constants = [
+        helper.make_tensor("shift", TensorProto.FLOAT, [1], [shift]),
+        helper.make_tensor("shape", TensorProto.INT64, [4], [-1, 1, 2, 2]),
+    ]
+    inputs = [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 4])]
+    outputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 1, 2, 2])]
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", inputs, outputs, constants),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    helper.set_model_props(model, metadata.pairs())
+    path.write_bytes(model.SerializeToString(deterministic=True))
+    return path
+
+
+def export(run: tracked_run.Run, path: Path) -> str:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return run.log_model(path, describe(path, []), SETTINGS.model, sha256=digest, tags={"kind": "test"})
+
+
+def follow(root: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = connect(uri)
+    with tracked_run.start(SETTINGS, root) as run:
+        first, second = (export(run, make(root / f"{k}.onnx", float(k))) for k in range(2))
+    client.set_registered_model_alias(SETTINGS.model, "champion", first)
+    source = Registered(root, "models:/pictures@champion")
+    assert source.mark() == first
+    for version, number in ((first, 0), (second, 1)):
+        client.set_registered_model_alias(SETTINGS.model, "champion", version)
+        assert source.mark() == version
+        found = source.fetch()
+        assert (found.name, found.version) == ("pictures", version)
+        original = onnx.load(root / f"{number}.onnx")
+        assert onnx.load_from_string(found.content) == original
+        served = Served(found, 4)
+        assert served.generator.metadata.fid == 1.5
+        assert served.run({"z": served.generator.latents(0, 0, 1)}, ["images"])["images"].shape == (1, 1, 2, 2)
+    fixed = Registered(root, f"models:/pictures/{first}")
+    assert fixed.mark() == first
+    assert fixed.fetch().version == first
+    absent = {
+        "pictures@absent": "`ganline promote` sets the alias",
+        "other@champion": "no such model",
+        "pictures/99": "no such model",
+    }
+    for model, words in absent.items():
+        with pytest.raises(InputError, match=words):
+            Registered(root, f"models:/{model}").mark()
+
+
+def test_in_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    follow(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", monkeypatch)
+    shutil.rmtree(tmp_path / "mlartifacts")
+    with pytest.raises(InputError, match="cannot be fetched from sqlite"):
+        Registered(tmp_path, "models:/pictures@champion").fetch()
+
+
+def test_behind_a_server(
+    tmp_path: Path,
+    mlflow_server: Callable[[Path, int], AbstractContextManager[str]],
+    unused_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with mlflow_server(tmp_path, unused_port) as uri:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        follow(tmp_path, uri, monkeypatch)
+        source = Registered(tmp_path, "models:/pictures@champion")
+    with pytest.raises(InputError, match="does not answer"):
+        source.mark()
+
+
+@pytest.mark.slow
+def test_mlflow_serves_what_is_registered(tmp_path: Path, unused_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the README says: `mlflow models serve` on the registered version."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with tracked_run.start(SETTINGS, tmp_path) as run:
+        export(run, make(tmp_path / "0.onnx", 0.25))
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        "models:/pictures/1",
+        "--port",
+        str(unused_port),
+        "--env-manager",
+        "local",
+    ]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+    with (tmp_path / "log").open("wb") as log:
+        started = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, cwd=tmp_path, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 240
+        while True:
+            try:
+                answer = httpx.post(
+                    f"http://127.0.0.1:{unused_port}/invocations",
+                    json={"inputs": {"z": [[1, 2, 3, 4], [0, 0, 0, 0]]}},
+                    timeout=60,
+                )
+                break
+            except httpx.TransportError:
+                assert started.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+                time.sleep(0.5)
+    finally:
+        os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["predictions"]["images"] == [[[[1.25, 2.25], [3.25, 4.25]]], [[[0.25, 0.25], [0.25, 0.25]]]]
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["models:/", "models:/a", "models:/a@", "models:/a@b@c", "models:/a/latest", "models:/a/b/1", "models:/a/-1"],
+)
+def test_other_addresses_are_refused(tmp_path: Path, model: str) -> None:
+    with pytest.raises(InputError, match="a registered model is models:/NAME@ALIAS"):
+        Registered(tmp_path, model)
+
+
+def test_what_is_no_onnx_flavour_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with tracked_run.start(SETTINGS, tmp_path) as run:
+        export(run, make(tmp_path / "0.onnx", 0.0))
+    (folder,) = (path.parent for path in (tmp_path / "mlartifacts").rglob("MLmodel"))
+    (folder / "MLmodel").write_text(json.dumps({"flavors": {}}))
+    with pytest.raises(InputError, match="version 1 cannot be fetched"):
+        Registered(tmp_path, "models:/pictures/1").fetch()

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of tasks."""
+
+from tests.digits import digits, judge, one_thread
+
+__all__ = ["digits", "judge", "one_thread"]

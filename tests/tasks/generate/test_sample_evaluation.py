@@ -1,0 +1,89 @@
+"""What is drawn of a generator to be judged: how many, of which classes, and what becomes of samples that are not finite."""
+
+from tempfile import TemporaryFile
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.gans.base import GAN, ExportSpec, Phase, View
+from pipeline.tasks.generate.sample_evaluation import draw, line
+from pipeline.tasks.generate.settings import GateSettings
+
+
+class Told(GAN):
+    """Paints its label, or a shade of its own, and NaN where that is `broken`."""
+
+    view = View("unlabelled")
+
+    def __init__(self, classes: int = 0, broken: int = -1) -> None:
+        super().__init__()
+        self.classes, self.broken = classes, broken
+        self.asked = 0
+
+    def phases(self) -> list[Phase]:
+        return []
+
+    def export(self) -> list[ExportSpec]:
+        return []
+
+    def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
+        self.asked += 1
+        assert set(conditions) == ({"label"} if self.classes else set())
+        shade = conditions["label"] if self.classes else torch.randint(0, 200, (n,), generator=rng)
+        images = (shade / 127.5 - 1).view(n, 1, 1, 1).repeat(1, 1, 8, 8)
+        images[shade == self.broken] = torch.nan
+        return images
+
+
+TRAIN: Any = SimpleNamespace(labels=np.repeat([0, 1, 2], [70, 20, 10]))
+ALIKE: Any = SimpleNamespace(labels=np.zeros(4, dtype=np.int64))
+SETTINGS = EvaluateSettings(samples=1000, batch_size=300, seed=5, gate=GateSettings())
+
+
+def test_as_many_as_asked_for_in_batches_and_always_the_same() -> None:
+    gan = Told()
+    with TemporaryFile() as scratch:
+        found = draw(gan, SETTINGS, TRAIN, scratch)
+        assert found.images.shape == (1000, 8, 8, 1)
+        assert (found.nonfinite, found.asked, gan.asked) == (0, None, 4)
+        with TemporaryFile() as second:
+            assert (draw(Told(), SETTINGS, TRAIN, second).images == found.images).all()
+        with TemporaryFile() as third:
+            assert (draw(Told(), SETTINGS.model_copy(update={"seed": 6}), TRAIN, third).images != found.images).any()
+
+
+def test_classes_are_asked_for_in_the_shares_of_the_training_images() -> None:
+    with TemporaryFile() as scratch:
+        found = draw(Told(classes=3), SETTINGS, TRAIN, scratch)
+        assert found.asked is not None
+        assert (found.images[:, 0, 0, 0] == found.asked).all(), "each is the class that was asked for"
+        assert np.bincount(found.asked) / 1000 == pytest.approx([0.7, 0.2, 0.1], abs=0.05)
+
+
+def test_what_is_not_finite_is_counted_and_left_out_with_its_class() -> None:
+    with TemporaryFile() as scratch:
+        found = draw(Told(classes=3, broken=1), SETTINGS, TRAIN, scratch)
+        assert found.asked is not None
+        assert found.nonfinite + len(found.images) == 1000
+        assert set(found.asked.tolist()) == {0, 2}
+        assert (found.images[:, 0, 0, 0] == found.asked).all()
+    with TemporaryFile() as scratch:
+        nothing = draw(Told(classes=1, broken=0), SETTINGS, ALIKE, scratch)
+        assert nothing.images.shape == (0, 8, 8, 1)
+        assert nothing.nonfinite == 1000
+
+
+def test_the_line_says_what_matters_most() -> None:
+    metrics = {"fid": 12.345678, "fid_ratio": None, "duplicate_rate": 0.0}
+    judgement: Any = SimpleNamespace(metrics=metrics, modes=SimpleNamespace(covered=9, total=10))
+    assert line(judgement) == "fid 12.35, duplicate_rate 0, modes 9/10"
+    metrics |= {"semi_supervised_accuracy": 0.91, "supervised_accuracy": 0.8, "labels_used": 1000}
+    judgement.modes = None
+    assert (
+        line(judgement) == "fid 12.35, duplicate_rate 0, classifier 91.0% right with 1,000 labels (80.0% by them alone)"
+    )

@@ -1,0 +1,143 @@
+"""The whole line of a restoration, small: photographs of their own sizes, a training in two parts, the judgement, the graph, its use."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.data.store import open_split
+from pipeline.errors import GateRefused, InputError
+from pipeline.serving.runtime.image_to_image import Transformer
+from pipeline.stages import evaluate, export, ingest, train, validate
+from pipeline.tasks.restore.restoration_evaluation import cut, middle, whole
+from tests.stages.delivering import both_judged
+
+PARAMS = """
+data: {source: data/raw, resolution: 16, channels: rgb, fit: keep, test_fraction: 0.4}
+validate: {min_images: {limit: 3, severity: critical}, max_error_share: {limit: 0.2, severity: critical}}
+model: {variant: srgan, scale: 2, generator_channels: 4, blocks: 1, kernel: 3, discriminator_channels: 4, pretraining: 0.5}
+train: {device: cpu, batch_size: 4, total_images: 48, log_images: 8, snapshot_images: 24, checkpoint_images: 24, health: {images: 16, samples: 64}}
+evaluate: {samples: 50, gate: {gain: -30, ssim_gain: -1, worst_gain: -30, texture: null, sharpness: null, shift: 60}}
+tracking: {experiment: tests, model: tests-srgan}
+"""
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    root = tmp_path_factory.mktemp("restoration")
+    (root / "params.yaml").write_text(PARAMS)
+    raw = root / "data" / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        height, width = (int(size) for size in rng.integers(17, 60, 2))
+        y, x = np.mgrid[:height, :width]
+        waves = np.stack([128 + 90 * np.sin(x / (2 + k) + number) * np.cos(y / 3) for k in range(3)], axis=2)
+        Image.fromarray(waves.astype(np.uint8)).save(raw / f"{number:02d}.png")
+    Image.fromarray(np.zeros((9, 50, 3), dtype=np.uint8)).save(raw / "small.png")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for stage in (ingest, validate, train, evaluate, export):
+            stage.run(root)
+        yield root
+    torch.set_num_threads(before)
+
+
+def test_small_photographs_are_set_aside(line: Path) -> None:
+    assert "small.png" in (line / "data" / "validated" / "quarantine.csv").read_text()
+
+
+def test_it_trained_in_two_parts(line: Path) -> None:
+    header, *rows = (line / "reports" / "training.csv").read_text().splitlines()
+    columns = header.split(",")
+    told = [dict(zip(columns, row.split(","), strict=True)) for row in rows]
+    assert [row["loss_discriminator"] != "" for row in told] == [False, False, False, True, True, True]
+    assert all(row["loss_pixel"] for row in told)
+    looks = [row for row in told if row["health_psnr"]]
+    assert len(looks) == 3
+    assert all(float(row["health_rmse"]) > 0 for row in looks)
+    pictures = sorted((line / "reports" / "samples").glob("*.png"))
+    with Image.open(pictures[-1]) as sheet:
+        assert sheet.width < sheet.height, "rows of three"
+
+
+def test_it_was_judged_beside_its_input(line: Path) -> None:
+    found = json.loads((line / "metrics" / "evaluation.json").read_text())
+    assert found["verdict"] == "pass"
+    assert found["images"] == len(open_split(line / "data/dataset", line / "data/validated", "test"))
+    assert found["gain"] == pytest.approx(found["psnr"] - found["input_psnr"])
+    assert "measure=psnr" in found["protocol"]
+    assert "border=2" in found["protocol"]
+    page = (line / "reports" / "evaluation.html").read_text()
+    for words in ("Verdict: pass", "before, after, original", "Image by image", "data:image/png;base64,", ".png</td>"):
+        assert words in page, words
+
+
+def test_it_is_delivered_for_any_size(line: Path) -> None:
+    signature = json.loads((line / "exported" / "signature.json").read_text())
+    assert signature["inputs"][0]["name"] == "image"
+    assert signature["inputs"][0]["shape"] == [-1, 3, -1, -1]
+    card = (line / "exported" / "model_card.md").read_text()
+    assert "ganline apply photo.jpg" in card
+    assert "2 times larger" in card
+    made = Transformer(line / "exported" / "generator.onnx")
+    assert (made.metadata.task, made.metadata.scale, made.metadata.multiple) == ("restore", 2, 1)
+    assert made(np.zeros((7, 30, 3), dtype=np.uint8)).shape == (14, 60, 3)
+
+
+def test_its_graph_is_judged_like_its_network(line: Path) -> None:
+    networks, graphs = both_judged(line)
+    assert len(graphs) > 15
+    assert graphs == pytest.approx(networks, rel=1e-3, abs=1e-3)
+
+
+def test_a_failing_verdict_exports_nothing(line: Path, tmp_path: Path) -> None:
+    params = line / "params.yaml"
+    before = params.read_text()
+    kept = (line / "metrics" / "evaluation.json").read_text()
+    params.write_text(before.replace("gain: -30, ssim", "gain: 40, ssim"))
+    try:
+        evaluate.run(line)
+        found = json.loads((line / "metrics" / "evaluation.json").read_text())
+        assert found["verdict"] == "fail"
+        assert found["reasons"][0].startswith("gain: ")
+        with pytest.raises(GateRefused, match="gain: "):
+            export.run(line)
+    finally:
+        params.write_text(before)
+        (line / "metrics" / "evaluation.json").write_text(kept)
+
+
+def test_a_model_of_another_task_is_refused(line: Path) -> None:
+    params = line / "params.yaml"
+    before = params.read_text()
+    kept = "\n".join(text for text in before.splitlines() if not text.startswith(("model:", "evaluate:", "data:")))
+    params.write_text(kept + "\ndata: {resolution: 16, channels: rgb}\n")
+    try:
+        with pytest.raises(InputError, match=r"a srgan, where model\.variant is dcgan"):
+            evaluate.run(line)
+    finally:
+        params.write_text(before)
+
+
+def test_pieces_of_pictures() -> None:
+    picture = np.arange(7 * 9, dtype=np.uint8).reshape(7, 9, 1)
+    squares = cut(picture, 3)
+    assert squares.shape == (6, 3, 3, 1)
+    assert (squares[1, :, :, 0] == picture[:3, 3:6, 0]).all()
+    assert (squares[3, :, :, 0] == picture[3:6, :3, 0]).all()
+    assert (middle(picture)[:, :, 0] == picture[:, 1:8, 0]).all()
+
+
+def test_whole_images_are_cut_to_what_the_scale_divides(line: Path) -> None:
+    test = open_split(line / "data/dataset", line / "data/validated", "test")
+    for position in range(len(test)):
+        image = whole(test, position, 4)
+        assert image.shape[2] % 4 == image.shape[3] % 4 == 0
+        assert float(image.abs().max()) <= 1

@@ -1,0 +1,115 @@
+"""A training is looked at by its task: what is held, what it is measured beside, and that the same is seen each time."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from pipeline.data.store import ImageSet, Pairs
+from pipeline.gans.base import GAN
+from pipeline.gans.registry import ModelSettings, build
+from pipeline.tasks import looks
+from pipeline.training.looks import Restored, Translated, Watch
+from pipeline.training.settings import TrainSettings
+from tests.specs import image_spec
+
+CPU = torch.device("cpu")
+SMALL = {"generator_channels": 4, "discriminator_channels": 4}
+MODELS: dict[str, dict[str, Any]] = {
+    "dcgan": {"variant": "dcgan", **SMALL, "latent": 4},
+    "denoise": {"variant": "denoise", **SMALL, "blocks": 1, "pretraining": 1},
+    "pix2pix": {"variant": "pix2pix", **SMALL, "discriminator_layers": 1},
+    "cyclegan": {"variant": "cyclegan", **SMALL, "discriminator_layers": 1, "blocks": 1},
+}
+
+
+def model(name: str) -> GAN:
+    torch.manual_seed(0)
+    settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(MODELS[name])
+    return build(settings, image_spec(16, 3, 2)).eval()
+
+
+def data(n: int, seed: int, *, paired: bool) -> ImageSet:
+    """Dark and bright noise as two classes, or as partners."""
+    rng = np.random.default_rng(seed)
+    dark, bright = (rng.integers(low, low + 100, (n, 16, 16, 3), dtype=np.uint8) for low in (20, 150))
+    common: dict[str, Any] = {
+        "names": [f"{k}" for k in range(n)],
+        "shard": np.zeros(n, np.int64),
+        "row": np.arange(n),
+        "fingerprint": f"{seed}",
+    }
+    if paired:
+        return Pairs(
+            shards=[np.concatenate([dark, bright], axis=2)], labels=np.full(n, -1), classes=[], partners=None, **common
+        )
+    labels = np.arange(n) % 2
+    return ImageSet(
+        shards=[np.where(labels[:, None, None, None] == 0, dark, bright)],
+        labels=labels,
+        classes=["dark", "bright"],
+        **common,
+    )
+
+
+def scene(name: str, held: int = 40) -> looks.Scene:
+    gan = model(name)
+    paired = gan.view.name == "paired"
+    settings = TrainSettings.model_validate({"batch_size": 8, "health": {"samples": 64}})
+    return looks.Scene(data(80, 0, paired=paired), data(held, 1, paired=paired), 2, 3, settings, gan, CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("dcgan", Watch), ("denoise", Restored), ("pix2pix", Translated), ("cyclegan", Translated)]
+)
+def test_each_task_has_its_look_and_it_sees_the_same_twice(name: str, kind: type) -> None:
+    here = scene(name)
+    look = looks.LOOKS[here.gan.task](here)
+    assert isinstance(look, kind)
+    seen = look.look(here.gan, 64, 0, 8)
+    assert seen == look.look(here.gan, 64, 0, 8) == looks.LOOKS[here.gan.task](here).look(here.gan, 64, 0, 8)
+    assert seen["fid"] > 0
+    assert {"dcgan": "diversity", "denoise": "psnr", "pix2pix": "distance", "cyclegan": "cycle"}[name] in seen
+
+
+class Swapped(torch.nn.Module):
+    """Dark noise made bright, or bright noise dark."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images + self.by
+
+
+def test_a_translation_is_measured_beside_the_side_it_should_be_like() -> None:
+    here = scene("cyclegan")
+    look = looks.LOOKS["translate"](here)
+    before = look.look(here.gan, 64, 0, 8)
+    here.gan.generator_ab, here.gan.generator_ba = Swapped(130 / 127.5), Swapped(-130 / 127.5)
+    right = look.look(here.gan, 64, 0, 8)
+    here.gan.generator_ab, here.gan.generator_ba = Swapped(-130 / 127.5), Swapped(130 / 127.5)
+    wrong = look.look(here.gan, 64, 0, 8)
+    assert right["fid"] < 0.05 * min(before["fid"], wrong["fid"])
+    assert right["cycle"] == pytest.approx(0, abs=1e-3)
+    assert right["diversity"] == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize("held", [0, 40])
+def test_without_held_out_pictures_training_pictures_serve(held: int) -> None:
+    here = scene("pix2pix", held)
+    look = looks.LOOKS["translate"](here)
+    assert isinstance(look, Translated)
+    assert len(look.held["a"]) == (held or 64)
+    assert set(look.measures) == {"b"}
+
+
+def test_examples_are_entries_of_the_variant_s_view() -> None:
+    pairs = data(40, 1, paired=True)
+    first, second = (looks.examples(model("pix2pix"), pairs, CPU, 3) for _ in range(2))
+    assert {name: len(values) for name, values in first.items()} == {"a": 8, "b": 8}
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert looks.examples(model("dcgan"), data(40, 1, paired=False), CPU, 3) == {}

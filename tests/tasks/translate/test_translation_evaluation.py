@@ -1,0 +1,372 @@
+"""The judgement of translators whose merits are known: perfect, idle, constant, noisy, broken, with and without styles, of pairs and of domains."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.arrays import UInt8Array
+from pipeline.data import store
+from pipeline.data.store import DatasetInfo, ImageSet
+from pipeline.errors import InputError
+from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.gans.base import GAN, Direction, ExportSpec, Phase, View
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.params import parse
+from pipeline.stages.evaluate import JUDGES
+from pipeline.stages.paths import Paths
+from pipeline.tasks.base import Case, Outcome
+from pipeline.tasks.translate.settings import TranslationGate
+from pipeline.tasks.translate.translation_evaluation import shrunk
+from pipeline.training.model_files import ModelConfig
+from tests.evaluation.test_report_in_a_browser import BROWSER, laid_out
+
+SIDE = 16
+Translate = Callable[[Tensor, str, torch.Generator], Tensor]
+
+
+def gratings(n: int, seed: int) -> UInt8Array:
+    """Horizontal waves, more blue than red; the other side's are their transposes, red for blue: a bijection between the two."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(SIDE)[None, :, None, None]
+    period, phase, strength = (rng.uniform(low, high, (n, 1, 1, 1)) for low, high in ((3, 9), (0, 6.3), (20, 100)))
+    tint = np.array([-40, 0, 50])[None, None, None]
+    waves = 120 + strength * np.sin(y / period * 6.28 + phase) + tint + rng.normal(0, 6, (n, SIDE, SIDE, 3))
+    return np.asarray(np.clip(waves, 0, 255), dtype=np.uint8)
+
+
+def swapped(images: UInt8Array) -> UInt8Array:
+    return np.ascontiguousarray(images.swapaxes(1, 2)[..., ::-1])
+
+
+def held(images: UInt8Array, labels: list[int], fingerprint: str, kind: Any = ImageSet, **more: Any) -> ImageSet:
+    count = len(images)
+    found: ImageSet = kind(
+        shards=[images],
+        shard=np.zeros(count, dtype=np.int64),
+        row=np.arange(count),
+        labels=np.array(labels, dtype=np.int64),
+        names=[f"{k}.png" for k in range(count)],
+        classes=["horse", "deer"],
+        fingerprint=fingerprint * 64,
+        **more,
+    )
+    return found
+
+
+def pairs(n: int, seed: int, fingerprint: str) -> ImageSet:
+    a = gratings(n, seed)
+    kind = getattr(store, "Pairs", None)
+    wide = np.concatenate([a, swapped(a)], axis=2)
+    return held(wide, [-1] * n, fingerprint, kind, partners=None) if kind else held(wide, [-1] * n, fingerprint)
+
+
+def domains(n: int, seed: int, fingerprint: str) -> ImageSet:
+    return held(
+        np.concatenate([gratings(n, seed), swapped(gratings(n + 7, seed + 100))]), [0] * n + [1] * (n + 7), fingerprint
+    )
+
+
+class Translator(GAN):
+    """Does what it is told."""
+
+    task = "translate"
+
+    def __init__(self, does: Translate, ways: Mapping[str, Direction], view: View) -> None:
+        super().__init__()
+        self.does, self.ways, self.view = does, ways, view
+
+    def phases(self) -> list[Phase]:
+        return []
+
+    def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def export(self) -> list[ExportSpec]:
+        return []
+
+    def directions(self) -> Mapping[str, Direction]:
+        return self.ways
+
+    def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        return self.does(images, direction, rng)
+
+
+BOTH = {"a_to_b": Direction("a", "b", "b_to_a"), "b_to_a": Direction("b", "a", "a_to_b")}
+STYLED = {name: dataclasses.replace(way, styles=True) for name, way in BOTH.items()}
+ONE = {"a_to_b": Direction("a", "b")}
+
+
+def case(
+    does: Translate,
+    root: Path,
+    ways: Mapping[str, Direction] = BOTH,
+    *,
+    paired: bool = False,
+    count: int = 60,
+    **evaluate: Any,
+) -> Case:
+    train, test = (domains(k, seed, mark) for k, seed, mark in ((4 * count, 1, "1"), (count, 2, "2")))
+    if paired:
+        train, test = pairs(200, 1, "3"), pairs(count, 2, "4")
+    settings = EvaluateSettings(gate=TranslationGate(), **evaluate)
+    info = DatasetInfo(
+        source="gratings",
+        fingerprint="5" * 64,
+        images=1,
+        set_aside=0,
+        resolution=SIDE,
+        channels=3,
+        classes=["horse", "deer"],
+        splits={},
+        shards=[],
+    )
+    config = ModelConfig(
+        model=DCGANSettings(),
+        resolution=SIDE,
+        channels=3,
+        class_names=["horse", "deer"],
+        dataset_source="gratings",
+        dataset_fingerprint="5" * 64,
+        images_seen=7,
+    )
+    gan = Translator(does, ways, View("paired" if paired else "domains"))
+    params = parse("", "params").model_copy(update={"evaluate": settings})
+    return Case(Paths(root), params, info, train, test, gan, config, torch.device("cpu"), "run", None)
+
+
+def judged(does: Translate, root: Path, *rest: Any, **more: Any) -> Outcome:
+    outcome = JUDGES["translate"](case(does, root, *rest, **more))
+    json.dumps(outcome.metrics, allow_nan=False)
+    return outcome
+
+
+def perfect(images: Tensor, _direction: str, _rng: torch.Generator) -> Tensor:
+    return images.transpose(2, 3).flip(1)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    made = tmp_path_factory.mktemp("translation")
+    torch.set_num_threads(before)
+    return made
+
+
+def test_a_perfect_translator_passes_everything(root: Path) -> None:
+    outcome = judged(perfect, root)
+    found = outcome.metrics
+    assert found["verdict"] == "pass", found["reasons"]
+    assert found["fid_excess"] == pytest.approx(0, abs=0.15)
+    assert found["fid"] == pytest.approx(found["fid_null"], rel=0.6)
+    assert found["fid_ratio"] < 0.3
+    assert found["cycle_error"] == found["cycle_ratio"] == 0
+    assert found["dependence"] == pytest.approx(1, abs=0.3)
+    assert found["kid"] < 0.1 * found["input_kid"]
+    assert found["images"] == 60 + 67
+    assert found["fid"] == pytest.approx((found["fid_a_to_b"] + found["fid_b_to_a"]) / 2)
+    assert found["skipped"] == []
+    assert outcome.line.startswith("horse to deer: fid ")
+    assert "cycle error 0.0; deer to horse: " in outcome.line
+    for words in (
+        "Verdict: pass",
+        "horse to deer",
+        "and back. Not picked",
+        "Least convincing",
+        "data:image/png;base64,",
+    ):
+        assert words in outcome.page, words
+
+
+def test_an_idle_one_has_gained_nothing(root: Path) -> None:
+    found = judged(lambda images, _d, _r: images, root).metrics
+    for way in BOTH:
+        assert found[f"fid_ratio_{way}"] == 1
+        assert found[f"fid_excess_{way}"] == pytest.approx(1)
+        assert found[f"cycle_error_{way}"] == found[f"identity_error_{way}"] == found[f"change_{way}"] == 0
+        assert found[f"kid_{way}"] == found[f"input_kid_{way}"]
+    assert found["verdict"] == "fail"
+    assert [reason.partition(": ")[0] for reason in found["reasons"]] == [
+        "it hands on its input (horse to deer)",
+        "it hands on its input (deer to horse)",
+    ]
+
+
+def test_a_constant_is_named_collapse(root: Path) -> None:
+    found = judged(lambda images, _d, _r: torch.zeros_like(images) + 0.2, root).metrics
+    assert found["dependence"] == 0
+    assert found["repeats"] == 1
+    assert found["cycle_ratio"] > 0.6
+    assert len(found["reasons"]) == 2
+    assert found["reasons"][0].startswith(
+        "mode collapse (horse to deer): the generator ignores its input: dependence 0 where >= 0.25 passes"
+    )
+    assert "(with it fid_excess" in found["reasons"][0]
+
+
+def test_a_few_pictures_over_and_over_are_named_too(root: Path) -> None:
+    stock = torch.from_numpy(swapped(gratings(5, 9)).astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
+
+    def few(images: Tensor, _direction: str, _rng: torch.Generator) -> Tensor:
+        return stock[(images.sum(dim=(1, 2, 3)) * 10).long() % 5] + 0.02 * images
+
+    found = judged(few, root, ONE).metrics
+    assert found["repeats_a_to_b"] > 0.8
+    assert found["dependence"] > 0.25
+    assert found["reasons"][0].startswith(
+        "mode collapse (horse to deer): it makes fewer different images than there are real ones: repeats "
+    )
+
+
+def test_noise_is_neither_like_the_target_nor_an_answer(root: Path) -> None:
+    def noise(images: Tensor, _direction: str, rng: torch.Generator) -> Tensor:
+        return torch.rand(images.shape, generator=rng) * 2 - 1
+
+    found = judged(noise, root).metrics
+    assert found["fid_excess"] > 0.5
+    assert found["dependence"] == 0, "the same noise, whatever the input"
+    assert all(reason.startswith("mode collapse") for reason in found["reasons"])
+
+
+def test_content_that_is_lost_is_named(root: Path) -> None:
+    """Every input becomes a real picture of the other side, but not its own."""
+
+    def other(images: Tensor, _direction: str, rng: torch.Generator) -> Tensor:
+        return images.transpose(2, 3).flip(1).roll(1, dims=0)
+
+    found = judged(other, root).metrics
+    assert found["fid_excess"] == pytest.approx(0, abs=0.15)
+    assert found["cycle_ratio"] > 0.8
+    assert [reason.partition(":")[0] for reason in found["reasons"]] == [
+        "content is lost (horse to deer)",
+        "content is lost (deer to horse)",
+    ]
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_what_is_not_finite_is_counted_and_named(share: float, root: Path) -> None:
+    def broken(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        made = perfect(images, direction, rng)
+        made[images.flatten(1).mean(dim=1).argsort()[: int(share * len(images))]] = torch.nan
+        return made
+
+    outcome = judged(broken, root, ONE)
+    found = outcome.metrics
+    assert found["nonfinite"] == int(share * 60)
+    assert found["reasons"][0] == (
+        f"non-finite images (horse to deer): {int(share * 60)} of 60 hold NaN or Inf; the generator diverged. Try a lower train.learning_rate"
+    )
+    assert ("fid" in found) == (share < 1)
+    assert list(outcome.material.features) == ["_a_to_b"]
+    assert [len(side) for side in outcome.material.features["_a_to_b"]] == [60, 67], (
+        "compared as delivered: what is not finite is black"
+    )
+    assert ("No translation was finite" in outcome.page) == (share == 1)
+
+
+def test_pairs_are_held_beside_their_partners(root: Path) -> None:
+    outcome = judged(perfect, root, ONE, paired=True)
+    found = outcome.metrics
+    assert (found["psnr"], found["l1"]) == (100, 0)
+    assert found["ssim"] == pytest.approx(1)
+    assert found["psnr_gain"] == pytest.approx(100 - found["input_psnr"])
+    assert found["fid"] == pytest.approx(0, abs=1e-6)
+    assert found["verdict"] == "pass"
+    assert "cycle_error" not in found
+    assert "as deer, real deer. Not picked" in outcome.page
+    idle = judged(lambda images, _d, _r: images, root, ONE, paired=True).metrics
+    for name in ("l1", "psnr", "ssim"):
+        assert idle[name] == idle[f"input_{name}"]
+    assert idle["psnr_gain"] == 0
+    worse = judged(lambda images, d, r: -perfect(images, d, r), root, ONE, paired=True).metrics
+    assert any(reason.startswith("no nearer to the partner than the input") for reason in worse["reasons"])
+
+
+def test_what_a_translation_is_compared_by(root: Path) -> None:
+    domains = judged(perfect, root).material
+    assert (list(domains.pictures), list(domains.features)) == ([], ["_a_to_b", "_b_to_a"])
+    assert judged(perfect, root, count=3).material.features == {}, "too few for a distance"
+
+    def broken(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        made = 0.9 * perfect(images, direction, rng)
+        made[0] = torch.nan
+        return made
+
+    outcome = judged(broken, root, ONE, paired=True)
+    values = outcome.material.pictures["psnr_a_to_b"]
+    assert (len(values), values[0], outcome.material.features) == (60, 0, {}), (
+        "what is not finite is as bad as can be, and keeps its place"
+    )
+    assert float(np.mean(values[1:])) == pytest.approx(outcome.metrics["psnr_a_to_b"])
+
+
+def test_styles_are_as_diverse_as_they_are(root: Path) -> None:
+    without = judged(perfect, root, STYLED).metrics
+    assert without["diversity"] == without["diversity_ratio"] == 0
+    assert without["diversity_real"] > 0
+    assert without["reasons"][0].startswith(
+        "styles without effect (horse to deer): diversity_ratio 0 where >= 0.05 passes"
+    )
+
+    def bright(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        return perfect(images, direction, rng) + 0.2 * torch.randn(len(images), 1, 1, 1, generator=rng)
+
+    outcome = judged(bright, root, STYLED)
+    assert outcome.metrics["diversity_ratio"] > 0.05
+    assert outcome.metrics["verdict"] == "pass", outcome.metrics["reasons"]
+    assert "in 8 styles drawn at random" in outcome.page
+
+
+def test_the_same_twice_and_beside_the_run_before(root: Path) -> None:
+    first = judged(perfect, root)
+    again = case(perfect, root)
+    second = JUDGES["translate"](dataclasses.replace(again, previous=first.metrics))
+    assert second.metrics == first.metrics
+    assert "<th>Before</th>" in second.page
+    assert "<th>Before</th>" not in first.page
+    other = JUDGES["translate"](dataclasses.replace(again, previous=first.metrics | {"protocol": "measure=fid"}))
+    assert "<th>Before</th>" not in other.page
+
+
+def test_fewer_images_than_say_anything_are_not_judged_by(root: Path) -> None:
+    found = judged(perfect, root, count=3).metrics
+    assert found["verdict"] == "pass"
+    assert "fid" not in found
+    assert any(text.startswith("fid_excess (horse to deer): fewer than 10 images") for text in found["skipped"])
+
+
+def test_what_cannot_judge_is_refused(root: Path) -> None:
+    with pytest.raises(InputError, match=r"evaluate\.features is classifier"):
+        judged(perfect, root, features="classifier")
+    empty = case(perfect, root)
+    with pytest.raises(InputError, match="test split holds 0 images"):
+        JUDGES["translate"](dataclasses.replace(empty, test=held(gratings(0, 1), [], "6")))
+    with pytest.raises(InputError, match="0 images of the side deer"):
+        JUDGES["translate"](dataclasses.replace(empty, test=held(gratings(5, 1), [0] * 5, "7")))
+
+
+def test_large_pictures_are_shrunk_for_the_page() -> None:
+    images = np.arange(2 * 256 * 256 * 3, dtype=np.uint32).reshape(2, 256, 256, 3).astype(np.uint8)
+    small = shrunk(images)
+    assert small.shape == (2, 128, 128, 3)
+    assert small[1, 3, 5, 2] == np.rint(images[1, 6:8, 10:12, 2].mean())
+    assert shrunk(small) is small
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+@pytest.mark.parametrize(("width", "height"), [(320, 568), (1280, 800)])
+def test_the_page_fits_the_screen(width: int, height: int, root: Path, tmp_path: Path) -> None:
+    page = judged(lambda images, _d, rng: images + 0.2 * torch.rand(images.shape, generator=rng), root, STYLED).page
+    found = laid_out(page, width, height, tmp_path)
+    assert found["scroll"] <= found["width"], found["wide"]
+    assert found["wide"] == []
+    assert len(found["pictures"]) == 6
+    assert all(complete and natural > 0 and shown > 0 for complete, natural, shown in found["pictures"])
+    assert "fail" in found["verdict"][0][0]
