@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-import pipeline
 from pipeline import params as parameters
+from pipeline.code_digest import code_digest
 from pipeline.data.store import DatasetInfo, ImageSet, open_split
 from pipeline.data.views import VIEWS
 from pipeline.errors import InputError, TrainingFailed
 from pipeline.files import held
 from pipeline.gans.base import Batch
-from pipeline.gans.registry import build
+from pipeline.gans.registry import VARIANTS, build
 from pipeline.items import ItemSpec
 from pipeline.media.image.settings import ImageSettings
 from pipeline.params import Params
@@ -29,12 +29,6 @@ from pipeline.training.device import pick_device
 from pipeline.training.looks import Look
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.response import treat
-
-CODE = (
-    *("gans", "training", "data/views.py", "data/sides.py", "data/drawing.py", "data/degradations.py"),
-    *("evaluation/quick.py", "evaluation/random_network.py", "evaluation/restoration.py", "stages/looks.py"),
-)
-"""What of this package determines the weights: dvc.yaml names it for the stage too."""
 
 RUNTIME = {"device", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
 """Keys of `train` that may change between two sittings of one training."""
@@ -146,18 +140,23 @@ def tell_of_schedule(before: int, trainer: Trainer) -> None:
 
 
 def fingerprint(params: Params, data: ImageSet) -> str:
-    """A name for everything that determines the weights (data, settings, code), so that nothing continues a stranger's checkpoint."""
-    package = Path(pipeline.__file__).parent
-    files = sorted(
-        path for part in CODE for path in ([package / part] if part.endswith(".py") else (package / part).glob("*.py"))
-    )
+    """Return a name for everything that determines the weights: data, settings and code.
+
+    Checkpoints lie in a folder of this name, so no training resumes from another training's checkpoint.
+    """
     settings = {
         "data": data.fingerprint,
         "model": params.model.model_dump(),
         "train": params.train.model_dump(exclude=RUNTIME),
-        "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in files],
+        "code": code_digest(*training_modules(params)),
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def training_modules(params: Params) -> tuple[str, ...]:
+    """Return the modules that determine the weights, together with all they import: the loop and the chosen variant."""
+    network = VARIANTS[params.model.variant].network.partition(":")[0]
+    return "pipeline.training.unattended", "pipeline.training.response", "pipeline.tasks.looks", network
 
 
 def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ImageSet, paths: Paths) -> int:

@@ -20,7 +20,7 @@ from pipeline.cli.app import app
 from pipeline.cli.doctor import Check, Finding, examine
 from pipeline.telemetry import OFF
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 def findings(check: Check, root: Path) -> list[Finding]:

@@ -10,7 +10,7 @@ from pipeline.cli import presets
 from pipeline.errors import InputError
 from pipeline.params import Params
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture

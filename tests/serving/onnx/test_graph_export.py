@@ -40,7 +40,7 @@ def test_inputs_and_outputs_are_named_and_their_first_axis_is_dynamic(made: Any,
 def test_no_trace_of_the_machine_is_left(made: Any, made_conditional: Any) -> None:
     for path in (made.path, made_conditional.path):
         content = path.read_bytes()
-        root = Path(__file__).parents[2]
+        root = Path(__file__).parents[3]
         for trace in (
             str(root),
             str(Path.home()) + "/",

@@ -26,7 +26,7 @@ from pipeline.stages import ingest, train, validate
 from pipeline.stages.commands import features
 from pipeline.training import model_files
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PARAMS = """
 data: {{resolution: 8, limit: 60}}
 model: {{variant: {variant}, latent: 16, generator_channels: 8, discriminator_channels: 16, discriminator_norm: none, penalties: {{r1: 0.1}}}}
