@@ -1,3 +1,3 @@
 """ganline: from a folder of images to a gated ONNX generator."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

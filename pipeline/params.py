@@ -32,6 +32,14 @@ MEDIUM, VARIANT = "image", "dcgan"
 """What params.yaml means if it names no `data.medium` or no `model` at all."""
 
 
+RENAMED = {
+    "train.health.calmer": "train.health.learning_rate_factor",
+    "train.health.stop_after": "train.health.early_stopping_images",
+    "train.health.limits.fall": "train.health.limits.diversity_drop",
+}
+"""Keys that were renamed: new path by old path. The error for an old key names the new one."""
+
+
 class TrackingSettings(Settings):
     """Names in MLflow. The address is MLFLOW_TRACKING_URI, by default mlflow.db next to params.yaml."""
 
@@ -169,6 +177,8 @@ def explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
     location = [str(part) for part in detail["loc"]]
     path = ".".join(location)
     if detail["type"] == "extra_forbidden":
+        if path in RENAMED:
+            return f"{path}: renamed to `{RENAMED[path]}`; see CHANGELOG.md"
         settings = section_at(kind, location[:-1])
         known = [info.alias or key for key, info in settings.model_fields.items()] if settings else []
         label = "tests of this variant's task" if settings and issubclass(settings, Gate) else "known keys"

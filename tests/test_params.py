@@ -78,6 +78,14 @@ ROOT = Path(__file__).parents[1]
         ("train: {batch_size: 64, micro_batch: 24}", "train: micro_batch 24 does not divide batch_size 64"),
         ("data: {background: white}", "data.background"),
         ("tracking: {model: a/b}", "tracking.model"),
+        (
+            "train: {health: {calmer: 0.5}}",
+            "train.health.calmer: renamed to `train.health.learning_rate_factor`; see CHANGELOG.md",
+        ),
+        (
+            "train: {health: {limits: {fall: 0.5}}}",
+            "train.health.limits.fall: renamed to `train.health.limits.diversity_drop`",
+        ),
         ("a: [", "line 1: not valid YAML"),
         ("train: {seed: 1}\ntrain: {seed: 2}", "line 2: not valid YAML: found duplicate key"),
         ("- 1", "the top level must be keys"),
@@ -161,6 +169,15 @@ def test_every_mistake_is_told_at_once() -> None:
     with pytest.raises(InputError) as error:
         params.parse("train: {batch_size: 0, bta1: 2}\ndata: {channels: cmyk}", "p")
     assert len(str(error.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize(("old", "new"), params.RENAMED.items())
+def test_renamed_keys_exist_under_the_new_name_and_are_in_the_changelog(old: str, new: str) -> None:
+    values: dict[str, object] = params.parse("", "p").model_dump(by_alias=True)
+    for part in new.split("."):
+        assert isinstance(values, dict)
+        values = values[part]  # type: ignore[assignment]
+    assert f"| `{old}` | `{new}` |" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_empty_is_all_defaults() -> None:

@@ -179,8 +179,8 @@ class Health:
 
     @property
     def stalled(self) -> bool:
-        """Whether `stop_after` images have passed without a better look."""
-        most = self.settings.stop_after
+        """Whether `early_stopping_images` have passed without a better look."""
+        most = self.settings.early_stopping_images
         return most is not None and self.best >= 0 and self.looks[-1]["images"] - self.best >= most
 
     def stays(self, name: str) -> bool:
@@ -255,7 +255,7 @@ def collapse(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> li
                 f"the effective number of different samples is {now['diversity']:.2g} of that of real images (at least {bound.diversity:g})",
             )
         ]
-    if now["diversity"] < bound.fall * min(reached, 1.0):
+    if now["diversity"] < bound.diversity_drop * min(reached, 1.0):
         return [
             Sign(
                 PARTIAL,

@@ -30,7 +30,7 @@ def treat(
 
 
 def slower(train: TrainSettings) -> tuple[TrainSettings, list[str]]:
-    factor = train.health.calmer
+    factor = train.health.learning_rate_factor
     rates = {role: scaled(value, factor) for role, value in train.learning_rate.model_dump().items()}
     changed = TrainSettings.model_validate(train.model_dump() | {"learning_rate": rates})
     return changed, [f"learning rates times {factor:g}"]

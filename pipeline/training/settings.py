@@ -1,4 +1,4 @@
-"""What can be set about training."""
+"""Settings of the train stage."""
 
 import math
 from typing import Annotated, Literal
@@ -13,6 +13,7 @@ Images = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.0, math.i
 
 
 def check_micro_batch(value: object) -> object:
+    """Return `value` if it is a valid `micro_batch`. Raise ValueError otherwise."""
     if value is None or value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 2):
         return value
     raise ValueError("must be auto, null, or a number of images from 2")
@@ -22,106 +23,113 @@ MicroBatch = Annotated[int | Literal["auto"] | None, BeforeValidator(check_micro
 
 
 class LearningRates(Settings):
-    """Adam's rates; two different ones are TTUR (Heusel 2017). A variant's further networks scale one of the two."""
+    """Adam's learning rates; two different ones are TTUR (Heusel 2017). A variant's further networks scale one of them."""
 
-    generator: Rate = ramp(2e-4)
-    discriminator: Rate = ramp(2e-4)
+    generator: Rate = Field(ramp(2e-4), description="of the generator")
+    discriminator: Rate = Field(ramp(2e-4), description="of the discriminator")
 
 
 class HealthLimits(Settings):
-    """What counts as a sign of trouble in one look; pipeline/training/health.py defines the numbers."""
+    """Thresholds of the symptoms; pipeline/training/health.py defines the numbers."""
 
     distance: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="samples less far apart than this part of real images' distance: complete mode collapse",
+        description="complete collapse: mean distance between samples over that between real images, minimum",
     )
-    near_duplicates: float = Field(0.3, ge=0, le=1, description="larger shares of near-duplicates: mode collapse")
+    near_duplicates: float = Field(
+        0.3, ge=0, le=1, description="partial collapse: fraction of near-duplicate samples, maximum"
+    )
     diversity: float = Field(
-        0.5, ge=0, le=1, description="a smaller part of the effective number of different real images: mode collapse"
+        0.5, ge=0, le=1, description="partial collapse: Vendi score of the samples over that of real images, minimum"
     )
-    fall: float = Field(0.75, ge=0, le=1, description="a smaller part of the highest diversity reached: mode collapse")
-    classes: float = Field(0.8, ge=0, le=1, description="smaller shares of the classes: mode collapse")
-    divergence: float = Field(3.0, ge=1, description="larger multiples of the least Fréchet distance: divergence")
+    diversity_drop: float = Field(
+        0.75, ge=0, le=1, description="partial collapse: diversity over the highest diversity so far, minimum"
+    )
+    classes: float = Field(0.8, ge=0, le=1, description="partial collapse: fraction of the classes covered, minimum")
+    divergence: float = Field(
+        3.0, ge=1, description="divergence: Fréchet distance over the lowest Fréchet distance so far, maximum"
+    )
     oscillation: float = Field(
-        0.35, gt=0, description="larger swings of the Fréchet distance, as parts of its mean: oscillation (only told)"
+        0.35, gt=0, description="oscillation: swing of the Fréchet distance over its mean, maximum; reported only"
     )
-    saturation: float = Field(0.99, gt=0.5, le=1, description="pairs the discriminator orders rightly; from it on ...")
+    saturation: float = Field(
+        0.99, gt=0.5, le=1, description="vanishing gradients: pairwise accuracy of the discriminator, maximum, and ..."
+    )
     gradient: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="... and the generator's gradient below this part of its median: vanishing gradients",
+        0.1, ge=0, le=1, description="... the generator's gradient norm over its median so far, minimum"
     )
-    overfitting: float = Field(0.8, ge=0, description="larger r_v: overfitting discriminator")
+    overfitting: float = Field(
+        0.8, ge=0, description="discriminator overfitting: r_v of Karras 2020 (train logits against held-out), maximum"
+    )
 
 
 class HealthSettings(Settings):
-    """When training is looked at, and what is done about a symptom."""
+    """When the health of the training is measured, and the response to a symptom."""
 
     images: int | None = Field(
-        20_000, ge=1, description="a look every so many images; null: none, and the last weights are delivered"
+        20_000, ge=1, description="interval of the health checks in images; null disables them and model selection"
     )
-    samples: int = Field(1024, ge=64, le=10_000, description="images in a look")
+    samples: int = Field(1024, ge=64, le=10_000, description="samples generated for a health check")
     patience: int = Field(
-        3, ge=1, le=100, description="looks in a row that must show a sign; before as many have passed nothing is done"
+        3, ge=1, le=100, description="consecutive health checks that must show a symptom before the response"
     )
     grace: float = Field(
-        0.25,
-        ge=0,
-        le=1,
-        description="share of total_images in which a training that was never healthy yet is left alone",
+        0.25, ge=0, le=1, description="fraction of total_images without a response if no check was healthy yet"
     )
     response: Literal["warn", "stop", "rollback"] = Field(
-        "rollback", description="to a symptom; the best healthy model is delivered in any case"
+        "rollback", description="response to a symptom; the best healthy checkpoint is selected in any case"
     )
     rollbacks: int = Field(
-        2, ge=0, le=20, description="to the last healthy weights, each time with calmer settings; then training stops"
+        2, ge=0, le=20, description="maximum rollbacks to the last healthy checkpoint; then training stops"
     )
-    calmer: float = Field(0.5, gt=0, le=1, description="factor of the learning rates after a rollback")
-    stop_after: int | None = Field(
-        None, ge=1, description="end when the Fréchet distance has not improved for so many images; null: never"
+    learning_rate_factor: float = Field(
+        0.5, gt=0, le=1, description="factor applied to both learning rates on each rollback"
     )
-    limits: HealthLimits = HealthLimits()
+    early_stopping_images: int | None = Field(
+        None,
+        ge=1,
+        description="early stopping: images without a lower Fréchet distance after which training ends; null disables",
+    )
+    limits: HealthLimits = Field(HealthLimits(), description="thresholds of the symptoms")
 
 
 class TrainSettings(Settings):
-    """The loop's knobs. Lengths are counted in images (steps times batch size), so they survive a change of batch size."""
+    """Training loop. Lengths are in images (steps x batch_size), so they do not depend on the batch size."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if available")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="auto: bfloat16 autocast on CUDA where supported, float32 on the CPU"
+        "auto", description="mixed precision; auto: bfloat16 autocast on CUDA if supported, float32 on the CPU"
     )
-    seed: int = Field(0, ge=0)
-    batch_size: int = Field(64, ge=2, le=65536)
+    seed: int = Field(0, ge=0, description="seed of weights, noise and batch order")
+    batch_size: int = Field(64, ge=2, le=65536, description="images per step")
     micro_batch: MicroBatch = Field(
         "auto",
-        description="images that are in memory at a time, a divisor of batch_size; auto: all, and half as many when the GPU has no room; null: all. "
-        "The gradient is that of the batch, but batch statistics (batch norm, minibatch_std), top_k and running means are taken in each part",
+        description="gradient accumulation: images per forward pass, a divisor of batch_size; "
+        "auto: halved on CUDA out of memory; null: disabled. Batch statistics are taken per micro-batch",
     )
-    total_images: int = Field(1_000_000, ge=1)
+    total_images: int = Field(1_000_000, ge=1, description="length of the training in images")
     schedule_images: int | None = Field(
-        None,
-        ge=1,
-        description="over how many images every {start, end} runs, model's too; null: total_images, and extending that stretches them",
+        None, ge=1, description="length of all {start, end} schedules in images; null: total_images"
     )
-    learning_rate: LearningRates = LearningRates()
-    beta1: float = Field(0.5, ge=0, lt=1)
-    beta2: Decay = ramp(0.999)
+    learning_rate: LearningRates = Field(
+        LearningRates(), description="Adam; a number, or {start, end} with cosine decay"
+    )
+    beta1: float = Field(0.5, ge=0, lt=1, description="Adam: decay rate of the first moment")
+    beta2: Decay = Field(ramp(0.999), description="Adam: decay rate of the second moment")
     ema_half_life: Images = Field(
-        ramp(10_000),
-        description="images after which an old weight counts half in the average; 0 delivers the last weights",
+        ramp(10_000), description="half-life of the EMA of the weights in images; 0 disables the EMA"
     )
-    flips: bool = Field(False, description="mirror images left to right at random; not for text, digits or logos")
-    snapshot_images: int = Field(100_000, ge=1, description="a grid of samples every so many images")
-    checkpoint_images: int = Field(100_000, ge=1, description="a checkpoint every so many images")
-    log_images: int = Field(5_000, ge=1, description="a row of reports/training.csv every so many images")
+    flips: bool = Field(False, description="random horizontal flips; not for text, digits or logos")
+    snapshot_images: int = Field(100_000, ge=1, description="interval of the sample grids in images")
+    checkpoint_images: int = Field(100_000, ge=1, description="interval of the checkpoints in images")
+    log_images: int = Field(5_000, ge=1, description="interval of the rows of reports/training.csv in images")
+    health: HealthSettings = Field(HealthSettings(), description="health checks, model selection and rollbacks")
 
     @model_validator(mode="after")
     def equal_parts(self) -> "TrainSettings":
+        """Raise ValueError unless micro-batches divide the batch evenly."""
         if isinstance(self.micro_batch, int) and self.batch_size % self.micro_batch:
             raise ValueError(f"micro_batch {self.micro_batch} does not divide batch_size {self.batch_size}")
         return self
-
-    health: HealthSettings = HealthSettings()

@@ -152,7 +152,7 @@ def test_within_chance_of_the_least_the_later_is_the_best() -> None:
 
 
 def test_stalling() -> None:
-    health, _ = run([{"fid": 2.0}, {"fid": 1.0}, {"fid": 1.1}, {"fid": 1.1}], stop_after=300)
+    health, _ = run([{"fid": 2.0}, {"fid": 1.0}, {"fid": 1.1}, {"fid": 1.1}], early_stopping_images=300)
     before = health.stalled
     health.look({**WELL, "fid": 1.2, "images": 500, "step": 5})
     assert (before, health.stalled) == (False, True)

@@ -253,10 +253,10 @@ def test_nothing_better_for_long_ends_it(tmp_path: Path) -> None:
     trainer = Training(
         tmp_path,
         lambda images: {"fid": 2.0 - min(images, 256) / 256 + max(images - 256, 0) / 1e4},
-        health={"stop_after": 320},
+        health={"early_stopping_images": 320},
     ).run()
     assert (trainer.images_seen, trainer.deliver()) == (576, 256)
-    again = Training(tmp_path, lambda images: {"fid": 1.0}, health={"stop_after": 320}).run()
+    again = Training(tmp_path, lambda images: {"fid": 1.0}, health={"early_stopping_images": 320}).run()
     assert again.images_seen == 576
 
 
