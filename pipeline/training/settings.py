@@ -1,15 +1,16 @@
 """Settings of the train stage."""
 
 import math
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pipeline.settings import Ramp, Settings, bounded, ramp
 
-Rate = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 1e-9, 1.0))]
-Decay = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.0, 0.999999))]
-Images = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.0, math.inf))]
+Rate = Annotated[Ramp, AfterValidator(partial(bounded, least=1e-9, most=1.0))]
+Decay = Annotated[Ramp, AfterValidator(partial(bounded, least=0.0, most=0.999999))]
+Images = Annotated[Ramp, AfterValidator(partial(bounded, least=0.0, most=math.inf))]
 
 
 def check_micro_batch(value: object) -> object:

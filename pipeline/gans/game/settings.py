@@ -1,15 +1,16 @@
 """How the game of two players is held in balance: the settings that every adversarial variant shares."""
 
 import math
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from pipeline.settings import Ramp, Settings, bounded, ramp
 
-NonNegative = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.0, math.inf))]
-Probability = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.0, 1.0))]
-Share = Annotated[Ramp, AfterValidator(lambda value: bounded(value, 0.05, 1.0))]
+NonNegative = Annotated[Ramp, AfterValidator(partial(bounded, least=0.0, most=math.inf))]
+Probability = Annotated[Ramp, AfterValidator(partial(bounded, least=0.0, most=1.0))]
+Share = Annotated[Ramp, AfterValidator(partial(bounded, least=0.05, most=1.0))]
 
 
 class Penalties(Settings):
