@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pipeline.arrays import Float32Array
 from pipeline.evaluation.extractors.base import FeatureSpec
 from pipeline.evaluation.measures.modes import Modes
+from pipeline.evaluation.wording import join_names, percent
 from pipeline.tasks.generate import gate
 
 WEAK = 0.6  # below this accuracy the classes of samples are guesses
@@ -28,7 +29,7 @@ def about_classifier(accuracy: float | None, classes: int) -> list[str]:
     if accuracy is None or accuracy >= max(WEAK, gate.HOPELESS / classes):
         return []
     return [
-        f"the classifier names only {gate.share(accuracy)} of the real test images rightly, so modes_covered and mode_kl are unreliable: check the labels"
+        f"the classifier names only {percent(accuracy)} of the real test images rightly, so modes_covered and mode_kl are unreliable: check the labels"
     ]
 
 
@@ -48,5 +49,5 @@ def about_modes(modes: Modes, classes: Sequence[str]) -> list[str]:
     if not few:
         return []
     return [
-        f"nobody could tell whether {gate.listed([classes[c] for c in few])} {'is' if len(few) == 1 else 'are'} missing: raise evaluate.samples"
+        f"nobody could tell whether {join_names([classes[c] for c in few])} {'is' if len(few) == 1 else 'are'} missing: raise evaluate.samples"
     ]

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.evaluation.measures.modes import Modes
+from pipeline.evaluation.verdict import Test, Verdict
 from pipeline.tasks.generate.evaluator import Judgement
-from pipeline.tasks.generate.gate import EXCESS, RELATIVE, Test, Verdict
+from pipeline.tasks.generate.gate import EXCESS, RELATIVE
 
 TEMPLATE = Path(__file__).parents[1] / "tasks" / "generate" / "report.html.j2"
 BARS = 40  # classes shown in the histogram; of more, those furthest from their share

@@ -30,6 +30,7 @@ from pipeline.evaluation.projection import plane, typical
 from pipeline.evaluation.protocol import Protocol
 from pipeline.evaluation.reference import Reference, calibration, kept, ratio, reference, require_reference
 from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.evaluation.verdict import Verdict
 from pipeline.media.image.appearance import NAMES, appearance
 from pipeline.tasks.generate import gate
 from pipeline.tasks.generate.settings import GateSettings
@@ -49,7 +50,7 @@ class Judgement:
     """
 
     metrics: Metrics
-    verdict: gate.Verdict
+    verdict: Verdict
     modes: Modes | None
     predicted: Int64Array | None
     warnings: list[str]

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from pipeline.evaluation.measures.calibration import Measured
 from pipeline.evaluation.measures.modes import Modes
+from pipeline.evaluation.verdict import State, Test, Verdict
+from pipeline.evaluation.wording import join_names, percent
 from pipeline.tasks.generate.settings import GateSettings
 from pipeline.tasks.generate.symptoms import LOOKS, diagnose
 
@@ -58,37 +59,17 @@ class Evidence:
         return self.accuracy is not None and self.accuracy < HOPELESS / len(self.classes)
 
 
-@dataclass(frozen=True)
-class Test:
-    """One row of the gate: the measured value, the bound it was held to, and how it went."""
-
-    name: str
-    value: float | None
-    bound: str
-    null: float | None
-    state: Literal["pass", "fail", "skipped", "off"]
-    note: str = ""
-
-
 @dataclass
-class Verdict:
-    """`reasons` says why it failed, by symptom; `skipped` names the tests that could not be made, and why."""
+class Draft:
+    """The rows and reasons so far, and each failed test's own words."""
 
     tests: list[Test] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict)
 
     @property
-    def word(self) -> Literal["pass", "fail"]:
-        return "fail" if self.failed else "pass"
-
-    @property
     def failed(self) -> list[str]:
         return [test.name for test in self.tests if test.state == "fail"]
-
-    @property
-    def skipped(self) -> list[str]:
-        return [f"{test.name}: {test.note}" for test in self.tests if test.state == "skipped"]
 
     def test(
         self,
@@ -102,9 +83,7 @@ class Verdict:
         why: str = "",
     ) -> None:
         """Adds a row; without a limit the test is off, without a value it is skipped with `why`. `reason` is what is told of it should it name the symptom."""
-        state: Literal["pass", "fail", "skipped", "off"] = (
-            "off" if limit is None else "skipped" if value is None else "fail" if failed else "pass"
-        )
+        state: State = "off" if limit is None else "skipped" if value is None else "fail" if failed else "pass"
         self.tests.append(
             Test(name, value, bound if limit is not None else "off", null, state, why if state == "skipped" else "")
         )
@@ -114,7 +93,7 @@ class Verdict:
 
 def judge(evidence: Evidence, gate: GateSettings) -> Verdict:
     """Holds the evidence against the thresholds; a threshold of None is off."""
-    verdict = Verdict()
+    verdict = Draft()
     bad = evidence.nonfinite
     verdict.test(
         "finite samples",
@@ -131,10 +110,10 @@ def judge(evidence: Evidence, gate: GateSettings) -> Verdict:
     fidelity(verdict, evidence, gate, nothing)
     calibrated(verdict, evidence, gate, nothing)
     explain(verdict, evidence)
-    return verdict
+    return Verdict(verdict.tests, verdict.reasons)
 
 
-def explain(verdict: Verdict, evidence: Evidence) -> None:
+def explain(verdict: Draft, evidence: Evidence) -> None:
     """Fills `reasons`: a test's own words where it has any, else its numbers; then what failed with it, and what to try."""
     failed = verdict.failed
     if "finite samples" in failed:
@@ -145,19 +124,12 @@ def explain(verdict: Verdict, evidence: Evidence) -> None:
     ):
         first, *rest = symptom.tests
         own = verdict.told[first]
-        text = own if own else f"{symptom.name}: {evidence_of(rows[first])}"
-        also = f" (with it {listed([evidence_of(rows[name]) for name in rest])})" if rest else ""
+        text = own if own else f"{symptom.name}: {rows[first].numbers}"
+        also = f" (with it {join_names([rows[name].numbers for name in rest])})" if rest else ""
         verdict.reasons.append(f"{text}{also}. {symptom.advice}")
 
 
-def evidence_of(test: Test) -> str:
-    value = "–" if test.value is None else f"{test.value:.3g}"
-    return f"{test.name} {value} where {test.bound} passes" + (
-        f" and real images show {test.null:.3g}" if test.null is not None else ""
-    )
-
-
-def duplicates(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing: str) -> None:
+def duplicates(verdict: Draft, evidence: Evidence, gate: GateSettings, nothing: str) -> None:
     rate, distinct, limit = evidence.duplicate_rate, evidence.distinct or 0, gate.duplicate_rate
     finite = evidence.n_fake - evidence.nonfinite
     name = "complete mode collapse" if evidence.collapsed else "repeated samples"
@@ -167,20 +139,20 @@ def duplicates(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing
         limit,
         f"<= {limit:g}" if limit is not None else "",
         rate is not None and limit is not None and rate > limit,
-        f"{name}: only {distinct:,} of {finite:,} samples are distinct images ({share(rate or 0.0)} are exact repeats; at most {share(limit or 0.0)} may be)",
+        f"{name}: only {distinct:,} of {finite:,} samples are distinct images ({percent(rate or 0.0)} are exact repeats; at most {percent(limit or 0.0)} may be)",
         null=0.0,
         why=nothing,
     )
 
 
-def coverage(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing: str) -> None:
+def coverage(verdict: Draft, evidence: Evidence, gate: GateSettings, nothing: str) -> None:
     modes, why = evidence.modes, nothing
     if not nothing and modes is None:
         why = "the data has no classes"
     elif not nothing and evidence.classifier_unusable:
         modes, why = (
             None,
-            f"the classifier names only {share(evidence.accuracy or 0.0)} of the real test images rightly, too near to chance to be believed",
+            f"the classifier names only {percent(evidence.accuracy or 0.0)} of the real test images rightly, too near to chance to be believed",
         )
     missing = modes.missing if modes else []
     least, most = gate.modes_covered, gate.mode_kl
@@ -208,13 +180,13 @@ def coverage(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing: 
     )
 
 
-def smallest(verdict: Verdict, modes: Modes | None, gate: GateSettings, classes: Sequence[str], why: str) -> None:
+def smallest(verdict: Draft, modes: Modes | None, gate: GateSettings, classes: Sequence[str], why: str) -> None:
     """The class that is rarest for its share, if that is beyond chance."""
     least = gate.smallest_class_share
     value = modes.smallest_share if modes else None
     rare = [c for c in modes.wanting(least) if modes.deviation(c) < RARE] if modes and least is not None else []
     words = (
-        f"unbalanced classes: {listed([classes[c] for c in rare])} appear at less than {share(least or 0.0)} of the share of real images"
+        f"unbalanced classes: {join_names([classes[c] for c in rare])} appear at less than {percent(least or 0.0)} of the share of real images"
         if rare
         else ""
     )
@@ -230,7 +202,7 @@ def smallest(verdict: Verdict, modes: Modes | None, gate: GateSettings, classes:
     )
 
 
-def calibrated(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing: str) -> None:
+def calibrated(verdict: Draft, evidence: Evidence, gate: GateSettings, nothing: str) -> None:
     """Everything that has a null at the same size: beyond the bound, and beyond what real images show by chance."""
     worst = gate.significance
 
@@ -282,7 +254,7 @@ def calibrated(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing
     bounded("checkerboard", None, gate.checkerboard)
 
 
-def fidelity(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing: str) -> None:
+def fidelity(verdict: Draft, evidence: Evidence, gate: GateSettings, nothing: str) -> None:
     most = gate.fid_ratio
     verdict.test(
         "fid_ratio",
@@ -308,16 +280,16 @@ def fidelity(verdict: Verdict, evidence: Evidence, gate: GateSettings, nothing: 
 
 def dropped(modes: Modes, missing: list[int], classes: Sequence[str]) -> str:
     counts, expected, total = modes.fake[missing], modes.expected[missing], int(modes.fake.sum())
-    names = listed([classes[c] for c in missing])
+    names = join_names([classes[c] for c in missing])
     if len(missing) == modes.total - 1:
         kept = classes[int(modes.fake.argmax())]
-        return f"complete mode collapse: {share(float(modes.fake.max()) / total)} of the samples show class {kept} and every other class is missing"
+        return f"complete mode collapse: {percent(float(modes.fake.max()) / total)} of the samples show class {kept} and every other class is missing"
     slips = (
-        f", {listed([f'{n:,.0f}' for n in modes.slips[missing] * total])} by slips of the classifier alone"
+        f", {join_names([f'{n:,.0f}' for n in modes.slips[missing] * total])} by slips of the classifier alone"
         if counts.any()
         else ""
     )
-    seen, wanted = listed([f"{n:,}" for n in counts]), listed([f"{n:,.0f}" for n in expected])
+    seen, wanted = join_names([f"{n:,}" for n in counts]), join_names([f"{n:,.0f}" for n in expected])
     return f"dropped classes: {names} ({seen} of {total:,} samples show {'it' if len(missing) == 1 else 'them'}; {wanted} expected{slips})"
 
 
@@ -326,16 +298,6 @@ def unbalanced(modes: Modes, bound: float, classes: Sequence[str]) -> str:
     least, most = int((fake - real).argmin()), int((fake - real).argmax())
     return (
         f"unbalanced classes: the generated class histogram is {modes.kl:.3g} nats from the real one (KL; at most {bound:.3g}); "
-        f"most in excess is {classes[most]} ({share(fake[most])} against {share(real[most])}), "
-        f"most wanting {classes[least]} ({share(fake[least])} against {share(real[least])})"
+        f"most in excess is {classes[most]} ({percent(fake[most])} against {percent(real[most])}), "
+        f"most wanting {classes[least]} ({percent(fake[least])} against {percent(real[least])})"
     )
-
-
-def share(value: float) -> str:
-    return f"{100 * value:.3g} %"
-
-
-def listed(names: Sequence[str]) -> str:
-    """a, b and c; at most ten are named."""
-    shown = [*names[:10], f"{len(names) - 10:,} more"] if len(names) > 10 else list(names)
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

@@ -13,7 +13,7 @@ from pipeline.evaluation.measures.fid import fid
 from pipeline.evaluation.measures.image_similarity import Nearness, nearness, sharpness
 from pipeline.evaluation.protocol import QUANTISED
 from pipeline.evaluation.report import Row, number
-from pipeline.tasks.generate.gate import Verdict
+from pipeline.evaluation.verdict import Test, Verdict, finite_test
 from pipeline.tasks.restore.settings import RestorationGate
 
 BATCH = 256
@@ -136,7 +136,7 @@ def judge(trials: Sequence[Trial], gate: RestorationGate) -> Verdict:
         found = trial.numbers()
         total = len(trial.made) + trial.nonfinite
         here = f" ({trial.name})" if len(trials) > 1 else ""
-        verdict.test(f"finite images{here}", len(trial.made), 0, f"all {total:,}", trial.nonfinite > 0, "")
+        verdict.tests.append(finite_test(f"finite images{here}", len(trial.made), total))
         if trial.nonfinite:
             verdict.reasons.append(
                 f"non-finite images{here}: {trial.nonfinite:,} of {total:,} hold NaN or Inf. Try a lower train.learning_rate"
@@ -148,7 +148,13 @@ def judge(trials: Sequence[Trial], gate: RestorationGate) -> Verdict:
             failed = value is not None and limit is not None and (value - limit) * side > 0
             bound = f"{'<=' if side > 0 else '>='} {limit:g}" if limit is not None else ""
             why = f"fewer than {FEWEST} squares to compare" if trial.made else "no finite image"
-            verdict.test(f"{name}{here}", value, limit, bound, failed, "", why=why)
+            if limit is None:
+                test = Test(f"{name}{here}", value, "off", state="off")
+            elif value is None:
+                test = Test(f"{name}{here}", None, bound, state="skipped", note=why)
+            else:
+                test = Test(f"{name}{here}", value, bound, state="fail" if failed else "pass")
+            verdict.tests.append(test)
             if failed:
                 advice = ADVICE.get(name, ADVICE["gain"])
                 verdict.reasons.append(

@@ -23,7 +23,8 @@ from pipeline.evaluation.measures.kid import SUBSET_SIZE, SUBSETS, kid
 from pipeline.evaluation.protocol import QUANTISED
 from pipeline.evaluation.reference import DRAWS, DRAWS_WIDE
 from pipeline.evaluation.report import Row, number
-from pipeline.tasks.generate.gate import Verdict, evidence_of, listed
+from pipeline.evaluation.verdict import Test, Verdict, finite_test
+from pipeline.evaluation.wording import join_names
 from pipeline.tasks.translate.settings import TranslationGate
 
 FEWEST = 10  # images on either side, without which no distance says anything
@@ -205,7 +206,7 @@ def judge(ways: Sequence[Way], gate: TranslationGate) -> Verdict:
     for way in ways:
         here = f" ({way.title})"
         good = way.images - way.nonfinite
-        verdict.test(f"finite images{here}", good, 0, f"all {way.images:,}", way.nonfinite > 0, "")
+        verdict.tests.append(finite_test(f"finite images{here}", good, way.images))
         if way.nonfinite:
             verdict.reasons.append(
                 f"non-finite images{here}: {way.nonfinite:,} of {way.images:,} hold NaN or Inf; the generator diverged. Try a lower train.learning_rate"
@@ -222,18 +223,16 @@ def judge(ways: Sequence[Way], gate: TranslationGate) -> Verdict:
                 beyond = value > limit if most else value < limit
                 if name == "repeats" and null is not None:
                     beyond = value - null > limit and proportion(value, null, good, good).z > SIGNIFICANCE
-            verdict.test(
-                f"{name}{here}",
-                value,
-                limit,
-                bound,
-                beyond,
-                "",
-                null=null,
-                why="no finite image" if not good else SKIPPED.get(name, "images that do not differ"),
-            )
+            if limit is None:
+                test = Test(f"{name}{here}", value, "off", null, "off")
+            elif value is None:
+                why = SKIPPED.get(name, "images that do not differ") if good else "no finite image"
+                test = Test(f"{name}{here}", None, bound, null, "skipped", why)
+            else:
+                test = Test(f"{name}{here}", value, bound, null, "fail" if beyond else "pass")
+            verdict.tests.append(test)
             failed += [name] if beyond else []
-        verdict.reasons += reasons(way, failed, {test.name: evidence_of(test) for test in verdict.tests}, here, said)
+        verdict.reasons.extend(reasons(way, failed, {test.name: test.numbers for test in verdict.tests}, here, said))
     return verdict
 
 
@@ -241,7 +240,7 @@ def reasons(way: Way, failed: Sequence[str], evidence: Mapping[str, str], here: 
     """What is wrong in one direction: a generator that ignores its input explains all else that failed. No advice that was `said` is given again."""
 
     def shown(names: Sequence[str]) -> str:
-        return listed([evidence[f"{name}{here}"].replace(here, "") for name in names])
+        return join_names([evidence[f"{name}{here}"].replace(here, "") for name in names])
 
     def advice(name: str) -> str:
         new = name not in said

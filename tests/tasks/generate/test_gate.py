@@ -6,7 +6,7 @@ import pytest
 from pipeline.arrays import Int64Array
 from pipeline.evaluation.measures.calibration import Measured
 from pipeline.evaluation.measures.modes import Modes
-from pipeline.tasks.generate.gate import Evidence, judge, listed
+from pipeline.tasks.generate.gate import Evidence, judge
 from pipeline.tasks.generate.settings import GateSettings
 from pipeline.tasks.generate.symptoms import diagnose
 
@@ -246,8 +246,3 @@ def test_every_failure_is_told_once() -> None:
         assert (verdict.word == "fail") == bool(verdict.reasons) == bool(verdict.failed)
         names = diagnose(verdict.failed, values, collapsed=change["distinct"] == 1)
         assert sorted(test for symptom in names for test in symptom.tests) == sorted(verdict.failed), text
-
-
-def test_lists_read_as_english_and_end() -> None:
-    assert [listed(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
-    assert listed([str(n) for n in range(1000)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 990 more"

@@ -1,0 +1,43 @@
+"""Derive the settings of a gate from the measures of a task."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import Field, create_model
+
+from pipeline.evaluation.settings import Gate
+from pipeline.evaluation.wording import join_names
+from pipeline.measure import Measure
+
+
+def gate_settings(measures: Iterable[Measure[Any]], base: type[Gate] = Gate, **extra: Any) -> type[Any]:
+    """Return a settings class with one bound for each test; measures that share a setting share the bound.
+
+    Args:
+        base: Base class, with validators of its own.
+        extra: Further fields as pydantic's `create_model` takes them.
+    """
+    sharing: dict[str, list[Measure[Any]]] = {}
+    for measure in measures:
+        if measure.better is not None:
+            sharing.setdefault(measure.key, []).append(measure)
+    fields: dict[str, Any] = {key: field(users) for key, users in sharing.items()}
+    return create_model("GateSettings", __base__=base, __module__=__name__, **fields, **extra)
+
+
+def field(measures: list[Measure[Any]]) -> tuple[Any, Any]:
+    """Return type and Field of a bound."""
+    first = measures[0]
+    kind = tuple[float, float] if isinstance(first.bound, tuple) else float
+    limits: Any = first.limits
+    return kind | None, Field(first.bound, description=describe(measures), **limits)
+
+
+def describe(measures: list[Measure[Any]]) -> str:
+    """Describe a bound: what is measured, and which values pass."""
+    first = measures[0]
+    names = f"{join_names([measure.name for measure in measures])}: " if len(measures) > 1 else ""
+    if first.better == "range":
+        side = "least and most" if isinstance(first.bound, tuple) else "relative deviation, at most"
+        return f"{names or f'{first.explanation}: '}{side}"
+    return f"{names}{first.explanation}, {'at most' if first.better == 'low' else 'at least'}"
