@@ -9,7 +9,7 @@ import pytest
 CHURN = """
 import resource, sys
 import torch
-from pipeline.memory import keep_freed
+from pipeline.allocator import keep_freed
 if sys.argv[1] == "kept":
     assert keep_freed()
 def step():

@@ -19,7 +19,7 @@ from pipeline.media.image.image import Target
 ENDLESS = """
 import itertools, pathlib, sys
 from pipeline.data.decoding import Job, decode_all
-from pipeline.media.image import Target
+from pipeline.media.image.image import Target
 if __name__ == "__main__":
     data = pathlib.Path(sys.argv[1]).read_bytes()
     for number, _ in decode_all((Job(n, data) for n in itertools.count()), Target(8, "rgb"), 2):

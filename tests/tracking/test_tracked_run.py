@@ -313,7 +313,7 @@ def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(
 
 def test_processes_that_begin_at_once_make_one_database(tmp_path: Path) -> None:
     """Without turns the second finds half of the tables, and fails on the other half."""
-    code = f"from pipeline.mlflow_store import connect\nprint(connect('sqlite:///{tmp_path}/mlflow.db').search_experiments()[0].name)"
+    code = f"from pipeline.tracking.mlflow_store import connect\nprint(connect('sqlite:///{tmp_path}/mlflow.db').search_experiments()[0].name)"
     both = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)

@@ -17,10 +17,10 @@ import json, os, sys
 from pathlib import Path
 import numpy as np
 import torch
-from tests.specs import image_spec
+from pipeline.items import ItemSpec
 from pipeline.data.views import Unlabelled
 from pipeline.gans.registry import build
-from pipeline.gans.settings import VanillaSettings
+from pipeline.gans.variants.vanilla.settings import VanillaSettings
 from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
 
@@ -51,7 +51,7 @@ stabilisers = dict(lecam=0.1, instance_noise=0.1)
 model = VanillaSettings(latent=4, hidden=(16,), penalties=dict(r1=0.1, every=8), stabilisers=stabilisers)
 train = TrainSettings(batch_size=4, micro_batch=2, total_images=4 * {STEPS}, log_images=200, snapshot_images=1000, checkpoint_images=1000)
 watcher = Watcher()
-Trainer(build(model, image_spec(8, 1)), Unlabelled(Data(), torch.device("cpu"), 0), train, torch.device("cpu"), folder, watcher, samples=4).run()
+Trainer(build(model, ItemSpec(height=8, width=8, channels=1)), Unlabelled(Data(), torch.device("cpu"), 0), train, torch.device("cpu"), folder, watcher, samples=4).run()
 print(json.dumps(watcher.resident))
 """
 

@@ -115,14 +115,14 @@ def test_a_better_one_is_promoted_and_one_taken_back_is_not_promoted_again(new_l
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pipeline.promotion import registry
-from pipeline.stages import promote
-point = registry.Registry.point
+from pipeline.promotion import aliases
+from pipeline.stages.commands import promote
+point = aliases.Registry.point
 def dying(self, alias, number):
     if alias == sys.argv[2]:
         os.kill(os.getpid(), signal.SIGKILL)
     point(self, alias, number)
-registry.Registry.point = dying
+aliases.Registry.point = dying
 promote.run(Path(sys.argv[1]))
 """
 
