@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from prometheus_client.parser import text_string_to_metric_families
 from schemathesis.checks import not_a_server_error
 from schemathesis.generation import GenerationMode
@@ -37,6 +37,9 @@ def test_whatever_the_description_allows_and_what_it_does_not_is_answered_as_it_
     answers_as_promised(plain.url, examples=20)
 
 
+LONGEST_REQUEST_LINE = 60_000
+
+
 def answers_as_promised(url: str, examples: int) -> None:
     found = schemathesis.openapi.from_url(f"{url}/openapi.json")
     checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -56,6 +59,8 @@ def answers_as_promised(url: str, examples: int) -> None:
             )
             @given(case=operation.as_strategy(generation_mode=mode))
             def answered(case: Any) -> None:
+                # The HTTP parser refuses longer request lines itself, in plain text, before the application sees them.
+                assume(len(case.as_curl_command()) < LONGEST_REQUEST_LINE)
                 case.validate_response(case.call(), checks=checks)
 
             answered()
