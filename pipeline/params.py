@@ -26,6 +26,7 @@ from pipeline.promotion.settings import PromoteSettings
 from pipeline.serving.settings import ExportSettings
 from pipeline.settings import Settings
 from pipeline.tasks.registry import TASKS
+from pipeline.tracking.settings import TrackingSettings
 from pipeline.training.settings import TrainSettings
 
 MEDIUM, VARIANT = "image", "dcgan"
@@ -40,28 +41,29 @@ RENAMED = {
 """Keys that were renamed: new path by old path. The error for an old key names the new one."""
 
 
-class TrackingSettings(Settings):
-    """Names in MLflow. The address is MLFLOW_TRACKING_URI, by default mlflow.db next to params.yaml."""
-
-    experiment: str = Field("ganline", min_length=1)
-    model: str = Field("ganline-digits", min_length=1, pattern=r"^[^/:]+$", description="name in the model registry")
-
-
 class Params(Settings):
-    """The whole of params.yaml. `parse_values` makes one with the fields of its medium, variant and task."""
+    """All of params.yaml. `parse_values` builds a subclass with the fields of one medium, variant and task."""
 
-    data: SerializeAsAny[DataSettings]
-    validation: ValidateSettings = Field(ValidateSettings(), alias="validate")
-    model: SerializeAsAny[VariantSettings]
-    train: TrainSettings = TrainSettings()
-    evaluate: SerializeAsAny[EvaluateSettings] = EvaluateSettings()
-    export: ExportSettings = ExportSettings()
-    promote: PromoteSettings = PromoteSettings()
-    tracking: TrackingSettings = TrackingSettings()
+    data: SerializeAsAny[DataSettings] = Field(description="where items come from, how they are decoded and split")
+    validation: ValidateSettings = Field(
+        ValidateSettings(),
+        alias="validate",
+        description="severity: critical stops the line (exit code 3), warning is reported, off disables the check",
+    )
+    model: SerializeAsAny[VariantSettings] = Field(description="networks, losses and regularisation")
+    train: TrainSettings = Field(TrainSettings(), description="lengths are in images: steps x batch_size")
+    evaluate: SerializeAsAny[EvaluateSettings] = Field(EvaluateSettings(), description="measures and the gate")
+    export: ExportSettings = Field(ExportSettings(), description="the ONNX graph")
+    promote: PromoteSettings = Field(
+        PromoteSettings(), description="`ganline promote`; outside the graph, so a change reruns no stage"
+    )
+    tracking: TrackingSettings = Field(
+        TrackingSettings(), description="MLflow; the address is MLFLOW_TRACKING_URI, else mlflow.db next to this file"
+    )
 
     @model_validator(mode="after")
-    def compatible(self) -> "Params":
-        """Raise ValueError if the variant cannot be trained on this data, or in these batches."""
+    def check_compatibility(self) -> "Params":
+        """Raise ValueError if the variant cannot be trained on this data or with this batch size."""
         layout = self.data.layout()
         if layout.own_sizes and not self.model.any_size:
             others = ", ".join(name for name, known in VARIANTS.items() if known.settings.any_size)
@@ -88,32 +90,41 @@ class Params(Settings):
 @functools.cache
 def params_class(data: type[DataSettings], model: type[VariantSettings], gate: type[Gate]) -> type[Params]:
     """Return Params with the fields of one medium, one variant and one task's gate."""
-    evaluate = create_model("EvaluateSettings", __base__=EvaluateSettings, gate=(gate, gate()))
+    evaluate = create_model("EvaluateSettings", __base__=EvaluateSettings, gate=narrow(EvaluateSettings, "gate", gate))
     return create_model(
-        "Params", __base__=Params, data=(data, data()), model=(model, model()), evaluate=(evaluate, evaluate())
+        "Params",
+        __base__=Params,
+        data=narrow(Params, "data", data),
+        model=narrow(Params, "model", model),
+        evaluate=narrow(Params, "evaluate", evaluate),
     )
 
 
-def class_for(values: Mapping[str, Any]) -> type[Params]:
+def narrow(settings: type[Settings], key: str, kind: type[Settings]) -> tuple[type[Settings], Any]:
+    """Return a field as in `settings`, with the type and the defaults of `kind`."""
+    return kind, Field(kind(), description=settings.model_fields[key].description)
+
+
+def params_class_for(values: Mapping[str, Any]) -> type[Params]:
     """Return the Params class of the medium and variant that `values` names.
 
     Raises:
         InputError: An axis names something that does not exist. The message starts with the key's path.
     """
     data, model = values.get("data") or {}, values.get("model") or {}
-    medium = chosen(data, "data.medium", "medium", MEDIA, MEDIUM)
-    variant = chosen(model, "model.variant", "variant", VARIANTS, VARIANT if not model else None)
+    medium = axis_value(data, "data.medium", "medium", MEDIA, MEDIUM)
+    variant = axis_value(model, "model.variant", "variant", VARIANTS, VARIANT if not model else None)
     settings = VARIANTS[variant].settings
     return params_class(MEDIA[medium].Settings, settings, TASKS[settings.task].Gate)
 
 
-def chosen(section: Any, path: str, key: str, known: Mapping[str, object], default: str | None) -> str:
+def axis_value(section: Any, path: str, key: str, known: Mapping[str, object], default: str | None) -> str:
     """Return the value of one axis. Raises InputError if it is missing or unknown."""
     name = section.get(key, default) if isinstance(section, Mapping) else default or next(iter(known))
     if name is None:
         raise InputError(f"{path}: missing; set it to dcgan, or see `ganline preset list`")
     if not isinstance(name, str) or name not in known:
-        raise InputError(f"{path}: there is no {key} {name!r}; {nearest(str(name), list(known), f'known {key}s')}")
+        raise InputError(f"{path}: there is no {key} {name!r}; {suggest(str(name), list(known), f'known {key}s')}")
     return name
 
 
@@ -162,7 +173,7 @@ def read_yaml(text: str, name: str) -> dict[str, Any]:
 def parse_values(values: Mapping[str, Any], name: str = "params") -> Params:
     """Check parameters given as a mapping; `name` is what errors call their file. Raises InputError."""
     try:
-        kind = class_for(values)
+        kind = params_class_for(values)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     try:
@@ -179,29 +190,31 @@ def explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
         if path in RENAMED:
             return f"{path}: renamed to `{RENAMED[path]}`; see CHANGELOG.md"
-        settings = section_at(kind, location[:-1])
+        settings = find_section(kind, location[:-1])
         known = [info.alias or key for key, info in settings.model_fields.items()] if settings else []
         label = "tests of this variant's task" if settings and issubclass(settings, Gate) else "known keys"
-        return f"{path}: unknown key; {nearest(location[-1], known, label)}"
+        return f"{path}: unknown key; {suggest(location[-1], known, label)}"
     message = detail["msg"].removeprefix("Value error, ")
     got = "" if isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
     return f"{path}: {message}{got}" if path else message
 
 
-def nearest(wanted: str, known: list[str], label: str) -> str:
+def suggest(wanted: str, known: list[str], label: str) -> str:
     """Suggest the closest known name, or list them all."""
     near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
     return f"did you mean `{near[0]}`?" if near else f"{label}: {', '.join(sorted(known))}"
 
 
-def section_at(settings: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
+def find_section(settings: type[BaseModel], location: list[str]) -> type[BaseModel] | None:
     """Return the settings class at the end of a path of keys; None if the path leaves the settings."""
     current = settings
     for part in location:
         info = next((info for key, info in current.model_fields.items() if (info.alias or key) == part), None)
         options = [info.annotation, *getattr(info.annotation, "__args__", ())] if info else []
-        found = next((option for option in options if isinstance(option, type) and issubclass(option, BaseModel)), None)
-        if found is None:
+        section = next(
+            (option for option in options if isinstance(option, type) and issubclass(option, BaseModel)), None
+        )
+        if section is None:
             return None
-        current = found
+        current = section
     return current

@@ -1,26 +1,35 @@
-"""The one base of every settings class: immutable, and strict about unknown keys. And a number that changes as training goes on."""
+"""The base of every settings class: immutable, and strict about unknown keys. And a number that follows a schedule."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 
 class Settings(BaseModel):
-    """A typo in a key never passes silently, and nothing downstream can change a value."""
+    """The base of all settings. Unknown keys are errors, and values cannot be changed.
+
+    Attributes:
+        one_line: Written as `{key: value, ...}` on one line of params.yaml.
+    """
+
+    one_line: ClassVar[bool] = False
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Ramp(Settings):
-    """A setting that may follow a schedule: a plain number, or `{start, end}` joined by half a cosine (Loshchilov & Hutter 2017, eq. 5)."""
+    """A number that may follow a schedule: constant, or `{start, end}` with cosine decay (Loshchilov & Hutter 2017)."""
+
+    one_line: ClassVar[bool] = True
 
     start: float
     end: float
 
     @model_validator(mode="before")
     @classmethod
-    def plain(cls, value: Any) -> Any:
+    def accept_number(cls, value: Any) -> Any:
+        """Turn a number into a constant schedule."""
         if isinstance(value, int | float) and not isinstance(value, bool):
             return {"start": value, "end": value}
         if isinstance(value, dict | Ramp):
@@ -28,16 +37,17 @@ class Ramp(Settings):
         raise ValueError("must be a number, or {start: number, end: number}")
 
     @model_serializer(mode="wrap")
-    def compact(self, dump: SerializerFunctionWrapHandler) -> Any:
+    def dump_constant_as_number(self, dump: SerializerFunctionWrapHandler) -> Any:
+        """Write a constant schedule as a number."""
         return self.start if self.start == self.end else dump(self)
 
     def at(self, done: float) -> float:
-        """The value when the share `done`, 0 to 1, of the schedule has passed."""
+        """Return the value after the fraction `done` of the schedule, clipped to 0 .. 1."""
         return self.end + (self.start - self.end) * 0.5 * (1 + math.cos(math.pi * min(max(done, 0.0), 1.0)))
 
     @property
     def ever(self) -> bool:
-        """Whether it is above zero at any time."""
+        """Whether the value is above zero at the start or at the end."""
         return self.start > 0 or self.end > 0
 
     def __str__(self) -> str:
@@ -45,12 +55,12 @@ class Ramp(Settings):
 
 
 def ramp(value: float) -> Ramp:
-    """A constant one, for defaults."""
+    """Return a constant schedule."""
     return Ramp(start=value, end=value)
 
 
 def bounded(value: Ramp, least: float, most: float) -> Ramp:
-    """Raises ValueError unless both ends lie in [least, most]."""
+    """Return `value`. Raise ValueError unless both ends lie in [least, most]."""
     if not (least <= value.start <= most and least <= value.end <= most):
         limits = f"at least {least:g}" if math.isinf(most) else f"from {least:g} to {most:g}"
         raise ValueError(f"must be {limits}")

@@ -39,7 +39,6 @@ PENDING = {
     ("promotion", "params"),
     ("tasks", "stages"),
     ("tasks", "params"),
-    ("tracking", "params"),
 }
 """Imports that are still to be removed. Empty in the end."""
 

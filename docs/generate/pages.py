@@ -42,15 +42,15 @@ def clean(folder: Path = GENERATED) -> None:
 
 def presets() -> str:
     """Return the page on the presets, from the head of each file."""
-    from pipeline.cli.presets import available
+    from pipeline.cli.presets import list_presets
 
     lines = [
         "# Presets",
         "",
-        "`ganline preset use NAME` writes a preset to `params.yaml`. Each is a complete, commented file.",
+        "`ganline preset use NAME` writes a preset to `params.yaml`. A preset states what differs from the defaults; the written file is complete.",
         "",
     ]
-    for preset in available(ROOT):
+    for preset in list_presets(ROOT):
         lines += [f"## `{preset.name}`", "", f"For {preset.purpose}", "", f"Cost: {preset.cost}", ""]
     return "\n".join(lines)
 

@@ -19,11 +19,11 @@ from pipeline.data.settings import ValidateSettings
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.registry import VARIANTS
 from pipeline.media.registry import MEDIA
-from pipeline.params import TrackingSettings
 from pipeline.promotion.settings import PromoteSettings
 from pipeline.serving.settings import ExportSettings
 from pipeline.settings import Ramp
 from pipeline.tasks.registry import TASKS
+from pipeline.tracking.settings import TrackingSettings
 from pipeline.training.settings import TrainSettings
 
 WORDS = {int: "integer", float: "number", str: "text", bool: "true or false"}

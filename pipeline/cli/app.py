@@ -193,10 +193,10 @@ def doctor() -> None:
 @preset.command("list")
 def preset_list() -> None:
     """Every preset: what it is for and what it costs."""
-    from pipeline.cli.presets import available
+    from pipeline.cli.presets import list_presets
 
-    for found in available(project_root()):
-        typer.echo(f"{found.name}\n    {found.purpose}\n    Cost: {found.cost}")
+    for entry in list_presets(project_root()):
+        typer.echo(f"{entry.name}\n    {entry.purpose}\n    Cost: {entry.cost}")
 
 
 @preset.command("use")

@@ -1,6 +1,6 @@
 """Settings of the validate stage."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -11,6 +11,8 @@ Severity = Literal["critical", "warning", "off"]
 
 class Bound(Settings):
     """One expectation's threshold and what breaking it means."""
+
+    one_line: ClassVar[bool] = True
 
     limit: float = Field(ge=0)
     severity: Severity

@@ -1,4 +1,4 @@
-"""What can be set about promotion."""
+"""Settings of `ganline promote`."""
 
 from typing import Literal
 
@@ -8,24 +8,24 @@ from pipeline.settings import Settings
 
 
 class Limits(Settings):
-    """Absolute bounds, held where there is no champion to compare with, of what the task measures; null is off."""
+    """Absolute bounds on the task's measures that apply if there is no champion; null disables a bound."""
 
     fid_ratio: float | None = Field(
         3.0,
         gt=0,
-        description="FID over that between two sets of real images (translations: over that of the inputs), at most",
+        description="FID over the FID between two sets of real images (translate: over that of the inputs), maximum",
     )
-    fid: float | None = Field(None, gt=0, description="at most")
-    kid: float | None = Field(None, gt=0, description="at most")
+    fid: float | None = Field(None, gt=0, description="FID, maximum")
+    kid: float | None = Field(None, gt=0, description="KID, maximum")
 
 
 class Floors(Settings):
-    """Diversity of generated images below which nothing is promoted, relative to real images; null is off."""
+    """Lower bounds on the diversity of generated images, relative to real images; null disables a bound."""
 
-    recall: float | None = Field(0.4, ge=0)
-    coverage: float | None = Field(0.7, ge=0)
-    vendi_ratio: float | None = Field(0.8, ge=0)
-    modes_covered: float | None = Field(1.0, ge=0, le=1, description="share of the classes")
+    recall: float | None = Field(0.4, ge=0, description="recall over that of real images, minimum")
+    coverage: float | None = Field(0.7, ge=0, description="coverage over that of real images, minimum")
+    vendi_ratio: float | None = Field(0.8, ge=0, description="Vendi score over that of real images, minimum")
+    modes_covered: float | None = Field(1.0, ge=0, le=1, description="fraction of the classes covered, minimum")
 
 
 class PromoteSettings(Settings):
@@ -33,19 +33,20 @@ class PromoteSettings(Settings):
 
     require: Literal["no_worse", "better"] = Field(
         "no_worse",
-        description="of the task's measures (FID and KID, or PSNR) beyond their bootstrap interval: none is worse; or one is better as well",
+        description="no_worse: no measure is worse than the champion's beyond the bootstrap interval; "
+        "better: and at least one is better. Measures: FID and KID, or PSNR",
     )
     diversity: float | None = Field(
         0.9,
         ge=0,
         le=1,
-        description="recall, coverage, diversity, classes and dependence, as parts of the champion's; null is off",
+        description="recall, coverage, Vendi score, classes and dependence over the champion's, minimum; null disables",
     )
-    limits: Limits = Limits()
-    floors: Floors = Floors()
+    limits: Limits = Field(Limits(), description="bounds that apply if there is no champion; null disables a bound")
+    floors: Floors = Field(Floors(), description="lower bounds on diversity; null disables a bound")
     parity: float = Field(
-        1e-3, gt=0, lt=1, description="largest difference between PyTorch and ONNX Runtime that export measured"
+        1e-3, gt=0, lt=1, description="difference between PyTorch and ONNX Runtime as measured by export, maximum"
     )
     latency_ms: float | None = Field(
-        100.0, gt=0, description="for one image, as export measured it, at most; null is off"
+        100.0, gt=0, description="latency for one image as measured by export in ms, maximum; null disables"
     )

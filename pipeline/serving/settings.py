@@ -1,4 +1,4 @@
-"""What can be set about the export and the service."""
+"""Settings of the export stage and of the HTTP service."""
 
 from pydantic import Field, SecretStr
 
@@ -8,41 +8,48 @@ from pipeline.settings import Settings
 
 
 class ExportSettings(Settings):
-    """The exported graph and what it must hold."""
+    """The ONNX graph and its requirements."""
 
-    opset: int = Field(20, ge=18, le=23)
+    opset: int = Field(20, ge=18, le=23, description="ONNX opset version")
     parity_tolerance: float = Field(
         1e-3,
         gt=0,
         lt=1,
-        description="largest difference between PyTorch and ONNX Runtime, in units of the [-1, 1] range",
+        description="difference between PyTorch and ONNX Runtime in units of the [-1, 1] range, maximum",
     )
-    allow_failed: bool = Field(False, description="export although the verdict is fail; the model card says so")
+    allow_failed: bool = Field(
+        False, description="export even if the verdict is fail; the model card then says that the gate failed"
+    )
 
 
 class ServeSettings(Settings):
-    """How `ganline serve` listens and what it allows; set on its command line."""
+    """Settings of `ganline serve`; set on its command line."""
 
-    host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
-    provider: Provider = "auto"
-    strict_provider: bool = False
-    max_batch: int = Field(64, ge=1, le=4096, description="images that the model draws at once")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 chooses a free one")
+    provider: Provider = Field("auto", description="ONNX Runtime execution provider; auto: CUDA if available")
+    strict_provider: bool = Field(False, description="fail instead of falling back to the CPU")
+    max_batch: int = Field(64, ge=1, le=4096, description="dynamic batching: images per batch, maximum")
     max_delay_ms: float = Field(
         0.0,
         ge=0,
         le=10_000,
-        description="how long a request waits for others to share its batch; at 0 those share it that came while the last was drawn",
+        description="dynamic batching: time a request waits for others in ms; "
+        "0: requests that arrive while a batch runs form the next one",
     )
-    max_queue: int = Field(1024, ge=1, description="images that may wait; beyond them requests get 429")
-    max_images: int = Field(256, ge=1, description="images in one request")
-    max_body: int = Field(8 * 2**20, ge=1024, description="bytes of one request's body")
+    max_queue: int = Field(1024, ge=1, description="images waiting, maximum; further requests get 429")
+    max_images: int = Field(256, ge=1, description="images per request, maximum")
+    max_body: int = Field(8 * 2**20, ge=1024, description="size of a request body in bytes, maximum")
     max_pixels: int = Field(
         50_000_000,
         ge=4096,
-        description="pixels of the result of one picture; those of all that are under way count as images, one a tile",
+        description="pixels of one output image, maximum; in the queue each tile of an image counts as one image",
     )
-    tile: int = Field(TILE, ge=3 * OVERLAP, description="side of the pieces that large pictures go through in")
-    timeout: float = Field(30.0, gt=0, description="seconds until a request is given up")
-    poll: float = Field(5.0, gt=0, description="seconds between looks at the model's file or alias")
-    token: SecretStr | None = None
+    tile: int = Field(TILE, ge=3 * OVERLAP, description="side of the tiles that large images are split into in pixels")
+    timeout: float = Field(30.0, gt=0, description="request timeout in seconds")
+    poll: float = Field(
+        5.0, gt=0, description="hot reload: interval of the checks of the model file or alias in seconds"
+    )
+    token: SecretStr | None = Field(
+        None, description="bearer token that requests must present; None: no authentication"
+    )

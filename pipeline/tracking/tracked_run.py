@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.params import TrackingSettings
 from pipeline.tracking.mlflow_store import (
     address,
     artifacts,
@@ -32,6 +31,7 @@ from pipeline.tracking.mlflow_store import (
     unusable,
     warn,
 )
+from pipeline.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

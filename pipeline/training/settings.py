@@ -24,7 +24,7 @@ MicroBatch = Annotated[int | Literal["auto"] | None, BeforeValidator(check_micro
 
 
 class LearningRates(Settings):
-    """Adam's learning rates; two different ones are TTUR (Heusel 2017). A variant's further networks scale one of them."""
+    """Adam's learning rates; two different ones are TTUR (Heusel 2017). Other networks of a variant scale one of them."""
 
     generator: Rate = Field(ramp(2e-4), description="of the generator")
     discriminator: Rate = Field(ramp(2e-4), description="of the discriminator")

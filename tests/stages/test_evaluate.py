@@ -20,11 +20,11 @@ from pipeline.evaluation.measures import semi_supervised
 from pipeline.gans.registry import build
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.sgan.settings import SGANSettings
-from pipeline.params import TrackingSettings
 from pipeline.stages import evaluate
 from pipeline.tasks.generate import sample_evaluation
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
+from pipeline.tracking.settings import TrackingSettings
 from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
 from tests.specs import image_spec

@@ -16,11 +16,11 @@ from pipeline.errors import GateRefused, InputError
 from pipeline.gans.registry import build
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.sgan.settings import SGANSettings
-from pipeline.params import TrackingSettings
 from pipeline.serving.runtime.generator import Generator
 from pipeline.stages import export
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import connect
+from pipeline.tracking.settings import TrackingSettings
 from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
 from tests.specs import image_spec

@@ -22,9 +22,9 @@ from mlflow import MlflowClient
 from onnx import helper
 
 from pipeline.errors import InputError
-from pipeline.params import TrackingSettings
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect, redacted
+from pipeline.tracking.settings import TrackingSettings
 
 SETTINGS = TrackingSettings(experiment="tests", model="tests-model")
 
@@ -244,7 +244,7 @@ def test_a_full_disk_is_told_in_one_line(root: Path) -> None:
 import resource, sys
 from pathlib import Path
 from pipeline.tracking import tracked_run
-from pipeline.params import TrackingSettings
+from pipeline.tracking.settings import TrackingSettings
 run = tracked_run.start(TrackingSettings(), Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
 run.log_metrics({"fid": 1.0})

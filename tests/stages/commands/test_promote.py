@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from pipeline.errors import InputError
-from pipeline.params import TrackingSettings
 from pipeline.promotion.aliases import Registry
 from pipeline.stages.commands import lineage, promote
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
+from pipeline.tracking.settings import TrackingSettings
 from tests.specs import image_spec
 
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ import pytest
 from onnx import TensorProto, helper
 
 from pipeline.errors import InputError
-from pipeline.params import TrackingSettings
 from pipeline.serving.http.loaded_model import Served
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.onnx.signature import describe
 from pipeline.stages.commands.registry_source import Registered
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import connect
+from pipeline.tracking.settings import TrackingSettings
 
 SETTINGS = TrackingSettings(experiment="registered", model="pictures")
 
