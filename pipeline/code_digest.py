@@ -34,6 +34,12 @@ def code_digest(*modules: str, source: Path = SOURCE) -> str:
     return total.hexdigest()
 
 
+def defining_modules(*objects: object) -> tuple[str, ...]:
+    """Return the modules of the project that define these functions, classes or instances, for `code_digest`."""
+    names = {str(getattr(one, "__module__", None) or type(one).__module__) for one in objects}
+    return tuple(sorted(name for name in names if module_file(name, SOURCE)))
+
+
 @functools.cache
 def source_files(*modules: str, source: Path = SOURCE) -> tuple[Path, ...]:
     """Return the files that `modules` consist of: themselves, what they import, and templates; sorted.

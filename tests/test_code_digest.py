@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.code_digest import code_digest, source_files
+from pipeline.code_digest import code_digest, defining_modules, source_files
 
 FILES = {
     "__init__.py": "import pipeline.unused\n",
@@ -92,3 +92,10 @@ def test_only_code_that_is_used_counts(
 def test_an_unknown_module_is_named(source: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"pipeline\.absent"):
         code_digest("pipeline.absent", source=source)
+
+
+def test_modules_of_objects_are_those_of_the_project() -> None:
+    from pipeline.settings import Ramp, ramp
+
+    assert defining_modules(ramp, Ramp(start=1, end=2), Path, len, lambda: 0) == ("pipeline.settings",)
+    assert defining_modules() == ()

@@ -3,40 +3,57 @@
 import hashlib
 import io
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from pipeline.code_digest import code_digest, defining_modules
 from pipeline.files import write_atomically
 
 Tensors = dict[str, Tensor]
 
 
 def remember(
-    folder: Path | None, name: str, key: str, shapes: Mapping[str, tuple[int, ...]], make: Callable[[], Tensors]
+    folder: Path | None,
+    name: str,
+    key: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    make: Callable[[], Tensors],
+    *,
+    code: Sequence[object] = (),
 ) -> Tensors:
-    """The tensors that `make()` gives, from `folder` when they were made before under the same name and key.
+    """Return the tensors that `make()` computes, from `folder` if they were computed before.
 
-    A file that cannot be read, or does not hold tensors of these `shapes`, is made again: a cache is never a reason to
-    fail. Without a folder nothing is kept.
+    The file is named after `key`, the code of the module that defines `make`, and that of the objects in `code`: changed
+    code computes again. A file that cannot be read, or does not hold tensors of these `shapes`, is computed again: a
+    cache is never a reason to fail.
+
+    Args:
+        folder: Where the tensors are kept; None keeps nothing.
+        name: What the tensors are; the start of the file's name.
+        key: Everything else that decides the tensors: data, settings, weights.
+        shapes: The expected tensors.
+        make: Computes the tensors.
+        code: Objects whose code decides too, such as an extractor that `make` is given.
     """
     if folder is None:
         return make()
-    path = folder / f"{name}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.pt"
-    found = read(path)
-    if found is not None and {name: tuple(value.shape) for name, value in found.items()} == dict(shapes):
-        return found
-    made = make()
-    with suppress(OSError):  # a full or read-only disk costs time the next run, not this one
-        write(path, made)
-    return made
+    digest = code_digest(*defining_modules(make, *code))
+    path = folder / f"{name}-{hashlib.sha256(f'{key} {digest}'.encode()).hexdigest()[:24]}.pt"
+    known = read(path)
+    if known is not None and {name: tuple(value.shape) for name, value in known.items()} == dict(shapes):
+        return known
+    tensors = make()
+    with suppress(OSError):  # a full or read-only disk costs time in the next run, not in this one
+        write(path, tensors)
+    return tensors
 
 
 def read(path: Path) -> Tensors | None:
-    """The tensors of a file; None where there is no such file or it is broken."""
+    """Read the tensors of a file; None if it is missing or damaged."""
     try:
         found = torch.load(path, weights_only=True, map_location="cpu")
     except (
@@ -54,6 +71,7 @@ def read(path: Path) -> Tensors | None:
 
 
 def write(path: Path, tensors: Tensors) -> None:
+    """Write tensors atomically. Raises OSError, on a full disk for example."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save(tensors, buffer)

@@ -82,6 +82,7 @@ def kept(
         key,
         shapes,
         lambda: {"features": torch.from_numpy(extract(extractor, images, batch_size, progress, label))},
+        code=(extractor, extractor.network),
     )
     return made["features"].numpy()
 

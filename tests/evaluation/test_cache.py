@@ -83,3 +83,11 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         remember(tmp_path, "n", "a", SHAPES, fail)
     assert not list(tmp_path.iterdir())
+
+
+def test_changed_code_computes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember(tmp_path, "n", "a", SHAPES, Maker())
+    monkeypatch.setattr("pipeline.evaluation.cache.code_digest", lambda *modules: "another")
+    again = Maker()
+    remember(tmp_path, "n", "a", SHAPES, again)
+    assert again.calls == 1
