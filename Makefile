@@ -107,5 +107,5 @@ lock: $(STAMP) ## Pin pyproject.toml's dependencies in the lock files (needs a n
 
 .PHONY: clean
 clean: ## Remove .venv, the built documentation and tool caches; keep data, results, DVC's cache and checkpoints
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov docs/_build docs/reference/generated
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis htmlcov docs/_build docs/*/generated
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

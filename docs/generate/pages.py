@@ -1,6 +1,6 @@
-"""All generated pages of the reference, and the function that writes them below docs/reference/generated/."""
+"""All generated pages, and the function that writes them below docs/reference/generated/ and docs/results/generated/."""
 
-import shutil
+import re
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -9,12 +9,13 @@ from docs.generate import commands, http, parameters
 from pipeline.gans.registry import VARIANTS
 
 ROOT = Path(__file__).parents[2]
-GENERATED = ROOT / "docs" / "reference" / "generated"
+DOCS = ROOT / "docs"
+FOLDERS = ("reference/generated", "results/generated")
 
 
-def pages() -> dict[str, str]:
-    """Return every generated page by its path below docs/reference/generated/."""
-    return {
+def pages() -> dict[str, str | bytes]:
+    """Return every generated file by its path below docs/: the text of a page, or the bytes of a picture."""
+    reference = {
         **parameters.pages(),
         "commands.md": commands.page(),
         "http.md": http.page(),
@@ -22,22 +23,39 @@ def pages() -> dict[str, str]:
         "stages.md": stages(),
         "variants.md": variants(),
     }
+    return {f"reference/generated/{name}": text for name, text in reference.items()} | benchmarks()
 
 
-def write(folder: Path = GENERATED) -> None:
+def write(folder: Path = DOCS) -> None:
     """Write the pages. Files that did not change keep their time, so that Sphinx reads only what changed."""
-    wanted = {folder / name: text for name, text in pages().items()}
-    for path in [path for path in folder.rglob("*.md") if path not in wanted]:
+    wanted = {folder / name: text.encode() if isinstance(text, str) else text for name, text in pages().items()}
+    existing = [path for name in FOLDERS for path in (folder / name).rglob("*") if path.is_file()]
+    for path in set(existing) - set(wanted):
         path.unlink()
-    for path, text in wanted.items():
+    for path, content in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        if not path.is_file() or path.read_bytes() != content:
+            path.write_bytes(content)
 
 
-def clean(folder: Path = GENERATED) -> None:
-    """Remove the generated pages."""
-    shutil.rmtree(folder, ignore_errors=True)
+def benchmarks() -> dict[str, str | bytes]:
+    """Return the README files and result tables of the benchmarks, at the same relative places."""
+    found: dict[str, str | bytes] = {}
+    for readme in sorted((ROOT / "benchmarks").glob("*/README.md")):
+        folder = readme.parent
+        tables = sorted(folder.glob("results/*.md"))
+        entries = "\n".join(f"results/{table.stem}" for table in tables)
+        text = readme.read_text(encoding="utf-8")
+        found[f"results/generated/{folder.name}/README.md"] = f"{text}\n```{{toctree}}\n:hidden:\n\n{entries}\n```\n"
+        for table in tables:
+            text = re.sub("^# ", "## ", table.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            page = f"results/generated/{folder.name}/results/{table.name}"
+            found[page] = f"# {folder.name}: {table.stem}\n\n{text}"
+            picture = table.with_suffix(".png")
+            if picture.is_file():
+                found[f"results/generated/{folder.name}/results/{picture.name}"] = picture.read_bytes()
+                found[page] = f"# {folder.name}: {table.stem}\n\n{text}\n![{table.stem}]({picture.name})\n"
+    return found
 
 
 def presets() -> str:

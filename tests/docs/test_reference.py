@@ -24,7 +24,9 @@ CONFVAL = re.compile(r"^```\{confval\} (\S+)$", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def built() -> dict[str, str]:
-    return pages()
+    """Return the generated pages of the reference by their path below docs/reference/generated/."""
+    reference = "reference/generated/"
+    return {name.removeprefix(reference): str(text) for name, text in pages().items() if name.startswith(reference)}
 
 
 def documented(built: dict[str, str], *names: str) -> set[str]:
