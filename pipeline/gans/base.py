@@ -35,7 +35,7 @@ class Progress:
     """How far training is: `step` counts from 0, `done` is the share of the schedule that has passed, 0 to 1."""
 
     step: int
-    done: float
+    fraction: float
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Direction:
 
     source: Literal["a", "b"]
     target: Literal["a", "b"]
-    back: str | None = None
-    styles: bool = False
+    inverse: str | None = None
+    multimodal: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class ExportSpec:
 class GAN(nn.Module, ABC):
     """A variant: its networks are child modules, by name; whatever else it must remember are buffers.
 
-    `view` names what a batch holds; `averaged` the networks whose exponential moving average is kept and delivered.
+    `view` names what a batch holds; `ema_networks` the networks whose exponential moving average is kept and delivered.
     `latent` is the length of z, 0 where there is none; `classes` how many labels `sample` and the exported graph take as
     `label`, int64 [n], 0 where they take none. `group` is how many images of a batch are judged together and cannot be parted.
 
@@ -115,13 +115,13 @@ class GAN(nn.Module, ABC):
 
     task: str = "generate"
     view: View
-    averaged: tuple[str, ...] = ("generator",)
+    ema_networks: tuple[str, ...] = ("generator",)
     latent: int = 0
     classes: int = 0
     group: int = 1
     scale: int = 1
-    examples: int = 0
-    columns: int = 0
+    preview_examples: int = 0
+    preview_columns: int = 0
     advice: Mapping[str, str] = {}
 
     @abstractmethod
@@ -143,19 +143,19 @@ class GAN(nn.Module, ABC):
     def preview(self, n: int, rng: torch.Generator, examples: Batch) -> Tensor:
         """What a person is shown while training, [m, C, H, W] in [-1, 1]: here `n` samples, of each class in turn where there are classes.
 
-        `examples` is a batch of `self.examples` entries of held-out data, empty where none are wanted.
+        `examples` is a batch of `self.preview_examples` entries of held-out data, empty where none are wanted.
         """
         return self.sample(n, rng, **({"label": torch.arange(n) % self.classes} if self.classes else {}))
 
-    def goal(self, progress: Progress) -> str:
+    def selection_metric(self, progress: Progress) -> str:
         """The number of a look (see `training.watch`), smaller is better, by which the best model is chosen in this part of the training."""
         return "fid"
 
-    def trials(self) -> Mapping[str, View]:
+    def evaluation_views(self) -> Mapping[str, View]:
         """What it is judged on, by name, where that is held-out data that a view makes; the first decides where one number is wanted."""
         return {}
 
-    def nearness(self, made: Tensor, wanted: Tensor) -> Mapping[str, float]:
+    def distances(self, made: Tensor, wanted: Tensor) -> Mapping[str, float]:
         """Distances of a variant's own, by name, between what it made and what it should be [1, C, H, W]; smaller is better."""
         return {}
 
@@ -168,13 +168,13 @@ class GAN(nn.Module, ABC):
         device. Styles are drawn from `rng`, which lives on the CPU."""
         raise NotImplementedError
 
-    def returned(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+    def reconstruct(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         """What `direction` made of the originals, taken back; of these only what the way back may know of them is used, such as their style."""
-        back = self.directions()[direction].back
+        back = self.directions()[direction].inverse
         assert back is not None
         return self.translate(made, back, rng)
 
-    def unchanged(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
+    def map_identity(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
         """What becomes of pictures that already are of a direction's target side; None of graphs that hold no such way."""
         return self.translate(images, direction, rng)
 
@@ -182,7 +182,7 @@ class GAN(nn.Module, ABC):
         """What the discriminator learnt, as images [n, C, H, W] -> features [n, d]; None where a variant has nothing to offer."""
         return None
 
-    def seen(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
+    def augment_for_discriminator(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
         """Images [B, C, H, W] as the discriminator sees them in training: here as they are."""
         return images
 

@@ -75,7 +75,7 @@ class Reporter:
         """Brings the files to the state they had when the checkpoint was written."""
         classes = trainer.gan.classes
         # As the variant wants it, else a column a class where it knows classes.
-        self.columns_of_sheet = trainer.gan.columns or (classes if 1 < classes <= WIDEST else None)
+        self.columns_of_sheet = trainer.gan.preview_columns or (classes if 1 < classes <= WIDEST else None)
         for row in trainer.history:
             self.rows.append(row)
             self.write(row)

@@ -32,7 +32,7 @@ class Exported(GAN):
         painted = [
             way.source
             for way in variant.directions().values()
-            if way.back is not None and "z" in self.ways[way.back].inputs
+            if way.inverse is not None and "z" in self.ways[way.inverse].inputs
         ]
         self.styles = {side: self.beside(f"style_{side}") for side in painted}
 
@@ -59,11 +59,11 @@ class Exported(GAN):
     def export(self) -> list[ExportSpec]:
         return []
 
-    def trials(self) -> Mapping[str, View]:
-        return self.variant.trials()
+    def evaluation_views(self) -> Mapping[str, View]:
+        return self.variant.evaluation_views()
 
-    def nearness(self, made: Tensor, wanted: Tensor) -> Mapping[str, float]:
-        return self.variant.nearness(made, wanted)
+    def distances(self, made: Tensor, wanted: Tensor) -> Mapping[str, float]:
+        return self.variant.distances(made, wanted)
 
     def directions(self) -> Mapping[str, Direction]:
         return self.variant.directions()
@@ -74,15 +74,15 @@ class Exported(GAN):
     def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         return drawn(self.ways[direction], images, rng)
 
-    def returned(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+    def reconstruct(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         way = self.directions()[direction]
-        assert way.back is not None
-        back = self.ways[way.back]
+        assert way.inverse is not None
+        back = self.ways[way.inverse]
         if "z" not in back.inputs:
             return drawn(back, made, rng)
         return computed(back, "images", image=made, z=computed(self.styles[way.source], "z", image=originals))
 
-    def unchanged(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
+    def map_identity(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
         """None where graphs take styles: none of them paints a side's content on the same side."""
         graph = self.ways[direction]
         return None if "z" in graph.inputs else drawn(graph, images, rng)

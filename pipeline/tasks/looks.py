@@ -67,7 +67,7 @@ def generated(scene: Scene) -> Watch:
 def restored(scene: Scene) -> Restored:
     """Restorations beside the originals: their error, and how far their texture is from theirs."""
     images = scene.held_out if len(scene.held_out) else scene.train
-    trial = next(iter(scene.gan.trials().values()))
+    trial = next(iter(scene.gan.evaluation_views().values()))
     # Noise and places are drawn once: every look sees the same.
     view = VIEWS[trial.name](images, scene.device, scene.settings.seed, **trial.options)
     rounds = ROUNDS if isinstance(images, Pictures) else 1
@@ -115,7 +115,7 @@ LOOKS: dict[str, Callable[[Scene], Look]] = {"generate": generated, "restore": r
 
 def examples(gan: GAN, images: ImageSet, device: torch.device, seed: int) -> Batch:
     """What `gan.preview` is shown of `images`: entries of its own view, always the same."""
-    if not gan.examples:
+    if not gan.preview_examples:
         return {}
-    batch: Batch = VIEWS[gan.view.name](images, device, seed, **gan.view.options).next(gan.examples)
+    batch: Batch = VIEWS[gan.view.name](images, device, seed, **gan.view.options).next(gan.preview_examples)
     return batch

@@ -11,7 +11,7 @@ from pipeline.gans.base import GAN
 
 
 class Average:
-    """Averages of the networks a variant names in `averaged`.
+    """Averages of the networks a variant names in `ema_networks`.
 
     After `half_life` images a weight counts half (Karras 2018's form of the decay). Early on the half-life is shortened to a
     twentieth of the images seen (Karras 2020's warm-up), so that the random initial weights do not linger. Floating buffers (batch-normalisation
@@ -20,7 +20,7 @@ class Average:
 
     def __init__(self, gan: GAN) -> None:
         self.networks: dict[str, nn.Module] = {
-            name: deepcopy(gan.get_submodule(name)).eval().requires_grad_(False) for name in gan.averaged
+            name: deepcopy(gan.get_submodule(name)).eval().requires_grad_(False) for name in gan.ema_networks
         }
         # Tensors of the average, each with the one it follows: looked up once, because a step of a small network is soon over.
         both = [

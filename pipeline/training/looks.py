@@ -64,9 +64,9 @@ class Translated:
             if not torch.isfinite(made).all():
                 return {"fid": float("nan")}
             found.append(self.measures[way.target](to_uint8(made)))
-            if way.back is not None:
+            if way.inverse is not None:
                 again = torch.cat(
-                    [gan.returned(there, part, name, rng) for there, part in zip(parts, given, strict=True)]
+                    [gan.reconstruct(there, part, name, rng) for there, part in zip(parts, given, strict=True)]
                 )
                 cycles.append(float((again - self.held[way.source][:samples]).abs().mean()) * LEVELS)
         numbers = {

@@ -268,7 +268,9 @@ class Trainer:
         self.history.append(row)
         self.observer.measured(row)
         known = {name: row[name] for name in ("images", "step", "d_accuracy", "grad_norm_generator") if name in row}
-        return self.health.look(seen | known, self.gan.goal(Progress(self.step, self.done))) if looks else []
+        return (
+            self.health.look(seen | known, self.gan.selection_metric(Progress(self.step, self.done))) if looks else []
+        )
 
     def look(self) -> Row:
         """What the watch measures of the averaged networks; the training's random state is untouched."""

@@ -45,7 +45,7 @@ def others(gan: GAN) -> list[str]:
     return [
         name
         for name, network in gan.named_children()
-        if name not in gan.averaged and next(network.parameters(), None) is not None
+        if name not in gan.ema_networks and next(network.parameters(), None) is not None
     ]
 
 
@@ -55,7 +55,7 @@ def save(gan: GAN, config: ModelConfig, folder: Path) -> None:
     Without other networks than the averaged ones there is no second file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write(gan, gan.averaged, folder / WEIGHTS)
+    write(gan, gan.ema_networks, folder / WEIGHTS)
     if others(gan):
         write(gan, others(gan), folder / OTHERS)
     else:
@@ -84,7 +84,7 @@ def load(folder: Path, *, discriminators: bool = False) -> tuple[GAN, ModelConfi
     Raises InputError naming the file that is missing or does not fit.
     """
     gan, config = untrained(folder)
-    read(gan, gan.averaged, folder / WEIGHTS)
+    read(gan, gan.ema_networks, folder / WEIGHTS)
     if discriminators and others(gan):
         read(gan, others(gan), folder / OTHERS)
     return gan.eval(), config

@@ -20,7 +20,7 @@ from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
 from tests.specs import image_spec
 
-START = Progress(step=0, done=0.0)
+START = Progress(step=0, fraction=0.0)
 
 Batch = dict[str, Tensor]
 

@@ -75,7 +75,7 @@ class Project:
         torch.manual_seed(0)
         gan = build(config.model, config.image)
         with torch.no_grad():
-            for name in gan.averaged:
+            for name in gan.ema_networks:
                 for weight in gan.get_submodule(name).parameters():
                     weight.mul_(factor)
         model_files.save(gan, config, self.root / "models")

@@ -69,7 +69,7 @@ def test_discriminators_are_read_on_request_alone(tmp_path: Path) -> None:
 def test_a_variant_that_averages_all_its_networks_has_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gan, config = made()
     model_files.save(gan, config, tmp_path)
-    monkeypatch.setattr(DCGAN, "averaged", ("generator", "discriminator"))
+    monkeypatch.setattr(DCGAN, "ema_networks", ("generator", "discriminator"))
     model_files.save(gan, config, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {model_files.WEIGHTS, model_files.CONFIG}, (
         "nothing of the model before is left"

@@ -179,7 +179,9 @@ def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int
     gan = build(settings, image_spec(8, 1, 4))
     batches = VIEWS[gan.view.name](data(gan.view.name), CPU, train.seed, flips=train.flips, **gan.view.options)
     examples = (
-        VIEWS[gan.view.name](data(gan.view.name), CPU, 5, **gan.view.options).next(gan.examples) if gan.examples else {}
+        VIEWS[gan.view.name](data(gan.view.name), CPU, 5, **gan.view.options).next(gan.preview_examples)
+        if gan.preview_examples
+        else {}
     )
     return Trainer(gan, batches, train, CPU, folder, watcher, stop=watcher.stop, samples=4, examples=examples)
 

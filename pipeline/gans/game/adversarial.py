@@ -85,15 +85,15 @@ class Adversarial(GAN):
         )
         return images.float()
 
-    def seen(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
+    def augment_for_discriminator(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
         """Images as the discriminator sees them in training: transformed, and under noise."""
-        seen: Tensor = self.augment(images, progress.done, rng)
-        noise = self.stabilisers.instance_noise.at(progress.done)
+        seen: Tensor = self.augment(images, progress.fraction, rng)
+        noise = self.stabilisers.instance_noise.at(progress.fraction)
         return seen + noise * torch.randn(seen.shape, generator=rng, device=seen.device) if noise > 0 else seen
 
     def judge(self, images: Tensor, label: Tensor | None, progress: Progress, rng: torch.Generator) -> Tensor:
         """Logits [B / packing] of images, as they are seen and in packs."""
-        packed = pack(self.seen(images, progress, rng), self.stabilisers.packing)
+        packed = pack(self.augment_for_discriminator(images, progress, rng), self.stabilisers.packing)
         logits: Tensor = self.discriminator(packed) if label is None else self.discriminator(packed, label)
         return logits.float()
 
@@ -149,10 +149,10 @@ class Adversarial(GAN):
         total = torch.zeros((), device=real.device)
         if weights.r1.ever and real_logits is not None:
             terms["r1"] = zero_centred(real_logits, real)
-            total = total + weights.r1.at(progress.done) / 2 * terms["r1"]
+            total = total + weights.r1.at(progress.fraction) / 2 * terms["r1"]
         if weights.r2.ever and fake is not None and fake_logits is not None:
             terms["r2"] = zero_centred(fake_logits, fake)
-            total = total + weights.r2.at(progress.done) / 2 * terms["r2"]
+            total = total + weights.r2.at(progress.fraction) / 2 * terms["r2"]
         if weights.gp > 0 and fake is not None:
             points = interpolated(real, fake, rng).requires_grad_()
             terms["gp"] = one_centred(self.judge(points, label, progress, rng), points)
@@ -170,7 +170,7 @@ class Adversarial(GAN):
         if self.objective.paired:
             with torch.no_grad():
                 real_logits = self.judge(real, label, progress, rng)
-        share = self.stabilisers.top_k.at(progress.done)
+        share = self.stabilisers.top_k.at(progress.fraction)
         if share < 1:
             best = fake_logits.topk(max(1, round(share * len(fake_logits)))).indices
             real_logits, fake_logits = real_logits[best], fake_logits[best]

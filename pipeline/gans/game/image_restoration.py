@@ -26,8 +26,8 @@ class Restoration(GAN):
     """`discriminator` is None where there is no adversarial part."""
 
     task = "restore"
-    examples = 12
-    columns = 3
+    preview_examples = 12
+    preview_columns = 3
     advice: Mapping[str, str] = {
         "vanishing gradients": "lower train.learning_rate.discriminator, raise model.r1, or lower model.weights.adversarial",
         "divergence": "lower train.learning_rate, raise model.weights.pixel, or set train.precision float32",
@@ -68,7 +68,7 @@ class Restoration(GAN):
 
     def adversarial(self, progress: Progress) -> bool:
         """Whether the second part has begun."""
-        return hasattr(self, "discriminator") and progress.done >= self.settings.pretraining
+        return hasattr(self, "discriminator") and progress.fraction >= self.settings.pretraining
 
     def discriminator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         real = batch["target"]
@@ -119,11 +119,11 @@ class Restoration(GAN):
         return l1_loss(network(made).float(), wanted.float())
 
     @torch.no_grad()
-    def nearness(self, made: Tensor, wanted: Tensor) -> Mapping[str, float]:
+    def distances(self, made: Tensor, wanted: Tensor) -> Mapping[str, float]:
         """`perceptual`, where there are weights for it."""
         return {"perceptual": float(self.perceptual(made, wanted))} if self.settings.vgg else {}
 
-    def goal(self, progress: Progress) -> str:
+    def selection_metric(self, progress: Progress) -> str:
         """Nearest to the pixels in the first part, most like real images in the second."""
         return "fid" if self.adversarial(progress) else "rmse"
 

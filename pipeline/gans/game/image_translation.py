@@ -19,7 +19,7 @@ class Translation(GAN):
     """`shape` is channels and side of the pictures in training."""
 
     task = "translate"
-    examples = 8
+    preview_examples = 8
     advice: Mapping[str, str] = {
         "complete mode collapse": COLLAPSED,
         "mode collapse": COLLAPSED,
@@ -34,9 +34,9 @@ class Translation(GAN):
         self.objective = OBJECTIVES[settings.objective]
 
     @property
-    def columns(self) -> int:  # type: ignore[override]
+    def preview_columns(self) -> int:  # type: ignore[override]
         """Of a preview: for each direction a picture, what becomes of it, and that taken back or the partner."""
-        return sum(2 + (STYLES if way.styles else 1) for way in self.directions().values())
+        return sum(2 + (STYLES if way.multimodal else 1) for way in self.directions().values())
 
     def judge(self, discriminator: nn.Module, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The discriminator's loss, and what is told of it."""
@@ -69,8 +69,12 @@ class Translation(GAN):
         columns = []
         for name, way in self.directions().items():
             given = examples[way.source]
-            made = [self.translate(given, name, rng) for _ in range(STYLES if way.styles else 1)]
-            columns += [given, *made, self.returned(made[-1], given, name, rng) if way.back else examples[way.target]]
+            made = [self.translate(given, name, rng) for _ in range(STYLES if way.multimodal else 1)]
+            columns += [
+                given,
+                *made,
+                self.reconstruct(made[-1], given, name, rng) if way.inverse else examples[way.target],
+            ]
         return torch.stack(columns, dim=1).flatten(0, 1)
 
 

@@ -112,7 +112,7 @@ def classified(
     assert baseline is not None
     few = labelled_few(train.labels, gan.view.options["per_class"], config.seed)
     # The end of the schedule: how strongly images were changed when training stopped.
-    end = Progress(step=0, done=1.0)
+    end = Progress(step=0, fraction=1.0)
     return compare(
         classifier,
         baseline,
@@ -122,7 +122,7 @@ def classified(
         device,
         config.seed,
         batch_size,
-        lambda images, rng: fresh.seen(images, end, rng),
+        lambda images, rng: fresh.augment_for_discriminator(images, end, rng),
         show,
     ).metrics
 

@@ -48,7 +48,7 @@ def judge(case: Case) -> Outcome:
         )
     side = min(case.info.resolution, 64)
     extractor = random_network(case.info.channels, case.device)
-    tried = [attempt(case, name, view, extractor, side) for name, view in case.gan.trials().items()]
+    tried = [attempt(case, name, view, extractor, side) for name, view in case.gan.evaluation_views().items()]
     trials, seen = [trial for trial, _ in tried], [one for _, one in tried]
     verdict = verdict_of(trials, gate)
     text = protocol(trials, case.test.fingerprint, settings.seed, extractor, side)
@@ -96,7 +96,7 @@ def attempt(case: Case, name: str, view: View, extractor: Extractor, side: int) 
             trial.add(given, None, clean)
             continue
         trial.add(given, back, clean)
-        trial.own.append((case.gan.nearness(made, original), case.gan.nearness(large, original)))
+        trial.own.append((case.gan.distances(made, original), case.gan.distances(large, original)))
         if sum(one.shape[1] for one in squares) < SQUARES:
             squares.append(np.stack([cut(picture, side) for picture in pictures]))
         if len(seen.parts) < LISTED:

@@ -193,7 +193,7 @@ def attempt(
         source.name,
         f"as {target.name}",
         *([f"real {target.name}"] if paired else []),
-        *(["and back"] if direction.back else []),
+        *(["and back"] if direction.inverse else []),
     ]
     seen = Seen(f"From left to right: {', '.join(columns)}.")
     batch = max(2, min(settings.batch_size, PIXELS // case.info.resolution**2))
@@ -220,10 +220,10 @@ def attempt(
                 note(measure, values)
             near.append(np.zeros(len(good)))
             near[-1][good] = ours["psnr"]
-        if direction.back:
+        if direction.inverse:
             # The way back starts from what is delivered: 8-bit pixels, in which nothing can be hidden.
             originals, delivered = (signed(torch.from_numpy(images)).to(case.device) for images in (given, there))
-            again = gan.returned(delivered, originals, name, rng)
+            again = gan.reconstruct(delivered, originals, name, rng)
             good &= whole(again)
             shown.append(to_uint8(again))
             note("cycle_error", levels(shown[-1], given)[good].tolist())
@@ -248,12 +248,12 @@ def attempt(
     numbers |= repetition(made_features, source.features[kept_rows], target.features)
     numbers |= probed(case, name, direction, source, target, extractor, seen)
     lost = len(finite) - len(kept_rows)
-    if direction.back:
+    if direction.inverse:
         numbers |= cycle(numbers, source)
         error, broken = identity(gan, name, target, batch, case.device, rng)
         numbers["identity_error"] = error
         lost = min(lost + broken, len(finite))
-    held_to = applicable(back=direction.back is not None, styles=direction.styles, paired=paired)
+    held_to = applicable(back=direction.inverse is not None, styles=direction.multimodal, paired=paired)
     left = material(name, np.concatenate(near) if paired else None, every, target.features)
     return Way(name, title, held_to, len(finite), lost, numbers, left), seen
 
@@ -271,7 +271,7 @@ def probed(
         extractor.features(to_uint8(one)[good]) if good.any() else np.empty((0, 1), dtype=np.float32) for one in pair
     )
     numbers = dependence(first, second, target.features)
-    if not direction.styles:
+    if not direction.multimodal:
         return numbers
     rng = torch.Generator().manual_seed(seed + 1)
     painted = [gan.translate(images, name, rng) for _ in range(STYLES)]
@@ -298,7 +298,7 @@ def identity(
     broken = 0
     for start in range(0, len(target.order), batch):
         images = target.held.images(target.order[start : start + batch])
-        same = gan.unchanged(signed(torch.from_numpy(images)).to(device), name, rng)
+        same = gan.map_identity(signed(torch.from_numpy(images)).to(device), name, rng)
         if same is None:
             return None, 0
         good = whole(same)

@@ -115,8 +115,8 @@ def test_vgg_takes_the_place_of_the_discriminators_features(tmp_path: Path) -> N
     assert float(loss.total) > 0
     loss.total.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is not None for parameter in gan.generator.parameters())
-    assert gan.nearness(made, batch["target"]) == {"perceptual": pytest.approx(float(loss.total.detach()))}
-    assert small("srgan", 32).nearness(made, batch["target"]) == {}
+    assert gan.distances(made, batch["target"]) == {"perceptual": pytest.approx(float(loss.total.detach()))}
+    assert small("srgan", 32).distances(made, batch["target"]) == {}
     assert not any("vgg" in name for name in gan.state_dict()), "its weights are the user's file, not the model's"
     with pytest.raises(InputError, match=r"model\.vgg: .*missing\.pth: no such file"):
         small("srgan", 32, pretraining=0, vgg="missing.pth").generator_loss(batch, END, torch.Generator())
@@ -125,18 +125,18 @@ def test_vgg_takes_the_place_of_the_discriminators_features(tmp_path: Path) -> N
 @BOTH
 def test_the_goal_follows_the_part(variant: str) -> None:
     gan = small(variant, pretraining=0.6)
-    assert gan.goal(Progress(0, 0.59)) == "rmse"
-    assert gan.goal(Progress(0, 0.6)) == "fid"
-    assert small(variant, pretraining=1).goal(END) == "rmse"
+    assert gan.selection_metric(Progress(0, 0.59)) == "rmse"
+    assert gan.selection_metric(Progress(0, 0.6)) == "fid"
+    assert small(variant, pretraining=1).selection_metric(END) == "rmse"
     assert gan.phases()[0].start == 0.6
 
 
 @BOTH
 def test_preview_shows_input_result_and_original(variant: str) -> None:
     gan = small(variant).eval()
-    batch = pairs(gan, gan.examples)
+    batch = pairs(gan, gan.preview_examples)
     sheet = gan.preview(64, torch.Generator(), batch)
-    assert sheet.shape == (3 * gan.examples, 3, 16, 16)
+    assert sheet.shape == (3 * gan.preview_examples, 3, 16, 16)
     torch.testing.assert_close(sheet[1::3], gan.sample(12, torch.Generator(), image=batch["input"]))
     torch.testing.assert_close(sheet[2::3], batch["target"])
     factor = 16 // gan.shape[1]

@@ -37,16 +37,16 @@ def test_onnx_at_several_sizes_and_batches(
 @ALL
 def test_preview_has_a_row_for_each_example(variant: str) -> None:
     gan = small(variant).eval()
-    batch = sides(gan.examples)
+    batch = sides(gan.preview_examples)
     sheet = gan.preview(64, torch.Generator().manual_seed(3), batch)
-    assert sheet.shape == (gan.examples * gan.columns, 3, 16, 16)
-    rows = sheet.reshape(gan.examples, gan.columns, 3, 16, 16)
+    assert sheet.shape == (gan.preview_examples * gan.preview_columns, 3, 16, 16)
+    rows = sheet.reshape(gan.preview_examples, gan.preview_columns, 3, 16, 16)
     torch.testing.assert_close(rows[:, 0], batch["a"])
-    assert gan.columns == {"pix2pix": 3, "cyclegan": 6, "drit": 10}[variant]
+    assert gan.preview_columns == {"pix2pix": 3, "cyclegan": 6, "drit": 10}[variant]
     if variant == "pix2pix":
         torch.testing.assert_close(rows[:, 2], batch["b"])
     else:
-        torch.testing.assert_close(rows[:, gan.columns // 2], batch["b"])
+        torch.testing.assert_close(rows[:, gan.preview_columns // 2], batch["b"])
 
 
 @ALL

@@ -17,8 +17,8 @@ def small(**settings: object) -> Denoise:
 
 def test_denoising_is_tried_at_the_middle_and_at_the_worst() -> None:
     gan = small(noise={"gaussian": [0, 50], "jpeg": [20, 80], "poisson": [30, 30]})
-    assert list(gan.trials()) == ["gaussian 25", "gaussian 50", "poisson 30", "jpeg 50", "jpeg 20"]
-    assert gan.trials()["jpeg 20"].options == {"jpeg": (20.0, 20.0)}
+    assert list(gan.evaluation_views()) == ["gaussian 25", "gaussian 50", "poisson 30", "jpeg 50", "jpeg 20"]
+    assert gan.evaluation_views()["jpeg 20"].options == {"jpeg": (20.0, 20.0)}
     assert gan.view.options == {"gaussian": (0.0, 50.0), "poisson": (30.0, 30.0), "jpeg": (20.0, 80.0)}
 
 

@@ -175,13 +175,13 @@ def test_labelled_images_are_seen_like_all_others(monkeypatch: pytest.MonkeyPatc
     """Noise and augmentation meet real, generated and labelled images: a class must not be told by their absence."""
     gan = small()
     met: list[int] = []
-    before = gan.seen
+    before = gan.augment_for_discriminator
 
-    def seen(images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
+    def augment_for_discriminator(images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
         met.append(len(images))
         return before(images, progress, rng)
 
-    monkeypatch.setattr(gan, "seen", seen)
+    monkeypatch.setattr(gan, "augment_for_discriminator", augment_for_discriminator)
     batch = {
         "image": torch.randn(5, 1, 16, 16),
         "labelled_image": torch.randn(4, 1, 16, 16),
@@ -396,7 +396,7 @@ def test_ten_labels_a_class_and_images_without_beat_the_same_labels_alone(
         few,
         judge.test,
         CPU,
-        see=lambda images, rng: fresh.seen(images, Progress(0, 1.0), rng),
+        see=lambda images, rng: fresh.augment_for_discriminator(images, Progress(0, 1.0), rng),
     )
     assert found.labels == 100
     assert found.accuracy > found.supervised  # measured: 0.947 over 0.928

@@ -16,7 +16,7 @@ def test_it_makes_large_again_what_its_view_makes_small(scale: int) -> None:
     )
     gan = SRGAN(settings, image_spec(64, 3))
     assert (gan.task, gan.scale, gan.shape) == ("restore", scale, (3, 64 // scale))
-    assert list(gan.trials()) == [f"x{scale}"]
+    assert list(gan.evaluation_views()) == [f"x{scale}"]
     clean = torch.rand(2, 3, 64, 64) * 2 - 1
     low = Degradation(**gan.view.options)(clean, torch.Generator())
     assert low.shape == (2, *gan.shape, 64 // scale)

@@ -99,7 +99,7 @@ class Translator(GAN):
 
 
 BOTH = {"a_to_b": Direction("a", "b", "b_to_a"), "b_to_a": Direction("b", "a", "a_to_b")}
-STYLED = {name: dataclasses.replace(way, styles=True) for name, way in BOTH.items()}
+STYLED = {name: dataclasses.replace(way, multimodal=True) for name, way in BOTH.items()}
 ONE = {"a_to_b": Direction("a", "b")}
 
 

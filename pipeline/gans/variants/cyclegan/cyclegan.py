@@ -17,13 +17,13 @@ from pipeline.gans.networks.resnet_translator import MULTIPLE, Translator
 from pipeline.gans.variants.cyclegan.settings import CycleGANSettings
 from pipeline.items import ItemSpec
 
-WAYS = {"a_to_b": Direction("a", "b", back="b_to_a"), "b_to_a": Direction("b", "a", back="a_to_b")}
+WAYS = {"a_to_b": Direction("a", "b", inverse="b_to_a"), "b_to_a": Direction("b", "a", inverse="a_to_b")}
 
 
 class CycleGAN(Translation):
     """Both directions, from two domains."""
 
-    averaged = ("generator_ab", "generator_ba")
+    ema_networks = ("generator_ab", "generator_ba")
 
     def __init__(self, settings: CycleGANSettings, item: ItemSpec) -> None:
         super().__init__(settings, item, View("domains"))

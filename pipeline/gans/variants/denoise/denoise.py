@@ -26,7 +26,7 @@ class Denoise(Restoration):
             settings, View("degraded", noise), (item.network_channels, item.height), generator, discriminator
         )
 
-    def trials(self) -> Mapping[str, View]:
+    def evaluation_views(self) -> Mapping[str, View]:
         """Each kind of noise at the middle of its range, and at its strongest."""
         found = {}
         for kind, (low, high) in self.view.options.items():

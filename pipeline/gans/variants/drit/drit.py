@@ -29,8 +29,8 @@ from pipeline.gans.variants.drit.settings import DRITSettings
 from pipeline.items import ItemSpec
 
 WAYS = {
-    "a_to_b": Direction("a", "b", back="b_to_a", styles=True),
-    "b_to_a": Direction("b", "a", back="a_to_b", styles=True),
+    "a_to_b": Direction("a", "b", inverse="b_to_a", multimodal=True),
+    "b_to_a": Direction("b", "a", inverse="a_to_b", multimodal=True),
 }
 CREATORS = ("contents", "styles", "painters")
 CONTENT_RATE, CONTENT_CLIP = 1 / 2.5, 5.0
@@ -40,7 +40,7 @@ LEAST = 1e-5  # that keeps the mode-seeking loss finite
 class DRIT(Translation):
     """Both directions, from two domains, in as many styles as are drawn."""
 
-    averaged = CREATORS
+    ema_networks = CREATORS
 
     def __init__(self, settings: DRITSettings, item: ItemSpec) -> None:
         super().__init__(settings, item, View("domains"))
@@ -168,13 +168,13 @@ class DRIT(Translation):
     def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         return self.painted(images, direction, self.any_style(len(images), rng))
 
-    def returned(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+    def reconstruct(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         """In the originals' own style, as in the cross-cycle."""
         way = WAYS[direction]
         back: Tensor = self.painters(self.contents(made, way.target), self.styles(originals, way.source)[0], way.source)
         return back
 
-    def unchanged(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+    def map_identity(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         """A picture's own content in its own style."""
         side = WAYS[direction].target
         same: Tensor = self.painters(self.contents(images, side), self.styles(images, side)[0], side)

@@ -94,7 +94,7 @@ def normalised(layer: nn.Conv2d | nn.Linear, gain: float) -> nn.Module:
 class SGAN(Adversarial):
     """Semi-supervised: `labelled_per_class` images of each class show theirs; the averaged classifier is delivered with the generator."""
 
-    averaged = ("generator", "discriminator")
+    ema_networks = ("generator", "discriminator")
 
     def __init__(self, settings: SGANSettings, item: ItemSpec) -> None:
         start = residual.initialise if settings.architecture == "residual" else dcgan.initialise
@@ -108,7 +108,7 @@ class SGAN(Adversarial):
     def discriminator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """L_sup + L_unsup, and the penalties on Z."""
         told = super().discriminator_loss(batch, progress, rng)
-        logits = self.discriminator.logits(self.seen(batch["labelled_image"], progress, rng))
+        logits = self.discriminator.logits(self.augment_for_discriminator(batch["labelled_image"], progress, rng))
         loss = supervised(logits, batch["label"])
         right = (logits.argmax(dim=1) == batch["label"]).float().mean()
         return Loss(told.total + loss, {**told.terms, "loss_supervised": loss, "d_labelled_right": right})
@@ -116,9 +116,9 @@ class SGAN(Adversarial):
     def generator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         real = batch["image"]
         trunk = self.discriminator.trunk
-        fake = trunk(self.seen(self.generate(len(real), None, rng), progress, rng)).float()
+        fake = trunk(self.augment_for_discriminator(self.generate(len(real), None, rng), progress, rng)).float()
         with torch.no_grad():
-            wanted = trunk(self.seen(real, progress, rng)).float()
+            wanted = trunk(self.augment_for_discriminator(real, progress, rng)).float()
         total = feature_matching(wanted, fake)
         return Loss(total, {"loss_generator": total})
 

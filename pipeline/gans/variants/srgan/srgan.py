@@ -27,5 +27,5 @@ class SRGAN(Restoration):
         )
         self.scale = settings.scale
 
-    def trials(self) -> Mapping[str, View]:
+    def evaluation_views(self) -> Mapping[str, View]:
         return {f"x{self.scale}": self.view}
