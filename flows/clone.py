@@ -17,7 +17,7 @@ from flows.process import environment
 from flows.stages import ProjectError
 from pipeline import params
 from pipeline.errors import InputError
-from pipeline.files import held
+from pipeline.files import exclusive_lock
 
 BRANCH = "ganline/retrain"
 RESULTS = ("dvc.lock", "metrics")
@@ -63,7 +63,7 @@ def workspace(
     folder = place(source, member)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(held(folder.with_name(f"{folder.name}.lock"), "retraining"))
+            stack.enter_context(exclusive_lock(folder.with_name(f"{folder.name}.lock"), "retraining"))
         except InputError as error:
             raise Busy(str(error)) from None
         refresh(source, folder, branch)

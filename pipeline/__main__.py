@@ -1,4 +1,4 @@
-"""`python -m pipeline` is `ganline`, for where the command is not on the PATH."""
+"""`python -m pipeline` runs `ganline` if the command is not on the PATH."""
 
 from pipeline.cli.app import main
 

@@ -1,7 +1,7 @@
-"""Freed memory stays with the process: what a stage that calculates asks of the C library.
+"""Settings of the C library's allocator for stages that compute.
 
-Every step of a training frees tensors and asks for as many again. glibc gives large ones back to the system at once, which has to clear
-every page anew for the next: up to a tenth of the time on a CPU (benchmarks/training).
+Every training step frees tensors and allocates as many again. By default glibc returns large blocks to the system, which
+then clears every page of the next one. That costs up to a tenth of the time on a CPU (benchmarks/training).
 """
 
 import ctypes
@@ -10,17 +10,19 @@ import platform
 # From malloc.h; mallopt takes an int.
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4
 NEVER = 2**31 - 1
-AHEAD = 64 * 2**20
+GROWTH_BYTES = 64 * 2**20
 
 
-def keep_freed() -> bool:
-    """From here on large blocks are taken from the heap, which grows 64 MiB at a time and does not shrink; False where the C library is not glibc.
+def keep_freed_memory() -> bool:
+    """Allocate large blocks from the heap, which grows by 64 MiB at a time and does not shrink.
 
-    For processes that end when their work is done: what they once held they hold to the end, and the holes between blocks besides.
+    For processes that exit when their work is done: freed memory stays with the process until then.
+
+    Returns:
+        False if the C library is not glibc, or if it refuses a setting.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     library = ctypes.CDLL(None)
-    return all(
-        library.mallopt(name, value) for name, value in ((MMAP_MAX, 0), (TRIM_THRESHOLD, NEVER), (TOP_PAD, AHEAD))
-    )
+    settings = ((MMAP_MAX, 0), (TRIM_THRESHOLD, NEVER), (TOP_PAD, GROWTH_BYTES))
+    return all(library.mallopt(name, value) for name, value in settings)

@@ -1,30 +1,29 @@
-"""What can go wrong, and the exit code that says which kind it was.
+"""Errors that end a command, each with its exit code.
 
-Every message names the file or key at fault and the way out; the command line prints it on one
-stderr line and exits with the class's code.
+A message names the file or key at fault and the remedy. The command line prints it as one message on stderr.
 """
 
 from typing import ClassVar
 
 
 class GanlineError(Exception):
-    """Base of every error that is the user's to mend. `exit_code` is what the process returns."""
+    """Base of all errors that the user can resolve. `exit_code` is the exit code of the process."""
 
     exit_code: ClassVar[int] = 2
 
 
 class InputError(GanlineError):
-    """Bad parameters or input: a key, a file or an argument is wrong."""
+    """Invalid parameters or input: a key, a file or an argument is wrong."""
 
 
 class DataRejected(GanlineError):
-    """The data broke a critical expectation; the line stops before training."""
+    """A critical expectation failed; the pipeline stops before training."""
 
     exit_code = 3
 
 
 class TrainingFailed(GanlineError):
-    """Training diverged or collapsed beyond repair."""
+    """Training diverged or collapsed, and no rollback helped."""
 
     exit_code = 4
 

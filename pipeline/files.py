@@ -1,4 +1,4 @@
-"""Files that neither a crash nor another process can spoil: written whole or not at all, or held by one process alone."""
+"""Atomic writes and locks: files that neither a crash nor another process can damage."""
 
 import fcntl
 import os
@@ -10,9 +10,10 @@ from pipeline.errors import InputError
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
-    """After this returns the file is on disk whole, under its name, even if the power fails; before, whatever was there stays.
+    """Write a file so that it has either its old or its new content, even after a power failure.
 
-    Raises OSError that names `path`, with nothing left behind.
+    Raises:
+        OSError: The file cannot be written. The error names `path`, and no temporary file is left.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -30,7 +31,7 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Brings a folder's list of names to disk: until then a rename may be forgotten in a power failure."""
+    """Flush a folder's entries to disk; until then a power failure can undo a rename."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -39,23 +40,28 @@ def sync(folder: Path) -> None:
 
 
 def remove_partial(folder: Path) -> None:
-    """Removes what processes that were killed in `write_atomically` left in `folder`; nobody else may be writing there."""
+    """Remove temporary files left by killed processes. No other process may be writing to `folder`."""
     for path in folder.glob(".*.*[0-9]"):
         path.unlink(missing_ok=True)
 
 
 @contextmanager
-def held(path: Path, doing: str) -> Iterator[None]:
-    """Within the context no other process gets past `held` on the same file; the kernel lets go when this one ends, however it does.
+def exclusive_lock(path: Path, activity: str) -> Iterator[None]:
+    """Hold an exclusive lock on a file; the kernel releases it when the process ends.
 
-    Raises InputError at once where another process has it, with that process's number.
+    Args:
+        path: The lock file. It contains the process id of the holder.
+        activity: What the holder does, for the error message, such as "training".
+
+    Raises:
+        InputError: Another process holds the lock, or the file cannot be locked.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be written ({error.strerror}); mend the folder's permissions or make room on its disk"
+            f"{path}: cannot be written ({error.strerror}); correct the folder's permissions or make room on its disk"
         ) from None
     with file:
         try:
@@ -64,12 +70,11 @@ def held(path: Path, doing: str) -> Iterator[None]:
             file.seek(0)
             number = file.read().strip()
             way_out = f"wait for it, or stop it with `kill {number}`" if number else "wait for it"
-            raise InputError(
-                f"{path}: {f'process {number}' if number else 'another process'} is {doing} in this checkout; {way_out}"
-            ) from None
+            holder = f"process {number}" if number else "another process"
+            raise InputError(f"{path}: {holder} is {activity} in this checkout; {way_out}") from None
         except OSError as error:
             raise InputError(
-                f"{path}: cannot be locked ({error.strerror}); put the checkout on a file system that has locks"
+                f"{path}: cannot be locked ({error.strerror}); use a file system that supports locks"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -78,8 +83,8 @@ def held(path: Path, doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def in_turn(folder: Path) -> Iterator[None]:
-    """Within the context this process is the only one that is within it for this folder; others wait. Where a folder cannot be locked nobody waits."""
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Wait for an exclusive lock on a folder and hold it. Does nothing if the folder cannot be locked."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

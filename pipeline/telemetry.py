@@ -1,4 +1,4 @@
-"""No telemetry, ever: the variables that switch it off in every library used."""
+"""Environment variables that disable the telemetry of all libraries in use."""
 
 import os
 
@@ -11,7 +11,7 @@ OFF = {
 }
 
 
-def switch_off() -> None:
-    """Call before any library is imported; children inherit it. A value that is already set is the user's own."""
+def switch_off_telemetry() -> None:
+    """Set the variables unless they are set already. Call before importing any library; child processes inherit them."""
     for name, value in OFF.items():
         os.environ.setdefault(name, value)

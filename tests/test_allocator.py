@@ -9,9 +9,9 @@ import pytest
 CHURN = """
 import resource, sys
 import torch
-from pipeline.allocator import keep_freed
+from pipeline.allocator import keep_freed_memory
 if sys.argv[1] == "kept":
-    assert keep_freed()
+    assert keep_freed_memory()
 def step():
     return float((torch.ones(12_000_000) + 1).sum())
 for _ in range(20):

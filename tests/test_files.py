@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.files import held, in_turn, remove_partial, write_atomically
+from pipeline.files import exclusive_lock, folder_lock, remove_partial, write_atomically
 
 HOLDER = """
 import os, sys
 from pathlib import Path
-from pipeline.files import held
-with held(Path(sys.argv[1]), "training"):
+from pipeline.files import exclusive_lock
+with exclusive_lock(Path(sys.argv[1]), "training"):
     print(os.getpid(), flush=True)
     sys.stdin.read()
 """
@@ -81,14 +81,14 @@ def test_one_process_holds_it_and_its_death_lets_go(tmp_path: Path) -> None:
             InputError,
             match=rf"train\.lock: process {number} is training in this checkout; wait for it, or stop it with `kill {number}`",
         ),
-        held(path, "training"),
+        exclusive_lock(path, "training"),
     ):
         pytest.fail("two hold it")
     child.send_signal(signal.SIGKILL)
     child.communicate()
-    with held(path, "training"):
+    with exclusive_lock(path, "training"):
         assert path.read_text() == str(os.getpid())
-    with held(path, "training"):
+    with exclusive_lock(path, "training"):
         pass
 
 
@@ -96,7 +96,7 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(InputError, match=r"train\.lock: cannot be written"),
-        held(tmp_path / "file" / "train.lock", "training"),
+        exclusive_lock(tmp_path / "file" / "train.lock", "training"),
     ):
         pytest.fail("held")
 
@@ -105,8 +105,8 @@ def test_who_waits_for_a_turn_gets_it_when_the_other_ends_or_dies(tmp_path: Path
     code = f"""
 import sys, time
 from pathlib import Path
-from pipeline.files import in_turn
-with in_turn(Path({str(tmp_path)!r})):
+from pipeline.files import folder_lock
+with folder_lock(Path({str(tmp_path)!r})):
     print("in", flush=True)
     time.sleep(60)
 """
@@ -116,7 +116,7 @@ with in_turn(Path({str(tmp_path)!r})):
         waited: list[float] = []
 
         def wait() -> None:
-            with in_turn(tmp_path):
+            with folder_lock(tmp_path):
                 waited.append(time.monotonic())
 
         thread = threading.Thread(target=wait)
@@ -127,5 +127,5 @@ with in_turn(Path({str(tmp_path)!r})):
         other.kill()
         thread.join(10)
     assert waited[0] >= killed
-    with in_turn(tmp_path / "missing"):
+    with folder_lock(tmp_path / "missing"):
         pass

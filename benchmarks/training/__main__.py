@@ -34,12 +34,12 @@ train: {{device: cpu, precision: float32, batch_size: {batch}, total_images: {to
 def once(side: int, looks: int) -> None:
     """Trains the line's way in this process, and after every `TURN` steps as many the bare way; prints what either took."""
     from benchmarks.training.bare import turns
-    from pipeline.allocator import keep_freed
+    from pipeline.allocator import keep_freed_memory
     from pipeline.stages import train
     from pipeline.stages.training_reporter import Reporter
     from pipeline.training.loop import Trainer
 
-    keep_freed()  # as the command does; here both have it
+    keep_freed_memory()  # as the command does; here both have it
     bare = turns(side, TURN, BATCH, CHANNELS[side])
     next(bare)
     ours: list[float] = []

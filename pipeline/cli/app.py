@@ -1,6 +1,6 @@
-"""The `ganline` command: one subcommand a stage, and what people do by hand.
+"""The `ganline` command: one subcommand per stage, and the commands that people run by hand.
 
-Rooms are imported inside the commands, so that `--help` answers at once.
+Packages are imported inside the commands, so that `ganline --help` answers at once.
 """
 
 import errno
@@ -13,103 +13,140 @@ from typing import Annotated
 import typer
 
 from pipeline import __version__
-from pipeline.allocator import keep_freed
+from pipeline.allocator import keep_freed_memory
 from pipeline.cli.model_commands import delivered
 from pipeline.errors import GanlineError
 from pipeline.stages.paths import project_root
-from pipeline.telemetry import switch_off
+from pipeline.telemetry import switch_off_telemetry
 
-CALCULATING = {"train", "evaluate"}
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+TORCH_STAGES = {"train", "evaluate"}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
-    help="A GAN you can put on a schedule: images in, a validated, measured, gated ONNX generator out.",
-    epilog="Run the whole line with `dvc repro`; each stage below is one step of dvc.yaml.",
+    help="A GAN you can put on a schedule: data in, a validated, measured, gated ONNX generator out.",
+    epilog="`dvc repro` runs all stages that are out of date. Each stage is one step of dvc.yaml.",
 )
-preset = typer.Typer(no_args_is_help=True, help="Choose a ready configuration.")
+preset = typer.Typer(no_args_is_help=True, help="List the ready configurations, or write one to params.yaml.")
 app.add_typer(preset, name="preset")
 app.add_typer(delivered)
 
 
-def stage(name: str) -> None:
-    """Runs one stage in the project the working directory belongs to."""
-    if name in CALCULATING:
-        keep_freed()
+def run_stage(name: str) -> None:
+    """Run one stage in the project of the working directory."""
+    if name in TORCH_STAGES:
+        keep_freed_memory()
     importlib.import_module(f"pipeline.stages.{name}").run(project_root())
 
 
 @app.command()
 def ingest() -> None:
-    """Stream the source into uint8 shards and a manifest of every file."""
-    stage("ingest")
+    """Read the source and write data/dataset: arrays in shards, and a manifest with one row per file.
+
+    `ganline ingest`
+
+    `dvc repro ingest` runs it only if the source or `data:` changed
+    """
+    run_stage("ingest")
 
 
 @app.command()
 def validate() -> None:
-    """Check the manifest; set bad items aside; stop (exit 3) on a critical failure."""
-    stage("validate")
+    """Check the manifest and put rejected items in quarantine. Exit code 3 if a critical expectation fails.
+
+    `ganline validate`
+
+    `dvc repro validate` runs the stages before it, too
+    """
+    run_stage("validate")
 
 
 @app.command()
 def train() -> None:
-    """Train the variant of params.yaml; resumes where an interrupted run of the same settings stopped."""
-    # Numpy's threads go on waiting for a while after a product, in the way of torch's: its small ones in the looks need one.
+    """Train the variant of params.yaml. An interrupted training with the same settings resumes.
+
+    `ganline train`
+
+    `dvc repro train` runs the stages before it, too
+    """
+    # Threads of NumPy's BLAS spin after each product and slow torch down; the health checks need only one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    stage("train")
+    run_stage("train")
 
 
 @app.command()
 def evaluate() -> None:
-    """Measure the generator and write the verdict and the report."""
-    stage("evaluate")
+    """Compute the measures on held-out data and write the verdict and reports/evaluation.html.
+
+    `ganline evaluate`
+
+    `dvc repro evaluate && dvc metrics show`
+    """
+    run_stage("evaluate")
 
 
 @app.command()
 def export() -> None:
-    """Write generator.onnx, checked against PyTorch; refuses (exit 5) when the verdict is fail."""
-    stage("export")
+    """Write exported/generator.onnx and compare it with PyTorch. Exit code 5 if the verdict is fail.
+
+    `ganline export`
+
+    `dvc repro` runs all stages that are out of date and ends with this one
+    """
+    run_stage("export")
 
 
 @app.command()
 def promote() -> None:
-    """Make the exported model the champion of MLflow's registry, if it is no worse than the one there.
+    """Register the exported model as challenger, and make it the champion if it is no worse than the current one.
 
-    It becomes `challenger`. With a champion both are run from their ONNX files and judged under one protocol; FID and KID (of restorations and paired
-    translations PSNR) must not be worse beyond their bootstrap interval, nor diversity fall; gate, lineage, parity and latency must hold. Without
-    one, absolute limits do (`promote:` in params.yaml). Then `previous_champion` is the champion, and `champion` the challenger. "not promoted" is
-    an outcome (exit 0); `metrics/promotion.json` says why. A second time changes nothing.
+    Champion and challenger are both run from their ONNX files under one protocol. FID and KID (restoration and paired
+    translation: PSNR) must not be worse beyond their bootstrap interval, and diversity must not drop. Gate, lineage,
+    parity and latency must pass. Without a champion the absolute limits of `promote:` in params.yaml apply.
+
+    The previous champion gets the alias `previous_champion`. A model that is not promoted is a normal outcome (exit
+    code 0); metrics/promotion.json gives the reasons. The command is idempotent.
 
     `dvc repro && ganline promote`
 
-    `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline promote` uses that server's registry
+    `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline promote` uses the registry of that server
     """
-    importlib.import_module("pipeline.stages.commands.promote").run(project_root())
+    from pipeline.stages.commands import promote
+
+    promote.run(project_root())
 
 
 @app.command()
 def rollback() -> None:
-    """Make `previous_champion` the champion again; the version taken back is never promoted by itself again.
+    """Make `previous_champion` the champion again. The replaced version is never promoted again automatically.
 
-    Twice goes back two champions.
+    A second rollback goes back one more champion.
 
     `ganline rollback`
+
+    `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline rollback` uses the registry of that server
     """
-    typer.echo(importlib.import_module("pipeline.stages.commands.promote").roll_back(project_root()))
+    from pipeline.stages.commands import promote
+
+    typer.echo(promote.roll_back(project_root()))
 
 
 @app.command()
 def lineage() -> None:
-    """Print the chain from data to registry: dvc.lock, files, MLflow run, ONNX metadata, registry tags. Exit 2 when a link is broken.
+    """Check the chain from data to registry: dvc.lock, files, MLflow run, ONNX metadata and registry tags.
+
+    Prints one line per link. Exit code 2 if a link is broken.
 
     `ganline lineage`
 
-    `ganline lineage | grep -v ^agrees` shows only what does not agree, or is not recorded
+    `ganline lineage | grep -v ^agrees` shows only links that are broken or not recorded
     """
-    links = importlib.import_module("pipeline.stages.commands.lineage").chain(project_root())
+    from pipeline.stages.commands.lineage import chain
+
+    links = chain(project_root())
     for link in links:
         typer.echo(f"{link.state:<8}{link}")
     raise typer.Exit(2 if any(link.state == "broken" for link in links) else 0)
@@ -119,22 +156,24 @@ def lineage() -> None:
 def drift(
     data: Annotated[
         Path | None,
-        typer.Option(help="Where a relative data.source begins; by default the project.", show_default=False),
+        typer.Option(
+            help="Folder that a relative data.source starts from; the default is the project.", show_default=False
+        ),
     ] = None,
     ratio: Annotated[
         float,
-        typer.Option(
-            min=1.0, help="Of the distance to that between real images: above it, and beyond chance, is drift."
-        ),
+        typer.Option(min=1.0, help="Distance over the distance between real images, beyond chance, that is drift."),
     ] = 2.0,
 ) -> None:
-    """Compare images that have arrived since the last run with those it held out, in the judge's features.
+    """Compare new items of the source with the held-out items of the last run, in the features of the evaluation.
 
     `ganline drift`
 
     `ganline drift --ratio 1.5`
     """
-    importlib.import_module("pipeline.stages.commands.drift").run(project_root(), data, ratio)
+    from pipeline.stages.commands.drift import run
+
+    run(project_root(), data, ratio)
 
 
 @app.command()
@@ -144,28 +183,31 @@ def features(
         typer.Option(
             "-o",
             "--output",
-            help="The .onnx file to write; by default the project's exported/features.onnx.",
+            help="The .onnx file to write; the default is exported/features.onnx in the project.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Export what the discriminator learnt as a feature extractor (image to features), and probe it.
+    """Export the discriminator as a feature extractor (image to features) and measure it with a linear probe.
 
-    The probe is a linear classifier on those features; beside it the same on raw pixels, and on the features of the network untrained.
-    All are judged on the test split.
+    The probe is a linear classifier on the features, tested on the test split. For comparison the same probe is
+    trained on raw pixels and on the features of an untrained discriminator.
 
     `ganline features`
 
     `ganline features -o ~/models/digits-features.onnx`
     """
-    from pipeline.stages.commands.features import run as extract
+    from pipeline.stages.commands.features import run
 
-    extract(project_root(), output)
+    run(project_root(), output)
 
 
 @app.command()
 def summary() -> None:
-    """Say what the line has made: verdict, key numbers, and where samples, metrics, report and generator.onnx are."""
+    """Print the verdict, the main numbers, and the paths of samples, metrics, report and generator.onnx.
+
+    `ganline summary`
+    """
     from pipeline.cli.summary import summary as text
 
     typer.echo(text(project_root()))
@@ -173,50 +215,51 @@ def summary() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Check this machine and checkout, one line each with the way out; exit 2 when something would fail.
+    """Check this machine and this checkout. Prints one line per check with its remedy; exit code 2 if one fails.
 
     `ganline doctor`
 
-    `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline doctor` asks that server
+    `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline doctor` checks that server
 
-    `ganline doctor | grep -v ^ok` shows only what needs doing
+    `ganline doctor | grep -v ^ok` shows only problems
     """
-    from pipeline.cli.doctor import examine
+    from pipeline.cli.doctor.run_checks import run_checks
 
     levels = []
-    for finding in examine(project_root()):
+    for finding in run_checks(project_root()):
         typer.echo(str(finding))
         levels.append(finding.level)
     raise typer.Exit(2 if "fail" in levels else 0)
 
 
 @preset.command("list")
-def preset_list() -> None:
-    """Every preset: what it is for and what it costs."""
-    from pipeline.cli.presets import list_presets
+def list_presets() -> None:
+    """List the presets: name, purpose and cost.
 
-    for entry in list_presets(project_root()):
+    `ganline preset list`
+    """
+    from pipeline.cli import presets
+
+    for entry in presets.list_presets(project_root()):
         typer.echo(f"{entry.name}\n    {entry.purpose}\n    Cost: {entry.cost}")
 
 
 @preset.command("use")
-def preset_use(name: Annotated[str, typer.Argument(help="A name from `ganline preset list`.")]) -> None:
-    """Write a preset to params.yaml; one edited by hand is kept as params.yaml.bak.
+def use_preset(name: Annotated[str, typer.Argument(help="A name from `ganline preset list`.")]) -> None:
+    """Write a preset to params.yaml, complete and commented. An edited params.yaml is kept as params.yaml.bak.
 
     `ganline preset use fashion-mnist-32 && dvc repro`
     """
-    from pipeline.cli.presets import use
+    from pipeline.cli import presets
 
-    kept = use(project_root(), name)
-    typer.echo(
-        f"params.yaml is now the preset {name}"
-        + (f"; yours is kept as {kept.name}" if kept else "")
-        + "; run it with `dvc repro`"
-    )
+    backup = presets.use(project_root(), name)
+    kept = f" The previous file is now {backup.name}." if backup else ""
+    typer.echo(f"params.yaml is now the preset {name}.{kept} Run it with `dvc repro`.")
 
 
-def show_version(wanted: bool) -> None:
-    if wanted:
+def show_version(requested: bool) -> None:
+    """Print the version and exit, if `--version` was given."""
+    if requested:
         typer.echo(f"ganline {__version__}")
         raise typer.Exit
 
@@ -231,18 +274,18 @@ def root(
 
 
 def main() -> None:
-    """Entry point: a GanlineError becomes one message on stderr and its exit code."""
-    switch_off()
+    """Run the command line; print a GanlineError as one message on stderr and exit with its code."""
+    switch_off_telemetry()
     try:
         app()
     except GanlineError as error:
         typer.echo(f"ganline: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if error.errno not in DISK_FULL:
             raise
         where = error.filename or "writing"
-        typer.echo(f"ganline: {where}: {error.strerror}; make room on its disk and run the same again", err=True)
+        typer.echo(f"ganline: {where}: {error.strerror}; make room on its disk and run the command again", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

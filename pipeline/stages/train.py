@@ -12,7 +12,7 @@ from pipeline.code_digest import code_digest
 from pipeline.data.store import DatasetInfo, ImageSet, open_split
 from pipeline.data.views import VIEWS
 from pipeline.errors import InputError, TrainingFailed
-from pipeline.files import held
+from pipeline.files import exclusive_lock
 from pipeline.gans.base import Batch
 from pipeline.gans.registry import VARIANTS, build
 from pipeline.items import ItemSpec
@@ -38,7 +38,7 @@ def run(root: Path) -> None:
     """Reads data/dataset and data/validated; writes models/, reports/samples, reports/training.csv and metrics/train.json."""
     paths = Paths(root)
     params = parameters.load(paths.params)
-    with held(paths.train_lock, "training"):
+    with exclusive_lock(paths.train_lock, "training"):
         train(paths, params)
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import InputError
-from pipeline.files import in_turn
-from pipeline.telemetry import switch_off
+from pipeline.files import folder_lock
+from pipeline.telemetry import switch_off_telemetry
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,7 +35,7 @@ def artifacts(uri: str, root: Path) -> str | None:
 
 def connect(uri: str) -> "MlflowClient":
     """A client that is quiet and gives up in seconds, where MLflow's own defaults print, and retry for minutes."""
-    switch_off()
+    switch_off_telemetry()
     for name, value in {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -48,7 +48,7 @@ def connect(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     # Processes that begin at once would each make the tables of a new database.
-    alone = in_turn(Path(uri.removeprefix("sqlite:///")).parent) if uri.startswith("sqlite:///") else nullcontext()
+    alone = folder_lock(Path(uri.removeprefix("sqlite:///")).parent) if uri.startswith("sqlite:///") else nullcontext()
     try:
         with alone:
             return MlflowClient(tracking_uri=uri, registry_uri=uri)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import params as parameters
-from pipeline.files import held, write_atomically
+from pipeline.files import exclusive_lock, write_atomically
 from pipeline.params import Params
 from pipeline.promotion.aliases import CHALLENGER, CHAMPION, PREVIOUS, ROLLED_BACK, Registry
 from pipeline.promotion.checks import Check, Evidence, judge
@@ -34,7 +34,7 @@ def run(root: Path) -> dict[str, Any]:
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
-    with held(paths.promote_lock, "promoting"):
+    with exclusive_lock(paths.promote_lock, "promoting"):
         evaluation = read_evaluation(paths.evaluation_metrics)
         exported = metrics_files.read(paths.export_metrics, "dvc repro export")
         metadata = Graph(paths.generator).metadata
@@ -195,7 +195,7 @@ def roll_back(root: Path) -> str:
     """`champion` goes back to `previous_champion`. Raises InputError where there is none; returns what was done, in words."""
     paths = Paths(root)
     params = parameters.load(paths.params)
-    with held(paths.promote_lock, "promoting"):
+    with exclusive_lock(paths.promote_lock, "promoting"):
         registry = Registry(connect(address(root)), params.tracking.model)
         bad, champion = registry.roll_back()
         rest = registry.aliases().get(PREVIOUS)

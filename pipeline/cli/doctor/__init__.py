@@ -1,0 +1,1 @@
+"""`ganline doctor`: check what this machine and this checkout need to run the pipeline."""
