@@ -57,6 +57,16 @@ class ItemSpec(Settings):
             raise ValueError(f"items are {values.dtype} {list(values.shape[-3:])}, not {self.dtype} {list(self.shape)}")
 
 
+def upgrade_item(values: Any) -> Any:
+    """Return a description with `item`, from one written when it had `resolution`, `channels` and class names."""
+    if not isinstance(values, dict) or "item" in values or "resolution" not in values:
+        return values
+    rest = dict(values)
+    side, channels = rest.pop("resolution"), rest.pop("channels", None)
+    classes = rest.pop("classes", None) or rest.pop("class_names", None) or ()
+    return rest | {"item": {"height": side, "width": side, "channels": channels, "classes": classes}}
+
+
 class DataLayout(Settings):
     """What a variant must know of the data before it is read, as `data:` in params.yaml describes it.
 

@@ -13,7 +13,8 @@ import torch
 from benchmarks.modes.metrics import Coverage, of_triples
 from pipeline.arrays import Int64Array, UInt8Array
 from pipeline.evaluation.extractors.base import Held, extract
-from pipeline.evaluation.extractors.classifier import Classifier, Shape, classifier
+from pipeline.evaluation.extractors.classifier import Classifier, classifier
+from pipeline.items import ItemSpec
 
 TRAINING_TRIPLES, EVALUATED_TRIPLES = 128_000, 26_000
 TRAINING_SHARE = 0.8
@@ -72,7 +73,13 @@ class Judge:
 
     def __init__(self, device: torch.device) -> None:
         self.train, held_out = digits()
-        self.classifier: Classifier = classifier(self.train, np.empty(0, dtype=np.int64), Shape(8, 1, CLASSES), device)
+        item = ItemSpec(height=8, width=8, channels=1, classes=tuple(map(str, range(CLASSES))))
+        self.classifier: Classifier = classifier(
+            self.train,
+            np.empty(0, dtype=np.int64),
+            item,
+            device,
+        )
         self.accuracy = float(np.mean(self.named(held_out.pixels) == held_out.labels))
 
     def named(self, pixels: UInt8Array) -> Int64Array:

@@ -15,7 +15,7 @@ from benchmarks.judgement.data import Images
 from benchmarks.unattended.failing import CASES
 from pipeline.data.views import Unlabelled
 from pipeline.evaluation.extractors.base import Held, extract
-from pipeline.evaluation.extractors.classifier import Classifier, Shape, classifier
+from pipeline.evaluation.extractors.classifier import Classifier, classifier
 from pipeline.evaluation.measures.calibration import NEAR
 from pipeline.evaluation.measures.distances import neighbours
 from pipeline.evaluation.measures.fid import fid
@@ -121,7 +121,12 @@ class Judge:
     """Fréchet distance and diversity in the features of a classifier."""
 
     def __init__(self, train: Images, held: Images) -> None:
-        self.network: Classifier = classifier(train, np.empty(0, dtype=np.int64), Shape(8, 1, 10), CPU)
+        self.network: Classifier = classifier(
+            train,
+            np.empty(0, dtype=np.int64),
+            ItemSpec(height=8, width=8, channels=1, classes=tuple("0123456789")),
+            CPU,
+        )
         self.real = extract(self.network, held, 256)
         self.near = float(np.quantile(neighbours(self.real, 1)[0][:, 0], NEAR))
         self.shares = histogram(self.network.predict(self.real)) / len(self.real)

@@ -15,6 +15,7 @@ from pipeline.data.sources.base import Item, Source, Unreadable
 from pipeline.data.store import DatasetInfo
 from pipeline.data.store_writer import StoreWriter
 from pipeline.errors import InputError
+from pipeline.items import ItemSpec
 from pipeline.media.image.image import SUFFIXES, Target
 from pipeline.media.image.settings import ImageSettings
 
@@ -54,7 +55,13 @@ def ingest(
     run = Pass(settings, survey, source, {name: number for number, name in enumerate(survey.layout.labels)})
     if settings.pairs == "folders" and settings.limit is not None:
         run.pairs = first_pairs(source, survey.layout, settings)
-    with StoreWriter(folder, target.shape, own_sizes=settings.fit == "keep", pairs=settings.pairs) as writer:
+    item = ItemSpec(
+        height=settings.resolution,
+        width=settings.resolution,
+        channels=len(target.mode),
+        classes=survey.layout.labels,
+    )
+    with StoreWriter(folder, item, own_sizes=settings.fit == "keep", pairs=settings.pairs) as writer:
         for key, (facts, pixels) in decode_all(
             run.jobs(), target, workers or worker_count(survey.wanted(settings.limit))
         ):
@@ -65,7 +72,7 @@ def ingest(
         if writer.images == 0:
             raise InputError(nothing_good(settings, survey.files, run.errors))
         progress(survey.files, survey.files)
-        return writer.finish(source.name, survey.layout.labels)
+        return writer.finish(source.name)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
-from pipeline.arrays import Int64Array, UInt8Array
+from pipeline.arrays import Int64Array, Items, UInt8Array
 from pipeline.errors import InputError
+from pipeline.items import ItemSpec, upgrade_item
 from pipeline.media.image.settings import Pairing
 from pipeline.settings import Settings
 
@@ -30,21 +31,28 @@ class Shard(Settings):
 class DatasetInfo(Settings):
     """dataset.json: what the shards hold, without a path of the machine that made them.
 
-    With `own_sizes` images are as large as their files, and `resolution` is the side of the crops to be taken of them. `pairs` is data.pairs: halves
-    and outline are stored as rows twice as wide as `resolution`, A on the left; folders as two classes, of which the first is A.
+    Attributes:
+        item: One item; of a pair, one of its sides; with `own_sizes`, one of the crops that training takes.
+        own_sizes: Items keep their sizes.
+        pairs: data.pairs. The partners of halves and outline are stored in one row of twice the width, A on the left;
+            those of folders as two classes, A first.
     """
 
     source: str
     fingerprint: str
     images: int
     set_aside: int
-    resolution: int
-    channels: int
-    classes: list[str]
+    item: ItemSpec
     splits: dict[str, int]
     shards: list[Shard]
     own_sizes: bool = False
     pairs: Pairing = "none"
+
+    @model_validator(mode="before")
+    @classmethod
+    def accept_old_keys(cls, values: Any) -> Any:
+        """Read files written before `item` replaced resolution, channels and classes."""
+        return upgrade_item(values)
 
     @classmethod
     def read(cls, dataset: Path) -> "DatasetInfo":
@@ -135,8 +143,8 @@ class Pairs(ImageSet):
 
     @property
     def item_shape(self) -> tuple[int, int, int]:
-        height, _, channels = self.shards[0].shape[1:]
-        return height, 2 * height, channels
+        height, width, channels = self.shards[0].shape[1:]
+        return height, width * (1 if self.partners is None else 2), channels
 
     def images(self, indices: npt.ArrayLike | None = None) -> UInt8Array:
         if self.partners is None:
@@ -153,9 +161,14 @@ class Pairs(ImageSet):
         return gathered(self.shards, shard[picked], row[picked])
 
 
-def gathered(shards: Sequence[UInt8Array], shard: Int64Array, row: Int64Array) -> UInt8Array:
-    """Rows of shards, uint8 [n, H, W, C]."""
-    out = np.empty((len(row), *shards[0].shape[1:]), dtype=np.uint8)
+def row_shape(item: ItemSpec, pairs: Pairing) -> tuple[int, int, int]:
+    """Return the shape of one stored row: of one item, or of two partners side by side."""
+    return item.height, item.width * (1 if pairs in ("none", "folders") else 2), item.channels
+
+
+def gathered(shards: Sequence[Items], shard: Int64Array, row: Int64Array) -> Items:
+    """Return rows of shards, [n, H, W, C]."""
+    out = np.empty((len(row), *shards[0].shape[1:]), dtype=shards[0].dtype)
     for number in np.unique(shard):
         here = np.flatnonzero(shard == number)
         out[here] = shards[number][row[here]]
@@ -189,12 +202,12 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
     for *pixels, label in zip(*content, columns["label"].tolist(), strict=True):
         digest.update(f"{' '.join(pixels)} {label}\n".encode())
     common: dict[str, Any] = {
-        "shards": [open_shard(dataset, shard, verify=verify, flat=info.own_sizes) for shard in info.shards],
+        "shards": [open_shard(dataset, info, shard, verify=verify) for shard in info.shards],
         "shard": columns["shard"],
         "row": columns["row"],
         "labels": columns["label"],
         "names": table.column("path").to_pylist(),
-        "classes": info.classes,
+        "classes": info.item.classes,
         "fingerprint": digest.hexdigest(),
     }
     if info.pairs != "none":
@@ -207,7 +220,7 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
     if not info.own_sizes:
         return ImageSet(**common)
     sizes = {"heights": columns["stored_height"], "widths": columns["stored_width"]}
-    return Photographs(**common, **sizes, resolution=info.resolution, channels=info.channels)
+    return Photographs(**common, **sizes, resolution=info.item.height, channels=info.item.channels)
 
 
 def joined(table: pa.Table, index: Path) -> tuple[list[int], list[int]]:
@@ -221,8 +234,8 @@ def joined(table: pa.Table, index: Path) -> tuple[list[int], list[int]]:
     return list(places[0].values()), [places[1][name] for name in places[0]]
 
 
-def open_shard(dataset: Path, shard: Shard, *, verify: bool, flat: bool = False) -> UInt8Array:
-    """Memory-maps one shard. Raises InputError naming it when it is missing, torn or changed."""
+def open_shard(dataset: Path, info: DatasetInfo, shard: Shard, *, verify: bool) -> Items:
+    """Memory-map one shard. Raise InputError with its path if it is missing, truncated or changed."""
     path = dataset / "shards" / shard.file
     try:
         if verify:
@@ -232,11 +245,13 @@ def open_shard(dataset: Path, shard: Shard, *, verify: bool, flat: bool = False)
                 raise InputError(
                     f"{path}: its sha256 is not the one in dataset.json; it was damaged or edited: run `dvc repro -f ingest`"
                 )
-        array: UInt8Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: Items = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); run `dvc repro -f ingest`") from None
-    if array.dtype != np.uint8 or array.ndim != (1 if flat else 4) or len(array) != shard.rows:
+    expected = (shard.rows,) if info.own_sizes else (shard.rows, *row_shape(info.item, info.pairs))
+    if array.dtype != np.dtype(info.item.dtype) or array.shape != expected:
         raise InputError(
-            f"{path}: holds {array.dtype} {array.shape}, not {shard.rows} uint8 images; run `dvc repro -f ingest`"
+            f"{path}: holds {array.dtype} {list(array.shape)}, dataset.json says {info.item.dtype} {list(expected)}; "
+            "run `dvc repro -f ingest`"
         )
     return array

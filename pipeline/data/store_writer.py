@@ -1,4 +1,4 @@
-"""Writing the store: shards and manifest streamed into a folder beside the final one, which takes its name only when all is there."""
+"""Writing the store: shards and manifest go into a temporary folder, which is renamed once it is complete."""
 
 import hashlib
 import math
@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.arrays import UInt8Array
-from pipeline.data.store import DatasetInfo, Shard
+from pipeline.arrays import Items
+from pipeline.data.store import DatasetInfo, Shard, row_shape
+from pipeline.items import ItemSpec
 from pipeline.media.image.settings import Pairing
 
 SHARD_BYTES = 32 * 2**20
@@ -45,21 +46,29 @@ MANIFEST = pa.schema(
 
 
 class StoreWriter:
-    """Writes one data set of images of `shape` [H, W, C]. Use as a context manager: whatever was written is removed unless `finish` was called.
+    """Write one data set. Use it as a context manager: unless `finish` is called, nothing remains of what it wrote.
 
-    Equal images are rows of 4-d shards. With `own_sizes` a shard is flat, one image's bytes after the other's, and `row` is where they begin.
+    Items of one shape are rows of 4-d shards. With `own_sizes` a shard is flat: the values of one item follow those of
+    the item before, and `row` is the position of its first value.
+
+    Args:
+        folder: Where the store appears once `finish` is called; an older store there is replaced.
+        item: One item; of a pair, one of its sides.
+        own_sizes: Items keep their sizes.
+        pairs: data.pairs. Except with folders, the partners of a pair are stored in one row of twice the width.
     """
 
-    def __init__(
-        self, folder: Path, shape: tuple[int, int, int], *, own_sizes: bool = False, pairs: Pairing = "none"
-    ) -> None:
+    def __init__(self, folder: Path, item: ItemSpec, *, own_sizes: bool = False, pairs: Pairing = "none") -> None:
         self.folder = folder
         self.partial = folder.with_name(f".{folder.name}.partial")
-        self.shape, self.own_sizes, self.pairs = shape, own_sizes, pairs
-        rows = max(1, SHARD_BYTES // math.prod(shape))
-        self.buffer: UInt8Array = np.empty((0 if own_sizes else rows, *self.shape), dtype=np.uint8)
-        self.flat: list[UInt8Array] = []
-        self.filled = 0  # rows of the shard, or bytes of a flat one
+        self.item, self.own_sizes, self.pairs = item, own_sizes, pairs
+        self.dtype = np.dtype(item.dtype)
+        shape = row_shape(item, pairs)
+        self.value_limit = max(1, SHARD_BYTES // self.dtype.itemsize)
+        rows = max(1, self.value_limit // math.prod(shape))
+        self.buffer: Items = np.empty((0 if own_sizes else rows, *shape), dtype=self.dtype)
+        self.flat: list[Items] = []
+        self.filled = 0  # rows of the shard, or values of a flat one
         self.shards: list[Shard] = []
         self.columns: dict[str, list[Any]] = {name: [] for name in MANIFEST.names}
         self.recorded = 0
@@ -79,30 +88,32 @@ class StoreWriter:
         self.manifest.close()
         shutil.rmtree(self.partial, ignore_errors=True)
 
-    def add(self, record: Mapping[str, Any], pixels: UInt8Array | None) -> None:
-        """One file: its columns (absent ones are null) and, for a good one, its pixels (uint8 [H, W, C])."""
-        values: dict[str, Any] = {"label": -1, **record, "id": self.recorded}
-        if pixels is not None:
-            values |= {
+    def add(self, record: Mapping[str, Any], values: Items | None) -> None:
+        """Add one row of the manifest; absent columns are null. `values` [H, W, C] is None for a file that failed."""
+        row: dict[str, Any] = {"label": -1, **record, "id": self.recorded}
+        if values is not None:
+            if values.dtype != self.dtype:
+                raise ValueError(f"{record.get('path')}: {values.dtype} values for a store of {self.dtype}")
+            row |= {
                 "shard": len(self.shards),
                 "row": self.filled,
-                "stored_height": pixels.shape[0],
-                "stored_width": pixels.shape[1],
+                "stored_height": values.shape[0],
+                "stored_width": values.shape[1],
             }
             if self.own_sizes:
-                self.flat.append(pixels.reshape(-1))
-                self.filled += pixels.size
+                self.flat.append(values.reshape(-1))
+                self.filled += values.size
             else:
-                self.buffer[self.filled] = pixels
+                self.buffer[self.filled] = values
                 self.filled += 1
             self.images += 1
-            self.splits[values["split"]] += 1
-            partner = "" if values.get("pair") is None else f" {values['pair']}"
-            self.digest.update(f"{values['pixels_sha256']} {values['label']} {values['split']}{partner}\n".encode())
-            if self.filled >= (SHARD_BYTES if self.own_sizes else len(self.buffer)):
+            self.splits[row["split"]] += 1
+            partner = "" if row.get("pair") is None else f" {row['pair']}"
+            self.digest.update(f"{row['pixels_sha256']} {row['label']} {row['split']}{partner}\n".encode())
+            if self.filled >= (self.value_limit if self.own_sizes else len(self.buffer)):
                 self.write_shard()
         for name, column in self.columns.items():
-            column.append(values.get(name))
+            column.append(row.get(name))
         self.recorded += 1
         if self.recorded % GROUP_ROWS == 0:
             self.write_rows()
@@ -123,8 +134,8 @@ class StoreWriter:
         for column in self.columns.values():
             column.clear()
 
-    def finish(self, source: str, classes: tuple[str, ...]) -> DatasetInfo:
-        """Writes what is still in memory and dataset.json, then puts the whole in place of what was there."""
+    def finish(self, source: str) -> DatasetInfo:
+        """Write what is still in memory and dataset.json, then move the store to its final place."""
         if self.filled:
             self.write_shard()
         if self.columns["id"]:
@@ -135,11 +146,9 @@ class StoreWriter:
             fingerprint=self.digest.hexdigest(),
             images=self.images,
             set_aside=self.recorded - self.images,
-            resolution=self.shape[0],
-            channels=self.shape[2],
+            item=self.item,
             own_sizes=self.own_sizes,
             pairs=self.pairs,
-            classes=list(classes),
             splits=self.splits,
             shards=self.shards,
         )

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -92,12 +92,13 @@ def require_alike(graph: Graph, challenger: Metadata, info: DatasetInfo, whose: 
         raise InputError(
             f"{graph.path.name}: {whose} is a model to {made.task} (x{made.scale}), the challenger one to {challenger.task} (x{challenger.scale}): {way_out}"
         )
-    fits = info.resolution % made.multiple == 0 if made.multiple else info.resolution == made.resolution
-    if made.channels != info.channels or not fits:
+    side, channels = info.item.height, info.item.channels
+    fits = side % made.multiple == 0 if made.multiple else side == made.resolution
+    if made.channels != channels or not fits:
         sides = f"whose sides are multiples of {made.multiple} px" if made.multiple else f"of {made.resolution} px"
         raise InputError(
             f"{graph.path.name}: {whose} {'makes' if made.task == 'generate' else 'takes'} images {sides} and {made.channels} channels, "
-            f"the data has {info.resolution} px and {info.channels}: {way_out}"
+            f"the data has {side} px and {channels}: {way_out}"
         )
 
 
@@ -118,7 +119,7 @@ def working(bench: Bench, graph: Graph, whose: str, way_out: str) -> Judged:
 
 def drawing(bench: Bench, graph: Graph, whose: str, way_out: str) -> Judged:
     """The judgement of a model that makes images of latents."""
-    generator, classes, settings = Generator(graph), bench.info.classes, bench.params.evaluate
+    generator, classes, settings = Generator(graph), bench.info.item.classes, bench.params.evaluate
 
     def judge() -> Judged:
         judge = Judge(
@@ -189,7 +190,12 @@ def weights(settings: EvaluateSettings, root: Path) -> str:
 
 
 def draw(
-    generator: Generator, settings: EvaluateSettings, train: ImageSet, classes: list[str], name: str, scratch: IO[bytes]
+    generator: Generator,
+    settings: EvaluateSettings,
+    train: ImageSet,
+    classes: Sequence[str],
+    name: str,
+    scratch: IO[bytes],
 ) -> UInt8Array:
     """`settings.samples` pictures, uint8 [n, H, W, C], on the disk behind `scratch`; classes in the shares of the training images.
 

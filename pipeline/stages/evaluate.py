@@ -36,11 +36,7 @@ def run(root: Path) -> None:
     info = DatasetInfo.read(paths.dataset)
     train, test = (open_split(paths.dataset, paths.validated, split) for split in ("train", "test"))
     gan, config = model_files.load(paths.weights.parent)
-    if (config.resolution, config.channels) != (info.resolution, info.channels):
-        raise InputError(
-            f"{paths.model_config}: a model of {config.resolution} px and {config.channels} channels, "
-            f"but the data has {info.resolution} px and {info.channels}; run `dvc repro train`"
-        )
+    config.require_shape(info.item, paths.model_config)
     if gan.task != params.model.task:
         raise InputError(
             f"{paths.model_config}: a {config.model.variant}, where model.variant is {params.model.variant}; run `dvc repro train`"

@@ -29,9 +29,8 @@ def run(root: Path) -> None:
 
         info = ingest(settings, root, paths.cache, paths.dataset, progress=progress)
     splits = ", ".join(f"{count} {split}" for split, count in info.splits.items())
-    classes = f"{len(info.classes)} classes" if info.classes else "no classes"
-    size = f"{info.resolution} x {info.resolution} x {info.channels}"
-    size = f"of their own sizes, in crops of {size}" if info.own_sizes else size
+    classes = f"{len(info.item.classes)} classes" if info.item.classes else "no classes"
+    size = f"of their own sizes, in crops of {info.item.size}" if info.own_sizes else info.item.size
     size += "" if info.pairs == "none" else f", pairs A and B ({info.pairs})"
     aside = (
         f"; {info.set_aside} files set aside (data/dataset/manifest.parquet, column error, says why)"

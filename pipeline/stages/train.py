@@ -15,7 +15,6 @@ from pipeline.errors import InputError, TrainingFailed
 from pipeline.files import exclusive_lock
 from pipeline.gans.base import Batch
 from pipeline.gans.registry import VARIANTS, build
-from pipeline.items import ItemSpec
 from pipeline.media.image.settings import ImageSettings
 from pipeline.params import Params
 from pipeline.stages import metrics_files
@@ -60,7 +59,6 @@ def train(paths: Paths, params: Params) -> None:
         path.rename(path.with_suffix(".damaged"))
     if not saved:
         checkpoint.prune(paths.checkpoints, work)
-    image = ItemSpec(height=info.resolution, width=info.resolution, channels=info.channels, classes=tuple(info.classes))
     with (
         stop_on_signal() as stop,
         tracked_run.start(params.tracking, paths.root, run_id=saved["meta"]["run_id"] if saved else None) as tracked,
@@ -72,7 +70,7 @@ def train(paths: Paths, params: Params) -> None:
             nonlocal watch, examples
             settings, design, words = treat(params.train, params.model, symptoms)
             torch.manual_seed(params.train.seed + len(symptoms))  # a training begun again begins elsewhere
-            gan = build(design, image)
+            gan = build(design, info.item)
             batches = VIEWS[gan.view.name](
                 data, device, params.train.seed, flips=params.train.flips, **gan.view.options
             )
@@ -80,7 +78,9 @@ def train(paths: Paths, params: Params) -> None:
                 held_out = open_split(paths.dataset, paths.validated, "test")
                 if params.train.health.images is not None:
                     watch = looks.LOOKS[gan.task](
-                        looks.Scene(data, held_out, len(info.classes), info.channels, params.train, gan, device)
+                        looks.Scene(
+                            data, held_out, len(info.item.classes), info.item.channels, params.train, gan, device
+                        )
                     )
                 examples = looks.examples(gan, held_out if len(held_out) else data, device, params.train.seed)
             meta = {"run_id": tracked.id}
@@ -166,9 +166,7 @@ def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ImageSet,
         say(f"the model of {seen:,} images is delivered, the best one")
     config = model_files.ModelConfig(
         model=params.model,
-        resolution=info.resolution,
-        channels=info.channels,
-        class_names=info.classes,
+        item=info.item,
         dataset_source=info.source,
         dataset_fingerprint=data.fingerprint,
         images_seen=seen,

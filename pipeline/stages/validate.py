@@ -30,7 +30,7 @@ def run(root: Path) -> None:
         table = pq.read_table(manifest)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{manifest}: cannot be read ({error}); run `dvc repro -f ingest`") from None
-    findings = examine(table.to_pandas(), info.classes, settings, info.pairs)
+    findings = examine(table.to_pandas(), list(info.item.classes), settings, info.pairs)
 
     for folder in (paths.validated, paths.data_docs):
         shutil.rmtree(folder, ignore_errors=True)

@@ -37,7 +37,7 @@ class Case:
         return {
             "model": f"{config.model.variant}, {config.images_seen:,} images seen",
             "MLflow run": self.run_id,
-            "data": f"{config.dataset_source}, {config.resolution} px, {config.channels} channel{'s' if config.channels > 1 else ''}",
+            "data": f"{config.dataset_source}, {config.item.size}",
             "data fingerprint": self.info.fingerprint,
             **more,
         }

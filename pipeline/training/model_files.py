@@ -5,39 +5,49 @@ The averaged networks are what is delivered; the others, the discriminators as t
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from pipeline import __version__
 from pipeline.errors import InputError
 from pipeline.files import write_atomically
 from pipeline.gans.base import GAN
 from pipeline.gans.registry import ModelSettings, build
-from pipeline.items import ItemSpec
+from pipeline.items import ItemSpec, upgrade_item
 from pipeline.settings import Settings
 
 WEIGHTS, OTHERS, CONFIG = "generator.safetensors", "discriminator.safetensors", "config.json"
 
 
 class ModelConfig(Settings):
-    """models/config.json: the variant, the images it makes, and what it was trained on; `seed` is train.seed, which also chose labelled images."""
+    """models/config.json: the variant, the items it generates, and the data it was trained on.
+
+    `seed` is train.seed, which also selected the labelled images.
+    """
 
     model: ModelSettings
-    resolution: int
-    channels: int
-    class_names: list[str]
+    item: ItemSpec
     dataset_source: str
     dataset_fingerprint: str
     images_seen: int
     seed: int = 0
     ganline_version: str = __version__
 
-    @property
-    def image(self) -> ItemSpec:
-        return ItemSpec(
-            height=self.resolution, width=self.resolution, channels=self.channels, classes=tuple(self.class_names)
-        )
+    @model_validator(mode="before")
+    @classmethod
+    def accept_old_keys(cls, values: Any) -> Any:
+        """Read files written before `item` replaced resolution, channels and class_names."""
+        return upgrade_item(values)
+
+    def require_shape(self, item: ItemSpec, path: Path) -> None:
+        """Raise InputError unless items of the data have the shape and dtype that the model in `path` was built for."""
+        ours, theirs = (f"{one.size} {one.dtype}, {one.symbols} symbols" for one in (self.item, item))
+        if ours != theirs:
+            raise InputError(
+                f"{path}: the model generates items of {self.item.size}, the data holds {item.size}; run `dvc repro train`"
+            )
 
 
 def others(gan: GAN) -> list[str]:
@@ -102,7 +112,7 @@ def untrained(folder: Path) -> tuple[GAN, ModelConfig]:
             f"{path}: not a model description: {error.errors()[0]['msg']}; run `dvc repro -f train`"
         ) from None
     with torch.random.fork_rng(devices=[]):
-        return build(config.model, config.image), config
+        return build(config.model, config.item), config
 
 
 def read(gan: GAN, names: Sequence[str], path: Path) -> None:

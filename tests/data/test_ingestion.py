@@ -105,7 +105,7 @@ def test_folder_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, by
     }
     check(rows, good, bad_files.reasons | links)
     assert info.images == len(good)
-    assert info.classes == []
+    assert info.item.classes == ()
     assert info.source == "photos"
     assert str(tmp_path) not in (tmp_path / "dataset" / "dataset.json").read_text()
 
@@ -168,7 +168,7 @@ def test_zip_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes
     )
     assert len(reasons) >= 20
     assert info.images == len(good_files) + 2
-    assert info.classes == []
+    assert info.item.classes == ()
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
@@ -244,7 +244,7 @@ def test_one_data_set_is_the_same_store_from_folder_zip_and_tar_and_any_number_o
     (tmp_path / "tar").mkdir()
     info, _ = run(tmp_path / "source.tgz", tmp_path / "tar")
     assert info.splits == {"train": 80, "test": 80}
-    assert info.classes == ["cat", "dog"]
+    assert info.item.classes == ("cat", "dog")
 
 
 def test_the_store_holds_what_the_decoder_gives(
@@ -265,7 +265,7 @@ def test_the_store_holds_what_the_decoder_gives(
         assert row["pixels_sha256"] == hashlib.sha256(expected.tobytes()).hexdigest()
         assert row["mean"] == pytest.approx(expected.mean() / 255, abs=1e-12)
         assert row["std"] == pytest.approx(expected.std() / 255, abs=1e-9)
-        assert info.classes[row["label"]] == row["class"] == row["path"].split("/")[0]
+        assert info.item.classes[row["label"]] == row["class"] == row["path"].split("/")[0]
         digest.update(f"{row['pixels_sha256']} {row['label']} {row['split']}\n".encode())
     assert info.fingerprint == digest.hexdigest()
     assert info.splits == {split: sum(row["split"] == split for row in rows) for split in ("train", "test")}
@@ -347,11 +347,11 @@ def test_digits(tmp_path: Path) -> None:
     from sklearn.datasets import load_digits
 
     info, rows = run("digits", tmp_path, channels="gray")
-    assert (info.source, info.images, info.channels, info.classes) == (
+    assert (info.source, info.images, info.item.channels, info.item.classes) == (
         "digits",
         1797,
         1,
-        [str(digit) for digit in range(10)],
+        tuple(map(str, range(10))),
     )
     data = load_digits()
     shard = np.load(tmp_path / "dataset" / "shards" / "00000.npy", allow_pickle=False)
@@ -389,7 +389,7 @@ def test_real_data_sets(
     tmp_path: Path, shared_data: Path, name: str, settings: dict[str, Any], images: int, aside: int, classes: int
 ) -> None:
     info, _ = run(shared_data / name, tmp_path, **settings)
-    assert (info.images, info.set_aside, len(info.classes), info.source) == (images, aside, classes, name)
+    assert (info.images, info.set_aside, len(info.item.classes), info.source) == (images, aside, classes, name)
 
 
 def test_photographs_keep_their_sizes_and_small_ones_are_set_aside(tmp_path: Path) -> None:
@@ -404,7 +404,7 @@ def test_photographs_keep_their_sizes_and_small_ones_are_set_aside(tmp_path: Pat
         noise = np.random.default_rng(number).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
         Image.fromarray(noise).save(path)
     info, rows = run(tmp_path / "source", tmp_path, resolution=16, fit="keep", test_fraction=0)
-    assert (info.images, info.set_aside, info.resolution, info.own_sizes) == (3, 1, 16, True)
+    assert (info.images, info.set_aside, info.item.height, info.own_sizes) == (3, 1, 16, True)
     assert errors(rows) == {
         "small.png": "50 x 15 pixels: smaller than the crops that training takes of it (data.resolution 16)"
     }
@@ -444,8 +444,8 @@ def test_only_the_classes_asked_for_in_their_order(tmp_path: Path, image_folder:
     (source / "train" / "deer" / "bad.png").write_bytes(b"bad")
     (source / "train" / "cat" / "link.png").symlink_to("/etc/passwd")
     info, rows = run(source, tmp_path, classes=["horse", "deer"])
-    assert (info.classes, info.images, info.set_aside, info.splits) == (
-        ["horse", "deer"],
+    assert (info.item.classes, info.images, info.set_aside, info.splits) == (
+        ("horse", "deer"),
         16,
         1,
         {"train": 8, "test": 8},
@@ -455,7 +455,7 @@ def test_only_the_classes_asked_for_in_their_order(tmp_path: Path, image_folder:
     info, rows = run(source, tmp_path, classes=["horse", "deer"], limit=1)
     assert (info.images, [row["class"] for row in rows]) == (4, ["deer", "horse"] * 2)
     info, rows = run(source, tmp_path, classes=["deer"])
-    assert (info.classes, info.images, {row["label"] for row in rows}) == ([], 8, {-1})
+    assert (info.item.classes, info.images, {row["label"] for row in rows}) == ((), 8, {-1})
     before = digests(tmp_path / "dataset")
     with pytest.raises(
         InputError,
@@ -469,8 +469,8 @@ def test_horse_and_deer_of_cifar(tmp_path: Path, shared_data: Path) -> None:
     from pipeline.data.domains import sides
 
     info, rows = run(shared_data / "cifar10.zip", tmp_path, resolution=32, classes=["horse", "deer"], limit=20)
-    assert (info.classes, info.splits, info.set_aside) == (["horse", "deer"], {"train": 40, "test": 40}, 0)
-    assert all(f"/{info.classes[row['label']]}/" in row["path"] for row in rows)
+    assert (info.item.classes, info.splits, info.set_aside) == (("horse", "deer"), {"train": 40, "test": 40}, 0)
+    assert all(f"/{info.item.classes[row['label']]}/" in row["path"] for row in rows)
     horse, deer = sides(opened(tmp_path))
     assert (len(horse), len(deer), horse.name, deer.name) == (20, 20, "horse", "deer")
 
@@ -494,11 +494,11 @@ def test_halves_are_stored_as_wide_rows(tmp_path: Path, good_files: dict[str, by
         folder.mkdir()
         info, rows = run(source, folder, workers=workers, resolution=16, pairs="halves")
     assert digests(tmp_path / "one" / "dataset") == digests(tmp_path / "two" / "dataset")
-    assert (info.pairs, info.resolution, info.images, info.classes, info.splits) == (
+    assert (info.pairs, info.item.height, info.images, info.item.classes, info.splits) == (
         "halves",
         16,
         12,
-        [],
+        (),
         {"train": 8, "test": 4},
     )
     assert list(errors(rows)) == ["train/odd.png"]
@@ -520,7 +520,7 @@ def test_halves_in_class_folders_have_no_classes(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(halved(number))
     info, rows = run(tmp_path / "source", tmp_path, pairs="halves", test_fraction=0)
-    assert (info.images, info.classes, {row["label"] for row in rows}) == (4, [], {-1})
+    assert (info.images, info.item.classes, {row["label"] for row in rows}) == (4, (), {-1})
     info, rows = run(tmp_path / "source", tmp_path, pairs="halves", classes=["facades"], test_fraction=0)
     assert [row["path"] for row in rows if not row["error"]] == ["facades/1.png", "facades/2.png"]
     info, _ = run(tmp_path / "source", tmp_path, pairs="outline", test_fraction=0)
@@ -549,7 +549,7 @@ def test_folders_are_joined_by_name_whatever_holds_them(tmp_path: Path, image_fo
     ):
         (tmp_path / label).mkdir()
         info, rows = run(path, tmp_path / label, workers=workers, pairs="folders", test_fraction=0.3)
-        assert (info.pairs, info.classes, info.images) == ("folders", ["A", "B"], 40)
+        assert (info.pairs, info.item.classes, info.images) == ("folders", ("A", "B"), 40)
         split = {(row["class"], row["pair"]): row["split"] for row in rows}
         assert all(split["A", name] == split["B", name] for side, name in split if side == "A"), "partners never part"
         found[label] = {name: opened(tmp_path / label, name) for name in ("train", "test")}
@@ -570,7 +570,7 @@ def test_folders_are_joined_by_name_whatever_holds_them(tmp_path: Path, image_fo
     swapped = tmp_path / "swapped"
     swapped.mkdir()
     info, _ = run(source, swapped, pairs="folders", classes=["B", "A"], test_fraction=0.3)
-    assert info.classes == ["B", "A"]
+    assert info.item.classes == ("B", "A")
     assert (opened(swapped).side(0) == found["folder"]["train"].side(1)).all()
 
 

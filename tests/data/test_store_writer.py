@@ -1,5 +1,6 @@
 """The store takes its name only when all of it is there."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,24 +9,27 @@ import pytest
 
 from pipeline.data.store import DatasetInfo, Photographs, open_shard, open_split
 from pipeline.data.store_writer import StoreWriter
+from pipeline.errors import InputError
+from pipeline.items import Dtype, ItemSpec
+from tests.specs import image_spec
 
 
 def write(folder: Path, images: int, shape: tuple[int, int, int] = (8, 8, 1)) -> DatasetInfo:
-    with StoreWriter(folder, (8, 8, 1)) as store:
+    with StoreWriter(folder, image_spec(8, 1, 0)) as store:
         for number in range(images):
             store.add(
                 {"path": f"{number}.png", "split": "train", "pixels_sha256": str(number)},
                 np.full(shape, number, dtype=np.uint8),
             )
         store.add({"path": "bad.png", "error": "bad"}, None)
-        return store.finish("test", ())
+        return store.finish("test")
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     info = write(tmp_path / "store", 5)
     assert (info.images, info.set_aside, info.splits) == (5, 1, {"train": 5, "test": 0})
     assert DatasetInfo.read(tmp_path / "store") == info
-    shard = open_shard(tmp_path / "store", info.shards[0], verify=True)
+    shard = open_shard(tmp_path / "store", info, info.shards[0], verify=True)
     assert shard[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
@@ -37,6 +41,34 @@ def test_a_description_from_before_there_were_pairs(tmp_path: Path) -> None:
     assert DatasetInfo.read(tmp_path / "store") == info
 
 
+def test_a_description_written_before_items_were_described_once(tmp_path: Path) -> None:
+    info = write(tmp_path / "store", 2)
+    path = tmp_path / "store" / "dataset.json"
+    values = json.loads(path.read_text())
+    del values["item"]
+    path.write_text(json.dumps(values | {"resolution": 8, "channels": 1, "classes": ["a", "b"]}))
+    item = ItemSpec(height=8, width=8, channels=1, classes=("a", "b"))
+    assert DatasetInfo.read(tmp_path / "store") == info.model_copy(update={"item": item})
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16"])
+def test_items_of_any_shape_and_dtype(tmp_path: Path, dtype: Dtype) -> None:
+    limits = np.iinfo(dtype)
+    items = np.random.default_rng(0).integers(limits.min, limits.max, (5, 6, 10, 2), dtype=dtype, endpoint=True)
+    with StoreWriter(tmp_path / "store", ItemSpec(height=6, width=10, channels=2, dtype=dtype)) as store:
+        for number, values in enumerate(items):
+            store.add({"split": "train", "pixels_sha256": str(number)}, values)
+        with pytest.raises(ValueError, match=f"float32 values for a store of {dtype}"):
+            store.add({"split": "train"}, values.astype(np.float32))
+        info = store.finish("test")
+    shard = open_shard(tmp_path / "store", info, info.shards[0], verify=True)
+    assert shard.dtype == dtype
+    assert (shard == items).all()
+    other = info.model_copy(update={"item": info.item.model_copy(update={"width": 12})})
+    with pytest.raises(InputError, match=rf"holds {dtype} \[5, 6, 10, 2\], dataset.json says {dtype} \[5, 6, 12, 2\]"):
+        open_shard(tmp_path / "store", other, info.shards[0], verify=False)
+
+
 def test_photographs_keep_their_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several flat shards; whole pictures, and the squares in their middles, come back to the bit."""
     monkeypatch.setattr("pipeline.data.store_writer.SHARD_BYTES", 2000)
@@ -44,10 +76,10 @@ def test_photographs_keep_their_sizes(tmp_path: Path, monkeypatch: pytest.Monkey
     pictures = [
         rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in ((8, 30), (20, 8), (11, 17), (40, 40), (9, 9))
     ]
-    with StoreWriter(tmp_path / "store", (8, 8, 3), own_sizes=True) as store:
+    with StoreWriter(tmp_path / "store", image_spec(8, 3, 0), own_sizes=True) as store:
         for number, pixels in enumerate(pictures):
             store.add({"path": f"{number}.png", "split": "train", "pixels_sha256": str(number)}, pixels)
-        info = store.finish("test", ())
+        info = store.finish("test")
     assert info.own_sizes
     assert len(info.shards) > 1
     assert sum(shard.rows for shard in info.shards) == sum(one.size for one in pictures)

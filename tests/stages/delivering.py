@@ -65,15 +65,13 @@ class Project:
         info, train = DatasetInfo.read(paths.dataset), open_split(paths.dataset, paths.validated, "train")
         config = ModelConfig(
             model=loaded.model,
-            resolution=info.resolution,
-            channels=info.channels,
-            class_names=info.classes,
+            item=info.item,
             dataset_source="data/raw",
             dataset_fingerprint=train.fingerprint,
             images_seen=0,
         )
         torch.manual_seed(0)
-        gan = build(config.model, config.image)
+        gan = build(config.model, config.item)
         with torch.no_grad():
             for name in gan.ema_networks:
                 for weight in gan.get_submodule(name).parameters():

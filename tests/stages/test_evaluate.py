@@ -51,9 +51,7 @@ def save_store(root: Path, splits: list[str]) -> None:
         fingerprint="d" * 64,
         images=n,
         set_aside=0,
-        resolution=8,
-        channels=1,
-        classes=[f"<{c}>" for c in range(10)],
+        item=image_spec(8, 1, [f"<{c}>" for c in range(10)]),
         splits={name: split.count(name) for name in set(split)},
         shards=[
             Shard(file="00000.npy", rows=n, sha256=hashlib.sha256((shards / "00000.npy").read_bytes()).hexdigest())
@@ -64,7 +62,7 @@ def save_store(root: Path, splits: list[str]) -> None:
     table = {
         "id": np.arange(n),
         "path": [f"{i}.png" for i in range(n)],
-        "class": [info.classes[c] for c in data.target],
+        "class": [info.item.classes[c] for c in data.target],
         "label": data.target.astype(np.int64),
         "split": split,
         "shard": np.zeros(n, dtype=np.int64),
@@ -84,9 +82,7 @@ def save_model(root: Path, *, broken: bool = False) -> None:
                 parameter.fill_(float("nan"))
     config = ModelConfig(
         model=SETTINGS,
-        resolution=8,
-        channels=1,
-        class_names=[f"<{c}>" for c in range(10)],
+        item=image_spec(8, 1, [f"<{c}>" for c in range(10)]),
         dataset_source="digits",
         dataset_fingerprint="d" * 64,
         images_seen=4096,
@@ -216,7 +212,9 @@ def test_a_model_of_other_images_is_named(evaluated: Path, tmp_path: Path) -> No
     root = tmp_path / "project"
     shutil.copytree(evaluated, root)
     config = json.loads((root / "models" / "config.json").read_text())
-    (root / "models" / "config.json").write_text(json.dumps({**config, "resolution": 16}))
+    (root / "models" / "config.json").write_text(
+        json.dumps({**config, "item": {**config["item"], "height": 16, "width": 16}})
+    )
     with pytest.raises(InputError, match=r"config\.json|generator\.safetensors"):
         evaluate.run(root)
 
@@ -234,9 +232,7 @@ def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
     names = [f"<{c}>" for c in range(10)]
     config = ModelConfig(
         model=settings,
-        resolution=8,
-        channels=1,
-        class_names=names,
+        item=image_spec(8, 1, names),
         dataset_source="digits",
         dataset_fingerprint=train.fingerprint,
         images_seen=640,

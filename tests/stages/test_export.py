@@ -39,9 +39,7 @@ def save_model(root: Path, seed: int, settings: DCGANSettings | SGANSettings = S
     torch.manual_seed(seed)
     config = ModelConfig(
         model=settings,
-        resolution=8,
-        channels=1,
-        class_names=["zero", "one"],
+        item=image_spec(8, 1, ["zero", "one"]),
         dataset_source="/home/somebody/pictures.zip",
         dataset_fingerprint="f" * 64,
         images_seen=4096,

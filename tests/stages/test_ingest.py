@@ -63,7 +63,7 @@ def test_a_relative_folder_with_a_bad_file(project: Path, ganline: Ganline) -> N
     assert "6 images" in done.stdout
     assert "1 files set aside" in done.stdout
     info = json.loads((project / "data" / "dataset" / "dataset.json").read_text())
-    assert (info["source"], info["images"], info["set_aside"], info["resolution"], info["channels"]) == (
+    assert (info["source"], info["images"], info["set_aside"], info["item"]["height"], info["item"]["channels"]) == (
         "drop",
         6,
         1,

@@ -107,7 +107,7 @@ def test_accepted_then_rejected(project: Path) -> None:
     assert not set(index.column("path").to_pylist()) & set(EXPECTED)
     assert (project / "reports/data_docs/index.html").is_file()
     train = open_split(project / "data/dataset", project / "data/validated", "train", verify=True)
-    assert (len(train), train.classes, sorted(set(train.labels.tolist()))) == (30, ["a", "b"], [0, 1])
+    assert (len(train), tuple(train.classes), sorted(set(train.labels.tolist()))) == (30, ("a", "b"), [0, 1])
     assert (train.images([0])[0, :, :, 0] == np.asarray(Image.open(project / "raw" / train.names[0]))).all()
 
     done = validate(project, STRICT)

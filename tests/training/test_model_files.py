@@ -1,5 +1,6 @@
 """A delivered model: round trip, and clear words when a file is missing or damaged."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,7 @@ def made() -> tuple[GAN, model_files.ModelConfig]:
     settings = DCGANSettings(latent=8, generator_channels=8, discriminator_channels=8)
     config = model_files.ModelConfig(
         model=settings,
-        resolution=16,
-        channels=3,
-        class_names=["a", "ü"],
+        item=image_spec(16, 3, ["a", "ü"]),
         dataset_source="digits",
         dataset_fingerprint="ab" * 32,
         images_seen=640,
@@ -43,6 +42,16 @@ def test_round_trip(tmp_path: Path) -> None:
     assert set(first) == {model_files.WEIGHTS, model_files.OTHERS, model_files.CONFIG}
     model_files.save(gan, config, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first, "the same weights are the same bytes"
+
+
+def test_a_description_written_before_items_were_described_once(tmp_path: Path) -> None:
+    gan, config = made()
+    model_files.save(gan, config, tmp_path)
+    values = json.loads((tmp_path / model_files.CONFIG).read_text())
+    del values["item"]
+    old = values | {"resolution": 16, "channels": 3, "class_names": ["a", "ü"]}
+    (tmp_path / model_files.CONFIG).write_text(json.dumps(old))
+    assert model_files.load(tmp_path)[1] == config
 
 
 def test_discriminators_are_read_on_request_alone(tmp_path: Path) -> None:
@@ -103,6 +112,8 @@ def test_damage_is_named(tmp_path: Path, file: str, content: bytes | None, words
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     gan, config = made()
     model_files.save(gan, config, tmp_path)
-    (tmp_path / model_files.CONFIG).write_text(config.model_copy(update={"channels": 1}).model_dump_json())
+    (tmp_path / model_files.CONFIG).write_text(
+        config.model_copy(update={"item": image_spec(16, 1, 2)}).model_dump_json()
+    )
     with pytest.raises(InputError, match=r"generator\.safetensors: cannot be read as the weights of config\.json"):
         model_files.load(tmp_path)

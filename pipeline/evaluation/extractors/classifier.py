@@ -7,7 +7,6 @@ last layer but one is the feature space; its answers say which class a sample sh
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +27,7 @@ from pipeline.evaluation.extractors.base import (
     quiet,
     to_tensor,
 )
+from pipeline.items import ItemSpec
 
 VERSION = 1  # part of the cache's key: raise it whenever the network or its training changes
 SEED = 20_140_610
@@ -54,32 +54,47 @@ class Labelled(Images, Protocol):
 
 
 class Network(nn.Module):
-    """[N, C, H, W] in 0..255 -> features [N, 64]; `head` -> logits [N, K]. Sides 8 to 256, a power of two.
+    """[N, C, H, W] in 0..255 -> features [N, 64]; `head` -> logits [N, K].
 
-    A stem that takes patches brings any side to at most 16, so that the cost hardly grows with the resolution.
+    A stem of patches brings each side to at most about 16, so that the cost hardly grows with the resolution.
     """
 
-    def __init__(self, resolution: int, channels: int, classes: int) -> None:
+    def __init__(self, item: ItemSpec) -> None:
         super().__init__()
-        patch = max(1, resolution // 16)
-        width = 32 if patch <= 2 else 64
-        stem = (
-            nn.Conv2d(channels, width, 3, 1, 1, bias=False)
-            if patch == 1
-            else nn.Conv2d(channels, width, 2 * patch, patch, patch // 2, bias=False)
-        )
+        channels = item.network_channels
+        rows, columns = max(1, item.height // 16), max(1, item.width // 16)
+        width = 32 if max(rows, columns) <= 2 else 64
+        kernel = (2 * rows if rows > 1 else 3), (2 * columns if columns > 1 else 3)
+        padding = (max(1, rows // 2), max(1, columns // 2))
+        stem = nn.Conv2d(channels, width, kernel, (rows, columns), padding, bias=False)
         layers = [stem, *normalised(width), *block(width, 64), *block(64, 96, stride=2)]
-        if resolution // patch > 8:
+        sides = [halves(patches(side, step)) for side, step in ((item.height, rows), (item.width, columns))]
+        if max(sides) > 4:
             layers += block(96, 96, stride=2)
+            sides = [halves(side) for side in sides]
         # Flat, not pooled: where a thing lies in the picture tells classes apart, and tells a broken sample from a good one.
         self.body = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(96 * 4 * 4, DIMS, bias=False), nn.BatchNorm1d(DIMS), nn.LeakyReLU(0.1)
+            *layers,
+            nn.Flatten(),
+            nn.Linear(96 * sides[0] * sides[1], DIMS, bias=False),
+            nn.BatchNorm1d(DIMS),
+            nn.LeakyReLU(0.1),
         )
-        self.head = nn.Linear(DIMS, classes)
+        self.head = nn.Linear(DIMS, len(item.classes))
 
     def forward(self, images: Tensor) -> Tensor:
         features: Tensor = self.body(images / 127.5 - 1.0)
         return features
+
+
+def patches(side: int, patch: int) -> int:
+    """Return the side that the stem makes of `side`."""
+    return (side + 2 * (patch // 2) - 2 * patch) // patch + 1 if patch > 1 else side
+
+
+def halves(side: int) -> int:
+    """Return the side that a convolution of stride 2 makes of `side`."""
+    return (side + 1) // 2
 
 
 def block(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
@@ -102,19 +117,10 @@ class Classifier(Extractor):
             return logits.softmax(dim=1).cpu().numpy()  # type: ignore[no-any-return]
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The images the network is built for."""
-
-    resolution: int
-    channels: int
-    classes: int
-
-
 def classifier(
     train: Labelled,
     leave_out: Int64Array,
-    shape: Shape,
+    item: ItemSpec,
     device: torch.device,
     cache: Path | None = None,
     progress: Progress = quiet,
@@ -125,29 +131,29 @@ def classifier(
     """
     usable = np.flatnonzero(train.labels >= 0)
     picked = np.setdiff1d(usable, leave_out)
-    key = f"{VERSION} {shape} {train.fingerprint} {hashlib.sha256(picked.tobytes()).hexdigest()} {device.type} {torch.__version__}"
-    network = untrained(shape)
+    key = f"{VERSION} {item.model_dump_json()} {train.fingerprint} {hashlib.sha256(picked.tobytes()).hexdigest()} {device.type} {torch.__version__}"
+    network = untrained(item)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    state = remember(cache, "classifier", key, shapes, lambda: fit(train, picked, shape, device, progress))
+    state = remember(cache, "classifier", key, shapes, lambda: fit(train, picked, item, device, progress))
     network.load_state_dict(state)
     spec = FeatureSpec(name="classifier", sha256=digest(state), dims=DIMS, resize="none", value_range="-1..1")
     return Classifier(spec, network, device)
 
 
-def fit(train: Labelled, picked: Int64Array, shape: Shape, device: torch.device, progress: Progress) -> Tensors:
+def fit(train: Labelled, picked: Int64Array, item: ItemSpec, device: torch.device, progress: Progress) -> Tensors:
     """Trains from scratch: Adam, one cycle of the learning rate (Smith & Topin 2019), images shifted a little."""
     rng = np.random.default_rng(SEED)
     if len(picked) > MAX_IMAGES:
         picked = np.sort(rng.choice(picked, MAX_IMAGES, replace=False))
     labels = torch.from_numpy(train.labels[picked])
-    network = untrained(shape).to(device).to(memory_format=torch.channels_last).train()
+    network = untrained(item).to(device).to(memory_format=torch.channels_last).train()
     shifts = torch.Generator().manual_seed(SEED)
     batch = min(BATCH, len(picked))
     steps = min(max(EPOCHS * len(picked) // batch, MIN_STEPS), MAX_STEPS)
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     order = np.empty(0, dtype=np.int64)
-    with exact(device), threads_for(shape.resolution):
+    with exact(device), threads_for(item.height * item.width):
         for _ in progress(range(steps), "classifier"):
             if len(order) < batch:
                 order = np.concatenate([order, rng.permutation(len(picked))])
@@ -162,18 +168,18 @@ def fit(train: Labelled, picked: Int64Array, shape: Shape, device: torch.device,
     return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
 
 
-def untrained(shape: Shape) -> Network:
+def untrained(item: ItemSpec) -> Network:
     """The network with its seeded first weights; the global random state is left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
-        return Network(shape.resolution, shape.channels, shape.classes)
+        return Network(item)
 
 
 @contextmanager
-def threads_for(resolution: int) -> Iterator[None]:
-    """One thread for tiny images: there the barriers between threads cost more than they save, tenfold on a busy machine."""
+def threads_for(positions: int) -> Iterator[None]:
+    """Use one thread for items of few positions: synchronising threads costs more than it saves, tenfold on a busy machine."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1 if resolution <= 16 else before)
+    torch.set_num_threads(1 if positions <= 16 * 16 else before)
     try:
         yield
     finally:

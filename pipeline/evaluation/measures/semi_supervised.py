@@ -85,7 +85,7 @@ def fit(
     batch = min(BATCH, len(few))
     order = np.empty(0, dtype=np.int64)
     # Dropout draws from the global generators; the caller's are left alone.
-    with torch.random.fork_rng(), exact(device), threads_for(images.shape[1]):
+    with torch.random.fork_rng(), exact(device), threads_for(images.shape[1] * images.shape[2]):
         torch.manual_seed(seed)
         for _ in progress(range(STEPS), "supervised baseline"):
             if len(order) < batch:

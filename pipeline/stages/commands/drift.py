@@ -50,13 +50,20 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
         found["said"] = f"{len(images)} images are new, too few to compare"
     else:
         judge = Judge(
-            train, test, info.classes, params.evaluate, pick_device(params.train.device), paths.cache, root, show
+            train,
+            test,
+            list(info.item.classes),
+            params.evaluate,
+            pick_device(params.train.device),
+            paths.cache,
+            root,
+            show,
         )
         held = calibration(train, test)
         shape = images.shape[1:]
-        if shape != (info.resolution, info.resolution, info.channels):
+        if shape != info.item.shape:
             raise InputError(
-                f"{paths.params}: the data is now {list(shape)}, and data/dataset was made with {info.resolution} px; run `dvc repro`"
+                f"{paths.params}: the data is now {list(shape)}, data/dataset holds {info.item.size}; run `dvc repro`"
             )
         extractor = judge.extractor(judge.namer(held, shape), shape)
         against = reference(extractor, train, test, held, params.evaluate.batch_size, paths.cache, show)
@@ -95,8 +102,8 @@ def arrived(now: Path, before: Path) -> UInt8Array:
     picked = [fresh[int(i)] for i in np.linspace(0, len(fresh) - 1, min(len(fresh), MOST))] if fresh else []
     info = DatasetInfo.read(now)
     if not picked:
-        return np.empty((0, info.resolution, info.resolution, info.channels), dtype=np.uint8)
-    shards = [open_shard(now, shard, verify=False, flat=info.own_sizes) for shard in info.shards]
+        return np.empty((0, *info.item.shape), dtype=info.item.dtype)
+    shards = [open_shard(now, info, shard, verify=False) for shard in info.shards]
     shard, row, heights, widths = (
         np.array([columns[name][i] for i in picked], dtype=np.int64)
         for name in ("shard", "row", "stored_height", "stored_width")
@@ -105,8 +112,8 @@ def arrived(now: Path, before: Path) -> UInt8Array:
         shape: dict[str, Any] = {
             "heights": heights,
             "widths": widths,
-            "resolution": info.resolution,
-            "channels": info.channels,
+            "resolution": info.item.height,
+            "channels": info.item.channels,
         }
         none: dict[str, Any] = {"labels": np.full(len(picked), -1), "names": [], "classes": [], "fingerprint": ""}
         return Photographs(shards=shards, shard=shard, row=row, **none, **shape).images()

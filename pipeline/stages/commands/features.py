@@ -52,11 +52,7 @@ def run(root: Path, output: Path | None = None) -> None:
             f"{paths.model_config}: the variant {config.model.variant} has no discriminator whose features could be reused"
         )
     info = DatasetInfo.read(paths.dataset)
-    if (config.resolution, config.channels) != (info.resolution, info.channels):
-        raise InputError(
-            f"{paths.model_config}: a model of {config.resolution} px and {config.channels} channels, "
-            f"but the data has {info.resolution} px and {info.channels}; run `dvc repro train`"
-        )
+    config.require_shape(info.item, paths.model_config)
     with tracked_run.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
         made = Path(scratch) / "features.onnx"
         metadata = Metadata(
@@ -68,7 +64,7 @@ def run(root: Path, output: Path | None = None) -> None:
         )
         spec = graph(trunk, config)
         export(spec, made, metadata.pairs(), params.export.opset)
-        found = parity.check(spec, made, params.export.parity_tolerance, len(config.class_names))
+        found = parity.check(spec, made, params.export.parity_tolerance, len(config.item.classes))
         control = made.with_name("untrained.onnx")
         export(graph(untrained(config, params.evaluate.seed), config), control, {}, params.export.opset)
         sessions = {
@@ -96,7 +92,7 @@ def graph(trunk: nn.Module, config: ModelConfig) -> ExportSpec:
     return ExportSpec(
         "features",
         trunk.eval(),
-        {"images": torch.zeros(2, config.channels, config.resolution, config.resolution)},
+        {"images": torch.zeros(2, config.item.network_channels, config.item.height, config.item.width)},
         ("features",),
     )
 
@@ -105,7 +101,7 @@ def untrained(config: ModelConfig, seed: int) -> nn.Module:
     """The same network with random weights: what it can tell is its architecture's merit, not the training's."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        trunk = build(config.model, config.image).trunk()
+        trunk = build(config.model, config.item).trunk()
     assert trunk is not None
     return trunk
 

@@ -13,7 +13,7 @@ from pipeline.arrays import Float32Array, Float64Array, Int64Array, UInt8Array
 from pipeline.errors import InputError
 from pipeline.evaluation import reliability
 from pipeline.evaluation.extractors.base import Extractor, Held, Progress, Subset, extract, quiet
-from pipeline.evaluation.extractors.classifier import Classifier, Labelled, Shape, classifier
+from pipeline.evaluation.extractors.classifier import Classifier, Labelled, classifier
 from pipeline.evaluation.extractors.inception import Inception
 from pipeline.evaluation.extractors.selection import unlabelled
 from pipeline.evaluation.measures.calibration import Measured, calibrated, means, size
@@ -31,6 +31,7 @@ from pipeline.evaluation.protocol import Protocol
 from pipeline.evaluation.reference import Reference, calibration, kept, ratio, reference, require_reference
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.evaluation.verdict import Verdict
+from pipeline.items import ItemSpec
 from pipeline.media.image.appearance import NAMES, appearance
 from pipeline.tasks.generate import gate
 from pipeline.tasks.generate.settings import GateSettings
@@ -285,7 +286,7 @@ class Judge:
         pupil = classifier(
             lessons,
             np.empty(0, dtype=np.int64),
-            Shape(shape[0], shape[2], len(self.classes)),
+            self.item(shape),
             self.device,
             None,
             self.progress,
@@ -303,9 +304,11 @@ class Judge:
                     "evaluate.features is classifier, but the data has fewer than two classes; set it to auto, random or inception"
                 )
             return None
-        return classifier(
-            self.train, held, Shape(shape[0], shape[2], len(self.classes)), self.device, self.cache, self.progress
-        )
+        return classifier(self.train, held, self.item(shape), self.device, self.cache, self.progress)
+
+    def item(self, shape: tuple[int, ...]) -> ItemSpec:
+        height, width, channels = shape
+        return ItemSpec(height=height, width=width, channels=channels, classes=tuple(self.classes))
 
     def extractor(self, namer: Classifier | None, shape: tuple[int, ...]) -> Extractor:
         if namer is not None and self.settings.features in ("auto", "classifier"):

@@ -31,16 +31,14 @@ def judge(case: Case) -> Outcome:
     """Raises InputError for an empty test split, or feature weights that cannot be had."""
     require_reference(case.test)
     info, settings, paths = case.info, case.params.evaluate, case.paths
-    judge = Judge(case.train, case.test, info.classes, settings, case.device, paths.cache, paths.root, show)
+    judge = Judge(case.train, case.test, info.item.classes, settings, case.device, paths.cache, paths.root, show)
     with tempfile.TemporaryFile() as scratch:
         samples = draw(case.gan, settings, case.train, scratch)
         judgement = judge(samples.images, samples.nonfinite, samples.asked)
         added = classified(case.gan, case.config, case.train, case.test, settings.batch_size, case.device, paths)
         judgement = replace(judgement, metrics=judgement.metrics | added)
         page = report(judgement, samples, case)
-    kept = judges.keep(
-        judgement.extractor, (info.resolution, info.resolution, info.channels), paths.judges, case.params.export.opset
-    )
+    kept = judges.keep(judgement.extractor, info.item.shape, paths.judges, case.params.export.opset)
     notes = [f"note: {text}" for text in judgement.warnings]
     if kept:
         notes.append(
@@ -107,7 +105,7 @@ def classified(
         )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        fresh = build(config.model, config.image).to(device)
+        fresh = build(config.model, config.item).to(device)
     baseline = fresh.classifier()
     assert baseline is not None
     few = labelled_few(train.labels, gan.view.options["per_class"], config.seed)
@@ -134,7 +132,7 @@ def report(judgement: Judgement, samples: Samples, case: Case) -> str:
         real=report_pictures.real_sheet(case.test),
         fake=report_pictures.fake_sheet(samples.images),
         strips=report_pictures.class_strips(
-            samples.images, judgement.predicted if asked is None else asked, case.config.class_names
+            samples.images, judgement.predicted if asked is None else asked, case.config.item.classes
         ),
         asked=asked is not None,
         interpolations=report_pictures.interpolation_sheet(case.gan, settings.seed),
@@ -144,7 +142,7 @@ def report(judgement: Judgement, samples: Samples, case: Case) -> str:
         plane=report_pictures.plane_chart(judgement.plane),
     )
     provenance = case.provenance(samples=f"{settings.samples:,}, seed {settings.seed}")
-    return render(judgement, case.config.class_names, pictures, provenance, case.previous)
+    return render(judgement, case.config.item.classes, pictures, provenance, case.previous)
 
 
 def line(judgement: Judgement) -> str:

@@ -46,8 +46,8 @@ def judge(case: Case) -> Outcome:
         raise InputError(
             "the data has no test split to restore: set data.test_fraction above 0, or give a test folder; then run `dvc repro`"
         )
-    side = min(case.info.resolution, 64)
-    extractor = random_network(case.info.channels, case.device)
+    side = min(case.info.item.height, 64)
+    extractor = random_network(case.info.item.channels, case.device)
     tried = [attempt(case, name, view, extractor, side) for name, view in case.gan.evaluation_views().items()]
     trials, seen = [trial for trial, _ in tried], [one for _, one in tried]
     verdict = verdict_of(trials, gate)

@@ -128,8 +128,7 @@ def judge(case: Case) -> Outcome:
             for way, one in zip(ways, seen, strict=True)
         ],
     )
-    side = case.info.resolution
-    judge_file = judges.keep(extractor, (side, side, case.info.channels), case.paths.judges, case.params.export.opset)
+    judge_file = judges.keep(extractor, case.info.item.shape, case.paths.judges, case.params.export.opset)
     notes = [f"note: {warning}" for warning in warnings]
     if judge_file:
         notes.append(
@@ -146,9 +145,7 @@ def chosen(case: Case) -> Extractor:
             "evaluate.features is classifier, which of two sides would learn only what tells them apart, and that is what a translator is trained to fake; "
             "set it to auto, inception, or the path of an encoder"
         )
-    return unlabelled(
-        settings, (case.info.resolution, case.info.resolution, case.info.channels), case.device, paths.cache, paths.root
-    )
+    return unlabelled(settings, case.info.item.shape, case.device, paths.cache, paths.root)
 
 
 def both(case: Case, extractor: Extractor) -> dict[str, Ground]:
@@ -196,7 +193,7 @@ def attempt(
         *(["and back"] if direction.inverse else []),
     ]
     seen = Seen(f"From left to right: {', '.join(columns)}.")
-    batch = max(2, min(settings.batch_size, PIXELS // case.info.resolution**2))
+    batch = max(2, min(settings.batch_size, PIXELS // (case.info.item.height * case.info.item.width)))
     finite: list[bool] = []
     found: list[Float32Array] = []
     of_each: dict[str, list[float]] = {}
@@ -263,7 +260,9 @@ def probed(
 ) -> Numbers:
     """How translations depend on their input, two inputs being given equal styles, and on the style, one input being given several."""
     gan, seed = case.gan, case.params.evaluate.seed
-    given = source.held.images(source.order[: min(PROBED, max(2, PIXELS // case.info.resolution**2))])
+    given = source.held.images(
+        source.order[: min(PROBED, max(2, PIXELS // (case.info.item.height * case.info.item.width)))]
+    )
     images = signed(torch.from_numpy(given)).to(case.device)
     pair = [gan.translate(x, name, torch.Generator().manual_seed(seed)) for x in (images, images.roll(1, dims=0))]
     good = whole(pair[0]) & whole(pair[1])

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from pipeline.evaluation.extractors import classifier as module
-from pipeline.evaluation.extractors.classifier import DIMS, Network, Shape, classifier, shifted
+from pipeline.evaluation.extractors.classifier import DIMS, Network, classifier, shifted
 from pipeline.evaluation.reference import calibration
+from pipeline.items import ItemSpec
 from pipeline.tasks.generate.evaluator import Judge
+from tests.specs import image_spec
 
 CPU = torch.device("cpu")
 
@@ -17,17 +19,17 @@ CPU = torch.device("cpu")
 def test_digits_are_learnt_well_and_within_ten_seconds_of_processor_time(digits: Any, tmp_path: Path) -> None:
     held = np.arange(260)
     began = time.process_time()
-    made = classifier(digits.train, held, Shape(8, 1, 10), CPU, tmp_path)
+    made = classifier(digits.train, held, image_spec(8, 1, 10), CPU, tmp_path)
     assert time.process_time() - began < 20, (
         "ten seconds on each of two cores; one thread, so that waiting for others is not counted"
     )
     accuracy = (made.predict(made.features(digits.test.array)).argmax(axis=1) == digits.test.labels).mean()
     assert accuracy >= 0.97
-    again = classifier(digits.train, held, Shape(8, 1, 10), CPU, None)
+    again = classifier(digits.train, held, image_spec(8, 1, 10), CPU, None)
     assert again.spec.sha256 == made.spec.sha256, "the same data and machine give the same weights"
     (path,) = tmp_path.iterdir()
     before = path.stat().st_mtime_ns
-    kept = classifier(digits.train, held, Shape(8, 1, 10), CPU, tmp_path)
+    kept = classifier(digits.train, held, image_spec(8, 1, 10), CPU, tmp_path)
     assert (kept.spec, path.stat().st_mtime_ns) == (made.spec, before)
 
 
@@ -48,17 +50,26 @@ def test_the_global_random_state_is_left_alone(digits: Any, monkeypatch: pytest.
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    classifier(digits.train, np.arange(0), Shape(8, 1, 10), CPU)
+    classifier(digits.train, np.arange(0), image_spec(8, 1, 10), CPU)
     assert torch.equal(torch.rand(3), expected)
 
 
 @pytest.mark.parametrize("resolution", [8, 16, 32, 64, 128, 256])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_side_and_channel_count(resolution: int, channels: int) -> None:
-    network = Network(resolution, channels, 7).eval()
+    network = Network(image_spec(resolution, channels, 7)).eval()
     features = network(torch.randint(0, 256, (2, channels, resolution, resolution)).float())
     assert features.shape == (2, DIMS)
     assert network.head(features).shape == (2, 7)
+
+
+@pytest.mark.parametrize("shape", [(6, 10, 1), (1, 7, 2), (1, 16_000, 1), (100, 9, 3), (64, 172, 1)])
+def test_every_shape(shape: tuple[int, int, int]) -> None:
+    height, width, channels = shape
+    item = ItemSpec(height=height, width=width, channels=channels, classes=("a", "b"))
+    network = Network(item).eval()
+    features = network(torch.randint(0, 256, (2, channels, height, width)).float())
+    assert network.head(features).shape == (2, 2)
 
 
 def test_shifts_move_each_image_whole_and_by_its_own_step() -> None:
@@ -84,7 +95,7 @@ def test_images_without_labels_are_not_trained_on(digits: Any, monkeypatch: pyte
         return read(indices)
 
     monkeypatch.setattr(train, "images", images)
-    classifier(train, np.arange(100), Shape(8, 1, 10), CPU)
+    classifier(train, np.arange(100), image_spec(8, 1, 10), CPU)
     used = np.concatenate(seen)
     assert (used % 2 == 1).all()
     assert used.min() >= 100

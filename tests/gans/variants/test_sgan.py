@@ -352,9 +352,7 @@ def test_the_classifier_is_delivered_with_the_generator(tmp_path: Path) -> None:
     gan = small(8, 1, 2).eval()
     config = model_files.ModelConfig(
         model=SGANSettings(latent=8, generator_channels=4, discriminator_channels=4, max_channels=16),
-        resolution=8,
-        channels=1,
-        class_names=["a", "b"],
+        item=image_spec(8, 1, ["a", "b"]),
         dataset_source="digits",
         dataset_fingerprint="ab" * 32,
         images_seen=640,

@@ -25,6 +25,7 @@ from pipeline.serving.onnx.metadata import Metadata
 from pipeline.stages import ingest, train, validate
 from pipeline.stages.commands import features
 from pipeline.training import model_files
+from tests.specs import image_spec
 
 ROOT = Path(__file__).parents[3]
 PARAMS = """
@@ -151,9 +152,7 @@ def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) ->
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python({"variant": variant})
     config = model_files.ModelConfig(
         model=settings,
-        resolution=16,
-        channels=3,
-        class_names=["a", "b"],
+        item=image_spec(16, 3, ["a", "b"]),
         dataset_source="x",
         dataset_fingerprint="f" * 64,
         images_seen=0,

@@ -26,6 +26,7 @@ from pipeline.tasks.translate.settings import TranslationGate
 from pipeline.tasks.translate.translation_evaluation import shrunk
 from pipeline.training.model_files import ModelConfig
 from tests.evaluation.test_report_in_a_browser import BROWSER, laid_out
+from tests.specs import image_spec
 
 SIDE = 16
 Translate = Callable[[Tensor, str, torch.Generator], Tensor]
@@ -121,17 +122,13 @@ def case(
         fingerprint="5" * 64,
         images=1,
         set_aside=0,
-        resolution=SIDE,
-        channels=3,
-        classes=["horse", "deer"],
+        item=image_spec(SIDE, 3, ["horse", "deer"]),
         splits={},
         shards=[],
     )
     config = ModelConfig(
         model=DCGANSettings(),
-        resolution=SIDE,
-        channels=3,
-        class_names=["horse", "deer"],
+        item=image_spec(SIDE, 3, ["horse", "deer"]),
         dataset_source="gratings",
         dataset_fingerprint="5" * 64,
         images_seen=7,
