@@ -31,7 +31,7 @@ SETTINGS = TrackingSettings(experiment="tests", model="tests-model")
 
 @pytest.fixture(scope="module")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated, empty mlflow.db: making one takes seconds, copying it does not."""
+    """Return a migrated, empty mlflow.db: creating one takes seconds, copying it does not."""
     folder = tmp_path_factory.mktemp("store")
     connect(address(folder)).search_experiments()
     return folder / "mlflow.db"
@@ -50,7 +50,7 @@ def history(client: MlflowClient, run_id: str, key: str) -> list[tuple[int, floa
     return sorted((point.step, point.value) for point in client.get_metric_history(run_id, key))
 
 
-def test_everything_lies_under_the_root_and_nothing_is_printed(
+def test_all_files_are_below_the_root_and_nothing_is_printed(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -95,7 +95,7 @@ def test_parameters_are_flat_clipped_and_a_changed_one_becomes_a_tag(root: Path)
     assert "param.none" not in data.tags
 
 
-def test_curves_are_whole_and_replayed_steps_are_not_logged_twice(root: Path) -> None:
+def test_curves_are_complete_and_replayed_steps_are_not_logged_twice(root: Path) -> None:
     run = tracked_run.start(SETTINGS, root)
     assert run.last_step == -1
     rows = [
@@ -113,7 +113,7 @@ def test_curves_are_whole_and_replayed_steps_are_not_logged_twice(root: Path) ->
     assert history(run.client, run.id, "norm") == [(row["step"], 1.0) for row in rows[::2]]
 
 
-def test_metrics_take_numpy_and_leave_out_what_is_no_finite_number(root: Path) -> None:
+def test_metrics_accept_numpy_and_skip_values_that_are_not_finite_numbers(root: Path) -> None:
     with tracked_run.start(SETTINGS, root) as run:
         run.log_metrics(
             {"fid": np.float32(2.5), "n": np.int64(7), "inf": math.inf, "verdict": "pass", "flag": True, "none": None}
@@ -146,7 +146,7 @@ def test_the_run_ends_as_the_block_did(root: Path, error: BaseException | None, 
     assert run.client.get_run(run.id).info.status == status
 
 
-def test_a_run_is_continued_through_run_json(root: Path) -> None:
+def test_run_json_continues_a_run(root: Path) -> None:
     first = tracked_run.start(SETTINGS, root)
     first.end()
     assert first.describe() == {"run_id": first.id, "experiment": "tests"}
@@ -159,7 +159,7 @@ def test_a_run_is_continued_through_run_json(root: Path) -> None:
 
 
 @pytest.mark.parametrize("deleted", [False, True])
-def test_a_run_that_the_store_lacks_becomes_a_new_one_that_says_so(root: Path, capfd: Any, deleted: bool) -> None:
+def test_a_run_missing_from_the_store_is_replaced_with_a_warning(root: Path, capfd: Any, deleted: bool) -> None:
     lost = "0123456789abcdef" * 2
     if deleted:
         run = tracked_run.start(SETTINGS, root)
@@ -179,7 +179,7 @@ def test_a_run_that_the_store_lacks_becomes_a_new_one_that_says_so(root: Path, c
 @pytest.mark.parametrize(
     "text", [None, "", "{", "[]", "{}", '{"run_id": 7}', '{"run_id": ""}', '{"run_id": null}', "\x00"]
 )
-def test_a_missing_or_broken_run_json_is_named(root: Path, text: str | None) -> None:
+def test_a_missing_or_invalid_run_json_is_an_input_error(root: Path, text: str | None) -> None:
     path = root / "run.json"
     if text is not None:
         path.write_text(text, encoding="utf-8")
@@ -187,7 +187,7 @@ def test_a_missing_or_broken_run_json_is_named(root: Path, text: str | None) -> 
         tracked_run.resume(SETTINGS, root, path)
 
 
-def test_a_deleted_experiment_is_named(root: Path) -> None:
+def test_a_deleted_experiment_is_an_input_error(root: Path) -> None:
     run = tracked_run.start(SETTINGS, root)
     run.end()
     run.client.delete_experiment(run.experiment_id)
@@ -195,16 +195,16 @@ def test_a_deleted_experiment_is_named(root: Path) -> None:
         tracked_run.start(SETTINGS, root)
 
 
-def test_a_refused_entry_is_left_out_and_the_rest_arrives(root: Path, capfd: Any) -> None:
+def test_a_refused_entry_is_skipped_and_the_others_are_sent(root: Path, capfd: Any) -> None:
     with tracked_run.start(SETTINGS, root) as run:
         run.log_metrics({"a bad name!": 1.0})
         run.log_file(root / "absent.png")
         run.log_metrics({"good": 2.0})
     assert run.client.get_run(run.id).data.metrics == {"good": 2.0}
-    assert capfd.readouterr().err.count("left out") == 2
+    assert capfd.readouterr().err.count("skipped") == 2
 
 
-def test_an_unusable_store_is_named_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_store_is_an_input_error_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:  # bound but not listening: connections are refused
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://someone:secret@127.0.0.1:{taken.getsockname()[1]}")
@@ -234,12 +234,15 @@ def test_addresses_are_shown_without_credentials(uri: str, shown: str) -> None:
 
 
 def test_mlflow_is_imported_only_when_a_run_starts() -> None:
-    code = "import sys, pipeline.tracking; sys.exit(any(name in sys.modules for name in ('mlflow', 'onnx', 'torch', 'pandas')))"
+    code = (
+        "import sys, pipeline.tracking.tracked_run; "
+        "sys.exit(any(name in sys.modules for name in ('mlflow', 'onnx', 'torch', 'pandas')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_full_disk_is_told_in_one_line(root: Path) -> None:
-    """MLflow itself would print a traceback for each call."""
+def test_a_full_disk_is_reported_in_one_line(root: Path) -> None:
+    """MLflow by itself prints a traceback for each call."""
     code = """
 import resource, sys
 from pathlib import Path
@@ -257,8 +260,8 @@ run.end()
     assert re.fullmatch(r"(ganline: warning: .*\n){2}", done.stderr), done.stderr
 
 
-def registered(run: tracked_run.Run, path: Path, factor: int) -> str:
-    """Logs a graph that multiplies by `factor`."""
+def register_model(run: tracked_run.Run, path: Path, factor: int) -> str:
+    """Register a graph that multiplies by `factor`."""
     z, images = (helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 3]) for name in ("z", "images"))
     constant = helper.make_tensor("factor", onnx.TensorProto.FLOAT, [1], [factor])
     graph = helper.make_graph([helper.make_node("Mul", ["z", "factor"], ["images"])], "g", [z], [images], [constant])
@@ -272,7 +275,7 @@ def registered(run: tracked_run.Run, path: Path, factor: int) -> str:
     )
 
 
-def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(
+def test_nothing_is_lost_if_a_server_stops_and_starts_again(
     root: Path,
     mlflow_server: Callable[[Path, int], AbstractContextManager[str]],
     monkeypatch: pytest.MonkeyPatch,
@@ -301,9 +304,9 @@ def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(
         assert run.client.get_run(run.id).info.status == "FINISHED"
         assert [file.path for file in run.client.list_artifacts(run.id)] == ["grid.png"]
         assert [
-            registered(run, root / "a.onnx", 1),
-            registered(run, root / "a.onnx", 1),
-            registered(run, root / "b.onnx", 2),
+            register_model(run, root / "a.onnx", 1),
+            register_model(run, root / "a.onnx", 1),
+            register_model(run, root / "b.onnx", 2),
         ] == ["1", "1", "2"]
         assert run.client.get_model_version("tests-model", "2").tags["note"] == "b"
     captured = capfd.readouterr()
@@ -311,9 +314,12 @@ def test_a_server_that_dies_and_comes_back_costs_nothing_but_a_warning(
     assert "View run" not in captured.out + captured.err
 
 
-def test_processes_that_begin_at_once_make_one_database(tmp_path: Path) -> None:
-    """Without turns the second finds half of the tables, and fails on the other half."""
-    code = f"from pipeline.tracking.mlflow_store import connect\nprint(connect('sqlite:///{tmp_path}/mlflow.db').search_experiments()[0].name)"
+def test_processes_that_start_together_create_one_database(tmp_path: Path) -> None:
+    """Without a lock the second process finds half of the tables and fails on the other half."""
+    code = (
+        "from pipeline.tracking.mlflow_store import connect\n"
+        f"print(connect('sqlite:///{tmp_path}/mlflow.db').search_experiments()[0].name)"
+    )
     both = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(2)

@@ -15,8 +15,8 @@ from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.runtime.generator import Graph
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
+from pipeline.tracking.entries import clipped
 from pipeline.tracking.mlflow_store import SHA256, address, connect
-from pipeline.tracking.tracked_run import clipped
 from pipeline.training.model_files import ModelConfig
 
 PASSED_ON = {
