@@ -1,9 +1,9 @@
-"""What runs on a schedule."""
+"""The Prefect flows: retraining, watching for new data, and sweeps."""
 
 import os
 
 from pipeline.telemetry import switch_off_telemetry
 
 switch_off_telemetry()
-# Prefect's ephemeral server needs 10 s on an idle machine, and this one may be busy. Read when Prefect is imported.
+# Prefect reads this when it is imported. Its default of 20 s is too short for a busy machine.
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")

@@ -1,4 +1,4 @@
-"""What lies where new data arrives, and with what of it a run began: kept as a variable of the Prefect server, so that it is known on every machine."""
+"""Track which input data a run has used, in a variable of the Prefect server that every machine can read."""
 
 import hashlib
 import os
@@ -15,31 +15,40 @@ from pipeline.errors import InputError
 
 @dataclass(frozen=True)
 class Arrival:
-    """`fingerprint` is a sha256 over names, sizes and times of change; `newest` the last change, seconds since 1970."""
+    """The input data at one moment.
+
+    `fingerprint` is a sha256 over names, sizes and modification times. `newest` is the time of the last change in
+    seconds since 1970.
+    """
 
     fingerprint: str
     files: int
     newest: float
 
 
-def look(root: Path | str, project: Path) -> Arrival | None:
-    """What is under data.watch and data.source of `project`'s params.yaml, relative ones below `root`; None where there is no file.
+def scan(root: Path | str, project: Path) -> Arrival | None:
+    """Return the state of the files under data.watch and data.source; None if there are none.
 
-    Raises InputError for parameters that cannot be read.
+    Args:
+        root: Folder that relative paths start from.
+        project: Folder whose params.yaml names the paths.
+
+    Raises:
+        InputError: params.yaml cannot be read.
     """
     data = params.load(project / "params.yaml").data
     digest, files, newest = hashlib.sha256(), 0, 0.0
     for name in dict.fromkeys((data.watch, data.source)):
-        for path, found in entries(Path(root) / name):
-            digest.update(f"{path}\0{found.st_size}\0{found.st_mtime_ns}\n".encode(errors="surrogateescape"))
+        for path, status in iterate_files(Path(root) / name):
+            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
             files += 1
-            # A copy keeps its old time of change, but not that of its entry.
-            newest = max(newest, found.st_mtime, found.st_ctime)
+            # `cp -p` preserves the modification time; the change time shows when the copy arrived.
+            newest = max(newest, status.st_mtime, status.st_ctime)
     return Arrival(digest.hexdigest(), files, newest) if files else None
 
 
-def entries(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """The files at or below a path, in order; one that vanishes meanwhile is passed over."""
+def iterate_files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the files at or below `path` in sorted order; skip files that disappear during the scan."""
     if path.is_file():
         yield path.name, path.stat()
     for folder, below, names in os.walk(path):
@@ -52,27 +61,32 @@ def entries(path: Path) -> Iterator[tuple[str, os.stat_result]]:
                 continue
 
 
-def begun(root: Path | str, project: Path) -> None:
-    """Remembers with which data a run begins: whatever comes of it, that is not new any more."""
+def record_start(root: Path | str, project: Path) -> None:
+    """Record the data that a run starts on. It no longer counts as new, even if the run fails."""
     try:
-        found = look(root, project)
+        arrival = scan(root, project)
     except InputError:
-        return  # the first stage says what is wrong with params.yaml
-    if found is not None:
-        remember(root, remembered(root) | {"began": found.fingerprint})
+        return  # the first stage reports what is wrong with params.yaml
+    if arrival is not None:
+        save_state(root, load_state(root) | {"began": arrival.fingerprint})
 
 
-def remembered(root: Path | str) -> dict[str, Any]:
-    """What is known of a project's data: `began`, the fingerprint of the last run's; `examined` and `drifted`, of the last one that was looked into."""
-    value = Variable.get(name(root), default=None)
+def load_state(root: Path | str) -> dict[str, Any]:
+    """Return what is recorded about a project's data.
+
+    `began` is the fingerprint of the last run's data, `examined` that of the last data tested for drift, and
+    `drifted` the result of that test.
+    """
+    value = Variable.get(variable_name(root), default=None)
     return value if isinstance(value, dict) else {}
 
 
-def remember(root: Path | str, values: dict[str, Any]) -> None:
-    Variable.set(name(root), values, overwrite=True)
+def save_state(root: Path | str, values: dict[str, Any]) -> None:
+    """Replace what is recorded about a project's data."""
+    Variable.set(variable_name(root), values, overwrite=True)
 
 
-def name(root: Path | str) -> str:
-    """The variable of a project, wherever it is asked from: the worker's folder counts only for relative paths."""
+def variable_name(root: Path | str) -> str:
+    """Return the name of a project's Prefect variable, the same for relative and absolute paths."""
     full = root if isinstance(root, str) and "://" in root else str(Path(root).resolve())
     return f"ganline_data_{hashlib.sha256(full.encode()).hexdigest()[:12]}"

@@ -1,73 +1,70 @@
-"""What a run leaves to read: a markdown page of its stages and the metrics."""
+"""Render what a run reports: a Markdown page of stages and metrics, and the rows of the promotion's checks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flows.stages import Outcome, StageFailed
+from flows.stages import StageFailed, StageResult
 
 CHECK = ("name", "state", "value", "champion", "bound", "reason")
 
 
-def markdown(
-    outcomes: Sequence[Outcome],
+def render_markdown(
+    results: Sequence[StageResult],
     failure: StageFailed | None,
     metrics: Mapping[str, Mapping[str, Any]],
     promotion: Mapping[str, Any] | None = None,
 ) -> str:
-    """The stages with their states and times, why it stopped if it did, what became of the model, and every metric."""
+    """Return a page with the promotion's decision, the failure if there is one, the stages and all metrics."""
     parts = []
     if promotion is not None:
-        parts.append(
-            "\n".join([f"**{headline(promotion)}**", "", *(f"- {reason}" for reason in promotion["reasons"])]).strip()
-        )
+        lines = [f"**{format_headline(promotion)}**", "", *(f"- {reason}" for reason in promotion["reasons"])]
+        parts.append("\n".join(lines).strip())
     if failure is not None:
         parts += [
             f"**`{failure.stage}` stopped the run: {failure.reason}**",
             "```\n" + failure.message.replace("```", "'''") + "\n```",
         ]
-    rows = [(f"`{outcome.stage}`", outcome.state, f"{outcome.seconds:.1f} s") for outcome in outcomes]
+    rows = [(f"`{result.stage}`", result.state, f"{result.seconds:.1f} s") for result in results]
     if failure is not None:
         rows.append((f"`{failure.stage}`", "Failed", failure.reason))
-    parts.append(table(("stage", "state", "time"), rows))
+    parts.append(render_table(("stage", "state", "time"), rows))
     for name, values in metrics.items():
-        parts += [
-            f"### {name}",
-            table(("metric", "value"), [(f"`{key}`", shown(value)) for key, value in values.items()]),
-        ]
+        cells = [(f"`{key}`", format_value(value)) for key, value in values.items()]
+        parts += [f"### {name}", render_table(("metric", "value"), cells)]
     if failure is not None and metrics:
-        parts.append("Metrics of stages from the failed one on are those of an earlier run.")
+        parts.append(f"Metrics of `{failure.stage}` and of later stages are from an earlier run.")
     return "\n\n".join(parts) + "\n"
 
 
-def headline(promotion: Mapping[str, Any]) -> str:
-    """One line of what `ganline promote` decided."""
+def format_headline(promotion: Mapping[str, Any]) -> str:
+    """Return one line that states what `ganline promote` decided."""
     name, before = f"{promotion['model']} version {promotion['version']}", promotion["champion"]
-    return {
-        "promoted": f"{name} is promoted"
-        + (f": champion instead of version {before}" if before is not None else ": the first champion"),
-        "champion": f"{name} is the champion",
-    }.get(
-        promotion["outcome"],
-        f"{name} is not promoted" + (f": version {before} stays champion" if before is not None else ""),
-    )
+    if promotion["outcome"] == "promoted":
+        replaced = f"champion instead of version {before}" if before is not None else "the first champion"
+        return f"{name} is promoted: {replaced}"
+    if promotion["outcome"] == "champion":
+        return f"{name} is the champion"
+    return f"{name} is not promoted" + (f": version {before} stays champion" if before is not None else "")
 
 
-def checks(promotion: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Rows of a table: every check of a promotion."""
+def format_checks(promotion: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the checks of a promotion as table rows of text."""
     return [
-        {name: shown(check.get(name)) if check.get(name) is not None else "" for name in CHECK}
+        {name: "" if check.get(name) is None else format_value(check[name]) for name in CHECK}
         for check in promotion["checks"]
     ]
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def render_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines
     )
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """Return a metric as text: floats with six digits, lists joined by semicolons."""
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list):

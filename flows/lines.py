@@ -1,4 +1,4 @@
-"""From a terminal's output to lines for a log: progress bars are thinned out, colours removed."""
+"""Turn terminal output into log lines: drop most frames of progress bars, and all colours."""
 
 import codecs
 import re
@@ -10,11 +10,13 @@ LINE_END = re.compile(r"\r\n|\n|\r(?!\Z)")
 LONGEST_LINE = 16_384
 
 
-def tame(chunks: Iterable[bytes], every: float = 15.0, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
-    """Yields the non-blank lines of a byte stream as they become complete.
+def iterate_lines(
+    chunks: Iterable[bytes], every: float = 15.0, clock: Callable[[], float] = time.monotonic
+) -> Iterator[str]:
+    """Yield the non-blank lines of a byte stream as they become complete.
 
-    A line ended by a carriage return is one frame of a progress bar: at most one frame each `every` seconds
-    passes; the last one (ended by a newline) always does. A line longer than LONGEST_LINE characters is cut into pieces.
+    A line that ends in a carriage return is one frame of a progress bar. At most one frame per `every` seconds is
+    yielded, and always the last one, which ends in a newline. Lines over LONGEST_LINE characters are split.
     """
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
     pending = ""
@@ -23,25 +25,27 @@ def tame(chunks: Iterable[bytes], every: float = 15.0, clock: Callable[[], float
         pending += decode(chunk)
         start = 0
         for end in LINE_END.finditer(pending):
-            line, start = clean(pending[start : end.start()]), end.end()
+            line, start = strip_ansi(pending[start : end.start()]), end.end()
             if end.group() == "\r":
                 if clock() - last_frame < every:
                     continue
                 last_frame = clock()
             if line:
-                yield from pieces(line)
+                yield from split_line(line)
         pending = pending[start:]
         if len(pending) > LONGEST_LINE:
-            yield from pieces(clean(pending))
+            yield from split_line(strip_ansi(pending))
             pending = ""
-    if line := clean(pending + decode(b"", True)):
-        yield from pieces(line)
+    if line := strip_ansi(pending + decode(b"", True)):
+        yield from split_line(line)
 
 
-def clean(text: str) -> str:
+def strip_ansi(text: str) -> str:
+    """Return `text` without escape sequences and trailing blanks."""
     return ANSI.sub("", text).rstrip()
 
 
-def pieces(line: str) -> Iterator[str]:
+def split_line(line: str) -> Iterator[str]:
+    """Yield `line` in pieces of at most LONGEST_LINE characters."""
     for start in range(0, len(line), LONGEST_LINE):
         yield line[start : start + LONGEST_LINE]

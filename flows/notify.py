@@ -1,4 +1,4 @@
-"""Tells people what needs them: not promoted, failed, rejected data. By any notification block of Prefect: Slack, Teams, mail, a webhook ..."""
+"""Send a notification when a run needs attention: not promoted, failed, or rejected data."""
 
 from typing import Any
 
@@ -12,23 +12,23 @@ NOT_PROMOTED = "Not promoted"
 REJECTED = 3
 
 
-def tell(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """A state hook: sends the run's end to the block that its parameter `notify` names ("slack-webhook/ops"), where that is news.
+def send_notification(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Notify the block that the run's parameter `notify` names ("slack-webhook/ops"), if the run needs attention.
 
-    A notification that cannot be sent is a line in the log, not a failure of the run.
+    A Prefect state hook. Any notification block works. If sending fails, the error is logged and the run continues.
     """
-    block, subject = flow_run.parameters.get("notify"), news(state)
-    if not block or subject is None:
+    name, subject = flow_run.parameters.get("notify"), choose_subject(state)
+    if not name or subject is None:
         return
     try:
-        found: Any = Block.load(block)
-        found.notify(f"{flow_run.name}: {state.message or state.name}", subject=f"ganline: {subject}")
+        block: Any = Block.load(name)
+        block.notify(f"{flow_run.name}: {state.message or state.name}", subject=f"ganline: {subject}")
     except Exception as error:  # noqa: BLE001 - every service raises its own
-        get_run_logger().error(f"{block}: the notification could not be sent: {error}")
+        get_run_logger().error(f"{name}: the notification could not be sent: {error}")
 
 
-def news(state: State[Any]) -> str | None:
-    """What an end is called; None for one that needs nobody."""
+def choose_subject(state: State[Any]) -> str | None:
+    """Return the notification's subject for a final state; None if the run needs no attention."""
     if state.is_completed():
         return "not promoted" if state.name == NOT_PROMOTED else None
     if state.is_cancelled() or state.is_cancelling():

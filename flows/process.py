@@ -1,4 +1,4 @@
-"""Child processes of a flow: started behind a guard, read line by line, gone when the flow is gone."""
+"""Run child processes of a flow: behind a guard, read line by line, and ended with the flow."""
 
 import contextlib
 import os
@@ -15,11 +15,15 @@ from pipeline.telemetry import OFF
 STAGE_GRACE_SECONDS = 10.0
 
 
-class Guarded:
-    """A running command in a session of its own. Leaving the `with` block ends it and all it started.
+class GuardedProcess:
+    """A command that runs in its own session. Leaving the `with` block ends it and everything it started.
 
-    `grace` is the time in seconds between SIGTERM and SIGKILL. With `capture`, standard output and error can be
-    read through `chunks`; otherwise the command shares this process's. `settings` are added to its environment.
+    Args:
+        command: Program and arguments.
+        folder: Working directory.
+        grace: Seconds between SIGTERM and SIGKILL.
+        capture: Read standard output and error through `chunks`; if False, the command inherits both.
+        settings: Variables added to the environment.
     """
 
     def __init__(
@@ -32,30 +36,30 @@ class Guarded:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.grace = grace
-        # By file, so that the guard is this flow's own version whatever lies in `folder`; -P keeps its folder off sys.path.
+        # By file, so that the guard is this flow's version whatever `folder` holds. -P keeps `folder` off sys.path.
         self.process = subprocess.Popen(
             [sys.executable, "-P", process_guard.__file__, str(grace), *command],
             cwd=folder,
-            env=environment() | dict(settings or {}),
+            env=child_environment() | dict(settings or {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if capture else None,
             stderr=subprocess.STDOUT if capture else None,
             start_new_session=True,
         )
 
-    def __enter__(self) -> "Guarded":
+    def __enter__(self) -> "GuardedProcess":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
 
     def chunks(self) -> Iterator[bytes]:
-        """The command's output as it comes, until it has ended."""
+        """Yield the command's output as it arrives, until the command ends."""
         assert self.process.stdout is not None
         descriptor = self.process.stdout.fileno()
         ended = False
         while True:
-            # A process that got away could hold the pipe open for ever, so its end is not waited for once the guard is gone.
+            # A process that escaped could hold the pipe open, so reading stops once the guard has ended.
             if select.select([descriptor], [], [], 0 if ended else 1.0)[0]:
                 if not (data := os.read(descriptor, 65536)):
                     return
@@ -66,11 +70,11 @@ class Guarded:
                 ended = self.process.poll() is not None
 
     def wait(self) -> int:
-        """The command's exit code (128 + n for signal n), once it has ended."""
+        """Wait for the command and return its exit code (128 + n for signal n)."""
         return self.process.wait()
 
     def end(self) -> None:
-        """Ends the command and its descendants; does nothing when they have ended."""
+        """End the command and its descendants. Does nothing if they have ended."""
         assert self.process.stdin is not None
         try:
             with contextlib.suppress(OSError):
@@ -78,7 +82,7 @@ class Guarded:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(self.grace + process_guard.KILL_SECONDS)
         finally:
-            # The guard itself was killed, or is stuck, or a second Ctrl-C came: no more patience.
+            # The guard was killed, it hangs, or a second Ctrl-C arrived: kill its group.
             if self.process.poll() is None or self.process.returncode < 0:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self.process.pid, signal.SIGKILL)
@@ -86,10 +90,10 @@ class Guarded:
                 self.process.stdout.close()
 
 
-def environment() -> dict[str, str]:
-    """This environment for a child: the virtual environment's commands first, output unbuffered, not part of this Prefect run.
+def child_environment() -> dict[str, str]:
+    """Return this environment for a child: the virtual environment first on PATH, unbuffered output, no Prefect run.
 
-    `PREFECT__...` names the run the current process belongs to; a child that used Prefect would take itself for it.
+    The variables `PREFECT__...` name the run of the current process. A child that uses Prefect would join that run.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT__")}
     path = os.pathsep.join([str(Path(sys.executable).parent), *filter(None, [inherited.get("PATH")])])

@@ -1,9 +1,9 @@
-"""Runs a command that must not outlive whoever started it: `python -m flows.guard GRACE COMMAND...`
+"""Run a command that must not outlive its parent: `python process_guard.py GRACE COMMAND...`
 
-The starter holds the other end of this process's standard input. When that pipe closes, for whatever
-reason (the starter ended it, or was killed with SIGKILL and could do nothing), the command and everything it
-started is told to end, and killed GRACE seconds later. DVC, killed alone, would leave its stage running.
-Exits with the command's own code (128 + n for signal n), or 143 when it was ended early.
+The parent holds the other end of standard input. The pipe closes when the parent ends it or is killed with SIGKILL.
+The guard then sends SIGTERM to the command and all its descendants, and SIGKILL after GRACE seconds. Without it,
+killing DVC would leave the stage running. Exits with the command's code (128 + n for signal n), or with 143 if the
+command was ended early.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(arguments: list[str]) -> int:
-    """Runs `arguments[1:]` until it ends or standard input closes."""
+    """Run `arguments[1:]` until it ends or standard input closes; return the exit code."""
     grace, command = float(arguments[0]), arguments[1:]
     adopt_orphans()
     stop = False
@@ -49,32 +49,35 @@ def main(arguments: list[str]) -> int:
 
 
 def adopt_orphans() -> None:
-    """On Linux, a grandchild whose parent dies becomes this process's child, so that it can still be found."""
+    """On Linux, become the new parent of orphaned descendants, so that `list_family` still finds them."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_family(grace: float) -> None:
-    """Ends every process below this one or in its group: SIGTERM, then SIGKILL until none is left."""
+    """End all descendants and group members: SIGTERM, then SIGKILL until none is left."""
     psutil.wait_procs(signal_all(signal.SIGTERM), timeout=grace)
     while processes := signal_all(signal.SIGKILL):
         psutil.wait_procs(processes, timeout=KILL_SECONDS)
 
 
 def signal_all(number: signal.Signals) -> list[psutil.Process]:
-    """Sends a signal to the whole family and returns who was there."""
-    found = []
-    for process in family():
+    """Send a signal to the whole family and return the processes that received it."""
+    receivers = []
+    for process in list_family():
         try:
             process.send_signal(number)
         except psutil.NoSuchProcess:
             continue
-        found.append(process)
-    return found
+        receivers.append(process)
+    return receivers
 
 
-def family() -> list[psutil.Process]:
-    """Descendants, and members of this process's group (where orphans go to init instead), that still run."""
+def list_family() -> list[psutil.Process]:
+    """Return the running descendants and members of this process's group.
+
+    The group finds orphans on systems where `adopt_orphans` has no effect.
+    """
     own = psutil.Process()
     members = {process.pid: process for process in own.children(recursive=True)}
     for process in psutil.process_iter():
@@ -83,10 +86,11 @@ def family() -> list[psutil.Process]:
                 members[process.pid] = process
         except (ProcessLookupError, PermissionError):
             continue
-    return [process for process in members.values() if alive(process)]
+    return [process for process in members.values() if is_alive(process)]
 
 
-def alive(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether a process runs and is no zombie."""
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -1,7 +1,7 @@
-"""The line on a schedule: every stage of dvc.yaml as one Prefect task, the promotion last. `python -m flows.retrain` runs it once, here.
+"""The flow `retrain`: run each stage of dvc.yaml as a Prefect task, then promote the model.
 
-What is done, and whether it needs doing, is DVC's business: after a run `dvc repro` has nothing to do,
-and after `dvc repro` a run reports every stage Unchanged.
+`python -m flows.retrain` runs it once in the current folder. DVC decides which stages run: after a run `dvc repro` has
+nothing to do, and after `dvc repro` a run reports every stage as Unchanged.
 """
 
 import json
@@ -18,31 +18,39 @@ from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Cancelled, Completed, Failed
 
 from flows import arrivals
-from flows.artifacts import checks, headline, markdown
-from flows.clone import BRANCH, Busy, Workspace, deliver, workspace
-from flows.notify import NOT_PROMOTED, tell
-from flows.process import Guarded
-from flows.stages import UNCHANGED, Outcome, ProjectError, StageFailed, ganline, in_order, metrics, reproduce
+from flows.artifacts import format_checks, format_headline, render_markdown
+from flows.clone import BRANCH, CloneBusy, Workspace, open_workspace, push_results
+from flows.notify import NOT_PROMOTED, send_notification
+from flows.process import GuardedProcess
+from flows.stages import (
+    UNCHANGED,
+    ProjectError,
+    StageFailed,
+    StageResult,
+    list_stages,
+    read_metrics,
+    reproduce,
+    run_ganline,
+)
 from pipeline import params
 from pipeline.errors import InputError
+from pipeline.stages.paths import Paths
 
 RETRIES = {"train": 2}
-"""Only training is worth a second try: it resumes from its checkpoint after a machine's fault. Other stages fail the same way again."""
+"""Only training is retried: it resumes from its checkpoint after a machine failure. Other stages would fail again."""
 
 RETRY_DELAY_SECONDS = 10
 
-PROMOTION = Path("metrics", "promotion.json")
-
 ONCE = "--once"
-# Longer than a stage's own grace, so that the flow can end its stage and report.
+# Longer than a stage's grace, so that the flow can end its stage and report.
 FLOW_GRACE_SECONDS = 30.0
 
 FINAL_EXIT_CODES = (2, 3, 5)
-"""Bad parameters, rejected data and a refused gate are verdicts, not accidents."""
+"""Bad parameters, rejected data and a refused gate: a retry would end the same way."""
 
 
 def may_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether a failure could go away by itself."""
+    """Return whether a retry could succeed."""
     return not (isinstance(state.data, StageFailed) and state.data.exit_code in FINAL_EXIT_CODES)
 
 
@@ -53,145 +61,160 @@ def may_retry(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     cache_policy=NO_CACHE,
     persist_result=False,
 )
-def run_stage(root: Path, stage: str, settings: Mapping[str, str] | None = None) -> State[Outcome]:
-    """One stage in a child process; the state's name is Ran, Unchanged or Restored."""
+def run_stage(root: Path, stage: str, settings: Mapping[str, str] | None = None) -> State[StageResult]:
+    """Run one stage in a child process; the state's name is Ran, Unchanged or Restored."""
     try:
-        outcome = reproduce(root, stage, get_run_logger().info, settings)
+        result = reproduce(root, stage, get_run_logger().info, settings)
     except StageFailed as failure:
-        # Returned, not raised: the message is for people, a traceback through Prefect says nothing more.
+        # Returned, not raised: a traceback through Prefect would add nothing to the message.
         return Failed(message=str(failure), data=failure)
-    return Completed(name=outcome.state, message=f"{outcome.state} in {outcome.seconds:.1f} s", data=outcome)
+    return Completed(name=result.state, message=f"{result.state} in {result.seconds:.1f} s", data=result)
 
 
 @task(name="promote", task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
 def run_promotion(work: Workspace) -> State[dict[str, Any]]:
-    """`ganline promote`; the state's name is Promoted, Not promoted, or Unchanged where that was so before."""
-    path = work.root / PROMOTION
+    """Run `ganline promote`; the state's name is Promoted, Not promoted, or Unchanged if the verdict is the same."""
+    path = Paths(work.root).promotion
     before = path.read_bytes() if path.is_file() else b""
     try:
-        ganline(work.root, ["promote"], get_run_logger().info, work.settings)
+        run_ganline(work.root, ["promote"], get_run_logger().info, work.settings)
     except StageFailed as failure:
         return Failed(message=str(failure), data=failure)
     after = path.read_bytes()
     verdict = json.loads(after)
-    return Completed(
-        name=UNCHANGED if after == before else verdict["outcome"].capitalize(), message=headline(verdict), data=verdict
-    )
+    name = UNCHANGED if after == before else verdict["outcome"].capitalize()
+    return Completed(name=name, message=format_headline(verdict), data=verdict)
 
 
 @flow(
-    name="retrain", log_prints=False, persist_result=False, on_completion=[tell], on_failure=[tell], on_crashed=[tell]
+    name="retrain",
+    log_prints=False,
+    persist_result=False,
+    on_completion=[send_notification],
+    on_failure=[send_notification],
+    on_crashed=[send_notification],
 )
 def retrain(
     root: Path | str = Path(),
+    *,
     own_clone: bool = False,
     branch: str | None = None,
     promote: bool = True,
     notify: str | None = None,
     service: str | None = None,
 ) -> dict[str, str] | State[Any]:
-    """Brings every stage of the project in `root` up to date, in DVC's order, stops at the first that fails, and promotes what came of it.
+    """Bring every stage of a project up to date in DVC's order, and promote the model. Stop at the first failure.
 
-    `own_clone`: work in a clone of `root` (a folder, or a repository's address) at the newest commit of `branch`, and push dvc.lock and the metrics to
-    its branch ganline/retrain; a person's checkout is not touched. `notify`: a notification block, "slack-webhook/ops", that is told what needs
-    somebody. `service`: the address of a `ganline serve` whose pictures are shown with the run.
+    Leaves artifacts: the Markdown page `retrain` with stages and metrics, the table `promotion` with the checks, and
+    the image `samples` if the model generates images.
 
-    Returns the stages' states by name. Leaves artifacts: markdown `retrain` with the stages and metrics, table `promotion` with its checks, image `samples`
-    where the model draws pictures.
+    Args:
+        root: The project: a folder, or with `own_clone` any address that git accepts.
+        own_clone: Work in a clone, and push dvc.lock and the metrics to its branch ganline/retrain. The checkout stays
+            untouched.
+        branch: Branch to clone; defaults to the one that the source has checked out.
+        promote: Run `ganline promote` after the stages.
+        notify: Notification block for runs that need attention, such as "slack-webhook/ops".
+        service: Address of a `ganline serve` whose images are shown with the run.
+
+    Returns:
+        The stages' states by name.
     """
     try:
-        with workspace(root, own_clone, branch) as work:
-            arrivals.begun(root, work.root)
+        with open_workspace(root, own_clone, branch) as work:
+            arrivals.record_start(root, work.root)
             return bring_up_to_date(work, promote, service)
-    except Busy as error:
+    except CloneBusy as error:
         return Cancelled(message=str(error))
     except ProjectError as error:
         return Failed(message=str(error), data=error)
 
 
 def bring_up_to_date(work: Workspace, promote: bool, service: str | None) -> dict[str, str] | State[Any]:
-    """The stages, the promotion, the artifacts, and the commit."""
-    outcomes: list[Outcome] = []
-    failure: StageFailed | None = None
-    for stage in in_order(work.root):
-        # Called, not submitted: a cancel must interrupt it.
-        run = run_stage.with_options(name=stage, retries=RETRIES.get(stage.partition("@")[0], 0))
-        state = run(work.root, stage, work.settings, return_state=True)
-        result = state.result(raise_on_failure=False)
-        if not isinstance(result, Outcome):
-            failure = (
-                result
-                if isinstance(result, StageFailed)
-                else StageFailed(stage, None, state.message or str(state.name))
-            )
-            break
-        outcomes.append(result)
+    """Run the stages and the promotion, create the artifacts, and push the results."""
+    results, failure = run_stages(work)
+    states = {result.stage: result.state for result in results}
     verdict: dict[str, Any] | None = None
-    states = {outcome.stage: outcome.state for outcome in outcomes}
     if promote and failure is None:
-        ended: State[Any] = run_promotion(work, return_state=True)
-        found = ended.result(raise_on_failure=False)
-        if isinstance(found, dict):
-            verdict, states["promote"] = found, str(ended.name)
+        state: State[Any] = run_promotion(work, return_state=True)
+        value = state.result(raise_on_failure=False)
+        if isinstance(value, dict):
+            verdict, states["promote"] = value, str(state.name)
         else:
-            failure = (
-                found
-                if isinstance(found, StageFailed)
-                else StageFailed("promote", None, ended.message or str(ended.name))
-            )
-    leave(work, outcomes, failure, verdict, service)
-    commit = deliver(work, f"retrain: {headline(verdict) if verdict else failure.reason if failure else 'up to date'}")
-    if commit:
-        get_run_logger().info(f"dvc.lock and metrics are commit {commit[:12]} on {BRANCH}")
+            failure = failure_of(state, "promote")
+    create_artifacts(work, results, failure, verdict, service=service)
+    summary = format_headline(verdict) if verdict else failure.reason if failure else "up to date"
+    if commit := push_results(work, f"retrain: {summary}"):
+        get_run_logger().info(f"pushed dvc.lock and metrics to {BRANCH} as commit {commit[:12]}")
     if failure is not None:
         return Failed(message=str(failure), data=failure)
     if verdict is None:
         return states
-    words = "; ".join([headline(verdict), *verdict["reasons"]])
-    return Completed(
-        name=NOT_PROMOTED if states["promote"] == NOT_PROMOTED else "Completed", message=words, data=states
-    )
+    message = "; ".join([format_headline(verdict), *verdict["reasons"]])
+    name = NOT_PROMOTED if states["promote"] == NOT_PROMOTED else "Completed"
+    return Completed(name=name, message=message, data=states)
 
 
-def leave(
+def run_stages(work: Workspace) -> tuple[list[StageResult], StageFailed | None]:
+    """Run the stages in DVC's order; return the results, and the failure that stopped the run if there was one."""
+    results: list[StageResult] = []
+    for stage in list_stages(work.root):
+        # Called, not submitted: a cancellation must interrupt it.
+        run = run_stage.with_options(name=stage, retries=RETRIES.get(stage.partition("@")[0], 0))
+        state = run(work.root, stage, work.settings, return_state=True)
+        result = state.result(raise_on_failure=False)
+        if not isinstance(result, StageResult):
+            return results, failure_of(state, stage)
+        results.append(result)
+    return results, None
+
+
+def failure_of(state: State[Any], stage: str) -> StageFailed:
+    """Return the failure that a task's state carries; a crashed task has only a message."""
+    cause = state.result(raise_on_failure=False)
+    return cause if isinstance(cause, StageFailed) else StageFailed(stage, None, state.message or str(state.name))
+
+
+def create_artifacts(
     work: Workspace,
-    outcomes: list[Outcome],
+    results: list[StageResult],
     failure: StageFailed | None,
     verdict: dict[str, Any] | None,
+    *,
     service: str | None,
 ) -> None:
-    """The artifacts of a run."""
+    """Create the artifacts of a run."""
     create_markdown_artifact(
         key="retrain",
-        markdown=markdown(outcomes, failure, metrics(work.root), verdict),
+        markdown=render_markdown(results, failure, read_metrics(work.root), verdict),
         description="stages, promotion and metrics of one run",
     )
     if verdict is not None:
-        create_table_artifact(key="promotion", table=checks(verdict), description=headline(verdict))
-    if service and draws(work.root):
+        create_table_artifact(key="promotion", table=format_checks(verdict), description=format_headline(verdict))
+    if service and generates_images(work.root):
         create_image_artifact(
             key="samples",
             image_url=f"{service.rstrip('/')}/image.png?seed=7&n=64",
-            description="what the service serves",
+            description="images from the service",
         )
 
 
-def draws(root: Path) -> bool:
-    """Whether the project's model makes pictures of nothing: a service of any other has none to show."""
+def generates_images(root: Path) -> bool:
+    """Return whether the project's model generates images without an input image."""
     try:
         return params.load(root / "params.yaml").model.task == "generate"
-    except InputError:  # the run has said so
+    except InputError:  # reported by the run
         return True
 
 
 def main(arguments: list[str]) -> int:
-    """Runs once in the project of the working directory; the exit code is the failed stage's own.
+    """Run the flow once in the working directory; return the failed stage's exit code.
 
-    The flow runs behind a guard: killed without a chance to clean up, it would leave the server that Prefect starts for it.
+    The flow runs behind a guard, because a flow killed with SIGKILL would leave the server that Prefect starts for it.
     """
     if arguments == [ONCE]:
-        return once(Path.cwd())
-    with Guarded(
+        return run_once(Path.cwd())
+    with GuardedProcess(
         [sys.executable, "-m", "flows.retrain", ONCE], Path.cwd(), grace=FLOW_GRACE_SECONDS, capture=False
     ) as flow_run:
         try:
@@ -200,8 +223,8 @@ def main(arguments: list[str]) -> int:
             return 128 + signal.SIGINT
 
 
-def once(root: Path) -> int:
-    """One run in this process."""
+def run_once(root: Path) -> int:
+    """Run the flow in this process and return the exit code."""
     state = retrain(root, return_state=True)
     if state.is_completed():
         return 0

@@ -1,7 +1,7 @@
-"""`make schedule`: serves prefect.yaml from this checkout until it is interrupted.
+"""`make schedule`: serve prefect.yaml from this checkout until interrupted.
 
-Uses the server PREFECT_API_URL names (in the environment or the Prefect profile); where there is none it starts one on
-this machine. The runs it records lie where Prefect keeps its state, PREFECT_HOME (default ~/.prefect).
+Uses the server that PREFECT_API_URL names, in the environment or the Prefect profile. Without one it starts a server on
+this machine, whose database is in PREFECT_HOME (default ~/.prefect).
 """
 
 import contextlib
@@ -14,21 +14,22 @@ import urllib.request
 from pathlib import Path
 from types import FrameType
 
-from flows.process import Guarded, environment
+from flows.process import GuardedProcess, child_environment
 
 POOL = "ganline"
 START_SECONDS = 180.0
-# Longer than a stage's own grace, so that a run can end its stage and report before it is killed.
+POLL_SECONDS = 0.5
+# Longer than a stage's grace, so that a run can end its stage and report before it is killed.
 WORKER_GRACE_SECONDS = 30.0
 
 
 class ScheduleError(Exception):
-    """The schedule cannot be served; the message says what to do."""
+    """The schedule cannot be served."""
 
 
 def main() -> int:
-    """Runs in the foreground; Ctrl-C or SIGTERM ends the worker, its runs and the server it started."""
-    signal.signal(signal.SIGTERM, interrupt)
+    """Serve in the foreground; Ctrl-C or SIGTERM ends the worker, its runs and the server."""
+    signal.signal(signal.SIGTERM, raise_interrupt)
     folder = Path.cwd()
     try:
         serve(folder)
@@ -42,72 +43,77 @@ def main() -> int:
 
 
 def serve(folder: Path) -> None:
-    """Server, pool, deployments, worker; returns only when one of them ended. Raises ScheduleError."""
+    """Run the server, deploy prefect.yaml and run a worker, until the server or the worker ends.
+
+    Raises:
+        ScheduleError: There is no prefect.yaml, a Prefect command failed, or the server or the worker ended.
+    """
     if not (folder / "prefect.yaml").is_file():
-        raise ScheduleError(f"{folder}: no prefect.yaml here; run in the project's root")
+        raise ScheduleError(f"{folder}: no prefect.yaml here. Run in the project's root.")
     with contextlib.ExitStack() as children:
         if not (address := configured_address()):
             server, address = start_server(folder, children)
         else:
             server = None
-            say(f"using the Prefect server at {address}")
+            report(f"using the Prefect server at {address}")
         os.environ["PREFECT_API_URL"] = address
-        prefect(folder, "work-pool", "create", POOL, "--type", "process", tolerate="already exists")
-        prefect(folder, "--no-prompt", "deploy", "--all")
+        run_prefect(folder, "work-pool", "create", POOL, "--type", "process", tolerate="already exists")
+        run_prefect(folder, "--no-prompt", "deploy", "--all")
         # Entered after the server, so ended before it: a run can still report that it was stopped.
-        worker = children.enter_context(
-            Guarded(
-                [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL],
-                folder,
-                grace=WORKER_GRACE_SECONDS,
-                capture=False,
-            )
-        )
-        say(
-            f"serving; page {address.removesuffix('/api')} · run now: PREFECT_API_URL={address} .venv/bin/prefect deployment run retrain/weekly · Ctrl-C stops"
+        command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
+        worker = children.enter_context(GuardedProcess(command, folder, grace=WORKER_GRACE_SECONDS, capture=False))
+        report(
+            f"serving; page {address.removesuffix('/api')} · run now: PREFECT_API_URL={address} "
+            ".venv/bin/prefect deployment run retrain/weekly · Ctrl-C stops"
         )
         while worker.process.poll() is None and (server is None or server.process.poll() is None):
-            time.sleep(1)
+            time.sleep(POLL_SECONDS)
         raise ScheduleError(
-            "the worker ended; its last lines above say why"
+            "the worker ended; see its last lines above"
             if worker.process.poll() is not None
             else "the Prefect server ended"
         )
 
 
 def configured_address() -> str | None:
-    """The API address of the environment or of the user's Prefect profile."""
+    """Return the API address from the environment or the Prefect profile; None if there is none."""
     from prefect.settings import PREFECT_API_URL
 
     return PREFECT_API_URL.value() or None
 
 
-def start_server(folder: Path, children: contextlib.ExitStack) -> tuple[Guarded, str]:
-    """A Prefect server on PREFECT_SERVER_API_HOST and _PORT (loopback, 4200). Raises ScheduleError."""
+def start_server(folder: Path, children: contextlib.ExitStack) -> tuple[GuardedProcess, str]:
+    """Start a Prefect server on PREFECT_SERVER_API_HOST and PREFECT_SERVER_API_PORT (loopback, 4200).
+
+    Raises:
+        ScheduleError: A server already uses the port, or the new one does not answer.
+    """
     from prefect.settings import PREFECT_SERVER_API_HOST, PREFECT_SERVER_API_PORT
 
     host, port = PREFECT_SERVER_API_HOST.value(), PREFECT_SERVER_API_PORT.value()
     address = f"http://{host}:{port}/api"
-    if healthy(address):
+    if is_healthy(address):
         raise ScheduleError(
-            f"a Prefect server already answers there; to use it: export PREFECT_API_URL={address}, or choose PREFECT_SERVER_API_PORT"
+            f"a Prefect server already runs at {address}. Use it with `export PREFECT_API_URL={address}`, "
+            "or set PREFECT_SERVER_API_PORT to another port."
         )
-    say(f"starting a Prefect server at {address}")
+    report(f"starting a Prefect server at {address}")
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", host, "--port", str(port)]
-    server = children.enter_context(Guarded(command, folder, capture=False))
+    server = children.enter_context(GuardedProcess(command, folder, capture=False))
     deadline = time.monotonic() + START_SECONDS
-    while not healthy(address):
+    while not is_healthy(address):
         if server.process.poll() is not None:
             raise ScheduleError(
-                f"the Prefect server did not start (is port {port} taken? choose another with PREFECT_SERVER_API_PORT)"
+                f"the Prefect server did not start. If port {port} is in use, set PREFECT_SERVER_API_PORT to another."
             )
         if time.monotonic() > deadline:
             raise ScheduleError(f"the Prefect server did not answer within {START_SECONDS:.0f} s")
-        time.sleep(0.5)
+        time.sleep(POLL_SECONDS)
     return server, address
 
 
-def healthy(address: str) -> bool:
+def is_healthy(address: str) -> bool:
+    """Return whether a Prefect server answers at `address`."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with direct.open(f"{address}/health", timeout=2) as answer:
@@ -116,12 +122,12 @@ def healthy(address: str) -> bool:
         return False
 
 
-def prefect(folder: Path, *arguments: str, tolerate: str | None = None) -> None:
-    """Runs one prefect command. Raises ScheduleError with its output, unless that contains `tolerate`."""
+def run_prefect(folder: Path, *arguments: str, tolerate: str | None = None) -> None:
+    """Run one prefect command. Raise ScheduleError if it fails, unless its output contains `tolerate`."""
     done = subprocess.run(
         [sys.executable, "-m", "prefect", *arguments],
         cwd=folder,
-        env=environment(),
+        env=child_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -131,11 +137,13 @@ def prefect(folder: Path, *arguments: str, tolerate: str | None = None) -> None:
         raise ScheduleError(f"`prefect {' '.join(arguments)}` failed:\n{output}")
 
 
-def interrupt(_number: int, _frame: FrameType | None) -> None:
+def raise_interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Handle SIGTERM like Ctrl-C."""
     raise KeyboardInterrupt
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
+    """Write one line to stderr."""
     sys.stderr.write(f"schedule: {text}\n")
 
 

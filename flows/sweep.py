@@ -1,11 +1,13 @@
-"""Several presets or seeds side by side: `python -m flows.sweep --preset digits --preset stylegan2-digits --seed 0 --seed 1 --workers 2`.
+"""The flow `sweep`: compare presets and seeds, each in its own clone.
 
-Each is the line in a clone of its own, as one task of a Dask cluster: of processes here, or, with its address, of other machines that see the source and
-the clones (GANLINE_CLONES) under the same paths. Nothing is pushed, and nothing promoted: the best one's parameters are for a person to commit.
+`python -m flows.sweep --preset digits --preset stylegan2-digits --seed 0 --seed 1 --workers 2`
+
+Each member is one task of a Dask cluster: local processes, or other machines that see the source and GANLINE_CLONES
+under the same paths. Nothing is pushed or promoted. To adopt the best member, commit its parameters.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +17,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from flows.artifacts import shown
-from flows.clone import local_source, workspace
-from flows.stages import ProjectError, StageFailed, in_order, metrics, reproduce
+from flows.artifacts import format_value
+from flows.clone import Workspace, open_workspace, resolve_local_source
+from flows.stages import ProjectError, StageFailed, list_stages, read_metrics, reproduce, run_ganline
 from pipeline.errors import InputError
 
 NUMBERS = ("fid", "fid_ratio", "kid", "precision", "recall", "coverage", "vendi_ratio", "modes_covered")
@@ -26,128 +28,141 @@ COLUMNS = ("member", "verdict", *NUMBERS, "seconds", "run")
 
 @task(task_run_name="{member}", cache_policy=NO_CACHE, persist_result=False)
 def run_member(root: str, member: str, preset: str | None, seed: int | None) -> dict[str, Any]:
-    """The line with one preset and seed; its row of the table. A failure is a row as well: the others go on."""
+    """Run all stages with one preset and seed; return its table row. A failure becomes a row, and the others go on."""
     log = get_run_logger().info
     try:
-        with workspace(root, own_clone=True, member=member) as work:
-            choose(work.root, preset, seed)
-            for stage in in_order(work.root):
+        with open_workspace(root, own_clone=True, member=member) as work:
+            configure(work, preset, seed, log)
+            for stage in list_stages(work.root):
                 reproduce(work.root, stage, log, work.settings)
-            return row(member, metrics(work.root), work.root)
+            return build_row(member, read_metrics(work.root), work.root)
     except (ProjectError, StageFailed, InputError) as error:
         return {"member": member, "verdict": str(error).splitlines()[0]}
 
 
-def choose(root: Path, preset: str | None, seed: int | None) -> None:
-    """Writes the clone's params.yaml: a preset, and train.seed; what judges stays the same. Raises InputError."""
+def configure(work: Workspace, preset: str | None, seed: int | None, log: Callable[[str], None]) -> None:
+    """Write a preset and train.seed to the clone's params.yaml.
+
+    Raises:
+        StageFailed: `ganline preset use` failed.
+        InputError: The parameters are not valid.
+    """
     from ruamel.yaml import YAML
 
     from pipeline import params
-    from pipeline.cli import presets
 
     if preset is not None:
-        presets.use(root, preset)
+        run_ganline(work.root, ["preset", "use", preset], log, work.settings)
+    path = work.root / "params.yaml"
     if seed is not None:
-        yaml, path = YAML(), root / "params.yaml"
+        yaml = YAML()
         values = yaml.load(path.read_text(encoding="utf-8")) or {}
         values.setdefault("train", {})["seed"] = seed
         with path.open("w", encoding="utf-8") as file:
             yaml.dump(values, file)
-    params.load(root / "params.yaml")
+    params.load(path)
 
 
-def row(member: str, found: Mapping[str, Mapping[str, Any]], root: Path) -> dict[str, Any]:
-    """What the table says of one member."""
+def build_row(member: str, metrics: Mapping[str, Mapping[str, Any]], root: Path) -> dict[str, Any]:
+    """Return the table row of one member."""
     from pipeline.stages.metrics_files import read
+    from pipeline.stages.paths import Paths
 
-    measured = {name: value for file in found.values() for name, value in file.items() if name in (*NUMBERS, "verdict")}
-    seconds = found.get("metrics/train.json", {}).get("seconds")
-    return {
-        "member": member,
-        **measured,
-        "seconds": seconds,
-        "run": read(root / "models" / "run.json", "dvc repro train")["run_id"],
-    }
+    values = {key: value for file in metrics.values() for key, value in file.items() if key in (*NUMBERS, "verdict")}
+    seconds = metrics.get("metrics/train.json", {}).get("seconds")
+    run = read(Paths(root).run, "dvc repro train")["run_id"]
+    return {"member": member, **values, "seconds": seconds, "run": run}
 
 
 @flow(name="sweep", log_prints=False, persist_result=False)
 def sweep(root: Path | str = Path(), presets: Sequence[str] = (), seeds: Sequence[int] = ()) -> State[Any]:
-    """Every preset (none: the project's own params.yaml) with every seed (none: its own). Returns the rows, the best FID ratio first.
+    """Run every preset with every seed; return the rows, lowest FID ratio first.
 
-    Leaves a table artifact `sweep`, and an MLflow run under which the members' runs are nested. Give it a task runner, as `main` does, to run side by side.
+    Leaves the table artifact `sweep`, and an MLflow run with the members' runs as its children. Members run one after
+    the other unless the flow has a task runner, as `main` gives it.
+
+    Args:
+        root: The project: a folder, or any address that git accepts.
+        presets: Names from `ganline preset list`; if empty, the project's own params.yaml.
+        seeds: Values of train.seed; if empty, the seed of the parameters.
     """
     try:
-        local = local_source(root)
+        local = resolve_local_source(root)
     except ProjectError as error:
         return Failed(message=str(error), data=error)
     source = str(local or root)
-    own: list[None] = [None]
-    chosen = [(preset, seed) for preset in (presets or own) for seed in (seeds or own)]
-    futures = [run_member.submit(source, name(preset, seed), preset, seed) for preset, seed in chosen]
+    default: list[None] = [None]
+    members = [(preset, seed) for preset in (presets or default) for seed in (seeds or default)]
+    futures = [run_member.submit(source, member_name(preset, seed), preset, seed) for preset, seed in members]
     rows: list[dict[str, Any]] = []
-    for (preset, seed), future in zip(chosen, futures, strict=True):
-        found = future.result(raise_on_failure=False)
-        rows.append(found if isinstance(found, dict) else {"member": name(preset, seed), "verdict": str(found)})
-    rows.sort(key=lambda one: (one.get("fid_ratio") is None, one.get("fid_ratio")))
-    create_table_artifact(
-        key="sweep",
-        table=[{column: shown(one.get(column, "")) for column in COLUMNS} for one in rows],
-        description="best FID ratio first",
-    )
+    for (preset, seed), future in zip(members, futures, strict=True):
+        value = future.result(raise_on_failure=False)
+        failed = {"member": member_name(preset, seed), "verdict": str(value)}
+        rows.append(value if isinstance(value, dict) else failed)
+    rows.sort(key=lambda row: (row.get("fid_ratio") is None, row.get("fid_ratio")))
+    create_table_artifact(key="sweep", table=format_rows(rows), description="lowest FID ratio first")
     if local is not None:
-        record(local, rows)
+        record_sweep(local, rows)
     best = rows[0]
     if best.get("fid_ratio") is None:
-        return Failed(
-            message=f"none of {len(rows)} could be measured; the first: {best['member']}: {best['verdict']}", data=rows
-        )
-    return Completed(
-        message=f"best of {len(rows)}: {best['member']} (FID ratio {best['fid_ratio']:.3g}, {best['verdict']})",
-        data=rows,
-    )
+        message = f"no member of {len(rows)} has a FID ratio; the first: {best['member']}: {best['verdict']}"
+        return Failed(message=message, data=rows)
+    message = f"best of {len(rows)}: {best['member']} (FID ratio {best['fid_ratio']:.3g}, {best['verdict']})"
+    return Completed(message=message, data=rows)
 
 
-def name(preset: str | None, seed: int | None) -> str:
+def member_name(preset: str | None, seed: int | None) -> str:
+    """Return the name of a member, from its preset and seed."""
     parts = [preset or "params", f"seed-{seed}" if seed is not None else ""]
     return "-".join(filter(None, parts))
 
 
-def record(root: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One MLflow run over those of the members. Raises InputError when the store does not answer."""
+def format_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Return the rows as text, with a value for every column."""
+    return [{column: format_value(row.get(column, "")) for column in COLUMNS} for row in rows]
+
+
+def record_sweep(root: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Create an MLflow run with the table, as the parent of the members' runs.
+
+    Raises:
+        InputError: The store does not answer.
+    """
     from pipeline import params
     from pipeline.tracking import tracked_run
 
     settings = params.load(root / "params.yaml").tracking
     with tracked_run.start(settings, root, tags={"mlflow.runName": "sweep", "ganline.sweep": str(len(rows))}) as parent:
-        table = {column: [shown(one.get(column, "")) for one in rows] for column in COLUMNS}
+        table = {column: [row[column] for row in format_rows(rows)] for column in COLUMNS}
         parent.client.log_table(parent.id, table, "sweep.json")
         parent.log_metrics({f"best_{number}": rows[0].get(number) for number in NUMBERS})
-        for one in rows:
-            if one.get("run"):
-                parent.client.set_tag(one["run"], "mlflow.parentRunId", parent.id)
-                parent.client.set_tag(one["run"], "ganline.sweep.member", str(one["member"]))
+        for row in rows:
+            if row.get("run"):
+                parent.client.set_tag(row["run"], "mlflow.parentRunId", parent.id)
+                parent.client.set_tag(row["run"], "ganline.sweep.member", str(row["member"]))
 
 
 def main() -> None:
-    """The command line."""
+    """Parse the command line and run the sweep."""
     import typer
 
-    from flows.artifacts import table
+    from flows.artifacts import render_table
 
     def run(
         preset: Annotated[
             list[str] | None,
-            typer.Option(help="A name from `ganline preset list`; several times for several.", show_default=False),
+            typer.Option(help="A name from `ganline preset list`; repeatable.", show_default=False),
         ] = None,
         seed: Annotated[
-            list[int] | None, typer.Option(help="train.seed; several times for several.", show_default=False)
+            list[int] | None, typer.Option(help="A value of train.seed; repeatable.", show_default=False)
         ] = None,
-        workers: Annotated[int, typer.Option(min=1, help="Processes here, each with its share of the cores.")] = 1,
+        workers: Annotated[int, typer.Option(min=1, help="Number of local processes.")] = 1,
         scheduler: Annotated[
-            str | None, typer.Option(help="A Dask scheduler's address (tcp://host:8786) instead.", show_default=False)
+            str | None,
+            typer.Option(help="Address of a Dask scheduler (tcp://host:8786) to use instead.", show_default=False),
         ] = None,
     ) -> None:
-        """Compare presets and seeds, side by side, each in a clone of its own at the last commit.
+        """Compare presets and seeds, each in its own clone of the last commit.
 
         `python -m flows.sweep --seed 0 --seed 1 --seed 2 --workers 2`
 
@@ -164,7 +179,7 @@ def main() -> None:
         )
         rows = state.result(raise_on_failure=False)
         if isinstance(rows, list):
-            typer.echo(table(COLUMNS, [[shown(one.get(column, "")) for column in COLUMNS] for one in rows]))
+            typer.echo(render_table(COLUMNS, [list(row.values()) for row in format_rows(rows)]))
         typer.echo(state.message)
         sys.exit(0 if state.is_completed() else 2)
 

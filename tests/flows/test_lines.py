@@ -1,16 +1,17 @@
-"""Terminal output to log lines."""
+"""Terminal output as log lines."""
 
 import re
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.lines import LONGEST_LINE, tame
+from flows.lines import LONGEST_LINE, iterate_lines
 
 
 def lines(*chunks: bytes, every: float = 15.0, times: list[float] | None = None) -> list[str]:
+    """Return the log lines of a byte stream, with a clock that reads `times`."""
     ticks = iter(times) if times else None
-    return list(tame(chunks, every, lambda: next(ticks) if ticks else 0.0))
+    return list(iterate_lines(chunks, every, lambda: next(ticks) if ticks else 0.0))
 
 
 def test_plain_lines_pass_and_blank_ones_do_not() -> None:
@@ -21,10 +22,10 @@ def test_a_progress_bar_leaves_one_frame_each_interval_and_its_last() -> None:
     frames = b"".join(f"\rloss {n}".encode() for n in range(100)) + b"\n"
     # The clock is read at the start and for each frame; frames come every second.
     ticks = [float(t) for t in range(300)]
-    found = lines(b"start\n", frames, b"end\n", every=15, times=ticks)
-    assert found[0] == "start"
-    assert found[-2:] == ["loss 99", "end"]
-    assert 5 <= len(found) - 3 <= 8
+    result = lines(b"start\n", frames, b"end\n", every=15, times=ticks)
+    assert result[0] == "start"
+    assert result[-2:] == ["loss 99", "end"]
+    assert 5 <= len(result) - 3 <= 8
 
 
 def test_without_time_passing_only_the_last_frame_is_kept() -> None:
@@ -42,21 +43,21 @@ def test_characters_and_line_ends_split_between_chunks() -> None:
     ]
 
 
-def test_bytes_that_are_no_text_do_not_stop_the_log() -> None:
+def test_invalid_utf_8_does_not_stop_the_log() -> None:
     assert lines(b"\xff\xfe ok\n") == ["\ufffd\ufffd ok"]
 
 
-def test_an_endless_line_is_cut_and_memory_stays_bounded() -> None:
-    found = lines(*[b"x" * 10_000] * 10)
-    assert "".join(found) == "x" * 100_000
-    assert max(map(len, found)) <= LONGEST_LINE
+def test_an_endless_line_is_split() -> None:
+    pieces = lines(*[b"x" * 10_000] * 10)
+    assert "".join(pieces) == "x" * 100_000
+    assert max(map(len, pieces)) <= LONGEST_LINE
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\x1b"), max_size=20), max_size=20), st.data())
-def test_how_the_bytes_were_chunked_does_not_matter(texts: list[str], data: st.DataObject) -> None:
-    whole = "\n".join(texts).encode()
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
-    chunks = [whole[a:b] for a, b in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
-    found = lines(*chunks, every=0)
-    assert found == lines(whole, every=0)
-    assert found == [line.rstrip() for line in re.split(r"\r\n|\n|\r", whole.decode()) if line.strip()]
+def test_the_boundaries_of_chunks_do_not_matter(texts: list[str], data: st.DataObject) -> None:
+    data_bytes = "\n".join(texts).encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(data_bytes)), max_size=8)))
+    chunks = [data_bytes[a:b] for a, b in zip([0, *cuts], [*cuts, len(data_bytes)], strict=True)]
+    result = lines(*chunks, every=0)
+    assert result == lines(data_bytes, every=0)
+    assert result == [line.rstrip() for line in re.split(r"\r\n|\n|\r", data_bytes.decode()) if line.strip()]

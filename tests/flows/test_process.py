@@ -1,17 +1,17 @@
 """Child processes behind a guard."""
 
 import sys
-import time
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from flows.process import Guarded, environment
+from flows.process import GuardedProcess, child_environment
+from tests.waiting import list_running, wait_until
 
 
-def test_output_comes_while_the_command_runs(tmp_path: Path) -> None:
-    with Guarded(["sh", "-c", "echo out; echo err >&2; sleep 30"], tmp_path) as child:
+def test_output_arrives_while_the_command_runs(tmp_path: Path) -> None:
+    with GuardedProcess(["sh", "-c", "echo out; echo err >&2; sleep 6000"], tmp_path) as child:
         received = b""
         for chunk in child.chunks():
             received += chunk
@@ -22,15 +22,15 @@ def test_output_comes_while_the_command_runs(tmp_path: Path) -> None:
     assert child.process.returncode == 143
 
 
-def test_an_error_in_the_block_ends_the_command_at_once(tmp_path: Path) -> None:
-    started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), Guarded(["sleep", "60"], tmp_path) as child:  # noqa: PT012
+def test_an_error_in_the_block_ends_the_command_by_sigterm(tmp_path: Path) -> None:
+    # Neither the command's time nor the grace fits into the test's.
+    child = GuardedProcess(["sleep", "6000"], tmp_path, grace=6000.0)
+    with pytest.raises(KeyboardInterrupt), child:  # noqa: PT012
         guard = psutil.Process(child.process.pid)
-        while not (children := guard.children()):
-            time.sleep(0.01)
+        children = wait_until(guard.children, "the guard starts no command")
         raise KeyboardInterrupt
-    assert time.monotonic() - started < 5
-    assert not children[0].is_running()
+    assert child.process.returncode == 143
+    assert list_running(children) == []
 
 
 def test_the_command_finds_the_virtual_environment_first_and_is_not_part_of_the_run(
@@ -40,7 +40,7 @@ def test_the_command_finds_the_virtual_environment_first_and_is_not_part_of_the_
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    with Guarded(["sh", "-c", "command -v python; env"], tmp_path) as child:
+    with GuardedProcess(["sh", "-c", "command -v python; env"], tmp_path) as child:
         lines = b"".join(child.chunks()).decode().splitlines()
     assert Path(lines[0]).parent == Path(sys.executable).parent
     assert not [line for line in lines if line.startswith("PREFECT__")]
@@ -54,4 +54,4 @@ def test_the_command_finds_the_virtual_environment_first_and_is_not_part_of_the_
 
 def test_without_a_path_the_child_s_is_not_the_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATH")
-    assert environment()["PATH"] == str(Path(sys.executable).parent)
+    assert child_environment()["PATH"] == str(Path(sys.executable).parent)

@@ -1,18 +1,19 @@
-"""A sweep over seeds of a real, tiny line: one table, one parent run, and nothing in the checkout."""
+"""A sweep over seeds of a real, tiny model: one table, one parent run, and an unchanged checkout."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows.sweep import choose, name
-from pipeline.errors import InputError
+from flows.clone import Workspace
+from flows.stages import StageFailed
+from flows.sweep import configure, member_name
+from tests.flows.project import run_command
 
 
-def test_members_are_named_by_what_they_differ_in() -> None:
-    assert [name("digits", 3), name("digits", None), name(None, 0), name(None, None)] == [
+def test_members_are_named_by_preset_and_seed() -> None:
+    assert [member_name("digits", 3), member_name("digits", None), member_name(None, 0), member_name(None, None)] == [
         "digits-seed-3",
         "digits",
         "params-seed-0",
@@ -20,18 +21,17 @@ def test_members_are_named_by_what_they_differ_in() -> None:
     ]
 
 
-def test_a_member_has_its_seed_and_keeps_the_comments(tmp_path: Path) -> None:
+def test_a_seed_is_written_without_losing_comments(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("train:\n  seed: 0 # as ever\n  batch_size: 32\n")
-    choose(tmp_path, None, 5)
+    configure(Workspace(tmp_path), None, 5, print)
     assert (tmp_path / "params.yaml").read_text() == "train:\n  seed: 5 # as ever\n  batch_size: 32\n"
-    with pytest.raises(InputError, match="no presets here"):
-        choose(tmp_path, "digits", None)
+    with pytest.raises(StageFailed, match="no presets here"):
+        configure(Workspace(tmp_path), "digits", None, print)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("api")
-def test_seeds_side_by_side_in_dask_processes(checkout: Path, command: Callable[..., str]) -> None:
+def test_seeds_side_by_side_in_dask_processes(checkout: Path) -> None:
     from prefect_dask.task_runners import DaskTaskRunner
 
     from flows.sweep import sweep
@@ -54,5 +54,5 @@ def test_seeds_side_by_side_in_dask_processes(checkout: Path, command: Callable[
     assert parent.data.metrics["best_fid"] == pytest.approx(rows[0]["fid"])
     listed = [artifact.path for artifact in client.list_artifacts(parent.info.run_id)]
     assert listed == ["sweep.json"]
-    assert command(checkout, "git", "status", "--porcelain") == ""
+    assert run_command(checkout, "git", "status", "--porcelain") == ""
     assert json.loads(json.dumps(rows)) == rows

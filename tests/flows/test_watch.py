@@ -1,23 +1,21 @@
-"""Looks at data that arrives, each with the state it should end in; the events reach the server, and a deployment."""
+"""The flow `watch`: the state that each poll ends in, and the events that reach the server and a deployment."""
 
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from tests.flows.conftest import Project, Schedule
+from tests.flows.project import Schedule, read_flow_runs
+from tests.waiting import wait_until
 
-Until = Callable[[Callable[[], object], float, str], None]
-
-pytestmark = [pytest.mark.usefixtures("api"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.usefixtures("api")
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
+    """A project with one data file."""
     (tmp_path / "data" / "raw").mkdir(parents=True)
     (tmp_path / "params.yaml").write_text(
         f"data: {{source: data/raw}}\ntracking: {{model: watched-{tmp_path.parent.name}}}\n"
@@ -27,17 +25,19 @@ def root(tmp_path: Path) -> Path:
 
 
 def age(path: Path, seconds: float) -> None:
+    """Move the modification time of a file into the past."""
     os.utime(path, (time.time() - seconds,) * 2)
 
 
-def look(root: Path, settle: float = 0.0) -> Any:
+def poll(root: Path, settle: float = 0.0) -> Any:
+    """Run the flow once and return its final state."""
     from flows.watch import watch
 
     return watch(root, settle_seconds=settle, return_state=True)
 
 
-def events(root: Path) -> list[str]:
-    """What the server has received about this project."""
+def read_events(root: Path) -> list[str]:
+    """Return the events that the server has received about this project."""
     from prefect.client.orchestration import get_client
 
     resource = f"ganline.data.watched-{root.parent.name}"
@@ -46,51 +46,47 @@ def events(root: Path) -> list[str]:
         return [event["event"] for event in client._client.post("/events/filter", json=body).json()["events"]]
 
 
-def test_from_the_first_look_to_a_run(root: Path, until: Until) -> None:
+def test_from_the_first_poll_to_a_run(root: Path) -> None:
     from flows import arrivals
 
-    assert look(root).name == "First look"
-    assert look(root).name == "Nothing new"
+    assert poll(root).name == "First look"
+    assert poll(root).name == "Nothing new"
     new = root / "data" / "raw" / "two.txt"
     new.write_text("two")
     age(new, 3600)
-    state = look(root, settle=60)
-    assert state.name == "Still arriving", "a copy keeps its old time; when it came counts"
-    state = look(root)
-    assert (state.name, state.message) == ("New data", "2 files; no run has validated data yet to compare with")
-    assert look(root).name == "New data", "until a run begins with it"
-    until(lambda: events(root) == ["ganline.data.new"] * 2, 60, "the events")
-    arrivals.begun(root, root)
-    assert look(root).name == "Nothing new"
+    state = poll(root, settle=6000)
+    assert state.name == "Still arriving", "a copy keeps its modification time; its time of arrival counts"
+    state = poll(root)
+    assert (state.name, state.message) == ("New data", "2 files; no validated data to compare with yet")
+    assert poll(root).name == "New data", "the event is re-emitted until a run starts"
+    wait_until(lambda: read_events(root) == ["ganline.data.new"] * 2, "the events do not arrive")
+    arrivals.record_start(root, root)
+    assert poll(root).name == "Nothing new"
     new.unlink()
-    assert look(root).name == "New data", "less is news as well"
+    assert poll(root).name == "New data", "a deletion counts as new data"
 
 
-def test_what_cannot_be_watched_says_why(root: Path) -> None:
+def test_missing_data_and_bad_parameters_are_reported(root: Path) -> None:
     (root / "data" / "raw" / "one.txt").unlink()
-    assert look(root).name == "Nothing there"
+    assert poll(root).name == "No data"
     (root / "params.yaml").write_text("data: {sauce: x}\n")
-    state = look(root)
+    state = poll(root)
     assert state.is_failed()
     assert "data.sauce: unknown key; did you mean `source`" in state.message
 
 
-def test_an_event_runs_the_deployment_and_two_run_once(schedule: "Schedule", until: Until) -> None:
-    """New data and drift at once: one of two runs is cancelled, and the line runs once."""
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+def test_two_events_run_the_deployment_once(schedule: Schedule) -> None:
+    """New data and drift arrive together: one of two runs is cancelled."""
     from prefect.events import emit_event
 
-    def runs() -> list[Any]:
-        with get_client(sync_client=True) as client:
-            return client.read_flow_runs(deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=["single"])))
+    before = {run.id for run in read_flow_runs("single")}
 
-    before = {run.id for run in runs()}
-    project: Project = schedule.project
-    (project.root / "seed.txt").write_text("4.5\n")
+    def new_runs() -> list[Any]:
+        return [run for run in read_flow_runs("single") if run.id not in before]
+
+    (schedule.project.root / "seed.txt").write_text("4.5\n")
     for event in ("ganline.data.new", "ganline.data.drift"):
         emit_event(event, resource={"prefect.resource.id": "ganline.data.triggering"})
-    until(lambda: len({run.id for run in runs()} - before) >= 2, 120, "the deployment to be triggered")
-    until(lambda: all(run.state.is_final() for run in runs() if run.id not in before), 240, "the runs to end")
-    ended = sorted(run.state.name for run in runs() if run.id not in before)
-    assert ended == ["Cancelled", "Completed"]
+    wait_until(lambda: len(new_runs()) >= 2, "the events do not trigger the deployment")
+    wait_until(lambda: all(run.state.is_final() for run in new_runs()), "the runs do not end")
+    assert sorted(run.state.name for run in new_runs()) == ["Cancelled", "Completed"]
