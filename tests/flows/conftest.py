@@ -51,7 +51,7 @@ deployments:
     entrypoint: flows.retrain.retrain
     parameters: {promote: false}
     work_pool: {name: ganline}
-    schedules: [{interval: 2, active: false}]
+    schedules: [{interval: 10, active: false}]
   - name: manual
     entrypoint: flows.retrain.retrain
     parameters: {promote: false}
@@ -74,7 +74,6 @@ QUICK = {
     "PREFECT_RUNNER_POLL_FREQUENCY": "1",
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.2",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.2",
 }
 # Services that no test needs.
 LEAN = {
