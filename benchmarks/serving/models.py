@@ -37,10 +37,8 @@ def make(model: Model, path: Path) -> Path:
     metadata = Metadata(
         version=__version__,
         variant="dcgan",
-        resolution=model.resolution,
-        channels=model.channels,
+        item=ItemSpec(height=model.resolution, width=model.resolution, channels=model.channels),
         latent=model.latent,
-        class_names=[],
         dataset_name="none",
         dataset_fingerprint="0" * 64,
         images_seen=0,

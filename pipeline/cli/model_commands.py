@@ -7,12 +7,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from pipeline.cli.condition_options import with_condition_options
 from pipeline.stages.paths import Paths, project_root
 
 delivered = typer.Typer()
 
 
 @delivered.command()
+@with_condition_options
 def sample(
     n: Annotated[
         int | None,
@@ -43,19 +45,6 @@ def sample(
             min=1, help="Columns of the sheet; by default one a class, or as square as it gets.", show_default=False
         ),
     ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A class by name or index, if the model knows labels; several times: taken in turn. By default all.",
-            show_default=False,
-        ),
-    ] = None,
-    psi: Annotated[
-        float | None,
-        typer.Option(
-            help="Truncation of StyleGAN2, 0 (the average picture) to 1.5; 1 truncates nothing.", show_default=False
-        ),
-    ] = None,
     interpolate: Annotated[
         int | None,
         typer.Option(
@@ -63,6 +52,8 @@ def sample(
             show_default=False,
         ),
     ] = None,
+    *,
+    conditions: dict[str, Any],
 ) -> None:
     """Draw pictures from generator.onnx with ONNX Runtime alone, on CUDA where there is one.
 
@@ -82,7 +73,7 @@ def sample(
     from pipeline.serving.runtime.sample_files import sample as draw
 
     folder = output.endswith("/") or Path(output).is_dir()
-    wanted = Request(n, seed, label or (), psi, interpolate, columns)
+    wanted = Request(n, seed, conditions, interpolate, columns)
     drawn = draw(model or Paths(project_root()).generator, Path(output), wanted, folder=folder)
     typer.echo(f"{output}: {drawn}")
 

@@ -92,13 +92,14 @@ def require_alike(graph: Graph, challenger: Metadata, info: DatasetInfo, whose: 
         raise InputError(
             f"{graph.path.name}: {whose} is a model to {made.task} (x{made.scale}), the challenger one to {challenger.task} (x{challenger.scale}): {way_out}"
         )
-    side, channels = info.item.height, info.item.channels
-    fits = side % made.multiple == 0 if made.multiple else side == made.resolution
-    if made.channels != channels or not fits:
-        sides = f"whose sides are multiples of {made.multiple} px" if made.multiple else f"of {made.resolution} px"
+    data, item = info.item, made.item
+    sides = data.height, data.width
+    fits = all(side % made.multiple == 0 for side in sides) if made.multiple else sides == (item.height, item.width)
+    if item.channels != data.channels or not fits:
+        size = f"whose sides are multiples of {made.multiple} px" if made.multiple else f"of {item.height} px"
         raise InputError(
-            f"{graph.path.name}: {whose} {'makes' if made.task == 'generate' else 'takes'} images {sides} and {made.channels} channels, "
-            f"the data has {side} px and {channels}: {way_out}"
+            f"{graph.path.name}: {whose} {'makes' if made.task == 'generate' else 'takes'} images {size} and "
+            f"{item.channels} channels, the data has {data.height} px and {data.channels}: {way_out}"
         )
 
 
@@ -219,7 +220,8 @@ def draw(
         range(0, n, settings.batch_size), desc=f"samples of {name}", leave=False, disable=None, mininterval=0.5
     ):
         size = min(settings.batch_size, n - start)
-        pictures = generator.draw(generator.latents(settings.seed, start, size), labels[start : start + size], 1.0)
+        conditions = generator.conditions(label=labels[start : start + size] if generator.classes else None)
+        pictures = generator.generate(generator.latents(settings.seed, start, size), conditions)
         shape = pictures.shape[1:]
         scratch.write(pictures.tobytes())
     scratch.flush()

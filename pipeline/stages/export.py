@@ -60,11 +60,11 @@ def run(root: Path) -> None:
             path = Path(scratch) / f"{spec.name}.onnx"
             export(spec, path, metadata.pairs(), params.export.opset)
             prefix = "" if spec is specs[0] else f"{spec.name}_"
-            found = parity.check(spec, path, params.export.parity_tolerance, len(config.item.classes))
+            found = parity.check(spec, path, params.export.parity_tolerance, config.item)
             measured |= {
                 f"{prefix}{key}": value for key, value in measurements(path, found, params.export.opset).items()
             }
-            described.append(signature.describe(path, list(config.item.classes)))
+            described.append(signature.describe(path, config.item))
         publish(paths, Path(scratch), metadata, described, config, evaluation, measured)
         register(tracked, paths, params, metadata, described, measured)
     size, latency = measured["size_bytes"] / 1e6, measured["latency_ms_batch_1"]
@@ -78,9 +78,7 @@ def origin(config: ModelConfig, root: Path, run: str) -> dict[str, Any]:
     return {
         "version": __version__,
         "variant": config.model.variant,
-        "resolution": config.item.height,
-        "channels": config.item.channels,
-        "class_names": list(config.item.classes),
+        "item": config.item,
         "dataset_name": Path(config.dataset_source).name,
         "dataset_fingerprint": config.dataset_fingerprint,
         "images_seen": config.images_seen,

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from pipeline.gans.registry import build
 from pipeline.gans.variants.dcgan.dcgan import DCGAN
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
+from pipeline.items import ItemSpec
 from pipeline.serving.http.model_source import File
 from pipeline.serving.http.service import Service
 from pipeline.serving.onnx.graph_export import export
@@ -89,14 +90,19 @@ class Made(NamedTuple):
     metadata: Metadata
 
 
-def describe(**changes: object) -> Metadata:
+def describe(
+    resolution: int = 16,
+    channels: int = 1,
+    class_names: Sequence[str] = ("zero", "naïve", '"three"'),
+    **changes: object,
+) -> Metadata:
+    """Return metadata of a model of square images."""
+    item = ItemSpec(height=resolution, width=resolution, channels=channels, classes=tuple(class_names))
     values: Mapping[str, object] = {
         "version": "0.1.0",
         "variant": "dcgan",
-        "resolution": 16,
-        "channels": 1,
+        "item": item,
         "latent": 24,
-        "class_names": ["zero", "naïve", '"three"'],
         "dataset_name": "digits",
         "dataset_fingerprint": "f" * 64,
         "images_seen": 1000,
@@ -155,8 +161,8 @@ def made_styled(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(path, spec, metadata)
 
 
-def photographs(name: str, **changes: object) -> Metadata:
-    """What an untrained image-to-image generator says of itself."""
+def photographs(name: str, **changes: Any) -> Metadata:
+    """Return metadata of an untrained image-to-image generator."""
     return describe(
         **{
             "variant": name,

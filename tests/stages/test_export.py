@@ -99,12 +99,7 @@ def test_the_folder_holds_the_graph_its_signature_and_its_card(exported: Path) -
     ).stdout.strip()
     run_id = json.loads((exported / "models" / "run.json").read_text())["run_id"]
     metadata = generator.metadata
-    assert (metadata.latent, metadata.resolution, metadata.channels, metadata.class_names) == (
-        10,
-        8,
-        1,
-        ["zero", "one"],
-    )
+    assert (metadata.latent, metadata.item.shape, metadata.classes) == (10, (8, 8, 1), ["zero", "one"])
     assert (metadata.dataset_name, metadata.dataset_fingerprint) == ("pictures.zip", "f" * 64)
     assert (metadata.git_commit, metadata.mlflow_run) == (commit, run_id)
     assert (metadata.verdict, metadata.fid, metadata.protocol) == ("pass", 12.25, EVALUATION["protocol"])
@@ -271,5 +266,5 @@ def test_a_classifier_is_delivered_beside_the_generator(project: Path, exported:
     logged = list((exported / "mlartifacts").rglob("classifier.onnx"))
     assert [path.read_bytes() for path in logged] == [(folder / "classifier.onnx").read_bytes()]
     assert Generator(folder / "generator.onnx").sample(2).shape == (2, 8, 8, 1)
-    with pytest.raises(InputError, match="turns images into logits"):
+    with pytest.raises(InputError, match="maps images to logits"):
         Generator(folder / "classifier.onnx").sample(2)

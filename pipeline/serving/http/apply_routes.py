@@ -17,12 +17,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.arrays import Float32Array, UInt8Array
 from pipeline.media.image.image import BadImage, decode, measure
+from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.http.http_error import Refusal
-from pipeline.serving.http.image_routes import LARGEST_SEED, Png, answers, png, told
-from pipeline.serving.http.loaded_model import Arrays, Served
+from pipeline.serving.http.image_routes import Png, headers, png, responses
+from pipeline.serving.http.loaded_model import Served
 from pipeline.serving.http.openapi import errors
 from pipeline.serving.http.service import Service
 from pipeline.serving.http.v2_tensors import MOST_IN_JSON, Inference
+from pipeline.serving.runtime.generator import LARGEST_SEED
 from pipeline.serving.runtime.image_to_image import joined
 from pipeline.serving.runtime.tiling import Tiles
 
@@ -49,7 +51,7 @@ def router(service: Service) -> APIRouter:
     found = APIRouter(tags=["pictures"])
 
     @found.post(
-        "/apply", response_class=Png, responses={**answers(Png.media_type), **errors(408)}, openapi_extra=PICTURE
+        "/apply", response_class=Png, responses={**responses(Png.media_type), **errors(408)}, openapi_extra=PICTURE
     )
     async def apply(asked: Annotated[Style, Query()], request: Request) -> Response:
         """An image-to-image model's result for the picture (PNG, JPEG, WebP, TIFF ...) that is the body, as PNG. Large ones go through in tiles."""
@@ -65,7 +67,7 @@ def router(service: Service) -> APIRouter:
             tiles = transformer.tiles(picture, served.tile)
             await in_time(through(service, served, tiles, style, request.is_disconnected), service.settings.timeout)
             seconds = time.perf_counter() - began
-            return Png(await asyncio.to_thread(finished, tiles), headers=told(served, seconds))
+            return Png(await asyncio.to_thread(finished, tiles), headers=headers(served, seconds))
 
     return found
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.http.http_error import Refusal
-from pipeline.serving.http.loaded_model import Arrays, Served
+from pipeline.serving.http.loaded_model import Served
 from pipeline.serving.http.prometheus_metrics import Metrics
 from pipeline.serving.settings import ServeSettings
 

@@ -1,4 +1,4 @@
-"""Endpoints people like: a picture, a sheet, a loop, by seed."""
+"""Endpoints that return images by seed: one image, a sheet, a loop. And the description of the model."""
 
 import asyncio
 import io
@@ -8,116 +8,23 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
-from pipeline.arrays import Float32Array, Int64Array, UInt8Array
+from pipeline.arrays import Float32Array, UInt8Array
 from pipeline.media.image.preview import grid
-from pipeline.serving.http.loaded_model import Served, conditions
+from pipeline.serving.graph_tensors import TENSOR_OF_CONTROL, Arrays, take_in_turn
+from pipeline.serving.http.image_queries import ImageQuery, LoopQuery, bounded_query
+from pipeline.serving.http.loaded_model import Served
 from pipeline.serving.http.openapi import errors
 from pipeline.serving.http.service import Service
-from pipeline.serving.runtime.generator import LARGEST_PSI, Generator, to_uint8
-from pipeline.serving.runtime.image_to_image import Transformer
+from pipeline.serving.runtime.generator import Generator, to_uint8
+from pipeline.serving.runtime.image_to_image import ImageToImage
 from pipeline.serving.runtime.interpolation import loop, spherical
-from pipeline.serving.runtime.sample_files import FRAME_MS, columns_of, frames, image
-
-LARGEST_SEED = 2**64 - 1
-MOST_LABELS = 64
-
-
-def router(service: Service) -> APIRouter:
-    """/image.png, /interpolate.gif and /model.json."""
-    most = service.settings.max_images
-
-    class Asked(BaseModel):
-        model_config = ConfigDict(extra="forbid")
-
-        seed: int = Field(0, ge=0, le=LARGEST_SEED, description="The same seed gives the same pictures.")
-        label: list[Annotated[str, Field(max_length=200)]] = Field(
-            [], max_length=MOST_LABELS, description="Classes by name or index, taken in turn; by default all."
-        )
-        psi: float | None = Field(
-            None,
-            ge=0,
-            le=LARGEST_PSI,
-            description="Truncation (stylegan2): 0 is the average picture, 1 truncates nothing.",
-        )
-
-    class Picture(Asked):
-        n: int = Field(
-            1,
-            ge=1,
-            le=most,
-            description="Pictures. One comes in its own size, several as the sheet that `ganline sample` makes.",
-        )
-        columns: int | None = Field(
-            None, ge=1, le=most, description="Columns of the sheet; by default one a class, or as square as it gets."
-        )
-        towards: int | None = Field(
-            None, ge=0, le=LARGEST_SEED, description="A second seed: the latents are `mix` of the way to its own."
-        )
-        mix: float = Field(0.5, ge=0, le=1, description="How far towards the second seed.")
-
-    class Loop(Asked):
-        n: int = Field(4, ge=2, le=most, description="Latents that the loop goes through, and back to the first.")
-        steps: int = Field(12, ge=2, le=most, description="Frames from one latent to the next.")
-
-    found = APIRouter(tags=["pictures"])
-
-    @found.get("/image.png", response_class=Png, responses=answers(Png.media_type))
-    async def image_png(asked: Annotated[Picture, Query()]) -> Response:
-        """The pictures of a seed, as PNG. A picture depends on the seed, its place, label and psi alone."""
-        served = service.keeper.served
-        labels, psi = served.generator.labels(asked.label), served.generator.psi(asked.psi)
-        z = served.generator.latents(asked.seed, 0, asked.n)
-        if asked.towards is not None:
-            ends = served.generator.latents(asked.towards, 0, asked.n)
-            z = np.concatenate([spherical(start, end, [asked.mix]) for start, end in zip(z, ends, strict=True)])
-        pictures, seconds = await draw(service, served, z, labels, psi)
-        columns = columns_of(asked.columns, len(labels))
-        return Png(await asyncio.to_thread(png, pictures, columns), headers=told(served, seconds))
-
-    @found.get("/interpolate.gif", response_class=Gif, responses=answers(Gif.media_type))
-    async def interpolate_gif(asked: Annotated[Loop, Query()]) -> Response:
-        """The way through the first latents of a seed and back, as a GIF that loops; labels side by side, by default as many as a request may have."""
-        served = service.keeper.served
-        labels, psi = served.generator.labels(asked.label), served.generator.psi(asked.psi)
-        if not asked.label:
-            labels = labels[: max(1, most // (asked.n * asked.steps))]
-        shown = max(1, len(labels))
-        service.allow(asked.n * asked.steps * shown)
-        z = loop(served.generator.latents(asked.seed, 0, asked.n), asked.steps).repeat(shown, axis=0)
-        pictures, seconds = await draw(service, served, z, labels, psi)
-        return Gif(await asyncio.to_thread(gif, pictures, shown), headers=told(served, seconds))
-
-    @found.get("/model.json", responses=errors())
-    async def model_json() -> Model:
-        """What is served: enough to build a page on."""
-        served = service.keeper.served
-        model, metadata = served.model, served.graph.metadata
-        return Model(
-            name=served.name,
-            version=served.version,
-            provider=served.graph.provider,
-            variant=metadata.variant,
-            resolution=metadata.resolution,
-            classes=model.classes if isinstance(model, Generator) else [],
-            psi="psi" in served.graph.inputs,
-            dataset=metadata.dataset_name,
-            verdict=metadata.verdict,
-            max_images=most,
-            task=metadata.task,
-            takes="latents" if isinstance(model, Generator) else "pictures",
-            styles=isinstance(model, Transformer) and model.styles,
-            scale=metadata.scale,
-            max_pixels=service.settings.max_pixels,
-            max_body=service.settings.max_body,
-        )
-
-    return found
+from pipeline.serving.runtime.sample_files import FRAME_MS, frames, image, sheet_columns, turns
 
 
 class Model(BaseModel):
-    """What a client must know of the model. One that takes pictures answers /apply, one that takes latents the others."""
+    """Description of the model. A model that takes images is used through /apply, one that takes latents by seed."""
 
     name: str
     version: str
@@ -138,28 +45,110 @@ class Model(BaseModel):
 
 
 class Png(Response):
+    """A PNG image."""
+
     media_type = "image/png"
 
 
 class Gif(Response):
+    """An animated GIF."""
+
     media_type = "image/gif"
 
 
-def answers(media_type: str | None) -> dict[int | str, dict[str, Any]]:
+def router(service: Service) -> APIRouter:
+    """Return the routes /image.png, /interpolate.gif and /model.json."""
+    routes = APIRouter(tags=["images"])
+    largest = service.settings.max_images
+    image_query, loop_query = bounded_query(ImageQuery, largest), bounded_query(LoopQuery, largest)
+
+    @routes.get("/image.png", response_class=Png, responses=responses(Png.media_type))
+    async def image_png(query: Annotated[image_query, Query()]) -> Response:  # type: ignore[valid-type]
+        """Images of a seed, as PNG. An image depends only on the seed, its index and its conditions."""
+        return await generate_image(service, query)
+
+    @routes.get("/interpolate.gif", response_class=Gif, responses=responses(Gif.media_type))
+    async def interpolate_gif(query: Annotated[loop_query, Query()]) -> Response:  # type: ignore[valid-type]
+        """A looping GIF through the first latents of a seed. A frame shows all conditions that fit into a request."""
+        return await generate_loop(service, query)
+
+    @routes.get("/model.json", responses=errors())
+    async def model_json() -> Model:
+        """Description of the served model: everything that a page needs."""
+        return describe_model(service)
+
+    return routes
+
+
+async def generate_image(service: Service, query: ImageQuery) -> Response:
+    """Return one image, or a sheet of several."""
+    served = service.keeper.served
+    generator = served.generator
+    conditions = generator.conditions(**query.conditions)
+    z = generator.latents(query.seed, 0, query.n)
+    if query.towards is not None:
+        ends = generator.latents(query.towards, 0, query.n)
+        z = np.concatenate([spherical(start, end, [query.mix]) for start, end in zip(z, ends, strict=True)])
+    images, seconds = await generate(service, served, z, conditions)
+    columns = sheet_columns(query.columns, turns(conditions))
+    return Png(await asyncio.to_thread(png, images, columns), headers=headers(served, seconds))
+
+
+async def generate_loop(service: Service, query: LoopQuery) -> Response:
+    """Return an animation. Without chosen conditions it shows as many as a request may have images for."""
+    served = service.keeper.served
+    generator = served.generator
+    conditions = generator.conditions(**query.conditions)
+    most = max(1, service.settings.max_images // (query.n * query.steps))
+    omitted = {TENSOR_OF_CONTROL[name] for name, value in query.conditions.items() if not value}
+    conditions = {name: rows[:most] if name in omitted else rows for name, rows in conditions.items()}
+    per_frame = turns(conditions)
+    service.allow(query.n * query.steps * per_frame)
+    z = loop(generator.latents(query.seed, 0, query.n), query.steps).repeat(per_frame, axis=0)
+    images, seconds = await generate(service, served, z, conditions)
+    return Gif(await asyncio.to_thread(gif, images, per_frame), headers=headers(served, seconds))
+
+
+def describe_model(service: Service) -> Model:
+    """Return the description of the model that is served now."""
+    served = service.keeper.served
+    model, metadata = served.model, served.graph.metadata
+    return Model(
+        name=served.name,
+        version=served.version,
+        provider=served.graph.provider,
+        variant=metadata.variant,
+        resolution=metadata.item.height,
+        classes=model.classes if isinstance(model, Generator) else [],
+        psi="psi" in served.graph.inputs,
+        dataset=metadata.dataset_name,
+        verdict=metadata.verdict,
+        max_images=service.settings.max_images,
+        task=metadata.task,
+        takes="latents" if isinstance(model, Generator) else "pictures",
+        styles=isinstance(model, ImageToImage) and model.styles,
+        scale=metadata.scale,
+        max_pixels=service.settings.max_pixels,
+        max_body=service.settings.max_body,
+    )
+
+
+def responses(media_type: str | None) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of an endpoint that returns a file."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     return {200: {"content": {str(media_type): binary}}, **errors(400, 422, 429, 503)}
 
 
-async def draw(
-    service: Service, served: Served, z: Float32Array, labels: Int64Array, psi: float
-) -> tuple[UInt8Array, float]:
-    """The pictures of latents, uint8 [n, H, W, C], and the seconds it took, the queue's included."""
+async def generate(service: Service, served: Served, z: Float32Array, conditions: Arrays) -> tuple[UInt8Array, float]:
+    """Return the images of latents, uint8 [n, H, W, C], and the seconds that took, including the queue."""
     began = time.perf_counter()
-    drawn = await service.batcher.draw(served, {"z": z, **conditions(served.generator, len(z), labels, psi)})
-    return to_uint8(drawn["images"]), time.perf_counter() - began
+    inputs = {"z": z, **take_in_turn(conditions, len(z))}
+    outputs = await service.batcher.draw(served, {name: inputs[name] for name in served.graph.inputs})
+    return to_uint8(outputs["images"]), time.perf_counter() - began
 
 
-def told(served: Served, seconds: float) -> dict[str, str]:
+def headers(served: Served, seconds: float) -> dict[str, str]:
+    """Return the headers of a generated file."""
     return {
         "Cache-Control": "no-cache",
         "X-Model-Version": served.version,
@@ -167,14 +156,16 @@ def told(served: Served, seconds: float) -> dict[str, str]:
     }
 
 
-def png(pictures: UInt8Array, columns: int | None) -> bytes:
+def png(images: UInt8Array, columns: int | None) -> bytes:
+    """Encode one image as it is, several as a sheet."""
     buffer = io.BytesIO()
-    (image(pictures[0]) if len(pictures) == 1 else grid(pictures, columns)).save(buffer, "PNG")
+    (image(images[0]) if len(images) == 1 else grid(images, columns)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def gif(pictures: UInt8Array, shown: int) -> bytes:
+def gif(images: UInt8Array, per_frame: int) -> bytes:
+    """Encode images as an animation."""
     buffer = io.BytesIO()
-    first, *rest = frames(pictures, shown, columns_of(None, shown))
+    first, *rest = frames(images, per_frame, sheet_columns(None, per_frame))
     first.save(buffer, "GIF", save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
     return buffer.getvalue()

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import InputError
-from pipeline.serving.runtime.generator import Generator, Graph, latents
-from pipeline.serving.runtime.image_to_image import Transformer
+from pipeline.serving.graph_tensors import TENSORS, Arrays, example_inputs
+from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.runtime.generator import Generator, Graph
+from pipeline.serving.runtime.image_to_image import ImageToImage
 from pipeline.serving.runtime.session import Provider
 from pipeline.serving.runtime.tiling import TILE
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 PROBES = 8
 DATATYPES = {"tensor(float)": "FP32", "tensor(int64)": "INT64"}
@@ -65,11 +65,11 @@ class Served:
     ) -> None:
         """Opens the model and draws with it. Raises InputError when it cannot be used, or draws what is no picture."""
         self.graph = Graph(found.path, found.content, provider=provider, strict=strict, spin=False)
-        self.model: Generator | Transformer = (
-            Transformer(self.graph) if "image" in self.graph.inputs else Generator(self.graph)
+        self.model: Generator | ImageToImage = (
+            ImageToImage(self.graph) if "image" in self.graph.inputs else Generator(self.graph)
         )
         self.name, self.version, self.sha256, self.path = found.name, found.version, found.sha256, found.path
-        self.any_size = isinstance(self.model, Transformer) and not self.model.fixed
+        self.any_size = isinstance(self.model, ImageToImage) and not self.model.fixed
         self.tile = tile
         self.inputs = [tensor(one) for one in self.graph.session.get_inputs()]
         # Of a picture in tiles only the picture can be put together.
@@ -83,14 +83,14 @@ class Served:
     @property
     def generator(self) -> Generator:
         """Raises InputError where the model draws nothing from latents."""
-        if isinstance(self.model, Transformer):
+        if isinstance(self.model, ImageToImage):
             raise InputError(
                 f"this model ({self.graph.metadata.variant}) turns pictures into pictures: POST one to /apply, or drop it on the page"
             )
         return self.model
 
     @property
-    def transformer(self) -> Transformer:
+    def transformer(self) -> ImageToImage:
         """Raises InputError where the model takes no pictures."""
         if isinstance(self.model, Generator):
             raise InputError(
@@ -131,11 +131,12 @@ class Served:
 
     def steady_at_any_size(self) -> None:
         """Transforms probe pictures of the resolution, twice, of an odd size, and of a whole tile, which shows whether there is the memory for it."""
-        side, step = self.graph.metadata.resolution, self.graph.metadata.multiple
-        (_, first), (_, second) = self.probe(1, 0, side, side), self.probe(1, 0, side, side)
+        item, step = self.graph.metadata.item, self.graph.metadata.multiple
+        height, width = item.height, item.width
+        (_, first), (_, second) = self.probe(1, 0, height, width), self.probe(1, 0, height, width)
         if not np.array_equal(first, second):
             raise self.unsteady()
-        self.probe(1, 0, side + step, side + 2 * step, few=1)
+        self.probe(1, 0, height + step, width + 2 * step, few=1)
         self.probe(1, 0, self.tile, self.tile, few=1)
 
     def unsteady(self) -> InputError:
@@ -150,10 +151,11 @@ class Served:
 
         What takes pictures is given `few` of noise, of that height and width, by default of the resolution.
         """
-        metadata = self.graph.metadata
-        height, width = height or metadata.resolution, width or metadata.resolution
+        item = self.graph.metadata.item
+        height, width = height or item.height, width or item.width
+        metadata = self.graph.metadata.resized(height, width)
         places = (np.arange(-(-max(size, few) // size) * size) - shift) % few
-        inputs = examples(self.model, few, height, width)
+        inputs = example_inputs(self.graph.inputs, metadata, few)
         batches = (
             {name: rows[places[at : at + size]] for name, rows in inputs.items()} for at in range(0, len(places), size)
         )
@@ -165,7 +167,7 @@ class Served:
             raise InputError(
                 f"{self.path}: its warm-up with {what} failed ({' '.join(str(error).split())[:200]}); {way_out}"
             ) from None
-        shape = (len(places), metadata.channels, height * metadata.scale, width * metadata.scale)
+        shape = (len(places), *promised(metadata))
         if images.shape != shape or images.dtype != np.float32:
             raise InputError(
                 f"{self.path}: its warm-up gave {images.dtype} {images.shape} where its metadata promises float32 {shape}; export it again"
@@ -175,19 +177,11 @@ class Served:
         return places, np.ascontiguousarray(images).view(np.uint32)
 
 
-def examples(model: Generator | Transformer, n: int, height: int, width: int, seed: int = 0) -> Arrays:
-    """Inputs of every kind a graph takes, n rows: latents, labels in turn, a psi of 0.7; or pictures of noise of that height and width."""
-    if isinstance(model, Generator):
-        return {"z": model.latents(seed, 0, n), **conditions(model, n, model.labels(), 0.7)}
-    metadata = model.metadata
-    noise = latents(seed, 0, n, metadata.channels * height * width).reshape(n, metadata.channels, height, width)
-    return {"image": np.clip(noise / 3, -1, 1)} | ({"z": latents(seed, 0, n, metadata.latent)} if model.styles else {})
-
-
-def conditions(model: Generator, n: int, label: npt.NDArray[np.int64], psi: float) -> Arrays:
-    """What the graph takes beside z, for n pictures: the labels in turn, and psi."""
-    values: Arrays = {"label": np.resize(label, n), "psi": np.full(n, psi, dtype=np.float32)}
-    return {name: values[name] for name in model.inputs if name != "z"}
+def promised(metadata: Metadata) -> tuple[int, ...]:
+    """Return the shape of one generated item as the metadata describes it."""
+    shape = TENSORS["images"].shape
+    assert shape is not None
+    return shape(metadata)
 
 
 def tensor(described: Any) -> Tensor:

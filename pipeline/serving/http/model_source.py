@@ -9,7 +9,7 @@ from typing import Protocol
 from pipeline.errors import InputError
 from pipeline.serving.http.loaded_model import Found, Served
 from pipeline.serving.http.prometheus_metrics import LOGGER, Metrics, log
-from pipeline.serving.runtime.generator import read
+from pipeline.serving.runtime.generator import read_model
 from pipeline.serving.settings import ServeSettings
 
 
@@ -39,7 +39,7 @@ class File:
         return found.st_mtime_ns, found.st_size, found.st_ino
 
     def fetch(self) -> Found:
-        content = read(self.path)
+        content = read_model(self.path)
         return Found(self.path.stem, Found.digest(content)[:12], self.path, content)
 
 

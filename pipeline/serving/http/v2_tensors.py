@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from pipeline.serving.graph_tensors import TENSORS, Arrays
 from pipeline.serving.http.http_error import Refusal
-from pipeline.serving.http.loaded_model import DTYPES, Arrays, Served, Tensor
-from pipeline.serving.runtime.generator import LARGEST_PSI
+from pipeline.serving.http.loaded_model import DTYPES, Served, Tensor
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 LONGEST_SIDE = 2**20
@@ -160,15 +160,11 @@ def from_bytes(content: memoryview, size: Any, tensor: Tensor, shape: tuple[int,
 
 
 def check(inputs: Arrays, served: Served) -> None:
-    """Values that the graph takes."""
+    """Raise Refusal for values that the graph does not take."""
     for name, rows in inputs.items():
-        if rows.dtype.kind == "f" and not np.isfinite(rows).all():
-            raise bad(f"input {name!r} holds numbers that are not finite")
-    classes = len(served.generator.classes) if "label" in inputs else 0
-    if "label" in inputs and not ((inputs["label"] >= 0) & (inputs["label"] < classes)).all():
-        raise bad(f"input 'label' holds class indices, 0 .. {classes - 1}")
-    if "psi" in inputs and not ((inputs["psi"] >= 0) & (inputs["psi"] <= LARGEST_PSI)).all():
-        raise bad(f"input 'psi' must lie in 0 .. {LARGEST_PSI}")
+        problem = TENSORS[name].violation(rows, served.graph.metadata.item)
+        if problem is not None:
+            raise bad(f"input {name!r} {problem}")
 
 
 def wanted(request: Mapping[str, Any], served: Served) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""What an exported graph says about itself: the pairs in the ONNX file's metadata."""
+"""Metadata of exported graphs, stored as key-value pairs in the ONNX file."""
 
 import json
 from collections.abc import Mapping
@@ -7,25 +7,27 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.errors import InputError
+from pipeline.items import ItemSpec
 from pipeline.settings import Settings
 
 PREFIX = "ganline."
 
 
 class Metadata(Settings):
-    """Where a model comes from and how its tensors are read. Nothing of the machine that made it.
+    """Origin of an exported model and the meaning of its tensors.
 
-    `value_range` is that of the images; `fid` is comparable only with one of the same `protocol`. What takes an image gives one `scale`
-    times larger, and takes any height and width that are multiples of `multiple` (0: only `resolution`).
+    Attributes:
+        item: The items that the model generates, or takes and returns.
+        latent: Length of z; 0 without z.
+        fid: Comparable only between models of the same `protocol`.
+        scale: How many times larger the output of a model that takes an item is.
+        multiple: Height and width of its input may be any multiple of this; 0: only the size in `item`.
     """
 
     version: str
     variant: str
-    resolution: int
-    channels: int
+    item: ItemSpec
     latent: int
-    value_range: tuple[float, float] = (-1.0, 1.0)
-    class_names: list[str]
     dataset_name: str
     dataset_fingerprint: str
     images_seen: int
@@ -38,8 +40,17 @@ class Metadata(Settings):
     scale: int = 1
     multiple: int = 0
 
+    @property
+    def classes(self) -> list[str]:
+        """Names of the labels, in their order."""
+        return list(self.item.classes)
+
+    def resized(self, height: int, width: int) -> "Metadata":
+        """Return the same metadata for items of another height and width."""
+        return self.model_copy(update={"item": self.item.model_copy(update={"height": height, "width": width})})
+
     def pairs(self) -> dict[str, str]:
-        """As ONNX stores it: strings by key; text as it is, the rest as JSON."""
+        """Return the pairs that ONNX stores: text as it is, everything else as JSON."""
         return {
             f"{PREFIX}{key}": value if isinstance(value, str) else json.dumps(value)
             for key, value in self.model_dump(mode="json").items()
@@ -47,22 +58,37 @@ class Metadata(Settings):
 
     @classmethod
     def read(cls, pairs: Mapping[str, str], name: str) -> "Metadata":
-        """The reverse of `pairs`. Raises InputError naming the file when the pairs are not ganline's."""
+        """Parse the pairs of an ONNX file, including files written before `item` existed.
+
+        Raises InputError naming the file if the pairs are missing or damaged.
+        """
         own = {key.removeprefix(PREFIX): value for key, value in pairs.items() if key.startswith(PREFIX)}
         if not own:
             raise InputError(
-                f"{name}: an ONNX model, but not one that ganline exported; give the generator.onnx of `dvc repro`"
+                f"{name}: not an ONNX model exported by ganline. Use the generator.onnx that `dvc repro` writes."
             )
         try:
-            values: dict[str, Any] = {
-                key: value if cls.is_text(key) else json.loads(value) for key, value in own.items()
-            }
-            return cls.model_validate(values)
+            values = {key: value if cls.is_text(key) else json.loads(value) for key, value in own.items()}
+            return cls.model_validate(with_item(values))
         except (ValueError, ValidationError) as error:
             raise InputError(
-                f"{name}: its metadata is damaged or of another ganline ({str(error).splitlines()[0]}); run `dvc repro -f export`"
+                f"{name}: its metadata is damaged or from an incompatible version of ganline "
+                f"({str(error).splitlines()[0]}). Run `dvc repro -f export`."
             ) from None
 
     @classmethod
     def is_text(cls, key: str) -> bool:
+        """Return whether the field is stored as plain text."""
         return key in cls.model_fields and cls.model_fields[key].annotation is str
+
+
+FLAT = {"height": "resolution", "width": "resolution", "channels": "channels", "classes": "class_names"}
+"""Fields of `item`, and the keys that described square images until version 0.1."""
+
+
+def with_item(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata with the keys of version 0.1 replaced by an `item`."""
+    if "item" in values:
+        return dict(values)
+    rest = {key: value for key, value in values.items() if key not in {*FLAT.values(), "value_range"}}
+    return {**rest, "item": {field: values[key] for field, key in FLAT.items() if key in values}}

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.serving.graph_tensors import TENSORS, controls
 from pipeline.serving.onnx.metadata import Metadata
 
 USES = {
@@ -34,7 +35,7 @@ def render(
 
     `settings` are the variant's own, as trained.
     """
-    classes = ", ".join(metadata.class_names) if metadata.class_names else "none: the data has no labels"
+    classes = ", ".join(metadata.classes) if metadata.classes else "none: the data has no labels"
     reasons = reasons_of(evaluation)
     verdict = f"**{metadata.verdict}**" + (
         ""
@@ -101,18 +102,18 @@ Protocol: {metadata.protocol}. Numbers of different protocols must not be compar
 
 
 def about(metadata: Metadata) -> str:
-    kind = "RGB" if metadata.channels == 3 else "gray"
+    kind = "RGB" if metadata.item.channels == 3 else "gray"
     if metadata.task == "generate":
-        return f"A generative adversarial network that makes {kind} images of {metadata.resolution} x {metadata.resolution} pixels"
+        return f"A generative adversarial network that makes {kind} images of {metadata.item.height} x {metadata.item.height} pixels"
     if metadata.task == "translate":
-        sides = " to ".join(metadata.class_names) if len(metadata.class_names) == 2 else "side A to side B"
-        return f"A network that translates {kind} images from {sides}, trained at {metadata.resolution} x {metadata.resolution} pixels"
+        sides = " to ".join(metadata.classes) if len(metadata.classes) == 2 else "side A to side B"
+        return f"A network that translates {kind} images from {sides}, trained at {metadata.item.height} x {metadata.item.height} pixels"
     larger = f", {metadata.scale} times larger," if metadata.scale > 1 else ""
     return f"A network that restores {kind} images of any size{larger} from degraded ones"
 
 
 def sampling(metadata: Metadata, signature: Mapping[str, Any]) -> str:
-    side = metadata.resolution
+    side = metadata.item.height
     return f"""## How to sample
 
 ```
@@ -129,7 +130,7 @@ session = onnxruntime.InferenceSession("generator.onnx")
 inputs = {{
 {example(metadata, signature)}
 }}
-images = session.run(["images"], inputs)[0]  # [16, {metadata.channels}, {side}, {side}] in [-1, 1]
+images = session.run(["images"], inputs)[0]  # [16, {metadata.item.channels}, {side}, {side}] in [-1, 1]
 pixels = np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8)
 ```
 """
@@ -137,9 +138,9 @@ pixels = np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8)
 
 def applying(metadata: Metadata, signature: Mapping[str, Any]) -> str:
     result = "restored" if metadata.task == "restore" else "translated"
-    mode = "RGB" if metadata.channels == 3 else "L"
-    to_four = ".transpose(2, 0, 1)[None]" if metadata.channels == 3 else "[None, None]"
-    back = "[0].transpose(1, 2, 0)" if metadata.channels == 3 else "[0, 0]"
+    mode = "RGB" if metadata.item.channels == 3 else "L"
+    to_four = ".transpose(2, 0, 1)[None]" if metadata.item.channels == 3 else "[None, None]"
+    back = "[0].transpose(1, 2, 0)" if metadata.item.channels == 3 else "[0, 0]"
     styled = "z" in names(signature)
     least = metadata.multiple
     fitting = (
@@ -184,22 +185,14 @@ def names(signature: Mapping[str, Any]) -> set[str]:
 
 
 def options(signature: Mapping[str, Any]) -> str:
-    """What `ganline sample` takes for this graph beside the seed."""
-    about = {
-        "label": "`--label NAME` (several times for several) chooses the class; without it all are drawn.",
-        "psi": "`--psi 0.7` truncates: pictures more alike, and safer.",
-    }
-    return "".join(f"{text} " for name, text in about.items() if name in names(signature))
+    """Return sentences about the options of `ganline sample` that this graph takes."""
+    return "".join(f"{control.usage} " for control in controls(tensor["name"] for tensor in signature["inputs"]))
 
 
 def example(metadata: Metadata, signature: Mapping[str, Any]) -> str:
-    """Lines of a dictionary that feeds the graph 16 times."""
-    values = {
-        "z": f"np.random.default_rng(7).standard_normal((16, {metadata.latent}), dtype=np.float32)",
-        "label": f"np.arange(16, dtype=np.int64) % {len(metadata.class_names)}",
-        "psi": "np.ones(16, dtype=np.float32)",
-    }
-    return "\n".join(f'    "{name}": {value},' for name, value in values.items() if name in names(signature))
+    """Return the lines of a dictionary with example inputs."""
+    codes = {tensor["name"]: TENSORS[tensor["name"]].numpy for tensor in signature["inputs"]}
+    return "\n".join(f'    "{name}": {code(metadata)},' for name, code in codes.items() if code is not None)
 
 
 def reasons_of(evaluation: Mapping[str, Any]) -> list[str]:

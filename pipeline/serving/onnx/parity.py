@@ -1,4 +1,4 @@
-"""Does the exported graph compute what PyTorch computes, and how fast?"""
+"""Compare an exported graph with the PyTorch module, and measure its latency."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from pipeline.errors import InputError
 from pipeline.gans.base import ExportSpec
+from pipeline.items import ItemSpec
+from pipeline.serving.graph_tensors import TENSORS
 from pipeline.serving.runtime.session import median_ms, open_session
 
 BATCHES = (1, 2, 7, 64)
@@ -20,67 +22,76 @@ LATENCY_BATCHES = (1, 64)
 
 @dataclass(frozen=True)
 class Parity:
-    """`max_abs` is the largest difference (see `distance`) over all outputs and batch sizes; `latency_ms` the median by batch size."""
+    """Result of the comparison.
+
+    Attributes:
+        max_abs: Largest difference over all outputs and batch sizes; see `distance`.
+        latency_ms: Median latency by batch size.
+        provider: The ONNX Runtime provider that was used.
+    """
 
     max_abs: float
     latency_ms: Mapping[int, float]
     provider: str
 
 
-def check(spec: ExportSpec, path: Path, tolerance: float, classes: int) -> Parity:
-    """Runs the file in ONNX Runtime beside the module on the same random inputs.
+def check(spec: ExportSpec, path: Path, tolerance: float, item: ItemSpec) -> Parity:
+    """Run the file in ONNX Runtime and the module in PyTorch on the same random inputs.
 
-    Raises InputError naming the batch size and output when they differ by more than `tolerance`, or are not finite.
+    Raises InputError naming the batch size and the output if they differ by more than `tolerance` or are not finite.
     """
     session = open_session(path, path.name)
     rng = torch.Generator().manual_seed(0)
     worst = 0.0
-    for n in BATCHES:
-        # Of any size: another, and not a square, for every batch.
-        inputs = example(spec, n, classes, rng, more=BATCHES.index(n))
+    for number, n in enumerate(BATCHES):
+        # Graphs for items of any size: another size, not square, for every batch.
+        inputs = random_inputs(spec, n, item, rng, enlarge=number)
         with torch.no_grad():
             expected = spec.module(*inputs.values())
         expected = (expected,) if isinstance(expected, Tensor) else expected
-        found = session.run(list(spec.outputs), {name: tensor.numpy() for name, tensor in inputs.items()})
-        for name, ours, theirs in zip(spec.outputs, expected, found, strict=True):
+        outputs = session.run(list(spec.outputs), {name: tensor.numpy() for name, tensor in inputs.items()})
+        for name, ours, theirs in zip(spec.outputs, expected, outputs, strict=True):
             difference = distance(ours.numpy(), theirs)
             if not difference <= tolerance:
                 raise InputError(
-                    f"{path.name}: output {name!r} at batch {n} differs from PyTorch by {difference:.3g}, more than export.parity_tolerance {tolerance:g};"
-                    " if that is acceptable raise the tolerance, else try another export.opset"
+                    f"{path.name}: output {name!r} at batch {n} differs from PyTorch by {difference:.3g}, more than "
+                    f"export.parity_tolerance {tolerance:g}. Raise the tolerance or try another export.opset."
                 )
             worst = max(worst, difference)
     latency = {
-        n: median_ms(session, {name: tensor.numpy() for name, tensor in example(spec, n, classes, rng).items()})
+        n: median_ms(session, {name: tensor.numpy() for name, tensor in random_inputs(spec, n, item, rng).items()})
         for n in LATENCY_BATCHES
     }
     return Parity(worst, latency, session.get_providers()[0])
 
 
-def example(spec: ExportSpec, n: int, classes: int, rng: torch.Generator, more: int = 0) -> dict[str, Tensor]:
-    """Random inputs: standard normal where the input is a float, a class index where it is an integer.
+def random_inputs(
+    spec: ExportSpec, n: int, item: ItemSpec, rng: torch.Generator, *, enlarge: int = 0
+) -> dict[str, Tensor]:
+    """Return random inputs: standard normal floats, uniform integers within the limits of the table.
 
-    Images of any size are higher by `more`, and wider by twice as many, multiples than the spec's own.
+    Items of any size are `enlarge` multiples higher and twice as many wider than in `spec`.
     """
 
     def shape(like: Tensor) -> tuple[int, ...]:
-        sides = (
-            (like.shape[2] + more * spec.multiple, like.shape[3] + 2 * more * spec.multiple) if like.ndim == 4 else ()
-        )
-        return (n, *(like.shape[1:2] if sides else like.shape[1:]), *sides)
+        if like.ndim != 4:
+            return (n, *like.shape[1:])
+        channels, height, width = like.shape[1:]
+        return n, channels, height + enlarge * spec.multiple, width + 2 * enlarge * spec.multiple
 
-    return {
-        name: torch.randn(shape(like), generator=rng, dtype=like.dtype)
-        if like.is_floating_point()
-        else torch.randint(max(classes, 1), shape(like), generator=rng, dtype=like.dtype)
-        for name, like in spec.inputs.items()
-    }
+    def draw(name: str, like: Tensor) -> Tensor:
+        if like.is_floating_point():
+            return torch.randn(shape(like), generator=rng, dtype=like.dtype)
+        low, high = TENSORS[name].limits(item) or (0, 0)
+        return torch.randint(int(low), int(high) + 1, shape(like), generator=rng, dtype=like.dtype)
+
+    return {name: draw(name, like) for name, like in spec.inputs.items()}
 
 
 def distance(ours: npt.NDArray[Any], theirs: npt.NDArray[Any]) -> float:
-    """Largest absolute difference, in units of `ours`' largest value where that exceeds 1: features, unlike images, have any scale.
+    """Return the largest absolute difference, divided by the largest value of `ours` if that exceeds 1.
 
-    Infinite for another shape, NaN where either side is NaN.
+    Images lie in [-1, 1]; features may have any scale. Infinite if the shapes differ, NaN if a value is NaN.
     """
     if ours.shape != theirs.shape:
         return float("inf")

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.serving.http.loaded_model import Arrays, examples
-from pipeline.serving.runtime.generator import Generator, Graph, read
-from pipeline.serving.runtime.image_to_image import Transformer
+from pipeline.serving.graph_tensors import Arrays, example_inputs
+from pipeline.serving.runtime.generator import Generator, Graph, read_model
+from pipeline.serving.runtime.image_to_image import ImageToImage
 from pipeline.serving.runtime.session import median_ms, open_session
 
 Kind = Literal["fp16", "int8"]
@@ -45,10 +45,10 @@ def quantize(model: Path, output: Path, kind: Kind, tolerance: float) -> Quantiz
     Raises InputError for a model that cannot be used or turned, and where the mean difference exceeds `tolerance` levels, or the largest
     `WORST` times that; nothing is written then.
     """
-    content = read(model)
+    content = read_model(model)
     graph = Graph(model, content)
-    opened: Generator | Transformer = Transformer(graph) if "image" in graph.inputs else Generator(graph)
-    if kind == "int8" and isinstance(opened, Transformer):
+    opened: Generator | ImageToImage = ImageToImage(graph) if "image" in graph.inputs else Generator(graph)
+    if kind == "int8" and isinstance(opened, ImageToImage):
         raise InputError(
             f"{model}: int8 is for graphs that draw from latents: of one that takes pictures nothing says which numbers to expect; use fp16"
         )
@@ -82,7 +82,7 @@ def half(content: bytes, model: Path) -> bytes:
     return made
 
 
-def eighth(content: bytes, model: Path, opened: Generator | Transformer) -> bytes:
+def eighth(content: bytes, model: Path, opened: Generator | ImageToImage) -> bytes:
     """Weights by channel and activations by tensor, their ranges those of `CALIBRATED` draws."""
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -111,7 +111,7 @@ def eighth(content: bytes, model: Path, opened: Generator | Transformer) -> byte
     return fewer
 
 
-def difference(graph: Graph, session: Any, opened: Generator | Transformer) -> tuple[float, float]:
+def difference(graph: Graph, session: Any, opened: Generator | ImageToImage) -> tuple[float, float]:
     """The largest and the mean absolute difference of the images, in 8-bit levels; infinite where one is not finite."""
     worst, total, count = 0.0, 0.0, 0
     for inputs in batches(opened, JUDGED, seed=2):
@@ -121,15 +121,15 @@ def difference(graph: Graph, session: Any, opened: Generator | Transformer) -> t
     return worst, total / count
 
 
-def batches(opened: Generator | Transformer, n: int, seed: int) -> Iterator[Arrays]:
+def batches(opened: Generator | ImageToImage, n: int, seed: int) -> Iterator[Arrays]:
     drawn = inputs_of(opened, n if isinstance(opened, Generator) else BATCH, seed)
     size = len(next(iter(drawn.values())))
     for at in range(0, size, BATCH):
         yield {name: rows[at : at + BATCH] for name, rows in drawn.items()}
 
 
-def inputs_of(opened: Generator | Transformer, n: int, seed: int = 0) -> Arrays:
-    return examples(opened, n, opened.metadata.resolution, opened.metadata.resolution, seed)
+def inputs_of(opened: Generator | ImageToImage, n: int, seed: int = 0) -> Arrays:
+    return example_inputs(opened.graph.inputs, opened.metadata, n, seed)
 
 
 @contextlib.contextmanager

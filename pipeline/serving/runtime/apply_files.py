@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.arrays import Float32Array, UInt8Array
 from pipeline.errors import InputError
 from pipeline.media.image.image import SUFFIXES, BadImage, decode, measure
-from pipeline.serving.runtime.image_to_image import LARGEST, Styles, Transformer
+from pipeline.serving.runtime.image_to_image import LARGEST, ImageToImage, Styles
 from pipeline.serving.runtime.tiling import OVERLAP, TILE
 
 
@@ -77,7 +77,7 @@ def apply(
     Raises InputError for a model that cannot be used, impossible tiles, a style that cannot be had, nothing to do, or a result that cannot be written.
     """
     wanted, how = jobs(inputs, output), how or How()
-    transformer = Transformer(model)
+    transformer = ImageToImage(model)
     style = style_of(transformer, model, how)
     done, problems = 0, []
     for job in progress(wanted):
@@ -91,7 +91,7 @@ def apply(
     return done, problems
 
 
-def style_of(transformer: Transformer, model: Path, how: How) -> Float32Array | None:
+def style_of(transformer: ImageToImage, model: Path, how: How) -> Float32Array | None:
     """The style [1, d] that all pictures get; None where the model has no styles. The generator's styles are those of side b, the reverse's those of a."""
     if how.example is None:
         return transformer.style(how.seed) if transformer.styles or how.seed is not None else None
@@ -109,7 +109,7 @@ def style_of(transformer: Transformer, model: Path, how: How) -> Float32Array | 
     return Styles(beside).of(how.example)
 
 
-def read(path: Path, transformer: Transformer) -> UInt8Array:
+def read(path: Path, transformer: ImageToImage) -> UInt8Array:
     """A picture as the model takes it, uint8 [H, W, C]; one of fixed size is fitted to it. Raises BadImage."""
     target = transformer.target(LARGEST)
     try:

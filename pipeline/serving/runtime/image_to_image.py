@@ -10,11 +10,12 @@ import numpy.typing as npt
 from pipeline.arrays import Float32Array, UInt8Array
 from pipeline.errors import InputError
 from pipeline.media.image.image import BadImage, Target, decode
-from pipeline.serving.runtime.generator import Graph, latents, to_uint8
+from pipeline.serving.graph_tensors import latents
+from pipeline.serving.runtime.generator import Graph, checked_seed, to_uint8
 from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, bands
 
 
-class Transformer:
+class ImageToImage:
     """An opened image-to-image graph.
 
     Attributes:
@@ -29,9 +30,11 @@ class Transformer:
         self.metadata, self.provider = self.graph.metadata, self.graph.provider
         if not {"image"} <= set(self.graph.inputs) <= {"image", "z"} or "images" not in self.graph.outputs:
             draws = "z" in self.graph.inputs and "images" in self.graph.outputs
-            raise self.graph.unlike(
-                "an image into images",
-                "it draws pictures of nothing: use `ganline sample`" if draws else "give the generator.onnx beside it",
+            raise self.graph.mismatch(
+                "an image to images",
+                "Use `ganline sample`: it generates images from latents"
+                if draws
+                else "Use the generator.onnx in the same folder",
             )
         self.styles = "z" in self.graph.inputs
         self.fixed = self.metadata.multiple == 0
@@ -59,7 +62,9 @@ class Transformer:
 
     def cut(self, image: npt.NDArray[Any], tile: int, overlap: int, finish: Any) -> Tiles:
         if self.fixed:  # one piece, whatever its size
-            return Tiles(image, self.metadata.scale, max(self.metadata.resolution, 6), 2, 1, finish)
+            return Tiles(
+                image, self.metadata.scale, max(self.metadata.item.height, self.metadata.item.width, 6), 2, 1, finish
+            )
         return Tiles(image, self.metadata.scale, tile, overlap, self.metadata.multiple, finish)
 
     def inputs(self, piece: npt.NDArray[Any], style: Float32Array | None) -> dict[str, npt.NDArray[Any]]:
@@ -73,14 +78,12 @@ class Transformer:
             raise InputError(
                 f"this model ({self.metadata.variant}) has no styles: one picture has one result; leave the seed out"
             )
-        if not 0 <= (seed or 0) < 2**64:
-            raise InputError(f"the seed must lie in 0 .. 2^64-1, not {seed}")
-        return latents(seed or 0, 0, 1, self.metadata.latent)
+        return latents(checked_seed(seed or 0), 0, 1, self.metadata.latent)
 
     def target(self, largest: int) -> Target:
         """How a picture is read for the graph: as it is, or fitted to the one size there is; `largest` bounds the pixels of the result."""
-        channels = "gray" if self.metadata.channels == 1 else "rgb"
-        side, fit = (self.metadata.resolution, "crop") if self.fixed else (1, "keep")
+        channels = "gray" if self.metadata.item.channels == 1 else "rgb"
+        side, fit = (self.metadata.item.height, "crop") if self.fixed else (1, "keep")
         return Target(side, channels, fit=fit, max_pixels=largest // self.metadata.scale**2)  # type: ignore[arg-type]
 
 
@@ -91,12 +94,12 @@ class Styles:
         """Raises InputError when the file cannot be opened (see `Graph`), or gives no styles."""
         self.graph = Graph(path)
         if self.graph.inputs != ["image"] or "z" not in self.graph.outputs:
-            raise self.graph.unlike("an image into its style z", "export the model again: `dvc repro -f export`")
+            raise self.graph.mismatch("an image to its style z", "Export the model again: `dvc repro -f export`")
 
     def of(self, path: Path) -> Float32Array:
         """The style [1, d] of a picture, cut to the square that training saw. Raises InputError where it cannot be read."""
         metadata = self.graph.metadata
-        target = Target(metadata.resolution, "gray" if metadata.channels == 1 else "rgb", max_pixels=LARGEST)
+        target = Target(metadata.item.height, "gray" if metadata.item.channels == 1 else "rgb", max_pixels=LARGEST)
         try:
             picture = decode(path.read_bytes(), target).pixels
         except (BadImage, OSError) as error:

@@ -1,25 +1,28 @@
-"""Pictures from an exported generator into a file or a folder."""
+"""Write generated images to files: a sheet, a folder of single images, an interpolation, an animation."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline.arrays import Int64Array, UInt8Array
+import numpy as np
+
+from pipeline.arrays import UInt8Array
 from pipeline.errors import InputError
 from pipeline.media.image.preview import CELL, grid
+from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.interpolation import loop, strips
 
 if TYPE_CHECKING:
     from PIL import Image
 
-LARGEST_GRID = 10_000
+LARGEST_SHEET = 10_000
 WIDEST = 16
-"""Labels up to which there is a column for each; more of them go round the squarest sheet."""
+"""Up to this many conditions a sheet has a column for each; with more it is as square as possible."""
 
-PICTURES, LATENTS = 64, 8
-"""How many are drawn if nobody says: pictures, and latents of an interpolation."""
+DEFAULT_ITEMS, DEFAULT_LATENTS = 64, 8
+"""Number of images, and of latents of an interpolation, if none is given."""
 
 ANIMATED = (".gif", ".webp", ".apng")
 FRAME_MS = 40
@@ -27,126 +30,145 @@ FRAME_MS = 40
 
 @dataclass(frozen=True)
 class Request:
-    """What to draw. `labels` are class names or indices, in turn; `steps` of an interpolation from each latent to the next; None leaves the choice."""
+    """What to generate; None leaves the choice to the command.
+
+    Attributes:
+        n: Number of images, of rows of an interpolation, or of latents of an animation.
+        conditions: Values by control, such as {"label": ["cat"], "psi": 0.7}; see `graph_tensors`.
+        steps: Of an interpolation, from each latent to the next.
+        columns: Of a sheet.
+    """
 
     n: int | None = None
     seed: int = 0
-    labels: Sequence[str] = ()
-    psi: float | None = None
+    conditions: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
     columns: int | None = None
 
 
-def sample(model: Path, output: Path, wanted: Request, *, folder: bool) -> str:
-    """Draws pictures into one file whose format is `output`'s suffix, or with `folder` into single PNGs named by their index.
+def sample(model: Path, output: Path, request: Request, *, folder: bool) -> str:
+    """Write images to one file in the format of `output`'s suffix, or with `folder` to one PNG per image.
 
-    A sheet of a model with labels has a column a class. An interpolation is a sheet of `n` rows, one from each latent to the next, or,
-    as GIF, WebP or APNG, an animation through `n` latents and back to the first, that shows the labels side by side.
-    Returns what was drawn, in words. Raises InputError for a model that cannot be used, an output that cannot be written, or a
-    request that the model cannot fulfil.
+    A sheet of a conditional model has a column per condition. An interpolation is a sheet of `n` rows, one from each
+    latent to the next. As GIF, WebP or APNG it is an animation through `n` latents and back to the first, which shows
+    the conditions side by side.
+
+    Returns a description of the result. Raises InputError for a model that cannot be used, an output that cannot be
+    written, or a request that the model cannot fulfil.
     """
-    check(output, wanted, folder=folder)
+    check_request(output, request, folder=folder)
     generator = Generator(model)
-    labels = generator.labels(wanted.labels)
-    psi = generator.psi(wanted.psi)
+    conditions = generator.conditions(**request.conditions)
     try:
         (output if folder else output.parent).mkdir(parents=True, exist_ok=True)
-        if wanted.steps is None:
-            drawn = single(generator, output, wanted, labels) if folder else sheet(generator, output, wanted, labels)
-        elif output.suffix.lower() in ANIMATED:
-            drawn = animation(generator, output, wanted, wanted.steps, labels, psi)
+        if request.steps is None:
+            write = write_singles if folder else write_sheet
+            result = write(generator, output, request, conditions)
         else:
-            drawn = interpolated(generator, output, wanted, wanted.steps, labels, psi)
+            write_steps = write_animation if output.suffix.lower() in ANIMATED else write_interpolation
+            result = write_steps(generator, output, request, request.steps, conditions)
     except (OSError, ValueError) as error:
         raise InputError(f"{output}: cannot be written: {error}") from None
-    return f"{drawn}, seed {wanted.seed}, {generator.provider}"
+    return f"{result}, seed {request.seed}, {generator.provider}"
 
 
-def check(output: Path, wanted: Request, *, folder: bool) -> None:
-    """Refuses what no model could do."""
+def check_request(output: Path, request: Request, *, folder: bool) -> None:
+    """Raise InputError for a request that no model can fulfil."""
     from PIL import Image
 
     if not folder and Image.registered_extensions().get(output.suffix.lower()) not in Image.SAVE:
         raise InputError(
-            f"{output}: pictures cannot be written as {output.suffix!r}; use .png, .jpg or .webp, or end the name with / for a folder"
+            f"{output}: images cannot be written as {output.suffix!r}. "
+            "Use .png, .jpg or .webp, or end the name with / for a folder."
         )
-    if wanted.steps is None:
-        if not folder and (wanted.n or 0) > LARGEST_GRID:
+    if request.steps is None:
+        if not folder and (request.n or 0) > LARGEST_SHEET:
             raise InputError(
-                f"a sheet holds at most {LARGEST_GRID} pictures, not {wanted.n}; end the output's name with / to write them one by one"
+                f"{request.n:,} images do not fit into one file (maximum {LARGEST_SHEET:,}). "
+                "Use -o DIR/ to write separate files."
             )
         return
-    if wanted.steps < 2:
-        raise InputError(f"--interpolate takes at least 2 steps from one latent to the next, not {wanted.steps}")
+    if request.steps < 2:
+        raise InputError(f"--interpolate takes at least 2 steps from one latent to the next, not {request.steps}.")
     if folder:
         raise InputError(
-            f"{output}: an interpolation is one file: a sheet (.png, .jpg) or an animation ({', '.join(ANIMATED)})"
+            f"{output}: an interpolation is one file: a sheet (.png, .jpg) or an animation ({', '.join(ANIMATED)})."
         )
-    if wanted.columns is not None and output.suffix.lower() not in ANIMATED:
-        raise InputError("--columns: the rows of an interpolation are as long as it has steps; leave it out")
+    if request.columns is not None and output.suffix.lower() not in ANIMATED:
+        raise InputError("--columns: an interpolation has one column per step. Omit it.")
 
 
-def within_limit(pictures: int, way_out: str) -> None:
-    if pictures > LARGEST_GRID:
-        raise InputError(f"that would be {pictures:,} pictures, and one file holds at most {LARGEST_GRID:,}; {way_out}")
+def check_size(images: int, advice: str) -> None:
+    """Raise InputError if so many images do not fit into one file."""
+    if images > LARGEST_SHEET:
+        raise InputError(f"{images:,} images do not fit into one file (maximum {LARGEST_SHEET:,}). {advice}.")
 
 
-def columns_of(wanted: int | None, labels: int) -> int | None:
-    """As asked for, else a column a class; None is the squarest sheet."""
-    return wanted or (labels if 1 < labels <= WIDEST else None)
+def turns(conditions: Arrays) -> int:
+    """Return after how many images the conditions repeat at the earliest; 1 without conditions."""
+    return max((len(rows) for rows in conditions.values()), default=1)
 
 
-def single(generator: Generator, folder: Path, wanted: Request, labels: Int64Array) -> str:
-    n = wanted.n or PICTURES
+def sheet_columns(chosen: int | None, conditions: int) -> int | None:
+    """Return the chosen number of columns, else one per condition; None for the squarest sheet."""
+    return chosen or (conditions if 1 < conditions <= WIDEST else None)
+
+
+def repeat_rows(conditions: Arrays, times: int) -> Arrays:
+    """Return conditions whose rows are each repeated in place."""
+    return {name: rows.repeat(times, axis=0) for name, rows in conditions.items()}
+
+
+def write_singles(generator: Generator, folder: Path, request: Request, conditions: Arrays) -> str:
+    """Write one PNG per image, named by its index."""
+    n = request.n or DEFAULT_ITEMS
     digits = max(4, len(str(n - 1)))
     index = 0
-    for batch in generator.stream(n, wanted.seed, labels, wanted.psi):
-        for picture in batch:
-            image(picture).save(folder / f"{index:0{digits}d}.png")
+    for batch in generator.stream(n, request.seed, conditions):
+        for item in batch:
+            image(item).save(folder / f"{index:0{digits}d}.png")
             index += 1
-    return f"{n} pictures"
+    return f"{n} images"
 
 
-def sheet(generator: Generator, output: Path, wanted: Request, labels: Int64Array) -> str:
-    n = wanted.n or PICTURES
-    grid(generator.sample(n, wanted.seed, labels, wanted.psi), columns_of(wanted.columns, len(labels))).save(output)
-    return f"{n} pictures"
+def write_sheet(generator: Generator, output: Path, request: Request, conditions: Arrays) -> str:
+    """Write all images on one sheet."""
+    n = request.n or DEFAULT_ITEMS
+    images = np.concatenate(list(generator.stream(n, request.seed, conditions)))
+    grid(images, sheet_columns(request.columns, turns(conditions))).save(output)
+    return f"{n} images"
 
 
-def interpolated(
-    generator: Generator, output: Path, wanted: Request, steps: int, labels: Int64Array, psi: float
-) -> str:
-    """A sheet whose row i goes from picture i of the seed to latent i+1, under the label of picture i."""
-    rows = wanted.n or LATENTS
-    within_limit(rows * steps, "lower -n or --interpolate")
-    z = strips(generator.latents(wanted.seed, 0, rows + 1), steps)
-    grid(generator.draw(z.reshape(rows * steps, -1), labels.repeat(steps), psi), steps).save(output)
-    return f"{rows} rows of {steps} pictures"
+def write_interpolation(generator: Generator, output: Path, request: Request, steps: int, conditions: Arrays) -> str:
+    """Write a sheet whose row i goes from image i of the seed to latent i+1, under the conditions of image i."""
+    rows = request.n or DEFAULT_LATENTS
+    check_size(rows * steps, "Lower -n or --interpolate")
+    z = strips(generator.latents(request.seed, 0, rows + 1), steps)
+    grid(generator.generate(z.reshape(rows * steps, -1), repeat_rows(conditions, steps)), steps).save(output)
+    return f"{rows} rows of {steps} images"
 
 
-def animation(generator: Generator, output: Path, wanted: Request, steps: int, labels: Int64Array, psi: float) -> str:
-    """One frame a step. With several labels a frame shows each, all of the same latent."""
-    n = wanted.n or LATENTS
+def write_animation(generator: Generator, output: Path, request: Request, steps: int, conditions: Arrays) -> str:
+    """Write one frame per step. A frame shows all conditions, each with the same latent."""
+    n = request.n or DEFAULT_LATENTS
     if n < 2:
-        raise InputError(f"an animation goes through at least 2 latents, not -n {n}")
-    shown = max(1, len(labels))
-    within_limit(
-        n * steps * shown, "lower -n or --interpolate" + (", or choose fewer classes with --label" if shown > 1 else "")
-    )
-    z = loop(generator.latents(wanted.seed, 0, n), steps).repeat(shown, axis=0)
-    first, *rest = frames(generator.draw(z, labels, psi), shown, columns_of(wanted.columns, len(labels)))
+        raise InputError(f"an animation needs at least 2 latents, not -n {n}.")
+    width = turns(conditions)
+    check_size(n * steps * width, "Lower -n or --interpolate" + (", or choose fewer conditions" if width > 1 else ""))
+    z = loop(generator.latents(request.seed, 0, n), steps).repeat(width, axis=0)
+    first, *rest = frames(generator.generate(z, conditions), width, sheet_columns(request.columns, width))
     first.save(output, save_all=True, append_images=rest, duration=FRAME_MS, loop=0, lossless=True)
     return f"{n * steps} frames through {n} latents"
 
 
-def frames(pictures: UInt8Array, shown: int, columns: int | None) -> list["Image.Image"]:
-    """Frames of an animation that show so many of the pictures [frames * shown, H, W, C] each; a single one large."""
-    each = pictures.reshape(-1, shown, *pictures.shape[1:])
-    return [grid(frame, columns, CELL if shown > 1 else 4 * CELL) for frame in each]
+def frames(images: UInt8Array, per_frame: int, columns: int | None) -> list["Image.Image"]:
+    """Return the frames of an animation of images [frames * per_frame, H, W, C]; a single image is enlarged."""
+    grouped = images.reshape(-1, per_frame, *images.shape[1:])
+    return [grid(frame, columns, CELL if per_frame > 1 else 4 * CELL) for frame in grouped]
 
 
-def image(picture: UInt8Array) -> "Image.Image":
-    """One picture [H, W, 1 or 3]."""
+def image(item: UInt8Array) -> "Image.Image":
+    """Return an image item [H, W, 1 or 3] as a Pillow image."""
     from PIL import Image
 
-    return Image.fromarray(picture if picture.shape[-1] == 3 else picture[:, :, 0])
+    return Image.fromarray(item if item.shape[-1] == 3 else item[:, :, 0])

@@ -64,7 +64,7 @@ def run(root: Path, output: Path | None = None) -> None:
         )
         spec = graph(trunk, config)
         export(spec, made, metadata.pairs(), params.export.opset)
-        found = parity.check(spec, made, params.export.parity_tolerance, len(config.item.classes))
+        found = parity.check(spec, made, params.export.parity_tolerance, config.item)
         control = made.with_name("untrained.onnx")
         export(graph(untrained(config, params.evaluate.seed), config), control, {}, params.export.opset)
         sessions = {

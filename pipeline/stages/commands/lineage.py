@@ -49,7 +49,8 @@ def chain(root: Path) -> list[Link]:
     Raises InputError where a file that a link needs is missing or cannot be read, or MLflow's store does not answer.
     """
     paths = Paths(root)
-    metadata = Graph(paths.generator).metadata
+    graph = Graph(paths.generator)
+    metadata = graph.metadata
     sha256 = hashlib.sha256(paths.generator.read_bytes()).hexdigest()
     lock = read_lock(paths)
     links = [*stage_links(lock), *file_links(root, lock)]
@@ -57,7 +58,7 @@ def chain(root: Path) -> list[Link]:
     links += evaluation_links(metrics_files.read(paths.evaluation_metrics, "dvc repro evaluate"), metadata)
     exported = metrics_files.read(paths.export_metrics, "dvc repro export")
     links.append(equal("metrics/export.json -> generator.onnx", "sha256", exported.get("sha256"), sha256))
-    links += store_links(paths, metadata, sha256, lock)
+    links += store_links(paths, graph, sha256, lock)
     return links
 
 
@@ -162,8 +163,9 @@ def evaluation_links(evaluation: Mapping[str, Any], metadata: Metadata) -> Itera
         yield equal("metrics/evaluation.json -> ONNX metadata", key, evaluation.get(key), getattr(metadata, key))
 
 
-def store_links(paths: Paths, metadata: Metadata, sha256: str, lock: Mapping[str, Any]) -> Iterator[Link]:
+def store_links(paths: Paths, graph: Graph, sha256: str, lock: Mapping[str, Any]) -> Iterator[Link]:
     """MLflow's run and registry."""
+    metadata = graph.metadata
     settings = parameters.load(paths.params).tracking
     client = connect(address(paths.root))
     registry = Registry(client, settings.model)
@@ -180,7 +182,7 @@ def store_links(paths: Paths, metadata: Metadata, sha256: str, lock: Mapping[str
     name = f"registry {settings.model} version {number}"
     yield equal(f"generator.onnx -> {name}", "sha256", sha256, version.tags.get(SHA256))
     yield equal(f"ONNX metadata -> {name}", "MLflow run", metadata.mlflow_run, version.run_id)
-    for key, value in metadata.pairs().items():
+    for key, value in graph.pairs.items():
         yield equal(f"ONNX metadata -> {name}", f"tag {key}", clipped(value), version.tags.get(key))
     for path, maker in PASSED_ON.items():
         yield equal(

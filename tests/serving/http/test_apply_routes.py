@@ -17,7 +17,7 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.serving.http.v2_tensors import HEADER_LENGTH
-from pipeline.serving.runtime.image_to_image import Transformer
+from pipeline.serving.runtime.image_to_image import ImageToImage
 from tests.serving.http.test_app import answers_as_promised
 
 
@@ -63,7 +63,7 @@ def square(made_square: Path, running: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("size", [(1, 1), (30, 41), (192, 192), (400, 301)])
 def test_what_comes_back_is_what_apply_writes(larger: Any, made_larger: Path, size: tuple[int, int]) -> None:
     answer = httpx.post(f"{larger.url}/apply", content=encoded(picture(*size)), headers={"Content-Type": "image/png"})
-    assert np.array_equal(decoded(answer), Transformer(made_larger)(picture(*size), tile=192))
+    assert np.array_equal(decoded(answer), ImageToImage(made_larger)(picture(*size), tile=192))
     assert answer.headers["x-model-version"] == larger.service.keeper.served.version
     assert answer.headers["server-timing"].startswith("draw;dur=")
     assert answer.headers["cache-control"] == "no-cache"
@@ -122,7 +122,7 @@ def test_the_description_is_kept(kind: str, request: pytest.FixtureRequest) -> N
 
 
 def test_the_seed_is_the_style(styles: Any, made_styles: Path) -> None:
-    transformer = Transformer(made_styles / "generator.onnx")
+    transformer = ImageToImage(made_styles / "generator.onnx")
     body = encoded(picture(30, 50))
     found = [
         decoded(httpx.post(f"{styles.url}/apply{query}", content=body))
@@ -135,7 +135,7 @@ def test_the_seed_is_the_style(styles: Any, made_styles: Path) -> None:
 
 
 def test_a_graph_of_one_size_gets_it_and_its_batches_fill(square: Any, made_square: Path) -> None:
-    transformer = Transformer(made_square)
+    transformer = ImageToImage(made_square)
     assert square.service.keeper.served.sizes[-1] > 1
     for size in ((16, 16), (40, 70)):
         found = decoded(httpx.post(f"{square.url}/apply", content=encoded(picture(*size))))
@@ -172,7 +172,7 @@ def test_triton_gets_what_onnx_runtime_computes_of_any_size(
     rng = np.random.default_rng(1)
     image = rng.uniform(-1, 1, (3, 3, 33, 50)).astype(np.float32)
     z = rng.standard_normal((3, 8), dtype=np.float32)
-    expected = Transformer(made_styles / "generator.onnx").graph.session.run(["images"], {"image": image, "z": z})[0]
+    expected = ImageToImage(made_styles / "generator.onnx").graph.session.run(["images"], {"image": image, "z": z})[0]
     np.testing.assert_allclose(infer(styles.url, image=image, z=z), expected, atol=1e-5)
     one = infer(styles.url, image=image[1:2], z=z[1:2])
     assert np.array_equal(one, infer(styles.url, image=image, z=z)[1:2]), "to the bit, alone or not"
@@ -325,7 +325,7 @@ def test_a_swap_between_two_tiles_loses_nothing(
         for _ in range(100):
             held.go.release()
         answer = waiting.result()
-        assert np.array_equal(decoded(answer), Transformer(made_larger)(picture(300, 300), tile=192))
+        assert np.array_equal(decoded(answer), ImageToImage(made_larger)(picture(300, 300), tile=192))
         assert answer.headers["x-model-version"] == first.version
         assert httpx.post(f"{url}/apply", content=encoded(picture(9, 9))).headers["x-model-version"] != first.version
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.http.batching import Batcher
 from pipeline.serving.http.http_error import Refusal
-from pipeline.serving.http.loaded_model import Arrays
 from pipeline.serving.http.prometheus_metrics import Metrics
 from pipeline.serving.settings import ServeSettings
 

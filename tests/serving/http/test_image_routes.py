@@ -39,9 +39,11 @@ def picture(url: str, path: str = "image.png", **query: Any) -> Any:
 def test_one_is_itself_and_several_are_the_sheet_that_sample_makes(styled: str, made_styled: Any) -> None:
     generator = Generator(made_styled.path)
     one = picture(styled, seed=7, label="kind 3", psi=0.7)
-    assert np.array_equal(np.asarray(one), generator.sample(1, 7, ["kind 3"], 0.7)[0, :, :, 0])
+    assert np.array_equal(np.asarray(one), generator.sample(1, 7, label=["kind 3"], psi=0.7)[0, :, :, 0])
     sheet = picture(styled, seed=7, n=16, label=["2", "kind 5", "kind 9"])
-    assert np.array_equal(np.asarray(sheet), np.asarray(grid(generator.sample(16, 7, ["2", "kind 5", "kind 9"]), 3)))
+    assert np.array_equal(
+        np.asarray(sheet), np.asarray(grid(generator.sample(16, 7, label=["2", "kind 5", "kind 9"]), 3))
+    )
     assert np.array_equal(
         np.asarray(picture(styled, seed=2**64 - 1, n=5, columns=2)), np.asarray(grid(generator.sample(5, 2**64 - 1), 2))
     )
@@ -56,7 +58,7 @@ def test_colours_and_every_class_by_default(colour: str, made_conditional: Any) 
 def test_towards_another_seed_goes_along_the_great_circle(styled: str, made_styled: Any) -> None:
     generator = Generator(made_styled.path)
     z = spherical(generator.latents(4, 0, 1)[0], generator.latents(9, 0, 1)[0], [0.0, 0.3, 1.0])
-    expected = generator.draw(z, generator.labels(["1"]), 1.0)[:, :, :, 0]
+    expected = generator.generate(z, generator.conditions(label=["1"]))[:, :, :, 0]
     found = [np.asarray(picture(styled, seed=4, towards=9, mix=mix, label=1)) for mix in (0, 0.3, 1)]
     assert np.array_equal(np.stack(found), expected)
 
@@ -66,7 +68,7 @@ def test_a_loop_that_never_ends(styled: str, made_styled: Any) -> None:
     found = picture(styled, "interpolate.gif", seed=5, n=3, steps=4, label="kind 2", psi=0.5)
     assert found.n_frames == 12
     assert found.info["loop"] == 0
-    drawn = generator.draw(loop(generator.latents(5, 0, 3), 4), generator.labels(["kind 2"]), 0.5)
+    drawn = generator.generate(loop(generator.latents(5, 0, 3), 4), generator.conditions(label=["kind 2"], psi=0.5))
     for number in (0, 5, 11):
         found.seek(number)
         assert np.array_equal(np.asarray(found.convert("L")), np.asarray(grid(drawn[number : number + 1], None, 256)))
@@ -112,7 +114,7 @@ def test_the_model_describes_itself(styled: str, colour: str) -> None:
         ("psi=nan", 422, "query.psi"),
         ("psi=2", 422, "query.psi"),
         ("sed=7", 422, "query.sed: Extra inputs"),
-        ("label=kind+99", 400, "no class 'kind 99'; did you mean"),
+        ("label=kind+99", 400, "no class 'kind 99'. Did you mean"),
         ("label=" + "x" * 201, 422, "query.label"),
         ("&".join(["label=1"] * 65), 422, "query.label"),
         ("label=%00%FF", 400, "no class"),
@@ -129,4 +131,4 @@ def test_more_than_one_request_may_ask_for(styled: str, colour: str) -> None:
     answer = httpx.get(f"{styled}/interpolate.gif?n=20&steps=12&label=1")
     assert (answer.status_code, answer.json()["error"][:30]) == (400, "that would be 240 pictures, an")
     answer = httpx.get(f"{colour}/image.png?psi=1")
-    assert (answer.status_code, "(dcgan) has no psi" in answer.text) == (400, True)
+    assert (answer.status_code, "(dcgan) takes no psi" in answer.text) == (400, True)

@@ -10,7 +10,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from pipeline.errors import InputError
-from pipeline.serving.http.loaded_model import Found, Served, conditions
+from pipeline.serving.graph_tensors import take_in_turn
+from pipeline.serving.http.loaded_model import Found, Served
 from pipeline.serving.runtime.session import Provider
 
 SIZES = (1, 2, 4, 8, 16)
@@ -47,8 +48,8 @@ def test_real_generators_draw_the_same_bits_in_every_batch(made: Any, made_condi
     for one in (made, made_conditional, made_styled):
         served = Served(found(one.path), 16)
         generator = served.generator
-        z, labels = generator.latents(5, 0, 37), generator.labels()
-        inputs = {"z": z, **conditions(generator, 37, labels, 0.6)}
+        psi = {"psi": 0.6} if "psi" in generator.inputs else {}
+        inputs = {"z": generator.latents(5, 0, 37), **take_in_turn(generator.conditions(**psi), 37)}
         alone = np.concatenate(
             [
                 served.run({name: rows[k : k + 1] for name, rows in inputs.items()}, ["images"])["images"]

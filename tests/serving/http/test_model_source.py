@@ -14,10 +14,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.errors import InputError
+from pipeline.serving.graph_tensors import latents
 from pipeline.serving.http.loaded_model import Found
 from pipeline.serving.http.model_source import File
 from pipeline.serving.http.service import Service
-from pipeline.serving.runtime.generator import latents
 from pipeline.serving.settings import ServeSettings
 
 BODY = {"inputs": [{"name": "z", "datatype": "FP32", "shape": [3, 24], "data": latents(1, 0, 3, 24).ravel().tolist()}]}

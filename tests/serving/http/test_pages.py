@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from pipeline.serving.runtime.generator import Generator
-from pipeline.serving.runtime.image_to_image import Transformer
+from pipeline.serving.runtime.image_to_image import ImageToImage
 from tests.serving import browser
 
 pytestmark = pytest.mark.skipif(browser.BROWSER is None, reason="no Chromium on this machine")
@@ -82,7 +82,7 @@ def test_what_a_person_does_is_what_is_drawn(tab: Any, styled: str, made_styled:
     tab.until(READY)
 
     def expected(seed: int, label: int, psi: float) -> Any:
-        return generator.sample(1, seed, [label], psi).ravel()
+        return generator.sample(1, seed, label=[label], psi=psi).ravel()
 
     def shows(selector: str, wanted: Any) -> None:
         deadline = time.monotonic() + 60
@@ -193,7 +193,7 @@ def waves(height: int, width: int) -> Any:
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
 def test_a_picture_is_changed_beside_itself(tab: Any, made_larger: Any, running: Any, width: int, height: int) -> None:
-    transformer = Transformer(made_larger)
+    transformer = ImageToImage(made_larger)
     with running(made_larger) as (url, _):
         tab.size(width, height)
         tab.open(f"{url}/")
@@ -234,7 +234,7 @@ def test_a_picture_is_changed_beside_itself(tab: Any, made_larger: Any, running:
 
 
 def test_a_style_is_chosen_and_what_is_wrong_is_said(tab: Any, made_styles: Any, running: Any) -> None:
-    transformer = Transformer(made_styles / "generator.onnx")
+    transformer = ImageToImage(made_styles / "generator.onnx")
     with running(made_styles / "generator.onnx", max_body=100_000) as (url, _):
         tab.size(1280, 800)
         tab.open(f"{url}/")

@@ -11,8 +11,9 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
+from pipeline.serving.graph_tensors import latents
 from pipeline.serving.http.v2_tensors import HEADER_LENGTH
-from pipeline.serving.runtime.generator import Generator, latents
+from pipeline.serving.runtime.generator import Generator
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +161,8 @@ BAD: list[tuple[Any, str]] = [
     (changed(data=[10**400] * 12), "not JSON|data must be"),
     (changed(data=[1e39] * 12), "not finite"),
     (changed(1, data=[0.5, 1.5]), "data must be 2 integers"),
-    (changed(1, data=[0, 30]), r"class indices, 0 \.\. 29"),
-    (changed(1, data=[0, -1]), r"class indices, 0 \.\. 29"),
+    (changed(1, data=[0, 30]), r"'label' must lie in 0 \.\. 29"),
+    (changed(1, data=[0, -1]), r"'label' must lie in 0 \.\. 29"),
     (changed(1, data=[0, 2**63]), "data must be 2 integers"),
     (changed(1, data=[0, 2**64]), "data must be 2 integers|not JSON"),
     (changed(2, data=[0, 1.6]), r"must lie in 0 \.\. 1\.5"),

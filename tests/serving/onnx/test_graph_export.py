@@ -62,7 +62,7 @@ def test_no_trace_of_the_machine_is_left(made: Any, made_conditional: Any) -> No
 def test_the_metadata_comes_back_as_it_went_in(made: Any) -> None:
     pairs = {entry.key: entry.value for entry in onnx.load(made.path).metadata_props}
     assert Metadata.read(pairs, "x") == made.metadata
-    assert pairs["ganline.class_names"] == '["zero", "na\\u00efve", "\\"three\\""]'
+    assert '"classes": ["zero", "na\\u00efve", "\\"three\\""]' in pairs["ganline.item"]
     assert pairs["ganline.verdict"] == "pass"
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 
 from pipeline.gans.registry import ModelSettings, build
+from pipeline.items import ItemSpec
 from pipeline.serving.onnx import model_card, signature
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
@@ -23,7 +24,7 @@ def test_the_example_draws_pictures(
     which: str, shape: tuple[int, ...], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = request.getfixturevalue(which)
-    described = signature.describe(made.path, made.metadata.class_names)
+    described = signature.describe(made.path, made.metadata.item)
     card = model_card.render(made.metadata, described, {}, {"verdict": "pass"}, {})
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     monkeypatch.chdir(Path(made.path).parent)
@@ -51,9 +52,7 @@ def test_the_example_changes_a_picture(
     about = {
         "version": "1",
         "variant": variant,
-        "resolution": 16,
-        "channels": channels,
-        "class_names": ["horse", "deer"],
+        "item": ItemSpec(height=16, width=16, channels=channels, classes=("horse", "deer")),
         "dataset_name": "d",
     }
     rest = {
@@ -67,7 +66,7 @@ def test_the_example_changes_a_picture(
     }
     metadata = Metadata(**about, **rest, task=gan.task, scale=gan.scale, multiple=spec.multiple, latent=gan.latent)
     export(spec, tmp_path / "generator.onnx", metadata.pairs(), 20)
-    described = signature.describe(tmp_path / "generator.onnx", metadata.class_names)
+    described = signature.describe(tmp_path / "generator.onnx", metadata.item)
     card = model_card.render(metadata, described, {}, {"verdict": "pass"}, {})
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     monkeypatch.chdir(tmp_path)

@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.errors import InputError
+from pipeline.serving.graph_tensors import latents
 from pipeline.serving.onnx.quantize import Kind, quantize
-from pipeline.serving.runtime.generator import Generator, latents
-from pipeline.serving.runtime.image_to_image import Transformer
+from pipeline.serving.runtime.generator import Generator
+from pipeline.serving.runtime.image_to_image import ImageToImage
 
 
 @pytest.mark.parametrize("kind", ["fp16", "int8"])
@@ -43,7 +44,7 @@ def test_labels_psi_and_pictures_are_given_too(
     for path in (made_conditional.path, made_styled.path):
         assert quantize(path, tmp_path / "out.onnx", "fp16", 1).mean_levels < 0.5
     assert quantize(made_larger, tmp_path / "larger.onnx", "fp16", 1).mean_levels < 0.5
-    assert Transformer(tmp_path / "larger.onnx")(np.zeros((9, 7, 3), dtype=np.uint8)).shape == (18, 14, 3)
+    assert ImageToImage(tmp_path / "larger.onnx")(np.zeros((9, 7, 3), dtype=np.uint8)).shape == (18, 14, 3)
 
 
 def test_what_is_refused_leaves_nothing(made: Any, made_larger: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_a_repository_that_triton_reads(made_styled: Any, made: Any, tmp_path: P
     exported.mkdir()
     for one, name in ((made_styled, "generator"), (made, "synthesis")):
         (exported / f"{name}.onnx").write_bytes(one.path.read_bytes())
-    graphs = [describe(exported / f"{name}.onnx", ["a"]) for name in ("generator", "synthesis")]
+    graphs = [describe(exported / f"{name}.onnx", made.metadata.item) for name in ("generator", "synthesis")]
     (exported / "triton" / "old" / "1").mkdir(parents=True)
     triton.write(exported / "triton", graphs, exported)
     assert sorted(str(path.relative_to(exported / "triton")) for path in (exported / "triton").rglob("*.*")) == [

@@ -12,16 +12,15 @@ from pipeline.errors import InputError
 from pipeline.gans.registry import build
 from pipeline.gans.variants.denoise.settings import DenoiseSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
+from pipeline.serving.graph_tensors import latents
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.runtime.apply_files import How, apply, jobs
-from pipeline.serving.runtime.generator import latents
-from pipeline.serving.runtime.image_to_image import Transformer
+from pipeline.serving.runtime.image_to_image import ImageToImage
 from tests.specs import image_spec
 
 ORIGIN = {
     "version": "0.1.0",
-    "class_names": [],
     "dataset_name": "photos",
     "dataset_fingerprint": "f" * 64,
     "images_seen": 10,
@@ -46,7 +45,7 @@ def make(folder: Path, name: str, channels: int) -> Path:
     )
     gan = build(settings, image_spec(16, channels)).eval()
     metadata = Metadata.model_validate(
-        {**ORIGIN, "variant": name, "resolution": 16, "channels": channels, "scale": gan.scale}
+        {**ORIGIN, "variant": name, "item": image_spec(16, channels), "scale": gan.scale}
     )
     path = folder / f"{name}{channels}.onnx"
     export(gan.export()[0], path, metadata.pairs(), 20)
@@ -75,7 +74,7 @@ def save(path: Path, height: int = 30, width: int = 41, seed: int = 0) -> Path:
 
 
 def test_tiles_give_what_the_whole_gives(larger: Path) -> None:
-    transformer = Transformer(larger)
+    transformer = ImageToImage(larger)
     image = picture(100, 170)
     whole, tiled = transformer(image), transformer(image, tile=48, overlap=16)
     assert whole.shape == (200, 340, 3)
@@ -128,16 +127,16 @@ def test_what_is_refused(larger: Path, tmp_path: Path) -> None:
         jobs([tmp_path / "a", tmp_path / "b"], source)
     with pytest.raises(InputError, match="three times the overlap"):
         apply(larger, [source], tmp_path / "out", How(tile=64, overlap=40))
-    with pytest.raises(InputError, match=r"none\.onnx: no such file; run `dvc repro`"):
+    with pytest.raises(InputError, match=r"none\.onnx: no such file\. Run `dvc repro`"):
         apply(tmp_path / "none.onnx", [source], tmp_path / "out")
 
 
 def test_a_generator_of_latents_is_sent_to_sample_and_the_other_way(made: object, larger: Path) -> None:
     from pipeline.serving.runtime.generator import Generator
 
-    with pytest.raises(InputError, match="use `ganline sample`"):
-        Transformer(made.path)  # type: ignore[attr-defined]
-    with pytest.raises(InputError, match="use `ganline apply`"):
+    with pytest.raises(InputError, match="Use `ganline sample`"):
+        ImageToImage(made.path)  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="Use `ganline apply`"):
         Generator(larger)
 
 
@@ -233,7 +232,7 @@ def test_styles_that_cannot_be_had(made_styles: Path, larger: Path, tmp_path: Pa
         (["--model", larger, "--seed", 3], "has no styles: one picture has one result; leave the seed out"),
         (
             ["--model", made_styles / "style_b.onnx"],
-            "turns image into z, not an image into images; give the generator.onnx beside it",
+            "maps image to z, not an image to images. Use the generator.onnx in the same folder",
         ),
     ):
         code, output = command(source, "-o", tmp_path / "out.png", *arguments)

@@ -1,5 +1,6 @@
 """The generator without torch: the same picture whatever the batch, and clear words for every wrong file."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.gans.base import to_uint8 as torch_to_uint8
-from pipeline.serving.runtime.generator import BATCH, Generator, latents, to_uint8
+from pipeline.serving.graph_tensors import class_indices, latents
+from pipeline.serving.runtime.generator import BATCH, Generator, to_uint8
 
 
 def test_pictures_are_uint8_and_what_torch_would_draw(made: Any) -> None:
@@ -82,17 +84,16 @@ def test_a_picture_is_that_of_its_seed_index_and_label_whatever_the_others_are(m
     assert not np.array_equal(mixed[0], threes[0])
 
 
-def test_a_name_goes_before_an_index(made_conditional: Any) -> None:
-    generator = Generator(made_conditional.path)
-    generator.classes = ["2", "0", "Naïve", "four", "five"]
-    assert generator.labels(["2", "0", "Naïve", "3", 2, 4]).tolist() == [0, 1, 2, 3, 2, 4]
+def test_a_class_name_takes_precedence_over_an_index(describe: Callable[..., Any]) -> None:
+    metadata = describe(class_names=["2", "0", "Naïve", "four", "five"])
+    assert class_indices(["2", "0", "Naïve", "3", 2, 4], metadata).tolist() == [0, 1, 2, 3, 2, 4]
 
 
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        ("5", "no class '5'; .*there are a, b, c, d, e, or indices 0 .. 4"),
-        ("B", "did you mean 'b'"),
+        ("5", r"no class '5'\. .*Classes: a, b, c, d, e, or indices 0 \.\. 4"),
+        ("B", "Did you mean 'b'"),
         (-1, "no class '-1'"),
         ("", "no class ''"),
         ("٣", "no class '٣'"),
@@ -108,9 +109,9 @@ def test_unknown_classes_are_named_with_the_nearest(made_conditional: Any, wante
 def test_of_many_classes_the_first_are_listed(made_styled: Any) -> None:
     with pytest.raises(
         InputError,
-        match=r"did you mean 'kind 29'\? there are kind 0, kind 1, .*, kind 19 and 10 more, or indices 0 .. 29",
+        match=r"Did you mean 'kind 29'\? Classes: kind 0, kind 1, .*, kind 19 and 10 more, or indices 0 .. 29",
     ):
-        Generator(made_styled.path).labels(["knd 29"])
+        Generator(made_styled.path).conditions(label=["knd 29"])
 
 
 def test_psi_reaches_the_graph_and_is_1_by_default(made_styled: Any) -> None:
@@ -129,10 +130,10 @@ def test_psi_reaches_the_graph_and_is_1_by_default(made_styled: Any) -> None:
 
 
 def test_what_the_graph_does_not_take_is_refused_with_the_reason(made: Any, made_conditional: Any) -> None:
-    with pytest.raises(InputError, match=r"\(dcgan\) takes no label: its generator was never told a class"):
+    with pytest.raises(InputError, match=r"\(dcgan\) takes no label: its generator is not class-conditional"):
         Generator(made.path).sample(1, label=["zero"])
     for one in (made, made_conditional):
-        with pytest.raises(InputError, match=r"\(dcgan\) has no psi"):
+        with pytest.raises(InputError, match=r"\(dcgan\) takes no psi"):
             Generator(one.path).sample(1, psi=1.0)
 
 
@@ -150,7 +151,7 @@ def test_a_graph_that_draws_nothing_from_latents_is_no_generator(made_styled: An
             tensor.name = new if tensor.name == old else tensor.name
         (tmp_path / "other.onnx").write_bytes(renamed.SerializeToString())
         with pytest.raises(
-            InputError, match=rf"other\.onnx: turns .*{new}.* not latents z into images; give the generator\.onnx"
+            InputError, match=rf"other\.onnx: maps .*{new}.* not latents z to images\. Use the generator\.onnx"
         ):
             Generator(tmp_path / "other.onnx")
 
@@ -171,7 +172,7 @@ def test_files_that_are_no_generator_are_named(made: Any, tmp_path: Path, capfd:
         "empty.onnx": (b"", "not a model"),
         "text.onnx": (b"hello " * 100, "not a model"),
         "cut.onnx": (content[: len(content) // 2], "not a model"),
-        "foreign.onnx": (foreign.SerializeToString(), "not one that ganline exported"),
+        "foreign.onnx": (foreign.SerializeToString(), "not an ONNX model exported by ganline"),
         "damaged.onnx": (damaged.SerializeToString(), "damaged"),
     }
     for name, (data, message) in wrong.items():

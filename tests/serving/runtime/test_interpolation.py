@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.serving.runtime.generator import latents
+from pipeline.serving.graph_tensors import latents
 from pipeline.serving.runtime.interpolation import loop, spherical, strips
 
 

@@ -35,7 +35,7 @@ def test_a_sheet_is_drawn_from_any_folder_without_torch(made: Any, tmp_path: Pat
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert "out/grid.png: 6 pictures, seed 7" in done.stdout
+    assert "out/grid.png: 6 images, seed 7" in done.stdout
     with Image.open(tmp_path / "out" / "grid.png") as sheet:
         assert sheet.mode == "L"
         assert sheet.width > sheet.height
@@ -56,21 +56,21 @@ def test_a_folder_gets_single_pictures_that_are_those_of_the_seed(made: Any, tmp
     ("arguments", "message"),
     [
         (["-n", "0"], "-n"),
-        (["-n", "20000", "-o", "grid.png"], "at most 10000"),
+        (["-n", "20000", "-o", "grid.png"], "maximum 10,000"),
         (["--seed", "-1"], "--seed"),
         (["-o", "grid.bogus"], "grid.bogus"),
         (["-o", "grid"], "end the name with /"),
         (["-o", "file/grid.png"], "cannot be written"),
-        (["-o", "grid.png", "--model", "absent.onnx"], "absent.onnx: no such file; run `dvc repro`"),
+        (["-o", "grid.png", "--model", "absent.onnx"], "absent.onnx: no such file. Run `dvc repro`"),
         (["-o", "grid.png", "--model", "file"], "not a model"),
         (["--label", "zero"], "(dcgan) takes no label"),
-        (["--psi", "0.7"], "(dcgan) has no psi"),
+        (["--psi", "0.7"], "(dcgan) takes no psi"),
         (["--interpolate", "0"], "at least 2 steps"),
         (["--interpolate", "4", "-o", "strips/"], "an interpolation is one file"),
         (["--interpolate", "4", "-o", "strips"], "cannot be written as ''"),
         (["--interpolate", "4", "--columns", "3", "-o", "strips.png"], "--columns"),
-        (["--interpolate", "5000", "-n", "3"], "15,000 pictures"),
-        (["--interpolate", "5000", "-n", "3", "-o", "loop.gif"], "15,000 pictures"),
+        (["--interpolate", "5000", "-n", "3"], "15,000 images"),
+        (["--interpolate", "5000", "-n", "3", "-o", "loop.gif"], "15,000 images"),
         (["--interpolate", "4", "-n", "1", "-o", "loop.gif"], "at least 2 latents"),
     ],
 )
@@ -137,7 +137,7 @@ def test_strips_go_from_each_picture_of_the_seed_to_the_next_latent(
     made: Any, made_styled: Any, tmp_path: Path
 ) -> None:
     assert draw(made.path, tmp_path / "strips.png", Request(n=3, seed=5, steps=4)).startswith(
-        "3 rows of 4 pictures, seed 5"
+        "3 rows of 4 images, seed 5"
     )
     found = cells(tmp_path / "strips.png", 16, 4)
     four = Generator(made.path).sample(4, 5)
@@ -145,7 +145,11 @@ def test_strips_go_from_each_picture_of_the_seed_to_the_next_latent(
     assert np.array_equal(found[:, -1], four[1:])
     assert len(np.unique(found.reshape(12, -1), axis=0)) == 10, "what lies between is new"
 
-    draw(made_styled.path, tmp_path / "strips.png", Request(n=3, seed=5, steps=4, labels=["kind 7", "2"], psi=0.5))
+    draw(
+        made_styled.path,
+        tmp_path / "strips.png",
+        Request(n=3, seed=5, steps=4, conditions={"label": ["kind 7", "2"], "psi": 0.5}),
+    )
     found = cells(tmp_path / "strips.png", 8, 4)
     generator = Generator(made_styled.path)
     for row, label in enumerate((7, 2, 7)):
@@ -183,7 +187,11 @@ def test_an_animation_has_a_frame_a_step_and_never_ends(made: Any, tmp_path: Pat
 
 
 def test_an_animation_shows_the_labels_side_by_side(made_conditional: Any, tmp_path: Path) -> None:
-    draw(made_conditional.path, tmp_path / "loop.webp", Request(n=2, steps=3, seed=1, labels=["e", "a", "c"]))
+    draw(
+        made_conditional.path,
+        tmp_path / "loop.webp",
+        Request(n=2, steps=3, seed=1, conditions={"label": ["e", "a", "c"]}),
+    )
     generator = Generator(made_conditional.path)
     with Image.open(tmp_path / "loop.webp") as animation:
         assert animation.n_frames == 6  # type: ignore[attr-defined]

@@ -76,12 +76,8 @@ def test_the_file_the_figures_and_the_line(
     assert [(one.name, one.shape) for one in session.get_inputs()] == [("images", ["batch", 1, 8, 8])]
     assert [(one.name, one.shape) for one in session.get_outputs()] == [("features", ["batch", measured["dims"]])]
     metadata = Metadata.read({entry.key: entry.value for entry in onnx.load(path).metadata_props}, "x")
-    assert (metadata.variant, metadata.verdict, metadata.fid, metadata.value_range) == (
-        "cgan",
-        "none",
-        None,
-        (-1.0, 1.0),
-    )
+    assert (metadata.variant, metadata.verdict, metadata.fid) == ("cgan", "none", None)
+    assert metadata.item.shape == (8, 8, 1)
     assert metadata.mlflow_run == json.loads((project / "models" / "run.json").read_text())["run_id"]
 
     gan, _ = model_files.load(project / "models", discriminators=True)
@@ -159,8 +155,8 @@ def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) ->
     )
     spec = features.graph(features.untrained(config, seed=0), config)
     graph_export.export(spec, tmp_path / "features.onnx", {}, 20)
-    assert parity.check(spec, tmp_path / "features.onnx", 1e-4, 0).max_abs < 1e-4
-    described = signature.describe(tmp_path / "features.onnx", [])
+    assert parity.check(spec, tmp_path / "features.onnx", 1e-4, config.item).max_abs < 1e-4
+    described = signature.describe(tmp_path / "features.onnx", config.item)
     assert [(one["name"], one["shape"]) for one in described["inputs"]] == [("images", [-1, 3, 16, 16])]
     ((name, (batch, dims)),) = [(one["name"], one["shape"]) for one in described["outputs"]]
     assert (name, batch) == ("features", -1)

@@ -189,7 +189,7 @@ def test_a_champion_of_another_shape_is_refused_with_the_way_out(
     )
     path = tmp_path / "other.onnx"
     metadata = Generator(line.root / "exported" / "generator.onnx").metadata.model_copy(
-        update={"resolution": 16, "latent": 8}
+        update={"item": image_spec(16, 1), "latent": 8}
     )
     export(spec, path, metadata.pairs(), 20)
     paths = Paths(line.root)

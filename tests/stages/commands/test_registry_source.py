@@ -26,6 +26,7 @@ from pipeline.stages.commands.registry_source import Registered
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import connect
 from pipeline.tracking.settings import TrackingSettings
+from tests.specs import image_spec
 
 SETTINGS = TrackingSettings(experiment="registered", model="pictures")
 
@@ -36,10 +37,8 @@ def make(path: Path, shift: float) -> Path:
         {
             "version": "0.1.0",
             "variant": "dcgan",
-            "resolution": 2,
-            "channels": 1,
+            "item": image_spec(2, 1),
             "latent": 4,
-            "class_names": [],
             "dataset_name": "digits",
             "dataset_fingerprint": "f" * 64,
             "images_seen": 1,
@@ -72,7 +71,7 @@ def make(path: Path, shift: float) -> Path:
 
 def export(run: tracked_run.Run, path: Path) -> str:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return run.log_model(path, describe(path, []), SETTINGS.model, sha256=digest, tags={"kind": "test"})
+    return run.log_model(path, describe(path, image_spec(2, 1)), SETTINGS.model, sha256=digest, tags={"kind": "test"})
 
 
 def follow(root: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

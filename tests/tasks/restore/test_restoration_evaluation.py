@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline.data.store import open_split
 from pipeline.errors import GateRefused, InputError
-from pipeline.serving.runtime.image_to_image import Transformer
+from pipeline.serving.runtime.image_to_image import ImageToImage
 from pipeline.stages import evaluate, export, ingest, train, validate
 from pipeline.tasks.restore.restoration_evaluation import cut, middle, whole
 from tests.stages.delivering import both_judged
@@ -86,7 +86,7 @@ def test_it_is_delivered_for_any_size(line: Path) -> None:
     card = (line / "exported" / "model_card.md").read_text()
     assert "ganline apply photo.jpg" in card
     assert "2 times larger" in card
-    made = Transformer(line / "exported" / "generator.onnx")
+    made = ImageToImage(line / "exported" / "generator.onnx")
     assert (made.metadata.task, made.metadata.scale, made.metadata.multiple) == ("restore", 2, 1)
     assert made(np.zeros((7, 30, 3), dtype=np.uint8)).shape == (14, 60, 3)
 

@@ -1,0 +1,288 @@
+"""The inputs and outputs of exported graphs, one entry each.
+
+An entry says what a tensor holds, which values are allowed, and how a person sets it. The signature, the model card,
+the parity check, the warm-up, the Open Inference Protocol, `ganline sample`, the image URLs and the page read
+`TENSORS`. To add an input, add an entry.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.arrays import Float32Array, Int64Array
+from pipeline.errors import InputError
+from pipeline.items import ItemSpec
+from pipeline.serving.onnx.metadata import Metadata
+
+Arrays = dict[str, npt.NDArray[Any]]
+"""Tensors by name; their first axis is the batch."""
+
+Limits = tuple[float, float]
+
+EXAMPLE_ROWS = 16
+"""Rows of the example on the model card."""
+
+LISTED_CLASSES = 20
+"""Class names that an error message lists."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """How a person sets an input: an option of `ganline sample`, a query parameter, an element of the page.
+
+    Attributes:
+        name: Of the option, the query parameter and the element.
+        title: Label of the element.
+        value: Type of one value.
+        many: Several values may be given; items take them in turn.
+        widget: Element on the page.
+        limits: Of numbers.
+        step: Smallest change of a range.
+        default: Value that a range starts with.
+        help: Description for the command line and the HTTP API.
+        usage: Sentence on the model card about the option.
+        parse: Turn the given value or values, None for no choice, into rows that items take in turn.
+            Raises InputError for values that do not exist.
+        absent: Why a model may lack this input; completes "this model (VARIANT) ...".
+    """
+
+    name: str
+    title: str
+    value: type[str] | type[float]
+    many: bool
+    widget: Literal["choice", "range"]
+    help: str
+    usage: str
+    parse: Callable[[Any, Metadata], npt.NDArray[Any]]
+    absent: str
+    limits: Limits | None = None
+    step: float | None = None
+    default: float | None = None
+
+
+@dataclass(frozen=True)
+class GraphTensor:
+    """One input or output.
+
+    Attributes:
+        meaning: For people, in the signature and on the model card.
+        shape: Shape of one row; None if it depends on the network.
+        limits: Smallest and largest value; None if unbounded.
+        enforced: Values outside the limits are rejected.
+        numpy: Code of an example of `EXAMPLE_ROWS` rows, as the model card prints it.
+        example: (metadata, n, seed) -> n varied rows, for warm-up and calibration.
+        control: How a person sets it; None for tensors that only programs set.
+    """
+
+    meaning: str
+    dtype: Literal["float32", "int64"] = "float32"
+    shape: Callable[[Metadata], tuple[int, ...]] | None = None
+    limits: Callable[[ItemSpec], Limits | None] = lambda item: None
+    enforced: bool = False
+    numpy: Callable[[Metadata], str] | None = None
+    example: Callable[[Metadata, int, int], npt.NDArray[Any]] | None = None
+    control: Control | None = None
+
+    def violation(self, values: npt.NDArray[Any], item: ItemSpec) -> str | None:
+        """Return what is wrong with the values of an input, as the end of a sentence; None if nothing is."""
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            return "contains values that are not finite"
+        limits = self.limits(item) if self.enforced else None
+        if limits is not None and not ((values >= limits[0]) & (values <= limits[1])).all():
+            return f"must lie in {limits[0]:g} .. {limits[1]:g}"
+        return None
+
+
+def latents(seed: int, first: int, n: int, length: int) -> Float32Array:
+    """Return z ~ N(0, I), float32 [n, length], of the items first .. first+n-1 of `seed`.
+
+    Each item has its own stream of the counter-based Philox generator (Salmon et al. 2011), keyed by (seed, index).
+    """
+    keys = (np.array([seed, index], dtype=np.uint64) for index in range(first, first + n))
+    return np.stack(
+        [np.random.Generator(np.random.Philox(key=key)).standard_normal(length, dtype=np.float32) for key in keys]
+    )
+
+
+def class_indices(chosen: Sequence[str | int] | Int64Array | None, metadata: Metadata) -> Int64Array:
+    """Return class indices of names or indices; of all classes if none is chosen.
+
+    Raises InputError naming the closest class for one that does not exist.
+    """
+    if chosen is None or not len(chosen):
+        return np.arange(len(metadata.item.classes), dtype=np.int64)
+    return np.array([class_index(one, metadata.item.classes) for one in chosen], dtype=np.int64)
+
+
+def class_index(chosen: str | int, classes: Sequence[str]) -> int:
+    """Return a class by name, or by index, which may be text unless a class has that name."""
+    if chosen in classes:
+        return classes.index(str(chosen))
+    text = str(chosen)
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) < len(classes):
+        return int(text)
+    folded = {name.casefold(): name for name in classes}
+    close = difflib.get_close_matches(text.casefold(), folded, n=1, cutoff=0.5)
+    hint = f"Did you mean {folded[close[0]]!r}? " if close else ""
+    rest = f" and {len(classes) - LISTED_CLASSES} more" if len(classes) > LISTED_CLASSES else ""
+    raise InputError(
+        f"no class {text!r}. {hint}Classes: {', '.join(classes[:LISTED_CLASSES])}{rest}, "
+        f"or indices 0 .. {len(classes) - 1}."
+    )
+
+
+def truncation(psi: float | None, metadata: Metadata) -> Float32Array:
+    """Return psi as one row; None means 1, no truncation. Raises InputError outside of its limits."""
+    value = 1.0 if psi is None else psi
+    if not PSI_LIMITS[0] <= value <= PSI_LIMITS[1]:
+        raise InputError(f"psi must lie in {PSI_LIMITS[0]:g} .. {PSI_LIMITS[1]:g}, not {value:g}.")
+    return np.array([value], dtype=np.float32)
+
+
+def noise_images(metadata: Metadata, n: int, seed: int) -> Float32Array:
+    """Return images of clipped Gaussian noise, float32 [n, C, H, W]."""
+    shape = item_shape(metadata)
+    return np.clip(latents(seed, 0, n, math.prod(shape)).reshape(n, *shape) / 3, -1, 1)
+
+
+def item_shape(metadata: Metadata) -> tuple[int, int, int]:
+    """Return (channels, height, width) of an item as networks see it."""
+    item = metadata.item
+    return item.network_channels, item.height, item.width
+
+
+def generated_shape(metadata: Metadata) -> tuple[int, int, int]:
+    """Return (channels, height, width) of an item as the generator returns it."""
+    channels, height, width = item_shape(metadata)
+    return channels, height * metadata.scale, width * metadata.scale
+
+
+PSI_LIMITS = (0.0, 1.5)
+
+LABEL = Control(
+    name="label",
+    title="Class",
+    value=str,
+    many=True,
+    widget="choice",
+    help="Class by name or index. Give several to use them in turn; all classes by default.",
+    usage="`--label NAME` chooses the class; repeat it for several, omit it for all.",
+    parse=class_indices,
+    absent="its generator is not class-conditional",
+)
+
+PSI = Control(
+    name="psi",
+    title="Truncation psi",
+    value=float,
+    many=False,
+    widget="range",
+    limits=PSI_LIMITS,
+    step=0.05,
+    default=1.0,
+    help="Truncation psi: 0 gives the average item, 1 disables truncation.",
+    usage="`--psi 0.7` truncates: less variety, higher fidelity.",
+    parse=truncation,
+    absent="its generator does not support truncation",
+)
+
+TENSORS: dict[str, GraphTensor] = {
+    "z": GraphTensor(
+        meaning="latent vectors, independent standard normal",
+        shape=lambda metadata: (metadata.latent,),
+        numpy=lambda metadata: (
+            f"np.random.default_rng(7).standard_normal(({EXAMPLE_ROWS}, {metadata.latent}), dtype=np.float32)"
+        ),
+        example=lambda metadata, n, seed: latents(seed, 0, n, metadata.latent),
+    ),
+    "label": GraphTensor(
+        meaning="class index, in the order of the model's class names",
+        dtype="int64",
+        shape=lambda metadata: (),
+        limits=lambda item: (0, max(len(item.classes) - 1, 0)),
+        enforced=True,
+        numpy=lambda metadata: f"np.arange({EXAMPLE_ROWS}, dtype=np.int64) % {len(metadata.item.classes)}",
+        example=lambda metadata, n, seed: np.arange(n, dtype=np.int64) % max(len(metadata.item.classes), 1),
+        control=LABEL,
+    ),
+    "psi": GraphTensor(
+        meaning="truncation of the style: 0 gives the average item, 1 disables truncation",
+        shape=lambda metadata: (),
+        limits=lambda item: PSI_LIMITS,
+        enforced=True,
+        numpy=lambda metadata: f"np.ones({EXAMPLE_ROWS}, dtype=np.float32)",
+        example=lambda metadata, n, seed: np.full(n, 0.7, dtype=np.float32),
+        control=PSI,
+    ),
+    "image": GraphTensor(
+        meaning="images to transform, NCHW; from 8 bits as x / 127.5 - 1",
+        shape=item_shape,
+        limits=lambda item: (-1.0, 1.0),
+        example=noise_images,
+    ),
+    "images": GraphTensor(
+        meaning="images NCHW; to 8 bits as clamp(floor(127.5 x + 128), 0, 255)",
+        shape=generated_shape,
+        limits=lambda item: (-1.0, 1.0),
+        example=noise_images,
+    ),
+    "w": GraphTensor(meaning="styles by layer, truncated; layers of two items can be mixed"),
+    "logits": GraphTensor(
+        meaning="one per class, in the order of the model's class names; softmax gives probabilities, "
+        "sigmoid(logsumexp) how real an item looks"
+    ),
+    "features": GraphTensor(meaning="feature vectors"),
+}
+"""All tensors of exported graphs, by name."""
+
+TENSOR_OF_CONTROL = {tensor.control.name: name for name, tensor in TENSORS.items() if tensor.control is not None}
+"""The input that a control sets, by the control's name."""
+
+
+def controls(inputs: Iterable[str]) -> list[Control]:
+    """Return the controls of a graph with these inputs."""
+    found = (TENSORS[name].control for name in inputs if name in TENSORS)
+    return [control for control in found if control is not None]
+
+
+def parse_conditions(given: Mapping[str, Any], inputs: Sequence[str], metadata: Metadata) -> Arrays:
+    """Return the rows that items take in turn, for every input that has a control.
+
+    Args:
+        given: Values by control name; None or an empty list for no choice.
+        inputs: Names of the graph's inputs.
+
+    Raises:
+        InputError: A value does not exist, or the graph has no such input.
+    """
+    for name, value in given.items():
+        tensor = TENSOR_OF_CONTROL[name]
+        if tensor not in inputs and value is not None and not (isinstance(value, Sized) and not len(value)):
+            control = TENSORS[tensor].control
+            assert control is not None
+            raise InputError(f"this model ({metadata.variant}) takes no {name}: {control.absent}. Omit it.")
+    return {
+        TENSOR_OF_CONTROL[control.name]: control.parse(given.get(control.name), metadata)
+        for control in controls(inputs)
+    }
+
+
+def take_in_turn(conditions: Arrays, n: int, start: int = 0) -> Arrays:
+    """Return n rows of each condition, which items start .. start+n-1 use in turn."""
+    return {name: rows[np.arange(start, start + n) % len(rows)] for name, rows in conditions.items()}
+
+
+def example_inputs(inputs: Iterable[str], metadata: Metadata, n: int, seed: int = 0) -> Arrays:
+    """Return varied inputs of a graph, n rows. Raises InputError for an input without an example."""
+    arrays = {}
+    for name in inputs:
+        example = TENSORS[name].example if name in TENSORS else None
+        if example is None:
+            raise InputError(f"no example is known for the input {name!r} of this graph.")
+        arrays[name] = example(metadata, n, seed)
+    return arrays
