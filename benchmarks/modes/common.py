@@ -1,4 +1,4 @@
-"""What both benchmarks share: a training without files, and how results are written down."""
+"""Shared by both benchmarks: training without output files, and formatting of results."""
 
 import platform
 import tempfile
@@ -14,17 +14,17 @@ from pipeline.training.loop import Batches, Row, Trainer
 from pipeline.training.settings import TrainSettings
 
 NEVER = 10**12
-"""Images after which a snapshot or a checkpoint would be made."""
+"""Interval in images of snapshots and checkpoints, which are not needed."""
 
 
 class Watcher:
-    """Tells `advanced` how many images have been seen; shows nothing else."""
+    """Training observer that reports progress only."""
 
-    def __init__(self, tell: Callable[[int], object]) -> None:
-        self.tell = tell
+    def __init__(self, report: Callable[[int], object]) -> None:
+        self.report = report
 
     def advanced(self, images_seen: int) -> None:
-        self.tell(images_seen)
+        self.report(images_seen)
 
     def measured(self, row: Row) -> None:
         pass
@@ -41,42 +41,42 @@ def train(
     batches: Batches,
     settings: TrainSettings,
     device: torch.device,
-    tell: Callable[[int], object] = lambda _: None,
+    report: Callable[[int], object] = lambda _: None,
 ) -> Trainer:
-    """Trains to the end with the project's own loop; its `average` and `seconds` are what counts afterwards."""
-    quiet = settings.model_copy(update={"snapshot_images": NEVER, "checkpoint_images": NEVER})
+    """Train with the project's own loop; the result is in the trainer's `average` and `seconds`."""
+    settings = settings.model_copy(update={"snapshot_images": NEVER, "checkpoint_images": NEVER})
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(gan, batches, quiet, device, Path(folder), Watcher(tell), samples=2)
+        trainer = Trainer(gan, batches, settings, device, Path(folder), Watcher(report), samples=2)
         trainer.run()
     return trainer
 
 
-def single_threaded() -> None:
-    """Networks this small are slower on two threads than on one; the processor's cores take a run each."""
+def use_one_thread() -> None:
+    """Use one thread per process: networks this small are slower on two."""
     torch.set_num_threads(1)
 
 
 def spread(values: Sequence[float], digits: int) -> str:
-    """Mean and, of several values, the standard deviation between them."""
+    """Format the mean of the values and, if there are several, their standard deviation."""
     text = f"{np.mean(values):.{digits}f}"
     return text if len(values) == 1 else f"{text} ± {np.std(values, ddof=1):.{digits}f}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown; all columns but the first are numbers."""
+    """Format a Markdown table; all columns but the first are right-aligned."""
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines)
 
 
 def machine(device: torch.device, threads: str) -> str:
-    """Where the numbers were made, in a line."""
+    """Describe the machine in one line."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{processor()}, {threads}"
     return f"{name}; torch {torch.__version__}, Python {platform.python_version()}"
 
 
 def processor() -> str:
-    """The processor's name as Linux knows it, else its architecture."""
+    """Return the CPU model as Linux reports it, else the architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -86,7 +86,7 @@ def processor() -> str:
 
 
 def write(folder: Path, name: str, text: str) -> None:
-    """Prints a result and keeps it as `folder`/`name`.md."""
+    """Print a result and write it to `folder`/`name`.md."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
     print(text)

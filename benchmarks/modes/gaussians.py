@@ -1,7 +1,7 @@
-"""Ring of 8 and grid of 25 Gaussians: which training finds all modes, and stays on them?
+"""Mode coverage on a ring of 8 and a grid of 25 Gaussians.
 
-Every recipe trains the same two networks on the same points; only the objective, its penalties, packing and Adam's settings
-differ, each as its paper has them but for the learning rate (the best of a few tried for each).
+All recipes train the same networks on the same points. They differ in objective, penalties, packing and optimiser; the
+values are those of the papers, except for the learning rate, which was tuned for each recipe.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.modes import common
-from benchmarks.modes.metrics import NEAR, Coverage, of_points
+from benchmarks.modes.metrics import NEAR, Coverage, coverage_of_points
 from benchmarks.modes.mixtures import MIXTURES
 from benchmarks.modes.points import PointGAN, Points
 from pipeline.arrays import Float64Array
@@ -35,7 +35,7 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of one row; `steps` are updates of the generator."""
+    """Settings of one row of the table; `steps` are generator updates."""
 
     title: str
     steps: int
@@ -44,9 +44,11 @@ class Recipe:
     model: dict[str, Any]
 
     def settings(self) -> AdversarialSettings:
+        """Return the settings of the networks and the objective."""
         return AdversarialSettings(latent=2, **self.model)
 
     def training(self, seed: int, steps: int) -> TrainSettings:
+        """Return the settings of the training loop."""
         rate = {"start": self.rate, "end": self.rate / 200}
         return TrainSettings.model_validate(
             {
@@ -80,18 +82,18 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Run:
-    """One training, judged."""
+    """One training and its result."""
 
     recipe: str
     mixture: str
     seed: int
     coverage: Coverage
-    seconds: float  # of the processor: what the training takes where nothing else runs
+    seconds: float  # CPU time; on a GPU wall-clock time
     points: Float64Array
 
 
 def run(recipe: str, mixture: str, seed: int, device: str, steps: int | None = None) -> Run:
-    """Trains and judges one recipe; `steps` shortens it."""
+    """Train and evaluate one recipe; `steps` overrides its length."""
     truth, chosen, place = MIXTURES[mixture], RECIPES[recipe], pick_device(device)
     torch.manual_seed(seed)
     began = time.process_time()
@@ -103,16 +105,20 @@ def run(recipe: str, mixture: str, seed: int, device: str, steps: int | None = N
     with trainer.average.applied(gan):
         samples = gan.sample(EVALUATED_POINTS, torch.Generator().manual_seed(seed + 1)).cpu().numpy()
     points = samples.astype(np.float64) * truth.scale
-    return Run(recipe, mixture, seed, of_points(points, truth), seconds, points)
+    return Run(recipe, mixture, seed, coverage_of_points(points, truth), seconds, points)
 
 
-def perfect(mixture: str, seeds: int) -> list[Coverage]:
-    """The mixture's own sampler, judged alike: what no generator can be expected to beat."""
+def evaluate_true_sampler(mixture: str, seeds: int) -> list[Coverage]:
+    """Evaluate samples of the mixture itself, the best possible result."""
     truth = MIXTURES[mixture]
-    return [of_points(truth.draw(EVALUATED_POINTS, np.random.default_rng([seed, 1])), truth) for seed in range(seeds)]
+    return [
+        coverage_of_points(truth.draw(EVALUATED_POINTS, np.random.default_rng([seed, 1])), truth)
+        for seed in range(seeds)
+    ]
 
 
 def cells(coverages: Sequence[Coverage]) -> list[str]:
+    """Format the result columns of one row."""
     return [
         f"{common.spread([c.modes for c in coverages], 1)} of {coverages[0].total}",
         common.spread([100 * c.quality for c in coverages], 1),
@@ -120,14 +126,18 @@ def cells(coverages: Sequence[Coverage]) -> list[str]:
     ]
 
 
-def line(one: Run) -> str:
-    """A run in a line, as it ends."""
-    found = one.coverage
-    return f"{one.mixture} {one.recipe} seed {one.seed}: {found.modes}/{found.total} modes, HQ {100 * found.quality:.1f} %, KL {found.kl:.3f}, {one.seconds:.0f} s"
+def format_run(run: Run) -> str:
+    """Format a run in one line."""
+    return f"{run.mixture} {run.recipe} seed {run.seed}: {format_coverage(run.coverage)}, {run.seconds:.0f} s"
+
+
+def format_coverage(coverage: Coverage) -> str:
+    """Format the three measures."""
+    return f"{coverage.modes}/{coverage.total} modes, HQ {100 * coverage.quality:.1f} %, KL {coverage.kl:.3f}"
 
 
 def report(runs: Sequence[Run], seeds: int, place: str) -> str:
-    """Both tables, in Markdown."""
+    """Format one Markdown table per mixture."""
     parts = []
     chosen = [recipe for recipe in RECIPES if any(one.recipe == recipe for one in runs)]
     for mixture in dict.fromkeys(one.mixture for one in runs):
@@ -141,22 +151,25 @@ def report(runs: Sequence[Run], seeds: int, place: str) -> str:
                     f"{np.mean([one.seconds for one in mine]):.0f}",
                 ]
             )
-        rows.append(["*a perfect sampler*", *cells(perfect(mixture, seeds)), ""])
+        rows.append(["*a perfect sampler*", *cells(evaluate_true_sampler(mixture, seeds)), ""])
         head = [
             f"{mixture}, {len(MIXTURES[mixture].means)} modes",
             "modes covered",
             "HQ %",
             "KL (nats)",
-            "seconds a run",
+            "seconds per run",
         ]
         parts.append(common.table(head, rows))
     seeded = f"mean ± standard deviation of {seeds} seeds" if seeds > 1 else "one seed"
-    note = f"{EVALUATED_POINTS:,} points a run; {seeded}. {place}."
+    note = f"{EVALUATED_POINTS:,} points per run; {seeded}. {place}."
     return "\n\n".join([*parts, note])
 
 
-def picture(runs: Sequence[Run], file: Path) -> None:
-    """The first seed of every recipe: samples over the modes' three-sigma circles; high quality blue, the others red."""
+def draw_picture(runs: Sequence[Run], file: Path) -> None:
+    """Plot the samples of each recipe's first seed; high-quality samples are blue, others red.
+
+    Circles mark three standard deviations around the modes.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.collections import EllipseCollection
     from matplotlib.figure import Figure
@@ -182,39 +195,40 @@ def picture(runs: Sequence[Run], file: Path) -> None:
         panel.add_collection(circles)
         reach = 1.25 * np.abs(truth.means).max()
         panel.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
-        found = one.coverage
-        panel.set_title(
-            f"{RECIPES[one.recipe].title}\n{found.modes}/{found.total} modes, HQ {100 * found.quality:.1f} %, KL {found.kl:.3f}",
-            fontsize=9,
-        )
+        panel.set_title(f"{RECIPES[one.recipe].title}\n{format_coverage(one.coverage)}", fontsize=9)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=90)
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.modes.gaussians",
-        description="Trains each recipe on a ring of 8 and a grid of 25 Gaussians and reports modes covered, high-quality share and KL.",
-        epilog="examples:\n  python -m benchmarks.modes.gaussians\n  python -m benchmarks.modes.gaussians --recipes r3gan --mixtures grid --seeds 1\n",
+        description="Train each recipe on a ring of 8 and a grid of 25 Gaussians. "
+        "Report the modes covered, the fraction of high-quality samples and the KL divergence.",
+        epilog="examples:\n"
+        "  python -m benchmarks.modes.gaussians\n"
+        "  python -m benchmarks.modes.gaussians --recipes r3gan --mixtures grid --seeds 1\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--mixtures", nargs="+", choices=MIXTURES, default=list(MIXTURES))
-    parser.add_argument(
-        "--seeds", type=int, default=5, help="trainings of each recipe, with seeds 0, 1, ... (default: 5)"
-    )
+    parser.add_argument("--seeds", type=int, default=5, help="runs per recipe, with seeds 0, 1, ... (default: 5)")
     parser.add_argument(
         "--device",
         choices=["cpu", "cuda"],
         default="cpu",
-        help="these networks are too small to gain from a GPU (default: cpu)",
+        help="a GPU does not speed up networks this small (default: cpu)",
     )
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="trainings at a time (default: one a core)"
+        "--workers", type=int, default=os.cpu_count() or 1, help="parallel runs (default: one per core)"
     )
-    parser.add_argument("--steps", type=int, help="updates of the generator, instead of each recipe's own")
+    parser.add_argument("--steps", type=int, help="generator updates; overrides the recipes")
     parser.add_argument(
-        "--out", type=Path, default=RESULTS, help="folder of gaussians.md and gaussians.png (default: %(default)s)"
+        "--out",
+        type=Path,
+        default=RESULTS,
+        help="output folder for gaussians.md and gaussians.png (default: %(default)s)",
     )
     chosen = parser.parse_args(argv)
     for name in ("seeds", "workers", "steps"):
@@ -224,6 +238,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
     chosen = arguments(argv)
     jobs = [
         (recipe, mixture, seed)
@@ -231,15 +246,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         for recipe in chosen.recipes
         for seed in range(chosen.seeds)
     ]
-    with ProcessPoolExecutor(min(chosen.workers, len(jobs)), get_context("spawn"), common.single_threaded) as pool:
+    with ProcessPoolExecutor(min(chosen.workers, len(jobs)), get_context("spawn"), common.use_one_thread) as pool:
         tasks = [pool.submit(run, *job, chosen.device, chosen.steps) for job in jobs]
         runs = []
-        for task in tqdm(tasks, desc="trainings", unit="run"):
+        for task in tqdm(tasks, desc="runs", unit="run"):
             runs.append(task.result())
-            tqdm.write(line(runs[-1]), file=sys.stderr)
-    place = common.machine(pick_device(chosen.device), f"{chosen.workers} runs at a time, one thread each")
+            tqdm.write(format_run(runs[-1]), file=sys.stderr)
+    place = common.machine(pick_device(chosen.device), f"{chosen.workers} parallel runs, one thread each")
     common.write(chosen.out, "gaussians", report(runs, chosen.seeds, place))
-    picture(runs, chosen.out / "gaussians.png")
+    draw_picture(runs, chosen.out / "gaussians.png")
 
 
 if __name__ == "__main__":

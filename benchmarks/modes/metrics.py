@@ -1,4 +1,4 @@
-"""How well samples cover modes that are known: counted, weighed and compared with the share each mode should have."""
+"""Coverage of known modes: number of modes hit, fraction of high-quality samples, KL divergence of the histogram."""
 
 import math
 from dataclasses import dataclass
@@ -9,17 +9,20 @@ from benchmarks.modes.mixtures import Mixture
 from pipeline.arrays import Float64Array, Int64Array
 
 NEAR = 3.0
-"""Standard deviations from the nearest mean within which a point is of high quality (Srivastava 2017, VEEGAN, section 4.1)."""
+"""Distance to the nearest mean, in standard deviations, up to which a point is of high quality (Srivastava 2017)."""
 
 OFF = math.exp(-(NEAR**2) / 2)
-"""Share of a Gaussian in the plane that lies further from its mean than that: 1.1 %."""
+"""Probability mass of a two-dimensional Gaussian beyond that distance: 1.1 %."""
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """`modes` of `total` that were hit at least once; `quality` is the share of samples that belong to any mode, 0 to 1;
+    """Measures of one set of samples.
 
-    `kl` is KL(samples || truth) over the modes, in nats.
+    Attributes:
+        modes, total: Modes with at least one sample, and all modes.
+        quality: Fraction of the samples that belong to a mode.
+        kl: KL(samples || truth) over the modes in nats.
     """
 
     modes: int
@@ -29,7 +32,7 @@ class Coverage:
 
 
 def divergence(counts: Int64Array, truth: Float64Array) -> float:
-    """sum q ln(q / p) in nats, for the shares q of `counts` [K] and p = `truth` [K], positive and adding up to 1."""
+    """Return sum q ln(q / p) in nats for the normalised `counts` q and the probabilities p = `truth`, both [K]."""
     if counts.sum() == 0:
         raise ValueError("no samples: there is no histogram to compare")
     q = counts / counts.sum()
@@ -37,11 +40,12 @@ def divergence(counts: Int64Array, truth: Float64Array) -> float:
     return float(np.sum(q[there] * np.log(q[there] / truth[there])))
 
 
-def of_points(points: Float64Array, mixture: Mixture) -> Coverage:
-    """Points [n, 2] against a mixture of equal Gaussians.
+def coverage_of_points(points: Float64Array, mixture: Mixture) -> Coverage:
+    """Return the coverage of a mixture of equal Gaussians by points [n, 2].
 
-    One bin for each mean, holding the points of high quality, and one more for all others (Lin 2018, PacGAN, section 4.1); the truth
-    has (1 - OFF) / K in each of the first and OFF in the last, as a sampler of the mixture itself would. A point that is not finite is off.
+    The histogram has one bin per mean for high-quality points and one bin for all others (Lin 2018, PacGAN, section
+    4.1). The true probabilities are (1 - OFF) / K for each mean and OFF for the last bin, which includes points that
+    are not finite.
     """
     distances = np.linalg.norm(points[:, None, :] - mixture.means[None], axis=2)
     distances = np.where(np.isfinite(distances), distances, np.inf)
@@ -52,10 +56,10 @@ def of_points(points: Float64Array, mixture: Mixture) -> Coverage:
     return Coverage(int(np.count_nonzero(counts[:total])), total, float(good.mean()), divergence(counts, truth))
 
 
-def of_triples(classes: Int64Array, values: int = 10) -> Coverage:
-    """Classes [n, 3], each 0..values-1, as one of values^3 modes that are all equally likely: KL = sum q ln(1000 q) for ten digits.
+def coverage_of_triples(classes: Int64Array, values: int = 10) -> Coverage:
+    """Return the coverage of values^3 equally likely modes by classes [n, 3], each in 0 .. values - 1.
 
-    A classifier always answers, so every sample belongs to some mode: `quality` is 1.
+    For ten digits KL = sum q ln(1000 q). `quality` is 1, because the classifier assigns every sample to a mode.
     """
     total = values**3
     counts = np.bincount(classes @ np.array([values**2, values, 1]), minlength=total)

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians in the plane whose modes are known (Srivastava 2017, VEEGAN; Lin 2018, PacGAN)."""
+"""Two-dimensional Gaussian mixtures with known modes (Srivastava 2017, VEEGAN; Lin 2018, PacGAN)."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pipeline.arrays import Float64Array
 
 @dataclass(frozen=True)
 class Mixture:
-    """Equal Gaussians: `means` [K, 2], each with the standard deviation `sigma` in both directions."""
+    """Equally likely Gaussians with `means` [K, 2] and standard deviation `sigma` in both coordinates."""
 
     name: str
     means: Float64Array
@@ -18,22 +18,22 @@ class Mixture:
 
     @property
     def scale(self) -> float:
-        """Root mean square of a coordinate of the means, which are centred: what brings points to unit size."""
+        """Root mean square of the coordinates of the means; dividing by it gives points unit variance."""
         return float(np.sqrt(np.mean(self.means**2)))
 
     def draw(self, n: int, rng: np.random.Generator) -> Float64Array:
-        """`n` points [n, 2] of the mixture: what a perfect sampler gives."""
+        """Draw points [n, 2] from the mixture."""
         return self.means[rng.integers(len(self.means), size=n)] + self.sigma * rng.standard_normal((n, 2))
 
 
 def ring() -> Mixture:
-    """Eight modes on the unit circle, sigma 0.01."""
+    """Return eight modes on the unit circle, sigma 0.01."""
     angles = 2 * math.pi * np.arange(8) / 8
     return Mixture("ring", np.stack([np.cos(angles), np.sin(angles)], axis=1), 0.01)
 
 
 def grid() -> Mixture:
-    """Twenty-five modes at {-4, -2, 0, 2, 4}^2, sigma 0.05."""
+    """Return 25 modes at {-4, -2, 0, 2, 4}^2, sigma 0.05."""
     side = np.array([-4.0, -2.0, 0.0, 2.0, 4.0])
     return Mixture("grid", np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2), 0.05)
 

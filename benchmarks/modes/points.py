@@ -1,4 +1,4 @@
-"""A GAN whose images are points in the plane: the project's adversarial game with two small perceptrons."""
+"""A GAN of two-dimensional points: the project's adversarial game with two small perceptrons."""
 
 import math
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from pipeline.gans.game.adversarial_settings import AdversarialSettings
 WIDTH = 128
 GENERATOR_LAYERS, DISCRIMINATOR_LAYERS = 4, 3
 FREQUENCIES = {"generator": 0.3, "discriminator": 0.5}
-"""Standard deviations of the sines' frequencies, in periods a unit; points and latents have unit size."""
+"""Standard deviation of the Fourier frequencies in periods per unit; points and latents have unit variance."""
 
 
 class Sines(nn.Module):
-    """x [B, inputs] -> sines and cosines of random directions [B, outputs] (Tancik 2020, "Fourier Features", eq. 5).
+    """Random Fourier features [B, outputs] of x [B, inputs] (Tancik 2020, "Fourier Features", eq. 5).
 
-    A plain perceptron learns smooth functions first; with a spacing of 40 to 77 standard deviations between modes it takes it
-    some hundred thousand steps to learn these.
+    A plain perceptron learns smooth functions first. The modes are 40 to 77 standard deviations apart; without these
+    features training takes some hundred thousand steps.
     """
 
     directions: Tensor
@@ -37,7 +37,7 @@ class Sines(nn.Module):
 
 
 def perceptron(inputs: int, outputs: int, hidden: int, slope: float) -> nn.Sequential:
-    """`hidden` layers of rectifiers, with `slope` below zero, then a linear one."""
+    """Return `hidden` leaky-ReLU layers with negative `slope`, followed by a linear layer."""
     layers: list[nn.Module] = []
     for width in [inputs] + [WIDTH] * (hidden - 1):
         layers += [nn.Linear(width, WIDTH), nn.LeakyReLU(slope)]
@@ -45,7 +45,7 @@ def perceptron(inputs: int, outputs: int, hidden: int, slope: float) -> nn.Seque
 
 
 class PointDiscriminator(nn.Module):
-    """Packs of points [B, 2 packing] -> logits [B]; every point of a pack is seen through the same sines."""
+    """Map packs of points [B, 2 packing] to logits [B]; all points of a pack share the Fourier features."""
 
     def __init__(self, packing: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class PointDiscriminator(nn.Module):
 
 
 class PointGAN(Adversarial):
-    """Points [B, 2] of unit size from z [B, latent]."""
+    """Generate points [B, 2] of unit variance from z [B, latent]."""
 
     def __init__(self, settings: AdversarialSettings) -> None:
         generator = nn.Sequential(
@@ -69,7 +69,7 @@ class PointGAN(Adversarial):
 
 
 class Points:
-    """Batches {"image": float32 [B, 2]} of unit size, drawn with replacement from a fixed training set of a mixture."""
+    """Batches {"image": float32 [B, 2]} of unit variance, drawn with replacement from a fixed training set."""
 
     def __init__(self, mixture: Mixture, n: int, device: torch.device, seed: int) -> None:
         points = mixture.draw(n, np.random.default_rng(seed)) / mixture.scale

@@ -1,4 +1,4 @@
-"""Stacked digits: which training of the project's variants finds all thousand modes, and each in its share?"""
+"""Mode coverage of the project's variants on stacked digits (1,000 modes)."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from benchmarks.modes import common
 from benchmarks.modes.metrics import Coverage
-from benchmarks.modes.triples import EVALUATED_TRIPLES, TRAINING_TRIPLES, Judge, Triples
+from benchmarks.modes.triples import EVALUATED_TRIPLES, TRAINING_TRIPLES, TripleClassifier, Triples
 from pipeline.arrays import UInt8Array
 from pipeline.data.views import Unlabelled
 from pipeline.gans.base import GAN, to_uint8
@@ -28,21 +28,21 @@ from pipeline.training.settings import TrainSettings
 IMAGE = ItemSpec(height=8, width=8, channels=3)
 RESULTS = Path(__file__).parent / "results"
 SHOWN = 64
-"""Samples on a recipe's sheet."""
+"""Samples per recipe in the picture."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """One row: `model` and `train` as they would stand in params.yaml."""
+    """One row of the table: `model` and `train` as in params.yaml."""
 
     title: str
     model: dict[str, Any]
     train: dict[str, Any]
 
 
-def falling(start: float, share: float) -> dict[str, float]:
-    """A schedule from `start` to `share` of it."""
-    return {"start": start, "end": share * start}
+def schedule(start: float, fraction: float) -> dict[str, float]:
+    """Return a schedule from `start` to `fraction` of it."""
+    return {"start": start, "end": fraction * start}
 
 
 AS_PUBLISHED = {
@@ -67,7 +67,7 @@ RECIPES = {
         {
             "batch_size": 128,
             "total_images": 1_500_000,
-            "learning_rate": {"generator": falling(2e-3, 0.1), "discriminator": falling(2e-3, 0.1)},
+            "learning_rate": {"generator": schedule(2e-3, 0.1), "discriminator": schedule(2e-3, 0.1)},
             "beta1": 0.0,
             "beta2": 0.99,
             "ema_half_life": 30_000,
@@ -78,27 +78,32 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Run:
-    """One training, judged; `sheet` holds its first samples, uint8 [64, 8, 8, 3]."""
+    """One training and its result; `sheet` holds the first samples, uint8 [64, 8, 8, 3]."""
 
     recipe: str
     seed: int
     coverage: Coverage
     images: int
-    seconds: float  # of the processor, summed over its threads; on a GPU of the clock
+    seconds: float  # CPU time, summed over the threads; on a GPU wall-clock time
     sheet: UInt8Array
 
 
-def samples(gan: GAN, trainer: Trainer, n: int, seed: int) -> UInt8Array:
-    """`n` images of the averaged networks, uint8 [n, 8, 8, 3]."""
+def sample(gan: GAN, trainer: Trainer, n: int, seed: int) -> UInt8Array:
+    """Generate `n` images with the averaged weights, uint8 [n, 8, 8, 3]."""
     rng = torch.Generator().manual_seed(seed)
     with trainer.average.applied(gan):
         return np.concatenate([to_uint8(gan.sample(min(1000, n - done), rng)) for done in range(0, n, 1000)])
 
 
 def run(
-    recipe: str, seed: int, judge: Judge, device: torch.device, images: int | None = None, n: int = EVALUATED_TRIPLES
+    recipe: str,
+    seed: int,
+    classifier: TripleClassifier,
+    device: torch.device,
+    images: int | None = None,
+    n: int = EVALUATED_TRIPLES,
 ) -> Run:
-    """Trains and judges one recipe; `images` shortens it."""
+    """Train and evaluate one recipe; `images` overrides its length."""
     chosen = RECIPES[recipe]
     model: ModelSettings = TypeAdapter(ModelSettings).validate_python(chosen.model)
     total = images or chosen.train["total_images"]
@@ -107,21 +112,20 @@ def run(
     )
     torch.manual_seed(seed)
     gan = build(model, IMAGE)
-    batches = Unlabelled(Triples(judge.train, TRAINING_TRIPLES, seed), device, seed)
+    batches = Unlabelled(Triples(classifier.train, TRAINING_TRIPLES, seed), device, seed)
     with tqdm(total=total, desc=f"{recipe}, seed {seed}", unit="image", unit_scale=True) as bar:
         began = time.process_time()
         trainer = common.train(gan, batches, settings, device, lambda seen: bar.update(seen - bar.n))
         seconds = time.process_time() - began if device.type == "cpu" else trainer.seconds
-    made = samples(gan, trainer, n, seed + 1)
-    found = judge.coverage(made)
-    tqdm.write(
-        f"{recipe} seed {seed}: {found.modes} modes, KL {found.kl:.4f}, {seconds / 60:.1f} minutes", file=sys.stderr
-    )
-    return Run(recipe, seed, found, trainer.images_seen, seconds, made[:SHOWN])
+    samples = sample(gan, trainer, n, seed + 1)
+    coverage = classifier.coverage(samples)
+    message = f"{recipe} seed {seed}: {coverage.modes} modes, KL {coverage.kl:.4f}, {seconds / 60:.1f} minutes"
+    tqdm.write(message, file=sys.stderr)
+    return Run(recipe, seed, coverage, trainer.images_seen, seconds, samples[:SHOWN])
 
 
-def report(runs: Sequence[Run], judge: Judge, floor: Sequence[Coverage], place: str) -> str:
-    """The table in Markdown."""
+def report(runs: Sequence[Run], classifier: TripleClassifier, floor: Sequence[Coverage], place: str) -> str:
+    """Format the Markdown table; `floor` are the results of the true sampler."""
 
     def cells(found: Sequence[Coverage]) -> list[str]:
         return [common.spread([c.modes for c in found], 0), common.spread([c.kl for c in found], 4)]
@@ -134,16 +138,16 @@ def report(runs: Sequence[Run], judge: Judge, floor: Sequence[Coverage], place: 
             [RECIPES[recipe].title, *cells([one.coverage for one in mine]), f"{mine[0].images:,}", f"{minutes:.1f}"]
         )
     rows.append(["*a perfect sampler*", *cells(floor), "", ""])
-    head = ["recipe", "modes of 1,000", "KL (nats)", "training images", "minutes a run"]
+    head = ["recipe", "modes of 1,000", "KL (nats)", "training images", "minutes per run"]
     seeds = len({one.seed for one in runs})
     seeded = "one seed" if seeds == 1 else f"mean ± standard deviation of {seeds} seeds"
-    named = f"the classifier names {100 * judge.accuracy:.1f} % of held-out digits rightly"
+    named = f"accuracy of the classifier on held-out digits: {100 * classifier.accuracy:.1f} %"
     note = f"{EVALUATED_TRIPLES:,} samples; {seeded}; {named}. {place}."
     return "\n\n".join([common.table(head, rows), note])
 
 
-def picture(runs: Sequence[Run], judge: Judge, file: Path) -> None:
-    """A sheet of samples of each recipe's first seed, beside real triples."""
+def draw_picture(runs: Sequence[Run], classifier: TripleClassifier, file: Path) -> None:
+    """Draw samples of each recipe's first seed next to real triples."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -155,7 +159,7 @@ def picture(runs: Sequence[Run], judge: Judge, file: Path) -> None:
         for one in runs
         if one.seed == first
     ]
-    sheets.append(("real\n", Triples(judge.train, SHOWN, 0).pixels))
+    sheets.append(("real\n", Triples(classifier.train, SHOWN, 0).pixels))
     figure = Figure(figsize=(3.3 * len(sheets), 3.7), layout="constrained")
     FigureCanvasAgg(figure)
     for panel, (title, images) in zip(figure.subplots(1, len(sheets), squeeze=False)[0], sheets, strict=True):
@@ -167,26 +171,28 @@ def picture(runs: Sequence[Run], judge: Judge, file: Path) -> None:
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.modes.stacked_digits",
-        description="Trains each recipe on triples of digits (1,000 modes) and reports modes covered and KL beside a perfect sampler's.",
-        epilog="examples:\n  python -m benchmarks.modes.stacked_digits\n  python -m benchmarks.modes.stacked_digits --recipes best --device cuda --seeds 3\n",
+        description="Train each recipe on triples of digits (1,000 modes). "
+        "Report the modes covered and the KL divergence, compared with the true sampler.",
+        epilog="examples:\n"
+        "  python -m benchmarks.modes.stacked_digits\n"
+        "  python -m benchmarks.modes.stacked_digits --recipes best --device cuda --seeds 3\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
-    parser.add_argument(
-        "--seeds", type=int, default=1, help="trainings of each recipe, with seeds 0, 1, ... (default: 1)"
-    )
+    parser.add_argument("--seeds", type=int, default=1, help="runs per recipe, with seeds 0, 1, ... (default: 1)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument(
-        "--threads", type=int, default=1, help="of the processor; images this small hardly gain from more (default: 1)"
+        "--threads", type=int, default=1, help="CPU threads; more hardly help with images this small (default: 1)"
     )
-    parser.add_argument("--images", type=int, help="training images, instead of each recipe's own")
+    parser.add_argument("--images", type=int, help="training length in images; overrides the recipes")
     parser.add_argument(
         "--out",
         type=Path,
         default=RESULTS,
-        help="folder of stacked_digits.md and stacked_digits.png (default: %(default)s)",
+        help="output folder for stacked_digits.md and stacked_digits.png (default: %(default)s)",
     )
     chosen = parser.parse_args(argv)
     for name in ("seeds", "threads", "images"):
@@ -196,17 +202,20 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
+    """Run the benchmark."""
     chosen = arguments(argv)
     torch.set_num_threads(chosen.threads)
     device = pick_device(chosen.device)
-    judge = Judge(device)
-    floor = [judge.perfect(seed) for seed in range(5)]
+    classifier = TripleClassifier(device)
+    floor = [classifier.evaluate_true_sampler(seed) for seed in range(5)]
     runs = [
-        run(recipe, seed, judge, device, chosen.images) for recipe in chosen.recipes for seed in range(chosen.seeds)
+        run(recipe, seed, classifier, device, chosen.images)
+        for recipe in chosen.recipes
+        for seed in range(chosen.seeds)
     ]
     place = common.machine(device, f"{chosen.threads} thread{'s' if chosen.threads > 1 else ''}")
-    common.write(chosen.out, "stacked_digits", report(runs, judge, floor, place))
-    picture(runs, judge, chosen.out / "stacked_digits.png")
+    common.write(chosen.out, "stacked_digits", report(runs, classifier, floor, place))
+    draw_picture(runs, classifier, chosen.out / "stacked_digits.png")
 
 
 if __name__ == "__main__":

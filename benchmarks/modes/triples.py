@@ -1,7 +1,7 @@
-"""Stacked digits: three of scikit-learn's 8x8 digits as the channels of one image, a thousand modes whose shares are known.
+"""Stacked digits: three of scikit-learn's 8x8 digits as the channels of one image, 1,000 modes.
 
-The protocol is Stacked MNIST's (Metz 2017, "Unrolled GANs"; Srivastava 2017, VEEGAN; Lin 2018, PacGAN) with other digits: 128,000
-random triples to train on, 26,000 samples, each channel named by a classifier of single digits.
+The protocol is that of Stacked MNIST (Metz 2017, "Unrolled GANs"; Srivastava 2017, VEEGAN; Lin 2018, PacGAN) with other
+digits: 128,000 random triples for training, 26,000 samples, and a classifier that labels each channel.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.modes.metrics import Coverage, of_triples
+from benchmarks.modes.metrics import Coverage, coverage_of_triples
 from pipeline.arrays import Int64Array, UInt8Array
 from pipeline.evaluation.extractors.base import Held, extract
 from pipeline.evaluation.extractors.classifier import Classifier, classifier
@@ -24,7 +24,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Digits:
-    """Single digits: uint8 [n, 8, 8, 1] in 0..255, and their classes int64 [n]."""
+    """Single digits: `pixels` uint8 [n, 8, 8, 1], `labels` int64 [n]."""
 
     pixels: UInt8Array
     labels: Int64Array
@@ -34,11 +34,12 @@ class Digits:
         return len(self.labels)
 
     def images(self, indices: npt.ArrayLike | None = None) -> UInt8Array:
+        """Return the images at `indices`, or all."""
         return self.pixels if indices is None else self.pixels[np.asarray(indices, dtype=np.int64)]
 
 
 def digits() -> tuple[Digits, Digits]:
-    """The training part, four fifths at random, and the held-out rest."""
+    """Return the training part, 80 % at random, and the held-out part."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -54,7 +55,7 @@ def digits() -> tuple[Digits, Digits]:
 
 
 class Triples:
-    """`n` triples of random digits, uint8 [n, 8, 8, 3]: every mode as likely as its digits are frequent, near enough 1/1000."""
+    """`n` triples of random digits, uint8 [n, 8, 8, 3]. The probability of each mode is close to 1/1000."""
 
     def __init__(self, source: Digits, n: int, seed: int) -> None:
         picked = np.random.default_rng([SEED, seed]).integers(len(source), size=(n, 3))
@@ -65,11 +66,12 @@ class Triples:
         return len(self.labels)
 
     def images(self, indices: npt.ArrayLike | None = None) -> UInt8Array:
+        """Return the images at `indices`, or all."""
         return self.pixels if indices is None else self.pixels[np.asarray(indices, dtype=np.int64)]
 
 
-class Judge:
-    """Names the digits of triples, by a classifier trained on the training part alone; `accuracy` is its share of right answers on the held-out one."""
+class TripleClassifier:
+    """Classify the digits of triples; `accuracy` is that of the classifier on held-out digits."""
 
     def __init__(self, device: torch.device) -> None:
         self.train, held_out = digits()
@@ -80,19 +82,19 @@ class Judge:
             item,
             device,
         )
-        self.accuracy = float(np.mean(self.named(held_out.pixels) == held_out.labels))
+        self.accuracy = float(np.mean(self.classify(held_out.pixels) == held_out.labels))
 
-    def named(self, pixels: UInt8Array) -> Int64Array:
-        """Classes int64 [n] of single digits [n, 8, 8, 1]."""
+    def classify(self, pixels: UInt8Array) -> Int64Array:
+        """Return the classes int64 [n] of single digits [n, 8, 8, 1]."""
         probabilities = self.classifier.predict(extract(self.classifier, Held(pixels), 4096))
         classes: Int64Array = np.argmax(probabilities, axis=1)
         return classes
 
     def coverage(self, triples: UInt8Array) -> Coverage:
-        """Of uint8 [n, 8, 8, 3], each channel named on its own."""
-        channels = [self.named(np.ascontiguousarray(triples[..., channel : channel + 1])) for channel in range(3)]
-        return of_triples(np.stack(channels, axis=1), CLASSES)
+        """Return the coverage of the 1,000 modes by uint8 [n, 8, 8, 3]; each channel is classified separately."""
+        channels = [self.classify(np.ascontiguousarray(triples[..., channel : channel + 1])) for channel in range(3)]
+        return coverage_of_triples(np.stack(channels, axis=1), CLASSES)
 
-    def perfect(self, seed: int) -> Coverage:
-        """Of fresh triples of the training digits: a sampler that has learnt them exactly."""
+    def evaluate_true_sampler(self, seed: int) -> Coverage:
+        """Evaluate new triples of the training digits, the best possible result."""
         return self.coverage(Triples(self.train, EVALUATED_TRIPLES, seed).pixels)

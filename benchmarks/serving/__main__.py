@@ -1,4 +1,4 @@
-"""`ganline serve` beside `mlflow models serve` and ONNX Runtime alone: the same generator, one machine, in turn."""
+"""Compare `ganline serve` with `mlflow models serve` and with ONNX Runtime alone, on one machine."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.serving.load import Load, http, run
-from benchmarks.serving.models import SMALL, WIDE, Model, make
+from benchmarks.serving.models import SMALL, WIDE, Model, export_untrained
 
 HERE = Path(__file__).parent
 CLIENTS = (1, 8, 64)
@@ -26,33 +26,41 @@ PORT = 8790
 BATCH = 64
 
 
-class Way(NamedTuple):
-    """A server's port, and the request that asks it for so many images."""
+class Endpoint(NamedTuple):
+    """A server's port, and a function that builds the request for n images."""
 
     name: str
     port: int
     request: Callable[[int], bytes]
 
 
-def z_of(model: Model, n: int) -> Any:
+def latents(model: Model, n: int) -> Any:
+    """Return the same `n` latents on every call."""
     return np.random.default_rng(7).standard_normal((n, model.latent), dtype=np.float32)
 
 
-def ways(model: Model) -> list[Way]:
+def endpoints(model: Model) -> list[Endpoint]:
+    """Return the endpoints to compare."""
+
     def mlflow(n: int) -> bytes:
-        body = json.dumps({"inputs": {"z": z_of(model, n).tolist()}}).encode()
+        body = json.dumps({"inputs": {"z": latents(model, n).tolist()}}).encode()
         return http("/invocations", body, {"Content-Type": "application/json"})
 
     def plain(n: int) -> bytes:
         body = {
             "inputs": [
-                {"name": "z", "datatype": "FP32", "shape": [n, model.latent], "data": z_of(model, n).ravel().tolist()}
+                {
+                    "name": "z",
+                    "datatype": "FP32",
+                    "shape": [n, model.latent],
+                    "data": latents(model, n).ravel().tolist(),
+                }
             ]
         }
         return http("/v2/models/generator/infer", json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def binary(n: int) -> bytes:
-        z = z_of(model, n).tobytes()
+        z = latents(model, n).tobytes()
         tensor = {
             "name": "z",
             "datatype": "FP32",
@@ -63,16 +71,17 @@ def ways(model: Model) -> list[Way]:
         return http("/v2/models/generator/infer", header + z, {"Inference-Header-Content-Length": str(len(header))})
 
     return [
-        Way("mlflow models serve", PORT + 1, mlflow),
-        Way("ganline serve, JSON", PORT, plain),
-        Way("ganline serve, binary", PORT, binary),
+        Endpoint("mlflow models serve", PORT + 1, mlflow),
+        Endpoint("ganline serve, JSON", PORT, plain),
+        Endpoint("ganline serve, binary", PORT, binary),
     ]
 
 
 @contextmanager
-def server(command: list[str], health: str, log: Path) -> Iterator[None]:
+def run_server(command: list[str], health: str, log: Path) -> Iterator[None]:
+    """Run a server and wait until `health` answers."""
     with log.open("wb") as file:
-        started = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+        process = subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
     try:
         deadline = time.monotonic() + 300
         while True:
@@ -80,24 +89,24 @@ def server(command: list[str], health: str, log: Path) -> Iterator[None]:
                 with urllib.request.urlopen(health, timeout=5):
                     break
             except OSError:
-                if started.poll() is not None or time.monotonic() > deadline:
+                if process.poll() is not None or time.monotonic() > deadline:
                     raise SystemExit(log.read_text()) from None
                 time.sleep(0.3)
         yield
     finally:
-        os.killpg(started.pid, 15)
-        started.wait(60)
+        os.killpg(process.pid, 15)
+        process.wait(60)
 
 
 @contextmanager
-def both(model: Model, folder: Path) -> Iterator[Path]:
-    """Both servers on the same graph; its file."""
+def run_both_servers(model: Model, folder: Path) -> Iterator[Path]:
+    """Run both servers with the same graph; yield its file."""
     import mlflow.onnx
     import onnx
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    path = make(model, folder / "generator.onnx")
+    path = export_untrained(model, folder / "generator.onnx")
     inputs = Schema([TensorSpec(np.dtype("float32"), (-1, model.latent), "z")])
     outputs = Schema(
         [TensorSpec(np.dtype("float32"), (-1, model.channels, model.resolution, model.resolution), "images")]
@@ -136,19 +145,19 @@ def both(model: Model, folder: Path) -> Iterator[Path]:
         "--env-manager",
         "local",
     ]
-    ready, pinged = f"http://127.0.0.1:{PORT}/v2/health/ready", f"http://127.0.0.1:{PORT + 1}/ping"
-    with server(ganline, ready, folder / "ganline.log"), server(peer, pinged, folder / "mlflow.log"):
+    ready, ping = f"http://127.0.0.1:{PORT}/v2/health/ready", f"http://127.0.0.1:{PORT + 1}/ping"
+    with run_server(ganline, ready, folder / "ganline.log"), run_server(peer, ping, folder / "mlflow.log"):
         yield path
 
 
-def raw(path: Path, model: Model, seconds: float) -> float:
-    """Images a second of ONNX Runtime alone, in batches of 64."""
+def measure_onnxruntime(path: Path, model: Model, seconds: float) -> float:
+    """Return the images per second of ONNX Runtime alone, in batches of 64."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    inputs, count = {"z": z_of(model, BATCH)}, 0
+    inputs, count = {"z": latents(model, BATCH)}, 0
     session.run(None, inputs)
     began = time.perf_counter()
     while (spent := time.perf_counter() - began) < seconds:
@@ -157,23 +166,25 @@ def raw(path: Path, model: Model, seconds: float) -> float:
     return count / spent
 
 
-def measured(way: Way, clients: int, images: int, seconds: float) -> Load:
-    load = uvloop.run(run("127.0.0.1", way.port, way.request(images), clients, seconds))
+def measure(endpoint: Endpoint, clients: int, images: int, seconds: float) -> Load:
+    """Measure one endpoint. Exit if a request fails."""
+    load = uvloop.run(run("127.0.0.1", endpoint.port, endpoint.request(images), clients, seconds))
     if load.failed:
-        raise SystemExit(f"{way.name}: {load.failed} requests failed")
+        raise SystemExit(f"{endpoint.name}: {load.failed} requests failed")
     return load
 
 
-def against_mlflow(seconds: float, rounds: int) -> list[str]:
+def compare_with_mlflow(seconds: float, rounds: int) -> list[str]:
+    """Return the rows of the table of requests per second."""
     rows = ["| clients | server | requests/s | p50 ms | p99 ms | times mlflow |", "|---|---|---|---|---|---|"]
-    with tempfile.TemporaryDirectory() as scratch, both(SMALL, Path(scratch)):
+    with tempfile.TemporaryDirectory() as scratch, run_both_servers(SMALL, Path(scratch)):
         for clients in CLIENTS:
-            found: dict[str, list[Load]] = {}
+            loads_by_name: dict[str, list[Load]] = {}
             for _ in range(rounds):
-                for way in ways(SMALL):
-                    found.setdefault(way.name, []).append(measured(way, clients, 1, seconds))
-            peer = found["mlflow models serve"]
-            for name, loads in found.items():
+                for endpoint in endpoints(SMALL):
+                    loads_by_name.setdefault(endpoint.name, []).append(measure(endpoint, clients, 1, seconds))
+            peer = loads_by_name["mlflow models serve"]
+            for name, loads in loads_by_name.items():
                 ratio = statistics.median(
                     load.per_second / other.per_second for load, other in zip(loads, peer, strict=True)
                 )
@@ -191,15 +202,16 @@ def against_mlflow(seconds: float, rounds: int) -> list[str]:
     return rows
 
 
-def against_raw(seconds: float, rounds: int) -> list[str]:
-    rows = ["| clients | images a request | images/s | ONNX Runtime alone | share |", "|---|---|---|---|---|"]
-    with tempfile.TemporaryDirectory() as scratch, both(WIDE, Path(scratch)) as path:
-        way = ways(WIDE)[2]
+def compare_with_onnxruntime(seconds: float, rounds: int) -> list[str]:
+    """Return the rows of the table of images per second."""
+    rows = ["| clients | images per request | images/s | ONNX Runtime alone | share |", "|---|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as scratch, run_both_servers(WIDE, Path(scratch)) as path:
+        endpoint = endpoints(WIDE)[2]
         for images in (1, 16, 64):
             served, limit = [], []
             for _ in range(rounds):
-                limit.append(raw(path, WIDE, seconds))
-                served.append(images * measured(way, 64, images, seconds).per_second)
+                limit.append(measure_onnxruntime(path, WIDE, seconds))
+                served.append(images * measure(endpoint, 64, images, seconds).per_second)
             share = statistics.median(one / other for one, other in zip(served, limit, strict=True))
             rows.append(
                 f"| 64 | {images} | {statistics.median(served):,.0f} | {statistics.median(limit):,.0f} | {share:.0%} |"
@@ -209,18 +221,21 @@ def against_raw(seconds: float, rounds: int) -> list[str]:
 
 
 def main() -> None:
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of every measurement")
-    parser.add_argument("--rounds", type=int, default=3, help="measurements of each, in turn; the median counts")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a measurement in seconds")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="measurements of each endpoint, in turn; the median is reported"
+    )
     arguments = parser.parse_args()
     parts = [
-        f"# {SMALL.about}, one image a request",
+        f"# {SMALL.about}, one image per request",
         "",
-        *against_mlflow(arguments.seconds, arguments.rounds),
+        *compare_with_mlflow(arguments.seconds, arguments.rounds),
         "",
         f"# {WIDE.about}, binary tensors",
         "",
-        *against_raw(arguments.seconds, arguments.rounds),
+        *compare_with_onnxruntime(arguments.seconds, arguments.rounds),
     ]
     (HERE / "results").mkdir(exist_ok=True)
     (HERE / "results" / "serving.md").write_text("\n".join(parts) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
-"""A closed-loop HTTP client: so many connections, each sending the same request again as soon as it is answered.
+"""A closed-loop HTTP client: each connection repeats the same request as soon as it is answered.
 
-Bare on purpose (asyncio, no HTTP library): on a machine of two cores a client's work is taken from the server's.
+It uses asyncio without an HTTP library, because on a small machine the client competes with the server for the CPU.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 
 @dataclass
 class Load:
-    """Seconds of every answered request of the measured time, and the answers that were not 200."""
+    """Latencies of all requests during the measurement in seconds, and the number of answers other than 200."""
 
     seconds: list[float] = field(default_factory=list)
     failed: int = 0
@@ -22,16 +22,17 @@ class Load:
 
     @property
     def per_second(self) -> float:
+        """Requests per second."""
         return len(self.seconds) / self.wall
 
-    def percentile(self, share: float) -> float:
-        """Milliseconds."""
+    def percentile(self, fraction: float) -> float:
+        """Return a percentile of the latency in milliseconds."""
         ranked = sorted(self.seconds)
-        return 1000 * ranked[min(len(ranked) - 1, int(share * len(ranked)))]
+        return 1000 * ranked[min(len(ranked) - 1, int(fraction * len(ranked)))]
 
 
 class Client(asyncio.Protocol):
-    """One connection. The answer must have a Content-Length, as those of both servers have."""
+    """One connection. Answers must have a Content-Length, as those of both servers do."""
 
     def __init__(self, request: bytes, load: Load, running: asyncio.Event, ended: "asyncio.Future[None]") -> None:
         self.request, self.load, self.measuring, self.ended = request, load, running, ended
@@ -43,6 +44,7 @@ class Client(asyncio.Protocol):
         self.send()
 
     def send(self) -> None:
+        """Send the request."""
         self.received.clear()
         self.needed = 0
         self.began = time.perf_counter()
@@ -51,9 +53,9 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.received += data
         if not self.needed and (end := self.received.find(b"\r\n\r\n")) >= 0:
-            found = LENGTH.search(self.received, 0, end)
-            assert found, bytes(self.received[:end])
-            self.needed = end + 4 + int(found[1])
+            length = LENGTH.search(self.received, 0, end)
+            assert length, bytes(self.received[:end])
+            self.needed = end + 4 + int(length[1])
         if not self.needed or len(self.received) < self.needed:
             return
         if self.measuring.is_set():
@@ -75,7 +77,7 @@ class Client(asyncio.Protocol):
 
 
 def http(path: str, body: bytes, headers: dict[str, str]) -> bytes:
-    """A POST request's bytes."""
+    """Return the bytes of a POST request."""
     head = [
         f"POST {path} HTTP/1.1",
         "Host: benchmark",
@@ -86,22 +88,22 @@ def http(path: str, body: bytes, headers: dict[str, str]) -> bytes:
 
 
 async def run(host: str, port: int, request: bytes, clients: int, seconds: float, warm_up: float = 1.0) -> Load:
-    """Loads the server with `clients` connections, for `seconds` after a warm-up."""
+    """Load the server with `clients` connections; measure for `seconds` after a warm-up."""
     load, measuring = Load(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    made: list[Client] = []
+    connected: list[Client] = []
     for _ in range(clients):
         _, client = await loop.create_connection(
             lambda: Client(request, load, measuring, loop.create_future()), host, port
         )
-        made.append(client)
+        connected.append(client)
     await asyncio.sleep(warm_up)
     measuring.set()
     began = time.perf_counter()
     await asyncio.sleep(seconds)
     load.wall = time.perf_counter() - began
     measuring.clear()
-    for client in made:
+    for client in connected:
         client.stopping = True
-    await asyncio.gather(*(client.ended for client in made))
+    await asyncio.gather(*(client.ended for client in connected))
     return load

@@ -1,4 +1,4 @@
-"""Never trained DCGANs: what they draw does not matter here, only what drawing it costs."""
+"""Untrained DCGANs: only the cost of sampling matters here."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,8 @@ from pipeline.serving.onnx.metadata import Metadata
 
 
 class Model(NamedTuple):
+    """Size of a generator."""
+
     about: str
     resolution: int
     channels: int
@@ -26,7 +28,8 @@ SMALL = Model("The digits' generator (DCGAN, 8 px gray)", 8, 1, 64, 64, 256)
 WIDE = Model("DCGAN, 64 px in colour, 64 channels", 64, 3, 128, 64, 512)
 
 
-def make(model: Model, path: Path) -> Path:
+def export_untrained(model: Model, path: Path) -> Path:
+    """Write the ONNX file of an untrained generator; return its path."""
     torch.manual_seed(0)
     settings = DCGANSettings(
         latent=model.latent, generator_channels=model.width, discriminator_channels=8, max_channels=model.widest

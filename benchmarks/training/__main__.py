@@ -1,10 +1,11 @@
-"""What the training loop costs beside a bare one: images per second of `ganline train`, with tracking and looks, against a loop by hand.
+"""Overhead of the training loop: images per second of `ganline train` against a minimal hand-written loop.
 
-    python -m benchmarks.training                          8 and 32 px on the CPU, five rounds each: about a quarter of an hour on two cores
+    python -m benchmarks.training                          8 and 32 px on the CPU, five rounds: 15 minutes on two cores
     python -m benchmarks.training --resolutions 8 --rounds 3
 
-Both train the same DCGAN on the digits in one process and take turns every hundred steps: processes differ among each other by a fifth, by
-chance. The line's figure includes its first steps, looks, curves, pictures and checkpoints. A round is a process; medians are reported.
+Both train the same DCGAN on the digits in one process and alternate every hundred steps, because the speed of processes
+varies by up to 20 %. The figure of `ganline train` includes its first steps, tracking, health checks, curves, pictures
+and checkpoints. A round is a process; medians are reported.
 """
 
 import argparse
@@ -21,37 +22,38 @@ from unittest.mock import patch
 BATCH = 128
 CHANNELS = {8: 64, 32: 32}
 TURN = 100  # steps
-IMAGES = {8: 180_000, 32: 64_000}  # a round
+IMAGES = {8: 180_000, 32: 64_000}  # per round
 PARAMS = """
 data: {{resolution: {side}, channels: gray, resize: nearest}}
-model: {{variant: dcgan, latent: 64, generator_channels: {channels}, discriminator_channels: {channels}, max_channels: {most},
-  penalties: {{r1: 0.05, every: 2}}}}
-train: {{device: cpu, precision: float32, batch_size: {batch}, total_images: {total}, beta2: 0.99, log_images: {log}, snapshot_images: {total},
-  checkpoint_images: {total}, learning_rate: {{generator: 0.001, discriminator: 0.001}}, health: {{images: {looks}}}}}
+model: {{variant: dcgan, latent: 64, generator_channels: {channels}, discriminator_channels: {channels},
+  max_channels: {most}, penalties: {{r1: 0.05, every: 2}}}}
+train: {{device: cpu, precision: float32, batch_size: {batch}, total_images: {total}, beta2: 0.99, log_images: {log},
+  snapshot_images: {total}, checkpoint_images: {total}, health: {{images: {looks}}},
+  learning_rate: {{generator: 0.001, discriminator: 0.001}}}}
 """
 
 
-def once(side: int, looks: int) -> None:
-    """Trains the line's way in this process, and after every `TURN` steps as many the bare way; prints what either took."""
+def run_round(side: int, looks: int) -> None:
+    """Alternate between `ganline train` and the minimal loop every `TURN` steps; print the speed of both."""
     from benchmarks.training.bare import turns
     from pipeline.allocator import keep_freed_memory
     from pipeline.stages import train
     from pipeline.stages.training_reporter import Reporter
     from pipeline.training.loop import Trainer
 
-    keep_freed_memory()  # as the command does; here both have it
+    keep_freed_memory()  # as `ganline train` does; here it applies to both loops
     bare = turns(side, TURN, BATCH, CHANNELS[side])
     next(bare)
     ours: list[float] = []
     theirs: list[float] = []
     advanced, run = Reporter.advanced, Trainer.run
 
-    def taking_turns(reporter: Reporter, images_seen: int) -> None:
+    def advance_both(reporter: Reporter, images_seen: int) -> None:
         advanced(reporter, images_seen)
         if images_seen % (TURN * BATCH) == 0:
             theirs.append(next(bare))
 
-    def timed(trainer: Trainer) -> None:
+    def run_timed(trainer: Trainer) -> None:
         began = time.perf_counter()
         run(trainer)
         ours.extend([time.perf_counter() - began - sum(theirs), trainer.looking])
@@ -71,7 +73,7 @@ def once(side: int, looks: int) -> None:
         (root / "params.yaml").write_text(text)
         for stage in ("ingest", "validate"):
             subprocess.run([sys.executable, "-m", "pipeline", stage], cwd=root, capture_output=True, check=True)
-        with patch.object(Reporter, "advanced", taking_turns), patch.object(Trainer, "run", timed):
+        with patch.object(Reporter, "advanced", advance_both), patch.object(Trainer, "run", run_timed):
             train.run(root)
     print(
         json.dumps(
@@ -81,16 +83,17 @@ def once(side: int, looks: int) -> None:
 
 
 def measure(side: int, looks: int) -> tuple[float, float, float, float]:
-    """Images per second of the bare loop and of the line, their ratio, and the share of the line's time that looks took."""
+    """Return images per second of both loops, their ratio, and the fraction of time spent on health checks."""
     command = [sys.executable, "-m", "benchmarks.training", "--once", str(side), "--looks", str(looks)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    )  # as the command sets it
-    found = json.loads(done.stdout.splitlines()[-1])
-    return found["bare"], found["ours"], found["ours"] / found["bare"], found["looks"]
+    )  # as `ganline train` sets it
+    speeds = json.loads(done.stdout.splitlines()[-1])
+    return speeds["bare"], speeds["ours"], speeds["ours"] / speeds["bare"], speeds["looks"]
 
 
 def main() -> None:
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -100,13 +103,13 @@ def main() -> None:
         "--looks",
         type=int,
         default=20_000,
-        help="train.health.images; with more than a round there is the last look alone",
+        help="train.health.images; a value above the length of a round leaves only the last health check",
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     parser.add_argument("--once", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
-        once(options.once, options.looks)
+        run_round(options.once, options.looks)
         return
     rows = ["| resolution | bare loop, images/s | ganline train, images/s | ratio | looks |", "|---|---|---|---|---|"]
     for side in options.resolutions:

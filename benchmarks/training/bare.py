@@ -1,4 +1,4 @@
-"""The training loop as one would write it by hand in an afternoon: the same networks, batch, losses and averages, and nothing else."""
+"""A minimal hand-written training loop: the same networks, batch size, losses and EMA, and nothing else."""
 
 import itertools
 import time
@@ -17,13 +17,13 @@ LATENT = 64
 
 
 def images(resolution: int) -> torch.Tensor:
-    """The digits, [n, 1, R, R] in [-1, 1]; larger ones by repeating pixels."""
+    """Return the digits, [n, 1, R, R] in [-1, 1]; pixels are repeated for resolutions above 8."""
     pixels = torch.from_numpy(load_digits().images.astype(np.float32))[:, None] / 8 - 1
     return pixels.repeat_interleave(resolution // 8, 2).repeat_interleave(resolution // 8, 3)
 
 
 def turns(resolution: int, steps: int, batch: int, channels: int) -> Iterator[float]:
-    """Non-saturating DCGAN training with R1 at every second step and averaged weights, without end: seconds of every `steps` steps."""
+    """Train a non-saturating DCGAN with R1 every second step and an EMA; yield the seconds of every `steps` steps."""
     settings = DCGANSettings.model_validate(
         {
             "latent": LATENT,

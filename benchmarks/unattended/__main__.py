@@ -1,12 +1,13 @@
-"""Does a training that nobody watches end near its best, and does it say when it collapses?
+"""Unattended training: is the selected checkpoint close to the best one, and is mode collapse reported?
 
-    python -m benchmarks.unattended                                every case, five seeds: about twenty minutes on two cores
+    python -m benchmarks.unattended                                all cases, five seeds: 20 minutes on two cores
     python -m benchmarks.unattended --cases fast strong --seeds 1
-    python -m benchmarks.unattended --response warn                what becomes of the same trainings when nothing is done
+    python -m benchmarks.unattended --response warn                the same runs without a response to symptoms
 
-Trainings that are made to fail, and one that is not, run as `ganline train` runs them. Afterwards every look is judged again, by an
-independent classifier: the Fréchet distance of what was delivered over the smallest seen in the run, and whether the run collapsed.
-Exit 1 where a delivered model is more than a tenth worse than the best seen, or a collapse and its report do not agree.
+Four configurations that fail and one that does not are trained as `ganline train` does. Then an independent classifier
+evaluates the samples of every health check: Fréchet distance of the selected checkpoint over the lowest of the run, and
+whether the run collapsed. Exit code 1 if a selected checkpoint is more than 10 % worse than the best one, or if
+collapse and report disagree.
 """
 
 import argparse
@@ -20,47 +21,53 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.modes.common import single_threaded
+from benchmarks.modes.common import use_one_thread
 from benchmarks.unattended.failing import CASES
 from benchmarks.unattended.runs import Outcome, run
 
-MOST = 1.1
+MAX_RATIO = 1.1
 HEADER = (
     "training",
     "seed",
     "best FID seen",
-    "delivered",
+    "selected",
     "over the best",
     "last over the best",
     "collapsed",
     "reported",
-    "what was told",
+    "symptoms",
 )
 
 
 def row(one: Outcome) -> list[str]:
-    delivered = "failed, with advice" if one.ratio is None else f"{one.ratio * one.best:.2f}"
+    """Format a run as a row of the table."""
+    selected = "failed with advice" if one.ratio is None else f"{one.ratio * one.best:.2f}"
     ratio = "–" if one.ratio is None else f"{one.ratio:.3f}"
-    last = f"{one.seen[-1].fid / one.best:.2f}"
-    told = ", ".join(dict.fromkeys(one.told)) or "–"
+    last = f"{one.checks[-1].fid / one.best:.2f}"
+    symptoms = ", ".join(dict.fromkeys(one.symptoms)) or "–"
     return [
         CASES[one.case].title,
         str(one.seed),
         f"{one.best:.2f}",
-        delivered,
+        selected,
         ratio,
         last,
         *("yes" if f else "no" for f in (one.collapsed, one.reported)),
-        told,
+        symptoms,
     ]
 
 
-def line(one: Outcome) -> str:
-    return f"{one.case} seed {one.seed}: best {one.best:.2f}, delivered {row(one)[3]}, collapsed {row(one)[6]}, reported {row(one)[7]}"
+def format_run(one: Outcome) -> str:
+    """Format a run in one line."""
+    *_, selected, _, _, collapsed, reported, _ = row(one)
+    return (
+        f"{one.case} seed {one.seed}: best {one.best:.2f}, selected {selected}, "
+        f"collapsed {collapsed}, reported {reported}"
+    )
 
 
 def report(outcomes: Sequence[Outcome], response: str) -> str:
-    """A row a run, and beneath it what the bars are held to."""
+    """Format the table of all runs and the summary below it."""
     ratios = [one.ratio for one in outcomes if one.ratio is not None]
     agreed = sum(one.collapsed == one.reported for one in outcomes)
     table = [
@@ -69,47 +76,51 @@ def report(outcomes: Sequence[Outcome], response: str) -> str:
         *("| " + " | ".join(row(one)) + " |" for one in outcomes),
     ]
     facts = [
-        f"Response: {response}. Delivered over the best seen: at most {max(ratios, default=float('nan')):.3f}, mean {np.mean(ratios or [np.nan]):.3f}, "
-        f"in {len(ratios)} of {len(outcomes)} runs; the others failed with advice (exit 4).",
-        f"Collapse by the independent judge and by the training's own report agree in {agreed} of {len(outcomes)} runs.",
-        f"Looks took {100 * float(np.mean([one.looking for one in outcomes])):.1f} % of the time, one every 4,000 images.",
+        f"Response: {response}. Selected over best: maximum {max(ratios, default=float('nan')):.3f}, "
+        f"mean {np.mean(ratios or [np.nan]):.3f}, in {len(ratios)} of {len(outcomes)} runs; "
+        "the others failed with advice (exit code 4).",
+        f"Independent evaluation and the training's own report agree on collapse in {agreed} of {len(outcomes)} runs.",
+        f"Health checks took {100 * float(np.mean([one.looking for one in outcomes])):.1f} % of the time, "
+        "one every 4,000 images.",
     ]
     return "\n".join([*table, "", *facts, ""])
 
 
-def missed(outcomes: Sequence[Outcome]) -> bool:
-    return any((one.ratio is not None and one.ratio > MOST) or one.collapsed != one.reported for one in outcomes)
+def misses_target(outcomes: Sequence[Outcome]) -> bool:
+    """Whether a selected checkpoint is too far from the best one, or a report is wrong."""
+    return any((one.ratio is not None and one.ratio > MAX_RATIO) or one.collapsed != one.reported for one in outcomes)
 
 
 def main() -> int:
+    """Run the benchmark; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.unattended",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
-    parser.add_argument("--seeds", type=int, default=5, help="trainings of each case (default: 5)")
+    parser.add_argument("--seeds", type=int, default=5, help="runs per case (default: 5)")
     parser.add_argument("--response", choices=["rollback", "stop", "warn"], default="rollback")
-    parser.add_argument("--images", type=int, help="length of each training (default: 120,000)")
+    parser.add_argument("--images", type=int, help="length of a run in images (default: 120,000)")
     parser.add_argument(
         "--workers",
         type=int,
         default=os.cpu_count() or 1,
-        help="trainings at a time, one thread each (default: one a core)",
+        help="parallel runs, one thread each (default: one per core)",
     )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
     jobs = [(case, seed, options.response, options.images) for case in options.cases for seed in range(options.seeds)]
-    with ProcessPoolExecutor(max(1, min(options.workers, len(jobs))), get_context("spawn"), single_threaded) as pool:
+    with ProcessPoolExecutor(max(1, min(options.workers, len(jobs))), get_context("spawn"), use_one_thread) as pool:
         outcomes = []
-        for task in tqdm([pool.submit(run, *job) for job in jobs], desc="trainings", unit="run"):
+        for task in tqdm([pool.submit(run, *job) for job in jobs], desc="runs", unit="run"):
             outcomes.append(task.result())
-            tqdm.write(line(outcomes[-1]), file=sys.stderr)
+            tqdm.write(format_run(outcomes[-1]), file=sys.stderr)
     text = report(outcomes, options.response)
     print(text)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / f"{options.response}.md").write_text(text, encoding="utf-8")
-    return int(missed(outcomes))
+    return int(misses_target(outcomes))
 
 
 if __name__ == "__main__":

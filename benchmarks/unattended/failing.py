@@ -1,4 +1,4 @@
-"""Configurations made to fail, each in one of the ways that GANs fail, and one that does not; on the embedded digits."""
+"""Configurations that fail in one of the ways GANs fail, and one that does not; on the built-in digits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ UNPENALISED = {"penalties": {"r1": 0.0}}
 
 @dataclass(frozen=True)
 class Failing:
-    """What is changed of a training that works, and on how many images it trains (None: all)."""
+    """Changes to a configuration that works; `images` is the size of the training set, None for all."""
 
     title: str
     model: Mapping[str, Any] = field(default_factory=dict)
@@ -41,14 +41,17 @@ class Failing:
     images: int | None = None
 
     def design(self) -> DCGANSettings:
+        """Return the settings of the networks."""
         return DCGANSettings.model_validate({**MODEL, **self.model})
 
     def training(self, seed: int, response: str, total: int | None) -> TrainSettings:
+        """Return the settings of the training loop."""
         changes = {**TRAIN, **self.train, "seed": seed, "health": {**HEALTH, "response": response}}
         return TrainSettings.model_validate(changes | ({"total_images": total} if total else {}))
 
 
 def rates(generator: float, discriminator: float) -> dict[str, Any]:
+    """Return learning rates as in params.yaml."""
     return {"learning_rate": {"generator": generator, "discriminator": discriminator}}
 
 

@@ -1,4 +1,4 @@
-"""One unattended training on the digits, and what an independent judge says of every look at it."""
+"""One unattended training on the digits, and an independent evaluation of every health check."""
 
 import tempfile
 from collections.abc import Sequence
@@ -31,14 +31,16 @@ from pipeline.training.loop import Row, Trainer
 from pipeline.training.response import treat
 
 CPU = torch.device("cpu")
-COLLAPSED = 0.5  # less than this part of the effective number of different real images, or of the classes, or more near-duplicates: collapse
-GRACE = 0.25  # of a training, in which everything looks collapsed
+COLLAPSED = 0.5
+"""Collapse: Vendi score ratio or fraction of classes below it, or fraction of near-duplicates above it."""
+GRACE = 0.25
+"""Fraction of the training in which collapse is not counted."""
 HELD_OUT = 400
 UInt8 = npt.NDArray[np.uint8]
 
 
 def digits() -> tuple[Images, Images]:
-    """Training and held-out images."""
+    """Return training and held-out images."""
     data = load_digits()
     images = np.rint(data.images * 255 / 16).astype(np.uint8)[..., None]
     labels = data.target.astype(np.int64)
@@ -48,61 +50,75 @@ def digits() -> tuple[Images, Images]:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A look, judged independently of what health measured: in the features of a classifier that no part of training knows."""
+class CheckResult:
+    """Measures of one health check in the features of a classifier that the training does not use.
+
+    Attributes:
+        images: Training images seen so far.
+        fid: Fréchet distance to the held-out images.
+        diversity: Vendi score over that of real images.
+        classes: Fraction of the classes with at least a quarter of their expected share.
+        near_duplicates: Fraction of samples closer to another sample than 99 % of held-out images are to each other.
+    """
 
     images: int
     fid: float
-    diversity: float  # Vendi score over that of real images
-    classes: float  # share of the classes that hold a quarter of their share
-    near_duplicates: (
-        float  # share nearer to another sample than 99 % of held-out images are to each other, at equal numbers
-    )
+    diversity: float
+    classes: float
+    near_duplicates: float
 
     @property
     def collapsed(self) -> bool:
+        """Whether these samples are collapsed."""
         return self.diversity < COLLAPSED or self.classes < COLLAPSED or self.near_duplicates > COLLAPSED
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """`seen` are all looks in order; `delivered` the one whose networks came out, None where the training failed with advice."""
+    """Result of one run.
+
+    Attributes:
+        checks: All health checks in order.
+        selected: Images seen by the selected checkpoint; None if the training failed with advice.
+        symptoms: Names of the symptoms that the training reported.
+        looking: Fraction of the time spent on health checks.
+    """
 
     case: str
     seed: int
     total: int
-    seen: list[Seen]
-    delivered: int | None
+    checks: list[CheckResult]
+    selected: int | None
     events: list[str]
-    told: list[str]  # names of the symptoms
-    looking: float  # share of the time
+    symptoms: list[str]
+    looking: float
 
     @property
     def best(self) -> float:
-        return min(look.fid for look in self.seen)
+        """The lowest FID of the run."""
+        return min(check.fid for check in self.checks)
 
     @property
     def ratio(self) -> float | None:
-        """FID of what was delivered over the best seen."""
-        return (
-            None
-            if self.delivered is None
-            else next(look.fid for look in reversed(self.seen) if look.images == self.delivered) / self.best
-        )
+        """FID of the selected checkpoint over the lowest FID."""
+        if self.selected is None:
+            return None
+        return next(check.fid for check in reversed(self.checks) if check.images == self.selected) / self.best
 
     @property
     def collapsed(self) -> bool:
-        """Whether two looks in a row, after the first quarter of the training, were collapsed."""
-        flags = [look.collapsed for look in self.seen if look.images > GRACE * self.total]
+        """Whether two consecutive health checks after the grace period were collapsed."""
+        flags = [check.collapsed for check in self.checks if check.images > GRACE * self.total]
         return any(a and b for a, b in pairwise(flags))
 
     @property
     def reported(self) -> bool:
-        return any(name in (COMPLETE, PARTIAL) for name in self.told)
+        """Whether the training reported a collapse."""
+        return any(name in (COMPLETE, PARTIAL) for name in self.symptoms)
 
 
-class Silent:
-    """An observer that only counts images."""
+class ImageCounter:
+    """A training observer that only counts images."""
 
     def __init__(self) -> None:
         self.seen = 0
@@ -117,8 +133,8 @@ class Silent:
     def warned(self, message: str) -> None: ...
 
 
-class Judge:
-    """Fréchet distance and diversity in the features of a classifier."""
+class CheckEvaluator:
+    """Evaluate samples in the features of a classifier."""
 
     def __init__(self, train: Images, held: Images) -> None:
         self.network: Classifier = classifier(
@@ -131,22 +147,22 @@ class Judge:
         self.near = float(np.quantile(neighbours(self.real, 1)[0][:, 0], NEAR))
         self.shares = histogram(self.network.predict(self.real)) / len(self.real)
 
-    def __call__(self, images: int, pixels: UInt8) -> Seen:
+    def __call__(self, images: int, pixels: UInt8) -> CheckResult:
         found = extract(self.network, Held(pixels), 256)
         shares = histogram(self.network.predict(found)) / len(found)
         covered = float(np.mean(shares >= COVERED_SHARE * self.shares))
         same = found[: len(self.real)]
         near = float(np.mean(neighbours(same, 1)[0][:, 0] < self.near))
-        return Seen(images, fid(found, self.real), vendi(same) / vendi(self.real), covered, near)
+        return CheckResult(images, fid(found, self.real), vendi(same) / vendi(self.real), covered, near)
 
 
 def run(case: str, seed: int, response: str = "rollback", total: int | None = None) -> Outcome:
-    """Trains one configuration as `ganline train` does, and judges every look afterwards."""
+    """Train one configuration as `ganline train` does, then evaluate every health check."""
     failing = CASES[case]
     train, held = digits()
     if failing.images is not None:
         train = Images(train.array[: failing.images], train.labels[: failing.images], "few")
-    settings, design, log = failing.training(seed, response, total), failing.design(), Silent()
+    settings, design, log = failing.training(seed, response, total), failing.design(), ImageCounter()
     quick = QuickLook(train, train.labels, 10, 1, settings.health.samples, seed, CPU)
     looks: list[tuple[int, UInt8]] = []
 
@@ -157,7 +173,7 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
     with tempfile.TemporaryDirectory() as folder:
 
         def make(symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
-            calmer, changed, words = treat(settings, design, symptoms)
+            safer, changed, words = treat(settings, design, symptoms)
             torch.manual_seed(seed + len(symptoms))
             gan = build(changed, ItemSpec(height=8, width=8, channels=1))
             watch = Watch(
@@ -165,25 +181,25 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
                 Unlabelled(train, CPU, seed).next(min(len(train), 400)),
                 Unlabelled(held, CPU, seed).next(HELD_OUT),
             )
-            return Trainer(gan, Unlabelled(train, CPU, seed), calmer, CPU, Path(folder), log, {}, watch), words
+            return Trainer(gan, Unlabelled(train, CPU, seed), safer, CPU, Path(folder), log, {}, watch), words
 
         trainer = unattended.start(make, None)
-        delivered: int | None
+        selected: int | None
         try:
             trainer = unattended.run(trainer, make)
-            delivered = trainer.deliver()
+            selected = trainer.deliver()
             events = trainer.health.events
-            told, words = [event.symptom for event in events], [str(event) for event in events]
+            names, words = [event.symptom for event in events], [str(event) for event in events]
         except Unhealthy as failed:
-            delivered, told, words = None, [failed.sign.name], [str(failed)]
-    judge = Judge(*digits())
+            selected, names, words = None, [failed.sign.name], [str(failed)]
+    evaluate = CheckEvaluator(*digits())
     return Outcome(
         case,
         seed,
         settings.total_images,
-        [judge(images, pixels) for images, pixels in looks],
-        delivered,
+        [evaluate(images, pixels) for images, pixels in looks],
+        selected,
         words,
-        told,
+        names,
         trainer.looking / max(trainer.seconds, 1e-9),
     )
