@@ -1,5 +1,6 @@
 """The shell blocks of README and documentation: their commands exist, and every block that can run here does."""
 
+import itertools
 import os
 import re
 import shlex
@@ -50,12 +51,14 @@ def lines(code: str) -> Iterator[list[str]]:
     """Yield the commands of a block as words, without comments and without the text of here-documents."""
     code = re.sub(r"<<'(\w+)'\n.*?^\1$", "", code, flags=re.MULTILINE | re.DOTALL)
     for line in code.replace("\\\n", " ").splitlines():
-        for command in re.split(r"&&|\|\||[;|]", line):
-            words = shlex.split(command, comments=True)
-            while words and re.match(r"\w+=", words[0]):
-                words = words[1:]
-            if words:
-                yield words
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        for separator, words in itertools.groupby(lexer, lambda word: set(word) <= set(";&|()<>")):
+            command = [word for word in words if not separator]
+            while command and re.match(r"\w+=", command[0]):
+                command = command[1:]
+            if command:
+                yield command
 
 
 def find_command(words: list[str]) -> tuple[Any, list[str]]:
