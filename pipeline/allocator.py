@@ -1,7 +1,7 @@
 """Settings of the C library's allocator for stages that compute.
 
-Every training step frees tensors and allocates as many again. By default glibc returns large blocks to the system, which
-then clears every page of the next one. That costs up to a tenth of the time on a CPU (benchmarks/training).
+Every training step frees tensors and allocates as many again. By default glibc returns large blocks to the system,
+which then clears every page of the next one. That costs up to 10 % of the time on a CPU (benchmarks/training).
 """
 
 import ctypes

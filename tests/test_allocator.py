@@ -1,4 +1,4 @@
-"""Freed memory is used again, and large tensors cost no fresh pages at every step."""
+"""Freed memory is reused: large tensors need no new pages at every step."""
 
 import platform
 import subprocess
@@ -25,10 +25,10 @@ print(after.ru_minflt - before.ru_minflt, after.ru_maxrss - before.ru_maxrss)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
-def test_freed_memory_is_used_again() -> None:
-    """Two tensors of 48 MB a step, twenty times: two gigabytes of fresh pages, or none.
+def test_freed_memory_is_reused() -> None:
+    """Twenty steps with two tensors of 48 MB each need two gigabytes of new pages, or none.
 
-    The heap settles first: small blocks lie in the way of large ones for up to nine steps (sixty runs), and how many differs by chance.
+    The first twenty steps are not counted: small blocks fragment the heap for up to nine steps (measured in sixty runs).
     """
     faults, growth = {}, {}
     for mode in ("usual", "kept"):

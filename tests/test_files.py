@@ -1,4 +1,4 @@
-"""Whole or not at all, and one process at a time."""
+"""Atomic writes and locks."""
 
 import os
 import signal
@@ -39,10 +39,8 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_data_is_on_disk_before_the_name_and_the_name_before_the_return(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A power failure cannot be had in a test; the order of what guards against one can."""
+def test_data_then_name_are_flushed_before_the_call_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test cannot cause a power failure, but it can check the order of the calls that protect against one."""
     order: list[str] = []
     fsync, replace = os.fsync, Path.replace
 
@@ -61,7 +59,7 @@ def test_the_data_is_on_disk_before_the_name_and_the_name_before_the_return(
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+def test_only_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
     left, others = tmp_path / ".0001.pt.4711", [tmp_path / name for name in ("0001.pt", ".gitignore", "best.mark")]
     for path in [left, *others]:
         path.touch()
@@ -69,7 +67,7 @@ def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) 
     assert sorted(tmp_path.iterdir()) == sorted(others)
 
 
-def test_one_process_holds_it_and_its_death_lets_go(tmp_path: Path) -> None:
+def test_a_lock_is_exclusive_and_released_when_its_process_dies(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "train.lock"
     child = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -79,11 +77,12 @@ def test_one_process_holds_it_and_its_death_lets_go(tmp_path: Path) -> None:
     with (
         pytest.raises(
             InputError,
-            match=rf"train\.lock: process {number} is training in this checkout; wait for it, or stop it with `kill {number}`",
+            match=rf"train\.lock: process {number} is training in this checkout; "
+            rf"wait for it, or stop it with `kill {number}`",
         ),
         exclusive_lock(path, "training"),
     ):
-        pytest.fail("two hold it")
+        pytest.fail("two processes hold the lock")
     child.send_signal(signal.SIGKILL)
     child.communicate()
     with exclusive_lock(path, "training"):
@@ -92,16 +91,16 @@ def test_one_process_holds_it_and_its_death_lets_go(tmp_path: Path) -> None:
         pass
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(InputError, match=r"train\.lock: cannot be written"),
         exclusive_lock(tmp_path / "file" / "train.lock", "training"),
     ):
-        pytest.fail("held")
+        pytest.fail("the lock is held")
 
 
-def test_who_waits_for_a_turn_gets_it_when_the_other_ends_or_dies(tmp_path: Path) -> None:
+def test_a_folder_lock_passes_to_a_waiting_process_when_its_holder_dies(tmp_path: Path) -> None:
     code = f"""
 import sys, time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""params.yaml: what is wrong is named by its path, with the nearest valid key; nothing raises anything else."""
+"""params.yaml: errors name the path of the key and the nearest valid key."""
 
 import json
 from pathlib import Path
@@ -93,7 +93,7 @@ ROOT = Path(__file__).parents[1]
         ("\0", "not valid YAML"),
     ],
 )
-def test_wrong_text(text: str, words: str) -> None:
+def test_invalid_text_is_an_input_error(text: str, words: str) -> None:
     with pytest.raises(InputError) as error:
         params.parse(text, "params.yaml")
     assert words in str(error.value)
@@ -145,7 +145,9 @@ def test_wrong_text(text: str, words: str) -> None:
         ("", "data: {classes: [7, '1']}", ""),
     ],
 )
-def test_pairs_and_domains(monkeypatch: pytest.MonkeyPatch, sides: str, text: str, words: str) -> None:
+def test_pairs_and_domains_must_suit_the_variant(
+    monkeypatch: pytest.MonkeyPatch, sides: str, text: str, words: str
+) -> None:
     from pipeline.gans.variants.dcgan.settings import DCGANSettings
 
     monkeypatch.setattr(DCGANSettings, "sides", sides)
@@ -157,7 +159,7 @@ def test_pairs_and_domains(monkeypatch: pytest.MonkeyPatch, sides: str, text: st
     assert words in str(error.value)
 
 
-def test_who_takes_pairs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_lists_variants_that_learn_from_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.gans.variants.cgan.settings import CGANSettings
 
     monkeypatch.setattr(CGANSettings, "sides", "paired")
@@ -165,7 +167,7 @@ def test_who_takes_pairs_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         params.parse("data: {pairs: halves}", "params.yaml")
 
 
-def test_every_mistake_is_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     with pytest.raises(InputError) as error:
         params.parse("train: {batch_size: 0, bta1: 2}\ndata: {channels: cmyk}", "p")
     assert len(str(error.value).splitlines()) == 3
@@ -180,16 +182,16 @@ def test_renamed_keys_exist_under_the_new_name_and_are_in_the_changelog(old: str
     assert f"| `{old}` | `{new}` |" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_empty_is_all_defaults() -> None:
+def test_an_empty_file_has_the_defaults() -> None:
     assert params.parse("{}", "p") == params.parse("", "p") == params.parse("# only a comment\n", "p")
 
 
-def test_settings_cannot_be_changed() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(Exception, match="frozen"):
         params.parse("", "p").train.seed = 3  # type: ignore[misc]
 
 
-def test_scientific_numbers_are_numbers() -> None:
+def test_scientific_notation() -> None:
     assert params.parse("train: {learning_rate: {generator: 1e-3}}", "p").train.learning_rate.generator.at(0.5) == 1e-3
 
 
@@ -210,7 +212,7 @@ def test_shipped_files_are_valid(path: Path) -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_is_settings_or_an_input_error(text: str) -> None:
-    assert parsed_or_refused(text)
+    assert is_valid_or_rejected(text)
 
 
 VALUES = st.recursive(
@@ -227,18 +229,18 @@ VALUES = st.recursive(
     )
 )
 def test_any_values_are_settings_or_an_input_error(values: dict[str, dict[str, object]]) -> None:
-    assert parsed_or_refused(json.dumps(values))
+    assert is_valid_or_rejected(json.dumps(values))
 
 
-def parsed_or_refused(text: str) -> bool:
-    """Whether a text is either settings or refused by name; anything else raises."""
+def is_valid_or_rejected(text: str) -> bool:
+    """Whether a text is valid or raises an InputError that names the file."""
     try:
         return isinstance(params.parse(text, "name"), params.Params)
     except InputError as error:
         return str(error).startswith("name")
 
 
-def test_where_no_gate_is_given_it_is_that_of_the_task() -> None:
+def test_the_default_gate_is_that_of_the_task() -> None:
     from pipeline.tasks.generate.settings import GateSettings
     from pipeline.tasks.restore.settings import RestorationGate
 

@@ -1,4 +1,4 @@
-"""A number that follows a schedule."""
+"""Numbers that follow a schedule."""
 
 import math
 
@@ -17,20 +17,20 @@ class Holder(Settings):
 
 
 @given(NUMBERS, NUMBERS, st.floats(-1, 2))
-def test_half_a_cosine(start: float, end: float, done: float) -> None:
+def test_schedules_follow_a_cosine(start: float, end: float, done: float) -> None:
     value = Ramp(start=start, end=end).at(done)
     clipped = min(max(done, 0.0), 1.0)
     assert value == pytest.approx(end + (start - end) * (1 + math.cos(math.pi * clipped)) / 2, abs=1e-6)
     assert min(start, end) - 1e-6 <= value <= max(start, end) + 1e-6
 
 
-def test_ends_and_middle() -> None:
+def test_values_at_the_ends_and_in_the_middle() -> None:
     falling = Ramp(start=4, end=2)
     assert (falling.at(0), falling.at(0.5), falling.at(1), falling.at(7)) == (4, 3, 2, 2)
     assert ramp(3).at(0.3) == 3
 
 
-def test_a_number_stays_a_number_on_the_way_out() -> None:
+def test_constant_schedules_are_dumped_as_numbers() -> None:
     assert Holder.model_validate({"value": 2}).model_dump() == {"value": 2.0}
     assert Holder.model_validate({"value": {"start": 1, "end": 2}}).model_dump(mode="json") == {
         "value": {"start": 1.0, "end": 2.0}
@@ -55,12 +55,12 @@ def test_a_number_stays_a_number_on_the_way_out() -> None:
         float("inf"),
     ],
 )
-def test_anything_else_is_refused(value: object) -> None:
+def test_other_values_are_rejected(value: object) -> None:
     with pytest.raises(ValidationError):
         Holder.model_validate({"value": value})
 
 
-def test_bounds_hold_at_both_ends() -> None:
+def test_both_ends_must_be_within_the_bounds() -> None:
     assert bounded(ramp(0.5), 0, 1) == ramp(0.5)
     for wrong in (ramp(2), Ramp(start=0, end=2), Ramp(start=-1, end=0)):
         with pytest.raises(ValueError, match="must be from 0 to 1"):
@@ -69,5 +69,5 @@ def test_bounds_hold_at_both_ends() -> None:
         bounded(ramp(-1), 0, math.inf)
 
 
-def test_words() -> None:
+def test_formatting() -> None:
     assert [str(ramp(0.05)), str(Ramp(start=1, end=0))] == ["0.05", "1 to 0"]
