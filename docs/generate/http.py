@@ -29,8 +29,8 @@ def page() -> str:
         "# HTTP endpoints",
         "",
         "`ganline serve` answers these requests. The running service describes itself at `/docs` (for people) and",
-        '`/openapi.json` (for programs). Errors are JSON objects of the form `{"error": "..."}`. Limits in this page are',
-        "the defaults of {ref}`ganline serve <command-serve>`.",
+        '`/openapi.json` (for programs). Errors are JSON objects of the form `{"error": "..."}`. The limits are the',
+        "defaults of {ref}`ganline serve <command-serve>`.",
         "",
     ]
     for (method, path), operation in endpoints().items():

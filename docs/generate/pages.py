@@ -1,4 +1,4 @@
-"""All generated pages, and the function that writes them below docs/reference/generated/ and docs/results/generated/."""
+"""All generated pages, and the function that writes them below docs/*/generated/."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from docs.generate import commands, http, parameters
+from docs.generate.parameters import sentence
 from pipeline.gans.registry import VARIANTS
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +23,7 @@ def pages() -> dict[str, str | bytes]:
         "presets.md": presets(),
         "stages.md": stages(),
         "variants.md": variants(),
+        "tensors.md": tensors(),
     }
     return {f"reference/generated/{name}": text for name, text in reference.items()} | benchmarks()
 
@@ -65,11 +67,13 @@ def presets() -> str:
     lines = [
         "# Presets",
         "",
-        "`ganline preset use NAME` writes a preset to `params.yaml`. A preset states what differs from the defaults; the written file is complete.",
+        "`ganline preset use NAME` writes a complete, commented `params.yaml`. A preset states what differs from the",
+        "defaults.",
         "",
     ]
     for preset in list_presets(ROOT):
         lines += [f"## `{preset.name}`", "", f"For {preset.purpose}", "", f"Cost: {preset.cost}", ""]
+        lines += ["```yaml", preset.text.removeprefix(preset.header).strip(), "```", ""]
     return "\n".join(lines)
 
 
@@ -92,6 +96,25 @@ def stages() -> str:
     return "\n".join(lines)
 
 
+def tensors() -> str:
+    """Return the page on the inputs and outputs of exported graphs, from their table."""
+    from pipeline.serving.graph_tensors import TENSORS
+
+    lines = [
+        "# Inputs and outputs of exported graphs",
+        "",
+        "The first axis of every tensor is the batch. `exported/signature.json` lists the tensors of a model, with",
+        "shapes.",
+        "",
+    ]
+    for name, tensor in TENSORS.items():
+        lines += [f"`{name}` ({tensor.dtype})", f": {sentence(tensor.meaning)}"]
+        if tensor.control is not None:
+            lines += ["", f"  {tensor.control.usage}"]
+        lines.append("")
+    return "\n".join(lines)
+
+
 def variants() -> str:
     """Return the table of variants, from their settings."""
     lines = ["# Variants", "", "| variant | what it is | task | trained on |", "|---|---|---|---|"]
@@ -100,7 +123,6 @@ def variants() -> str:
         kind = variant.settings
         about = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
         sides = "crops of images of any size" if kind.any_size else data[kind.sides]
-        lines.append(
-            f"| [`{name}`](parameters/model-{name}.md) | {about} | [{kind.task}](parameters/gate-{kind.task}.md) | {sides} |"
-        )
+        task = f"[{kind.task}](parameters/gate-{kind.task}.md)"
+        lines.append(f"| [`{name}`](parameters/model-{name}.md) | {about} | {task} | {sides} |")
     return "\n".join([*lines, ""])

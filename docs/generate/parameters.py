@@ -3,10 +3,12 @@
 import functools
 import inspect
 import math
+import re
 import types
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import annotated_types
@@ -59,17 +61,24 @@ def sections(model: type[BaseModel], path: str, default: BaseModel | None = None
         if inner is not None and isinstance(value, BaseModel):
             nested.append((type(value), key, value))
         else:
-            parameters.append(describe(key, field, value))
+            parameters.append(describe(key, field, value, description_of(model, name)))
     yield Section(path, paragraph(inspect.getdoc(model) or ""), parameters)
     for kind, key, value in nested:
         yield from sections(kind, key, value)
 
 
-def describe(path: str, field: FieldInfo, default: object) -> Parameter:
+def description_of(model: type[BaseModel], name: str) -> str:
+    """Return the description of a field, by default the one that a base class gives."""
+    classes = [kind for kind in model.__mro__ if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    texts = (kind.model_fields[name].description for kind in classes if name in kind.model_fields)
+    return next((text for text in texts if text), "")
+
+
+def describe(path: str, field: FieldInfo, default: object, description: str) -> Parameter:
     """Describe one key that holds a value."""
     constraints = [*field.metadata, *nested_metadata(field.annotation)]
     shown = "required" if default is PydanticUndefined else in_yaml(default)
-    return Parameter(path, type_of(field.annotation), shown, bounds(constraints), paragraph(field.description or ""))
+    return Parameter(path, type_of(field.annotation), shown, bounds(constraints), paragraph(description))
 
 
 def settings_class(annotation: Any) -> type[BaseModel] | None:
@@ -149,13 +158,19 @@ def number(value: Any) -> str:
 def in_yaml(value: Any) -> str:
     """Return a default as it stands in params.yaml."""
     if isinstance(value, Ramp):
-        return f"{value.start:g}" if value.start == value.end else f"{{start: {value.start:g}, end: {value.end:g}}}"
+        return (
+            in_yaml(value.start)
+            if value.start == value.end
+            else f"{{start: {in_yaml(value.start)}, end: {in_yaml(value.end)}}}"
+        )
     if isinstance(value, BaseModel):
         return "{" + ", ".join(f"{key}: {in_yaml(item)}" for key, item in value) + "}"
     if isinstance(value, tuple | list):
         return f"[{', '.join(in_yaml(item) for item in value)}]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
     if isinstance(value, str):
         return value if value and YAML(typ="safe", pure=True).load(value) == value else f'"{value}"'
     return str(value)
@@ -189,8 +204,11 @@ def entry(parameter: Parameter, label: str) -> list[str]:
 
 
 def sentence(text: str) -> str:
-    """Return a description with a capital first letter."""
-    return text[:1].upper() + text[1:] if text[1:2].islower() else text
+    """Return a description as a sentence: a capital first letter, unless it begins with a value, and a full stop."""
+    if not text:
+        return text
+    is_word = re.match(r"[a-z]+(?=[ ,;.]|$)", text) and not re.match(r"\S+ ?[|:]", text)
+    return (text[0].upper() + text[1:] if is_word else text) + ("" if text.endswith((".", ")")) else ".")
 
 
 def pages() -> dict[str, str]:
