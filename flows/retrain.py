@@ -35,6 +35,7 @@ from flows.stages import (
 from pipeline import params
 from pipeline.errors import InputError
 from pipeline.stages.paths import Paths
+from pipeline.tasks.registry import TASKS
 
 RETRIES = {"train": 2}
 """Only training is retried: it resumes from its checkpoint after a machine failure. Other stages would fail again."""
@@ -202,7 +203,7 @@ def create_artifacts(
 def generates_images(root: Path) -> bool:
     """Return whether the project's model generates images without an input image."""
     try:
-        return params.load(root / "params.yaml").model.task == "generate"
+        return not TASKS[params.load(root / "params.yaml").model.task].takes_input
     except InputError:  # reported by the run
         return True
 

@@ -35,10 +35,6 @@ MAY_IMPORT = {
 PENDING = {
     ("evaluation", "tasks"),
     ("media", "evaluation"),
-    ("promotion", "stages"),
-    ("promotion", "params"),
-    ("tasks", "stages"),
-    ("tasks", "params"),
 }
 """Imports that are still to be removed. Empty in the end."""
 

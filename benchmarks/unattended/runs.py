@@ -24,9 +24,9 @@ from pipeline.evaluation.measures.vendi import vendi
 from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.registry import build
 from pipeline.items import ItemSpec
+from pipeline.tasks.generate.sample_look import SampleLook
 from pipeline.training import unattended
 from pipeline.training.health import COMPLETE, PARTIAL, Unhealthy
-from pipeline.training.looks import Watch
 from pipeline.training.loop import Row, Trainer
 from pipeline.training.response import treat
 
@@ -176,7 +176,7 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
             safer, changed, words = treat(settings, design, symptoms)
             torch.manual_seed(seed + len(symptoms))
             gan = build(changed, ItemSpec(height=8, width=8, channels=1))
-            watch = Watch(
+            watch = SampleLook(
                 measure,
                 Unlabelled(train, CPU, seed).next(min(len(train), 400)),
                 Unlabelled(held, CPU, seed).next(HELD_OUT),

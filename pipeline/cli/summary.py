@@ -1,4 +1,4 @@
-"""What the line has made so far, and where it lies: the last words of `make run`."""
+"""The summary of a project: the verdict, the key numbers and the paths of the results, as `make run` prints it."""
 
 from pathlib import Path
 from typing import Any
@@ -6,37 +6,20 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
+from pipeline.tasks.registry import TASKS
 
-NUMBERS = (
-    *("psnr", "gain", "ssim", "ssim_gain"),
-    *("fid_excess", "cycle_error", "diversity_ratio"),
-    *(
-        "fid",
-        "fid_ratio",
-        "kid",
-        "precision",
-        "recall",
-        "density",
-        "coverage",
-        "vendi_ratio",
-        "duplicate_rate",
-        "mode_kl",
-    ),
-)
 WIDTH = 11
 
 
 def summary(root: Path) -> str:
-    """The verdict, the key numbers and the paths of the results. Raises InputError where nothing was evaluated yet."""
+    """Return the verdict, the key numbers and the paths of the results. Raises InputError before an evaluation."""
     paths = Paths(root)
     measured = read(paths.evaluation_metrics)
+    task = TASKS[measured["task"]]
     lines = [("verdict", str(measured.get("verdict", "none")))]
     if reasons := measured.get("reasons"):
         lines.append(("because", "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons)))
-    numbers = [f"{name} {value:.4g}" for name in NUMBERS if isinstance(value := measured.get(name), int | float)]
-    if isinstance(modes := measured.get("modes_covered"), int) and (total := measured.get("modes_total")):
-        numbers.append(f"modes {modes}/{total}")
-    lines.append(("numbers", ", ".join(numbers) or "none"))
+    lines.append(("numbers", ", ".join(task.summary(measured)) or "none"))
     if protocol := measured.get("protocol"):
         lines.append(("protocol", str(protocol)))
     for name, path in [
@@ -47,25 +30,14 @@ def summary(root: Path) -> str:
     ]:
         lines.append((name, shown(path, root)))
     if paths.generator.exists():
-        made = {
-            "gain": "ganline apply photo.jpg -o restored.png",
-            "dependence": "ganline apply photo.jpg -o translated.png",
-        }
-        lines.append(
-            (
-                "try it",
-                next(
-                    (use for name, use in made.items() if name in measured), "ganline sample -n 64 --seed 7 -o grid.png"
-                ),
-            )
-        )
+        lines.append(("try it", task.try_it()))
     return "\n".join(f"{name:<{WIDTH}}{text}" for name, text in lines)
 
 
 def read(path: Path) -> dict[str, Any]:
     content = metrics_files.read(path, "dvc repro")
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no metrics; run `dvc repro -f evaluate`")
+    if not isinstance(content, dict) or content.get("task") not in TASKS:
+        raise InputError(f"{path}: these are not the metrics of an evaluation. Run `dvc repro -f evaluate`.")
     return content
 
 

@@ -1,6 +1,6 @@
 """Views: what one training batch holds, drawn without end from the accepted images. A view's state is all that resuming needs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -198,13 +198,3 @@ def require_classes(data: Images) -> None:
         raise InputError(
             "this model.variant learns from classes, and the data has only one; take a variant that needs none, such as dcgan"
         )
-
-
-VIEWS: dict[str, Callable[..., Any]] = {
-    "unlabelled": Unlabelled,
-    "labelled": Labelled,
-    "partly_labelled": PartlyLabelled,
-    "degraded": Degraded,
-    "paired": Paired,
-    "domains": Domains,
-}

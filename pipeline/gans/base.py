@@ -26,7 +26,7 @@ class View:
     which belong together, one to one, or do not.
     """
 
-    name: Literal["unlabelled", "labelled", "partly_labelled", "degraded", "paired", "domains"]
+    name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

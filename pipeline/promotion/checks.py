@@ -1,4 +1,4 @@
-"""Is the challenger to become the champion? Every check with what it saw and the bound it was held to."""
+"""The checks of a promotion: whether the challenger becomes the champion, with each value and its bound."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,12 +11,14 @@ from pipeline.settings import Settings
 State = Literal["pass", "fail", "skipped", "off"]
 
 
-# Of translations; each is relative to real images already. What the gate asks of them is no floor of promotion's besides.
-RELATIVE = ("dependence", "diversity_ratio")
-
-
 class Check(Settings):
-    """One row of a verdict. `value` is the challenger's, `champion` the champion's where there is one; `reason` is told when it fails."""
+    """One row of the verdict.
+
+    Attributes:
+        value: The challenger's value.
+        champion: The champion's value, if the check compares the two.
+        reason: Why it failed, and what to do.
+    """
 
     name: str
     state: State
@@ -28,139 +30,167 @@ class Check(Settings):
 
 @dataclass(frozen=True)
 class Against:
-    """A champion and a challenger judged side by side under one protocol: their flat metrics, and the differences of those that decide, by name."""
+    """Champion and challenger, evaluated under one protocol.
+
+    Attributes:
+        version: The champion's version in the registry.
+        champion, challenger: Flat metrics.
+        measures: The comparison of each measure that decides, by name.
+        champion_diversity, challenger_diversity: Diversity relative to real data, by measure.
+    """
 
     version: str
     champion: Mapping[str, Any]
     challenger: Mapping[str, Any]
     measures: Mapping[str, Comparison]
+    champion_diversity: Mapping[str, float] = field(default_factory=dict)
+    challenger_diversity: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """`evaluation` and `export` are the line's own metrics; `broken` the links of its lineage that do not hold; `rolled_back` says when it was taken
-    back before, if it was; `against` is None where there is no champion."""
+    """What the checks read.
+
+    Attributes:
+        evaluation, export: The metrics files of the project.
+        diversity: The challenger's diversity relative to real data, by measure.
+        broken: The links of its lineage that do not match.
+        rolled_back: When it was rolled back before; None if it never was.
+        against: None without a champion.
+    """
 
     evaluation: Mapping[str, Any]
     export: Mapping[str, Any]
+    diversity: Mapping[str, float] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     rolled_back: str | None = None
     against: Against | None = None
 
 
-def judge(evidence: Evidence, settings: PromoteSettings) -> list[Check]:
-    """All checks; the challenger passes when none has failed."""
-    checks = [gate(evidence), lineage(evidence), taken_back(evidence)]
-    checks += relative(evidence.against, settings) if evidence.against else absolute(evidence.evaluation, settings)
-    checks += [floor(name, evidence.evaluation, least) for name, least in settings.floors.model_dump().items()]
-    export = evidence.export
-    checks.append(
-        at_most(
-            "parity",
-            export.get("parity_max_abs"),
-            settings.parity,
-            "promote.parity, the most by which PyTorch and ONNX Runtime may differ",
-        )
+def check_all(evidence: Evidence, settings: PromoteSettings) -> list[Check]:
+    """Return all checks; the challenger passes if none has failed."""
+    checks = check_admission(evidence)
+    if evidence.against:
+        checks += check_against_champion(evidence.against, settings)
+    else:
+        checks += check_limits(evidence.evaluation, settings)
+    floors = settings.floors.model_dump()
+    checks += [check_floor(name, evidence.diversity.get(name), least) for name, least in floors.items()]
+    parity, latency = (evidence.export.get(name) for name in ("parity_max_abs", "latency_ms_batch_1"))
+    parity_help = "promote.parity, the largest difference allowed between PyTorch and ONNX Runtime"
+    return [
+        *checks,
+        check_upper_bound("parity", parity, settings.parity, parity_help),
+        check_upper_bound("latency_ms", latency, settings.latency_ms, "promote.latency_ms, the budget for one image"),
+    ]
+
+
+def check_admission(evidence: Evidence) -> list[Check]:
+    """Return the checks that need no comparison: the gate, the lineage, and an earlier rollback."""
+    return [check_gate(evidence), check_lineage(evidence), check_rollback(evidence)]
+
+
+def check_gate(evidence: Evidence) -> Check:
+    """Check that the evaluation's verdict is pass."""
+    verdict = str(evidence.evaluation.get("verdict"))
+    reasons = evidence.evaluation.get("reasons") or ["no reason recorded"]
+    return Check(
+        name="gate",
+        state="pass" if verdict == "pass" else "fail",
+        value=verdict,
+        bound="pass",
+        reason=f"the gate's verdict is {verdict}: {'; '.join(map(str, reasons))}",
     )
-    checks.append(
-        at_most(
-            "latency_ms",
-            export.get("latency_ms_batch_1"),
-            settings.latency_ms,
-            "promote.latency_ms, the budget of one image",
-        )
-    )
-    return checks
 
 
-def gate(evidence: Evidence) -> Check:
-    word = str(evidence.evaluation.get("verdict"))
-    why = evidence.evaluation.get("reasons") or ["no reason recorded"]
-    reason = f"the gate's verdict is {word}: {'; '.join(map(str, why))}"
-    return Check(name="gate", state="pass" if word == "pass" else "fail", value=word, bound="pass", reason=reason)
-
-
-def lineage(evidence: Evidence) -> Check:
+def check_lineage(evidence: Evidence) -> Check:
+    """Check that data, training and exported graph belong together."""
     broken = evidence.broken
-    way_out = "run `dvc repro`, or `dvc repro -f -s evaluate export` where MLflow is behind; `ganline lineage` shows the whole chain"
-    reason = f"its lineage is broken: {'; '.join(broken)}; {way_out}"
     return Check(
         name="lineage",
         state="fail" if broken else "pass",
-        value="broken" if broken else "whole",
-        bound="whole",
-        reason=reason,
+        value="broken" if broken else "complete",
+        bound="complete",
+        reason=f"its lineage is broken: {'; '.join(broken)}. Run `dvc repro`, or `dvc repro -f -s evaluate export` if "
+        "MLflow is behind. `ganline lineage` shows the whole chain.",
     )
 
 
-def taken_back(evidence: Evidence) -> Check:
+def check_rollback(evidence: Evidence) -> Check:
+    """Check that this model was not rolled back before."""
     when = evidence.rolled_back
-    reason = f"it was rolled back on {when}; train another, or move the alias `champion` by hand"
     return Check(
-        name="rolled back", state="fail" if when else "pass", value=when or "never", bound="never", reason=reason
+        name="rolled back",
+        state="fail" if when else "pass",
+        value=when or "never",
+        bound="never",
+        reason=f"it was rolled back on {when}. Train another model, or move the alias `champion` by hand.",
     )
 
 
-def absolute(evaluation: Mapping[str, Any], settings: PromoteSettings) -> list[Check]:
-    """Without a champion; what the task does not measure is skipped."""
+def check_limits(evaluation: Mapping[str, Any], settings: PromoteSettings) -> list[Check]:
+    """Check the absolute bounds, which apply without a champion; skip what the task does not measure."""
     return [
-        at_most(name, evaluation[name], most, f"promote.limits.{name}, held where there is no champion")
+        check_upper_bound(name, evaluation[name], most, f"promote.limits.{name}, which applies without a champion")
         if name in evaluation
         else Check(name=name, state="off" if most is None else "skipped")
         for name, most in settings.limits.model_dump().items()
     ]
 
 
-def relative(against: Against, settings: PromoteSettings) -> list[Check]:
-    """Beside the champion."""
-    checks = []
-    names = [*settings.floors.model_dump(), *(name for name in RELATIVE if name in against.challenger)]
-    better = any(found.verdict == "better" for found in against.measures.values())
-    for name, found in against.measures.items():
-        ours, theirs = against.challenger.get(name), against.champion.get(name)
-        span = f"95 % interval of the difference [{found.low:.3g}, {found.high:.3g}]"
-        worse = found.verdict == "worse"
-        checks.append(
-            Check(
-                name=f"{name} against champion",
-                state="fail" if worse else "pass",
-                value=ours,
-                champion=theirs,
-                bound=f"not worse ({span})",
-                reason=f"{name} is worse than the champion's (version {against.version}): {number(ours)} against {number(theirs)}, {span}",
-            )
-        )
+def check_against_champion(against: Against, settings: PromoteSettings) -> list[Check]:
+    """Check that the challenger is no worse than the champion, and not less diverse."""
+    checks = [check_measure(name, against) for name in against.measures]
+    better = any(comparison.verdict == "better" for comparison in against.measures.values())
     checks.append(
         Check(
             name="better than champion",
             state="off" if settings.require == "no_worse" else "pass" if better else "fail",
             value="yes" if better else "no",
             bound="yes",
-            reason=f"none of {', '.join(against.measures)} is better than the champion's (version {against.version}) beyond chance; promote.require is better",
+            reason=f"none of {', '.join(against.measures)} is better than the champion's (version {against.version}) "
+            "beyond chance; promote.require is better",
         )
     )
-    return checks + [kept(name, against, settings.diversity) for name in names]
+    names = dict.fromkeys([*settings.floors.model_dump(), *against.challenger_diversity])
+    return checks + [check_diversity(name, against, settings.diversity) for name in names]
 
 
-def kept(name: str, against: Against, least: float | None) -> Check:
-    """Diversity as a part of the champion's."""
-    ours, theirs = share(name, against.challenger), share(name, against.champion)
+def check_measure(name: str, against: Against) -> Check:
+    """Check that one measure is not worse than the champion's, beyond its bootstrap interval."""
+    comparison = against.measures[name]
+    ours, theirs = against.challenger.get(name), against.champion.get(name)
+    interval = f"95 % interval of the difference [{comparison.low:.3g}, {comparison.high:.3g}]"
+    return Check(
+        name=f"{name} against champion",
+        state="fail" if comparison.verdict == "worse" else "pass",
+        value=ours,
+        champion=theirs,
+        bound=f"not worse ({interval})",
+        reason=f"{name} is worse than the champion's (version {against.version}): {format_number(ours)} against "
+        f"{format_number(theirs)}, {interval}",
+    )
+
+
+def check_diversity(name: str, against: Against, least: float | None) -> Check:
+    """Check that the challenger keeps a share of the champion's diversity."""
+    ours, theirs = against.challenger_diversity.get(name), against.champion_diversity.get(name)
     label = f"{name} against champion"
     if least is None or ours is None or theirs is None:
         return Check(name=label, state="off" if least is None else "skipped", value=ours, champion=theirs)
-    reason = f"{name} fell to {ours:.3g} from the champion's {theirs:.3g} (version {against.version}): less than {least:g} of it (promote.diversity)"
     return Check(
         name=label,
         state="pass" if ours >= least * theirs else "fail",
         value=ours,
         champion=theirs,
         bound=f">= {least * theirs:.3g}",
-        reason=reason,
+        reason=f"{name} fell to {ours:.3g} from the champion's {theirs:.3g} (version {against.version}): less than "
+        f"{least:g} of it (promote.diversity)",
     )
 
 
-def floor(name: str, evaluation: Mapping[str, Any], least: float | None) -> Check:
-    value = share(name, evaluation)
+def check_floor(name: str, value: float | None, least: float | None) -> Check:
+    """Check that diversity relative to real data is large enough, with or without a champion."""
     if least is None or value is None:
         return Check(name=name, state="off" if least is None else "skipped", value=value)
     reason = f"{name} is {value:.3g} of what real images show, below promote.floors.{name} {least:g}"
@@ -169,31 +199,18 @@ def floor(name: str, evaluation: Mapping[str, Any], least: float | None) -> Chec
     )
 
 
-def at_most(name: str, value: Any, most: float | None, reason: str) -> Check:
-    """A number with an upper bound; one that was not measured cannot pass, unless the check is off."""
-    known = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+def check_upper_bound(name: str, value: Any, most: float | None, reason: str) -> Check:
+    """Check an upper bound; a value that was not measured fails, unless the check is off."""
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
     if most is None:
-        return Check(name=name, state="off", value=known)
-    if known is None:
-        return Check(
-            name=name, state="fail", bound=f"<= {most:g}", reason=f"{name} was not measured, and is bounded by {most:g}"
-        )
-    told = f"{name} is {known:.4g}, above {most:g} ({reason})"
-    return Check(name=name, state="pass" if known <= most else "fail", value=known, bound=f"<= {most:g}", reason=told)
+        return Check(name=name, state="off", value=number)
+    bound = f"<= {most:g}"
+    if number is None:
+        return Check(name=name, state="fail", bound=bound, reason=f"{name} was not measured; its bound is {most:g}")
+    reason = f"{name} is {number:.4g}, above {most:g} ({reason})"
+    return Check(name=name, state="pass" if number <= most else "fail", value=number, bound=bound, reason=reason)
 
 
-def share(name: str, metrics: Mapping[str, Any]) -> float | None:
-    """A measure of diversity relative to real images; None where it was not measured."""
-    value = metrics.get(name)
-    if name in RELATIVE:
-        return float(value) if isinstance(value, int | float) else None
-    null = metrics.get("modes_total") if name == "modes_covered" else metrics.get(f"{name}_null")
-    return (
-        float(value) / float(null)
-        if isinstance(value, int | float) and isinstance(null, int | float) and null > 0
-        else None
-    )
-
-
-def number(value: object) -> str:
+def format_number(value: object) -> str:
+    """Return four significant digits, or "unmeasured"."""
     return f"{value:.4g}" if isinstance(value, int | float) else "unmeasured"

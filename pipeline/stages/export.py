@@ -19,6 +19,7 @@ from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.onnx.model_card import reasons_of
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
+from pipeline.tasks.registry import TASKS
 from pipeline.tracking import tracked_run
 from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
@@ -119,7 +120,9 @@ def publish(
     triton.write(paths.exported / "triton", described, paths.exported)
     # Times differ from run to run and would give exported/ a new hash in DVC without a new model.
     lasting = {name: value for name, value in measured.items() if "latency" not in name}
-    card = model_card.render(metadata, first, config.model.model_dump(mode="json"), evaluation, lasting)
+    card = model_card.render(
+        TASKS[metadata.task], metadata, first, config.model.model_dump(mode="json"), evaluation, lasting
+    )
     (paths.exported / "model_card.md").write_text(card, encoding="utf-8")
 
 

@@ -10,7 +10,6 @@ import torch
 from pipeline import params as parameters
 from pipeline.code_digest import code_digest
 from pipeline.data.store import DatasetInfo, ImageSet, open_split
-from pipeline.data.views import VIEWS
 from pipeline.errors import InputError, TrainingFailed
 from pipeline.files import exclusive_lock
 from pipeline.gans.base import Batch
@@ -21,7 +20,8 @@ from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.stages.signals import stop_on_signal
 from pipeline.stages.training_reporter import Reporter, say
-from pipeline.tasks import looks
+from pipeline.tasks.registry import TASKS
+from pipeline.tasks.training_case import TrainingCase
 from pipeline.tracking import tracked_run
 from pipeline.training import checkpoint, model_files, unattended
 from pipeline.training.device import pick_device
@@ -71,18 +71,13 @@ def train(paths: Paths, params: Params) -> None:
             settings, design, words = treat(params.train, params.model, symptoms)
             torch.manual_seed(params.train.seed + len(symptoms))  # a training begun again begins elsewhere
             gan = build(design, info.item)
-            batches = VIEWS[gan.view.name](
-                data, device, params.train.seed, flips=params.train.flips, **gan.view.options
-            )
+            task = TASKS[gan.task]
+            batches = task.open_view(gan.view, data, device, params.train.seed, flips=params.train.flips)
             if watch is None:
                 held_out = open_split(paths.dataset, paths.validated, "test")
                 if params.train.health.images is not None:
-                    watch = looks.LOOKS[gan.task](
-                        looks.Scene(
-                            data, held_out, len(info.item.classes), info.item.channels, params.train, gan, device
-                        )
-                    )
-                examples = looks.examples(gan, held_out if len(held_out) else data, device, params.train.seed)
+                    watch = task.look(TrainingCase(gan, info.item, data, held_out, params.train, device))
+                examples = task.examples(gan, held_out if len(held_out) else data, device, params.train.seed)
             meta = {"run_id": tracked.id}
             return Trainer(
                 gan, batches, settings, device, work, reporter, meta, watch, stop=stop.is_set, examples=examples
@@ -154,9 +149,10 @@ def fingerprint(params: Params, data: ImageSet) -> str:
 
 
 def training_modules(params: Params) -> tuple[str, ...]:
-    """Return the modules that determine the weights, together with all they import: the loop and the chosen variant."""
+    """Return the modules that determine the weights, with all they import: the loop, the task and the variant."""
     network = VARIANTS[params.model.variant].network.partition(":")[0]
-    return "pipeline.training.unattended", "pipeline.training.response", "pipeline.tasks.looks", network
+    task = TASKS[params.model.task].training_modules
+    return "pipeline.training.unattended", "pipeline.training.response", *task, network
 
 
 def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ImageSet, paths: Paths) -> int:

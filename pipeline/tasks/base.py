@@ -1,7 +1,8 @@
-"""What every task's judgement is given, and what it gives back."""
+"""What a task is given to evaluate a model with, and the result that it returns. This part needs torch."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,30 +10,55 @@ from tqdm import tqdm
 
 from pipeline.data.store import DatasetInfo, ImageSet
 from pipeline.evaluation.comparison import Material
-from pipeline.evaluation.extractors.base import quiet
+from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN
-from pipeline.params import Params
-from pipeline.stages.paths import Paths
 from pipeline.training.model_files import ModelConfig
 
 
 @dataclass(frozen=True)
-class Case:
-    """A model on `device`, and the data and settings it is judged by; `previous` holds the metrics of the run before."""
+class Folders:
+    """Where an evaluation finds and writes files.
 
-    paths: Paths
-    params: Params
+    Attributes:
+        root: What a relative path in evaluate.features starts from.
+        model: Folder of the model's config.json.
+        cache: Folder of cached features and nulls.
+        extractors: Folder of feature extractors as ONNX.
+        evaluations: Folder of cached evaluations of exported models.
+    """
+
+    root: Path
+    model: Path
+    cache: Path
+    extractors: Path
+    evaluations: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationCase:
+    """A model, and the data and settings it is evaluated with.
+
+    Attributes:
+        gan: The model on `device`; only its averaged networks are trained.
+        opset: The ONNX opset in which the feature extractor is kept.
+        run_id: The MLflow run that the report names.
+        previous: Metrics of the previous evaluation of this project; None if there is none.
+    """
+
+    gan: GAN
+    config: ModelConfig
     info: DatasetInfo
     train: ImageSet
     test: ImageSet
-    gan: GAN
-    config: ModelConfig
+    settings: EvaluateSettings
     device: torch.device
-    run_id: str
-    previous: dict[str, Any] | None
+    folders: Folders
+    opset: int
+    run_id: str = ""
+    previous: dict[str, Any] | None = None
 
     def provenance(self, **more: str) -> dict[str, str]:
-        """What the report says was judged."""
+        """Return what was evaluated, by name, for the report."""
         config = self.config
         return {
             "model": f"{config.model.variant}, {config.images_seen:,} images seen",
@@ -44,19 +70,24 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """`metrics` (with verdict, reasons and protocol) and the report's page; `line` for stdout, `notes` for stderr; `material` to be compared with
-    another model's."""
+class EvaluationResult:
+    """The result of one evaluation.
+
+    Attributes:
+        metrics: Flat numbers, with `verdict`, `reasons`, `skipped` and `protocol`.
+        page: The report as HTML.
+        line: The most important numbers, for stdout.
+        notes: Remarks for stderr.
+        material: What another model's evaluation is compared with.
+    """
 
     metrics: dict[str, Any]
     page: str
     line: str
-    notes: list[str]
-    material: Material
+    notes: list[str] = field(default_factory=list)
+    material: Material = field(default_factory=Material)
 
 
-def show(steps: range, label: str) -> Iterable[int]:
-    """A bar on stderr, silent where nobody watches and for what takes one step."""
-    return (
-        tqdm(steps, desc=label, leave=False, disable=None, mininterval=0.5) if len(steps) > 1 else quiet(steps, label)
-    )
+def progress_bar(steps: range, label: str) -> Iterable[int]:
+    """Show progress on stderr if it is a terminal and there is more than one step."""
+    return tqdm(steps, desc=label, leave=False, disable=None, mininterval=0.5) if len(steps) > 1 else steps

@@ -1,6 +1,7 @@
-"""A delivered image-to-image model as the judgements of evaluate see a variant: its graphs run in ONNX Runtime, in place of networks."""
+"""An exported image-to-image model in the place of a trained variant: ONNX Runtime runs its graphs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -9,49 +10,57 @@ from torch import Tensor
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Direction, ExportSpec, Phase, View
 from pipeline.serving.runtime.generator import Graph
+from pipeline.tasks.base import EvaluationCase, EvaluationResult
+from pipeline.tasks.exported_model import ExportedEvaluation, ExportedModel, load_or_evaluate
 
 
-class Exported(GAN):
-    """What the graphs cannot say, how a variant is tried and which ways it goes, is asked of `variant`, whose own weights are never used.
+class ExportedGAN(GAN):
+    """Exported graphs behind the interface of a variant.
 
-    Attributes:
-        files: all graphs that are used.
+    `variant` answers what graphs cannot say: its trials, directions and distances. Its own weights are not used.
     """
 
-    def __init__(self, generator: Graph, variant: GAN, whose: str, way_out: str) -> None:
-        """Opens the graphs that lie beside `generator` as far as they are needed; `whose` they are and a `way_out` are told in errors.
+    def __init__(self, model: ExportedModel, variant: GAN) -> None:
+        """Open the graphs next to the generator that the task needs.
 
-        Raises InputError for one that is missing, or was not exported with the generator.
+        Raises:
+            InputError: A graph is missing, or was not exported together with the generator.
         """
         super().__init__()
-        self.task, self.view, self.scale = variant.task, variant.view, generator.metadata.scale
-        self.variant, self.generator, self.whose, self.way_out = variant, generator, whose, way_out
-        names = list(variant.directions())
-        self.ways = {name: self.beside("reverse") if number else generator for number, name in enumerate(names)}
-        # A way back that takes a style is given that of the picture it leads to.
-        painted = [
-            way.source
-            for way in variant.directions().values()
-            if way.inverse is not None and "z" in self.ways[way.inverse].inputs
+        self.model, self.variant, self.generator = model, variant, model.graph
+        self.task, self.view, self.scale = variant.task, variant.view, model.graph.metadata.scale
+        directions = variant.directions()
+        self.graphs = {
+            name: self.open("reverse") if number else self.generator for number, name in enumerate(directions)
+        }
+        # A direction back that takes a style is given the style of the image it leads to.
+        styled = [
+            direction.source
+            for direction in directions.values()
+            if direction.inverse is not None and "z" in self.graphs[direction.inverse].inputs
         ]
-        self.styles = {side: self.beside(f"style_{side}") for side in painted}
+        self.styles = {domain: self.open(f"style_{domain}") for domain in styled}
 
-    def beside(self, name: str) -> Graph:
-        path = self.generator.path.with_name(f"{name}.onnx")
+    def open(self, name: str) -> Graph:
+        """Open another graph of the same model. Raises InputError if there is none."""
+        path, label, remedy = self.generator.path.with_name(f"{name}.onnx"), self.model.label, self.model.remedy
         if not path.is_file():
             raise InputError(
-                f"{path.name}: {self.whose} has no such graph beside its generator, and cannot be judged without; {self.way_out}"
+                f"{path.name}: {label} has no such graph next to its generator, and cannot be evaluated without it; "
+                f"{remedy}"
             )
         graph = Graph(path)
         if graph.metadata != self.generator.metadata:
             raise InputError(
-                f"{path.name}: {self.whose} has a graph of this name that was not exported together with its generator; {self.way_out}"
+                f"{path.name}: this graph of {label} was not exported together with its generator; {remedy}"
             )
         return graph
 
     @property
     def files(self) -> list[Path]:
-        return list(dict.fromkeys(graph.path for graph in (self.generator, *self.ways.values(), *self.styles.values())))
+        """All graphs that an evaluation uses."""
+        graphs = (self.generator, *self.graphs.values(), *self.styles.values())
+        return list(dict.fromkeys(graph.path for graph in graphs))
 
     def phases(self) -> list[Phase]:
         return []
@@ -69,32 +78,49 @@ class Exported(GAN):
         return self.variant.directions()
 
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
-        return drawn(self.generator, conditions["image"], rng)
+        return transform(self.generator, conditions["image"], rng)
 
     def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
-        return drawn(self.ways[direction], images, rng)
+        return transform(self.graphs[direction], images, rng)
 
     def reconstruct(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
-        way = self.directions()[direction]
-        assert way.inverse is not None
-        back = self.ways[way.inverse]
+        forward = self.directions()[direction]
+        assert forward.inverse is not None
+        back = self.graphs[forward.inverse]
         if "z" not in back.inputs:
-            return drawn(back, made, rng)
-        return computed(back, "images", image=made, z=computed(self.styles[way.source], "z", image=originals))
+            return transform(back, made, rng)
+        return run_graph(back, "images", image=made, z=run_graph(self.styles[forward.source], "z", image=originals))
 
     def map_identity(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
-        """None where graphs take styles: none of them paints a side's content on the same side."""
-        graph = self.ways[direction]
-        return None if "z" in graph.inputs else drawn(graph, images, rng)
+        """Return None for graphs that take styles: none of them keeps an image in its domain."""
+        graph = self.graphs[direction]
+        return None if "z" in graph.inputs else transform(graph, images, rng)
 
 
-def drawn(graph: Graph, images: Tensor, rng: torch.Generator) -> Tensor:
-    """What a graph makes of images, in styles from `rng` where it takes any."""
+def transform(graph: Graph, images: Tensor, rng: torch.Generator) -> Tensor:
+    """Run a graph on images, with styles from `rng` if it takes styles."""
     styles = {"z": torch.randn(len(images), graph.metadata.latent, generator=rng)} if "z" in graph.inputs else {}
-    return computed(graph, "images", image=images, **styles)
+    return run_graph(graph, "images", image=images, **styles)
 
 
-def computed(graph: Graph, output: str, **inputs: Tensor) -> Tensor:
-    """One output of a graph, on the device of the images."""
-    (found,) = graph.session.run([output], {name: value.cpu().numpy() for name, value in inputs.items()})
-    return torch.from_numpy(found).to(inputs["image"].device)
+def run_graph(graph: Graph, output: str, **inputs: Tensor) -> Tensor:
+    """Return one output of a graph, on the device of the images."""
+    (values,) = graph.session.run([output], {name: value.cpu().numpy() for name, value in inputs.items()})
+    return torch.from_numpy(values).to(inputs["image"].device)
+
+
+def evaluate_exported(
+    model: ExportedModel, case: EvaluationCase, evaluate: Callable[[EvaluationCase], EvaluationResult]
+) -> ExportedEvaluation:
+    """Evaluate exported graphs as `evaluate` does a trained variant; `case.gan` is that variant, untrained.
+
+    Raises:
+        InputError: A graph is missing, or was not exported together with the generator.
+    """
+    gan = ExportedGAN(model, case.gan)
+
+    def compute() -> ExportedEvaluation:
+        result = evaluate(replace(case, gan=gan))
+        return ExportedEvaluation(result.metrics, result.material)
+
+    return load_or_evaluate(case, gan.files, case.config.model.model_dump_json(), compute, code=[compute, evaluate])

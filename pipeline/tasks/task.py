@@ -1,13 +1,142 @@
-"""The contract of a task: what a model is for. The part that imports without torch."""
+"""The contract of a task: what a model is for. Importing this module does not import torch.
 
-from abc import ABC
-from typing import ClassVar
+A task is one folder with a subclass of `Task` and one line in `pipeline/tasks/registry.py`. Nothing outside that
+folder knows the task by name.
+"""
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.evaluation.settings import Gate
+from pipeline.serving.onnx.metadata import Metadata
+
+if TYPE_CHECKING:
+    import torch
+
+    from pipeline.data.batch_sampling import Images
+    from pipeline.evaluation.comparison import Comparison
+    from pipeline.gans.base import GAN, Batch, View
+    from pipeline.tasks.base import EvaluationCase, EvaluationResult
+    from pipeline.tasks.exported_model import ExportedEvaluation, ExportedModel
+    from pipeline.tasks.training_case import TrainingCase
+    from pipeline.training.looks import Look
+    from pipeline.training.loop import Batches
 
 
 class Task(ABC):
-    """What a model is for."""
+    """What a model is for: its views of the data, its look during training, its evaluation, and the words about it.
+
+    The parts that need torch are named as "module:attribute" and imported when they are used.
+
+    Attributes:
+        name: The name that a variant's settings and an exported graph carry.
+        Gate: Settings of `evaluate.gate`; a bound of null switches its test off.
+        views: The views its variants may train on, by name: classes called with (data, device, seed, **options).
+        look_builder: The function that builds the look of a training: TrainingCase -> Look.
+        evaluator: The function that evaluates a model: EvaluationCase -> EvaluationResult.
+        headline: Names of the measures that a summary shows, in order.
+        compared: Names of the measures that promotion records if there is no champion to compare with.
+        takes_input: The model transforms an item that it is given; if not, it draws samples from latents alone.
+        intended_use: The model card's sentence on what the model is good for.
+        risk: The model card's sentence on what to check before using its output.
+        evidence_note: The model card's sentence on why its output is not evidence.
+    """
 
     name: ClassVar[str]
     Gate: ClassVar[type[Gate]]
+    views: ClassVar[Mapping[str, str]]
+    look_builder: ClassVar[str]
+    evaluator: ClassVar[str]
+    headline: ClassVar[tuple[str, ...]]
+    compared: ClassVar[tuple[str, ...]]
+    takes_input: ClassVar[bool]
+    intended_use: ClassVar[str]
+    risk: ClassVar[str]
+    evidence_note: ClassVar[str]
+
+    # --- words: no torch ---
+
+    @abstractmethod
+    def describe(self, metadata: Metadata) -> str:
+        """Return the first sentence of the model card, without its end: what the model is."""
+
+    @abstractmethod
+    def usage(self, metadata: Metadata, signature: Mapping[str, Any]) -> str:
+        """Return the section of the model card that shows how to use the model, as Markdown."""
+
+    @abstractmethod
+    def try_it(self) -> str:
+        """Return a command line that tries the exported model."""
+
+    def summary(self, metrics: Mapping[str, Any]) -> list[str]:
+        """Return the numbers that a summary of the evaluation shows, as "name value"."""
+        return [f"{name} {value:.4g}" for name in self.headline if isinstance(value := metrics.get(name), int | float)]
+
+    @property
+    def training_modules(self) -> tuple[str, ...]:
+        """The modules that decide a training of this task: its look and its views."""
+        return tuple(reference.partition(":")[0] for reference in (self.look_builder, *self.views.values()))
+
+    # --- training and evaluation: torch is imported here ---
+
+    def open_view(self, view: "View", data: "Images", device: "torch.device", seed: int, **options: Any) -> "Batches":
+        """Open a view of the data that a variant of this task asks for."""
+        batches: Batches = load(self.views[view.name])(data, device, seed, **options, **view.options)
+        return batches
+
+    def examples(self, gan: "GAN", data: "Images", device: "torch.device", seed: int) -> "Batch":
+        """Return the entries of its own view that `gan.preview` shows; the same seed gives the same entries."""
+        return self.open_view(gan.view, data, device, seed).next(gan.preview_examples) if gan.preview_examples else {}
+
+    def look(self, case: "TrainingCase") -> "Look":
+        """Build the look that measures the averaged networks during training."""
+        look: Look = load(self.look_builder)(case)
+        return look
+
+    def evaluate(self, case: "EvaluationCase") -> "EvaluationResult":
+        """Evaluate a model on held-out data.
+
+        Raises:
+            InputError: The test split is empty, or the weights of the features are missing.
+        """
+        result: EvaluationResult = load(self.evaluator)(case)
+        return result
+
+    # --- promotion ---
+
+    def evaluate_exported(self, model: "ExportedModel", case: "EvaluationCase") -> "ExportedEvaluation":
+        """Evaluate an exported model, for champion against challenger; `case.gan` is an untrained variant.
+
+        The default runs the graphs in the place of the variant's networks. Evaluations are cached.
+
+        Raises:
+            InputError: A graph is missing, or does not fit the task.
+        """
+        from pipeline.tasks.exported_gan import evaluate_exported
+
+        return evaluate_exported(model, case, load(self.evaluator))
+
+    def compare(
+        self, challenger: "ExportedEvaluation", champion: "ExportedEvaluation", seed: int
+    ) -> Mapping[str, "Comparison"]:
+        """Compare two models by every measure that both have.
+
+        Raises:
+            InputError: The protocols differ, or there are too few items.
+        """
+        from pipeline.evaluation.comparison import compare_all
+
+        protocols = str(challenger.metrics["protocol"]), str(champion.metrics["protocol"])
+        return compare_all(challenger.material, champion.material, protocols, seed)
+
+    def relative_diversity(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """Return the measures of diversity relative to real data that promotion must not lose; 1 is real data's."""
+        return {}
+
+
+def load(reference: str) -> Any:
+    """Import what a "module:attribute" reference names."""
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -36,8 +36,6 @@ DIVERGENCE = "divergence"
 OSCILLATION = "oscillation"
 OVERFITTING = "overfitting discriminator"
 
-GOALS = {"fid": "Fréchet distance", "rmse": "error of the restored images"}
-
 ADVICE = {
     COMPLETE: "lower train.learning_rate, or raise model.penalties.r1; model.objective relativistic with r1 and r2 hardly ever collapses",
     PARTIAL: "raise model.penalties.r1, set model.stabilisers.minibatch_std or packing, or a larger train.batch_size",
@@ -90,8 +88,9 @@ class Health:
     for chance, the smallest, of those without a sign, or, while there are none, of those without a grave one.
     """
 
-    def __init__(self, settings: HealthSettings, total: int) -> None:
-        self.settings, self.total = settings, total
+    def __init__(self, settings: HealthSettings, total: int, goals: Mapping[str, str] | None = None) -> None:
+        """`goals` labels the numbers by which looks may be ranked."""
+        self.settings, self.total, self.goals = settings, total, goals or {}
         self.looks: list[dict[str, float]] = []
         self.signs: list[list[str]] = []  # of each look since the last response
         self.events: list[Event] = []
@@ -189,14 +188,14 @@ class Health:
 
     def read(self, now: Numbers) -> list[Sign]:
         """The signs of one look, in the light of those before it."""
-        bound, patience = self.settings.limits, self.settings.patience
+        bound = self.settings.limits
         if not all(math.isfinite(value) for value in now.values()):
             broken = ", ".join(name for name, value in now.items() if not math.isfinite(value))
             return [Sign(DIVERGENCE, f"{broken} not finite", grave=True)]
         return [
             *collapse(now, self.looks, bound),
             *vanishing(now, self.looks, bound),
-            *convergence(now, self.looks[self.since :], bound, patience, self.goal),
+            *convergence(now, self.looks[self.since :], self.settings, self.goal, self.goals.get(self.goal, self.goal)),
             *overfitting(now, bound),
         ]
 
@@ -285,10 +284,9 @@ def vanishing(now: Numbers, before: Sequence[Numbers], bound: HealthLimits) -> l
     ]
 
 
-def convergence(
-    now: Numbers, before: Sequence[Numbers], bound: HealthLimits, patience: int, goal: str = "fid"
-) -> list[Sign]:
-    name = GOALS[goal]
+def convergence(now: Numbers, before: Sequence[Numbers], settings: HealthSettings, goal: str, name: str) -> list[Sign]:
+    """Return the signs of divergence and oscillation of the number `goal`, which messages call `name`."""
+    bound, patience = settings.limits, settings.patience
     least = min((look[goal] for look in before), default=math.inf)
     if now[goal] > bound.divergence * least:
         return [Sign(DIVERGENCE, f"the {name} is {now[goal]:.3g}, and was {least:.3g}")]

@@ -97,7 +97,7 @@ class Trainer:
         self.batches, self.settings, self.device, self.folder = batches, settings, device, folder
         self.observer, self.stop, self.watch, self.samples = observer, stop, watch, samples
         self.examples = examples or {}
-        self.health = Health(settings.health, settings.total_images)
+        self.health = Health(settings.health, settings.total_images, watch.goals if watch else {})
         self.meta = dict(meta or {})
         self.dtype = pick_precision(settings.precision, device)
         self.phases = gan.phases()

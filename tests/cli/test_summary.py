@@ -9,8 +9,9 @@ from pipeline.cli.summary import summary
 from pipeline.errors import InputError
 
 
-def evaluated(root: Path, **metrics: object) -> None:
+def evaluated(root: Path, task: str = "generate", **metrics: object) -> None:
     (root / "metrics").mkdir()
+    metrics["task"] = task
     (root / "metrics/evaluation.json").write_text(json.dumps(metrics))
 
 
@@ -52,7 +53,7 @@ def test_a_failed_verdict_says_why_and_what_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "no such file"), ("{", "cannot be read"), ("[]", "holds no metrics")]
+    ("content", "said"), [(None, "no such file"), ("{", "cannot be read"), ("[]", "not the metrics of an evaluation")]
 )
 def test_metrics_that_are_not_there(tmp_path: Path, content: str | None, said: str) -> None:
     if content is not None:
@@ -63,7 +64,7 @@ def test_metrics_that_are_not_there(tmp_path: Path, content: str | None, said: s
 
 
 def test_a_restoration_is_to_be_applied(tmp_path: Path) -> None:
-    evaluated(tmp_path, verdict="pass", reasons=[], psnr=25.5, gain=0.75, ssim=0.7, ssim_gain=0.02)
+    evaluated(tmp_path, "restore", verdict="pass", reasons=[], psnr=25.5, gain=0.75, ssim=0.7, ssim_gain=0.02)
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported/generator.onnx").touch()
     text = summary(tmp_path)
@@ -73,7 +74,15 @@ def test_a_restoration_is_to_be_applied(tmp_path: Path) -> None:
 
 def test_so_is_a_translation(tmp_path: Path) -> None:
     evaluated(
-        tmp_path, verdict="pass", reasons=[], fid=3.5, fid_excess=0.25, dependence=0.9, cycle_error=9.5, cycle_ratio=0.2
+        tmp_path,
+        "translate",
+        verdict="pass",
+        reasons=[],
+        fid=3.5,
+        fid_excess=0.25,
+        dependence=0.9,
+        cycle_error=9.5,
+        cycle_ratio=0.2,
     )
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported/generator.onnx").touch()

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.data.views import VIEWS
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Progress, to_uint8
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.tasks.generate.evaluator import Judge, Judgement
 from pipeline.tasks.generate.settings import GateSettings
+from pipeline.tasks.registry import TASKS
 from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
 from tests.specs import image_spec
@@ -158,7 +158,7 @@ def learn(judge: Judge, tmp_path: Path) -> Callable[..., tuple[Judgement, GAN]]:
         )
         torch.manual_seed(0)
         gan = build(settings, image_spec(8, 1, 10))
-        batches = VIEWS[gan.view.name](judge.train, torch.device("cpu"), 0, **gan.view.options)
+        batches = TASKS[gan.task].open_view(gan.view, judge.train, torch.device("cpu"), 0)
         trainer = Trainer(gan, batches, values, torch.device("cpu"), tmp_path, Silent())
         trainer.run()
         with trainer.average.applied(gan) as averaged, torch.no_grad():

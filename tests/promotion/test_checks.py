@@ -1,4 +1,4 @@
-"""What promotes and what does not, one check at a time."""
+"""Checks of a promotion, one at a time."""
 
 import re
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from pipeline.evaluation.comparison import Comparison
-from pipeline.promotion.checks import Against, Evidence, judge
+from pipeline.promotion.checks import Against, Evidence, check_all
 from pipeline.promotion.settings import PromoteSettings
+from pipeline.tasks.registry import TASKS
+from pipeline.tasks.task import Task
 
 GOOD: dict[str, Any] = {
     "verdict": "pass", "reasons": [], "fid": 2.0, "kid": 0.01, "fid_ratio": 1.5, "recall": 0.7, "recall_null": 0.8, "coverage": 0.9, "coverage_null": 0.95,
@@ -17,15 +19,32 @@ EXPORT: dict[str, Any] = {"parity_max_abs": 1e-6, "latency_ms_batch_1": 3.0}
 EQUAL, BETTER, WORSE = Comparison(0.0, -1.0, 1.0), Comparison(-2.0, -3.0, -1.0), Comparison(2.0, 1.0, 3.0)
 
 
-def failures(settings: PromoteSettings | None = None, **changes: Any) -> dict[str, str]:
-    evidence = Evidence(**({"evaluation": GOOD, "export": EXPORT} | changes))
-    return {
-        check.name: check.reason for check in judge(evidence, settings or PromoteSettings()) if check.state == "fail"
-    }
+GENERATE, RESTORE, TRANSLATE = (TASKS[name] for name in ("generate", "restore", "translate"))
+
+
+def evidence(task: Task = GENERATE, **changes: Any) -> Evidence:
+    """Return the evidence of a good model, with changes."""
+    values = {"evaluation": GOOD, "export": EXPORT} | changes
+    return Evidence(diversity=task.relative_diversity(values["evaluation"]), **values)
+
+
+def failures(settings: PromoteSettings | None = None, task: Task = GENERATE, **changes: Any) -> dict[str, str]:
+    """Return the reasons of the failed checks, by name."""
+    checks = check_all(evidence(task, **changes), settings or PromoteSettings())
+    return {check.name: check.reason for check in checks if check.state == "fail"}
+
+
+def compared(
+    measures: dict[str, Comparison], champion: dict[str, Any], challenger: dict[str, Any], task: Task
+) -> Against:
+    """Return a comparison with champion version 3."""
+    diversity = (task.relative_diversity(metrics) for metrics in (champion, challenger))
+    return Against("3", champion, challenger, measures, *diversity)
 
 
 def against(fid: Comparison = EQUAL, kid: Comparison = EQUAL, **challenger: Any) -> Against:
-    return Against("3", GOOD, GOOD | challenger, {"fid": fid, "kid": kid})
+    """Return a comparison of two good generators, with changes to the challenger."""
+    return compared({"fid": fid, "kid": kid}, GOOD, GOOD | challenger, GENERATE)
 
 
 def test_a_good_one_passes_with_and_without_a_champion() -> None:
@@ -102,50 +121,38 @@ LIMITS = {"fid_ratio": 3.0, "kid": 0.1}
 
 def test_what_a_task_does_not_measure_is_skipped() -> None:
     settings = PromoteSettings.model_validate({"limits": LIMITS})
-    checks = {check.name: check.state for check in judge(Evidence(TRANSLATED, EXPORT), settings)}
+    checks = {check.name: check.state for check in check_all(evidence(TRANSLATE, evaluation=TRANSLATED), settings)}
     assert checks["fid_ratio"] == checks["kid"] == checks["recall"] == checks["vendi_ratio"] == "skipped"
     assert "fail" not in checks.values()
     restored = {"verdict": "pass", "reasons": [], "psnr": 30.0}
-    beside = Against("3", restored, restored, {"psnr": EQUAL})
-    assert "dependence against champion" not in {
-        check.name for check in judge(Evidence(restored, EXPORT, against=beside), settings)
-    }
+    both = compared({"psnr": EQUAL}, restored, restored, RESTORE)
+    names = {check.name for check in check_all(evidence(RESTORE, evaluation=restored, against=both), settings)}
+    assert "dependence against champion" not in names
+
+
+def translations(psnr: Comparison, psnr_back: Comparison | None = None, **challenger: float) -> dict[str, Any]:
+    """Return the evidence of two translators, with changes to the challenger."""
+    measures = {"psnr_a_to_b": psnr} | ({"psnr_b_to_a": psnr_back} if psnr_back else {})
+    both = compared(measures, TRANSLATED, TRANSLATED | challenger, TRANSLATE)
+    return {"task": TRANSLATE, "evaluation": TRANSLATED, "against": both}
 
 
 def test_translations_must_not_depend_less_on_their_input_nor_on_the_style() -> None:
-    def beside(**challenger: float) -> Against:
-        return Against(
-            "3", TRANSLATED, TRANSLATED | challenger, {"psnr_a_to_b": Comparison(0.0, -1.0, 1.0, higher=True)}
-        )
-
-    assert failures(evaluation=TRANSLATED, against=beside(dependence=0.73, diversity_ratio=0.46)) == {}
-    found = failures(evaluation=TRANSLATED, against=beside(dependence=0.7, diversity_ratio=0.4))
+    equal = Comparison(0.0, -1.0, 1.0, higher=True)
+    assert failures(**translations(equal, dependence=0.73, diversity_ratio=0.46)) == {}
+    found = failures(**translations(equal, dependence=0.7, diversity_ratio=0.4))
     assert list(found) == ["dependence against champion", "diversity_ratio against champion"]
     assert "0.7 from the champion's 0.8" in found["dependence against champion"]
 
 
-def test_more_is_better_where_it_is() -> None:
+def test_higher_can_be_better() -> None:
     gained, lost = Comparison(2.0, 1.0, 3.0, higher=True), Comparison(-2.0, -3.0, -1.0, higher=True)
     assert (gained.verdict, lost.verdict) == ("better", "worse")
-    against = Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": lost})
-    assert (
-        "psnr_a_to_b is worse than the champion's (version 3)"
-        in failures(evaluation=TRANSLATED, against=against)["psnr_a_to_b against champion"]
-    )
-    wanted = PromoteSettings(require="better")
-    assert (
-        failures(
-            wanted,
-            evaluation=TRANSLATED,
-            against=Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": gained, "psnr_b_to_a": EQUAL}),
-        )
-        == {}
-    )
-    found = failures(
-        wanted,
-        evaluation=TRANSLATED,
-        against=Against("3", TRANSLATED, TRANSLATED, {"psnr_a_to_b": EQUAL, "psnr_b_to_a": EQUAL}),
-    )
+    reason = failures(**translations(lost))["psnr_a_to_b against champion"]
+    assert "psnr_a_to_b is worse than the champion's (version 3)" in reason
+    better = PromoteSettings(require="better")
+    assert failures(better, **translations(gained, EQUAL)) == {}
+    found = failures(better, **translations(EQUAL, EQUAL))
     assert "none of psnr_a_to_b, psnr_b_to_a is better" in found["better than champion"]
 
 

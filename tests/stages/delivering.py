@@ -14,8 +14,8 @@ from pipeline import params
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.gans.registry import build
 from pipeline.promotion.aliases import Registry
-from pipeline.promotion.side_by_side import side_by_side
 from pipeline.stages import evaluate, export, ingest, validate
+from pipeline.stages.commands import promote
 from pipeline.stages.paths import Paths
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
@@ -122,7 +122,7 @@ def both_judged(root: Path) -> tuple[dict[str, float], dict[str, float]]:
     """The numbers of a model's networks, as evaluate left them, and those of its graphs."""
     paths = Paths(root)
     loaded = params.load(paths.params)
-    against = side_by_side(paths, loaded, paths.generator, paths.generator, "1")
+    against = promote.compare_with(paths.generator, "1", paths, loaded)
     before = json.loads(paths.evaluation_metrics.read_text())
     assert against.challenger["protocol"] == before["protocol"]
     assert all(found.difference == 0 for found in against.measures.values())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tqdm import tqdm
 
-from pipeline.tasks.base import show
+from pipeline.tasks.base import progress_bar
 from tests.tasks.translate.test_translation_evaluation import case, perfect
 
 
@@ -25,8 +25,8 @@ def test_where_it_comes_from_is_said(tmp_path: Path) -> None:
 
 
 def test_a_bar_is_for_more_than_one_step_and_for_people(capsys: pytest.CaptureFixture[str]) -> None:
-    assert show(range(0, 8, 8), "one") == range(0, 8, 8)
-    steps = show(range(0, 20, 8), "samples")
+    assert progress_bar(range(0, 8, 8), "one") == range(0, 8, 8)
+    steps = progress_bar(range(0, 20, 8), "samples")
     assert isinstance(steps, tqdm)
     assert list(steps) == [0, 8, 16]
     assert capsys.readouterr() == ("", ""), "nobody watches"

@@ -10,13 +10,17 @@ from pydantic import TypeAdapter
 from pipeline.data.store import ImageSet, Pairs
 from pipeline.gans.base import GAN
 from pipeline.gans.registry import ModelSettings, build
-from pipeline.tasks import looks
-from pipeline.training.looks import Restored, Translated, Watch
+from pipeline.tasks.generate.sample_look import SampleLook
+from pipeline.tasks.registry import TASKS
+from pipeline.tasks.restore.restoration_look import RestorationLook
+from pipeline.tasks.training_case import TrainingCase
+from pipeline.tasks.translate.translation_look import TranslationLook
 from pipeline.training.settings import TrainSettings
 from tests.specs import image_spec
 
 CPU = torch.device("cpu")
 SMALL = {"generator_channels": 4, "discriminator_channels": 4}
+ITEM = image_spec(16, 3, 2)
 MODELS: dict[str, dict[str, Any]] = {
     "dcgan": {"variant": "dcgan", **SMALL, "latent": 4},
     "denoise": {"variant": "denoise", **SMALL, "blocks": 1, "pretraining": 1},
@@ -28,7 +32,7 @@ MODELS: dict[str, dict[str, Any]] = {
 def model(name: str) -> GAN:
     torch.manual_seed(0)
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(MODELS[name])
-    return build(settings, image_spec(16, 3, 2)).eval()
+    return build(settings, ITEM).eval()
 
 
 def data(n: int, seed: int, *, paired: bool) -> ImageSet:
@@ -54,22 +58,24 @@ def data(n: int, seed: int, *, paired: bool) -> ImageSet:
     )
 
 
-def scene(name: str, held: int = 40) -> looks.Scene:
+def training_case(name: str, held: int = 40) -> TrainingCase:
     gan = model(name)
     paired = gan.view.name == "paired"
     settings = TrainSettings.model_validate({"batch_size": 8, "health": {"samples": 64}})
-    return looks.Scene(data(80, 0, paired=paired), data(held, 1, paired=paired), 2, 3, settings, gan, CPU)
+    train, held_out = data(80, 0, paired=paired), data(held, 1, paired=paired)
+    return TrainingCase(gan, ITEM, train, held_out, settings, CPU)
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("dcgan", Watch), ("denoise", Restored), ("pix2pix", Translated), ("cyclegan", Translated)]
+    ("name", "kind"),
+    [("dcgan", SampleLook), ("denoise", RestorationLook), ("pix2pix", TranslationLook), ("cyclegan", TranslationLook)],
 )
 def test_each_task_has_its_look_and_it_sees_the_same_twice(name: str, kind: type) -> None:
-    here = scene(name)
-    look = looks.LOOKS[here.gan.task](here)
+    case = training_case(name)
+    look = TASKS[case.gan.task].look(case)
     assert isinstance(look, kind)
-    seen = look.look(here.gan, 64, 0, 8)
-    assert seen == look.look(here.gan, 64, 0, 8) == looks.LOOKS[here.gan.task](here).look(here.gan, 64, 0, 8)
+    seen = look.look(case.gan, 64, 0, 8)
+    assert seen == look.look(case.gan, 64, 0, 8) == TASKS[case.gan.task].look(case).look(case.gan, 64, 0, 8)
     assert seen["fid"] > 0
     assert {"dcgan": "diversity", "denoise": "psnr", "pix2pix": "distance", "cyclegan": "cycle"}[name] in seen
 
@@ -86,13 +92,13 @@ class Swapped(torch.nn.Module):
 
 
 def test_a_translation_is_measured_beside_the_side_it_should_be_like() -> None:
-    here = scene("cyclegan")
-    look = looks.LOOKS["translate"](here)
-    before = look.look(here.gan, 64, 0, 8)
-    here.gan.generator_ab, here.gan.generator_ba = Swapped(130 / 127.5), Swapped(-130 / 127.5)
-    right = look.look(here.gan, 64, 0, 8)
-    here.gan.generator_ab, here.gan.generator_ba = Swapped(-130 / 127.5), Swapped(130 / 127.5)
-    wrong = look.look(here.gan, 64, 0, 8)
+    case = training_case("cyclegan")
+    look = TASKS["translate"].look(case)
+    before = look.look(case.gan, 64, 0, 8)
+    case.gan.generator_ab, case.gan.generator_ba = Swapped(130 / 127.5), Swapped(-130 / 127.5)
+    right = look.look(case.gan, 64, 0, 8)
+    case.gan.generator_ab, case.gan.generator_ba = Swapped(-130 / 127.5), Swapped(130 / 127.5)
+    wrong = look.look(case.gan, 64, 0, 8)
     assert right["fid"] < 0.05 * min(before["fid"], wrong["fid"])
     assert right["cycle"] == pytest.approx(0, abs=1e-3)
     assert right["diversity"] == pytest.approx(1, abs=0.2)
@@ -100,16 +106,16 @@ def test_a_translation_is_measured_beside_the_side_it_should_be_like() -> None:
 
 @pytest.mark.parametrize("held", [0, 40])
 def test_without_held_out_pictures_training_pictures_serve(held: int) -> None:
-    here = scene("pix2pix", held)
-    look = looks.LOOKS["translate"](here)
-    assert isinstance(look, Translated)
-    assert len(look.held["a"]) == (held or 64)
+    case = training_case("pix2pix", held)
+    look = TASKS["translate"].look(case)
+    assert isinstance(look, TranslationLook)
+    assert len(look.held_out["a"]) == (held or 64)
     assert set(look.measures) == {"b"}
 
 
 def test_examples_are_entries_of_the_variant_s_view() -> None:
     pairs = data(40, 1, paired=True)
-    first, second = (looks.examples(model("pix2pix"), pairs, CPU, 3) for _ in range(2))
+    first, second = (TASKS["translate"].examples(model("pix2pix"), pairs, CPU, 3) for _ in range(2))
     assert {name: len(values) for name, values in first.items()} == {"a": 8, "b": 8}
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert looks.examples(model("dcgan"), data(40, 1, paired=False), CPU, 3) == {}
+    assert TASKS["generate"].examples(model("dcgan"), data(40, 1, paired=False), CPU, 3) == {}

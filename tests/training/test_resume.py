@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from pipeline.data.store import ImageSet, Pairs
-from pipeline.data.views import VIEWS
 from pipeline.evaluation.extractors.base import Held
 from pipeline.gans.registry import ModelSettings, build
+from pipeline.tasks.registry import TASKS
 from pipeline.training import checkpoint
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.settings import TrainSettings
@@ -177,12 +177,8 @@ def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int
     torch.manual_seed(train.seed)
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
     gan = build(settings, image_spec(8, 1, 4))
-    batches = VIEWS[gan.view.name](data(gan.view.name), CPU, train.seed, flips=train.flips, **gan.view.options)
-    examples = (
-        VIEWS[gan.view.name](data(gan.view.name), CPU, 5, **gan.view.options).next(gan.preview_examples)
-        if gan.preview_examples
-        else {}
-    )
+    batches = TASKS[gan.task].open_view(gan.view, data(gan.view.name), CPU, train.seed, flips=train.flips)
+    examples = TASKS[gan.task].examples(gan, data(gan.view.name), CPU, 5)
     return Trainer(gan, batches, train, CPU, folder, watcher, stop=watcher.stop, samples=4, examples=examples)
 
 

@@ -16,9 +16,9 @@ from pipeline.evaluation.extractors.base import Held
 from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.registry import build
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.tasks.generate.sample_look import SampleLook
 from pipeline.training import checkpoint, unattended
 from pipeline.training.health import DIVERGENCE, Unhealthy
-from pipeline.training.looks import Watch
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.response import treat
 from pipeline.training.settings import TrainSettings
@@ -76,7 +76,7 @@ class Training:
         torch.manual_seed(len(symptoms))
         gan = build(model, image_spec(8, 1))
         batches = Unlabelled(DIGITS, CPU, 0)
-        watch = Watch(self.measure)
+        watch = SampleLook(self.measure)
         return Trainer(
             gan, batches, settings, CPU, self.folder, self.log, {"run_id": "x"}, watch, stop=self.log.stop
         ), words

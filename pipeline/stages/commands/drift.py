@@ -20,7 +20,7 @@ from pipeline.evaluation.reference import calibration, ratio, reference, require
 from pipeline.files import write_atomically
 from pipeline.media.image.settings import ImageSettings
 from pipeline.stages.paths import Paths
-from pipeline.tasks.base import show
+from pipeline.tasks.base import progress_bar
 from pipeline.tasks.generate.evaluator import Judge
 from pipeline.training.device import pick_device
 
@@ -57,7 +57,7 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
             pick_device(params.train.device),
             paths.cache,
             root,
-            show,
+            progress_bar,
         )
         held = calibration(train, test)
         shape = images.shape[1:]
@@ -66,9 +66,9 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
                 f"{paths.params}: the data is now {list(shape)}, data/dataset holds {info.item.size}; run `dvc repro`"
             )
         extractor = judge.extractor(judge.namer(held, shape), shape)
-        against = reference(extractor, train, test, held, params.evaluate.batch_size, paths.cache, show)
+        against = reference(extractor, train, test, held, params.evaluate.batch_size, paths.cache, progress_bar)
         compared = ratio(
-            extract(extractor, Held(images), params.evaluate.batch_size, show, "new images"),
+            extract(extractor, Held(images), params.evaluate.batch_size, progress_bar, "new images"),
             against,
             params.evaluate.seed,
         )

@@ -24,7 +24,7 @@ from pipeline.serving.runtime.session import open_session
 from pipeline.stages import metrics_files
 from pipeline.stages.export import measurements, origin
 from pipeline.stages.paths import Paths
-from pipeline.tasks.base import show
+from pipeline.tasks.base import progress_bar
 from pipeline.tracking import tracked_run
 from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
@@ -115,7 +115,7 @@ def compare(sources: Mapping[str, Any], train: ImageSet, test: ImageSet, seed: i
     measured: dict[str, Any] = {}
     for name, source in sources.items():
         seen, new = (vectors(source, data, rows) for data, rows in ((train, picked), (test, judged)))
-        result = probe(seen, train.labels[picked], new, test.labels[judged], seed, show, f"probe{name}")
+        result = probe(seen, train.labels[picked], new, test.labels[judged], seed, progress_bar, f"probe{name}")
         measured |= {f"probe_accuracy{name}": round(result.accuracy, 6), f"probe_c{name}": result.c}
     return measured | {
         "probe_train_images": len(picked),
@@ -127,7 +127,7 @@ def compare(sources: Mapping[str, Any], train: ImageSet, test: ImageSet, seed: i
 def vectors(session: Any, data: ImageSet, rows: Int64Array) -> Float32Array:
     """One vector an image, float32 [n, d]: the graph's features, or without a graph the pixels in [-1, 1]."""
     out = []
-    for at in show(range(0, len(rows), BATCH), "features" if session else "pixels"):
+    for at in progress_bar(range(0, len(rows), BATCH), "features" if session else "pixels"):
         images = np.ascontiguousarray(
             (data.images(rows[at : at + BATCH]).astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
         )

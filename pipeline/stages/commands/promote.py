@@ -4,6 +4,7 @@ import hashlib
 import json
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from pipeline import params as parameters
 from pipeline.files import exclusive_lock, write_atomically
 from pipeline.params import Params
 from pipeline.promotion.aliases import CHALLENGER, CHAMPION, PREVIOUS, ROLLED_BACK, Registry
-from pipeline.promotion.checks import Check, Evidence, judge
+from pipeline.promotion.checks import Against, Check, Evidence, check_admission, check_all
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.runtime.generator import Graph
 from pipeline.stages import metrics_files
 from pipeline.stages.commands import lineage
 from pipeline.stages.export import read_evaluation
 from pipeline.stages.paths import Paths
+from pipeline.tasks.registry import TASKS
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
 
@@ -62,7 +64,8 @@ def run(root: Path) -> dict[str, Any]:
             if before is not None:
                 verdict = before
             else:
-                evidence = Evidence(evaluation, exported, broken, version.tags.get(ROLLED_BACK), None)
+                diversity = TASKS[params.model.task].relative_diversity(evaluation)
+                evidence = Evidence(evaluation, exported, diversity, broken, version.tags.get(ROLLED_BACK))
                 verdict = decide(paths, params, registry, champion, evidence)
                 log(paths, params, verdict)
                 # Before the aliases move, so that after a kill between them the same command finishes what it decided.
@@ -101,14 +104,13 @@ def decide(
     paths: Paths, params: Params, registry: Registry, champion: str | None, evidence: Evidence
 ) -> dict[str, Any]:
     """The verdict as it is stored: flat numbers, the checks, and the reasons of those that failed."""
-    from pipeline.promotion.side_by_side import side_by_side
-
+    task = TASKS[params.model.task]
     measured: dict[str, Any] = {}
     against = None
     # What the gate or the lineage refuses needs no comparison.
-    if champion is not None and not any(check.state == "fail" for check in judge(evidence, params.promote)[:3]):
+    if champion is not None and not any(check.state == "fail" for check in check_admission(evidence)):
         with tempfile.TemporaryDirectory() as folder:
-            against = side_by_side(paths, params, paths.generator, registry.download(champion, Path(folder)), champion)
+            against = compare_with(registry.download(champion, Path(folder)), champion, paths, params)
         for name, found in against.measures.items():
             measured |= {name: against.challenger.get(name), f"{name}_champion": against.champion.get(name)}
             measured |= {
@@ -120,15 +122,12 @@ def decide(
         measured["protocol"] = against.challenger["protocol"]
     else:
         measured |= {
-            name: evidence.evaluation[name]
-            for name in ("fid", "kid", "psnr", "protocol")
-            if name in evidence.evaluation
+            name: evidence.evaluation[name] for name in (*task.compared, "protocol") if name in evidence.evaluation
         }
-    checks = judge(
-        Evidence(evidence.evaluation, evidence.export, evidence.broken, evidence.rolled_back, against), params.promote
-    )
     if champion is not None and against is None:
-        checks = checks[:3]
+        checks = check_admission(evidence)
+    else:
+        checks = check_all(replace(evidence, against=against), params.promote)
     reasons = [check.reason for check in checks if check.state == "fail"]
     return {
         "outcome": NOT_PROMOTED if reasons else PROMOTED,
@@ -139,6 +138,30 @@ def decide(
         "latency_ms_batch_1": evidence.export.get("latency_ms_batch_1"),
         "checks": [row(check) for check in checks],
     }
+
+
+def compare_with(champion: Path, version: str, paths: Paths, params: Params) -> Against:
+    """Compare the project's exported model with a champion on the project's data."""
+    from pipeline.data.store import DatasetInfo, open_split
+    from pipeline.promotion.side_by_side import side_by_side
+    from pipeline.stages.evaluate import evaluation_folders
+    from pipeline.tasks.base import EvaluationCase
+    from pipeline.training import model_files
+    from pipeline.training.device import pick_device
+
+    gan, config = model_files.untrained(paths.weights.parent)
+    case = EvaluationCase(
+        gan=gan,
+        config=config,
+        info=DatasetInfo.read(paths.dataset),
+        train=open_split(paths.dataset, paths.validated, "train"),
+        test=open_split(paths.dataset, paths.validated, "test"),
+        settings=params.evaluate,
+        device=pick_device(params.train.device),
+        folders=evaluation_folders(paths),
+        opset=params.export.opset,
+    )
+    return side_by_side(TASKS[params.model.task], case, paths.generator, champion, version)
 
 
 def row(check: Check) -> dict[str, Any]:

@@ -19,32 +19,39 @@ from pipeline.evaluation.report import Pictures, render
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Progress, to_uint8
 from pipeline.gans.registry import build
-from pipeline.stages.paths import Paths
 from pipeline.tasks import extractor_export as judges
-from pipeline.tasks.base import Case, Outcome, show
+from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate import report_pictures
 from pipeline.tasks.generate.evaluator import Judge, Judgement
-from pipeline.training.model_files import ModelConfig
+from pipeline.training import model_files
 
 
-def judge(case: Case) -> Outcome:
-    """Raises InputError for an empty test split, or feature weights that cannot be had."""
+def evaluate(case: EvaluationCase) -> EvaluationResult:
+    """Evaluate samples of the averaged generator.
+
+    Raises:
+        InputError: The test split is empty, or the weights of the features are missing.
+    """
     require_reference(case.test)
-    info, settings, paths = case.info, case.params.evaluate, case.paths
-    judge = Judge(case.train, case.test, info.item.classes, settings, case.device, paths.cache, paths.root, show)
+    info, settings, folders = case.info, case.settings, case.folders
+    judge = Judge(
+        case.train, case.test, info.item.classes, settings, case.device, folders.cache, folders.root, progress_bar
+    )
     with tempfile.TemporaryFile() as scratch:
         samples = draw(case.gan, settings, case.train, scratch)
         judgement = judge(samples.images, samples.nonfinite, samples.asked)
-        added = classified(case.gan, case.config, case.train, case.test, settings.batch_size, case.device, paths)
+        added = compare_classifiers(case)
         judgement = replace(judgement, metrics=judgement.metrics | added)
         page = report(judgement, samples, case)
-    kept = judges.keep(judgement.extractor, info.item.shape, paths.judges, case.params.export.opset)
+    kept = judges.keep(judgement.extractor, info.item.shape, folders.extractors, case.opset)
     notes = [f"note: {text}" for text in judgement.warnings]
     if kept:
         notes.append(
             f"the judging network is kept as {kept}; evaluate.features takes it, to judge by the same on another machine"
         )
-    return Outcome(judgement.metrics, page, line(judgement), notes, Material(features={"": judgement.features}))
+    return EvaluationResult(
+        judgement.metrics, page, line(judgement), notes, Material(features={"": judgement.features})
+    )
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ def draw(
     kept: list[npt.NDArray[np.bool_]] = []
     shape: tuple[int, ...] = ()
     with torch.inference_mode():
-        for start in show(range(0, n, settings.batch_size), "samples"):
+        for start in progress_bar(range(0, n, settings.batch_size), "samples"):
             size = min(settings.batch_size, n - start)
             conditions = {} if labels is None else {"label": torch.from_numpy(labels[start : start + size])}
             images = gan.sample(size, rng, **conditions)
@@ -89,19 +96,22 @@ def draw(
     return Samples(drawn, n - count, None if labels is None else labels[good])
 
 
-def classified(
-    gan: GAN, config: ModelConfig, train: ImageSet, test: ImageSet, batch_size: int, device: torch.device, paths: Paths
-) -> dict[str, float | int]:
-    """The accuracy of a semi-supervised variant's classifier beside a supervised baseline on the very labels it was shown; nothing of other variants.
+def compare_classifiers(case: EvaluationCase) -> dict[str, float | int]:
+    """Compare a semi-supervised classifier with a supervised one that is trained on the same labels.
 
-    Raises InputError when the training images are no longer those of the model, whose labels then cannot be found again.
+    Returns nothing for a variant without a semi-supervised classifier.
+
+    Raises:
+        InputError: The training images are not those of the model, so its labels are unknown.
     """
+    gan, config, train, device = case.gan, case.config, case.train, case.device
     classifier = gan.classifier()
     if classifier is None or gan.view.name != "partly_labelled":
         return {}
     if train.fingerprint != config.dataset_fingerprint:
         raise InputError(
-            f"{paths.model_config}: the model was trained on other images, and the labels it was shown are not known any more; run `dvc repro train`"
+            f"{case.folders.model / model_files.CONFIG}: the model was trained on other images, so the labels that it "
+            "was shown are unknown. Run `dvc repro train`."
         )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -116,18 +126,18 @@ def classified(
         baseline,
         train,
         few,
-        test,
+        case.test,
         device,
         config.seed,
-        batch_size,
+        case.settings.batch_size,
         lambda images, rng: fresh.augment_for_discriminator(images, end, rng),
-        show,
+        progress_bar,
     ).metrics
 
 
-def report(judgement: Judgement, samples: Samples, case: Case) -> str:
+def report(judgement: Judgement, samples: Samples, case: EvaluationCase) -> str:
     """The page and its pictures."""
-    settings, asked = case.params.evaluate, samples.asked
+    settings, asked = case.settings, samples.asked
     pictures = Pictures(
         real=report_pictures.real_sheet(case.test),
         fake=report_pictures.fake_sheet(samples.images),

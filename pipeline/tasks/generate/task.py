@@ -1,11 +1,99 @@
-"""The task "generate"."""
+"""The task "generate": draw new images from latents."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pipeline.serving.graph_tensors import TENSORS, controls, generated_shape
+from pipeline.serving.onnx.metadata import Metadata
 from pipeline.tasks.generate.settings import GateSettings
 from pipeline.tasks.task import Task
 
+if TYPE_CHECKING:
+    from pipeline.tasks.base import EvaluationCase
+    from pipeline.tasks.exported_model import ExportedEvaluation, ExportedModel
+
 
 class GenerateTask(Task):
-    """The task "generate"."""
+    """Draw new images from latents."""
 
     name = "generate"
     Gate = GateSettings
+    views: ClassVar[Mapping[str, str]] = {
+        "unlabelled": "pipeline.data.views:Unlabelled",
+        "labelled": "pipeline.data.views:Labelled",
+        "partly_labelled": "pipeline.data.views:PartlyLabelled",
+    }
+    look_builder = "pipeline.tasks.generate.sample_look:build_look"
+    evaluator = "pipeline.tasks.generate.sample_evaluation:evaluate"
+    headline = (
+        *("fid", "fid_ratio", "kid", "precision", "recall", "density", "coverage", "vendi_ratio"),
+        *("duplicate_rate", "mode_kl"),
+    )
+    compared = ("fid", "kid")
+    takes_input = False
+    intended_use = (
+        "Synthetic images that resemble the training data: illustrations, tests, augmentation, study of the model "
+        "itself."
+    )
+    risk = (
+        "Generated images can be close to training images. If those are confidential, inspect the output before you "
+        "publish it."
+    )
+    evidence_note = "what it shows never happened."
+
+    def describe(self, metadata: Metadata) -> str:
+        kind = "RGB" if metadata.item.channels == 3 else "gray"
+        size = f"{metadata.item.height} x {metadata.item.width}"
+        return f"A generative adversarial network that makes {kind} images of {size} pixels"
+
+    def usage(self, metadata: Metadata, signature: Mapping[str, Any]) -> str:
+        names = [tensor["name"] for tensor in signature["inputs"]]
+        options = "".join(f"{control.usage} " for control in controls(names))
+        code = {name: TENSORS[name].numpy for name in names}
+        inputs = "\n".join(f'    "{name}": {write(metadata)},' for name, write in code.items() if write is not None)
+        shape = ", ".join(map(str, generated_shape(metadata)))
+        return f"""## How to sample
+
+```
+ganline sample -n 64 --seed 7 -o grid.png --model generator.onnx
+```
+
+{options}A seed gives the same images regardless of how many are drawn. Any ONNX Runtime works as well:
+
+```python
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("generator.onnx")
+inputs = {{
+{inputs}
+}}
+images = session.run(["images"], inputs)[0]  # [16, {shape}] in [-1, 1]
+pixels = np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8)
+```
+"""
+
+    def try_it(self) -> str:
+        return "ganline sample -n 64 --seed 7 -o grid.png"
+
+    def summary(self, metrics: Mapping[str, Any]) -> list[str]:
+        numbers = super().summary(metrics)
+        modes, total = metrics.get("modes_covered"), metrics.get("modes_total")
+        return [*numbers, f"modes {modes}/{total}"] if isinstance(modes, int) and total else numbers
+
+    def evaluate_exported(self, model: "ExportedModel", case: "EvaluationCase") -> "ExportedEvaluation":
+        from pipeline.tasks.generate.exported_samples import evaluate_exported
+
+        return evaluate_exported(model, case)
+
+    def relative_diversity(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        nulls = {name: f"{name}_null" for name in ("recall", "coverage", "vendi_ratio")}
+        values = {
+            name: (metrics.get(name), metrics.get(null))
+            for name, null in (nulls | {"modes_covered": "modes_total"}).items()
+        }
+        return {
+            name: value / null
+            for name, (value, null) in values.items()
+            if isinstance(value, int | float) and isinstance(null, int | float) and null > 0
+        }

@@ -18,7 +18,7 @@ from pipeline.evaluation.report import data_uri, page
 from pipeline.gans.base import GAN, View, to_uint8
 from pipeline.media.image.preview import grid
 from pipeline.serving.runtime.tiling import tiled
-from pipeline.tasks.base import Case, Outcome, show
+from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.report_pictures import png
 from pipeline.tasks.restore.restoration_measures import Trial, material, metrics, protocol, rows
 from pipeline.tasks.restore.restoration_measures import judge as verdict_of
@@ -38,9 +38,13 @@ class Seen:
     gains: list[float]
 
 
-def judge(case: Case) -> Outcome:
-    """At most `evaluate.samples` images of the test split. Raises InputError where it is empty."""
-    settings, gate = case.params.evaluate, case.params.evaluate.gate
+def evaluate(case: EvaluationCase) -> EvaluationResult:
+    """Evaluate restorations of at most `evaluate.samples` images of the test split.
+
+    Raises:
+        InputError: The test split is empty.
+    """
+    settings, gate = case.settings, case.settings.gate
     assert isinstance(gate, RestorationGate)
     if not len(case.test):
         raise InputError(
@@ -76,17 +80,17 @@ def judge(case: Case) -> Outcome:
         trials=[trial.name for trial in trials],
         images=listed(case.test, trials),
     )
-    return Outcome(measured, shown, line(trials), [], material(trials))
+    return EvaluationResult(measured, shown, line(trials), [], material(trials))
 
 
-def attempt(case: Case, name: str, view: View, extractor: Extractor, side: int) -> tuple[Trial, Seen]:
+def attempt(case: EvaluationCase, name: str, view: View, extractor: Extractor, side: int) -> tuple[Trial, Seen]:
     """Every held-out image (at most `evaluate.samples`) degraded by one view and restored; textures are compared in squares of `side`."""
-    scale, settings = case.gan.scale, case.params.evaluate
+    scale, settings = case.gan.scale, case.settings
     trial, seen = Trial(name, border=scale if scale > 1 else 0), Seen([], [])
     degradation = Degradation(**view.options)
     rng = torch.Generator(case.device).manual_seed(settings.seed)
     squares: list[UInt8Array] = []  # of each image [3, n, S, S, C]: given, restored, original
-    for position in show(range(min(len(case.test), settings.samples)), name):
+    for position in progress_bar(range(min(len(case.test), settings.samples)), name):
         original = whole(case.test, position, scale).to(case.device)
         low = degradation(original, rng)
         made = restored(case.gan, low)

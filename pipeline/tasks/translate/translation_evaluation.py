@@ -27,7 +27,7 @@ from pipeline.evaluation.report import data_uri, page
 from pipeline.gans.base import GAN, Direction, to_uint8
 from pipeline.media.image.preview import grid
 from pipeline.tasks import extractor_export as judges
-from pipeline.tasks.base import Case, Outcome, show
+from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.report_pictures import png
 from pipeline.tasks.translate.settings import TranslationGate
 from pipeline.tasks.translate.translation_measures import (
@@ -84,9 +84,13 @@ class Seen:
     worst: list[UInt8Array] = field(default_factory=list)
 
 
-def judge(case: Case) -> Outcome:
-    """At most `evaluate.samples` held-out images of each side. Raises InputError where a side has fewer than 2, or the features cannot be had."""
-    settings, gate = case.params.evaluate, case.params.evaluate.gate
+def evaluate(case: EvaluationCase) -> EvaluationResult:
+    """Evaluate translations of at most `evaluate.samples` held-out images of each domain.
+
+    Raises:
+        InputError: A domain has fewer than 2 images, or the weights of the features are missing.
+    """
+    settings, gate = case.settings, case.settings.gate
     assert isinstance(gate, TranslationGate)
     extractor = chosen(case)
     grounds = both(case, extractor)
@@ -128,30 +132,36 @@ def judge(case: Case) -> Outcome:
             for way, one in zip(ways, seen, strict=True)
         ],
     )
-    judge_file = judges.keep(extractor, case.info.item.shape, case.paths.judges, case.params.export.opset)
+    judge_file = judges.keep(extractor, case.info.item.shape, case.folders.extractors, case.opset)
     notes = [f"note: {warning}" for warning in warnings]
     if judge_file:
         notes.append(
             f"the judging network is kept as {judge_file}; evaluate.features takes it, to judge by the same on another machine"
         )
-    return Outcome(measured, shown, line(ways), notes, together(ways))
+    return EvaluationResult(measured, shown, line(ways), notes, together(ways))
 
 
-def chosen(case: Case) -> Extractor:
+def chosen(case: EvaluationCase) -> Extractor:
     """The features. Raises InputError for those that cannot judge a translation, or cannot be had."""
-    settings, paths = case.params.evaluate, case.paths
+    settings, folders = case.settings, case.folders
     if settings.features == "classifier":
         raise InputError(
             "evaluate.features is classifier, which of two sides would learn only what tells them apart, and that is what a translator is trained to fake; "
             "set it to auto, inception, or the path of an encoder"
         )
-    return unlabelled(settings, case.info.item.shape, case.device, paths.cache, paths.root)
+    return unlabelled(
+        settings,
+        case.info.item.shape,
+        case.device,
+        folders.cache,
+        folders.root,
+    )
 
 
-def both(case: Case, extractor: Extractor) -> dict[str, Ground]:
+def both(case: EvaluationCase, extractor: Extractor) -> dict[str, Ground]:
     """Sides a and b."""
     require_reference(case.test)
-    settings, grounds = case.params.evaluate, {}
+    settings, grounds = case.settings, {}
     held, trained = sides(case.test), sides(case.train)
     names = case.test.classes if len(case.test.classes) == 2 else ("A", "B")
     # One shuffle serves both, so that partners stay together.
@@ -172,18 +182,18 @@ def both(case: Case, extractor: Extractor) -> dict[str, Ground]:
     return grounds
 
 
-def features(case: Case, extractor: Extractor, side: Side, at: Int64Array, label: str) -> Float32Array:
+def features(case: EvaluationCase, extractor: Extractor, side: Side, at: Int64Array, label: str) -> Float32Array:
     """Features [n, d] of a side's images at some positions, from the cache where they are there."""
     key = f"{side.fingerprint} {hashlib.sha256(at.tobytes()).hexdigest()}"
-    return kept(extractor, Subset(side, at), key, case.params.evaluate.batch_size, case.paths.cache, show, label)
+    return kept(extractor, Subset(side, at), key, case.settings.batch_size, case.folders.cache, progress_bar, label)
 
 
 @torch.inference_mode()
 def attempt(
-    case: Case, name: str, direction: Direction, source: Ground, target: Ground, extractor: Extractor
+    case: EvaluationCase, name: str, direction: Direction, source: Ground, target: Ground, extractor: Extractor
 ) -> tuple[Way, Seen]:
     """Every held-out image of the source translated, and back where there is a way back; beside its partner where the data is paired."""
-    gan, settings, paired = case.gan, case.params.evaluate, case.gan.view.name == "paired"
+    gan, settings, paired = case.gan, case.settings, case.gan.view.name == "paired"
     title = f"{source.name} to {target.name}"
     rng = torch.Generator().manual_seed(settings.seed)
     columns = [
@@ -203,7 +213,7 @@ def attempt(
     def note(measure: str, values: list[float]) -> None:
         of_each.setdefault(measure, []).extend(values)
 
-    for start in show(range(0, len(source.order), batch), title):
+    for start in progress_bar(range(0, len(source.order), batch), title):
         at = source.order[start : start + batch]
         given = source.held.images(at)
         made = gan.translate(signed(torch.from_numpy(given)).to(case.device), name, rng)
@@ -256,10 +266,16 @@ def attempt(
 
 
 def probed(
-    case: Case, name: str, direction: Direction, source: Ground, target: Ground, extractor: Extractor, seen: Seen
+    case: EvaluationCase,
+    name: str,
+    direction: Direction,
+    source: Ground,
+    target: Ground,
+    extractor: Extractor,
+    seen: Seen,
 ) -> Numbers:
     """How translations depend on their input, two inputs being given equal styles, and on the style, one input being given several."""
-    gan, seed = case.gan, case.params.evaluate.seed
+    gan, seed = case.gan, case.settings.seed
     given = source.held.images(
         source.order[: min(PROBED, max(2, PIXELS // (case.info.item.height * case.info.item.width)))]
     )

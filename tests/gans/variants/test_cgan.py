@@ -9,13 +9,13 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from pipeline.data.views import VIEWS
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, to_uint8
 from pipeline.gans.registry import build
 from pipeline.gans.variants.cgan.cgan import CGAN
 from pipeline.gans.variants.cgan.settings import CGANSettings
 from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.tasks.registry import TASKS
 from tests.specs import image_spec
 
 Conditioning = Literal["concat", "projection"]
@@ -121,7 +121,7 @@ def test_data_without_classes_is_refused(judge: Judge) -> None:
 
     gan = build(CGANSettings(latent=8), image_spec(8, 1, 0))
     with pytest.raises(InputError, match=r"learns from classes, and 4 of 4 images have none; .* such as dcgan"):
-        VIEWS[gan.view.name](Nameless(), torch.device("cpu"), 0)
+        TASKS[gan.task].open_view(gan.view, Nameless(), torch.device("cpu"), 0)
 
 
 @BOTH

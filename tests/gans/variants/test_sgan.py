@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from pipeline import params
-from pipeline.data.views import VIEWS, PartlyLabelled, labelled_few
+from pipeline.data.views import PartlyLabelled, labelled_few
 from pipeline.errors import InputError
 from pipeline.evaluation.measures import semi_supervised
 from pipeline.gans.base import GAN, Progress
@@ -23,6 +23,7 @@ from pipeline.gans.registry import build
 from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.gans.variants.sgan.sgan import SGAN, feature_matching, supervised, unsupervised
 from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.tasks.registry import TASKS
 from pipeline.training import model_files
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.settings import TrainSettings
@@ -313,7 +314,7 @@ def test_resumed_training_equals_an_undisturbed_one(tmp_path: Path, stop_at: int
 def test_training_sees_exactly_the_few_labels() -> None:
     data = Digits()
     gan = small(8, labelled_per_class=4)
-    view = VIEWS[gan.view.name](data, CPU, 3, **gan.view.options)
+    view = TASKS[gan.task].open_view(gan.view, data, CPU, 3)
     shown: set[tuple[int, bytes]] = set()
     every: set[bytes] = set()
     for _ in range(20):
@@ -335,7 +336,7 @@ def test_data_without_classes_is_an_input_error(labels: list[int]) -> None:
         warnings.simplefilter("error")
         gan = small(8, classes=len({c for c in labels if c >= 0}))
     with pytest.raises(InputError, match=r"learns from classes, .*take a variant that needs none"):
-        VIEWS[gan.view.name](data, CPU, 0, **gan.view.options)
+        TASKS[gan.task].open_view(gan.view, data, CPU, 0)
 
 
 def test_both_graphs_compute_what_the_networks_compute(onnx_parity: Callable[[GAN, int], float]) -> None:

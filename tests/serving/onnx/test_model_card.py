@@ -14,6 +14,7 @@ from pipeline.items import ItemSpec
 from pipeline.serving.onnx import model_card, signature
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
+from pipeline.tasks.registry import TASKS
 from tests.specs import image_spec
 
 
@@ -25,7 +26,7 @@ def test_the_example_draws_pictures(
 ) -> None:
     made = request.getfixturevalue(which)
     described = signature.describe(made.path, made.metadata.item)
-    card = model_card.render(made.metadata, described, {}, {"verdict": "pass"}, {})
+    card = model_card.render(TASKS["generate"], made.metadata, described, {}, {"verdict": "pass"}, {})
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     monkeypatch.chdir(Path(made.path).parent)
     scope: dict[str, Any] = {}
@@ -67,7 +68,7 @@ def test_the_example_changes_a_picture(
     metadata = Metadata(**about, **rest, task=gan.task, scale=gan.scale, multiple=spec.multiple, latent=gan.latent)
     export(spec, tmp_path / "generator.onnx", metadata.pairs(), 20)
     described = signature.describe(tmp_path / "generator.onnx", metadata.item)
-    card = model_card.render(metadata, described, {}, {"verdict": "pass"}, {})
+    card = model_card.render(TASKS[gan.task], metadata, described, {}, {"verdict": "pass"}, {})
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.random.default_rng(0).integers(256, size=(19, 30, 3), dtype=np.uint8)).save("photo.jpg")

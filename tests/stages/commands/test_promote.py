@@ -175,7 +175,6 @@ def test_a_champion_of_another_shape_is_refused_with_the_way_out(
     from pipeline import params
     from pipeline.gans.variants.dcgan.dcgan import DCGAN
     from pipeline.gans.variants.dcgan.settings import DCGANSettings
-    from pipeline.promotion.side_by_side import side_by_side
     from pipeline.serving.onnx.graph_export import export
     from pipeline.serving.runtime.generator import Generator
     from pipeline.stages.paths import Paths
@@ -196,7 +195,7 @@ def test_a_champion_of_another_shape_is_refused_with_the_way_out(
     with pytest.raises(
         InputError, match=r"other\.onnx: the champion \(version 7\) makes images of 16 px.*`tracking\.model`"
     ):
-        side_by_side(paths, params.load(paths.params), paths.generator, path, "7")
+        promote.compare_with(path, "7", paths, params.load(paths.params))
 
 
 def test_without_an_export_it_says_what_to_run(tmp_path: Path) -> None:

@@ -167,10 +167,8 @@ def test_a_server_hands_out_the_graphs_beside_the_generator(
 
 
 def side_by_side(made: Project, champion: Path) -> Against:
-    from pipeline.promotion.side_by_side import side_by_side as compare
-
     paths = Paths(made.root)
-    return compare(paths, params.load(paths.params), paths.generator, champion, "7")
+    return promote.compare_with(champion, "7", paths, params.load(paths.params))
 
 
 def retold(path: Path, **changes: Any) -> bytes:

@@ -18,10 +18,8 @@ from pipeline.errors import InputError
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Direction, ExportSpec, Phase, View
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
-from pipeline.params import parse
-from pipeline.stages.evaluate import JUDGES
-from pipeline.stages.paths import Paths
-from pipeline.tasks.base import Case, Outcome
+from pipeline.tasks.base import EvaluationCase, EvaluationResult, Folders
+from pipeline.tasks.registry import TASKS
 from pipeline.tasks.translate.settings import TranslationGate
 from pipeline.tasks.translate.translation_evaluation import shrunk
 from pipeline.training.model_files import ModelConfig
@@ -112,7 +110,7 @@ def case(
     paired: bool = False,
     count: int = 60,
     **evaluate: Any,
-) -> Case:
+) -> EvaluationCase:
     train, test = (domains(k, seed, mark) for k, seed, mark in ((4 * count, 1, "1"), (count, 2, "2")))
     if paired:
         train, test = pairs(200, 1, "3"), pairs(count, 2, "4")
@@ -134,12 +132,23 @@ def case(
         images_seen=7,
     )
     gan = Translator(does, ways, View("paired" if paired else "domains"))
-    params = parse("", "params").model_copy(update={"evaluate": settings})
-    return Case(Paths(root), params, info, train, test, gan, config, torch.device("cpu"), "run", None)
+    folders = Folders(root, root / "models", root / "cache", root / "extractors", root / "evaluations")
+    return EvaluationCase(
+        gan=gan,
+        config=config,
+        info=info,
+        train=train,
+        test=test,
+        settings=settings,
+        device=torch.device("cpu"),
+        folders=folders,
+        opset=20,
+        run_id="run",
+    )
 
 
-def judged(does: Translate, root: Path, *rest: Any, **more: Any) -> Outcome:
-    outcome = JUDGES["translate"](case(does, root, *rest, **more))
+def judged(does: Translate, root: Path, *rest: Any, **more: Any) -> EvaluationResult:
+    outcome = TASKS["translate"].evaluate(case(does, root, *rest, **more))
     json.dumps(outcome.metrics, allow_nan=False)
     return outcome
 
@@ -324,11 +333,13 @@ def test_styles_are_as_diverse_as_they_are(root: Path) -> None:
 def test_the_same_twice_and_beside_the_run_before(root: Path) -> None:
     first = judged(perfect, root)
     again = case(perfect, root)
-    second = JUDGES["translate"](dataclasses.replace(again, previous=first.metrics))
+    second = TASKS["translate"].evaluate(dataclasses.replace(again, previous=first.metrics))
     assert second.metrics == first.metrics
     assert "<th>Before</th>" in second.page
     assert "<th>Before</th>" not in first.page
-    other = JUDGES["translate"](dataclasses.replace(again, previous=first.metrics | {"protocol": "measure=fid"}))
+    other = TASKS["translate"].evaluate(
+        dataclasses.replace(again, previous=first.metrics | {"protocol": "measure=fid"})
+    )
     assert "<th>Before</th>" not in other.page
 
 
@@ -344,9 +355,9 @@ def test_what_cannot_judge_is_refused(root: Path) -> None:
         judged(perfect, root, features="classifier")
     empty = case(perfect, root)
     with pytest.raises(InputError, match="test split holds 0 images"):
-        JUDGES["translate"](dataclasses.replace(empty, test=held(gratings(0, 1), [], "6")))
+        TASKS["translate"].evaluate(dataclasses.replace(empty, test=held(gratings(0, 1), [], "6")))
     with pytest.raises(InputError, match="0 images of the side deer"):
-        JUDGES["translate"](dataclasses.replace(empty, test=held(gratings(5, 1), [0] * 5, "7")))
+        TASKS["translate"].evaluate(dataclasses.replace(empty, test=held(gratings(5, 1), [0] * 5, "7")))
 
 
 def test_large_pictures_are_shrunk_for_the_page() -> None:

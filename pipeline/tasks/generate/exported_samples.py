@@ -1,0 +1,72 @@
+"""The evaluation of an exported generator: samples that ONNX Runtime draws, for champion against challenger."""
+
+import tempfile
+from typing import IO
+
+import numpy as np
+
+from pipeline.arrays import Int64Array, UInt8Array
+from pipeline.errors import InputError
+from pipeline.evaluation.comparison import Material
+from pipeline.serving.runtime.generator import Generator
+from pipeline.tasks.base import EvaluationCase, progress_bar
+from pipeline.tasks.exported_model import ExportedEvaluation, ExportedModel, load_or_evaluate
+from pipeline.tasks.generate.evaluator import Judge
+
+LISTED = 20
+"""Class names that a message lists."""
+
+
+def evaluate_exported(model: ExportedModel, case: EvaluationCase) -> ExportedEvaluation:
+    """Evaluate samples of an exported generator.
+
+    Raises:
+        InputError: The graph does not draw samples, or knows none of the classes of the data.
+    """
+    generator, settings, folders = Generator(model.graph), case.settings, case.folders
+
+    def compute() -> ExportedEvaluation:
+        judge = Judge(case.train, case.test, case.info.item.classes, settings, case.device, folders.cache, folders.root)
+        with tempfile.TemporaryFile() as scratch:
+            judgement = judge(draw_samples(generator, case, scratch))
+        return ExportedEvaluation(judgement.metrics, Material(features={"": judgement.features}))
+
+    return load_or_evaluate(case, [model.graph.path], "", compute, code=[compute])
+
+
+def draw_samples(generator: Generator, case: EvaluationCase, scratch: IO[bytes]) -> UInt8Array:
+    """Draw `evaluate.samples` images, uint8 [n, H, W, C], onto the disk behind `scratch`."""
+    settings, name = case.settings, generator.graph.path.name
+    n = settings.samples
+    labels = choose_labels(generator, case, n)
+    shape: tuple[int, ...] = ()
+    for start in progress_bar(range(0, n, settings.batch_size), f"samples of {name}"):
+        size = min(settings.batch_size, n - start)
+        conditions = generator.conditions(label=None if labels is None else labels[start : start + size])
+        images = generator.generate(generator.latents(settings.seed, start, size), conditions)
+        shape = images.shape[1:]
+        scratch.write(images.tobytes())
+    scratch.flush()
+    return np.memmap(scratch, dtype=np.uint8, mode="r", shape=(n, *shape))
+
+
+def choose_labels(generator: Generator, case: EvaluationCase, n: int) -> Int64Array | None:
+    """Draw n labels of the generator in the shares of the training images; None if it takes no labels.
+
+    A class that the generator does not know is not drawn, and is missing from the samples.
+
+    Raises:
+        InputError: The generator knows none of the classes of the data.
+    """
+    if not generator.classes:
+        return None
+    classes = case.info.item.classes
+    positions = {classes.index(label): position for position, label in enumerate(generator.classes) if label in classes}
+    labels = case.train.labels[np.isin(case.train.labels, list(positions))]
+    if not len(labels):
+        raise InputError(
+            f"{generator.graph.path.name}: the model knows the classes {', '.join(generator.classes[:LISTED])}, and the "
+            "data has none of them. The two models cannot be compared."
+        )
+    chosen = np.random.default_rng(case.settings.seed).choice(labels, n)
+    return np.array([positions[int(label)] for label in chosen], dtype=np.int64)

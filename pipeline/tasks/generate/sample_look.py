@@ -1,0 +1,87 @@
+"""The look of the task "generate": samples of the averaged networks against training images, and overfitting."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.arrays import UInt8Array
+from pipeline.data.store import ImageSet
+from pipeline.data.views import Labelled, Unlabelled
+from pipeline.evaluation.quick_look import QuickLook
+from pipeline.gans.base import GAN, Batch, to_uint8
+from pipeline.tasks.training_case import TrainingCase
+
+SCORED = 512
+"""Images on each side of the test whether the discriminator overfits."""
+
+CLEARLY_APART = 4.0
+"""Standard errors between the scores of real and generated images, below which overfitting is not measured."""
+
+
+@dataclass(frozen=True)
+class SampleLook:
+    """Measures samples, and scores images that the discriminator does and does not train on.
+
+    Attributes:
+        measure: Takes uint8 samples [n, H, W, C].
+        train, held_out: Batches for the discriminator's scores; None if no images are held out.
+    """
+
+    goals: ClassVar[Mapping[str, str]] = {"fid": "Fréchet distance"}
+
+    measure: Callable[[UInt8Array], Mapping[str, float]]
+    train: Batch | None = None
+    held_out: Batch | None = None
+
+    @torch.no_grad()
+    def look(self, gan: GAN, samples: int, seed: int, batch_size: int) -> dict[str, float]:
+        """Measure `samples` images from the same latents at every look; `fid` is NaN if an image is not finite."""
+        rng = torch.Generator().manual_seed(seed + 1)
+        pixels = []
+        for start in range(0, samples, batch_size):
+            size = min(batch_size, samples - start)
+            label = torch.arange(start, start + size) % gan.classes if gan.classes else None
+            images = gan.sample(size, rng, **({} if label is None else {"label": label}))
+            if not torch.isfinite(images).all():
+                return {"fid": float("nan")}
+            pixels.append(to_uint8(images))
+        numbers = dict(self.measure(np.concatenate(pixels)))
+        overfitting = self.overfitting(gan, images, label)
+        return numbers if overfitting is None else numbers | {"overfitting": overfitting}
+
+    def overfitting(self, gan: GAN, fake: Tensor, label: Tensor | None) -> float | None:
+        """Return r_v of Karras 2020, eq. 1: 0 if held-out images score like training images, 1 if like generated ones.
+
+        None if the variant has no discriminator, or no images are held out. 0 if the discriminator does not separate
+        training images from generated ones.
+        """
+        if self.train is None or self.held_out is None:
+            return None
+        train, held_out = (gan.score(batch["image"], batch.get("label")) for batch in (self.train, self.held_out))
+        generated = gan.score(fake, None if label is None else label.to(fake.device))
+        if train is None or held_out is None or generated is None:
+            return None
+        gap = float(train.mean() - generated.mean())
+        error = float((train.var() / len(train) + generated.var() / len(generated)).sqrt())
+        return float(train.mean() - held_out.mean()) / gap if gap > CLEARLY_APART * error else 0.0
+
+
+def build_look(case: TrainingCase) -> SampleLook:
+    """Build the look: training images to compare samples with, and images for the discriminator to score."""
+    samples, seed = case.settings.health.samples, case.settings.seed
+    measure = QuickLook(
+        case.train, case.train.labels, len(case.item.classes), case.item.channels, samples, seed, case.device
+    )
+    return SampleLook(measure, score_batch(case, case.train), score_batch(case, case.held_out))
+
+
+def score_batch(case: TrainingCase, images: ImageSet) -> Batch | None:
+    """Draw images for the discriminator to score; None if there are none."""
+    if not len(images):
+        return None
+    view = (Labelled if case.gan.classes else Unlabelled)(images, case.device, case.settings.seed, resident_bytes=0)
+    return view.next(min(SCORED, len(images)))

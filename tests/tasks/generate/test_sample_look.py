@@ -1,0 +1,92 @@
+"""Looks of the task "generate"."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.arrays import UInt8Array
+from pipeline.gans.registry import build
+from pipeline.gans.variants.cgan.settings import CGANSettings
+from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.gans.variants.sgan.settings import SGANSettings
+from pipeline.tasks.generate.sample_look import SampleLook
+from tests.specs import image_spec
+
+SMALL = {"latent": 4, "generator_channels": 4, "discriminator_channels": 4, "max_channels": 4}
+IMAGE = image_spec(8, 1, 3)
+
+
+def batch(seed: int, n: int = 40) -> dict[str, Tensor]:
+    rng = torch.Generator().manual_seed(seed)
+    return {"image": torch.rand(n, 1, 8, 8, generator=rng) * 2 - 1, "label": torch.arange(n) % 3}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        DCGANSettings.model_validate(SMALL),
+        DCGANSettings.model_validate(
+            {**SMALL, "discriminator_norm": "none", "stabilisers": {"packing": 2, "spectral_norm": True}}
+        ),
+        CGANSettings.model_validate(SMALL),
+        SGANSettings.model_validate(SMALL),
+    ],
+)
+def test_a_look_leaves_no_trace(settings: DCGANSettings) -> None:
+    """Weights, buffers, modes and random numbers are as before; the same latents each time."""
+    gan = build(settings, IMAGE).train()
+    gan.get_submodule("generator").eval()  # as averages are
+    before, drawn = {name: value.clone() for name, value in gan.state_dict().items()}, torch.get_rng_state()
+    seen: list[UInt8Array] = []
+
+    def measure(pixels: UInt8Array) -> dict[str, float]:
+        seen.append(pixels)
+        return {"fid": 1.0}
+
+    look = SampleLook(measure, batch(0), batch(1))
+    first, second = look.look(gan, 50, 0, 16), look.look(gan, 50, 0, 16)
+    assert first == second
+    assert seen[0].shape == (50, 8, 8, 1)
+    assert (seen[0] == seen[1]).all()
+    assert len(np.unique(seen[0].reshape(50, -1), axis=0)) > 40, (
+        "new latents, though an untrained generator tells few apart"
+    )
+    assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert all(module.training for module in gan.get_submodule("discriminator").modules())
+    assert "overfitting" in first
+
+
+class Scorer:
+    """Scores images by their first pixel."""
+
+    def score(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        return images[:, 0, 0, 0]
+
+
+def level(value: float, spread: float = 0.01) -> Tensor:
+    return value + spread * torch.randn(200, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(("held", "expected"), [(1.0, 0.0), (0.0, 0.5), (-1.0, 1.0), (0.6, 0.2)])
+def test_r_v_is_the_papers(held: float, expected: float) -> None:
+    look = SampleLook(lambda _: {}, {"image": level(1.0)}, {"image": level(held)})
+    assert look.overfitting(Scorer(), level(-1.0), None) == pytest.approx(expected, abs=1e-6)  # type: ignore[arg-type]
+
+
+def test_a_discriminator_that_tells_nothing_apart_cannot_overfit() -> None:
+    look = SampleLook(lambda _: {}, {"image": level(0.001, 1.0)}, {"image": level(-0.5, 1.0)})
+    assert look.overfitting(Scorer(), level(0.0, 1.0), None) == 0.0  # type: ignore[arg-type]
+
+
+def test_without_held_out_images_it_is_not_measured() -> None:
+    gan = build(DCGANSettings.model_validate(SMALL), IMAGE)
+    assert SampleLook(lambda _: {"fid": 2.0}, batch(0), None).look(gan, 16, 0, 16) == {"fid": 2.0}
+
+
+def test_an_image_that_is_not_finite_is_a_distance_that_is_not() -> None:
+    gan = build(DCGANSettings.model_validate(SMALL), IMAGE)
+    with torch.no_grad():
+        next(iter(gan.get_submodule("generator").parameters())).fill_(float("nan"))
+    assert np.isnan(SampleLook(lambda _: {"fid": 1.0}).look(gan, 16, 0, 16)["fid"])
