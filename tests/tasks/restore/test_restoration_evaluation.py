@@ -120,7 +120,7 @@ def test_a_model_of_another_task_is_refused(line: Path) -> None:
     kept = "\n".join(text for text in before.splitlines() if not text.startswith(("model:", "evaluate:", "data:")))
     params.write_text(kept + "\ndata: {resolution: 16, channels: rgb}\n")
     try:
-        with pytest.raises(InputError, match=r"a srgan, where model\.variant is dcgan"):
+        with pytest.raises(InputError, match=r"the model is a srgan, but model\.variant is dcgan"):
             evaluate.run(line)
     finally:
         params.write_text(before)
