@@ -207,7 +207,7 @@ def test_a_new_goal_begins_a_new_ranking() -> None:
 
 
 def test_divergence_is_seen_in_the_goal() -> None:
-    health = Health(HealthSettings(), TOTAL)
+    health = Health(HealthSettings(), TOTAL, {"rmse": "error of the restored images"})
     found = [
         health.look({"rmse": 30.0 if k >= 6 else 5.0, "fid": 1.0, "images": 100 * (k + 1), "step": k + 1}, "rmse")
         for k in range(9)
