@@ -39,10 +39,19 @@ def page() -> str:
             f"```{{program}} ganline {name}",
             "```",
         ]
-        lines += ["", "```text", usage(name, command), "```", "", inspect.cleandoc(command.help or ""), ""]
+        lines += ["", "```text", usage(name, command), "```", "", *help_text(command.help or "")]
         for parameter in command.params:
             lines += option(parameter)
     return "\n".join(lines)
+
+
+def help_text(text: str) -> list[str]:
+    """Return the lines of a command's help; paragraphs that begin with a command become a list of examples."""
+    paragraphs = [" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n")]
+    prose = [paragraph for paragraph in paragraphs if not paragraph.startswith("`")]
+    examples = [f"- {paragraph}" for paragraph in paragraphs if paragraph.startswith("`")]
+    lines = [line for paragraph in prose for line in (paragraph, "")]
+    return [*lines, *(["Examples:", "", *examples, ""] if examples else [])]
 
 
 def usage(name: str, command: Any) -> str:
