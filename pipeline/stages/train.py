@@ -178,7 +178,7 @@ def summary(trainer: Trainer, reporter: Reporter, delivered: int) -> dict[str, f
     last = trainer.history[-1]
     return {
         "images_seen": trainer.images_seen,
-        "delivered_images": delivered,
+        "selected_images": delivered,
         "steps": trainer.step,
         "seconds": round(trainer.seconds, 1),
         "images_per_second": round(trainer.images_seen / trainer.seconds, 1),

@@ -186,8 +186,8 @@ def test_what_happened_is_told(project: Path) -> None:
     measured = json.loads((project / "metrics" / "train.json").read_text())
     assert measured["rollbacks"] == 1
     assert any("mode collapse" in event and "rolled back to the weights of" in event for event in measured["events"])
-    assert measured["delivered_images"] <= measured["images_seen"] < 6016
-    assert json.loads((project / "models" / "config.json").read_text())["images_seen"] == measured["delivered_images"]
+    assert measured["selected_images"] <= measured["images_seen"] < 6016
+    assert json.loads((project / "models" / "config.json").read_text())["images_seen"] == measured["selected_images"]
     assert 0 < measured["health_share"] < 1
     assert {"health_fid", "health_diversity", "health_overfitting"} <= set(curves(project)[-1])
     again = ganline("train", project)
