@@ -12,6 +12,6 @@ OFF = {
 
 
 def switch_off_telemetry() -> None:
-    """Set the variables unless they are set already. Call before importing any library; child processes inherit them."""
+    """Set the variables that are not set yet. Call before importing any library; child processes inherit them."""
     for name, value in OFF.items():
         os.environ.setdefault(name, value)

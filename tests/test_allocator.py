@@ -28,7 +28,7 @@ print(after.ru_minflt - before.ru_minflt, after.ru_maxrss - before.ru_maxrss)
 def test_freed_memory_is_reused() -> None:
     """Twenty steps with two tensors of 48 MB each need two gigabytes of new pages, or none.
 
-    The first twenty steps are not counted: small blocks fragment the heap for up to nine steps (measured in sixty runs).
+    The first twenty steps are not counted: small blocks fragment the heap for up to nine steps (measured in 60 runs).
     """
     faults, growth = {}, {}
     for mode in ("usual", "kept"):

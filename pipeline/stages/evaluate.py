@@ -52,7 +52,7 @@ def run(root: Path) -> None:
             folders=evaluation_folders(paths),
             opset=params.export.opset,
             run_id=tracked.id,
-            previous=metrics_files.kept(previous),
+            previous=metrics_files.read_cached(previous),
         )
         result = task.evaluate(case)
         metrics = {"task": task.name, **result.metrics, "seconds": round(time.monotonic() - began, 2)}

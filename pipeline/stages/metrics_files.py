@@ -1,4 +1,4 @@
-"""The flat JSON files under metrics/, as every stage writes them and later ones read them."""
+"""Read and write the flat JSON files under metrics/."""
 
 import json
 from collections.abc import Mapping
@@ -9,13 +9,17 @@ from pipeline.errors import InputError
 
 
 def write(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes the measurements. Raises ValueError for NaN or infinity: no other program reads them as JSON."""
+    """Write measurements. Raise ValueError for NaN or infinity, which are not valid JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read(path: Path, command: str) -> Any:
-    """What a file of measurements holds. Raises InputError when it is missing (made by `command`) or cannot be read."""
+    """Return the content of a file of measurements.
+
+    Raises:
+        InputError: The file is missing (`command` writes it) or cannot be read.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -24,8 +28,8 @@ def read(path: Path, command: str) -> Any:
         raise InputError(f"{path}: cannot be read ({error}); run `dvc repro -f evaluate`") from None
 
 
-def kept(path: Path) -> dict[str, Any] | None:
-    """Measurements kept outside DVC's outputs; None where there are none, or they cannot be read."""
+def read_cached(path: Path) -> dict[str, Any] | None:
+    """Return cached measurements; None if there are none or they cannot be read."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,18 +1,18 @@
-"""Where everything lies. dvc.yaml names the same paths; nothing outside the stages and the command line knows them."""
+"""Paths of the files of a project, as in dvc.yaml. Only the stages and the command line know them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 
 def project_root() -> Path:
-    """The nearest folder upwards that holds a dvc.yaml; the working directory where there is none."""
+    """Return the nearest parent folder with a dvc.yaml; the working directory if there is none."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / "dvc.yaml").is_file()), here)
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The files of one checkout, from its root."""
+    """Paths of the files of one checkout."""
 
     root: Path
 
@@ -31,7 +31,7 @@ class Paths:
 
     @property
     def validated(self) -> Path:
-        """Folder: index.parquet (accepted rows), quarantine.csv (the others, with reasons)."""
+        """Folder: index.parquet (accepted rows), quarantine.csv (rejected rows with reasons)."""
         return self.root / "data" / "validated"
 
     @property
@@ -85,7 +85,7 @@ class Paths:
 
     @property
     def features(self) -> Path:
-        """Made by hand (`ganline features`), for the model that is there; DVC looks past it."""
+        """Written by `ganline features`; not an output of the graph."""
         return self.exported / "features.onnx"
 
     @property
@@ -98,7 +98,7 @@ class Paths:
 
     @property
     def promotion(self) -> Path:
-        """The last verdict of `ganline promote`; no output of the graph."""
+        """The last verdict of `ganline promote`; not an output of the graph."""
         return self.root / "metrics" / "promotion.json"
 
     @property
@@ -115,7 +115,7 @@ class Paths:
 
     @property
     def work(self) -> Path:
-        """Folder outside DVC's graph: checkpoints and caches that can be made again."""
+        """Folder of checkpoints and caches; not an output of the graph."""
         return self.root / ".ganline"
 
     @property

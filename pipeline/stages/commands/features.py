@@ -1,4 +1,4 @@
-"""Export what the discriminator learnt as a feature extractor, and say what it is worth. Run by hand; no stage of dvc.yaml."""
+"""Export the discriminator as a feature extractor and evaluate it with a linear probe. Not a stage of dvc.yaml."""
 
 import sys
 import tempfile
@@ -29,66 +29,66 @@ from pipeline.tracking import tracked_run
 from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
 
-PER_CLASS, IN_ALL = 2000, 20_000
-"""Images the probe is trained and tested on, at most: more would move the figures by less than their error, and take hours."""
+MAX_PER_CLASS, MAX_IMAGES = 2000, 20_000
+"""Images for training and testing the probe. More change the accuracy by less than its error and take hours."""
 
 BATCH = 256
 
 
 def run(root: Path, output: Path | None = None) -> None:
-    """Reads models/ and data/; writes `output` (exported/features.onnx) and metrics/features.json.
+    """Read models/ and data/; write `output` (exported/features.onnx) and metrics/features.json.
 
-    Raises InputError for missing or broken inputs, data of another shape, a variant without features, or a graph that differs from PyTorch.
+    Raises:
+        InputError: Inputs are missing or invalid, the data has another shape, the variant has no features, or the graph
+            differs from PyTorch.
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
     target = output or paths.features
     if target.suffix != ".onnx":
-        raise InputError(f"{target}: the feature extractor is an ONNX file; let its name end in .onnx")
+        raise InputError(f"{target}: the feature extractor is an ONNX file, so its name must end in .onnx")
     gan, config = model_files.load(paths.weights.parent, discriminators=True)
     trunk = gan.trunk()
     if trunk is None:
-        raise InputError(
-            f"{paths.model_config}: the variant {config.model.variant} has no discriminator whose features could be reused"
-        )
+        raise InputError(f"{paths.model_config}: variant {config.model.variant} has no discriminator with features")
     info = DatasetInfo.read(paths.dataset)
     config.require_shape(info.item, paths.model_config)
     with tracked_run.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
-        made = Path(scratch) / "features.onnx"
+        file = Path(scratch) / "features.onnx"
         metadata = Metadata(
             **origin(config, root, tracked.id),
             latent=0,
             verdict="none",
             fid=None,
-            protocol="features of the discriminator: not judged",
+            protocol="features of the discriminator: not evaluated",
         )
         spec = graph(trunk, config)
-        export(spec, made, metadata.pairs(), params.export.opset)
-        found = parity.check(spec, made, params.export.parity_tolerance, config.item)
-        control = made.with_name("untrained.onnx")
-        export(graph(untrained(config, params.evaluate.seed), config), control, {}, params.export.opset)
+        export(spec, file, metadata.pairs(), params.export.opset)
+        difference = parity.check(spec, file, params.export.parity_tolerance, config.item)
+        control = file.with_name("untrained.onnx")
+        export(graph(untrained_trunk(config, params.evaluate.seed), config), control, {}, params.export.opset)
         sessions = {
-            "": open_session(made, made.name),
+            "": open_session(file, file.name),
             "_untrained": open_session(control, control.name),
             "_pixels": None,
         }
         train, test = (open_split(paths.dataset, paths.validated, split) for split in ("train", "test"))
-        probed = compare(sessions, train, test, params.evaluate.seed)
+        probe_metrics = compare(sessions, train, test, params.evaluate.seed)
         measured = {
             "dims": sessions[""].get_outputs()[0].shape[1],
-            **measurements(made, found, params.export.opset),
-            **probed,
+            **measurements(file, difference, params.export.opset),
+            **probe_metrics,
         }
-        write(target, made.read_bytes())
+        write(target, file.read_bytes())
         metrics_files.write(paths.features_metrics, measured)
         tracked.log_metrics(
             {f"features/{name}": value for name, value in measured.items() if not isinstance(value, str)}
         )
-    sys.stdout.write(f"{target}: {measured['dims']} features an image; {in_words(probed)}\n")
+    sys.stdout.write(f"{target}: {measured['dims']} features per image; {describe_probe(probe_metrics)}\n")
 
 
 def graph(trunk: nn.Module, config: ModelConfig) -> ExportSpec:
-    """images [n, C, H, W] in [-1, 1] -> features [n, d]."""
+    """Return the graph from images [n, C, H, W] in [-1, 1] to features [n, d]."""
     return ExportSpec(
         "features",
         trunk.eval(),
@@ -97,8 +97,8 @@ def graph(trunk: nn.Module, config: ModelConfig) -> ExportSpec:
     )
 
 
-def untrained(config: ModelConfig, seed: int) -> nn.Module:
-    """The same network with random weights: what it can tell is its architecture's merit, not the training's."""
+def untrained_trunk(config: ModelConfig, seed: int) -> nn.Module:
+    """Return the same network with random weights, to separate the effect of the architecture from that of training."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         trunk = build(config.model, config.item).trunk()
@@ -107,25 +107,35 @@ def untrained(config: ModelConfig, seed: int) -> nn.Module:
 
 
 def compare(sources: Mapping[str, Any], train: ImageSet, test: ImageSet, seed: int) -> dict[str, Any]:
-    """Accuracy of the linear probe on each source's vectors, of the same images; nothing where no labels are to be told apart."""
-    per_class = max(1, min(PER_CLASS, IN_ALL // max(1, len(train.classes))))
-    picked, judged = at_most(train.labels, per_class, seed), at_most(test.labels, per_class, seed)
-    if len(np.unique(train.labels[picked])) < 2 or not len(judged):
+    """Return the accuracy of the linear probe on the vectors of each source; empty with fewer than two labels."""
+    per_class = max(1, min(MAX_PER_CLASS, MAX_IMAGES // max(1, len(train.classes))))
+    train_rows, test_rows = at_most(train.labels, per_class, seed), at_most(test.labels, per_class, seed)
+    if len(np.unique(train.labels[train_rows])) < 2 or not len(test_rows):
         return {}
     measured: dict[str, Any] = {}
     for name, source in sources.items():
-        seen, new = (vectors(source, data, rows) for data, rows in ((train, picked), (test, judged)))
-        result = probe(seen, train.labels[picked], new, test.labels[judged], seed, progress_bar, f"probe{name}")
+        train_vectors, test_vectors = (
+            vectors(source, data, rows) for data, rows in ((train, train_rows), (test, test_rows))
+        )
+        result = probe(
+            train_vectors,
+            train.labels[train_rows],
+            test_vectors,
+            test.labels[test_rows],
+            seed,
+            progress_bar,
+            f"probe{name}",
+        )
         measured |= {f"probe_accuracy{name}": round(result.accuracy, 6), f"probe_c{name}": result.c}
     return measured | {
-        "probe_train_images": len(picked),
-        "probe_test_images": len(judged),
+        "probe_train_images": len(train_rows),
+        "probe_test_images": len(test_rows),
         "probe_images_per_class_limit": per_class,
     }
 
 
 def vectors(session: Any, data: ImageSet, rows: Int64Array) -> Float32Array:
-    """One vector an image, float32 [n, d]: the graph's features, or without a graph the pixels in [-1, 1]."""
+    """Return one vector per image, float32 [n, d]: features of the graph, or the pixels in [-1, 1] without one."""
     out = []
     for at in progress_bar(range(0, len(rows), BATCH), "features" if session else "pixels"):
         images = np.ascontiguousarray(
@@ -136,6 +146,7 @@ def vectors(session: Any, data: ImageSet, rows: Int64Array) -> Float32Array:
 
 
 def write(target: Path, content: bytes) -> None:
+    """Write a file and its folder. Raise InputError."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
@@ -143,14 +154,15 @@ def write(target: Path, content: bytes) -> None:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from None
 
 
-def in_words(probed: Mapping[str, Any]) -> str:
-    if not probed:
-        return "the data has no labels to tell apart, so there is nothing to probe"
-    ours, fresh, pixels = (probed[f"probe_accuracy{name}"] for name in ("", "_untrained", "_pixels"))
-    seen, judged, limit = (
-        probed[f"probe_{name}"] for name in ("train_images", "test_images", "images_per_class_limit")
+def describe_probe(probe_metrics: Mapping[str, Any]) -> str:
+    """Format the result of the probe as a sentence."""
+    if not probe_metrics:
+        return "no probe, because the data has fewer than two labels"
+    ours, fresh, pixels = (probe_metrics[f"probe_accuracy{name}"] for name in ("", "_untrained", "_pixels"))
+    seen, tested, limit = (
+        probe_metrics[f"probe_{name}"] for name in ("train_images", "test_images", "images_per_class_limit")
     )
     return (
-        f"a linear probe gets {ours:.1%} of {judged:,} test images right, {pixels:.1%} from raw pixels and {fresh:.1%} from the network untrained "
-        f"({seen:,} to learn from, at most {limit:,} a class)"
+        f"accuracy of a linear probe on {tested:,} test images: {ours:.1%}, {pixels:.1%} with raw pixels, "
+        f"{fresh:.1%} with the untrained network (trained on {seen:,} images, at most {limit:,} per class)"
     )

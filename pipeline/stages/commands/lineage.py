@@ -1,4 +1,4 @@
-"""One chain from data to service: dvc.lock, the files, the MLflow run, the ONNX metadata and the registry must say the same."""
+"""Check that dvc.lock, the files, the MLflow run, the ONNX metadata and the registry agree."""
 
 import hashlib
 import json
@@ -26,14 +26,14 @@ PASSED_ON = {
     "metrics/evaluation.json": "evaluate",
     "exported": "export",
 }
-"""What goes from stage to stage, and which stage makes it."""
+"""Outputs that later stages read, and the stage that writes them."""
 
 DVC_TAG = "ganline.dvc."
 
 
 @dataclass(frozen=True)
 class Link:
-    """One thing that two places say. `state` is missing where one of them says nothing yet."""
+    """One fact recorded in two places. `state` is "missing" if it is not recorded in both."""
 
     name: str
     state: Literal["agrees", "broken", "missing"]
@@ -44,9 +44,10 @@ class Link:
 
 
 def chain(root: Path) -> list[Link]:
-    """Every link of the model under exported/, in the order from data to registry.
+    """Return all links of the model under exported/, in the order from data to registry.
 
-    Raises InputError where a file that a link needs is missing or cannot be read, or MLflow's store does not answer.
+    Raises:
+        InputError: A required file is missing or cannot be read, or MLflow's store does not answer.
     """
     paths = Paths(root)
     graph = Graph(paths.generator)
@@ -57,23 +58,26 @@ def chain(root: Path) -> list[Link]:
     links += model_links(paths, metadata)
     links += evaluation_links(metrics_files.read(paths.evaluation_metrics, "dvc repro evaluate"), metadata)
     exported = metrics_files.read(paths.export_metrics, "dvc repro export")
-    links.append(equal("metrics/export.json -> generator.onnx", "sha256", exported.get("sha256"), sha256))
+    links.append(compare("metrics/export.json -> generator.onnx", "sha256", exported.get("sha256"), sha256))
     links += store_links(paths, graph, sha256, lock)
     return links
 
 
 def broken(links: list[Link]) -> list[str]:
+    """Return the broken links as text."""
     return [str(link) for link in links if link.state == "broken"]
 
 
 def hashes(paths: Paths) -> dict[str, str]:
-    """The registry's tags for dvc.lock: what every stage made, by path."""
+    """Return the tags that record dvc.lock in the registry: the hash of each stage's output."""
     lock = read_lock(paths)
-    return {f"{DVC_TAG}{path}": found for path, stage in PASSED_ON.items() if (found := made(lock, stage, path))}
+    return {
+        f"{DVC_TAG}{path}": hashed for path, stage in PASSED_ON.items() if (hashed := recorded_hash(lock, stage, path))
+    }
 
 
 def read_lock(paths: Paths) -> dict[str, Any]:
-    """dvc.lock. Raises InputError."""
+    """Return the stages of dvc.lock. Raise InputError."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -82,31 +86,32 @@ def read_lock(paths: Paths) -> dict[str, Any]:
         stages = values["stages"]
     except FileNotFoundError:
         raise InputError(
-            f"{paths.dvc_lock}: no such file, so nothing says which data made this model; run `dvc repro`"
+            f"{paths.dvc_lock}: no such file, so the data of this model is unknown; run `dvc repro`"
         ) from None
     except (OSError, UnicodeDecodeError, YAMLError, KeyError, TypeError) as error:
         raise InputError(
-            f"{paths.dvc_lock}: cannot be read ({' '.join(str(error).split())[:200]}); restore it from git, or run `dvc repro`"
+            f"{paths.dvc_lock}: cannot be read ({' '.join(str(error).split())[:200]}); "
+            "restore it from git, or run `dvc repro`"
         ) from None
     return stages if isinstance(stages, dict) else {}
 
 
-def made(lock: Mapping[str, Any], stage: str, path: str, side: str = "outs") -> str | None:
-    """The hash of a stage's output (or dependency) in dvc.lock."""
+def recorded_hash(lock: Mapping[str, Any], stage: str, path: str, side: str = "outs") -> str | None:
+    """Return the hash of a stage's output or dependency in dvc.lock."""
     entries = (lock.get(stage) or {}).get(side) or []
     return next((str(entry.get("md5")) for entry in entries if entry.get("path") == path), None)
 
 
 def stage_links(lock: Mapping[str, Any]) -> Iterator[Link]:
-    """What one stage made is what the next one read."""
-    for path, maker in PASSED_ON.items():
+    """Check that each stage read what the stage before it wrote."""
+    for path, writer in PASSED_ON.items():
         for reader in lock:
-            if (read := made(lock, reader, path, "deps")) is not None:
-                yield equal(f"dvc.lock: {maker} -> {reader}", path, made(lock, maker, path), read)
+            if (read := recorded_hash(lock, reader, path, "deps")) is not None:
+                yield compare(f"dvc.lock: {writer} -> {reader}", path, recorded_hash(lock, writer, path), read)
 
 
 def file_links(root: Path, lock: Mapping[str, Any]) -> Iterator[Link]:
-    """The files are those of dvc.lock."""
+    """Check that the files are those of dvc.lock."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -118,13 +123,15 @@ def file_links(root: Path, lock: Mapping[str, Any]) -> Iterator[Link]:
                 for out in repo.index.outs
                 if Path(out.fs_path).is_relative_to(here)
             }
-            for path, maker in PASSED_ON.items():
-                hashed, name = made(lock, maker, path), f"dvc.lock -> {path}"
+            for path, writer in PASSED_ON.items():
+                hashed, name = recorded_hash(lock, writer, path), f"dvc.lock -> {path}"
                 if path not in outs or hashed is None:
-                    yield Link(name, "missing", f"dvc.lock has no output {path} of {maker}; run `dvc repro {maker}`")
+                    yield Link(name, "missing", f"dvc.lock has no output {path} of {writer}; run `dvc repro {writer}`")
                 elif changed := outs[path].status():
                     yield Link(
-                        name, "broken", f"{path} is {next(iter(changed.values()))} since {maker} made it (md5 {hashed})"
+                        name,
+                        "broken",
+                        f"{path} is {next(iter(changed.values()))} since {writer} wrote it (md5 {hashed})",
                     )
                 else:
                     yield Link(name, "agrees", f"md5 {hashed}")
@@ -133,7 +140,7 @@ def file_links(root: Path, lock: Mapping[str, Any]) -> Iterator[Link]:
 
 
 def model_links(paths: Paths, metadata: Metadata) -> Iterator[Link]:
-    """The weights know their data; the graph knows both."""
+    """Check the data recorded with the weights, and both in the metadata of the graph."""
     try:
         config = ModelConfig.model_validate_json(paths.model_config.read_bytes())
         run_id = json.loads(paths.run.read_text(encoding="utf-8"))["run_id"]
@@ -142,29 +149,30 @@ def model_links(paths: Paths, metadata: Metadata) -> Iterator[Link]:
             f"{paths.model_config.parent}: cannot be read ({' '.join(str(error).split())[:200]}); run `dvc repro train`"
         ) from None
     fingerprint = open_split(paths.dataset, paths.validated, "train").fingerprint
-    yield equal(
+    yield compare(
         "data/validated -> models/config.json",
         "fingerprint of the training images",
         fingerprint,
         config.dataset_fingerprint,
     )
-    yield equal(
+    yield compare(
         "models/config.json -> ONNX metadata",
         "fingerprint of the training images",
         config.dataset_fingerprint,
         metadata.dataset_fingerprint,
     )
-    yield equal("models/config.json -> ONNX metadata", "images seen", config.images_seen, metadata.images_seen)
-    yield equal("models/run.json -> ONNX metadata", "MLflow run", run_id, metadata.mlflow_run)
+    yield compare("models/config.json -> ONNX metadata", "images seen", config.images_seen, metadata.images_seen)
+    yield compare("models/run.json -> ONNX metadata", "MLflow run", run_id, metadata.mlflow_run)
 
 
 def evaluation_links(evaluation: Mapping[str, Any], metadata: Metadata) -> Iterator[Link]:
+    """Check the evaluation recorded in the metadata of the graph."""
     for key in ("verdict", "protocol", "fid"):
-        yield equal("metrics/evaluation.json -> ONNX metadata", key, evaluation.get(key), getattr(metadata, key))
+        yield compare("metrics/evaluation.json -> ONNX metadata", key, evaluation.get(key), getattr(metadata, key))
 
 
 def store_links(paths: Paths, graph: Graph, sha256: str, lock: Mapping[str, Any]) -> Iterator[Link]:
-    """MLflow's run and registry."""
+    """Check MLflow's run and registry."""
     metadata = graph.metadata
     settings = parameters.load(paths.params).tracking
     client = connect(address(paths.root))
@@ -180,18 +188,21 @@ def store_links(paths: Paths, graph: Graph, sha256: str, lock: Mapping[str, Any]
         return
     version = registry.version(number)
     name = f"registry {settings.model} version {number}"
-    yield equal(f"generator.onnx -> {name}", "sha256", sha256, version.tags.get(SHA256))
-    yield equal(f"ONNX metadata -> {name}", "MLflow run", metadata.mlflow_run, version.run_id)
+    yield compare(f"generator.onnx -> {name}", "sha256", sha256, version.tags.get(SHA256))
+    yield compare(f"ONNX metadata -> {name}", "MLflow run", metadata.mlflow_run, version.run_id)
     for key, value in graph.pairs.items():
-        yield equal(f"ONNX metadata -> {name}", f"tag {key}", clipped(value), version.tags.get(key))
-    for path, maker in PASSED_ON.items():
-        yield equal(
-            f"dvc.lock -> {name}", f"tag {DVC_TAG}{path}", made(lock, maker, path), version.tags.get(f"{DVC_TAG}{path}")
+        yield compare(f"ONNX metadata -> {name}", f"tag {key}", clipped(value), version.tags.get(key))
+    for path, writer in PASSED_ON.items():
+        yield compare(
+            f"dvc.lock -> {name}",
+            f"tag {DVC_TAG}{path}",
+            recorded_hash(lock, writer, path),
+            version.tags.get(f"{DVC_TAG}{path}"),
         )
 
 
 def run_links(client: Any, metadata: Metadata, dataset: str, number: str | None) -> Iterator[Link]:
-    """The MLflow run that the graph names, as its stages left it."""
+    """Check the MLflow run that the graph names."""
     name = f"ONNX metadata -> MLflow run {metadata.mlflow_run}"
     try:
         tags = client.get_run(metadata.mlflow_run).data.tags
@@ -199,25 +210,27 @@ def run_links(client: Any, metadata: Metadata, dataset: str, number: str | None)
         yield Link(
             name,
             "broken",
-            f"the run is not in this store ({' '.join(str(error).split())[:120]}); set MLFLOW_TRACKING_URI to where it was recorded",
+            f"the run is not in this store ({' '.join(str(error).split())[:120]}); "
+            "set MLFLOW_TRACKING_URI to the store that recorded it",
         )
         return
-    yield equal(name, "tag verdict", metadata.verdict, tags.get("verdict"))
-    yield equal(name, "tag protocol", metadata.protocol, tags.get("protocol"))
-    yield equal(
+    yield compare(name, "tag verdict", metadata.verdict, tags.get("verdict"))
+    yield compare(name, "tag protocol", metadata.protocol, tags.get("protocol"))
+    yield compare(
         f"data/dataset -> MLflow run {metadata.mlflow_run}",
         "tag dataset_fingerprint",
         dataset,
         tags.get("dataset_fingerprint"),
     )
-    yield equal(f"MLflow run {metadata.mlflow_run} -> registry", "version", tags.get("ganline.model_version"), number)
+    yield compare(f"MLflow run {metadata.mlflow_run} -> registry", "version", tags.get("ganline.model_version"), number)
 
 
-def equal(name: str, what: str, first: Any, second: Any) -> Link:
+def compare(name: str, what: str, first: Any, second: Any) -> Link:
+    """Return the link between two recorded values."""
     if first is None and second is None:
-        return Link(name, "missing", f"{what} is recorded on neither side")
+        return Link(name, "missing", f"{what} is recorded in neither place")
     if first is None or second is None:
-        return Link(name, "missing", f"{what} is recorded on one side only: {first if second is None else second}")
+        return Link(name, "missing", f"{what} is recorded in one place only: {first if second is None else second}")
     if first == second:
         return Link(name, "agrees", f"{what} {first}")
     return Link(name, "broken", f"{what} is {first} on the left and {second} on the right")

@@ -1,4 +1,4 @@
-"""`ganline features` on a real checkout: the file computes what the trained discriminator does, and the figures are those of that file."""
+"""`ganline features` on a real checkout: the graph equals the discriminator, and the metrics are those of the graph."""
 
 import json
 import shutil
@@ -30,7 +30,8 @@ from tests.specs import image_spec
 ROOT = Path(__file__).parents[3]
 PARAMS = """
 data: {{resolution: 8, limit: 60}}
-model: {{variant: {variant}, latent: 16, generator_channels: 8, discriminator_channels: 16, discriminator_norm: none, penalties: {{r1: 0.1}}}}
+model: {{variant: {variant}, latent: 16, generator_channels: 8, discriminator_channels: 16, discriminator_norm: none,
+  penalties: {{r1: 0.1}}}}
 train: {{device: cpu, batch_size: 32, total_images: 1600, seed: 0}}
 tracking: {{experiment: tests, model: tests}}
 """
@@ -38,7 +39,7 @@ tracking: {{experiment: tests, model: tests}}
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CGAN on some digits, whose discriminator was really trained and whose trunk needs more than the image alone."""
+    """Train a CGAN, whose trunk needs more than the image."""
     root = tmp_path_factory.mktemp("project")
     (root / "params.yaml").write_text(PARAMS.format(variant="cgan, conditioning: concat"))
     with pytest.MonkeyPatch.context() as patch:
@@ -50,13 +51,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy to spoil."""
+    """Return a copy that a test may change."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.copytree(trained, tmp_path / "copy")
     return tmp_path / "copy"
 
 
-def test_the_file_the_figures_and_the_line(
+def test_the_file_the_metrics_and_the_message(
     project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(project)
@@ -64,11 +65,10 @@ def test_the_file_the_figures_and_the_line(
     said = capfd.readouterr()
     assert said.out.count("\n") == 1
     measured = json.loads((project / "metrics" / "features.json").read_text())
-    assert f"{measured['dims']} features an image; a linear probe gets {measured['probe_accuracy']:.1%} of" in said.out
-    assert (
-        f"{measured['probe_accuracy_pixels']:.1%} from raw pixels and {measured['probe_accuracy_untrained']:.1%} from the network untrained"
-        in said.out
-    )
+    assert f"{measured['dims']} features per image; accuracy of a linear probe on" in said.out
+    accuracy, pixels, untrained = (measured[f"probe_accuracy{name}"] for name in ("", "_pixels", "_untrained"))
+    numbers = f"{accuracy:.1%}, {pixels:.1%} with raw pixels, {untrained:.1%} with the untrained network"
+    assert numbers in said.out
     assert not any(isinstance(value, dict | list) for value in measured.values())
 
     path = project / "exported" / "features.onnx"
@@ -108,7 +108,7 @@ def test_the_file_the_figures_and_the_line(
     assert (project / "elsewhere" / "again.onnx").read_bytes() == first
 
 
-def test_without_labels_it_exports_and_says_that_there_is_nothing_to_probe(
+def test_without_labels_the_export_works_and_the_probe_is_skipped(
     project: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     index = project / "data" / "validated" / "index.parquet"
@@ -116,22 +116,21 @@ def test_without_labels_it_exports_and_says_that_there_is_nothing_to_probe(
     position = table.schema.get_field_index("label")
     pq.write_table(table.set_column(position, "label", pa.array([-1] * len(table), pa.int64())), index)
     features.run(project)
-    assert "no labels to tell apart, so there is nothing to probe" in capfd.readouterr().out
+    assert "no probe, because the data has fewer than two labels" in capfd.readouterr().out
     assert (project / "exported" / "features.onnx").exists()
     assert "probe_accuracy" not in json.loads((project / "metrics" / "features.json").read_text())
 
 
-def test_mistakes_have_a_name_and_a_way_out(project: Path) -> None:
+def test_errors_name_the_file_and_the_remedy(project: Path) -> None:
     with pytest.raises(
-        InputError, match=r"features\.bin: the feature extractor is an ONNX file; let its name end in \.onnx"
+        InputError, match=r"features\.bin: the feature extractor is an ONNX file, so its name must end in \.onnx"
     ):
         features.run(project, Path("features.bin"))
     described = project / "data" / "dataset" / "dataset.json"
     intact = described.read_text()
-    described.write_text(intact.replace('"resolution": 8', '"resolution": 16'))
-    with pytest.raises(
-        InputError, match=r"a model of 8 px and 1 channels, but the data has 16 px and 1; run `dvc repro train`"
-    ):
+    assert '"height": 8' in intact
+    described.write_text(intact.replace('"height": 8', '"height": 16'))
+    with pytest.raises(InputError, match=r"items of 8 x 8 x 1, the data holds 16 x 8 x 1; run `dvc repro train`"):
         features.run(project)
     described.write_text(intact)
     (project / "models" / "discriminator.safetensors").unlink()
@@ -153,7 +152,7 @@ def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) ->
         dataset_fingerprint="f" * 64,
         images_seen=0,
     )
-    spec = features.graph(features.untrained(config, seed=0), config)
+    spec = features.graph(features.untrained_trunk(config, seed=0), config)
     graph_export.export(spec, tmp_path / "features.onnx", {}, 20)
     assert parity.check(spec, tmp_path / "features.onnx", 1e-4, config.item).max_abs < 1e-4
     described = signature.describe(tmp_path / "features.onnx", config.item)
@@ -163,8 +162,8 @@ def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) ->
     assert dims >= 64
 
 
-def test_dvc_looks_past_the_file(tmp_path: Path) -> None:
-    """exported/ belongs to a stage: a file of ours in it must not make that stage run again."""
+def test_dvc_ignores_the_file(tmp_path: Path) -> None:
+    """exported/ is an output of a stage; this file must not make that stage run again."""
     for part in ("dvc.yaml", ".dvcignore"):
         shutil.copy(ROOT / part, tmp_path)
     dvc = [str(Path(sys.executable).with_name("dvc"))]

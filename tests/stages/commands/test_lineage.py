@@ -1,4 +1,4 @@
-"""One link of the chain is broken at a time, and named."""
+"""Each link of the chain is broken once and must be named."""
 
 import json
 import re
@@ -46,11 +46,11 @@ def test_after_promotion_every_link_agrees(line: "Line") -> None:
 
 Undo = Callable[[], object]
 Act = Callable[[Path, "MlflowClient", str], Undo]
-"""Breaks something of the project, given MLflow and the run's id; returns what undoes it."""
+"""Breaks something of the project, given MLflow and the run's id; returns a function that undoes it."""
 
 
 def text(name: str, old: str, new: str) -> Act:
-    """Replaces the first match of `old` in a file."""
+    """Replace the first match of `old` in a file."""
 
     def act(root: Path, _client: "MlflowClient", _run: str) -> Undo:
         path = root / name
@@ -64,7 +64,7 @@ def text(name: str, old: str, new: str) -> Act:
 
 
 def other_run(root: Path, _client: "MlflowClient", _run: str) -> Undo:
-    """The graph as another MLflow run would have exported it."""
+    """Export the graph as another MLflow run would."""
     path = root / "exported" / "generator.onnx"
     kept = path.read_bytes()
     graph = onnx.load(path)
@@ -93,7 +93,7 @@ def run_tag(key: str) -> Act:
 
 VERSION = "registry line-digits version 1"
 ALONE = ("run's tag", "run's data", "run's version", "registry's metadata", "registry's hashes")
-"""Those that break one link and no other."""
+"""Cases that break exactly one link."""
 
 BREAKS: dict[str, tuple[Act, str]] = {
     "lock": (
@@ -146,7 +146,7 @@ def test_a_model_that_was_not_registered_is_missing_not_broken(line: "Line") -> 
     assert any(link.state == "missing" and "`ganline promote` registers it" in link.detail for link in links)
 
 
-def test_without_a_lock_it_says_what_to_run(line: "Line") -> None:
+def test_without_dvc_lock_the_error_names_the_command(line: "Line") -> None:
     lock = line.root / "dvc.lock"
     kept = lock.read_bytes()
     try:
