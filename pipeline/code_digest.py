@@ -10,6 +10,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = __name__.partition(".")[0]
@@ -21,6 +22,21 @@ TEMPLATES = (".j2", ".html")
 EXTENDS = re.compile(r"{%-?\s*(?:extends|include|import)\s+[\"']([^\"']+)")
 
 
+@dataclass(frozen=True)
+class SourceFile:
+    """What counts of one file.
+
+    Attributes:
+        digest: sha256 of a module's syntax tree, of any other file's bytes.
+        imports: Dotted names that a module may import, anywhere in it.
+        templates: Names of templates that it uses.
+    """
+
+    digest: str
+    imports: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+
+
 def code_digest(*modules: str, source: Path = SOURCE) -> str:
     """Return the sha256 over modules, given by dotted name, and all code of the project that they import.
 
@@ -30,7 +46,7 @@ def code_digest(*modules: str, source: Path = SOURCE) -> str:
     """
     total = hashlib.sha256()
     for path in source_files(*modules, source=source):
-        total.update(f"{path.relative_to(source)} {file_digest(path)}\n".encode())
+        total.update(f"{path.relative_to(source)} {read_source(path).digest}\n".encode())
     return total.hexdigest()
 
 
@@ -40,7 +56,6 @@ def defining_modules(*objects: object) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if module_file(name, SOURCE)))
 
 
-@functools.cache
 def source_files(*modules: str, source: Path = SOURCE) -> tuple[Path, ...]:
     """Return the files that `modules` consist of: themselves, what they import, and templates; sorted.
 
@@ -48,38 +63,20 @@ def source_files(*modules: str, source: Path = SOURCE) -> tuple[Path, ...]:
         FileNotFoundError: There is no such module.
     """
     paths: set[Path] = set()
-    waiting = [module_file(name, source) for name in modules]
-    for name, path in zip(modules, waiting, strict=True):
+    waiting: list[Path] = []
+    for name in modules:
+        path = module_file(name, source)
         if path is None:
             raise FileNotFoundError(f"{name}: no such module in {source}")
+        waiting.append(path)
     while waiting:
         path = waiting.pop()
-        if path is not None and path not in paths:
+        if path not in paths:
             paths.add(path)
-            waiting += [module_file(name, source) for name in imported_names(path)]
-            paths |= set(templates_of(path))
+            known = read_source(path)
+            waiting += [found for name in known.imports if (found := module_file(name, source))]
+            waiting += [found for name in known.templates for found in path.parent.rglob(name)]
     return tuple(sorted(paths))
-
-
-@functools.cache
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file: of a module's syntax tree, of any other file's bytes."""
-    if path.suffix != ".py":
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    return hashlib.sha256(ast.dump(WithoutDocstrings().visit(syntax_tree(path))).encode()).hexdigest()
-
-
-class WithoutDocstrings(ast.NodeTransformer):
-    """Removes string literals that are statements: docstrings of modules, classes, functions and attributes."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return None if is_text else node
-
-
-def syntax_tree(path: Path) -> ast.Module:
-    """Parse a module."""
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
 def module_file(name: str, source: Path) -> Path | None:
@@ -91,12 +88,39 @@ def module_file(name: str, source: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def imported_names(path: Path) -> Iterator[str]:
+def read_source(path: Path) -> SourceFile:
+    """Read a module or a template; files that did not change are read once."""
+    return parse_source(path, path.stat().st_mtime_ns)
+
+
+@functools.cache
+def parse_source(path: Path, changed: int) -> SourceFile:
+    """Parse a file that was last changed at a time."""
+    if path.suffix != ".py":
+        content = path.read_bytes()
+        return SourceFile(hashlib.sha256(content).hexdigest(), templates=tuple(EXTENDS.findall(content.decode())))
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    imports = tuple(dict.fromkeys(imported_names(tree)))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    templates = tuple(text for text in texts if text.endswith(TEMPLATES) and len(Path(text).parts) == 1)
+    digest = hashlib.sha256(ast.dump(WithoutDocstrings().visit(tree)).encode()).hexdigest()
+    return SourceFile(digest, imports, templates)
+
+
+class WithoutDocstrings(ast.NodeTransformer):
+    """Removes string literals that are statements: docstrings of modules, classes, functions and attributes."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_text else node
+
+
+def imported_names(tree: ast.AST) -> Iterator[str]:
     """Yield what a module may import, anywhere in it; of `from a import b` both "a" and "a.b".
 
     Imports for type checkers only do not count: they decide no result.
     """
-    waiting: list[ast.AST] = [syntax_tree(path)]
+    waiting = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -108,20 +132,3 @@ def imported_names(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def templates_of(path: Path) -> Iterator[Path]:
-    """Yield the templates that a module names, and those that they extend or include.
-
-    A template lies in the folder of the module that names it, or below.
-    """
-    waiting = [
-        node.value
-        for node in ast.walk(syntax_tree(path))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(TEMPLATES)
-    ]
-    while waiting:
-        name = waiting.pop()
-        for template in path.parent.rglob(name):
-            yield template
-            waiting += EXTENDS.findall(template.read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.code_digest import imported_names, source_files
+from pipeline.code_digest import read_source, source_files
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,7 +41,7 @@ PENDING = {
 
 def imported_packages(path: Path) -> set[str]:
     """Return the packages and top-level modules of `pipeline` that a file imports, anywhere in it."""
-    names = {name.split(".")[1] for name in imported_names(path) if name.startswith("pipeline.")}
+    names = {name.split(".")[1] for name in read_source(path).imports if name.startswith("pipeline.")}
     return names - {"__version__"}
 
 
