@@ -26,6 +26,7 @@ html_title = f"ganline {version}"
 html_static_path = ["_static"]
 html_css_files = ["ganline.css"]
 html_show_sphinx = False
+html_show_search_summary = False  # excerpts are fetched, which browsers refuse for files
 html_copy_source = False
 copybutton_exclude = ".linenos, .gp, .go"
 pygments_style, pygments_dark_style = "friendly", "github-dark"
