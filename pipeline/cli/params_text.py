@@ -56,7 +56,7 @@ def format_field(name: str, info: FieldInfo, value: Any, path: str, comments: Ma
     key = info.alias or name
     indent = " " * INDENT * path.count(".")
     path += key
-    comment = comments.get(path) or describe(path, info)
+    comment = comments.get(path) or describe(path, info, value)
     is_section = has_lines(value)
     entry = f"{key}:" if is_section else dump({key: plain(value)})
     line = f"{indent}{entry}".ljust(COMMENT_COLUMN - 2) + f"  # {comment}"
@@ -80,11 +80,12 @@ def has_lines(value: object) -> bool:
     return isinstance(value, Settings) and not value.one_line
 
 
-def describe(path: str, info: FieldInfo) -> str:
-    """Return the choices of a key and its description."""
+def describe(path: str, info: FieldInfo, value: object) -> str:
+    """Return the choices of a key and its description; that of a section defaults to its class's first line."""
     literals = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
     choices = AXES.get(path, literals)
-    return "; ".join(filter(None, (" | ".join(map(str, choices)), info.description)))
+    summary = (type(value).__doc__ or "").split("\n")[0].rstrip(".") if has_lines(value) else ""
+    return "; ".join(filter(None, (" | ".join(map(str, choices)), info.description or summary)))
 
 
 def plain(value: Any) -> Any:

@@ -21,7 +21,9 @@ class Bound(Settings):
 class AllowedModes(Settings):
     """The Pillow modes a source's files are expected to be stored in; others decode too, but through a conversion a person should know of."""
 
-    allowed: tuple[str, ...] = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+    allowed: tuple[str, ...] = Field(
+        ("1", "L", "LA", "P", "PA", "RGB", "RGBA"), description="Pillow modes that need no conversion to gray or RGB"
+    )
     severity: Severity = "warning"
 
 

@@ -86,6 +86,19 @@ def test_settings_of_every_variant_survive_writing_and_reading(variant: str) -> 
     assert params.parse(format_params(settings), "x") == settings
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_setting_has_a_description(variant: str) -> None:
+    data = {"resolution": 64, "pairs": "outline" if VARIANTS[variant].settings.sides == "paired" else "none"}
+    settings = params.parse_values({"data": data, "model": {"variant": variant}})
+    lines = format_params(settings).splitlines()
+    bare = [
+        line
+        for before, line in zip(["", *lines], lines, strict=False)
+        if line and "# " not in line and not before.strip().startswith("# ")
+    ]
+    assert bare == []
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -15,7 +15,7 @@ class RestorationWeights(Settings):
     perceptual: float = Field(
         1.0, ge=0, description="distance of features: VGG19's where `vgg` names its weights, else the discriminator's"
     )
-    adversarial: float = Field(0.01, ge=0)
+    adversarial: float = Field(0.01, ge=0, description="adversarial loss")
 
 
 class RestorationSettings(VariantSettings):

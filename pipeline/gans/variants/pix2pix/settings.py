@@ -12,7 +12,7 @@ from pipeline.settings import Settings
 class Pix2PixWeights(Settings):
     """What the generator's loss is made of."""
 
-    adversarial: float = Field(1.0, ge=0)
+    adversarial: float = Field(1.0, ge=0, description="adversarial loss")
     l1: float = Field(100.0, ge=0, description="distance of the pixels from the partner's, both in [-1, 1]")
 
 
