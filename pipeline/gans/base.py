@@ -1,6 +1,6 @@
-"""The protocol between a variant and everything else: what it trains on, its losses, how it samples and exports.
+"""The protocol between a GAN variant and the rest of the project.
 
-The training loop, the evaluation and the export know this file and no variant.
+The training loop, the evaluation and the export know this module and no variant.
 """
 
 from abc import ABC, abstractmethod
@@ -14,16 +14,21 @@ import torch
 from torch import Tensor, nn
 
 Batch = Mapping[str, Tensor]
-"""What a view yields: named tensors. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B]."""
+"""Named tensors of one batch. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B]."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What a variant's batches hold, by the name of a view of the data and its options.
+    """The contents of a variant's batches: the name of a view of the data, and its options.
 
-    unlabelled: {"image"}; labelled: {"image", "label"}; partly_labelled: {"image", "labelled_image", "label"}, option per_class;
-    degraded: {"input", "target"}, options as pipeline.data.degradations takes them; paired and domains: {"a", "b"}, images of either side,
-    which belong together, one to one, or do not.
+    | name | tensors in a batch | options |
+    |---|---|---|
+    | unlabelled | image | |
+    | labelled | image, label | |
+    | partly_labelled | image, labelled_image, label | per_class |
+    | degraded | input, target | those of `pipeline.data.degradations` |
+    | paired | a, b (matching pairs) | |
+    | domains | a, b (unpaired) | |
     """
 
     name: str
@@ -32,7 +37,12 @@ class View:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far training is: `step` counts from 0, `done` is the share of the schedule that has passed, 0 to 1."""
+    """How far training has come.
+
+    Attributes:
+        step: Index of the training step, from 0.
+        fraction: Fraction of the schedule that has passed, 0 to 1.
+    """
 
     step: int
     fraction: float
@@ -40,9 +50,13 @@ class Progress:
 
 @dataclass(frozen=True)
 class Direction:
-    """One way of a translating variant: pictures of the side `source` become such as those of the side `target` ("a", "b").
+    """One direction of a translation variant.
 
-    `back` names the direction that undoes it, None where there is none; with `styles` one picture has many translations.
+    Attributes:
+        source: Domain of the inputs.
+        target: Domain of the outputs.
+        inverse: Name of the direction that maps back; None if there is none.
+        multimodal: One input has many translations, which differ in style.
     """
 
     source: Literal["a", "b"]
@@ -53,7 +67,12 @@ class Direction:
 
 @dataclass(frozen=True)
 class Loss:
-    """`total` (a scalar) is differentiated; `terms` (detached scalars by name) are only recorded."""
+    """The result of a loss function.
+
+    Attributes:
+        total: Scalar to differentiate.
+        terms: Scalars by name that are only logged.
+    """
 
     total: Tensor
     terms: Mapping[str, Tensor] = field(default_factory=dict)
@@ -65,12 +84,21 @@ LossFunction = Callable[[Batch, Progress, torch.Generator], Loss]
 
 @dataclass(frozen=True)
 class Phase:
-    """One optimizer update within a step: `loss` is computed on a fresh batch and moves `networks` alone.
+    """One optimizer update within a training step: `loss` on a fresh batch updates `networks` and no others.
 
-    `role` picks the learning rate of the parameters file; `lr_scale` multiplies it, and `beta_power` is what Adam's betas are
-    raised to. `every` makes it run only in steps that it divides, `start` only when that share of the schedule has passed; gradients are
-    scaled down to a norm of `clip`, where that is above 0; `after` is called when the networks have moved. Phases may share networks, or be the
-    same one several times a step.
+    Several phases may update the same network, and a phase may occur several times in a step.
+
+    Attributes:
+        name: Name in the logged curves.
+        networks: Names of the child modules to update.
+        loss: The loss function.
+        role: Which learning rate of the settings applies.
+        lr_scale: Factor of that learning rate.
+        beta_power: Exponent applied to both of Adam's betas.
+        every: Run only in steps that this number divides.
+        start: Fraction of the schedule before which the phase is skipped.
+        max_grad_norm: Norm to which the gradient is clipped; 0 disables clipping.
+        after_update: Called after the update.
     """
 
     name: str
@@ -81,15 +109,20 @@ class Phase:
     beta_power: float = 1.0
     every: int = 1
     start: float = 0.0
-    clip: float = 0.0
-    after: Callable[[], None] | None = None
+    max_grad_norm: float = 0.0
+    after_update: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """One graph to export: `module(*inputs.values()) -> outputs`, first axis of every tensor dynamic.
+    """One graph to export: `module(*inputs.values()) -> outputs`; the first axis of every tensor is dynamic.
 
-    With `multiple` height and width of its image inputs (those of four axes) are dynamic too, in multiples of it; 0: they are fixed.
+    Attributes:
+        name: File name without its suffix.
+        module: What to export.
+        inputs: Example inputs by name, in the order of `module`'s arguments.
+        outputs: Names of the outputs.
+        multiple: If above 0, height and width of image inputs are dynamic and multiples of it; 0 fixes them.
     """
 
     name: str
@@ -100,17 +133,20 @@ class ExportSpec:
 
 
 class GAN(nn.Module, ABC):
-    """A variant: its networks are child modules, by name; whatever else it must remember are buffers.
+    """A variant: its networks are child modules; everything else it must remember is a buffer.
 
-    `view` names what a batch holds; `ema_networks` the networks whose exponential moving average is kept and delivered.
-    `latent` is the length of z, 0 where there is none; `classes` how many labels `sample` and the exported graph take as
-    `label`, int64 [n], 0 where they take none. `group` is how many images of a batch are judged together and cannot be parted.
-
-    `task` says by which rules a variant is looked at, judged, reported and served: it makes images of latents alone (generate), or makes
-    clean ones of degraded ones (restore; its view holds "input" and "target"), whose side is `scale` times larger, or turns pictures of one
-    side of the data into such as those of the other (translate; its view holds "a" and "b"). `examples` is how many
-    entries of its view of held-out data `preview` shows, in rows of `columns` pictures; 0 where it needs none, and any sheet will do.
-    `advice` says, by the symptoms of `training.health`, what may help where that is not what helps in a game of z alone.
+    Attributes:
+        task: Name of the task the variant is for, see `pipeline.tasks`.
+        view: View of the data that batches are drawn from.
+        ema_networks: Networks of which an exponential moving average is kept; the averages are evaluated and exported.
+        latent: Length of z; 0 if the variant takes none.
+        classes: Number of labels that `sample` and the exported graph take as `label`, int64 [n]; 0 if unconditional.
+        group: Images of a batch that the discriminator scores together and that cannot be separated (PacGAN).
+        scale: Factor between the side of the output and that of the input, for restoration.
+        preview_examples: Held-out items that `preview` takes; 0 if none.
+        preview_columns: Images in a row of the preview; 0 lets the caller choose.
+        advice: What may help against a failure mode of `pipeline.training.failure_modes`, by its name; replaces the
+            advice there, which is for unconditional and conditional generation.
     """
 
     task: str = "generate"
@@ -126,82 +162,100 @@ class GAN(nn.Module, ABC):
 
     @abstractmethod
     def phases(self) -> list[Phase]:
-        """The updates of one training step, in order."""
+        """Return the updates of one training step, in order."""
 
     @abstractmethod
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
-        """`n` generated images, float [n, C, H, W] in [-1, 1], on the network's device; `rng` lives on the CPU.
+        """Generate `n` images.
 
-        `conditions` are inputs of the exported graph by name (`z`, `label`, `image`); those not given are drawn from `rng`, but for
-        `image`, which variants that need one cannot do without.
+        Args:
+            n: Number of images.
+            rng: Random generator on the CPU; draws every condition that is not given.
+            conditions: Inputs of the exported graph by name (`z`, `label`, `psi`, `image`). `image` is never drawn.
+
+        Returns:
+            Float [n, C, H, W] in [-1, 1], on the device of the networks.
         """
 
     @abstractmethod
     def export(self) -> list[ExportSpec]:
-        """The graphs that make up the delivered model."""
+        """Return the graphs that make up the exported model."""
 
     def preview(self, n: int, rng: torch.Generator, examples: Batch) -> Tensor:
-        """What a person is shown while training, [m, C, H, W] in [-1, 1]: here `n` samples, of each class in turn where there are classes.
+        """Return the preview grid shown during training, [m, C, H, W] in [-1, 1]; cycles through the classes, if any.
 
-        `examples` is a batch of `self.preview_examples` entries of held-out data, empty where none are wanted.
+        Args:
+            n: Number of samples, for variants that take no examples.
+            rng: Random generator on the CPU.
+            examples: `preview_examples` held-out items; empty if the variant takes none.
         """
         return self.sample(n, rng, **({"label": torch.arange(n) % self.classes} if self.classes else {}))
 
     def selection_metric(self, progress: Progress) -> str:
-        """The number of a look (see `training.watch`), smaller is better, by which the best model is chosen in this part of the training."""
+        """Name the health-check metric, smaller is better, that selects the best checkpoint at this point."""
         return "fid"
 
     def evaluation_views(self) -> Mapping[str, View]:
-        """What it is judged on, by name, where that is held-out data that a view makes; the first decides where one number is wanted."""
+        """Return the views of the held-out data to evaluate on, by name; the first one is the headline."""
         return {}
 
-    def distances(self, made: Tensor, wanted: Tensor) -> Mapping[str, float]:
-        """Distances of a variant's own, by name, between what it made and what it should be [1, C, H, W]; smaller is better."""
+    def distances(self, outputs: Tensor, targets: Tensor) -> Mapping[str, float]:
+        """Measure the variant's own distances, by name, between outputs and targets [1, C, H, W]; smaller is better."""
         return {}
 
     def directions(self) -> Mapping[str, Direction]:
-        """The ways a translating variant goes, by name; the first is that of `sample` and of the first exported graph."""
+        """Return the directions of translation by name; `sample` and the first exported graph use the first one."""
         return {}
 
     def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
-        """Pictures [n, C, H, W] in [-1, 1] of a direction's source, as they would be on its target's side; of the same shape, on the network's
-        device. Styles are drawn from `rng`, which lives on the CPU."""
+        """Translate images [n, C, H, W] in [-1, 1] from a direction's source to its target domain.
+
+        The result has the same shape and lies on the device of the networks. Styles are drawn from `rng`, which lives
+        on the CPU.
+        """
         raise NotImplementedError
 
-    def reconstruct(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
-        """What `direction` made of the originals, taken back; of these only what the way back may know of them is used, such as their style."""
-        back = self.directions()[direction].inverse
-        assert back is not None
-        return self.translate(made, back, rng)
+    def reconstruct(self, translated: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        """Translate the result of `direction` back to the source domain, for the cycle test.
+
+        Args:
+            translated: What `translate` returned for `originals`.
+            originals: Only what the inverse direction may know of them is used, such as their style.
+            direction: Name of the forward direction; it must have an inverse.
+            rng: Random generator on the CPU.
+        """
+        inverse = self.directions()[direction].inverse
+        assert inverse is not None
+        return self.translate(translated, inverse, rng)
 
     def map_identity(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
-        """What becomes of pictures that already are of a direction's target side; None of graphs that hold no such way."""
+        """Translate images that already belong to the target domain (identity test). None if no graph can do so."""
         return self.translate(images, direction, rng)
 
     def trunk(self) -> nn.Module | None:
-        """What the discriminator learnt, as images [n, C, H, W] -> features [n, d]; None where a variant has nothing to offer."""
+        """Return the discriminator's feature extractor, images [n, C, H, W] -> features [n, d]. None if it has none."""
         return None
 
     def augment_for_discriminator(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
-        """Images [B, C, H, W] as the discriminator sees them in training: here as they are."""
+        """Augment images [B, C, H, W] as in discriminator training; unchanged by default."""
         return images
 
     def score(self, images: Tensor, label: Tensor | None = None) -> Tensor | None:
-        """How real the discriminator finds images [n, C, H, W] as they are, [n], larger is more real; None where a variant has none.
+        """Return the discriminator's logits for `images`, shape [n]; higher means more real. None without one.
 
-        `label` [n] where the variant takes any. Changes nothing that is remembered.
+        Runs in eval mode, without augmentation, and leaves the running statistics untouched.
         """
         return None
 
     def classifier(self) -> nn.Module | None:
-        """Images [n, C, H, W] -> class logits [n, K], of variants that learn one."""
+        """Return the classifier that the variant learns, images [n, C, H, W] -> class logits [n, K]. None if none."""
         return None
 
 
 def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
-    """Float [n, C, H, W] in [-1, 1] -> uint8 [n, H, W, C] as floor(127.5 x + 128), clamped: the rounding every judgement uses.
+    """Convert float [n, C, H, W] in [-1, 1] to uint8 [n, H, W, C] as floor(127.5 x + 128), clamped.
 
-    Values that are not finite become 0; who must know of them looks before.
+    Every evaluation rounds this way. Values that are not finite become 0; check for them before.
     """
     pixels = images.detach().float().mul(127.5).add(128).nan_to_num(0.0).clamp(0, 255).floor().byte()
     array: npt.NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

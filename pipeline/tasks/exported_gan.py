@@ -71,8 +71,8 @@ class ExportedGAN(GAN):
     def evaluation_views(self) -> Mapping[str, View]:
         return self.variant.evaluation_views()
 
-    def distances(self, made: Tensor, wanted: Tensor) -> Mapping[str, float]:
-        return self.variant.distances(made, wanted)
+    def distances(self, outputs: Tensor, targets: Tensor) -> Mapping[str, float]:
+        return self.variant.distances(outputs, targets)
 
     def directions(self) -> Mapping[str, Direction]:
         return self.variant.directions()
@@ -83,13 +83,13 @@ class ExportedGAN(GAN):
     def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         return transform(self.graphs[direction], images, rng)
 
-    def reconstruct(self, made: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+    def reconstruct(self, translated: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         forward = self.directions()[direction]
         assert forward.inverse is not None
         back = self.graphs[forward.inverse]
         if "z" not in back.inputs:
-            return transform(back, made, rng)
-        return run_graph(back, "images", image=made, z=run_graph(self.styles[forward.source], "z", image=originals))
+            return transform(back, translated, rng)
+        return run_graph(back, "images", image=translated, z=run_graph(self.styles[forward.source], "z", image=originals))
 
     def map_identity(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
         """Return None for graphs that take styles: none of them keeps an image in its domain."""

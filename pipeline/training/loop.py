@@ -191,19 +191,19 @@ class Trainer:
                 self.settings.beta2.at(self.done) ** phase.beta_power,
             )
         norm: Row = {}
-        if measure or phase.clip:
+        if measure or phase.max_grad_norm:
             gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
             total = torch.nn.utils.get_total_norm(gradients)
-            if phase.clip:
+            if phase.max_grad_norm:
                 torch.nn.utils.clip_grads_with_norm_(
-                    [p for group in groups for p in group["params"]], phase.clip, total
+                    [p for group in groups for p in group["params"]], phase.max_grad_norm, total
                 )
             if measure:
                 norm[f"grad_norm_{phase.name}"] = float(total)
         for optimizer in optimizers:
             optimizer.step()
-        if phase.after is not None:
-            phase.after()
+        if phase.after_update is not None:
+            phase.after_update()
         return norm
 
     def differentiate(self, phase: Phase, batch: Batch) -> list[dict[str, Tensor]]:

@@ -70,8 +70,8 @@ def moves() -> Callable[[GAN, Mapping[str, Tensor]], None]:
                 ).total
             )
             optimizer.step()
-            if phase.after is not None:
-                phase.after()
+            if phase.after_update is not None:
+                phase.after_update()
             for name, value in gan.named_parameters():
                 if name.split(".")[0] not in phase.networks:
                     assert torch.equal(value, before[name]), f"{phase.name} moved {name}"

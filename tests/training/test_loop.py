@@ -155,7 +155,7 @@ class Twice(GAN):
     def phases(self) -> list[Phase]:
         return [
             Phase("first", ("generator",), self.loss, "generator"),
-            Phase("second", ("generator", "other"), self.loss, "generator", clip=0.5),
+            Phase("second", ("generator", "other"), self.loss, "generator", max_grad_norm=0.5),
         ]
 
     def loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:

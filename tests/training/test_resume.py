@@ -270,7 +270,13 @@ def test_a_training_extended_twice_equals_a_long_one(tmp_path: Path) -> None:
         ],
         *[
             (f"gan.{key}", "vanilla")
-            for key in ("lecam.average_real", "lecam.started", "augment.probability", "augment.seen", "augment.updates")
+            for key in (
+                "lecam.average_real",
+                "lecam.started",
+                "augment.probability",
+                "augment.image_count",
+                "augment.updates",
+            )
         ],
         ("gan.path_mean", "stylegan2"),
         ("gan.generator.w_average", "stylegan2"),
@@ -280,7 +286,7 @@ def test_a_training_extended_twice_equals_a_long_one(tmp_path: Path) -> None:
         ("batches.b", "pix2pix"),
         ("batches.a", "cyclegan"),
         ("gan.pool_a.images", "cyclegan"),
-        ("gan.pool_b.held", "cyclegan"),
+        ("gan.pool_b.count", "cyclegan"),
     ],
 )
 def test_this_comparison_would_see_what_is_forgotten(tmp_path: Path, forgotten: str, name: str) -> None:

@@ -1,6 +1,7 @@
-"""What real and generated images go through alike before the discriminator judges them, and how often.
+"""Differentiable augmentation of the discriminator's inputs, with a fixed, scheduled or adaptive probability.
 
-Every transformation is differentiable twice, so that gradients reach the generator and penalties can be taken through it.
+Real and generated images are augmented alike. Every transformation is twice differentiable, so gradients reach the
+generator and gradient penalties can be taken through it.
 """
 
 import torch
@@ -13,56 +14,58 @@ from pipeline.gans.networks.layers import full_precision
 
 POLICIES = {"diffaugment": diffaugment, "ada": ada}
 INTERVAL = 4
-"""Updates of the discriminator between two adaptations (Karras 2020, section 3.3)."""
+"""Discriminator updates between two adaptations (Karras 2020, section 3.3)."""
 
 
 class Augment(nn.Module):
-    """Applies a policy with a probability that is set, scheduled, or adapted to how well the discriminator tells real images.
+    """Applies a policy with some probability.
 
-    Adapted (Karras 2020, "Training GANs with Limited Data", section 3.3): where E[sign D(real)] lies above the target the
-    discriminator overfits, and the probability rises. The probability and the running mean are buffers.
+    The adaptive probability (Karras 2020, "Training GANs with Limited Data", section 3.3) rises while E[sign D(real)]
+    is above its target, which shows that the discriminator overfits. The probability and the running sums are buffers.
     """
 
     probability: Tensor
-    sign: Tensor
-    seen: Tensor
+    sign_sum: Tensor
+    image_count: Tensor
     updates: Tensor
 
     def __init__(self, settings: AugmentSettings) -> None:
         super().__init__()
         self.settings = settings
-        adapted = settings.target is not None
-        self.register_buffer("probability", torch.tensor(settings.probability.start if adapted else 0.0))
-        for name in ("sign", "seen", "updates"):
+        self.adaptive = settings.target is not None
+        self.register_buffer("probability", torch.tensor(settings.probability.start if self.adaptive else 0.0))
+        for name in ("sign_sum", "image_count", "updates"):
             self.register_buffer(name, torch.zeros(()))
 
-    def forward(self, images: Tensor, done: float, rng: torch.Generator) -> Tensor:
-        """Images [B, C, H, W] in [-1, 1], each transformed on its own; `done` is the share of the schedule that has passed."""
+    def forward(self, images: Tensor, fraction: float, rng: torch.Generator) -> Tensor:
+        """Augment images [B, C, H, W] in [-1, 1], each independently; `fraction` of the schedule has passed."""
         policy = POLICIES.get(self.settings.policy)
         if policy is None:
             return images
-        adapted = self.settings.target is not None
-        probability = (
-            self.probability if adapted else torch.tensor(self.settings.probability.at(done), device=images.device)
-        )
-        # Sixteen bits are too few to say where a pixel is read.
+        scheduled = self.settings.probability
+        probability = self.probability if self.adaptive else torch.tensor(scheduled.at(fraction), device=images.device)
+        # 16-bit floats are too coarse for sampling coordinates.
         with full_precision(images):
             return policy(images.float(), probability, rng)
 
     @torch.no_grad()
     def adapt(self, real_logits: Tensor) -> dict[str, Tensor]:
-        """Takes note of an update's logits of real images; every few updates moves the probability. Returns what to record."""
+        """Record the logits of one discriminator update; adjust the probability every `INTERVAL` updates.
+
+        Returns:
+            Terms to log; empty if the probability is not adaptive.
+        """
         target = self.settings.target
         if target is None:
             return {}
-        self.sign += real_logits.sign().sum()
-        self.seen += len(real_logits)
+        self.sign_sum += real_logits.sign().sum()
+        self.image_count += len(real_logits)
         self.updates += 1
-        # Written without a branch on values that live on the device: nothing waits for them.
+        # No branch on device values, so that nothing waits for the device.
         due = (self.updates % INTERVAL == 0).float()
-        move = (self.sign / self.seen - target).sign() * self.seen / self.settings.adapt_images
-        self.probability.add_(due * move).clamp_(0, 1)
-        terms = {"ada_probability": self.probability.clone(), "ada_sign": self.sign / self.seen}
-        for total in (self.sign, self.seen):
+        change = (self.sign_sum / self.image_count - target).sign() * self.image_count / self.settings.adapt_images
+        self.probability.add_(due * change).clamp_(0, 1)
+        terms = {"ada_probability": self.probability.clone(), "ada_sign": self.sign_sum / self.image_count}
+        for total in (self.sign_sum, self.image_count):
             total.mul_(1 - due)
         return terms

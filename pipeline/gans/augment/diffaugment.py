@@ -1,20 +1,23 @@
-"""DiffAugment: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training" (2020): colour, translation and cutout."""
+"""DiffAugment: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training" (2020).
+
+The policy "color, translation, cutout".
+"""
 
 import torch
 from torch import Tensor
 
-SHIFT = 1 / 8  # of the side, at most, either way
-CUT = 1 / 2  # of the side
+MAX_SHIFT = 1 / 8  # fraction of the side
+CUTOUT = 1 / 2  # fraction of the side
 
 
 def diffaugment(images: Tensor, probability: Tensor, rng: torch.Generator) -> Tensor:
-    """Images [B, C, H, W] in [-1, 1], each with `probability` put through all three, each time with its own random numbers."""
+    """Apply all three transformations to each of the images [B, C, H, W] in [-1, 1], with `probability`."""
     chosen = torch.rand(len(images), 1, 1, 1, generator=rng, device=images.device) < probability
-    return torch.where(chosen, cut(shift(recolour(images, rng), rng), rng), images)
+    return torch.where(chosen, cutout(translate(jitter_colour(images, rng), rng), rng), images)
 
 
-def recolour(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Brightness by up to half the range of one side, saturation by 0 to 2, contrast by 0.5 to 1.5."""
+def jitter_colour(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Shift brightness by -0.5 to 0.5, scale saturation by 0 to 2 and contrast by 0.5 to 1.5."""
     brightness, saturation, contrast = torch.rand(3, len(images), 1, 1, 1, generator=rng, device=images.device)
     images = images + brightness - 0.5
     gray = images.mean(dim=1, keepdim=True)
@@ -24,26 +27,26 @@ def recolour(images: Tensor, rng: torch.Generator) -> Tensor:
     return result
 
 
-def shift(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Moved by whole pixels, up to an eighth of the side either way; what comes in is 0."""
+def translate(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Translate by whole pixels, up to an eighth of the side, with zero padding."""
     n, channels, height, width = images.shape
-    most_y, most_x = round(height * SHIFT), round(width * SHIFT)
-    dy = torch.randint(-most_y, most_y + 1, (n, 1, 1), generator=rng, device=images.device)
-    dx = torch.randint(-most_x, most_x + 1, (n, 1, 1), generator=rng, device=images.device)
+    max_dy, max_dx = round(height * MAX_SHIFT), round(width * MAX_SHIFT)
+    dy = torch.randint(-max_dy, max_dy + 1, (n, 1, 1), generator=rng, device=images.device)
+    dx = torch.randint(-max_dx, max_dx + 1, (n, 1, 1), generator=rng, device=images.device)
     y = torch.arange(height, device=images.device).view(1, height, 1) + dy
     x = torch.arange(width, device=images.device).view(1, 1, width) + dx
     inside = ((y >= 0) & (y < height) & (x >= 0) & (x < width)).unsqueeze(1)
-    flat = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).view(n, 1, -1).expand(-1, channels, -1)
-    return images.flatten(2).gather(2, flat).view_as(images) * inside
+    index = (y.clamp(0, height - 1) * width + x.clamp(0, width - 1)).view(n, 1, -1).expand(-1, channels, -1)
+    return images.flatten(2).gather(2, index).view_as(images) * inside
 
 
-def cut(images: Tensor, rng: torch.Generator) -> Tensor:
-    """A square of half the side, anywhere, is 0; part of it may lie outside."""
+def cutout(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Set a square of half the side to 0, at a random position; it may lie partly outside."""
     n, _, height, width = images.shape
-    tall, wide = round(height * CUT), round(width * CUT)
-    top = torch.randint(height + 1 - tall % 2, (n, 1, 1), generator=rng, device=images.device) - tall // 2
-    left = torch.randint(width + 1 - wide % 2, (n, 1, 1), generator=rng, device=images.device) - wide // 2
+    cut_height, cut_width = round(height * CUTOUT), round(width * CUTOUT)
+    top = torch.randint(height + 1 - cut_height % 2, (n, 1, 1), generator=rng, device=images.device) - cut_height // 2
+    left = torch.randint(width + 1 - cut_width % 2, (n, 1, 1), generator=rng, device=images.device) - cut_width // 2
     y = torch.arange(height, device=images.device).view(1, height, 1)
     x = torch.arange(width, device=images.device).view(1, 1, width)
-    hole = (y >= top) & (y < top + tall) & (x >= left) & (x < left + wide)
+    hole = (y >= top) & (y < top + cut_height) & (x >= left) & (x < left + cut_width)
     return images * ~hole.unsqueeze(1)

@@ -1,9 +1,11 @@
-"""The adversarial game between one generator and one discriminator, under any objective, penalty and stabiliser.
+"""The adversarial game of one generator and one discriminator, under any objective, penalty and stabiliser.
 
-A variant brings the two networks and reads like its paper; what holds for every pair is here. The generator maps z [B, latent]
-(and labels [B], where there are classes) to images, the discriminator images (and labels) to logits [B], positive for real.
+A variant supplies the two networks and reads like its paper; what all pairs share is here. The generator maps z
+[B, latent] (and labels [B], if conditional) to images [B, C, H, W]. The discriminator maps images (and labels) to
+logits [B], positive for real.
 """
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,14 +16,27 @@ from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, Vi
 from pipeline.gans.game.adversarial_settings import AdversarialSettings
 from pipeline.gans.game.lecam import LeCam
 from pipeline.gans.game.objectives import OBJECTIVES
-from pipeline.gans.game.penalties import interpolated, one_centred, perturbed, zero_centred
-from pipeline.gans.networks.layers import pack, spectrally_normalised
+from pipeline.gans.game.penalties import interpolate, one_centred_penalty, perturb, zero_centred_penalty
+from pipeline.gans.networks.layers import apply_spectral_norm, pack
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Images [B, C, H, W] before augmentation, and the logits computed from them; None if they were not needed."""
+
+    images: Tensor
+    logits: Tensor | None
 
 
 class Adversarial(GAN):
-    """`discriminator` must take `stabilisers.packing` times the image's channels, and show its features as `discriminator.trunk`.
+    """A generator and a discriminator that play the game of `settings`.
 
-    `classes` is None for a pair that knows no labels.
+    Args:
+        settings: Objective, penalties and stabilisers.
+        generator: z (and labels) -> images.
+        discriminator: Images, `stabilisers.packing` of them stacked along the channels (and labels) -> logits. Its
+            submodule or property `trunk` maps images to features.
+        classes: Number of classes of a conditional pair; None for an unconditional one.
     """
 
     def __init__(
@@ -35,75 +50,71 @@ class Adversarial(GAN):
         self.group = self.stabilisers.packing
         self.generator = generator
         self.discriminator: Any = (
-            spectrally_normalised(discriminator) if self.stabilisers.spectral_norm else discriminator
+            apply_spectral_norm(discriminator) if self.stabilisers.spectral_norm else discriminator
         )
         self.augment = Augment(self.stabilisers.augment)
         self.lecam = LeCam(self.stabilisers.lecam)
 
     def phases(self) -> list[Phase]:
-        """`critic_steps` updates of the discriminator, then one of the generator; lazy penalties have their own, every so many steps.
+        """Return `critic_steps` discriminator updates, a lazy penalty update if configured, and a generator update.
 
-        Because a lazy penalty adds an update in k + 1, Adam's rate and betas are taken to k / (k + 1) (Karras 2020, appendix B).
+        A lazy penalty adds one update to every k. Adam's rate and betas are corrected by k / (k + 1) (Karras 2020,
+        appendix B).
         """
         every = self.penalties.every
         lazy = every > 1 and self.penalties.any
-        share = every / (every + 1) if lazy else 1.0
-        clip = self.clip_weights if self.penalties.clip > 0 else None
-        players = ("discriminator",)
-        judge = Phase(
+        correction = every / (every + 1) if lazy else 1.0
+        discriminator = Phase(
             "discriminator",
-            players,
+            ("discriminator",),
             self.discriminator_loss,
             "discriminator",
-            lr_scale=share,
-            beta_power=share,
-            after=clip,
+            lr_scale=correction,
+            beta_power=correction,
+            after_update=self.clip_weights if self.penalties.clip > 0 else None,
         )
-        regularise = Phase(
-            "regularisation",
-            players,
-            self.regularisation_loss,
-            "discriminator",
-            lr_scale=share,
-            beta_power=share,
-            every=every,
+        regularisation = replace(
+            discriminator, name="regularisation", loss=self.regularisation_loss, every=every, after_update=None
         )
-        create = Phase("generator", ("generator",), self.generator_loss, "generator")
-        return [judge] * self.critic_steps + [regularise] * lazy + [create]
+        generator = Phase("generator", ("generator",), self.generator_loss, "generator")
+        return [discriminator] * self.critic_steps + [regularisation] * lazy + [generator]
 
-    def latents(self, n: int, rng: torch.Generator) -> Tensor:
-        """z ~ N(0, I) on the random generator's device, float32 [n, latent]."""
+    def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw z ~ N(0, I) on the random generator's device, float32 [n, latent]."""
         return torch.randn(n, self.latent, generator=rng, device=rng.device)
 
-    def label(self, batch: Batch) -> Tensor | None:
+    def labels_of(self, batch: Batch) -> Tensor | None:
+        """Return the labels of a batch; None if the pair is unconditional."""
         return batch["label"] if self.classes else None
 
     def generate(self, n: int, label: Tensor | None, rng: torch.Generator) -> Tensor:
-        """Images of `n` new latents, as the networks are trained on them."""
-        images: Tensor = (
-            self.generator(self.latents(n, rng)) if label is None else self.generator(self.latents(n, rng), label)
-        )
+        """Generate images of `n` new latents as in training; differentiable."""
+        z = self.sample_latents(n, rng)
+        images: Tensor = self.generator(z) if label is None else self.generator(z, label)
         return images.float()
 
     def augment_for_discriminator(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
-        """Images as the discriminator sees them in training: transformed, and under noise."""
-        seen: Tensor = self.augment(images, progress.fraction, rng)
-        noise = self.stabilisers.instance_noise.at(progress.fraction)
-        return seen + noise * torch.randn(seen.shape, generator=rng, device=seen.device) if noise > 0 else seen
+        """Augment images and add instance noise, as in discriminator training."""
+        augmented: Tensor = self.augment(images, progress.fraction, rng)
+        sigma = self.stabilisers.instance_noise.at(progress.fraction)
+        if sigma <= 0:
+            return augmented
+        return augmented + sigma * torch.randn(augmented.shape, generator=rng, device=augmented.device)
 
-    def judge(self, images: Tensor, label: Tensor | None, progress: Progress, rng: torch.Generator) -> Tensor:
-        """Logits [B / packing] of images, as they are seen and in packs."""
+    def discriminate(self, images: Tensor, label: Tensor | None, progress: Progress, rng: torch.Generator) -> Tensor:
+        """Return the logits [B / packing] of augmented and packed images."""
         packed = pack(self.augment_for_discriminator(images, progress, rng), self.stabilisers.packing)
         logits: Tensor = self.discriminator(packed) if label is None else self.discriminator(packed, label)
         return logits.float()
 
     def discriminator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
-        real, label = batch["image"], self.label(batch)
+        """Return the objective with LeCam, and with the penalties unless they are lazy."""
+        real, label = batch["image"], self.labels_of(batch)
         with torch.no_grad():
             fake = self.generate(len(real), label, rng)
-        now = self.penalties.every == 1
-        real_logits = self.judge(real.requires_grad_(now and self.penalties.r1.ever), label, progress, rng)
-        fake_logits = self.judge(fake.requires_grad_(now and self.penalties.r2.ever), label, progress, rng)
+        eager = self.penalties.every == 1
+        real_logits = self.discriminate(real.requires_grad_(eager and self.penalties.r1.ever), label, progress, rng)
+        fake_logits = self.discriminate(fake.requires_grad_(eager and self.penalties.r2.ever), label, progress, rng)
         total = self.objective.discriminator(real_logits, fake_logits, self.stabilisers.label_smoothing)
         x, y = real_logits.detach(), fake_logits.detach()
         terms = {
@@ -112,64 +123,66 @@ class Adversarial(GAN):
             "d_fake": y.sigmoid().mean(),
             "logit_real": x.mean(),
             "logit_fake": y.mean(),
-            "d_accuracy": (x > y).float().mean(),  # of pairs: what every objective understands by it
+            "d_accuracy": (x > y).float().mean(),  # pairwise accuracy: comparable across objectives
         }
         if self.lecam.weight > 0:
             terms["lecam"] = self.lecam(real_logits, fake_logits)
             total = total + self.lecam.weight * terms["lecam"]
-        if now:
-            penalty, measured = self.penalty(real, fake, label, progress, rng, real_logits, fake_logits)
-            total, terms = total + penalty, terms | measured
+        if eager:
+            penalty, penalty_terms = self.penalty(
+                Scored(real, real_logits), Scored(fake, fake_logits), label, progress, rng
+            )
+            total, terms = total + penalty, terms | penalty_terms
         terms |= self.augment.adapt(real_logits)
         return Loss(total, terms)
 
     def regularisation_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
-        """The penalties alone, `every` times as strong: the same on average."""
-        real, label, fake, fake_logits = batch["image"], self.label(batch), None, None
-        real_logits = self.judge(real.requires_grad_(), label, progress, rng) if self.penalties.r1.ever else None
-        if self.penalties.r2.ever or self.penalties.gp > 0:
+        """Return the penalties alone, `every` times as strong, so that their average strength is unchanged."""
+        label, weights = self.labels_of(batch), self.penalties
+        images = batch["image"].requires_grad_()
+        real = Scored(images, self.discriminate(images, label, progress, rng) if weights.r1.ever else None)
+        fake = None
+        if weights.r2.ever or weights.gp > 0:
             with torch.no_grad():
-                fake = self.generate(len(real), label, rng)
-            fake_logits = self.judge(fake.requires_grad_(), label, progress, rng) if self.penalties.r2.ever else None
-        penalty, terms = self.penalty(real, fake, label, progress, rng, real_logits, fake_logits)
-        return Loss(self.penalties.every * penalty, terms)
+                images = self.generate(len(images), label, rng)
+            logits = self.discriminate(images.requires_grad_(), label, progress, rng) if weights.r2.ever else None
+            fake = Scored(images, logits)
+        penalty, terms = self.penalty(real, fake, label, progress, rng)
+        return Loss(weights.every * penalty, terms)
 
     def penalty(
-        self,
-        real: Tensor,
-        fake: Tensor | None,
-        label: Tensor | None,
-        progress: Progress,
-        rng: torch.Generator,
-        real_logits: Tensor | None,
-        fake_logits: Tensor | None,
+        self, real: Scored, fake: Scored | None, label: Tensor | None, progress: Progress, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum of the gradient penalties, and each without its weight; all on images before they are transformed."""
+        """Return the weighted sum of the gradient penalties, and each of them by name without its weight.
+
+        The gradients are taken at images before augmentation.
+        """
         weights, terms = self.penalties, {}
-        total = torch.zeros((), device=real.device)
-        if weights.r1.ever and real_logits is not None:
-            terms["r1"] = zero_centred(real_logits, real)
+        total = torch.zeros((), device=real.images.device)
+        if weights.r1.ever and real.logits is not None:
+            terms["r1"] = zero_centred_penalty(real.logits, real.images)
             total = total + weights.r1.at(progress.fraction) / 2 * terms["r1"]
-        if weights.r2.ever and fake is not None and fake_logits is not None:
-            terms["r2"] = zero_centred(fake_logits, fake)
+        if weights.r2.ever and fake is not None and fake.logits is not None:
+            terms["r2"] = zero_centred_penalty(fake.logits, fake.images)
             total = total + weights.r2.at(progress.fraction) / 2 * terms["r2"]
         if weights.gp > 0 and fake is not None:
-            points = interpolated(real, fake, rng).requires_grad_()
-            terms["gp"] = one_centred(self.judge(points, label, progress, rng), points)
+            points = interpolate(real.images, fake.images, rng).requires_grad_()
+            terms["gp"] = one_centred_penalty(self.discriminate(points, label, progress, rng), points)
             total = total + weights.gp * terms["gp"]
         if weights.dragan > 0:
-            points = perturbed(real, rng).requires_grad_()
-            terms["dragan"] = one_centred(self.judge(points, label, progress, rng), points)
+            points = perturb(real.images, rng).requires_grad_()
+            terms["dragan"] = one_centred_penalty(self.discriminate(points, label, progress, rng), points)
             total = total + weights.dragan * terms["dragan"]
         return total, terms
 
     def generator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
-        real, label = batch["image"], self.label(batch)
-        fake_logits = self.judge(self.generate(len(real), label, rng), label, progress, rng)
+        """Return the objective on new samples, on the best `top_k` of them if configured."""
+        real, label = batch["image"], self.labels_of(batch)
+        fake_logits = self.discriminate(self.generate(len(real), label, rng), label, progress, rng)
         real_logits = fake_logits.detach()
         if self.objective.paired:
             with torch.no_grad():
-                real_logits = self.judge(real, label, progress, rng)
+                real_logits = self.discriminate(real, label, progress, rng)
         share = self.stabilisers.top_k.at(progress.fraction)
         if share < 1:
             best = fake_logits.topk(max(1, round(share * len(fake_logits)))).indices
@@ -179,14 +192,15 @@ class Adversarial(GAN):
 
     @torch.no_grad()
     def clip_weights(self) -> None:
-        """Arjovsky 2017, algorithm 1, line 7."""
+        """Clip the discriminator's weights (Arjovsky 2017, algorithm 1, line 7)."""
         for weight in self.discriminator.parameters():
             weight.clamp_(-self.penalties.clip, self.penalties.clip)
 
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
+        """Generate `n` images of `z` and, if conditional, `label`."""
         device = next(self.generator.parameters()).device
-        z = (conditions["z"] if "z" in conditions else self.latents(n, rng)).to(device)
+        z = (conditions["z"] if "z" in conditions else self.sample_latents(n, rng)).to(device)
         if not self.classes:
             images: Tensor = self.generator(z)
         else:
@@ -197,32 +211,35 @@ class Adversarial(GAN):
 
     @torch.no_grad()
     def score(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return the discriminator's logits for `images`, shape [n]; higher means more real."""
         training = self.discriminator.training
         self.discriminator.eval()
-        # A discriminator of packs sees one image as a pack of itself.
+        # PacGAN: score a single image as a pack of copies.
         packs = images.repeat(1, self.stabilisers.packing, 1, 1)
         logits: Tensor = self.discriminator(packs) if not self.classes else self.discriminator(packs, label)
         self.discriminator.train(training)
         return logits.float()
 
     def export(self) -> list[ExportSpec]:
+        """Return the generator: z and, if conditional, labels -> images."""
         inputs = {"z": torch.zeros(2, self.latent)} | (
             {"label": torch.zeros(2, dtype=torch.int64)} if self.classes else {}
         )
         return [ExportSpec("generator", self.generator, inputs, ("images",))]
 
     def trunk(self) -> nn.Module:
-        return Trunk(self.discriminator.trunk, self.stabilisers.packing)
+        """Return the discriminator without its head, images [n, C, H, W] -> features [n, d]."""
+        return DiscriminatorFeatures(self.discriminator.trunk, self.stabilisers.packing)
 
 
-class Trunk(nn.Module):
-    """Images [n, C, H, W] -> features [n, d]: the discriminator without what turns its last maps into a verdict."""
+class DiscriminatorFeatures(nn.Module):
+    """Images [n, C, H, W] -> the discriminator's last feature maps, flattened to [n, d]."""
 
     def __init__(self, network: nn.Module, packing: int) -> None:
         super().__init__()
         self.network, self.packing = network, packing
 
     def forward(self, images: Tensor) -> Tensor:
-        # A discriminator of packs sees one image as a pack of itself.
+        # PacGAN: a single image is a pack of copies.
         features: Tensor = self.network(images.repeat(1, self.packing, 1, 1))
         return features.flatten(1)

@@ -1,6 +1,6 @@
-"""A pool of earlier translations: Shrivastava et al., "Learning from Simulated and Unsupervised Images" (2017), section 2.3.
+"""Image pool: Shrivastava et al., "Learning from Simulated and Unsupervised Images" (2017), section 2.3.
 
-A discriminator that is reminded of what the generator made some time ago forgets less, and the two swing less.
+Replaying earlier outputs of the generator makes the discriminator forget less, which damps oscillation.
 """
 
 import torch
@@ -8,32 +8,36 @@ from torch import Tensor, nn
 
 
 class ImagePool(nn.Module):
-    """Keeps `size` images [C, R, R]; they are saved and resumed with the networks, being buffers."""
+    """A buffer of `size` images [C, R, R], saved and resumed with the networks."""
 
     images: Tensor
-    held: Tensor
+    count: Tensor
 
     def __init__(self, size: int, channels: int, resolution: int) -> None:
         super().__init__()
         self.size = size
         self.register_buffer("images", torch.zeros(size, channels, resolution, resolution))
-        self.register_buffer("held", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
     @torch.no_grad()
-    def exchange(self, made: Tensor, rng: torch.Generator) -> Tensor:
-        """As many images as are given, [B, C, R, R]: while the pool fills, these; later each one itself, or, as often, one whose place it takes."""
+    def query(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Return a batch of current and earlier images, [B, C, R, R], and store some of `images`.
+
+        While the pool fills, every image is stored and returned. Later, with probability 1/2, an image is swapped with
+        a stored one, which is returned in its place. A pool of size 0 returns `images`.
+        """
         if not self.size:
-            return made
-        given = made.clone()
-        coins = torch.rand(len(made), generator=rng, device=made.device).tolist()
-        places = torch.randint(self.size, (len(made),), generator=rng, device=made.device).tolist()
-        held = int(self.held)
-        for number, (coin, place) in enumerate(zip(coins, places, strict=True)):
-            if held < self.size:
-                self.images[held] = made[number]
-                held += 1
-            elif coin < 0.5:
-                given[number] = self.images[place]
-                self.images[place] = made[number]
-        self.held.fill_(held)
-        return given
+            return images
+        batch = images.clone()
+        swaps = torch.rand(len(images), generator=rng, device=images.device).tolist()
+        slots = torch.randint(self.size, (len(images),), generator=rng, device=images.device).tolist()
+        count = int(self.count)
+        for i, (swap, slot) in enumerate(zip(swaps, slots, strict=True)):
+            if count < self.size:
+                self.images[count] = images[i]
+                count += 1
+            elif swap < 0.5:
+                batch[i] = self.images[slot]
+                self.images[slot] = images[i]
+        self.count.fill_(count)
+        return batch

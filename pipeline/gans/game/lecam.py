@@ -4,12 +4,14 @@ import torch
 from torch import Tensor, nn
 
 DECAY = 0.99
+"""Of the moving averages of the logits."""
 
 
 class LeCam(nn.Module):
-    """Pulls each side's logits towards the moving average of the other side's (eq. 4): a discriminator that memorises drifts away from both.
+    """Pulls real logits to the moving average of fake logits, and the reverse (eq. 4).
 
-    The averages are buffers; they start at the first batch's means.
+    A discriminator that memorises its data drifts away from both averages. The averages are buffers and start at the
+    means of the first batch.
     """
 
     average_real: Tensor
@@ -23,13 +25,13 @@ class LeCam(nn.Module):
             self.register_buffer(name, torch.zeros(()))
 
     def forward(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        """Updates the averages with these logits, then E[(D(x) - a_fake)^2] + E[(D(y) - a_real)^2], a scalar."""
+        """Update the averages; return E[(D(x) - a_fake)^2] + E[(D(G(z)) - a_real)^2], without the weight."""
         with torch.no_grad():
             decay = DECAY * self.started
             self.average_real.copy_(decay * self.average_real + (1 - decay) * real_logits.mean())
             self.average_fake.copy_(decay * self.average_fake + (1 - decay) * fake_logits.mean())
             self.started.fill_(1.0)
-        # Clones: the next update in place must not change what this loss's gradient reads.
+        # Clones, because the next in-place update would change what this loss's gradient reads.
         return (real_logits - self.average_fake.clone()).square().mean() + (
             fake_logits - self.average_real.clone()
         ).square().mean()

@@ -9,13 +9,13 @@ from pipeline.settings import Settings
 
 
 class RestorationWeights(Settings):
-    """What the generator's loss is made of once the adversarial part has begun; before it, the pixel loss alone."""
+    """Weights of the generator's loss in adversarial training; pretraining uses the pixel loss alone."""
 
-    pixel: float = Field(1.0, ge=0, description="distance of the pixels, both in [-1, 1]")
+    pixel: float = Field(1.0, ge=0, description="weight of the pixel loss, on values in [-1, 1]")
     perceptual: float = Field(
-        1.0, ge=0, description="distance of features: VGG19's where `vgg` names its weights, else the discriminator's"
+        1.0, ge=0, description="weight of the feature loss: on VGG19 if `vgg` is set, else on the discriminator"
     )
-    adversarial: float = Field(0.01, ge=0, description="adversarial loss")
+    adversarial: float = Field(0.01, ge=0, description="weight of the adversarial loss")
 
 
 class RestorationSettings(VariantSettings):
@@ -23,27 +23,26 @@ class RestorationSettings(VariantSettings):
 
     task: ClassVar[str] = "restore"
     any_size: ClassVar[bool] = True
-    generator_channels: int = Field(64, ge=4, le=1024, description="of every hidden layer")
-    blocks: int = Field(16, ge=1, le=64, description="residual blocks")
+    generator_channels: int = Field(64, ge=4, le=1024, description="generator channels of every hidden layer")
+    blocks: int = Field(16, ge=1, le=64, description="residual blocks of the generator")
     kernel: Literal[3, 9] = Field(
-        9,
-        description="side of the first and last convolutions: Ledig 2017; 3 is later practice, and three times as quick on a CPU",
+        9, description="kernel size of the first and last convolution: 9 in Ledig 2017; 3 is three times faster on CPU"
     )
     generator_norm: Literal["batch", "none"] = Field(
-        "none", description="batch: Ledig 2017; none: later practice, sharper and steadier (Wang 2018)"
+        "none", description="batch: Ledig 2017; none: sharper and more stable (Wang 2018)"
     )
     discriminator_channels: int = Field(
-        64, ge=4, le=1024, description="of the first layer; eight times as many in the last"
+        64, ge=4, le=1024, description="discriminator channels of the first layer; the last has eight times as many"
     )
-    pixel: Literal["l1", "l2"] = "l1"
+    pixel: Literal["l1", "l2"] = Field("l1", description="pixel loss")
     pretraining: float = Field(
-        0.5, ge=0, le=1, description="share of the schedule with the pixel loss alone; 1: no discriminator at all"
+        0.5, ge=0, le=1, description="fraction of the schedule with the pixel loss alone; 1: no adversarial training"
     )
-    weights: RestorationWeights = RestorationWeights()
-    objective: Objective = "nonsaturating"
-    r1: float = Field(0.0, ge=0, description="gamma of the discriminator's gradient penalty on real images")
+    weights: RestorationWeights = Field(RestorationWeights(), description="weights of the generator's loss")
+    objective: Objective = Field("nonsaturating", description="adversarial loss")
+    r1: float = Field(0.0, ge=0, description="gamma of the R1 penalty on real images (Mescheder 2018)")
     vgg: str | None = Field(
         None,
         min_length=1,
-        description="torchvision's VGG19 weights (.pth), for the perceptual loss; null: the discriminator's features",
+        description="path of torchvision's VGG19 weights (.pth) for the perceptual loss; null: discriminator features",
     )

@@ -1,42 +1,51 @@
-"""PatchGAN: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks" (2017), section 3.2.2 and appendix 6.1.2.
+"""PatchGAN: Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks" (2017), section 3.2.2.
 
-Every patch of a picture is judged by itself, so that the discriminator looks at texture, and at pictures of any size.
+The discriminator scores overlapping patches, so it models texture and takes images of any size (appendix 6.1.2).
 """
 
 from typing import Literal
 
 from torch import Tensor, nn
 
-SLOPE, STANDARD_DEVIATION, MOST = 0.2, 0.02, 8
+SLOPE = 0.2
+INIT_STD = 0.02
+MAX_WIDTH_FACTOR = 8
 
 Norm = Literal["batch", "instance", "none"]
 
 
 class PatchDiscriminator(nn.Module):
-    """Images [B, C, H, W] in [-1, 1] -> logits [B, 1, h, w], a patch each; positive means real. `layers` halvings: 3 see 70 pixels, 2 see 34, 1 sees 16."""
+    """Images [B, C, H, W] in [-1, 1] -> logits [B, 1, h, w], one per patch; positive means real.
+
+    Args:
+        channels: Channels of the images.
+        width: Channels of the first layer, doubled in each further one up to eight times as many.
+        layers: Layers between the first and the last: 3 give a receptive field of 70 pixels, 2 of 34, 1 of 16.
+        norm: Normalisation of these layers.
+    """
 
     def __init__(self, channels: int, width: int, layers: int, norm: Norm) -> None:
         super().__init__()
-        parts: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(SLOPE)]
+        modules: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(SLOPE)]
         inputs = width
-        for number in range(1, layers + 1):
-            outputs = width * min(2**number, MOST)
-            parts += [
-                nn.Conv2d(inputs, outputs, 4, 2 if number < layers else 1, 1, bias=norm != "batch"),
-                normalised(norm, outputs),
+        for i in range(1, layers + 1):
+            outputs = width * min(2**i, MAX_WIDTH_FACTOR)
+            modules += [
+                nn.Conv2d(inputs, outputs, 4, 2 if i < layers else 1, 1, bias=norm != "batch"),
+                norm_layer(norm, outputs),
                 nn.LeakyReLU(SLOPE),
             ]
             inputs = outputs
-        self.layers = nn.Sequential(*parts, nn.Conv2d(inputs, 1, 4, 1, 1))
-        self.apply(begin)
+        self.layers = nn.Sequential(*modules, nn.Conv2d(inputs, 1, 4, 1, 1))
+        self.apply(init_weights)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.layers(images)
         return logits
 
 
-def normalised(norm: Norm, channels: int) -> nn.Module:
-    """Batch normalisation, instance normalisation without anything learnt (Ulyanov 2016), or nothing."""
+def norm_layer(norm: Norm, channels: int) -> nn.Module:
+    """Build batch normalisation, instance normalisation without parameters (Ulyanov 2016), or the identity."""
     match norm:
         case "batch":
             return nn.BatchNorm2d(channels)
@@ -45,12 +54,12 @@ def normalised(norm: Norm, channels: int) -> nn.Module:
     return nn.Identity()
 
 
-def begin(module: nn.Module) -> None:
-    """Weights from N(0, 0.02), those of a normalisation about 1; biases 0."""
+def init_weights(module: nn.Module) -> None:
+    """Initialise weights from N(0, 0.02), scales of batch normalisation from N(1, 0.02), biases with 0."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        nn.init.normal_(module.weight, 0.0, STANDARD_DEVIATION)
+        nn.init.normal_(module.weight, 0.0, INIT_STD)
     elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, STANDARD_DEVIATION)
+        nn.init.normal_(module.weight, 1.0, INIT_STD)
     else:
         return
     if module.bias is not None:

@@ -1,7 +1,8 @@
-"""SRResNet and the discriminator beside it: Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a GAN" (2017), figure 4.
+"""SRResNet and its discriminator: Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a GAN" (2017).
 
-Two departures, both later practice (Wang 2018, ESRGAN): normalisation can be left out, and the residual blocks start small. As in
-MSRResNet, what is learnt is added to the enlarged input, so that training starts from a picture instead of noise.
+The networks of figure 4, with two later changes (Wang 2018, ESRGAN): normalisation is optional, and residual branches
+are initialised with small weights. As in MSRResNet, the output is added to the upsampled input, so that training starts
+from an image instead of noise.
 """
 
 import math
@@ -12,17 +13,18 @@ from torch.nn.functional import interpolate
 
 from pipeline.gans.game.restoration_settings import RestorationSettings
 
-SMALL = 0.1  # of He's start, in the residual branches
+RESIDUAL_GAIN = 0.1
+"""Factor of He's initialisation in the residual branches."""
 
 
-class Block(nn.Module):
-    """conv - norm - PReLU - conv - norm, and what went in."""
+class ResidualBlock(nn.Module):
+    """[B, C, H, W] -> [B, C, H, W]: conv, norm, PReLU, conv, norm, and a skip connection."""
 
     def __init__(self, channels: int, *, norm: bool) -> None:
         super().__init__()
-        first, second = (convolution(channels, channels, 3, gain=SMALL) for _ in range(2))
-        between, after = ([nn.BatchNorm2d(channels)] if norm else [] for _ in range(2))
-        self.layers = nn.Sequential(first, *between, nn.PReLU(), second, *after)
+        first, second = (conv(channels, channels, 3, gain=RESIDUAL_GAIN) for _ in range(2))
+        norm1, norm2 = ([nn.BatchNorm2d(channels)] if norm else [] for _ in range(2))
+        self.layers = nn.Sequential(first, *norm1, nn.PReLU(), second, *norm2)
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = x + self.layers(x)
@@ -30,42 +32,41 @@ class Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """Images [B, C, H, W] -> [B, C, scale H, scale W], `scale` a power of two; both in [-1, 1], the output not clamped."""
+    """Images [B, C, H, W] in [-1, 1] -> [B, C, scale H, scale W], not clamped; `scale` is a power of two."""
 
     def __init__(self, settings: RestorationSettings, channels: int, scale: int) -> None:
         super().__init__()
         width, norm = settings.generator_channels, settings.generator_norm == "batch"
         self.scale = scale
-        self.head = nn.Sequential(convolution(channels, width, settings.kernel), nn.PReLU())
-        after = [convolution(width, width, 3, gain=SMALL), *([nn.BatchNorm2d(width)] if norm else [])]
-        self.body = nn.Sequential(*(Block(width, norm=norm) for _ in range(settings.blocks)), *after)
-        doublings = [
-            (convolution(width, 4 * width, 3), nn.PixelShuffle(2), nn.PReLU()) for _ in range(int(math.log2(scale)))
-        ]
-        self.enlarge = nn.Sequential(*(layer for doubling in doublings for layer in doubling))
-        self.tail = convolution(width, channels, settings.kernel, gain=SMALL)
+        self.head = nn.Sequential(conv(channels, width, settings.kernel), nn.PReLU())
+        end = [conv(width, width, 3, gain=RESIDUAL_GAIN), *([nn.BatchNorm2d(width)] if norm else [])]
+        self.body = nn.Sequential(*(ResidualBlock(width, norm=norm) for _ in range(settings.blocks)), *end)
+        upsampling = [(conv(width, 4 * width, 3), nn.PixelShuffle(2), nn.PReLU()) for _ in range(int(math.log2(scale)))]
+        self.enlarge = nn.Sequential(*(layer for layers in upsampling for layer in layers))
+        self.tail = conv(width, channels, settings.kernel, gain=RESIDUAL_GAIN)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.head(image)
-        carried = image if self.scale == 1 else interpolate(image, scale_factor=float(self.scale), mode="bilinear")
-        images: Tensor = carried + self.tail(self.enlarge(x + self.body(x)))
+        skip = image if self.scale == 1 else interpolate(image, scale_factor=float(self.scale), mode="bilinear")
+        images: Tensor = skip + self.tail(self.enlarge(x + self.body(x)))
         return images
 
 
 class Discriminator(nn.Module):
-    """Images [B, C, R, R] in [-1, 1] -> logits [B], positive means real; eight convolutions, every second one halves the side."""
+    """Images [B, C, R, R] in [-1, 1] -> logits [B], positive for real.
+
+    Eight convolutions; every second one halves the side.
+    """
 
     def __init__(self, settings: RestorationSettings, channels: int, resolution: int) -> None:
         super().__init__()
         width = settings.discriminator_channels
         stages: list[nn.Module] = []
         inputs = channels
-        for number, outputs in enumerate(
-            (width, width, 2 * width, 2 * width, 4 * width, 4 * width, 8 * width, 8 * width)
-        ):
-            stride = 1 + number % 2
-            # Where the next layer normalises, a bias would be taken off again.
-            norm = [nn.BatchNorm2d(outputs)] if number and not settings.r1 else []
+        for i, factor in enumerate((1, 1, 2, 2, 4, 4, 8, 8)):
+            outputs, stride = factor * width, 1 + i % 2
+            # A bias before normalisation has no effect. R1 does not work with batch normalisation.
+            norm = [nn.BatchNorm2d(outputs)] if i and not settings.r1 else []
             stages.append(
                 nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=not norm), *norm, nn.LeakyReLU(0.2))
             )
@@ -77,7 +78,7 @@ class Discriminator(nn.Module):
         )
 
     def features(self, images: Tensor) -> list[Tensor]:
-        """The maps after each of the eight convolutions."""
+        """Return the feature maps after each of the eight convolutions."""
         maps = []
         for stage in self.stages:
             images = stage(images)
@@ -85,18 +86,18 @@ class Discriminator(nn.Module):
         return maps
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.verdict(self.features(images)[-1])
+        return self.logits_from_features(self.features(images)[-1])
 
-    def verdict(self, maps: Tensor) -> Tensor:
-        """Logits [B] of the last maps."""
+    def logits_from_features(self, maps: Tensor) -> Tensor:
+        """Return the logits [B] of the last feature maps."""
         logits: Tensor = self.head(maps)
         return logits.squeeze(1)
 
 
-def convolution(inputs: int, outputs: int, side: int, gain: float = 1.0) -> nn.Conv2d:
-    """Keeps height and width; He's normal start (2015) times `gain`, biases 0."""
-    layer = nn.Conv2d(inputs, outputs, side, padding=side // 2)
-    nn.init.kaiming_normal_(layer.weight, 0.25, nonlinearity="leaky_relu")  # PReLU starts at a slope of a quarter
+def conv(inputs: int, outputs: int, kernel: int, gain: float = 1.0) -> nn.Conv2d:
+    """Build a convolution that keeps height and width, with He's initialisation (2015) times `gain`."""
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
+    nn.init.kaiming_normal_(layer.weight, 0.25, nonlinearity="leaky_relu")  # PReLU starts with a slope of 0.25
     with torch.no_grad():
         layer.weight.mul_(gain)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

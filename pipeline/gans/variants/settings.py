@@ -39,19 +39,19 @@ class VariantSettings(Settings):
     def check_shape(self, height: int, width: int) -> None:
         """Raise ValueError unless the networks can be built for items of this shape.
 
-        The default is what pyramids of halvings need: a square whose side is a power of two.
+        The default suits networks that halve the side repeatedly: a square whose side is a power of two.
         """
         if height != width or height & (height - 1):
             raise ValueError(
-                f"data.resolution {height} x {width}: variant {self.variant} needs squares whose side is a power of two "
-                "(8, 16, 32, 64, ...)"
+                f"data.resolution {height} x {width}: variant {self.variant} needs squares whose side is a power "
+                "of two (8, 16, 32, 64, ...)"
             )
         if not self.smallest <= height <= self.largest:
             bound = f"at least {self.smallest}" if height < self.smallest else f"at most {self.largest}"
             raise ValueError(f"data.resolution {height}: variant {self.variant} takes {bound} with these settings")
 
     def check_data(self, data: DataLayout) -> None:
-        """Raise ValueError if the variant cannot be trained on data of this layout; the message names the way out."""
+        """Raise ValueError if the variant cannot be trained on data of this layout; the message names the fix."""
         self.check_shape(data.height, data.width)
         if self.sides == "paired" and not data.paired:
             raise ValueError(

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.gans.augment.ada import ada, neighbours, rotation, scaling, translation, warp
+from pipeline.gans.augment.ada import ada, rotation, scaling, split_position, translation, warp
 from pipeline.gans.augment.augmentation import POLICIES, Augment
-from pipeline.gans.augment.diffaugment import cut, diffaugment, shift
+from pipeline.gans.augment.diffaugment import cutout, diffaugment, translate
 from pipeline.gans.game.settings import AugmentSettings
 from pipeline.settings import ramp
 
@@ -57,7 +57,7 @@ def test_probability_is_each_images_own() -> None:
 def test_shift_moves_by_whole_pixels_and_fills_with_zero() -> None:
     x = torch.arange(1.0, 65.0).view(1, 1, 8, 8).expand(300, 1, 8, 8)
     seen = set()
-    for y in shift(x, rng()):
+    for y in translate(x, rng()):
         (match,) = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if torch.equal(y[0], moved(x[0, 0], dy, dx))]
         seen.add(match)
     assert len(seen) == 9, "an eighth of eight pixels: one either way"
@@ -73,7 +73,7 @@ def moved(x: Tensor, dy: int, dx: int) -> Tensor:
 
 
 def test_cut_is_a_square_of_half_the_side() -> None:
-    holes = (cut(torch.ones(500, 1, 16, 16), rng()) == 0).flatten(1).sum(dim=1)
+    holes = (cutout(torch.ones(500, 1, 16, 16), rng()) == 0).flatten(1).sum(dim=1)
     assert holes.max() == 64
     assert holes.min() >= 16, "its centre lies within the image"
 
@@ -94,7 +94,7 @@ def test_warp_by_known_maps() -> None:
 
 def test_mirrored_places() -> None:
     places = torch.tensor([-3.0, -1.0, 0.0, 2.5, 4.0, 5.0, 7.0, 9.0])
-    first, part = neighbours(places, 5)
+    first, part = split_position(places, 5)
     assert (first + part).tolist() == [3.0, 1.0, 0.0, 2.5, 4.0, 3.0, 1.0, 1.0]
     assert first.min() >= 0
     assert first.max() <= 3, "the next pixel exists too"

@@ -62,8 +62,8 @@ def one_step(gan: GAN) -> None:
         loss = phase.loss({name: value.clone() for name, value in batch.items()}, Progress(0, 0.25), rng())
         torch.autograd.backward(loss.total)
         assert torch.isfinite(loss.total)
-        if phase.after:
-            phase.after()
+        if phase.after_update:
+            phase.after_update()
     assert all(torch.isfinite(p.grad).all() for p in gan.parameters() if p.grad is not None)
 
 
@@ -134,7 +134,7 @@ def test_clipping_follows_every_critic_update() -> None:
     game = Game([3.0, -4.0], objective="wgan", penalties={"clip": 0.01}, critic_steps=5)
     assert [phase.name for phase in game.phases()] == ["discriminator"] * 5 + ["generator"]
     for phase in game.phases():
-        assert (phase.after is not None) == (phase.name == "discriminator")
+        assert (phase.after_update is not None) == (phase.name == "discriminator")
     game.clip_weights()
     assert game.discriminator.weight.tolist() == pytest.approx([0.01, -0.01])
 
@@ -149,7 +149,7 @@ def test_label_smoothing_by_hand() -> None:
 def test_instance_noise_fades() -> None:
     noisy = Game([1.0, 0.0], stabilisers={"instance_noise": {"start": 2.0, "end": 0.0}})
     x = torch.zeros(20_000, 2)
-    spread = [noisy.judge(x, None, Progress(0, done), rng()).std().item() for done in (0.0, 0.5, 1.0)]
+    spread = [noisy.discriminate(x, None, Progress(0, done), rng()).std().item() for done in (0.0, 0.5, 1.0)]
     assert spread == pytest.approx([2.0, 1.0, 0.0], abs=0.03)
 
 
@@ -165,7 +165,7 @@ def test_top_k_keeps_the_most_real_looking() -> None:
 def test_packs_are_judged_together() -> None:
     game = Game([1.0, 0.0, 0.0, 1.0], stabilisers={"packing": 2})
     x = torch.arange(8.0).view(4, 2)
-    assert game.judge(x, None, Progress(0, 0.0), rng()).tolist() == [0 + 3, 4 + 7]
+    assert game.discriminate(x, None, Progress(0, 0.0), rng()).tolist() == [0 + 3, 4 + 7]
 
 
 def test_relativistic_pairs_see_real_images() -> None:

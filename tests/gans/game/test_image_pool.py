@@ -12,8 +12,8 @@ def numbered(start: int, n: int) -> torch.Tensor:
 def test_while_it_fills_everything_passes() -> None:
     pool, rng = ImagePool(10, 2, 4), torch.Generator().manual_seed(0)
     for start in (0, 4):
-        assert torch.equal(pool.exchange(numbered(start, 4), rng), numbered(start, 4))
-    assert int(pool.held) == 8
+        assert torch.equal(pool.query(numbered(start, 4), rng), numbered(start, 4))
+    assert int(pool.count) == 8
     assert torch.equal(pool.images[:8], numbered(0, 8))
 
 
@@ -22,7 +22,7 @@ def test_then_half_are_exchanged_and_none_is_lost_or_doubled() -> None:
     given, back = [], []
     for start in range(0, 4000, 8):
         given.append(numbered(start, 8))
-        back.append(pool.exchange(given[-1], rng))
+        back.append(pool.query(given[-1], rng))
     whole = torch.cat([*back, pool.images])[:, 0, 0, 0]
     exchanged = (
         torch.stack([a != b for a, b in zip(given[7:], back[7:], strict=True)]).any(dim=(2, 3, 4)).float().mean()
@@ -36,6 +36,6 @@ def test_what_is_given_is_not_changed_and_none_is_kept_without_room() -> None:
     pool, rng = ImagePool(2, 2, 4), torch.Generator().manual_seed(0)
     images = numbered(0, 8)
     for _ in range(5):
-        pool.exchange(images, rng)
+        pool.query(images, rng)
     assert torch.equal(images, numbered(0, 8))
-    assert ImagePool(0, 2, 4).exchange(images, rng) is images
+    assert ImagePool(0, 2, 4).query(images, rng) is images

@@ -12,7 +12,7 @@ from torch.nn.functional import l1_loss, mse_loss, softplus
 
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Progress
-from pipeline.gans.game.image_restoration import Restoration, matching
+from pipeline.gans.game.image_restoration import Restoration, feature_matching_loss
 from pipeline.gans.networks.vgg import VGG19
 from pipeline.gans.registry import ModelSettings, build
 from tests.specs import image_spec
@@ -99,7 +99,8 @@ def test_matching_gives_the_discriminator_no_part_in_it() -> None:
     """Only what was made moves: wanted features are constants."""
     made, wanted = torch.randn(2, 3, requires_grad=True), torch.randn(2, 3)
     torch.testing.assert_close(
-        matching([made, 2 * made], [wanted, wanted]), (l1_loss(made, wanted) + l1_loss(2 * made, wanted)) / 2
+        feature_matching_loss([made, 2 * made], [wanted, wanted]),
+        (l1_loss(made, wanted) + l1_loss(2 * made, wanted)) / 2,
     )
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from pipeline.gans.base import GAN, Progress
-from pipeline.gans.game.image_translation import both
+from pipeline.gans.base import GAN, Loss, Progress
+from pipeline.gans.game.image_translation import sum_losses
 from tests.gans.translating import sides, small
 
 ALL = pytest.mark.parametrize("variant", ["pix2pix", "cyclegan", "drit"])
@@ -61,8 +61,9 @@ def test_sample_goes_the_first_way(variant: str) -> None:
 def test_a_patch_counts_as_right_where_real_is_above_generated() -> None:
     gan = small("cyclegan", objective="nonsaturating")
     real, fake = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.0, 0.0]])
-    loss, terms = gan.judge(torch.nn.Identity(), real, fake)
-    torch.testing.assert_close(loss, softplus(-real).mean() + softplus(fake).mean())
+    loss = gan.discriminator_objective(torch.nn.Identity(), real, fake)
+    terms = loss.terms
+    torch.testing.assert_close(loss.total, softplus(-real).mean() + softplus(fake).mean())
     assert (float(terms["d_accuracy"]), float(terms["d_real"]), float(terms["d_fake"])) == (0.5, 0.0, 0.0)
 
 
@@ -71,18 +72,20 @@ def test_a_paired_objective_compares_with_real_patches_and_teaches_them_nothing(
     real, fake = (
         torch.randn(2, 1, 2, 2, generator=torch.Generator().manual_seed(seed), requires_grad=True) for seed in (0, 1)
     )
-    loss = gan.fool(torch.nn.Hardtanh(-9, 9), real, fake)
+    loss = gan.generator_objective(torch.nn.Hardtanh(-9, 9), real, fake)
     torch.testing.assert_close(loss, softplus(real - fake).mean())
     loss.backward()
     assert real.grad is None
     assert fake.grad is not None
 
 
-def test_several_discriminators_add_up_and_are_told_as_means() -> None:
-    total, told = both(
-        {"a": (torch.tensor(1.0), {"d": torch.tensor(2.0)}), "b": (torch.tensor(3.0), {"d": torch.tensor(4.0)})}
-    )
-    assert (float(total), float(told["d"])) == (4.0, 3.0)
+def test_losses_of_several_discriminators_are_summed_and_their_terms_averaged() -> None:
+    losses = [
+        Loss(torch.tensor(1.0), {"d": torch.tensor(2.0)}),
+        Loss(torch.tensor(3.0), {"d": torch.tensor(4.0)}),
+    ]
+    loss = sum_losses(losses)
+    assert (float(loss.total), float(loss.terms["d"])) == (4.0, 3.0)
 
 
 @ALL

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.gans.game.penalties import interpolated, one_centred, perturbed, zero_centred
+from pipeline.gans.game.penalties import interpolate, one_centred_penalty, perturb, zero_centred_penalty
 from pipeline.gans.networks.layers import pack
 
 
@@ -13,7 +13,7 @@ def test_linear_critic() -> None:
     torch.manual_seed(0)
     critic = nn.Linear(12, 1, bias=False).double()
     x = torch.randn(5, 3, 2, 2, dtype=torch.float64, requires_grad=True)
-    penalty = zero_centred(critic(x.flatten(1)).squeeze(1), x)
+    penalty = zero_centred_penalty(critic(x.flatten(1)).squeeze(1), x)
     weight = critic.weight
     # The penalty is taken in float32: gradients of half-precision networks are squared there.
     assert penalty.item() == pytest.approx(weight.square().sum().item(), rel=1e-6)
@@ -25,7 +25,7 @@ def test_linear_critic() -> None:
 def test_quadratic_critic() -> None:
     """D(x) = |x|^2 / 2 has the gradient x: the penalty is the mean of |x|^2 over the batch, not over pixels."""
     x = torch.randn(7, 1, 4, 4, generator=torch.Generator().manual_seed(1), requires_grad=True)
-    penalty = zero_centred(x.square().sum(dim=(1, 2, 3)) / 2, x)
+    penalty = zero_centred_penalty(x.square().sum(dim=(1, 2, 3)) / 2, x)
     assert penalty.item() == pytest.approx(x.detach().square().sum().item() / 7, rel=1e-6)
 
 
@@ -34,7 +34,7 @@ def test_one_centred_on_a_linear_critic() -> None:
     torch.manual_seed(0)
     critic = nn.Linear(12, 1, bias=False).double()
     x = torch.randn(5, 3, 2, 2, dtype=torch.float64, requires_grad=True)
-    penalty = one_centred(critic(x.flatten(1)).squeeze(1), x)
+    penalty = one_centred_penalty(critic(x.flatten(1)).squeeze(1), x)
     norm = critic.weight.detach().norm()
     assert penalty.item() == pytest.approx((norm.item() - 1) ** 2, rel=1e-5)
     torch.autograd.backward(penalty)
@@ -45,7 +45,7 @@ def test_one_centred_on_a_linear_critic() -> None:
 def test_one_centred_of_a_flat_critic_is_finite() -> None:
     x = torch.zeros(3, 2, requires_grad=True)
     weight = torch.zeros(2, requires_grad=True)
-    penalty = one_centred(x @ weight, x)
+    penalty = one_centred_penalty(x @ weight, x)
     (gradient,) = torch.autograd.grad(penalty, weight)
     assert penalty.item() == pytest.approx(1.0, abs=1e-5)
     assert torch.isfinite(gradient).all()
@@ -56,17 +56,17 @@ def test_packs_have_the_gradient_of_the_whole_pack() -> None:
     x = torch.randn(6, 1, generator=torch.Generator().manual_seed(0)).requires_grad_()
     logits = pack(x, 2) @ torch.tensor([3.0, 4.0])
     assert len(logits) == 3
-    assert zero_centred(logits, x).item() == pytest.approx(25.0)
-    assert one_centred(logits, x).item() == pytest.approx(16.0, rel=1e-5)
+    assert zero_centred_penalty(logits, x).item() == pytest.approx(25.0)
+    assert one_centred_penalty(logits, x).item() == pytest.approx(16.0, rel=1e-5)
 
 
 def test_points_between_and_around() -> None:
     rng = torch.Generator().manual_seed(0)
     real, fake = torch.full((2000, 1, 2, 2), 3.0), torch.full((2000, 1, 2, 2), 1.0)
-    between = interpolated(real, fake, rng)
+    between = interpolate(real, fake, rng)
     assert between.min() >= 1
     assert between.max() <= 3
     assert between.mean().item() == pytest.approx(2.0, abs=0.05)
     assert (between == between[:, :, :1, :1]).all(), "one share for a whole image"
     spread = torch.randn(5000, 1, 2, 2, generator=rng) * 4
-    assert (perturbed(spread, rng) - spread).std().item() == pytest.approx(2.0, rel=0.03)
+    assert (perturb(spread, rng) - spread).std().item() == pytest.approx(2.0, rel=0.03)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.gans.networks.layers import MinibatchStd, doublings, pack, spectrally_normalised
+from pipeline.gans.networks.layers import MinibatchStd, apply_spectral_norm, count_doublings, pack
 
 
 @pytest.mark.parametrize(("n", "group", "used"), [(8, 4, 4), (8, 3, 2), (6, 4, 3), (7, 4, 1), (2, 4, 2), (1, 4, 1)])
@@ -31,7 +31,7 @@ def test_minibatch_std_sees_a_collapse_and_keeps_vectors() -> None:
 
 def test_spectral_norm_is_the_largest_singular_value() -> None:
     torch.manual_seed(0)
-    network = spectrally_normalised(
+    network = apply_spectral_norm(
         nn.Sequential(nn.Conv2d(3, 8, 3), nn.LeakyReLU(), nn.Flatten(), nn.Linear(8 * 36, 5), nn.BatchNorm1d(5))
     )
     for _ in range(60):
@@ -52,4 +52,4 @@ def test_packs_are_consecutive_images_side_by_side() -> None:
 
 
 def test_doublings() -> None:
-    assert [doublings(resolution, 4) for resolution in (4, 8, 256)] == [0, 1, 6]
+    assert [count_doublings(4, resolution) for resolution in (4, 8, 256)] == [0, 1, 6]

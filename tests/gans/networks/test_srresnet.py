@@ -26,7 +26,7 @@ def test_the_discriminator_takes_any_crop(resolution: int) -> None:
     assert judge(images).shape == (3,)
     maps = judge.features(images)
     assert [one.shape[1] for one in maps] == [4, 4, 8, 8, 16, 16, 32, 32]
-    torch.testing.assert_close(judge.eval().verdict(judge.features(images)[-1]), judge(images))
+    torch.testing.assert_close(judge.eval().logits_from_features(judge.features(images)[-1]), judge(images))
 
 
 def test_as_published_it_has_the_published_size() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline.errors import InputError
-from pipeline.gans.networks.vgg import MEAN, STD, load
+from pipeline.gans.networks.vgg import MEAN, STD, load_vgg19
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +34,18 @@ def test_it_is_torchvisions_conv5_4(weights: tuple[Path, torch.nn.Module], chann
     with torch.no_grad():
         # features.34 is conv5_4, and 35 its rectifier.
         wanted = network[:35](prepared)  # type: ignore[index]
-        found = load(path)(images)
+        found = load_vgg19(path)(images)
     assert found.shape == (2, 512, 2, 3)
     torch.testing.assert_close(found, wanted)
-    assert not any(parameter.requires_grad for parameter in load(path).parameters())
+    assert not any(parameter.requires_grad for parameter in load_vgg19(path).parameters())
 
 
 def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model\.vgg: .*none\.pth: no such file; give torchvision's vgg19"):
-        load(tmp_path / "none.pth")
+        load_vgg19(tmp_path / "none.pth")
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(InputError, match=r"text\.pth: not the weights of torchvision's VGG19"):
-        load(tmp_path / "text.pth")
+        load_vgg19(tmp_path / "text.pth")
     torch.save({"features.0.weight": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match=r"other\.pth: not the weights"):
-        load(tmp_path / "other.pth")
+        load_vgg19(tmp_path / "other.pth")

@@ -71,7 +71,7 @@ def test_discriminator_loss_by_hand() -> None:
     loss = gan.discriminator_loss({"image": images(5)}, START, rng())
 
     gan = gan.double()
-    fake = gan.generator(gan.latents(5, rng()).double()).detach().requires_grad_()
+    fake = gan.generator(gan.sample_latents(5, rng()).double()).detach().requires_grad_()
     real = images(5).double().requires_grad_()
 
     def squared_gradient(x: Tensor) -> Tensor:

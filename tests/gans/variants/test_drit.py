@@ -6,7 +6,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as cross_entrop
 from torch.nn.functional import l1_loss, softplus
 
 from pipeline.gans.base import Progress
-from pipeline.gans.variants.drit.drit import divergence, drawn
+from pipeline.gans.variants.drit.drit import kl_divergence, sample_style
 from tests.gans.translating import sides, small
 
 START = Progress(0, 0.0)
@@ -22,10 +22,10 @@ def test_the_generators_loss_by_hand() -> None:
     a, b = batch["a"], batch["b"]
     content_a, content_b = gan.contents(a, "a"), gan.contents(b, "b")
     parts_a, parts_b = gan.styles(a, "a"), gan.styles(b, "b")
-    style_a, style_b = drawn(parts_a, random), drawn(parts_b, random)
+    style_a, style_b = sample_style(parts_a, random), sample_style(parts_b, random)
     u, v = gan.painters(content_b, style_a, "a"), gan.painters(content_a, style_b, "b")
-    again_a = gan.painters(gan.contents(v, "b"), drawn(gan.styles(u, "a"), random), "a")
-    again_b = gan.painters(gan.contents(u, "a"), drawn(gan.styles(v, "b"), random), "b")
+    again_a = gan.painters(gan.contents(v, "b"), sample_style(gan.styles(u, "a"), random), "a")
+    again_b = gan.painters(gan.contents(u, "a"), sample_style(gan.styles(v, "b"), random), "b")
     half = torch.full((4,), 0.5)
     expected = (
         2 * (softplus(-gan.discriminator_a(u)).mean() + softplus(-gan.discriminator_b(v)).mean())
@@ -36,7 +36,7 @@ def test_the_generators_loss_by_hand() -> None:
         )
         + 5 * (l1_loss(again_a, a) + l1_loss(again_b, b))
         + 7 * (l1_loss(gan.painters(content_a, style_a, "a"), a) + l1_loss(gan.painters(content_b, style_b, "b"), b))
-        + 0.5 * (divergence(parts_a) + divergence(parts_b))
+        + 0.5 * (kl_divergence(parts_a) + kl_divergence(parts_b))
         + 0.25 * (content_a.square().mean() + content_b.square().mean())
     )
     torch.testing.assert_close(gan.generator_loss(batch, START, rng()).total, expected)
@@ -74,7 +74,7 @@ def test_the_divergence_is_torchs() -> None:
     mean, log_variance = torch.randn(5, 8, generator=rng()), torch.randn(5, 8, generator=rng(8))
     normal = torch.distributions.Normal(mean, (log_variance / 2).exp())
     expected = torch.distributions.kl_divergence(normal, torch.distributions.Normal(0.0, 1.0)).sum(dim=1).mean()
-    torch.testing.assert_close(divergence((mean, log_variance)), expected)
+    torch.testing.assert_close(kl_divergence((mean, log_variance)), expected)
 
 
 def test_one_picture_has_many_translations_and_one_way_back() -> None:

@@ -14,7 +14,7 @@ from torch.nn.functional import leaky_relu, softplus
 
 from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
-from pipeline.gans.variants.r3gan.r3gan import R3GAN, Block, Resample
+from pipeline.gans.variants.r3gan.r3gan import R3GAN, Resample, ResidualBlock
 from pipeline.gans.variants.r3gan.settings import R3GANSettings
 from pipeline.tasks.generate.evaluator import Judgement
 from tests.specs import image_spec
@@ -92,7 +92,7 @@ def test_the_start() -> None:
 def test_block_by_hand() -> None:
     """Groups of sixteen channels, in float64, from the weights."""
     torch.manual_seed(0)
-    block = Block(16, 4).double()
+    block = ResidualBlock(16, 4).double()
     for p in block.parameters():
         torch.nn.init.normal_(p)
     x = torch.randn(2, 16, 5, 5, dtype=torch.float64)
@@ -135,7 +135,7 @@ def test_losses_by_hand() -> None:
     judged = gan.discriminator_loss({"image": image.clone()}, Progress(7, 0.5), rng())
     created = gan.generator_loss({"image": image.clone()}, Progress(7, 0.5), rng())
 
-    z = gan.latents(5, rng()).double()
+    z = gan.sample_latents(5, rng()).double()
     gan = gan.double()
     x, y = image.double().requires_grad_(), gan.generator(z).detach().requires_grad_()
 

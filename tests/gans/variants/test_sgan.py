@@ -21,7 +21,7 @@ from pipeline.evaluation.measures import semi_supervised
 from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
 from pipeline.gans.variants.sgan.settings import SGANSettings
-from pipeline.gans.variants.sgan.sgan import SGAN, feature_matching, supervised, unsupervised
+from pipeline.gans.variants.sgan.sgan import SGAN, feature_matching_loss, supervised_loss, unsupervised_loss
 from pipeline.tasks.generate.evaluator import Judge, Judgement
 from pipeline.tasks.registry import TASKS
 from pipeline.training import model_files
@@ -78,9 +78,9 @@ def test_losses_are_those_of_a_softmax_over_classes_and_generated() -> None:
 
     within = probabilities(told)[:, :4]
     named = (within * one_hot(label, 4)).sum(dim=1) / within.sum(dim=1)
-    assert supervised(told, label).item() == pytest.approx(-named.log().mean().item(), rel=1e-12)
+    assert supervised_loss(told, label).item() == pytest.approx(-named.log().mean().item(), rel=1e-12)
     expected = -0.5 * ((1 - probabilities(real)[:, 4]).log().mean() + probabilities(fake)[:, 4].log().mean())
-    assert unsupervised(real.logsumexp(1), fake.logsumexp(1)).item() == pytest.approx(expected.item(), rel=1e-12)
+    assert unsupervised_loss(real.logsumexp(1), fake.logsumexp(1)).item() == pytest.approx(expected.item(), rel=1e-12)
 
 
 def test_losses_as_the_facts_write_them() -> None:
@@ -94,18 +94,18 @@ def test_losses_as_the_facts_write_them() -> None:
         return math.log1p(math.exp(value))
 
     wanted = sum(z(row) - row[c] for row, c in zip(told.tolist(), label, strict=True)) / 5
-    assert supervised(told, torch.tensor(label)).item() == pytest.approx(wanted, rel=1e-12)
+    assert supervised_loss(told, torch.tensor(label)).item() == pytest.approx(wanted, rel=1e-12)
     wanted = 0.5 * (
         sum(softplus(z(row)) - z(row) for row in real.tolist()) / 6 + sum(softplus(z(row)) for row in fake.tolist()) / 9
     )
-    assert unsupervised(real.logsumexp(1), fake.logsumexp(1)).item() == pytest.approx(wanted, rel=1e-12)
+    assert unsupervised_loss(real.logsumexp(1), fake.logsumexp(1)).item() == pytest.approx(wanted, rel=1e-12)
 
 
 @pytest.mark.parametrize("level", [-1e30, -1e3, -100.0, 100.0, 1e3, 1e30])
 def test_extreme_logits_have_finite_losses_and_the_right_gradients(level: float) -> None:
     """Far off, a loss is linear: 1/2 |Z| a side where it is wrong, flat where it is right."""
     real, fake = (torch.full((4, 3), level, requires_grad=True) for _ in range(2))
-    loss = unsupervised(real.logsumexp(1), fake.logsumexp(1))
+    loss = unsupervised_loss(real.logsumexp(1), fake.logsumexp(1))
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss.item() == pytest.approx(0.5 * abs(level), rel=0.02)
     assert real.grad is not None
@@ -118,7 +118,7 @@ def test_extreme_logits_have_finite_losses_and_the_right_gradients(level: float)
         assert real.grad.sum().item() == pytest.approx(0.0 if level > 0 else -0.5, abs=1e-3)
         assert fake.grad.sum().item() == pytest.approx(0.5 if level > 0 else 0.0, abs=1e-3)
     told = torch.tensor([[level, 0.0], [0.0, level]], requires_grad=True)
-    supervised(told, torch.tensor([0, 0])).backward()  # type: ignore[no-untyped-call]
+    supervised_loss(told, torch.tensor([0, 0])).backward()  # type: ignore[no-untyped-call]
     assert told.grad is not None
     assert torch.isfinite(told.grad).all()
 
@@ -128,7 +128,8 @@ def test_feature_matching_is_unbiased() -> None:
     real, fake = logits(3, 2), logits(3, 2, scale=1.0) + 0.5
     batches = list(itertools.product(range(3), repeat=2))
     mean = (
-        sum(feature_matching(real[list(a)], fake[list(b)]).item() for a in batches for b in batches) / len(batches) ** 2
+        sum(feature_matching_loss(real[list(a)], fake[list(b)]).item() for a in batches for b in batches)
+        / len(batches) ** 2
     )
     assert mean == pytest.approx((real.mean(0) - fake.mean(0)).square().sum().item(), rel=1e-12)
 
@@ -144,13 +145,13 @@ def test_discriminator_loss_by_hand() -> None:
     loss = gan.discriminator_loss({name: value.clone() for name, value in batch.items()}, START, rng())
     gan = gan.double()
     real = batch["image"].double().requires_grad_()
-    fake = gan.generator(gan.latents(5, rng()).double()).detach()
-    z_real, z_fake = (gan.discriminator.logits(x).double().logsumexp(dim=1) for x in (real, fake))
+    fake = gan.generator(gan.sample_latents(5, rng()).double()).detach()
+    z_real, z_fake = (gan.discriminator.class_logits(x).double().logsumexp(dim=1) for x in (real, fake))
     (gradient,) = torch.autograd.grad(z_real.sum(), real, retain_graph=True)
-    told = gan.discriminator.logits(batch["labelled_image"].double()).double()
-    expected = supervised(told, batch["label"]) + unsupervised(z_real, z_fake) + gradient.square().sum() / 5
+    told = gan.discriminator.class_logits(batch["labelled_image"].double()).double()
+    expected = supervised_loss(told, batch["label"]) + unsupervised_loss(z_real, z_fake) + gradient.square().sum() / 5
     assert loss.total.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert loss.terms["loss_supervised"].item() == pytest.approx(supervised(told, batch["label"]).item(), rel=1e-5)
+    assert loss.terms["loss_supervised"].item() == pytest.approx(supervised_loss(told, batch["label"]).item(), rel=1e-5)
     assert loss.terms["d_real"].item() == pytest.approx(z_real.sigmoid().mean().item(), rel=1e-5)
 
 

@@ -154,15 +154,15 @@ def test_bfloat16_trains_in_finite_numbers(judge: Judge, tmp_path: Path) -> None
     gan = training.gan
     assert isinstance(gan, StyleGAN2)
     with torch.autocast("cpu", torch.bfloat16):
-        styles = gan.styles(4, rng())
+        styles = gan.sample_styles(4, rng())
         assert styles.dtype == gan.generator.w_average.dtype == torch.float32
-        rough = gan.generator.synthesis.render(styles, gan.generator.synthesis.noise(4, rng(1)))
+        rough = gan.generator.synthesis.render(styles, gan.generator.synthesis.sample_noise(4, rng(1)))
         assert rough.dtype == torch.float32
         assert (
             gan.generator.synthesis.convs[1](torch.randn(4, 8, 4, 4), styles[:, 1], torch.zeros(8, 8)).dtype
             == torch.bfloat16
         )
-    fine = gan.generator.synthesis.render(styles, gan.generator.synthesis.noise(4, rng(1)))
+    fine = gan.generator.synthesis.render(styles, gan.generator.synthesis.sample_noise(4, rng(1)))
     assert (rough - fine).abs().max() < 0.05 * fine.abs().max()
 
 
@@ -184,12 +184,12 @@ def test_settings_of_the_paper() -> None:
 
 def test_noise_is_new_in_training_and_fixed_in_samples() -> None:
     gan = noisy(small(8))
-    w = gan.styles(3, rng())
+    w = gan.sample_styles(3, rng())
     synthesis = gan.generator.synthesis
     assert not torch.equal(
-        synthesis.render(w, synthesis.noise(3, rng(5))), synthesis.render(w, synthesis.noise(3, rng(6)))
+        synthesis.render(w, synthesis.sample_noise(3, rng(5))), synthesis.render(w, synthesis.sample_noise(3, rng(6)))
     )
-    assert [tuple(one.shape) for one in synthesis.noise(3, rng())] == [(3, 1, 4, 4), (3, 1, 8, 8), (3, 1, 8, 8)]
+    assert [tuple(one.shape) for one in synthesis.sample_noise(3, rng())] == [(3, 1, 4, 4), (3, 1, 8, 8), (3, 1, 8, 8)]
     torch.testing.assert_close(gan.sample(3, rng()), gan.sample(3, rng()), rtol=0, atol=0)
     z = torch.randn(3, 6, generator=rng())
     torch.testing.assert_close(gan.sample(3, rng(8), z=z), gan.sample(3, rng()), rtol=0, atol=0)
@@ -243,8 +243,8 @@ def test_style_mixing() -> None:
     layers, n = gan.generator.synthesis.layers, 3000
     replay = rng()
     with torch.no_grad():
-        styles = gan.styles(n, rng())
-        first, second = (gan.generator.mapping(gan.latents(n, replay)) for _ in range(2))
+        styles = gan.sample_styles(n, rng())
+        first, second = (gan.generator.mapping(gan.sample_latents(n, replay)) for _ in range(2))
     own = (styles == first[:, None]).all(dim=2)
     assert torch.equal(own | (styles == second[:, None]).all(dim=2), torch.ones(n, layers, dtype=torch.bool))
     crossover = own.sum(dim=1)
@@ -253,7 +253,7 @@ def test_style_mixing() -> None:
     assert counts[0] == 0
     assert counts[layers].item() / n == pytest.approx(0.1, abs=0.02)
     assert (counts[1:layers] / n).tolist() == pytest.approx([0.9 / (layers - 1)] * (layers - 1), abs=0.03)
-    unmixed = small(16, style_mixing=0.0).styles(5, rng())
+    unmixed = small(16, style_mixing=0.0).sample_styles(5, rng())
     assert torch.equal(unmixed, unmixed[:, :1].expand_as(unmixed))
 
 
@@ -276,8 +276,8 @@ def test_path_length_loss_by_hand(images: Images) -> None:
     mean = 0.0
     for seed in range(3):
         replay = rng(seed)
-        w = copy.deepcopy(gan).styles(4, replay)
-        rendered = gan.generator.synthesis.render(w, gan.generator.synthesis.noise(4, replay))
+        w = copy.deepcopy(gan).sample_styles(4, replay)
+        rendered = gan.generator.synthesis.render(w, gan.generator.synthesis.sample_noise(4, replay))
         y = torch.randn(4, 1, 8, 8, generator=replay) / 8
         (gradient,) = torch.autograd.grad((rendered * y).sum(), w)
         lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()

@@ -12,14 +12,14 @@ from torch.nn.functional import leaky_relu
 
 from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
 from pipeline.gans.variants.stylegan2.stylegan2_networks import (
-    FIR,
     Discriminator,
     EqualisedConv,
     EqualisedLinear,
-    Mapping,
+    LowPassFilter,
+    MappingNetwork,
     ModulatedConv,
     StyledConv,
-    Synthesis,
+    SynthesisNetwork,
     Upsample,
 )
 from tests.specs import image_spec
@@ -30,7 +30,9 @@ def rng() -> torch.Generator:
 
 
 def test_widths_double_towards_4x4() -> None:
-    synthesis = Synthesis(StyleGAN2Settings(style_width=8, generator_channels=4, max_channels=16), image_spec(32, 1))
+    synthesis = SynthesisNetwork(
+        StyleGAN2Settings(style_width=8, generator_channels=4, max_channels=16), image_spec(32, 1)
+    )
     assert [conv.get_parameter("bias").numel() for conv in synthesis.convs] == [16, 16, 16, 8, 8, 4, 4]
     assert synthesis.start.shape == (1, 16, 4, 4)
 
@@ -38,7 +40,7 @@ def test_widths_double_towards_4x4() -> None:
 def test_mapping_by_hand() -> None:
     """z at unit mean square; weights of N(0, 1 / 0.01^2) scaled by 0.01 / sqrt(inputs); Adam's step weighs a hundredth."""
     torch.manual_seed(0)
-    mapping = Mapping(500, 400, 2).double()
+    mapping = MappingNetwork(500, 400, 2).double()
     z = torch.randn(3, 500, generator=rng(), dtype=torch.float64)
     first, second = mapping.layers[0], mapping.layers[2]
     assert isinstance(first, EqualisedLinear)
@@ -70,8 +72,8 @@ def upfirdn(image: Array, kernels: list[Array], first: int, size: int, up: int =
 def test_resampling_against_a_direct_filter(side: int) -> None:
     x = torch.randn(2, 3, side, side, generator=rng(), dtype=torch.float64)
     for module, expected_side, options in (
-        (FIR(padding=2), side + 1, {"first": 1}),
-        (FIR(gain=4.0, padding=1), side - 1, {"first": 2}),
+        (LowPassFilter(padding=2), side + 1, {"first": 1}),
+        (LowPassFilter(gain=4.0, padding=1), side - 1, {"first": 2}),
         (Upsample(), 2 * side, {"first": 1, "up": 2}),
     ):
         found = module.double()(x)

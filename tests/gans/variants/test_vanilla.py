@@ -54,7 +54,7 @@ def test_losses_by_hand(objective: Literal["minimax", "nonsaturating"]) -> None:
     image = torch.rand(5, 1, 8, 8, generator=rng()) * 2 - 1
     judged = gan.discriminator_loss({"image": image.clone()}, START, rng()).total.item()
     created = gan.generator_loss({"image": image.clone()}, START, rng()).total.item()
-    z = gan.latents(5, rng()).double()
+    z = gan.sample_latents(5, rng()).double()
     gan = gan.double()
     real, fake = torch.sigmoid(gan.discriminator(image.double())), torch.sigmoid(gan.discriminator(gan.generator(z)))
     assert judged == pytest.approx(-(real.log().mean() + (1 - fake).log().mean()).item(), rel=1e-5)

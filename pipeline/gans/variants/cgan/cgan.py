@@ -1,9 +1,11 @@
 """CGAN: Mirza and Osindero, "Conditional Generative Adversarial Nets" (2014), on DCGAN's networks.
 
-The label enters both players. The generator reads a learned embedding of it beside z. The discriminator either sees it as one
-map a class, all ones for its own (`concat`, Mirza 2014, in the convolutional form), or adds the inner product of its embedding
-with the features, summed over the map, to its logit (`projection`: Miyato and Koyama, "cGANs with Projection Discriminator",
-2018, eq. 3).
+Both networks take the label. The generator concatenates a learned embedding of it with z. The discriminator has two
+forms:
+
+- `concat` (Mirza 2014, in convolutional form) concatenates one-hot label maps with the image.
+- `projection` (Miyato and Koyama, "cGANs with Projection Discriminator", 2018, eq. 3) adds the inner product of a label
+  embedding and the features, summed over the feature map, to the logit.
 """
 
 import torch
@@ -29,16 +31,17 @@ class Generator(nn.Module):
         return images
 
 
-class Concatenation(nn.Module):
-    """Images [B, C, R, R] and labels [B] -> logits [B]: the label as further maps of the image."""
+class ConcatDiscriminator(nn.Module):
+    """Images [B, C, R, R] and labels [B] -> logits [B]: the label as one-hot maps next to the image's channels."""
 
     def __init__(self, network: dcgan.Discriminator, classes: int) -> None:
         super().__init__()
         self.network, self.classes = network, classes
 
     @property
-    def trunk(self) -> "Unlabelled":
-        return Unlabelled(self.network.trunk, self.classes)
+    def trunk(self) -> "UnlabelledTrunk":
+        """The feature extractor, for images without labels."""
+        return UnlabelledTrunk(self.network.trunk, self.classes)
 
     def forward(self, images: Tensor, label: Tensor) -> Tensor:
         maps = one_hot(label, self.classes).to(images.dtype)[:, :, None, None].expand(-1, -1, *images.shape[2:])
@@ -46,47 +49,47 @@ class Concatenation(nn.Module):
         return logits
 
 
-class Unlabelled(nn.Module):
-    """A trunk that wants label maps, fed with none: what it sees in an image whose class is not known."""
+class UnlabelledTrunk(nn.Module):
+    """Images [B, C, R, R] -> feature maps: a trunk that takes label maps, with all of them zero."""
 
     def __init__(self, trunk: nn.Module, classes: int) -> None:
         super().__init__()
         self.trunk, self.classes = trunk, classes
 
     def forward(self, images: Tensor) -> Tensor:
-        nothing = torch.zeros_like(images[:, :1]).expand(-1, self.classes, -1, -1)
-        maps: Tensor = self.trunk(torch.cat([images, nothing], dim=1))
+        zeros = torch.zeros_like(images[:, :1]).expand(-1, self.classes, -1, -1)
+        maps: Tensor = self.trunk(torch.cat([images, zeros], dim=1))
         return maps
 
 
-class Projection(nn.Module):
-    """Images [B, C, R, R] and labels [B] -> logits [B]: psi(phi(x)) + <embedding of the label, phi(x) summed over the map>."""
+class ProjectionDiscriminator(nn.Module):
+    """Images [B, C, R, R] and labels [B] -> logits [B]: psi(phi(x)) + <embedding(label), sum of phi(x)>."""
 
     def __init__(self, network: dcgan.Discriminator, classes: int) -> None:
         super().__init__()
         self.network = network
         self.embedding = nn.Embedding(classes, network.features)
+        # Small compared with the features, so that the label does not dominate the image at first.
+        nn.init.normal_(self.embedding.weight, 0.0, 0.02)
 
     @property
     def trunk(self) -> nn.Module:
+        """The feature extractor; it does not depend on the label."""
         return self.network.trunk
 
     def forward(self, images: Tensor, label: Tensor) -> Tensor:
         maps = self.trunk(images)
-        agreement = (self.embedding(label) * maps.sum(dim=(2, 3))).sum(dim=1)
-        logits: Tensor = self.network.verdict(maps) + agreement
+        projection = (self.embedding(label) * maps.sum(dim=(2, 3))).sum(dim=1)
+        logits: Tensor = self.network.logits_from_features(maps) + projection
         return logits
 
 
 class CGAN(Adversarial):
-    """A pair that knows the label, under any adversarial objective."""
+    """DCGAN's networks with labels, under any adversarial objective."""
 
     def __init__(self, settings: CGANSettings, item: ItemSpec) -> None:
-        concat = settings.conditioning == "concat"
-        inner, judge = dcgan.networks(settings, item, settings.label_width, len(item.classes) if concat else 0)
-        generator = Generator(inner, len(item.classes), settings.label_width)
-        discriminator = Concatenation(judge, len(item.classes)) if concat else Projection(judge, len(item.classes))
-        if isinstance(discriminator, Projection):
-            # Small beside the features, so that the label does not outweigh the image at the start.
-            nn.init.normal_(discriminator.embedding.weight, 0.0, 0.02)
-        super().__init__(settings, generator, discriminator, len(item.classes))
+        classes, concat = len(item.classes), settings.conditioning == "concat"
+        pair = dcgan.build_networks(settings, item, settings.label_width, classes if concat else 0)
+        generator = Generator(pair[0], classes, settings.label_width)
+        discriminator = ConcatDiscriminator(pair[1], classes) if concat else ProjectionDiscriminator(pair[1], classes)
+        super().__init__(settings, generator, discriminator, classes)

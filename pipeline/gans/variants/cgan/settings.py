@@ -12,14 +12,16 @@ class CGANSettings(ConvolutionalSettings):
 
     variant: Literal["cgan"] = "cgan"
     conditioning: Literal["concat", "projection"] = Field(
-        "projection", description="how the discriminator sees the label: Mirza 2014, or Miyato 2018"
+        "projection", description="label input of the discriminator: concat (Mirza 2014) or projection (Miyato 2018)"
     )
-    label_width: int = Field(32, ge=1, le=1024, description="length of the label's embedding beside z")
+    label_width: int = Field(32, ge=1, le=1024, description="length of the generator's label embedding")
 
     @model_validator(mode="after")
-    def unpacked(self) -> "CGANSettings":
+    def check_packing(self) -> "CGANSettings":
+        """Raise ValueError for packing, which has no label per pack."""
         if self.stabilisers.packing > 1:
             raise ValueError(
-                "stabilisers.packing with variant cgan: a pack of images has no single label; set packing: 1 or take another variant"
+                "stabilisers.packing with variant cgan: a pack of images has no single label. "
+                "Set packing: 1 or choose another variant"
             )
         return self

@@ -10,22 +10,22 @@ from pipeline.settings import Settings
 
 
 class CycleGANWeights(Settings):
-    """What the generators' loss is made of, in Zhu's units: the least squares without their halves."""
+    """Weights of the generators' loss, in Zhu's units."""
 
-    adversarial: float = Field(2.0, ge=0, description="2: of the halved squares of Mao 2017")
-    cycle: float = Field(10.0, ge=0, description="distance of a picture from what there and back makes of it")
-    identity: float = Field(
-        5.0, ge=0, description="distance of a picture that already is of the target's side from what becomes of it"
+    adversarial: float = Field(
+        2.0, ge=0, description="weight of the adversarial loss; 2 because objective lsgan halves the squares (Mao 2017)"
     )
+    cycle: float = Field(10.0, ge=0, description="weight of the cycle consistency loss")
+    identity: float = Field(5.0, ge=0, description="weight of the identity loss; 0 disables it")
 
 
 class CycleGANSettings(TranslationSettings):
-    """CycleGAN (Zhu 2017): both ways at once, without pairs."""
+    """CycleGAN (Zhu 2017): both directions between two domains, without pairs."""
 
     variant: Literal["cyclegan"] = "cyclegan"
     sides: ClassVar[Sides] = "domains"
-    blocks: int = Field(6, ge=1, le=18, description="residual blocks of a generator: 6 at 128 pixels, 9 at 256")
+    blocks: int = Field(6, ge=1, le=18, description="residual blocks of a generator: 6 for 128 pixels, 9 for 256")
     pool: int = Field(
-        50, ge=0, le=10_000, description="earlier translations that the discriminators are reminded of; 0: none"
+        50, ge=0, le=10_000, description="pool of earlier translations for the discriminators; 0 disables it"
     )
-    weights: CycleGANWeights = CycleGANWeights()
+    weights: CycleGANWeights = Field(CycleGANWeights(), description="weights of the generators' loss")

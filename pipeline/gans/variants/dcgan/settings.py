@@ -6,6 +6,6 @@ from pipeline.gans.game.adversarial_settings import ConvolutionalSettings
 
 
 class DCGANSettings(ConvolutionalSettings):
-    """DCGAN (Radford 2015), and its residual form."""
+    """DCGAN (Radford 2015) and its residual form."""
 
     variant: Literal["dcgan"] = "dcgan"

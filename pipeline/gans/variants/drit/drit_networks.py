@@ -1,109 +1,114 @@
-"""The networks of DRIT: Lee et al. (2018), section 3.4 and its appendix; styles enter by concatenation, as its authors do it for colours and textures.
+"""The networks of DRIT: Lee et al. (2018), section 3.4 and its appendix.
 
-A style is a constant map beside the content's. Instance normalisation would take it off again, so the painters normalise a picture's
-layer as a whole.
+Styles enter by concatenation, which the authors use for changes of colour and texture. A style becomes constant feature
+maps. Instance normalisation would remove them, so the generators use layer normalisation.
+
+The attribute names are keys of generator.safetensors.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from pipeline.gans.networks.patchgan import SLOPE, begin
-from pipeline.gans.networks.resnet_translator import Block, halving
+from pipeline.gans.networks.patchgan import SLOPE, init_weights
+from pipeline.gans.networks.resnet_generator import ResidualBlock, downsampling
 
-SIDES = ("a", "b")
+DOMAINS = ("a", "b")
 
 
-class Contents(nn.Module):
-    """What a picture shows: [B, C, H, W] -> [B, 4 width, H / 4, W / 4]; the last block is common to both sides."""
+class ContentEncoders(nn.Module):
+    """Images [B, C, H, W] of a domain -> contents [B, 4 width, H / 4, W / 4]; the domains share the last block."""
 
     def __init__(self, channels: int, width: int, blocks: int) -> None:
         super().__init__()
 
-        def own() -> nn.Sequential:
+        def encoder() -> nn.Sequential:
             first = (nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.LeakyReLU(SLOPE))
-            return nn.Sequential(
-                *first, *halving(width), *halving(2 * width), *(Block(4 * width) for _ in range(blocks))
-            )
+            down = (*downsampling(width), *downsampling(2 * width))
+            return nn.Sequential(*first, *down, *(ResidualBlock(4 * width) for _ in range(blocks)))
 
-        self.own = nn.ModuleDict({side: own() for side in SIDES})
-        self.common = Block(4 * width)
-        self.apply(begin)
+        self.own = nn.ModuleDict({domain: encoder() for domain in DOMAINS})
+        self.common = ResidualBlock(4 * width)
+        self.apply(init_weights)
 
-    def forward(self, images: Tensor, side: str) -> Tensor:
-        content: Tensor = self.common(self.own[side](images))
+    def forward(self, images: Tensor, domain: str) -> Tensor:
+        content: Tensor = self.common(self.own[domain](images))
         return content
 
 
-class Styles(nn.Module):
-    """How a picture is painted: [B, C, H, W] -> mean and log variance of its style, each [B, style]."""
+class StyleEncoders(nn.Module):
+    """Images [B, C, H, W] of a domain -> mean and log variance of their styles, each [B, style]."""
 
     def __init__(self, channels: int, width: int, style: int) -> None:
         super().__init__()
 
-        def own() -> nn.Sequential:
+        def encoder() -> nn.Sequential:
             layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.LeakyReLU(SLOPE)]
             for inputs, outputs in ((width, 2 * width), (2 * width, 4 * width), (4 * width, 4 * width)):
                 layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.LeakyReLU(SLOPE)]
             return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, 2 * style))
 
-        self.own = nn.ModuleDict({side: own() for side in SIDES})
-        self.apply(begin)
+        self.own = nn.ModuleDict({domain: encoder() for domain in DOMAINS})
+        self.apply(init_weights)
 
-    def forward(self, images: Tensor, side: str) -> tuple[Tensor, Tensor]:
-        mean, log_variance = self.own[side](images).float().chunk(2, dim=1)
+    def forward(self, images: Tensor, domain: str) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.own[domain](images).float().chunk(2, dim=1)
         return mean, log_variance
 
 
-class PaintedBlock(nn.Module):
-    """Two 3x3 convolutions over what is there and the style, and what went in."""
+class StyledBlock(nn.Module):
+    """[B, C, H, W] and styles [B, style] -> [B, C, H, W]: two 3x3 convolutions of both, and a skip connection."""
 
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
         self.first, self.second = (
-            nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(channels + style, channels, 3), whole(channels))
+            nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(channels + style, channels, 3), layer_norm(channels))
             for _ in range(2)
         )
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        result: Tensor = x + self.second(beside(torch.relu(self.first(beside(x, z))), z))
+        hidden = torch.relu(self.first(concat_style(x, z)))
+        result: Tensor = x + self.second(concat_style(hidden, z))
         return result
 
 
-class Painter(nn.Module):
-    """Content and style of one side -> images [B, C, H, W] in [-1, 1]."""
+class DomainGenerator(nn.Module):
+    """Contents and styles -> images [B, C, H, W] in [-1, 1] of one domain."""
 
     def __init__(self, channels: int, width: int, blocks: int, style: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList([PaintedBlock(4 * width, style) for _ in range(blocks)])
-        self.up = nn.ModuleList([doubling(4 * width, style), doubling(2 * width, style)])
+        self.blocks = nn.ModuleList([StyledBlock(4 * width, style) for _ in range(blocks)])
+        self.up = nn.ModuleList([upsampling(4 * width, style), upsampling(2 * width, style)])
         self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width + style, channels, 7), nn.Tanh())
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         for block in self.blocks:
             x = block(x, z)
         for up in self.up:
-            x = up(beside(x, z))
-        images: Tensor = self.last(beside(x, z))
+            x = up(concat_style(x, z))
+        images: Tensor = self.last(concat_style(x, z))
         return images
 
 
-class Painters(nn.Module):
-    """Content [B, 4 width, h, w] and style [B, style] -> images [B, C, 4 h, 4 w]; the first block is common to both sides."""
+class Generators(nn.Module):
+    """Contents [B, 4 width, h, w] and styles [B, style] -> images [B, C, 4 h, 4 w] of a domain.
+
+    The domains share the first block.
+    """
 
     def __init__(self, channels: int, width: int, blocks: int, style: int) -> None:
         super().__init__()
-        self.common = Block(4 * width)
-        self.own = nn.ModuleDict({side: Painter(channels, width, blocks, style) for side in SIDES})
-        self.apply(begin)
+        self.common = ResidualBlock(4 * width)
+        self.own = nn.ModuleDict({domain: DomainGenerator(channels, width, blocks, style) for domain in DOMAINS})
+        self.apply(init_weights)
 
-    def forward(self, content: Tensor, z: Tensor, side: str) -> Tensor:
-        images: Tensor = self.own[side](self.common(content), z)
+    def forward(self, content: Tensor, z: Tensor, domain: str) -> Tensor:
+        images: Tensor = self.own[domain](self.common(content), z)
         return images.float()
 
 
 class ContentDiscriminator(nn.Module):
-    """Content [B, 4 width, h, w] -> logits [B]: positive means side b."""
+    """Contents [B, 4 width, h, w] -> logits [B]; positive means domain b."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -112,7 +117,7 @@ class ContentDiscriminator(nn.Module):
             layers += [nn.Conv2d(channels, channels, 3, 2, 1), nn.LeakyReLU(SLOPE)]
         self.layers = nn.Sequential(*layers)
         self.last = nn.Linear(channels, 1)
-        self.apply(begin)
+        self.apply(init_weights)
 
     def forward(self, content: Tensor) -> Tensor:
         maps = self.layers(content)
@@ -120,10 +125,10 @@ class ContentDiscriminator(nn.Module):
         return logits.squeeze(1).float()
 
 
-class Translate(nn.Module):
-    """`image` and `z` -> images, as one graph to export."""
+class StyledTranslator(nn.Module):
+    """`image` and `z` -> images: one direction as a graph for export."""
 
-    def __init__(self, contents: Contents, painters: Painters, source: str, target: str) -> None:
+    def __init__(self, contents: ContentEncoders, painters: Generators, source: str, target: str) -> None:
         super().__init__()
         self.contents, self.painters, self.source, self.target = contents, painters, source, target
 
@@ -132,28 +137,30 @@ class Translate(nn.Module):
         return images
 
 
-class ReadStyle(nn.Module):
-    """`image` -> z, the mean of its style, as one graph to export."""
+class StyleReader(nn.Module):
+    """`image` -> `z`: the mean of its style, as a graph for export."""
 
-    def __init__(self, styles: Styles, side: str) -> None:
+    def __init__(self, styles: StyleEncoders, domain: str) -> None:
         super().__init__()
-        self.styles, self.side = styles, side
+        self.styles, self.domain = styles, domain
 
     def forward(self, image: Tensor) -> Tensor:
-        mean: Tensor = self.styles(image, self.side)[0]
+        mean: Tensor = self.styles(image, self.domain)[0]
         return mean
 
 
-def doubling(channels: int, style: int) -> nn.Sequential:
+def upsampling(channels: int, style: int) -> nn.Sequential:
+    """Build [B, channels + style, H, W] -> [B, channels / 2, 2H, 2W]."""
     half = channels // 2
-    return nn.Sequential(nn.ConvTranspose2d(channels + style, half, 3, 2, 1, output_padding=1), whole(half), nn.ReLU())
+    conv = nn.ConvTranspose2d(channels + style, half, 3, 2, 1, output_padding=1)
+    return nn.Sequential(conv, layer_norm(half), nn.ReLU())
 
 
-def whole(channels: int) -> nn.Module:
-    """Layer normalisation over channels and places (Ba 2016)."""
+def layer_norm(channels: int) -> nn.Module:
+    """Build layer normalisation over channels and positions (Ba 2016)."""
     return nn.GroupNorm(1, channels)
 
 
-def beside(x: Tensor, z: Tensor) -> Tensor:
-    """Maps [B, c, h, w] with a style [B, s] as constant maps: [B, c + s, h, w]."""
+def concat_style(x: Tensor, z: Tensor) -> Tensor:
+    """Concatenate feature maps [B, c, h, w] with styles [B, s] as constant maps: [B, c + s, h, w]."""
     return torch.cat([x, z[:, :, None, None].expand(-1, -1, x.shape[2], x.shape[3]).to(x.dtype)], dim=1)

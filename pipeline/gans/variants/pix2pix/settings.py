@@ -10,23 +10,20 @@ from pipeline.settings import Settings
 
 
 class Pix2PixWeights(Settings):
-    """What the generator's loss is made of."""
+    """Weights of the generator's loss."""
 
-    adversarial: float = Field(1.0, ge=0, description="adversarial loss")
-    l1: float = Field(100.0, ge=0, description="distance of the pixels from the partner's, both in [-1, 1]")
+    adversarial: float = Field(1.0, ge=0, description="weight of the adversarial loss")
+    l1: float = Field(100.0, ge=0, description="weight of L1 to the target, on values in [-1, 1]")
 
 
 class Pix2PixSettings(TranslationSettings):
-    """pix2pix (Isola 2017): a U-Net learns from pairs, and the discriminator sees both."""
+    """pix2pix (Isola 2017): a U-Net trained on pairs, with a conditional PatchGAN discriminator."""
 
     variant: Literal["pix2pix"] = "pix2pix"
     sides: ClassVar[Sides] = "paired"
-    direction: Literal["a_to_b", "b_to_a"] = "a_to_b"
-    objective: Objective = "nonsaturating"
+    direction: Literal["a_to_b", "b_to_a"] = Field("a_to_b", description="which image of a pair is the input")
+    objective: Objective = Field("nonsaturating", description="adversarial loss")
     dropout: float = Field(
-        0.5,
-        ge=0,
-        lt=1,
-        description="in the three innermost decoder blocks, while training alone: what is delivered gives one picture one answer",
+        0.5, ge=0, lt=1, description="dropout in the three innermost decoder blocks, in training only"
     )
-    weights: Pix2PixWeights = Pix2PixWeights()
+    weights: Pix2PixWeights = Field(Pix2PixWeights(), description="weights of the generator's loss")

@@ -1,12 +1,12 @@
 """SGAN: semi-supervised learning by Salimans et al., "Improved Techniques for Training GANs" (2016), section 5.
 
-The discriminator is a classifier of K classes. With l_1 .. l_K its logits and that of a further class "generated" fixed at 0,
-Z = log sum exp l is the logit of "real": sigmoid(Z) is the probability that an image is real, softmax(l) which class it then has.
-A few labelled images teach it the classes, all images and the generated ones what is real. The generator does not play against Z
-but matches the mean features of real images (section 3.1).
+The discriminator is a classifier of K classes with logits l_1 .. l_K. A further class "generated" has the logit 0. The
+logit of "real" is Z = log sum exp l: sigmoid(Z) is the probability that an image is real, softmax(l) that of its class.
+A few labelled images teach the classes; all real and generated images teach what is real. The generator does not play
+against Z but matches the mean features of real images (section 3.1).
 
-Both networks stay deterministic given an image: no batch normalisation in the discriminator, but weight normalisation (Salimans
-and Kingma 2016) and dropout, so that a class never depends on the other images of a batch.
+The discriminator uses weight normalisation (Salimans and Kingma 2016) and dropout instead of batch normalisation, so
+that a class never depends on the other images of a batch.
 """
 
 from itertools import pairwise
@@ -25,112 +25,121 @@ from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.items import ItemSpec
 
 
-def supervised(logits: Tensor, label: Tensor) -> Tensor:
-    """L_sup = mean Z - mean l_y of logits [B, K] and labels int64 [B]: the cross-entropy of softmax(l); a scalar."""
+def supervised_loss(logits: Tensor, label: Tensor) -> Tensor:
+    """Return L_sup = mean Z - mean l_y, the cross-entropy of logits [B, K] and labels int64 [B]."""
     return cross_entropy(logits, label)
 
 
-def unsupervised(z_real: Tensor, z_fake: Tensor) -> Tensor:
-    """L_unsup = 1/2 (mean[-Z + softplus(Z)] of real images + mean softplus(Z) of generated ones), from Z [B] of each; a scalar.
+def unsupervised_loss(z_real: Tensor, z_fake: Tensor) -> Tensor:
+    """Return L_unsup = (mean[-Z + softplus(Z)] on real images + mean softplus(Z) on generated images) / 2.
 
-    Cross-entropy of "real" with a half for each side; -Z + softplus(Z) is softplus(-Z), which neither overflows nor cancels.
+    -Z + softplus(Z) is computed as softplus(-Z), which neither overflows nor cancels.
     """
     return 0.5 * (softplus(-z_real).mean() + softplus(z_fake).mean())
 
 
-def feature_matching(real: Tensor, fake: Tensor) -> Tensor:
-    """|| E f(x) - E f(G(z)) ||^2 of features [B, d] (section 3.1), estimated without bias; a scalar that may be negative.
+def feature_matching_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Return an unbiased estimate of || E f(x) - E f(G(z)) ||^2 of features [B, d] (section 3.1); may be negative.
 
-    The squared distance of two batches' means is larger by their variances over B: it would reward a generator whose images are alike.
+    The squared distance of two batch means is biased by their variances over B, which would reward a generator for
+    samples that resemble each other.
     """
-    noise = real.var(dim=0).sum() / len(real) + fake.var(dim=0).sum() / len(fake)
-    return (real.mean(dim=0) - fake.mean(dim=0)).square().sum() - noise
+    bias = real.var(dim=0).sum() / len(real) + fake.var(dim=0).sum() / len(fake)
+    return (real.mean(dim=0) - fake.mean(dim=0)).square().sum() - bias
 
 
 class Discriminator(nn.Module):
-    """Images [B, C, R, R] in [-1, 1] -> Z [B], positive for real; `logits` gives the classes' [B, K], `trunk` the features [B, d].
+    """Images [B, C, R, R] in [-1, 1] -> Z [B], positive for real.
 
-    At each resolution one 3x3 convolution and one that halves, then dropout, down to the side where `dcgan` ends too.
+    Each resolution has a 3x3 convolution, a strided one and dropout, down to the side where DCGAN's discriminator ends.
     """
 
     def __init__(self, settings: SGANSettings, item: ItemSpec) -> None:
         super().__init__()
-        channels = dcgan.widths(settings.discriminator_channels, settings.max_channels, item.height)
+        channels = dcgan.channel_widths(settings.discriminator_channels, settings.max_channels, item.height)
         layers: list[nn.Module] = []
         for narrow, wide in pairwise([item.network_channels, *channels]):
             layers += [
-                convolution(narrow, wide, 1),
+                conv(narrow, wide, 1),
                 nn.LeakyReLU(0.2),
-                convolution(wide, wide, 2),
+                conv(wide, wide, 2),
                 nn.LeakyReLU(0.2),
                 nn.Dropout(settings.dropout),
             ]
         self.trunk = nn.Sequential(*layers, nn.Flatten())
-        features = channels[-1] * dcgan.smallest(item.height) ** 2
-        # Data without classes is refused where batches are made; a network of no outputs cannot be.
-        self.head = normalised(nn.Linear(features, max(len(item.classes), 1)), gain=0.1)
+        features = channels[-1] * dcgan.first_side(item.height) ** 2
+        # The data view rejects data without classes; a layer without outputs could not even be built.
+        self.head = with_weight_norm(nn.Linear(features, max(len(item.classes), 1)), gain=0.1)
 
-    def logits(self, images: Tensor) -> Tensor:
-        found: Tensor = self.head(self.trunk(images))
-        return found.float()
+    def class_logits(self, images: Tensor) -> Tensor:
+        """Return the logits of the classes, [B, K]."""
+        logits: Tensor = self.head(self.trunk(images))
+        return logits.float()
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.logits(images).logsumexp(dim=1)
+        return self.class_logits(images).logsumexp(dim=1)
 
 
-def convolution(inputs: int, outputs: int, stride: int) -> nn.Module:
-    return normalised(nn.Conv2d(inputs, outputs, 3, stride, 1), gain=(2 / (1 + 0.2**2)) ** 0.5)
+def conv(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """Build a weight-normalised 3x3 convolution with He's gain for leaky ReLU 0.2."""
+    return with_weight_norm(nn.Conv2d(inputs, outputs, 3, stride, 1), gain=(2 / (1 + 0.2**2)) ** 0.5)
 
 
-def normalised(layer: nn.Conv2d | nn.Linear, gain: float) -> nn.Module:
-    """The layer with weight g v / |v| for each output (Salimans & Kingma 2016, eq. 2), started so that it scales its input by `gain`."""
+def with_weight_norm(layer: nn.Conv2d | nn.Linear, gain: float) -> nn.Module:
+    """Apply weight normalisation g v / |v| (Salimans & Kingma 2016, eq. 2); initially the layer scales by `gain`."""
     nn.init.normal_(layer.weight, 0.0, gain / layer.weight[0].numel() ** 0.5)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
-    found: nn.Module = weight_norm(layer)
-    return found
+    normalised: nn.Module = weight_norm(layer)
+    return normalised
 
 
 class SGAN(Adversarial):
-    """Semi-supervised: `labelled_per_class` images of each class show theirs; the averaged classifier is delivered with the generator."""
+    """A semi-supervised pair: `labelled_per_class` images of each class have labels.
+
+    The EMA of the classifier is exported with the generator.
+    """
 
     ema_networks = ("generator", "discriminator")
 
     def __init__(self, settings: SGANSettings, item: ItemSpec) -> None:
-        start = residual.initialise if settings.architecture == "residual" else dcgan.initialise
-        super().__init__(
-            settings, dcgan.Generator(settings, item, settings.latent).apply(start), Discriminator(settings, item)
-        )
-        self.shape = (item.network_channels, item.height, item.height)
+        init_weights = residual.init_weights if settings.architecture == "residual" else dcgan.init_weights
+        generator = dcgan.Generator(settings, item, settings.latent).apply(init_weights)
+        super().__init__(settings, generator, Discriminator(settings, item))
+        self.shape = (item.network_channels, item.height, item.width)
         self.view = View("partly_labelled", {"per_class": settings.labelled_per_class})
-        self.objective = AdversarialObjective(lambda real, fake, _: unsupervised(real, fake), self.objective.generator)
+        self.objective = AdversarialObjective(
+            lambda real, fake, _: unsupervised_loss(real, fake), self.objective.generator
+        )
 
     def discriminator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
-        """L_sup + L_unsup, and the penalties on Z."""
-        told = super().discriminator_loss(batch, progress, rng)
-        logits = self.discriminator.logits(self.augment_for_discriminator(batch["labelled_image"], progress, rng))
-        loss = supervised(logits, batch["label"])
-        right = (logits.argmax(dim=1) == batch["label"]).float().mean()
-        return Loss(told.total + loss, {**told.terms, "loss_supervised": loss, "d_labelled_right": right})
+        """Return L_sup + L_unsup, and the penalties on Z."""
+        unsupervised = super().discriminator_loss(batch, progress, rng)
+        images = self.augment_for_discriminator(batch["labelled_image"], progress, rng)
+        logits = self.discriminator.class_logits(images)
+        supervised = supervised_loss(logits, batch["label"])
+        accuracy = (logits.argmax(dim=1) == batch["label"]).float().mean()
+        terms = {**unsupervised.terms, "loss_supervised": supervised, "d_labelled_right": accuracy}
+        return Loss(unsupervised.total + supervised, terms)
 
     def generator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
-        real = batch["image"]
-        trunk = self.discriminator.trunk
-        fake = trunk(self.augment_for_discriminator(self.generate(len(real), None, rng), progress, rng)).float()
+        """Return the feature matching loss on the discriminator's trunk."""
+        real, trunk = batch["image"], self.discriminator.trunk
+        fake = self.generate(len(real), None, rng)
+        fake_features = trunk(self.augment_for_discriminator(fake, progress, rng)).float()
         with torch.no_grad():
-            wanted = trunk(self.augment_for_discriminator(real, progress, rng)).float()
-        total = feature_matching(wanted, fake)
+            real_features = trunk(self.augment_for_discriminator(real, progress, rng)).float()
+        total = feature_matching_loss(real_features, fake_features)
         return Loss(total, {"loss_generator": total})
 
     def classifier(self) -> nn.Module:
+        """Return the discriminator as a classifier."""
         return Classifier(self.discriminator)
 
     def export(self) -> list[ExportSpec]:
-        """Beside the generator the classifier: images -> class logits."""
-        return [
-            *super().export(),
-            ExportSpec("classifier", self.classifier(), {"images": torch.zeros(2, *self.shape)}, ("logits",)),
-        ]
+        """Return the generator and the classifier."""
+        images = {"images": torch.zeros(2, *self.shape)}
+        return [*super().export(), ExportSpec("classifier", self.classifier(), images, ("logits",))]
 
 
 class Classifier(nn.Module):
@@ -141,4 +150,4 @@ class Classifier(nn.Module):
         self.discriminator = discriminator
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.discriminator.logits(images)
+        return self.discriminator.class_logits(images)

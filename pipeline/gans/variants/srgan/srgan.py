@@ -1,7 +1,7 @@
 """SRGAN: Ledig et al., "Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network" (2017).
 
-A clean image is made small by bicubic down-sampling, and SRResNet makes it large again: first as near to its pixels as it can, which
-is blurred where it cannot know, then as the discriminator believes it.
+Inputs are bicubically downsampled images. SRResNet upsamples them. Pretraining minimises the pixel error, which blurs
+what the input does not determine. Adversarial training with a perceptual loss then restores plausible texture.
 """
 
 from collections.abc import Mapping
@@ -14,18 +14,16 @@ from pipeline.items import ItemSpec
 
 
 class SRGAN(Restoration):
-    """Enlarges 2, 4 or 8 times."""
+    """Upsamples by a factor of 2, 4 or 8."""
 
     def __init__(self, settings: SRGANSettings, item: ItemSpec) -> None:
-        generator = Generator(settings, item.network_channels, settings.scale)
-        discriminator = (
-            Discriminator(settings, item.network_channels, item.height) if settings.pretraining < 1 else None
-        )
+        channels = item.network_channels
+        generator = Generator(settings, channels, settings.scale)
+        discriminator = Discriminator(settings, channels, item.height) if settings.pretraining < 1 else None
         view = View("degraded", {"scale": settings.scale})
-        super().__init__(
-            settings, view, (item.network_channels, item.height // settings.scale), generator, discriminator
-        )
+        super().__init__(settings, view, (channels, item.height // settings.scale), generator, discriminator)
         self.scale = settings.scale
 
     def evaluation_views(self) -> Mapping[str, View]:
+        """Return the training view under the name of its scale, such as "x4"."""
         return {f"x{self.scale}": self.view}

@@ -1,8 +1,9 @@
 """StyleGAN2: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020).
 
-A mapping turns z into a style w, and every layer of the synthesis has its own place for one. While training, most images mix the
-styles of two latents, a running mean of w is kept for truncation, and steps in w are held to steps of a like size in the image
-(path length regularisation). Non-saturating loss and lazy R1 are the published choice; any objective, penalty and stabiliser works.
+A mapping network turns z into a style w, which modulates every layer of the synthesis network. In training, most images
+mix the styles of two latents, and a moving average of w is kept for truncation. Path length regularisation makes a step
+in w change the image by an amount that does not depend on where it is taken. The published game is the non-saturating
+loss with lazy R1; any other objective, penalty and stabiliser works too.
 """
 
 from dataclasses import replace
@@ -22,11 +23,11 @@ from pipeline.gans.variants.stylegan2.stylegan2_networks import (
 from pipeline.items import ItemSpec
 
 PATH_DECAY = 0.01
-"""How fast the path length that the generator is held to follows its mean (appendix B)."""
+"""Weight of a batch in the moving average of path lengths (appendix B)."""
 
 
 class StyleGAN2(Adversarial):
-    """Buffers beside the networks: `path_mean`, the running mean of path lengths."""
+    """The buffer `path_mean` is the moving average of path lengths."""
 
     generator: Generator
     path_mean: Tensor
@@ -36,64 +37,72 @@ class StyleGAN2(Adversarial):
         self.style_mixing, self.path_length = settings.style_mixing, settings.path_length
         self.register_buffer("path_mean", torch.zeros(()))
         if self.stabilisers.spectral_norm:
-            # It brings every weight to unit norm; scaled down once more, a signal would fade from layer to layer.
+            # Spectral normalisation already scales the weights; scaling them again would make the signal fade.
             for layer in self.discriminator.modules():
                 if isinstance(layer, EqualisedConv | EqualisedLinear):
                     layer.gain = 1.0
 
     def phases(self) -> list[Phase]:
-        """The game's, and every few steps the path length in an update of its own, with the same correction as lazy penalties."""
+        """Return the updates of the game, and lazy path length regularisation in an update of its own.
+
+        Adam's rate and betas are corrected as for lazy penalties (appendix B).
+        """
         weight, every = self.path_length.weight, self.path_length.every
         if weight == 0:
             return super().phases()
-        share = every / (every + 1)
-        corrected = [
-            replace(phase, lr_scale=share, beta_power=share) if phase.name == "generator" else phase
+        correction = every / (every + 1)
+        phases = [
+            replace(phase, lr_scale=correction, beta_power=correction) if phase.name == "generator" else phase
             for phase in super().phases()
         ]
-        lazy = Phase(
+        path_length = Phase(
             "path_length",
             ("generator",),
             self.path_length_loss,
             "generator",
-            lr_scale=share,
-            beta_power=share,
+            lr_scale=correction,
+            beta_power=correction,
             every=every,
         )
-        return [*corrected, lazy]
+        return [*phases, path_length]
 
-    def styles(self, n: int, rng: torch.Generator) -> Tensor:
-        """Styles [n, layers, width] of new latents: of one, or up to a random layer of one and of another from there on (mixing)."""
+    def sample_styles(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw styles [n, layers, width] with style mixing, and update the moving average of w.
+
+        With the probability `style_mixing`, the layers from a random one on take the style of a second latent.
+        """
         layers = self.generator.synthesis.layers
-        w = self.generator.mapping(self.latents(n, rng))
-        self.generator.observe(w)
-        other = self.generator.mapping(self.latents(n, rng))
+        w = self.generator.mapping(self.sample_latents(n, rng))
+        self.generator.update_w_average(w)
+        second = self.generator.mapping(self.sample_latents(n, rng))
         mixed = torch.rand(n, generator=rng, device=rng.device) < self.style_mixing
         crossover = torch.randint(1, layers, (n,), generator=rng, device=rng.device).where(mixed, layers)
-        own = torch.arange(layers, device=rng.device) < crossover[:, None]
-        return torch.where(own[:, :, None], w[:, None], other[:, None])
+        is_first = torch.arange(layers, device=rng.device) < crossover[:, None]
+        return torch.where(is_first[:, :, None], w[:, None], second[:, None])
 
     def generate(self, n: int, label: Tensor | None, rng: torch.Generator) -> Tensor:
+        """Generate images of `n` new latents with style mixing and new noise, as in training; differentiable."""
         synthesis = self.generator.synthesis
-        return synthesis.render(self.styles(n, rng), synthesis.noise(n, rng)).float()
+        return synthesis.render(self.sample_styles(n, rng), synthesis.sample_noise(n, rng)).float()
 
     def path_length_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
-        """weight (|J_w^T y| - a)^2, a the running mean of the lengths, on half a batch, `every` times as strong (section 3.2, eq. 4)."""
+        """Return weight (|J_w^T y| - a)^2 on half a batch, `every` times as strong (section 3.2, eq. 4).
+
+        a is the moving average of the lengths.
+        """
         n, synthesis = max(1, len(batch["image"]) // 2), self.generator.synthesis
-        w = self.styles(n, rng)
-        lengths = path_lengths(synthesis.render(w, synthesis.noise(n, rng)).float(), w, rng)
+        w = self.sample_styles(n, rng)
+        lengths = path_lengths(synthesis.render(w, synthesis.sample_noise(n, rng)).float(), w, rng)
         with torch.no_grad():
             self.path_mean.lerp_(lengths.mean(), PATH_DECAY)
-        # A clone: the next update in place must not change what this loss's gradient reads.
+        # A clone, because the next in-place update would change what this loss's gradient reads.
         penalty = (lengths - self.path_mean.clone()).square().mean()
-        return Loss(
-            self.path_length.every * self.path_length.weight * penalty,
-            {"path_length": lengths.mean(), "path_penalty": penalty},
-        )
+        total = self.path_length.every * self.path_length.weight * penalty
+        return Loss(total, {"path_length": lengths.mean(), "path_penalty": penalty})
 
     @torch.no_grad()
     def clip_weights(self) -> None:
-        """Arjovsky 2017 on the weights as they are used, which is after scaling."""
+        """Clip the discriminator's weights (Arjovsky 2017) after equalised scaling, that is, as they are used."""
         for layer in self.discriminator.modules():
             for name, values in layer.named_parameters(recurse=False):
                 bound = self.penalties.clip / (layer.gain if name == "weight" else 1.0)
@@ -101,26 +110,31 @@ class StyleGAN2(Adversarial):
 
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
-        """Under the fixed noise and unmixed, as the exported graph; `psi` float [n] truncates, and is 1 where it is not given."""
+        """Generate `n` images with fixed noise and without mixing, as the exported graph does.
+
+        The condition `psi`, float [n], is the truncation; 1, its default, disables it.
+        """
         device = self.generator.w_average.device
-        z = conditions["z"] if "z" in conditions else self.latents(n, rng)
+        z = conditions["z"] if "z" in conditions else self.sample_latents(n, rng)
         images: Tensor = self.generator(z.to(device), conditions.get("psi", torch.ones(n)).to(device))[0]
         return images.float()
 
     def export(self) -> list[ExportSpec]:
-        """z and psi to images and styles; and styles to images, so that whoever has the styles of two latents can mix them."""
+        """Return `generator`, z and psi -> images and styles, and `synthesis`, styles -> images, for style mixing."""
         synthesis, width = self.generator.synthesis, len(self.generator.w_average)
+        latents = {"z": torch.zeros(2, self.latent), "psi": torch.ones(2)}
+        styles = {"w": torch.zeros(2, synthesis.layers, width)}
         return [
-            ExportSpec(
-                "generator", self.generator, {"z": torch.zeros(2, self.latent), "psi": torch.ones(2)}, ("images", "w")
-            ),
-            ExportSpec("synthesis", synthesis, {"w": torch.zeros(2, synthesis.layers, width)}, ("images",)),
+            ExportSpec("generator", self.generator, latents, ("images", "w")),
+            ExportSpec("synthesis", synthesis, styles, ("images",)),
         ]
 
 
 def path_lengths(images: Tensor, w: Tensor, rng: torch.Generator) -> Tensor:
-    """|J_w^T y| [n] of images [n, C, H, W] made from styles w [n, layers, width]: y is noise over the square root of the pixels, and the
-    square of the length is the mean over the layers. Differentiable."""
+    """Return |J_w^T y|, [n], of images [n, C, H, W] made from styles w [n, layers, width]; differentiable.
+
+    y is Gaussian noise over the square root of the number of pixels. The squared length is averaged over the layers.
+    """
     y = torch.randn(images.shape, generator=rng, device=images.device) / (images.shape[2] * images.shape[3]) ** 0.5
     (gradient,) = torch.autograd.grad((images * y).sum(), w, create_graph=True)
     # The root has no gradient at zero.

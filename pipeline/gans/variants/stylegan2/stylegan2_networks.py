@@ -1,9 +1,11 @@
 """The networks of StyleGAN2: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020).
 
-Ordinary convolutions only, so that everything differentiates twice and exports. Every weight is drawn from N(0, 1) and scaled when
-it is used (equalised learning rate, Karras 2018, section 4.1): Adam then moves all layers at the same relative pace.
+Only ordinary convolutions are used, so that everything is twice differentiable and exports to ONNX. Weights are drawn
+from N(0, 1) and scaled at run time (equalised learning rate, Karras 2018, section 4.1), so that Adam updates all layers
+at the same relative speed.
 
-Under sixteen-bit autocast what decides statistics stays in 32: the mapping, the styles, demodulation, minibatch std, the verdict.
+Under mixed precision these parts keep 32 bits: mapping network, styles, demodulation, minibatch standard deviation and
+the discriminator's head.
 """
 
 import math
@@ -13,44 +15,51 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear
 
-from pipeline.gans.networks.layers import MinibatchStd, doublings, full_precision
+from pipeline.gans.networks.layers import MinibatchStd, count_doublings, full_precision
 from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
 from pipeline.items import ItemSpec
 
-FIRST = 4
-"""Side of the generator's first map and the discriminator's last."""
-MAPPING_RATE = 0.01
+FIRST_SIDE = 4
+"""Side of the generator's first feature map and of the discriminator's last."""
+MAPPING_LR_FACTOR = 0.01
 W_DECAY = 0.995
 
 
-def widths(base: int, maximum: int, resolution: int) -> list[int]:
-    """Channels at `resolution`, resolution/2, ..., 4: doubled at each step up to `maximum`."""
-    return [min(base * 2**level, maximum) for level in range(doublings(resolution, FIRST) + 1)]
+def channel_widths(base: int, maximum: int, resolution: int) -> list[int]:
+    """Return the channels at `resolution`, resolution/2, ..., 4: doubled at each step up to `maximum`."""
+    return [min(base * 2**level, maximum) for level in range(count_doublings(FIRST_SIDE, resolution) + 1)]
 
 
-class Leaky(nn.Module):
-    """Leaky rectifier 0.2, scaled so that a unit variance passes almost unchanged."""
+class ScaledLeakyReLU(nn.Module):
+    """Leaky ReLU 0.2 times sqrt(2), which almost preserves the variance."""
 
     def forward(self, x: Tensor) -> Tensor:
         return leaky_relu(x, 0.2) * math.sqrt(2)
 
 
 class EqualisedLinear(nn.Module):
-    """[..., inputs] -> [..., outputs]; `rate` multiplies the layer's learning rate, `start` is the initial bias."""
+    """[..., inputs] -> [..., outputs] with an equalised learning rate.
 
-    def __init__(self, inputs: int, outputs: int, rate: float = 1.0, start: float = 0.0) -> None:
+    Args:
+        inputs: Length of the input.
+        outputs: Length of the output.
+        lr_factor: Factor of the layer's learning rate.
+        initial_bias: Value that the bias starts from.
+    """
+
+    def __init__(self, inputs: int, outputs: int, lr_factor: float = 1.0, initial_bias: float = 0.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
-        self.bias = nn.Parameter(torch.full((outputs,), start / rate))
-        self.gain, self.rate = rate / math.sqrt(inputs), rate
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_factor)
+        self.bias = nn.Parameter(torch.full((outputs,), initial_bias / lr_factor))
+        self.gain, self.lr_factor = lr_factor / math.sqrt(inputs), lr_factor
 
     def forward(self, x: Tensor) -> Tensor:
         with full_precision(x):
-            return linear(x.to(self.bias.dtype), self.weight * self.gain, self.bias * self.rate)
+            return linear(x.to(self.bias.dtype), self.weight * self.gain, self.bias * self.lr_factor)
 
 
 class EqualisedConv(nn.Module):
-    """[B, inputs, S, S] -> [B, outputs, S, S], or half the side with `down`: filtered, then every other pixel."""
+    """[B, inputs, S, S] -> [B, outputs, S, S] with an equalised learning rate; `down` filters and halves the side."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, down: bool = False, bias: bool = True) -> None:
         super().__init__()
@@ -58,35 +67,35 @@ class EqualisedConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.gain = 1 / math.sqrt(inputs * kernel**2)
         self.padding, self.stride = (0, 2) if down else (kernel // 2, 1)
-        # What the filter (4 taps) and the strided kernel take off the borders, so that half the side is left.
-        self.filter = FIR(padding=(kernel + 1) // 2) if down else nn.Identity()
+        # Pads for the filter (4 taps) and the strided kernel together, so that exactly half the side is left.
+        self.filter = LowPassFilter(padding=(kernel + 1) // 2) if down else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         return conv2d(self.filter(x), self.weight * self.gain, self.bias, self.stride, self.padding)
 
 
-class FIR(nn.Module):
-    """The low-pass filter [1, 3, 3, 1] along both axes of every channel, of sum `gain`, with zeros beyond the border."""
+class LowPassFilter(nn.Module):
+    """The separable FIR filter [1, 3, 3, 1] on every channel, normalised to the sum `gain`, with zero padding."""
 
     taps: Tensor
 
     def __init__(self, gain: float = 1.0, padding: int = 1) -> None:
         super().__init__()
-        line = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
-        self.register_buffer("taps", gain * torch.outer(line, line), persistent=False)
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+        self.register_buffer("taps", gain * torch.outer(taps, taps), persistent=False)
         self.padding = padding
 
     def kernel(self, channels: int) -> Tensor:
-        """[channels, 1, 4, 4]"""
+        """Return the taps as a depthwise kernel [channels, 1, 4, 4]."""
         return self.taps.expand(channels, 1, 4, 4).contiguous()
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, C, S, S] -> [B, C, S + 2 padding - 3, ...]."""
+        """Filter [B, C, S, S] to [B, C, S + 2 padding - 3, S + 2 padding - 3]."""
         return conv2d(x, self.kernel(x.shape[1]), padding=self.padding, groups=x.shape[1])
 
 
-class Upsample(FIR):
-    """[B, C, S, S] -> [B, C, 2S, 2S]: zeros between the pixels, filtered, four times as bright."""
+class Upsample(LowPassFilter):
+    """[B, C, S, S] -> [B, C, 2S, 2S]: zeros between the pixels, then the filter with a gain of 4."""
 
     def __init__(self) -> None:
         super().__init__(gain=4.0)
@@ -96,10 +105,10 @@ class Upsample(FIR):
 
 
 class ModulatedConv(nn.Module):
-    """[B, inputs, S, S] and styles [B, width] -> [B, outputs, S, S], or twice the side with `up` (section 2.2, eq. 1 and 3).
+    """[B, inputs, S, S] and styles [B, width] -> [B, outputs, S, S]; `up` doubles the side (section 2.2, eq. 1 and 3).
 
-    The paper scales the weights of each image; scaling the input's channels before and the output's after one convolution for all
-    is the same, as a convolution is linear.
+    The paper scales the weights per image. Scaling the input's channels before a shared convolution and the output's
+    channels after it is equivalent, because convolution is linear.
     """
 
     def __init__(
@@ -108,18 +117,17 @@ class ModulatedConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel, kernel))
         self.gain = 1 / math.sqrt(inputs * kernel**2)
-        self.affine = EqualisedLinear(width, inputs, start=1.0)
-        self.filter, self.padding = FIR(gain=4.0) if up else None, kernel // 2
+        self.affine = EqualisedLinear(width, inputs, initial_bias=1.0)
+        self.filter, self.padding = LowPassFilter(gain=4.0) if up else None, kernel // 2
         self.demodulate = demodulate
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         style, weight = self.affine(w), self.weight * self.gain
         x = x * style.to(x.dtype)[:, :, None, None]
-        x = (
-            conv2d(x, weight, padding=self.padding)
-            if self.filter is None
-            else self.filter(conv_transpose2d(x, weight.transpose(0, 1), stride=2))
-        )
+        if self.filter is None:
+            x = conv2d(x, weight, padding=self.padding)
+        else:
+            x = self.filter(conv_transpose2d(x, weight.transpose(0, 1), stride=2))
         if self.demodulate:
             with full_precision(x):
                 scale = (style.square() @ weight.square().sum(dim=(2, 3)).T + 1e-8).rsqrt()
@@ -128,7 +136,10 @@ class ModulatedConv(nn.Module):
 
 
 class StyledConv(nn.Module):
-    """A modulated 3x3 convolution, noise of a learned strength, a bias and a rectifier. `noise` is what it adds where none is given."""
+    """A modulated 3x3 convolution, noise of a learned strength, bias and activation.
+
+    The buffer `noise` is the fixed noise of the exported graph.
+    """
 
     noise: Tensor
 
@@ -138,7 +149,7 @@ class StyledConv(nn.Module):
         self.strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.register_buffer("noise", torch.randn(1, 1, side, side))
-        self.act = Leaky()
+        self.act = ScaledLeakyReLU()
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
         x = self.conv(x, w)
@@ -148,7 +159,7 @@ class StyledConv(nn.Module):
 
 
 class ToRGB(nn.Module):
-    """[B, inputs, S, S] and styles -> what the map adds to the picture, [B, channels, S, S]; modulated, not demodulated."""
+    """[B, inputs, S, S] and styles -> an image [B, channels, S, S]; modulated without demodulation."""
 
     def __init__(self, inputs: int, channels: int, width: int) -> None:
         super().__init__()
@@ -156,82 +167,82 @@ class ToRGB(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        picture: Tensor = self.conv(x, w).to(self.bias.dtype) + self.bias[:, None, None]
-        return picture
+        image: Tensor = self.conv(x, w).to(self.bias.dtype) + self.bias[:, None, None]
+        return image
 
 
-class Mapping(nn.Module):
-    """z [B, latent] -> w [B, width]; z is brought to unit mean square first."""
+class MappingNetwork(nn.Module):
+    """z [B, latent] -> w [B, width]; z is normalised to unit mean square first."""
 
     def __init__(self, latent: int, width: int, layers: int) -> None:
         super().__init__()
-        sizes = [latent] + [width] * layers
-        self.layers = nn.Sequential(
-            *(part for a, b in pairwise(sizes) for part in (EqualisedLinear(a, b, MAPPING_RATE), Leaky()))
-        )
+        modules: list[nn.Module] = []
+        for inputs, outputs in pairwise([latent] + [width] * layers):
+            modules += [EqualisedLinear(inputs, outputs, MAPPING_LR_FACTOR), ScaledLeakyReLU()]
+        self.layers = nn.Sequential(*modules)
 
     def forward(self, z: Tensor) -> Tensor:
         w: Tensor = self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt())
         return w
 
 
-class Synthesis(nn.Module):
-    """Styles [B, layers, width] -> images [B, C, R, R]: a learned 4x4 map, refined and doubled; each side adds to the picture (figure 7b).
+class SynthesisNetwork(nn.Module):
+    """Styles [B, layers, width] -> images [B, C, R, R]: a learned 4x4 map, doubled to the resolution (figure 7b).
 
-    A side has two convolutions (the first only one); the picture of a side takes the style that comes after its convolutions,
-    which the next side's first convolution takes as well: 2 log2(R) - 2 layers.
+    Every resolution adds an image to the upsampled sum of the lower ones (skip connections). It has two convolutions,
+    the first resolution only one. Its image takes the style after its convolutions, which the next resolution's first
+    convolution takes too. This makes 2 log2(R) - 2 layers of styles.
     """
 
     def __init__(self, settings: StyleGAN2Settings, item: ItemSpec) -> None:
         super().__init__()
-        channels, width = (
-            widths(settings.generator_channels, settings.max_channels, item.height)[::-1],
-            settings.style_width,
-        )
-        self.start = nn.Parameter(torch.randn(1, channels[0], FIRST, FIRST))
-        self.convs = nn.ModuleList([StyledConv(channels[0], channels[0], width, FIRST)])
+        channels = channel_widths(settings.generator_channels, settings.max_channels, item.height)[::-1]
+        width = settings.style_width
+        self.start = nn.Parameter(torch.randn(1, channels[0], FIRST_SIDE, FIRST_SIDE))
+        self.convs = nn.ModuleList([StyledConv(channels[0], channels[0], width, FIRST_SIDE)])
         for level, (wide, narrow) in enumerate(pairwise(channels), start=1):
-            side = FIRST * 2**level
+            side = FIRST_SIDE * 2**level
             self.convs += [StyledConv(wide, narrow, width, side, up=True), StyledConv(narrow, narrow, width, side)]
         self.pictures = nn.ModuleList(ToRGB(inputs, item.network_channels, width) for inputs in channels)
         self.upsample = Upsample()
         self.layers = len(self.convs) + 1
 
     def forward(self, w: Tensor) -> Tensor:
-        """As delivered: under the fixed noise, in [-1, 1]."""
+        """Render images in [-1, 1] with fixed noise, as in the exported graph."""
         return self.render(w, [conv.get_buffer("noise") for conv in self.convs]).clamp(-1, 1)
 
-    def noise(self, n: int, rng: torch.Generator) -> list[Tensor]:
-        """New noise [n, 1, side, side] for every convolution, on the random generator's device."""
+    def sample_noise(self, n: int, rng: torch.Generator) -> list[Tensor]:
+        """Draw noise [n, 1, side, side] for every convolution, on the random generator's device."""
         return [
             torch.randn(n, *conv.get_buffer("noise").shape[1:], generator=rng, device=rng.device) for conv in self.convs
         ]
 
     def render(self, w: Tensor, noise: list[Tensor]) -> Tensor:
-        """As trained: unbounded."""
+        """Render unbounded images, as in training."""
         x = self.convs[0](self.start.expand(len(w), -1, -1, -1), w[:, 0], noise[0])
-        picture: Tensor = self.pictures[0](x, w[:, 1])
+        image: Tensor = self.pictures[0](x, w[:, 1])
         for level, to_rgb in enumerate(self.pictures[1:], start=1):
             for layer in (2 * level - 1, 2 * level):
                 x = self.convs[layer](x, w[:, layer], noise[layer])
-            with full_precision(picture):
-                picture = self.upsample(picture)
-            picture = picture + to_rgb(x, w[:, 2 * level + 1])
-        return picture
+            with full_precision(image):
+                image = self.upsample(image)
+            image = image + to_rgb(x, w[:, 2 * level + 1])
+        return image
 
 
 class Generator(nn.Module):
-    """z [B, latent] and truncation psi [B] -> images [B, C, R, R] in [-1, 1] and the styles they were made from, [B, layers, width].
+    """z [B, latent] and truncation psi [B] -> images [B, C, R, R] in [-1, 1] and their styles [B, layers, width].
 
-    `w_average` is the running mean of w in training; psi moves a style from there (0) to its own place (1) (section 2 of Karras 2019).
+    The buffer `w_average` is the moving average of w in training. psi interpolates from it (0) to w (1) (Karras 2019,
+    section 2).
     """
 
     w_average: Tensor
 
     def __init__(self, settings: StyleGAN2Settings, item: ItemSpec) -> None:
         super().__init__()
-        self.mapping = Mapping(settings.latent, settings.style_width, settings.mapping_layers)
-        self.synthesis = Synthesis(settings, item)
+        self.mapping = MappingNetwork(settings.latent, settings.style_width, settings.mapping_layers)
+        self.synthesis = SynthesisNetwork(settings, item)
         self.register_buffer("w_average", torch.zeros(settings.style_width))
 
     def forward(self, z: Tensor, psi: Tensor) -> tuple[Tensor, Tensor]:
@@ -240,19 +251,19 @@ class Generator(nn.Module):
         return self.synthesis(w), w
 
     @torch.no_grad()
-    def observe(self, w: Tensor) -> None:
-        """Takes a batch's w [B, width] into the average."""
+    def update_w_average(self, w: Tensor) -> None:
+        """Update the moving average with a batch of w [B, width]."""
         self.w_average.lerp_(w.mean(dim=0), 1 - W_DECAY)
 
 
-class Block(nn.Module):
-    """[B, narrow, 2S, 2S] -> [B, wide, S, S]: two convolutions, and a 1x1 past them."""
+class ResidualBlock(nn.Module):
+    """[B, inputs, 2S, 2S] -> [B, outputs, S, S]: two convolutions and a 1x1 convolution on the skip connection."""
 
-    def __init__(self, narrow: int, wide: int) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.conv1, self.conv2 = EqualisedConv(narrow, narrow, 3), EqualisedConv(narrow, wide, 3, down=True)
-        self.skip = EqualisedConv(narrow, wide, 1, down=True, bias=False)
-        self.act = Leaky()
+        self.conv1, self.conv2 = EqualisedConv(inputs, inputs, 3), EqualisedConv(inputs, outputs, 3, down=True)
+        self.skip = EqualisedConv(inputs, outputs, 1, down=True, bias=False)
+        self.act = ScaledLeakyReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = (self.act(self.conv2(self.act(self.conv1(x)))) + self.skip(x)) / math.sqrt(2)
@@ -260,22 +271,21 @@ class Block(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [B, inputs, R, R] -> logits [B]; positive means real. `trunk` gives the 4x4 maps (figure 7c)."""
+    """Images [B, inputs, R, R] -> logits [B]; positive means real. `trunk` returns the 4x4 maps (figure 7c)."""
 
     def __init__(self, settings: StyleGAN2Settings, item: ItemSpec) -> None:
         super().__init__()
-        channels = widths(settings.discriminator_channels, settings.max_channels, item.height)
+        channels = channel_widths(settings.discriminator_channels, settings.max_channels, item.height)
         last, inputs = channels[-1], settings.stabilisers.packing * item.network_channels
-        self.trunk = nn.Sequential(
-            EqualisedConv(inputs, channels[0], 1), Leaky(), *(Block(a, b) for a, b in pairwise(channels))
-        )
+        from_rgb = (EqualisedConv(inputs, channels[0], 1), ScaledLeakyReLU())
+        self.trunk = nn.Sequential(*from_rgb, *(ResidualBlock(a, b) for a, b in pairwise(channels)))
         self.minibatch_std = MinibatchStd(settings.stabilisers.minibatch_std)
         self.head = nn.Sequential(
             EqualisedConv(last + self.minibatch_std.extra, last, 3),
-            Leaky(),
+            ScaledLeakyReLU(),
             nn.Flatten(),
-            EqualisedLinear(last * FIRST**2, last),
-            Leaky(),
+            EqualisedLinear(last * FIRST_SIDE**2, last),
+            ScaledLeakyReLU(),
             EqualisedLinear(last, 1),
         )
 

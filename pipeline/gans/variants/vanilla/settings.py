@@ -12,9 +12,11 @@ class VanillaSettings(AdversarialSettings):
 
     variant: Literal["vanilla"] = "vanilla"
     hidden: tuple[Annotated[int, Field(ge=4, le=8192)], ...] = Field(
-        (256, 512, 1024), min_length=1, description="the generator's; the discriminator reverses them"
+        (256, 512, 1024),
+        min_length=1,
+        description="widths of the generator's hidden layers; the discriminator has them in reverse order",
     )
-    dropout: float = Field(0.3, ge=0, lt=1, description="in the discriminator")
+    dropout: float = Field(0.3, ge=0, lt=1, description="dropout probability in the discriminator")
 
     def check_shape(self, height: int, width: int) -> None:
-        """Any shape: the networks are fully connected."""
+        """Accept any shape: the networks are fully connected."""

@@ -1,9 +1,10 @@
-"""The first GAN: Goodfellow et al., "Generative Adversarial Nets" (2014), with multilayer perceptrons for both players.
+"""The first GAN: Goodfellow et al., "Generative Adversarial Nets" (2014), with multilayer perceptrons.
 
-Rectifiers in the generator, a bounded output, dropout in the discriminator; leaky rectifiers stand for the paper's maxout, and tanh
-for its sigmoid because images here lie in [-1, 1].
+A generator and a discriminator play a minimax game. The generator has ReLU layers and a bounded output, the
+discriminator has dropout. Leaky ReLU replaces the paper's maxout, and tanh its sigmoid, because images are in [-1, 1].
 """
 
+import math
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -15,19 +16,15 @@ from pipeline.items import ItemSpec
 
 
 class Generator(nn.Module):
-    """z [B, latent] -> images [B, C, R, R] in (-1, 1)."""
+    """z [B, latent] -> images [B, C, H, W] in (-1, 1)."""
 
     def __init__(self, settings: VanillaSettings, item: ItemSpec) -> None:
         super().__init__()
+        shape = (item.network_channels, item.height, item.width)
         layers: list[nn.Module] = []
         for narrow, wide in pairwise((settings.latent, *settings.hidden)):
             layers += [nn.Linear(narrow, wide), nn.ReLU()]
-        shape = (item.network_channels, item.height, item.width)
-        layers += [
-            nn.Linear(settings.hidden[-1], item.network_channels * item.height * item.width),
-            nn.Tanh(),
-            nn.Unflatten(1, shape),
-        ]
+        layers += [nn.Linear(settings.hidden[-1], math.prod(shape)), nn.Tanh(), nn.Unflatten(1, shape)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
@@ -36,14 +33,12 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [B, C, R, R] in [-1, 1] -> logits [B]; positive means real."""
+    """Images [B, C, H, W] in [-1, 1] -> logits [B]; positive means real."""
 
     def __init__(self, settings: VanillaSettings, item: ItemSpec) -> None:
         super().__init__()
-        sizes = (
-            settings.stabilisers.packing * item.network_channels * item.height * item.width,
-            *reversed(settings.hidden),
-        )
+        values = settings.stabilisers.packing * item.network_channels * item.height * item.width
+        sizes = (values, *reversed(settings.hidden))
         layers: list[nn.Module] = [nn.Flatten()]
         for wide, narrow in pairwise(sizes):
             layers += [nn.Linear(wide, narrow), nn.LeakyReLU(0.2), nn.Dropout(settings.dropout)]
@@ -56,17 +51,17 @@ class Discriminator(nn.Module):
         return logits.squeeze(1)
 
 
-def initialise(module: nn.Module) -> None:
-    """He's normal start (2015), which keeps the scale through rectifiers; biases 0."""
+def init_weights(module: nn.Module) -> None:
+    """Initialise with He's normal scheme (2015), which preserves the variance through ReLU layers; biases with 0."""
     if isinstance(module, nn.Linear):
         nn.init.kaiming_normal_(module.weight, 0.2, nonlinearity="leaky_relu")
         nn.init.zeros_(module.bias)
 
 
 class Vanilla(Adversarial):
-    """The 2014 game; `objective: minimax` is its equation 1, `nonsaturating` what its section 3 trains with."""
+    """The game of 2014: objective minimax is its equation 1, nonsaturating the loss that its section 3 trains with."""
 
     def __init__(self, settings: VanillaSettings, item: ItemSpec) -> None:
-        super().__init__(
-            settings, Generator(settings, item).apply(initialise), Discriminator(settings, item).apply(initialise)
-        )
+        generator = Generator(settings, item).apply(init_weights)
+        discriminator = Discriminator(settings, item).apply(init_weights)
+        super().__init__(settings, generator, discriminator)

@@ -3,18 +3,18 @@
 import pytest
 import torch
 
-from pipeline.gans.networks.resnet_translator import MULTIPLE, Translator
+from pipeline.gans.networks.resnet_generator import SIZE_MULTIPLE, ResnetGenerator
 
 
-@pytest.mark.parametrize("size", [(MULTIPLE, MULTIPLE), (32, 40)])
+@pytest.mark.parametrize("size", [(SIZE_MULTIPLE, SIZE_MULTIPLE), (32, 40)])
 def test_the_size_is_kept(size: tuple[int, int]) -> None:
-    made = Translator(3, 4, 2)(torch.rand(2, 3, *size) * 2 - 1)
+    made = ResnetGenerator(3, 4, 2)(torch.rand(2, 3, *size) * 2 - 1)
     assert made.shape == (2, 3, *size)
     assert made.abs().max() <= 1
 
 
 def test_a_picture_does_not_depend_on_the_batch_it_is_in() -> None:
     torch.manual_seed(0)
-    network = Translator(3, 4, 2).train()
+    network = ResnetGenerator(3, 4, 2).train()
     images = torch.rand(4, 3, 16, 16) * 2 - 1
     torch.testing.assert_close(network(images)[2:3], network(images[2:3]), rtol=0, atol=1e-5)

@@ -1,16 +1,18 @@
-"""CycleGAN's generator: Zhu et al. (2017), appendix 7.2, after Johnson et al. (2016): two halvings, residual blocks, two doublings."""
+"""CycleGAN's generator: Zhu et al. (2017), appendix 7.2, after Johnson et al. (2016).
+
+Two downsampling layers, residual blocks and two upsampling layers, with instance normalisation.
+"""
 
 from torch import Tensor, nn
 
-from pipeline.gans.networks.patchgan import begin
+from pipeline.gans.networks.patchgan import init_weights
 
-MULTIPLE = (
-    8  # what the sides of a picture must divide by: a quarter of them must be wider than the edge that is mirrored
-)
+SIZE_MULTIPLE = 8
+"""Divisor of height and width; a quarter of them must exceed the reflection padding."""
 
 
-class Block(nn.Module):
-    """Two 3x3 convolutions, and what went in; instance normalisation, edges mirrored."""
+class ResidualBlock(nn.Module):
+    """[B, C, H, W] -> [B, C, H, W]: two 3x3 convolutions with reflection padding and a skip connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -24,31 +26,33 @@ class Block(nn.Module):
         return result
 
 
-class Translator(nn.Module):
-    """Images [B, C, H, W] -> [B, C, H, W] in [-1, 1], sides multiples of 8."""
+class ResnetGenerator(nn.Module):
+    """Images [B, C, H, W] -> [B, C, H, W] in [-1, 1]; height and width are multiples of 8."""
 
     def __init__(self, channels: int, width: int, blocks: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             *(nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.InstanceNorm2d(width), nn.ReLU()),
-            *halving(width),
-            *halving(2 * width),
-            *(Block(4 * width) for _ in range(blocks)),
-            *doubling(4 * width),
-            *doubling(2 * width),
+            *downsampling(width),
+            *downsampling(2 * width),
+            *(ResidualBlock(4 * width) for _ in range(blocks)),
+            *upsampling(4 * width),
+            *upsampling(2 * width),
             *(nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7), nn.Tanh()),
         )
-        self.apply(begin)
+        self.apply(init_weights)
 
     def forward(self, images: Tensor) -> Tensor:
         translated: Tensor = self.layers(images)
         return translated
 
 
-def halving(channels: int) -> list[nn.Module]:
+def downsampling(channels: int) -> list[nn.Module]:
+    """Build [B, C, H, W] -> [B, 2C, H / 2, W / 2]."""
     return [nn.Conv2d(channels, 2 * channels, 3, 2, 1), nn.InstanceNorm2d(2 * channels), nn.ReLU()]
 
 
-def doubling(channels: int) -> list[nn.Module]:
+def upsampling(channels: int) -> list[nn.Module]:
+    """Build [B, C, H, W] -> [B, C / 2, 2H, 2W]."""
     half = channels // 2
     return [nn.ConvTranspose2d(channels, half, 3, 2, 1, output_padding=1), nn.InstanceNorm2d(half), nn.ReLU()]
