@@ -1,4 +1,4 @@
-"""What the tests of every variant share: batches, one real training step, and ONNX Runtime beside PyTorch."""
+"""Fixtures for the tests of every variant: batches, one training step, and ONNX parity."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -26,18 +26,19 @@ Batch = dict[str, Tensor]
 
 
 def random_images(n: int, resolution: int, channels: int) -> Tensor:
+    """Return uniform noise in [-1, 1] from a fixed seed."""
     return torch.rand(n, channels, resolution, resolution, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
 @pytest.fixture
 def images() -> Callable[[int, int, int], Tensor]:
-    """(n, resolution, channels) -> noise in [-1, 1], always the same."""
+    """Return `random_images`."""
     return random_images
 
 
 @pytest.fixture
 def batch() -> Callable[[int, int, int, int], Batch]:
-    """(n, resolution, channels, classes) -> a batch of every view at once."""
+    """Return a function (n, resolution, channels, classes) -> a batch with the tensors of all views of generation."""
 
     def make(n: int, resolution: int, channels: int, classes: int) -> Batch:
         label = torch.arange(n) % max(classes, 1)
@@ -51,8 +52,8 @@ def batch() -> Callable[[int, int, int, int], Batch]:
 
 
 @pytest.fixture
-def moves() -> Callable[[GAN, Mapping[str, Tensor]], None]:
-    """Runs every phase of a variant once, as the loop does; each must move every parameter of its networks and no other."""
+def check_updates() -> Callable[[GAN, Mapping[str, Tensor]], None]:
+    """Return a check that runs every phase of a variant once: it must update all its networks and no others."""
 
     def check(gan: GAN, batch: Mapping[str, Tensor]) -> None:
         gan.train()
@@ -64,26 +65,24 @@ def moves() -> Callable[[GAN, Mapping[str, Tensor]], None]:
                 [p for name in phase.networks for p in gan.get_submodule(name).parameters()], lr=1.0
             )
             optimizer.zero_grad()
-            torch.autograd.backward(
-                phase.loss(
-                    {name: value.clone() for name, value in batch.items()}, START, torch.Generator().manual_seed(2)
-                ).total
-            )
+            copies = {name: value.clone() for name, value in batch.items()}
+            loss = phase.loss(copies, START, torch.Generator().manual_seed(2))
+            torch.autograd.backward(loss.total)
             optimizer.step()
             if phase.after_update is not None:
                 phase.after_update()
             for name, value in gan.named_parameters():
                 if name.split(".")[0] not in phase.networks:
-                    assert torch.equal(value, before[name]), f"{phase.name} moved {name}"
+                    assert torch.equal(value, before[name]), f"{phase.name} updated {name}"
                 elif phase.name in ("discriminator", "generator", "content", "random"):
-                    assert not torch.equal(value, before[name]), f"{phase.name} did not move {name}"
+                    assert not torch.equal(value, before[name]), f"{phase.name} did not update {name}"
 
     return check
 
 
 @pytest.fixture
 def onnx_parity(tmp_path: Path) -> Callable[[GAN, int], float]:
-    """(gan, classes) -> the largest difference between PyTorch and ONNX Runtime over every exported graph, at batches 1, 2, 7 and 64."""
+    """Return a function (gan, classes) -> the largest difference between PyTorch and ONNX Runtime over all graphs."""
 
     def check(gan: GAN, classes: int) -> float:
         from pipeline.serving.onnx import parity
@@ -100,7 +99,7 @@ def onnx_parity(tmp_path: Path) -> Callable[[GAN, int], float]:
 
 
 class Digits:
-    """scikit-learn's handwritten digits, 8x8: every fifth held out."""
+    """scikit-learn's handwritten digits, 8x8; every fifth is in the test split."""
 
     def __init__(self, *, test: bool) -> None:
         from sklearn.datasets import load_digits
@@ -122,7 +121,7 @@ class Digits:
 
 
 class Silent:
-    """An observer that nobody listens to."""
+    """An observer that ignores everything."""
 
     def advanced(self, images_seen: int) -> None: ...
 
@@ -149,7 +148,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
 
 @pytest.fixture
 def learn(judge: Judge, tmp_path: Path) -> Callable[..., tuple[Judgement, GAN]]:
-    """(model settings, **train settings) -> the judgement of 2,000 samples after a training on the digits, and the averaged networks."""
+    """Return a function that trains a variant on the digits and evaluates 2,000 samples of its averaged networks."""
 
     def run(settings: ModelSettings, **train: object) -> tuple[Judgement, GAN]:
         values = TrainSettings.model_validate(
@@ -161,8 +160,8 @@ def learn(judge: Judge, tmp_path: Path) -> Callable[..., tuple[Judgement, GAN]]:
         batches = TASKS[gan.task].open_view(gan.view, judge.train, torch.device("cpu"), 0)
         trainer = Trainer(gan, batches, values, torch.device("cpu"), tmp_path, Silent())
         trainer.run()
-        with trainer.average.applied(gan) as averaged, torch.no_grad():
-            samples = to_uint8(averaged.sample(2000, torch.Generator().manual_seed(0)))
+        with trainer.average.applied(gan) as averaged_gan, torch.no_grad():
+            samples = to_uint8(averaged_gan.sample(2000, torch.Generator().manual_seed(0)))
         for name, network in trainer.average.networks.items():
             setattr(gan, name, network)
         return judge(samples), gan

@@ -1,4 +1,4 @@
-"""Small translating variants, and batches for them."""
+"""Small translation variants, and batches for them."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from tests.specs import image_spec
 
 
 def small(variant: str, channels: int = 3, resolution: int = 16, **settings: Any) -> Any:
+    """Build a variant with 4 channels from a fixed seed."""
     torch.manual_seed(0)
     values = {
         "variant": variant,
@@ -25,6 +26,7 @@ def small(variant: str, channels: int = 3, resolution: int = 16, **settings: Any
     return gan
 
 
-def sides(n: int = 4, resolution: int = 16, channels: int = 3) -> dict[str, Tensor]:
+def random_pairs(n: int = 4, resolution: int = 16, channels: int = 3) -> dict[str, Tensor]:
+    """Return noise in [-1, 1] for both domains, from a fixed seed."""
     rng = torch.Generator().manual_seed(1)
-    return {side: torch.rand(n, channels, resolution, resolution, generator=rng) * 2 - 1 for side in "ab"}
+    return {domain: torch.rand(n, channels, resolution, resolution, generator=rng) * 2 - 1 for domain in "ab"}

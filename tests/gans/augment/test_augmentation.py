@@ -1,4 +1,4 @@
-"""DiffAugment and ADA: what each transformation does, that gradients pass twice, that zero probability changes nothing, adaptation."""
+"""DiffAugment and ADA: each transformation, second derivatives, probability 0, and the adaptive probability."""
 
 import math
 
@@ -17,7 +17,7 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def picture(n: int = 4, channels: int = 3, side: int = 8) -> Tensor:
+def random_images(n: int = 4, channels: int = 3, side: int = 8) -> Tensor:
     return torch.rand(n, channels, side, side, generator=rng(1)) * 2 - 1
 
 
@@ -26,7 +26,7 @@ def picture(n: int = 4, channels: int = 3, side: int = 8) -> Tensor:
 @pytest.mark.parametrize("side", [8, 64])
 def test_shape_seed_and_zero_probability(policy: "object", channels: int, side: int) -> None:
     assert callable(policy)
-    x = picture(4, channels, side)
+    x = random_images(4, channels, side)
     changed = policy(x, torch.tensor(1.0), rng())
     assert changed.shape == x.shape
     assert torch.isfinite(changed).all()
@@ -36,10 +36,10 @@ def test_shape_seed_and_zero_probability(policy: "object", channels: int, side: 
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
-def test_gradients_pass_twice(policy: "object") -> None:
-    """As R1 needs: the gradient of a squared gradient, in float64 against finite differences."""
+def test_policies_are_twice_differentiable(policy: "object") -> None:
+    """R1 needs the gradient of a squared gradient; compare it with finite differences in float64."""
     assert callable(policy)
-    x = picture(2, 3, 6).double().requires_grad_()
+    x = random_images(2, 3, 6).double().requires_grad_()
 
     def energy(points: Tensor) -> Tensor:
         result: Tensor = policy(points, torch.tensor(1.0), rng(3)).tanh().square().sum(dim=(1, 2, 3))
@@ -48,22 +48,22 @@ def test_gradients_pass_twice(policy: "object") -> None:
     assert torch.autograd.gradgradcheck(energy, (x,), atol=1e-4)
 
 
-def test_probability_is_each_images_own() -> None:
-    x = picture(4000, 1, 8)
+def test_each_image_is_augmented_with_the_probability() -> None:
+    x = random_images(4000, 1, 8)
     same = (diffaugment(x, torch.tensor(0.3), rng()) == x).flatten(1).all(dim=1).float().mean().item()
     assert same == pytest.approx(0.7, abs=0.03)
 
 
-def test_shift_moves_by_whole_pixels_and_fills_with_zero() -> None:
+def test_translation_is_by_whole_pixels_with_zero_padding() -> None:
     x = torch.arange(1.0, 65.0).view(1, 1, 8, 8).expand(300, 1, 8, 8)
-    seen = set()
+    shifts = set()
     for y in translate(x, rng()):
-        (match,) = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if torch.equal(y[0], moved(x[0, 0], dy, dx))]
-        seen.add(match)
-    assert len(seen) == 9, "an eighth of eight pixels: one either way"
+        (match,) = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if torch.equal(y[0], shifted(x[0, 0], dy, dx))]
+        shifts.add(match)
+    assert len(shifts) == 9, "an eighth of eight pixels: one in each direction"
 
 
-def moved(x: Tensor, dy: int, dx: int) -> Tensor:
+def shifted(x: Tensor, dy: int, dx: int) -> Tensor:
     out = torch.zeros_like(x)
     for row in range(8):
         for column in range(8):
@@ -72,14 +72,14 @@ def moved(x: Tensor, dy: int, dx: int) -> Tensor:
     return out
 
 
-def test_cut_is_a_square_of_half_the_side() -> None:
+def test_cutout_is_a_square_of_half_the_side() -> None:
     holes = (cutout(torch.ones(500, 1, 16, 16), rng()) == 0).flatten(1).sum(dim=1)
     assert holes.max() == 64
-    assert holes.min() >= 16, "its centre lies within the image"
+    assert holes.min() >= 16, "its centre is inside the image"
 
 
 def test_warp_by_known_maps() -> None:
-    x = picture(1, 2, 8)
+    x = random_images(1, 2, 8)
     eye = torch.eye(3)[None]
     assert torch.equal(warp(x, eye), x)
     one = torch.ones(1)
@@ -92,42 +92,42 @@ def test_warp_by_known_maps() -> None:
     torch.testing.assert_close(half[..., :-1], (x[..., 1:] + x[..., :-1]) / 2)
 
 
-def test_mirrored_places() -> None:
-    places = torch.tensor([-3.0, -1.0, 0.0, 2.5, 4.0, 5.0, 7.0, 9.0])
-    first, part = split_position(places, 5)
-    assert (first + part).tolist() == [3.0, 1.0, 0.0, 2.5, 4.0, 3.0, 1.0, 1.0]
+def test_positions_are_mirrored_at_the_borders() -> None:
+    positions = torch.tensor([-3.0, -1.0, 0.0, 2.5, 4.0, 5.0, 7.0, 9.0])
+    first, fraction = split_position(positions, 5)
+    assert (first + fraction).tolist() == [3.0, 1.0, 0.0, 2.5, 4.0, 3.0, 1.0, 1.0]
     assert first.min() >= 0
     assert first.max() <= 3, "the next pixel exists too"
 
 
-def test_ada_keeps_gray_pictures_gray() -> None:
-    """Hue and saturation turn about the gray axis; brightness, contrast and the flip move along it."""
-    gray = picture(16, 1, 8).expand(-1, 3, -1, -1)
+def test_ada_keeps_gray_images_gray() -> None:
+    """Hue and saturation rotate about the gray axis; brightness, contrast and the luma flip move along it."""
+    gray = random_images(16, 1, 8).expand(-1, 3, -1, -1)
     y = ada(gray, torch.tensor(1.0), rng())
     torch.testing.assert_close(y[:, 0], y[:, 1], atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(y[:, 0], y[:, 2], atol=1e-5, rtol=1e-4)
 
 
-def test_adaptation_follows_the_target() -> None:
-    """Above the target the probability rises, at every fourth update, by images / adapt_images; below it falls, and stays in 0..1."""
+def test_probability_adapts_towards_the_target() -> None:
+    """Every fourth update it changes by images / adapt_images, up above the target and down below it, within 0 to 1."""
     augment = Augment(AugmentSettings(policy="ada", probability=ramp(0.5), target=0.6, adapt_images=1000))
-    sure, unsure = torch.ones(10), torch.cat([torch.ones(5), -torch.ones(5)])
-    levels = [augment.adapt(sure)["ada_probability"].item() for _ in range(8)]
-    assert levels == pytest.approx([0.5, 0.5, 0.5, 0.54, 0.54, 0.54, 0.54, 0.58])
+    confident, undecided = torch.ones(10), torch.cat([torch.ones(5), -torch.ones(5)])
+    probabilities = [augment.adapt(confident)["ada_probability"].item() for _ in range(8)]
+    assert probabilities == pytest.approx([0.5, 0.5, 0.5, 0.54, 0.54, 0.54, 0.54, 0.58])
     for _ in range(8):
-        terms = augment.adapt(unsure)
+        terms = augment.adapt(undecided)
     assert terms["ada_probability"].item() == pytest.approx(0.5)
     assert terms["ada_sign"].item() == pytest.approx(0.0)
     for _ in range(200):
-        augment.adapt(sure)
+        augment.adapt(confident)
     assert augment.probability.item() == 1.0
     other = Augment(augment.settings)
     other.load_state_dict(augment.state_dict())
     assert other.probability.item() == 1.0
 
 
-def test_without_a_target_nothing_adapts() -> None:
+def test_without_a_target_the_probability_does_not_adapt() -> None:
     augment = Augment(AugmentSettings(policy="ada", probability=ramp(0.5)))
     assert augment.adapt(torch.ones(4)) == {}
-    x = picture()
+    x = random_images()
     assert Augment(AugmentSettings())(x, 0.5, rng()) is x

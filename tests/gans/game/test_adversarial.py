@@ -1,4 +1,4 @@
-"""Objectives, penalties and stabilisers are orthogonal to variants: every one runs with every one; and each does what it says."""
+"""The adversarial game: every objective, penalty and stabiliser runs with every variant, and has its effect."""
 
 import math
 from collections.abc import Callable
@@ -23,7 +23,7 @@ VARIANTS: dict[str, dict[str, object]] = {
     "stylegan2": {"generator_channels": 8, "discriminator_channels": 8},
     "r3gan": {"generator_channels": 8, "discriminator_channels": 8, "blocks": 1},
 }
-NONE = {"r1": 0, "r2": 0, "every": 1}
+NO_PENALTIES = {"r1": 0, "r2": 0, "every": 1}
 PENALTIES: list[dict[str, object]] = [
     {"r1": 1, "r2": 1},
     {"gp": 10},
@@ -43,20 +43,21 @@ STABILISERS: list[dict[str, object]] = [
 ]
 
 
-REFUSED = {("cgan", "packing"), ("r3gan", "spectral_norm")}
+INCOMPATIBLE = {("cgan", "packing"), ("r3gan", "spectral_norm")}
 
 
 def make(variant: str, **settings: object) -> Any:
     torch.manual_seed(0)
     values = (
-        {"variant": variant, "latent": 8, "objective": "nonsaturating", "penalties": NONE}
+        {"variant": variant, "latent": 8, "objective": "nonsaturating", "penalties": NO_PENALTIES}
         | VARIANTS[variant]
         | settings
     )
     return build(TypeAdapter(ModelSettings).validate_python(values), image_spec(8, 1, 3))
 
 
-def one_step(gan: GAN) -> None:
+def run_phases(gan: GAN) -> None:
+    """Run every phase once; losses and gradients must be finite."""
     batch = {"image": torch.rand(8, 1, 8, 8, generator=rng()) * 2 - 1, "label": torch.arange(8) % 3}
     for phase in gan.phases():
         loss = phase.loss({name: value.clone() for name, value in batch.items()}, Progress(0, 0.25), rng())
@@ -74,27 +75,27 @@ def rng() -> torch.Generator:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("objective", get_args(Objective))
 def test_any_objective(variant: str, objective: str) -> None:
-    bound = NONE | ({"clip": 0.01} if objective == "wgan" else {})
-    one_step(make(variant, objective=objective, critic_steps=2, penalties=bound))
+    bound = NO_PENALTIES | ({"clip": 0.01} if objective == "wgan" else {})
+    run_phases(make(variant, objective=objective, critic_steps=2, penalties=bound))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("penalties", PENALTIES, ids=str)
 def test_any_penalty(variant: str, penalties: dict[str, object]) -> None:
-    one_step(make(variant, penalties=NONE | penalties))
+    run_phases(make(variant, penalties=NO_PENALTIES | penalties))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("stabilisers", STABILISERS, ids=str)
 def test_any_stabiliser(variant: str, stabilisers: dict[str, object]) -> None:
-    if (variant, *stabilisers) in REFUSED:
-        pytest.skip("refused by name, see test_combinations.py")
-    # With a penalty, so that every one of them is differentiated twice.
-    one_step(make(variant, penalties=NONE | {"r1": 1}, stabilisers=stabilisers))
+    if (variant, *stabilisers) in INCOMPATIBLE:
+        pytest.skip("rejected with a message, see test_compatibility.py")
+    # A penalty tests that each stabiliser is twice differentiable.
+    run_phases(make(variant, penalties=NO_PENALTIES | {"r1": 1}, stabilisers=stabilisers))
 
 
 class Line(nn.Module):
-    """D(x) = w . x: everything about it is known."""
+    """D(x) = w . x: its gradient is w."""
 
     def __init__(self, weight: list[float]) -> None:
         super().__init__()
@@ -105,7 +106,7 @@ class Line(nn.Module):
 
 
 class Game(Adversarial):
-    """Points on a plane: the game needs no images."""
+    """The game on points in a plane instead of images."""
 
     def __init__(self, weight: list[float], **settings: object) -> None:
         torch.manual_seed(0)
@@ -116,21 +117,22 @@ def points(n: int = 6) -> dict[str, Tensor]:
     return {"image": torch.randn(n, 2, generator=torch.Generator().manual_seed(1))}
 
 
-def total(game: Game, loss: Callable[..., Any] | None = None, done: float = 0.0) -> float:
-    return float((loss or game.discriminator_loss)(points(), Progress(0, done), rng()).total.detach())
+def total(game: Game, loss: Callable[..., Any] | None = None, fraction: float = 0.0) -> float:
+    """Return the total of a loss, the discriminator's by default."""
+    return float((loss or game.discriminator_loss)(points(), Progress(0, fraction), rng()).total.detach())
 
 
 def test_penalties_on_a_linear_critic() -> None:
-    """|w| = 5: R1 and R2 add gamma/2 * 25 each, GP and DRAGAN their weight times 16, wherever they are measured."""
+    """With |w| = 5, R1 and R2 add gamma/2 * 25 each, GP and DRAGAN add their weight times 16."""
     plain = total(Game([3.0, 4.0]))
     assert total(Game([3.0, 4.0], penalties={"r1": 2, "r2": 1})) - plain == pytest.approx(25 + 12.5, rel=1e-4)
     assert total(Game([3.0, 4.0], penalties={"gp": 10})) - plain == pytest.approx(160, rel=1e-4)
     assert total(Game([3.0, 4.0], penalties={"dragan": 2})) - plain == pytest.approx(32, rel=1e-4)
     fading = Game([3.0, 4.0], penalties={"r1": {"start": 2, "end": 0}})
-    assert total(fading, done=1.0) == pytest.approx(plain, rel=1e-5)
+    assert total(fading, fraction=1.0) == pytest.approx(plain, rel=1e-5)
 
 
-def test_clipping_follows_every_critic_update() -> None:
+def test_weights_are_clipped_after_every_critic_update() -> None:
     game = Game([3.0, -4.0], objective="wgan", penalties={"clip": 0.01}, critic_steps=5)
     assert [phase.name for phase in game.phases()] == ["discriminator"] * 5 + ["generator"]
     for phase in game.phases():
@@ -140,7 +142,7 @@ def test_clipping_follows_every_critic_update() -> None:
 
 
 def test_label_smoothing_by_hand() -> None:
-    """Real targets of 0.9 under cross-entropy: s times the mean real logit more than without."""
+    """Smoothing by s adds s times the mean real logit to the cross-entropy."""
     plain, smooth = Game([0.3, -0.2]), Game([0.3, -0.2], stabilisers={"label_smoothing": 0.1})
     mean = (points()["image"] @ torch.tensor([0.3, -0.2])).mean().item()
     assert total(smooth) - total(plain) == pytest.approx(0.1 * mean, abs=1e-6)
@@ -149,27 +151,27 @@ def test_label_smoothing_by_hand() -> None:
 def test_instance_noise_fades() -> None:
     noisy = Game([1.0, 0.0], stabilisers={"instance_noise": {"start": 2.0, "end": 0.0}})
     x = torch.zeros(20_000, 2)
-    spread = [noisy.discriminate(x, None, Progress(0, done), rng()).std().item() for done in (0.0, 0.5, 1.0)]
-    assert spread == pytest.approx([2.0, 1.0, 0.0], abs=0.03)
+    std = [noisy.discriminate(x, None, Progress(0, f), rng()).std().item() for f in (0.0, 0.5, 1.0)]
+    assert std == pytest.approx([2.0, 1.0, 0.0], abs=0.03)
 
 
-def test_top_k_keeps_the_most_real_looking() -> None:
-    """The generator's loss is that of the best half alone."""
-    half, whole = Game([1.0, 1.0], stabilisers={"top_k": 0.5}), Game([1.0, 1.0])
-    half.generator.load_state_dict(whole.generator.state_dict())
-    logits = whole.discriminator(whole.generate(6, None, rng())).sort(descending=True).values
+def test_top_k_uses_the_highest_logits() -> None:
+    """With top_k 0.5 the generator's loss is that of the better half of the batch."""
+    half, full = Game([1.0, 1.0], stabilisers={"top_k": 0.5}), Game([1.0, 1.0])
+    half.generator.load_state_dict(full.generator.state_dict())
+    logits = full.discriminator(full.generate(6, None, rng())).sort(descending=True).values
     expected = nn.functional.softplus(-logits[:3]).mean().item()
     assert total(half, half.generator_loss) == pytest.approx(expected, rel=1e-5)
 
 
-def test_packs_are_judged_together() -> None:
+def test_packs_share_a_logit() -> None:
     game = Game([1.0, 0.0, 0.0, 1.0], stabilisers={"packing": 2})
     x = torch.arange(8.0).view(4, 2)
     assert game.discriminate(x, None, Progress(0, 0.0), rng()).tolist() == [0 + 3, 4 + 7]
 
 
-def test_relativistic_pairs_see_real_images() -> None:
-    """The generator's loss depends on the real batch; non-saturating does not."""
+def test_relativistic_generator_loss_depends_on_real_images() -> None:
+    """The relativistic loss depends on the real batch; the non-saturating one does not."""
     game, plain = Game([1.0, 1.0], objective="relativistic"), Game([1.0, 1.0])
     for one, depends in ((game, True), (plain, False)):
         near, far = ({"image": points()["image"] + offset} for offset in (0.0, 5.0))

@@ -1,11 +1,11 @@
-"""What makes no sense together is refused by name, when the parameters are read; what does make sense is not."""
+"""Contradictory settings are rejected when the parameters are read, and the message names both keys."""
 
 import pytest
 
 from pipeline import params
 from pipeline.errors import InputError
 
-NONSENSE = [
+CONTRADICTIONS = [
     (
         "objective: wgan, penalties: {clip: 0.01, r1: 1, every: 16}",
         "penalties.clip with a gradient penalty (r1, r2, gp, dragan)",
@@ -39,8 +39,8 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("variant", ["vanilla", "dcgan", "cgan", "stylegan2", "r3gan"])
-@pytest.mark.parametrize(("keys", "words"), NONSENSE, ids=[words for _, words in NONSENSE])
-def test_nonsense_is_refused_whatever_the_variant(variant: str, keys: str, words: str) -> None:
+@pytest.mark.parametrize(("keys", "words"), CONTRADICTIONS, ids=[words for _, words in CONTRADICTIONS])
+def test_contradictions_are_rejected_for_every_variant(variant: str, keys: str, words: str) -> None:
     norm = "discriminator_norm: none, " if variant in ("dcgan", "cgan") else ""
     objective = "" if "objective" in keys or variant != "r3gan" else "objective: nonsaturating, "
     bare = "" if "penalties" in keys or variant not in ("r3gan", "stylegan2") else "penalties: {r1: 0, r2: 0}, "
@@ -64,7 +64,7 @@ def test_nonsense_is_refused_whatever_the_variant(variant: str, keys: str, words
         ("variant: r3gan, conditional: true, stabilisers: {packing: 2}", "stabilisers.packing with conditional"),
     ],
 )
-def test_nonsense_of_a_variant(keys: str, words: str) -> None:
+def test_contradictions_of_a_variant(keys: str, words: str) -> None:
     with pytest.raises(InputError) as error:
         params.parse(f"model: {{{keys}}}", "params.yaml")
     assert words in str(error.value)
@@ -78,11 +78,13 @@ def test_nonsense_of_a_variant(keys: str, words: str) -> None:
         "objective: wgan, discriminator_norm: none, stabilisers: {spectral_norm: true}",
         "objective: hinge, discriminator_norm: none, stabilisers: {spectral_norm: true, minibatch_std: 4, packing: 2}",
         "penalties: {dragan: 10, every: 4}, discriminator_norm: none",
-        "objective: lsgan, stabilisers: {label_smoothing: 0.1, instance_noise: {start: 0.1, end: 0}, lecam: 0.3, top_k: {start: 1, end: 0.5}}",
-        "objective: relativistic, penalties: {r1: 1, r2: 1}, stabilisers: {augment: {policy: ada, probability: {start: 0, end: 0.55}}}",
+        "objective: lsgan, stabilisers: {label_smoothing: 0.1, instance_noise: {start: 0.1, end: 0}, lecam: 0.3, "
+        "top_k: {start: 1, end: 0.5}}",
+        "objective: relativistic, penalties: {r1: 1, r2: 1}, "
+        "stabilisers: {augment: {policy: ada, probability: {start: 0, end: 0.55}}}",
         "architecture: residual, penalties: {gp: 10}, objective: wgan",
         "stabilisers: {augment: {policy: ada, probability: 0, target: 0.6}}",
     ],
 )
-def test_sense_is_not_refused(keys: str) -> None:
+def test_valid_combinations(keys: str) -> None:
     params.parse(f"model: {{variant: dcgan, {keys}}}", "params.yaml")

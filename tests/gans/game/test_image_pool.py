@@ -1,4 +1,4 @@
-"""The pool of earlier translations: it fills, then gives back a half of what it holds, and loses nothing."""
+"""The image pool: it fills first, then swaps half of the images, and loses none."""
 
 import torch
 
@@ -9,7 +9,7 @@ def numbered(start: int, n: int) -> torch.Tensor:
     return torch.arange(start, start + n, dtype=torch.float32).reshape(n, 1, 1, 1).expand(n, 2, 4, 4).contiguous()
 
 
-def test_while_it_fills_everything_passes() -> None:
+def test_images_pass_while_the_pool_fills() -> None:
     pool, rng = ImagePool(10, 2, 4), torch.Generator().manual_seed(0)
     for start in (0, 4):
         assert torch.equal(pool.query(numbered(start, 4), rng), numbered(start, 4))
@@ -17,22 +17,20 @@ def test_while_it_fills_everything_passes() -> None:
     assert torch.equal(pool.images[:8], numbered(0, 8))
 
 
-def test_then_half_are_exchanged_and_none_is_lost_or_doubled() -> None:
+def test_half_of_the_images_are_swapped_and_none_is_lost_or_duplicated() -> None:
     pool, rng = ImagePool(50, 2, 4), torch.Generator().manual_seed(0)
-    given, back = [], []
+    queried, returned = [], []
     for start in range(0, 4000, 8):
-        given.append(numbered(start, 8))
-        back.append(pool.query(given[-1], rng))
-    whole = torch.cat([*back, pool.images])[:, 0, 0, 0]
-    exchanged = (
-        torch.stack([a != b for a, b in zip(given[7:], back[7:], strict=True)]).any(dim=(2, 3, 4)).float().mean()
-    )
-    assert abs(float(exchanged) - 0.5) < 0.03
-    # Until it was full a picture both passed and stayed.
-    assert sorted(whole.tolist()) == sorted([*range(4000), *range(50)])
+        queried.append(numbered(start, 8))
+        returned.append(pool.query(queried[-1], rng))
+    everything = torch.cat([*returned, pool.images])[:, 0, 0, 0]
+    swapped = torch.stack([a != b for a, b in zip(queried[7:], returned[7:], strict=True)]).any(dim=(2, 3, 4))
+    assert abs(float(swapped.float().mean()) - 0.5) < 0.03
+    # The first 50 images are both returned and stored.
+    assert sorted(everything.tolist()) == sorted([*range(4000), *range(50)])
 
 
-def test_what_is_given_is_not_changed_and_none_is_kept_without_room() -> None:
+def test_query_does_not_change_its_input_and_size_zero_disables_the_pool() -> None:
     pool, rng = ImagePool(2, 2, 4), torch.Generator().manual_seed(0)
     images = numbered(0, 8)
     for _ in range(5):

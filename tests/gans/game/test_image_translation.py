@@ -1,4 +1,4 @@
-"""What pix2pix, CycleGAN and DRIT share: what a step of each phase moves, how they are shown, and ONNX at several sizes."""
+"""The translation game: updated networks, losses against formulas, preview and export."""
 
 from collections.abc import Callable
 
@@ -9,17 +9,17 @@ from torch.nn.functional import softplus
 
 from pipeline.gans.base import GAN, Loss, Progress
 from pipeline.gans.game.image_translation import sum_losses
-from tests.gans.translating import sides, small
+from tests.gans.translating import random_pairs, small
 
 ALL = pytest.mark.parametrize("variant", ["pix2pix", "cyclegan", "drit"])
 
 
 @ALL
 @pytest.mark.parametrize("objective", ["lsgan", "nonsaturating"])
-def test_one_step_of_each_phase_moves_its_networks_and_no_other(
-    variant: str, objective: str, moves: Callable[[GAN, dict[str, Tensor]], None]
+def test_each_phase_updates_its_networks_only(
+    variant: str, objective: str, check_updates: Callable[[GAN, dict[str, Tensor]], None]
 ) -> None:
-    moves(small(variant, objective=objective), sides())
+    check_updates(small(variant, objective=objective), random_pairs())
 
 
 @pytest.mark.parametrize(("variant", "channels"), [("pix2pix", 1), ("pix2pix", 3), ("cyclegan", 1), ("drit", 3)])
@@ -28,16 +28,16 @@ def test_onnx_at_several_sizes_and_batches(
 ) -> None:
     gan = small(variant, channels=channels)
     graphs = {spec.name: list(spec.inputs) for spec in gan.export()}
-    taken = ["image", "z"] if variant == "drit" else ["image"]
-    expected = {"generator": taken} | ({} if variant == "pix2pix" else {"reverse": taken})
+    inputs = ["image", "z"] if variant == "drit" else ["image"]
+    expected = {"generator": inputs} | ({} if variant == "pix2pix" else {"reverse": inputs})
     assert graphs == expected | ({"style_a": ["image"], "style_b": ["image"]} if variant == "drit" else {})
     assert onnx_parity(gan, 0) < 1e-4
 
 
 @ALL
-def test_preview_has_a_row_for_each_example(variant: str) -> None:
+def test_preview_has_one_row_per_example(variant: str) -> None:
     gan = small(variant).eval()
-    batch = sides(gan.preview_examples)
+    batch = random_pairs(gan.preview_examples)
     sheet = gan.preview(64, torch.Generator().manual_seed(3), batch)
     assert sheet.shape == (gan.preview_examples * gan.preview_columns, 3, 16, 16)
     rows = sheet.reshape(gan.preview_examples, gan.preview_columns, 3, 16, 16)
@@ -50,15 +50,15 @@ def test_preview_has_a_row_for_each_example(variant: str) -> None:
 
 
 @ALL
-def test_sample_goes_the_first_way(variant: str) -> None:
+def test_sample_translates_in_the_first_direction(variant: str) -> None:
     gan = small(variant).eval()
     name, way = next(iter(gan.directions().items()))
-    images = sides()[way.source]
+    images = random_pairs()[way.source]
     rngs = [torch.Generator().manual_seed(5) for _ in range(2)]
     torch.testing.assert_close(gan.sample(4, rngs[0], image=images), gan.translate(images, name, rngs[1]))
 
 
-def test_a_patch_counts_as_right_where_real_is_above_generated() -> None:
+def test_discriminator_accuracy_counts_patches() -> None:
     gan = small("cyclegan", objective="nonsaturating")
     real, fake = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.0, 0.0]])
     loss = gan.discriminator_objective(torch.nn.Identity(), real, fake)
@@ -67,7 +67,7 @@ def test_a_patch_counts_as_right_where_real_is_above_generated() -> None:
     assert (float(terms["d_accuracy"]), float(terms["d_real"]), float(terms["d_fake"])) == (0.5, 0.0, 0.0)
 
 
-def test_a_paired_objective_compares_with_real_patches_and_teaches_them_nothing() -> None:
+def test_paired_objective_has_no_gradient_for_real_images() -> None:
     gan = small("cyclegan", objective="relativistic")
     real, fake = (
         torch.randn(2, 1, 2, 2, generator=torch.Generator().manual_seed(seed), requires_grad=True) for seed in (0, 1)
@@ -89,11 +89,13 @@ def test_losses_of_several_discriminators_are_summed_and_their_terms_averaged() 
 
 
 @ALL
-def test_every_number_that_is_drawn_comes_from_the_generator_given(variant: str) -> None:
+def test_losses_draw_only_from_the_given_generator(variant: str) -> None:
     gan = small(variant)
     if variant == "pix2pix":
-        gan.eval()  # its dropout is torch's own
+        gan.eval()  # its dropout uses the global generator
     for phase in gan.phases():
         torch.manual_seed(1)
-        losses = [phase.loss(sides(), Progress(0, 0.0), torch.Generator().manual_seed(7)).total for _ in range(2)]
+        losses = [
+            phase.loss(random_pairs(), Progress(0, 0.0), torch.Generator().manual_seed(7)).total for _ in range(2)
+        ]
         assert torch.equal(losses[0], losses[1]), phase.name

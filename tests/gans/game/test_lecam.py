@@ -1,4 +1,4 @@
-"""LeCam against the formula and a plain loop over its averages."""
+"""LeCam regularisation against its formula and a plain loop over the averages."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def test_formula_and_averages() -> None:
         assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_gradient_pulls_each_side_towards_the_other() -> None:
+def test_gradient_pulls_real_and_fake_logits_together() -> None:
     lecam = LeCam(1.0)
     real, fake = torch.full((4,), 2.0, requires_grad=True), torch.full((4,), -2.0, requires_grad=True)
     pull_real, pull_fake = torch.autograd.grad(lecam(real, fake), (real, fake))
@@ -28,7 +28,7 @@ def test_gradient_pulls_each_side_towards_the_other() -> None:
     assert (pull_fake < 0).all()
 
 
-def test_the_averages_are_saved() -> None:
+def test_averages_are_saved() -> None:
     lecam = LeCam(1.0)
     lecam(torch.ones(3), -torch.ones(3))
     other = LeCam(1.0)

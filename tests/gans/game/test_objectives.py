@@ -1,4 +1,4 @@
-"""Every objective against its formula written out in float64, and at logits that overflow a careless form."""
+"""Every objective against its formula in float64, and at logits where a naive formula overflows."""
 
 import math
 from collections.abc import Callable
@@ -37,7 +37,7 @@ BY_HAND: dict[str, tuple[float, float]] = {
 }
 
 
-def test_every_objective_is_here() -> None:
+def test_every_objective_is_tested() -> None:
     assert set(BY_HAND) == set(OBJECTIVES) == set(get_args(Objective))
 
 
@@ -61,8 +61,8 @@ def test_extreme_logits_stay_finite(name: Objective, logit: float) -> None:
 
 
 @pytest.mark.parametrize("name", get_args(Objective))
-def test_the_players_pull_apart(name: Objective) -> None:
-    """The discriminator wants x up and y down; the generator wants y up."""
+def test_gradients_have_opposite_signs(name: Objective) -> None:
+    """The discriminator raises x and lowers y; the generator raises y."""
     x, y = torch.zeros(3, requires_grad=True), torch.zeros(3, requires_grad=True)
     down_x, down_y = torch.autograd.grad(OBJECTIVES[name].discriminator(x, y, 0.0), (x, y), allow_unused=True)
     assert (down_x < 0).all()

@@ -1,4 +1,4 @@
-"""The penalty against gradients known in closed form."""
+"""Gradient penalties against gradients known in closed form."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def test_linear_critic() -> None:
     x = torch.randn(5, 3, 2, 2, dtype=torch.float64, requires_grad=True)
     penalty = zero_centred_penalty(critic(x.flatten(1)).squeeze(1), x)
     weight = critic.weight
-    # The penalty is taken in float32: gradients of half-precision networks are squared there.
+    # The penalty is computed in float32, because squares of half-precision gradients overflow.
     assert penalty.item() == pytest.approx(weight.square().sum().item(), rel=1e-6)
     torch.autograd.backward(penalty)
     assert weight.grad is not None
@@ -29,8 +29,8 @@ def test_quadratic_critic() -> None:
     assert penalty.item() == pytest.approx(x.detach().square().sum().item() / 7, rel=1e-6)
 
 
-def test_one_centred_on_a_linear_critic() -> None:
-    """(|w| - 1)^2 wherever it is measured, and its gradient 2 (|w| - 1) w / |w|."""
+def test_one_centred_penalty_of_a_linear_critic() -> None:
+    """The penalty is (|w| - 1)^2 everywhere, and its gradient 2 (|w| - 1) w / |w|."""
     torch.manual_seed(0)
     critic = nn.Linear(12, 1, bias=False).double()
     x = torch.randn(5, 3, 2, 2, dtype=torch.float64, requires_grad=True)
@@ -42,7 +42,7 @@ def test_one_centred_on_a_linear_critic() -> None:
     torch.testing.assert_close(critic.weight.grad, 2 * (norm - 1) * critic.weight.detach() / norm, rtol=1e-5, atol=1e-8)
 
 
-def test_one_centred_of_a_flat_critic_is_finite() -> None:
+def test_one_centred_penalty_of_a_constant_critic_is_finite() -> None:
     x = torch.zeros(3, 2, requires_grad=True)
     weight = torch.zeros(2, requires_grad=True)
     penalty = one_centred_penalty(x @ weight, x)
@@ -60,13 +60,13 @@ def test_packs_have_the_gradient_of_the_whole_pack() -> None:
     assert one_centred_penalty(logits, x).item() == pytest.approx(16.0, rel=1e-5)
 
 
-def test_points_between_and_around() -> None:
+def test_interpolated_and_perturbed_points() -> None:
     rng = torch.Generator().manual_seed(0)
     real, fake = torch.full((2000, 1, 2, 2), 3.0), torch.full((2000, 1, 2, 2), 1.0)
     between = interpolate(real, fake, rng)
     assert between.min() >= 1
     assert between.max() <= 3
     assert between.mean().item() == pytest.approx(2.0, abs=0.05)
-    assert (between == between[:, :, :1, :1]).all(), "one share for a whole image"
+    assert (between == between[:, :, :1, :1]).all(), "one weight per image"
     spread = torch.randn(5000, 1, 2, 2, generator=rng) * 4
     assert (perturb(spread, rng) - spread).std().item() == pytest.approx(2.0, rel=0.03)

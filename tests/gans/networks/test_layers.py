@@ -1,4 +1,4 @@
-"""Shared layers against direct formulas."""
+"""Shared layers against formulas."""
 
 import pytest
 import torch
@@ -8,8 +8,8 @@ from pipeline.gans.networks.layers import MinibatchStd, apply_spectral_norm, cou
 
 
 @pytest.mark.parametrize(("n", "group", "used"), [(8, 4, 4), (8, 3, 2), (6, 4, 3), (7, 4, 1), (2, 4, 2), (1, 4, 1)])
-def test_minibatch_std_by_hand(n: int, group: int, used: int) -> None:
-    """One number a group: the standard deviation over its members of each value, averaged over the values."""
+def test_minibatch_std_against_the_formula(n: int, group: int, used: int) -> None:
+    """One number per group: the standard deviation of each value over the group, averaged over the values."""
     x = torch.randn(n, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     y = MinibatchStd(group)(x)
     assert torch.equal(y[:, :3], x)
@@ -20,7 +20,7 @@ def test_minibatch_std_by_hand(n: int, group: int, used: int) -> None:
         assert y[k, 3].flatten().tolist() == pytest.approx([expected] * 25, abs=2e-4)
 
 
-def test_minibatch_std_sees_a_collapse_and_keeps_vectors() -> None:
+def test_minibatch_std_of_equal_vectors_is_zero() -> None:
     same = torch.ones(8, 6)
     y = MinibatchStd(4)(same)
     assert y.shape == (8, 7)
@@ -41,15 +41,15 @@ def test_spectral_norm_is_the_largest_singular_value() -> None:
         assert isinstance(weight, torch.Tensor)
         assert torch.linalg.matrix_norm(weight.flatten(1), 2).item() == pytest.approx(1.0, rel=0.01)
     keys = network.state_dict()
-    assert any(key.endswith("_u") for key in keys), "the power iteration's vectors are saved"
+    assert any(key.endswith("_u") for key in keys), "the singular vectors are saved"
 
 
-def test_packs_are_consecutive_images_side_by_side() -> None:
+def test_pack_stacks_consecutive_images_along_the_channels() -> None:
     x = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 2, 1, 1)
     assert pack(x, 1) is x
     assert pack(x, 3).flatten(1).tolist() == [[0, 0, 1, 1, 2, 2], [3, 3, 4, 4, 5, 5]]
     assert pack(torch.arange(8.0).view(4, 2), 2).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
-def test_doublings() -> None:
+def test_count_doublings() -> None:
     assert [count_doublings(4, resolution) for resolution in (4, 8, 256)] == [0, 1, 6]

@@ -1,4 +1,4 @@
-"""SRResNet: shapes, what it starts from, its parts by hand."""
+"""SRResNet: shapes, initial output, layers against formulas."""
 
 import pytest
 import torch
@@ -20,30 +20,32 @@ def test_shapes(scale: int, norm: str, channels: int) -> None:
 
 
 @pytest.mark.parametrize("resolution", [8, 16, 64, 128])
-def test_the_discriminator_takes_any_crop(resolution: int) -> None:
-    judge = Discriminator(SMALL, 3, resolution)
+def test_discriminator_takes_any_resolution(resolution: int) -> None:
+    discriminator = Discriminator(SMALL, 3, resolution)
     images = torch.randn(3, 3, resolution, resolution)
-    assert judge(images).shape == (3,)
-    maps = judge.features(images)
+    assert discriminator(images).shape == (3,)
+    maps = discriminator.features(images)
     assert [one.shape[1] for one in maps] == [4, 4, 8, 8, 16, 16, 32, 32]
-    torch.testing.assert_close(judge.eval().logits_from_features(judge.features(images)[-1]), judge(images))
+    torch.testing.assert_close(
+        discriminator.eval().logits_from_features(discriminator.features(images)[-1]), discriminator(images)
+    )
 
 
-def test_as_published_it_has_the_published_size() -> None:
-    """16 blocks of 64 channels: the 1.5 million parameters that SRResNet is known by."""
+def test_number_of_parameters_is_the_published_one() -> None:
+    """16 blocks of 64 channels have 1.5 million parameters."""
     generator = Generator(SRGANSettings(generator_norm="batch"), 3, 4)
     assert sum(one.numel() for one in generator.parameters()) == pytest.approx(1.55e6, rel=0.01)
 
 
-def test_it_starts_near_the_enlarged_input() -> None:
+def test_initial_output_is_close_to_the_upsampled_input() -> None:
     torch.manual_seed(0)
     images = torch.rand(4, 3, 16, 16) * 2 - 1
-    made = Generator(SRGANSettings(), 3, 4)(images)
-    plain = interpolate(images, scale_factor=4.0, mode="bilinear")
-    assert float((made - plain).detach().abs().mean()) < 0.2
+    restored = Generator(SRGANSettings(), 3, 4)(images)
+    upsampled = interpolate(images, scale_factor=4.0, mode="bilinear")
+    assert float((restored - upsampled).detach().abs().mean()) < 0.2
 
 
-def test_by_hand() -> None:
+def test_generator_against_the_formula() -> None:
     torch.manual_seed(1)
     settings = SRGANSettings(generator_channels=4, blocks=1, kernel=3)
     generator = Generator(settings, 1, 2)
@@ -57,15 +59,15 @@ def test_by_hand() -> None:
     block = head + conv(prelu(conv(head, "body.0.layers.0"), weights["body.0.layers.1.weight"]), "body.0.layers.2")
     body = head + conv(block, "body.1")
     large = prelu(pixel_shuffle(conv(body, "enlarge.0"), 2), weights["enlarge.2.weight"])
-    wanted = interpolate(x, scale_factor=2.0, mode="bilinear") + conv(large, "tail")
-    torch.testing.assert_close(generator(x), wanted)
+    expected = interpolate(x, scale_factor=2.0, mode="bilinear") + conv(large, "tail")
+    torch.testing.assert_close(generator(x), expected)
 
 
-def test_the_first_layer_of_the_discriminator_is_not_normalised() -> None:
-    judge = Discriminator(SMALL, 1, 16)
+def test_discriminator_normalises_neither_its_first_layer_nor_with_r1() -> None:
+    discriminator = Discriminator(SMALL, 1, 16)
     x = torch.randn(2, 1, 16, 16)
-    first = judge.stages[0][0]  # type: ignore[index]
-    torch.testing.assert_close(judge.features(x)[0], leaky_relu(first(x), 0.2))
+    first = discriminator.stages[0][0]  # type: ignore[index]
+    torch.testing.assert_close(discriminator.features(x)[0], leaky_relu(first(x), 0.2))
     assert not any(
         isinstance(one, torch.nn.BatchNorm2d)
         for one in Discriminator(SMALL.model_copy(update={"r1": 1.0}), 1, 16).modules()

@@ -1,4 +1,4 @@
-"""VGG19's features from a weights file: torchvision's own network as the oracle, and what files are refused."""
+"""VGG19's features against torchvision's network, and errors for unusable weights files."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from pipeline.gans.networks.vgg import MEAN, STD, load_vgg19
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Module]:
-    """A file as torchvision's is, of random weights, and the convolutions they are of."""
+    """Return a weights file like torchvision's, with random weights, and the network they belong to."""
     from torchvision.models.vgg import cfgs, make_layers
 
     torch.manual_seed(0)
@@ -26,22 +26,24 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, torch.nn.Mo
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_it_is_torchvisions_conv5_4(weights: tuple[Path, torch.nn.Module], channels: int) -> None:
+def test_features_equal_torchvisions_conv5_4(weights: tuple[Path, torch.nn.Module], channels: int) -> None:
     path, network = weights
     images = torch.rand(2, channels, 32, 48) * 2 - 1
-    colour = images.expand(-1, 3, -1, -1)
-    prepared = ((colour + 1) / 2 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
+    rgb = images.expand(-1, 3, -1, -1)
+    normalised = ((rgb + 1) / 2 - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
     with torch.no_grad():
-        # features.34 is conv5_4, and 35 its rectifier.
-        wanted = network[:35](prepared)  # type: ignore[index]
-        found = load_vgg19(path)(images)
-    assert found.shape == (2, 512, 2, 3)
-    torch.testing.assert_close(found, wanted)
+        # features.34 is conv5_4, features.35 its ReLU.
+        expected = network[:35](normalised)  # type: ignore[index]
+        features = load_vgg19(path)(images)
+    assert features.shape == (2, 512, 2, 3)
+    torch.testing.assert_close(features, expected)
     assert not any(parameter.requires_grad for parameter in load_vgg19(path).parameters())
 
 
-def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"model\.vgg: .*none\.pth: no such file; give torchvision's vgg19"):
+def test_unusable_files_are_input_errors(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"model\.vgg: .*none\.pth: no such file\. Give the path of torchvision's vgg19"
+    ):
         load_vgg19(tmp_path / "none.pth")
     (tmp_path / "text.pth").write_text("no weights")
     with pytest.raises(InputError, match=r"text\.pth: not the weights of torchvision's VGG19"):

@@ -61,10 +61,10 @@ def test_shapes(conditioning: Conditioning, resolution: int, architecture: str) 
 @BOTH
 def test_one_step_moves_its_networks_and_no_other(
     conditioning: Conditioning,
-    moves: Callable[[GAN, dict[str, Tensor]], None],
+    check_updates: Callable[[GAN, dict[str, Tensor]], None],
     batch: Callable[[int, int, int, int], dict[str, Tensor]],
 ) -> None:
-    moves(small(conditioning, penalties={"r1": 1.0}), batch(6, 16, 1, 3))
+    check_updates(small(conditioning, penalties={"r1": 1.0}), batch(6, 16, 1, 3))
 
 
 def test_concatenation_by_hand() -> None:

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from pipeline.gans.base import Progress
-from tests.gans.translating import sides, small
+from tests.gans.translating import random_pairs, small
 
 START = Progress(0, 0.0)
 
@@ -16,7 +16,7 @@ def halved(logits: Tensor, target: float) -> Tensor:
 
 def test_the_generators_loss_by_hand() -> None:
     gan = small("cyclegan", weights={"adversarial": 2.0, "cycle": 7.0, "identity": 3.0})
-    batch = sides()
+    batch = random_pairs()
     a, b, ab, ba = batch["a"], batch["b"], gan.generator_ab, gan.generator_ba
     game = halved(gan.discriminator_b(ab(a)), 1) + halved(gan.discriminator_a(ba(b)), 1)
     cycle = l1_loss(ba(ab(a)), a) + l1_loss(ab(ba(b)), b)
@@ -29,7 +29,7 @@ def test_the_generators_loss_by_hand() -> None:
 
 
 def test_the_discriminators_see_what_the_pools_give() -> None:
-    gan, batch, rng = small("cyclegan", pool=4), sides(), torch.Generator().manual_seed(0)
+    gan, batch, rng = small("cyclegan", pool=4), random_pairs(), torch.Generator().manual_seed(0)
     first = gan.discriminator_loss(batch, START, rng)
     fake_a, fake_b = gan.generator_ba(batch["b"]), gan.generator_ab(batch["a"])
     by_hand = sum(
@@ -48,7 +48,7 @@ def test_the_discriminators_see_what_the_pools_give() -> None:
 
 
 def test_there_and_back_is_both_generators() -> None:
-    gan, images, rng = small("cyclegan").eval(), sides()["b"], torch.Generator()
+    gan, images, rng = small("cyclegan").eval(), random_pairs()["b"], torch.Generator()
     torch.testing.assert_close(
         gan.reconstruct(gan.generator_ba(images), images, "b_to_a", rng), gan.generator_ab(gan.generator_ba(images))
     )

@@ -57,9 +57,9 @@ def test_shapes(resolution: int, channels: int, architecture: str) -> None:
 @pytest.mark.parametrize("penalties", [Penalties(), Penalties(r1=1.0, r2=1.0), Penalties(r1=1.0, every=4)])
 @pytest.mark.parametrize("architecture", ["strided", "residual"])
 def test_one_step_moves_its_networks_and_no_other(
-    penalties: Penalties, architecture: str, moves: Callable[[DCGAN, dict[str, Tensor]], None]
+    penalties: Penalties, architecture: str, check_updates: Callable[[DCGAN, dict[str, Tensor]], None]
 ) -> None:
-    moves(small(penalties=penalties, architecture=architecture), {"image": images(6)})
+    check_updates(small(penalties=penalties, architecture=architecture), {"image": images(6)})
 
 
 def test_discriminator_loss_by_hand() -> None:

@@ -7,7 +7,7 @@ from torch.nn.functional import l1_loss, softplus
 
 from pipeline.gans.base import Progress
 from pipeline.gans.variants.drit.drit import kl_divergence, sample_style
-from tests.gans.translating import sides, small
+from tests.gans.translating import random_pairs, small
 
 START = Progress(0, 0.0)
 
@@ -18,7 +18,7 @@ def rng(seed: int = 7) -> torch.Generator:
 
 def test_the_generators_loss_by_hand() -> None:
     weights = {"adversarial": 2, "content": 3, "cross_cycle": 5, "reconstruction": 7, "kl": 0.5, "l2": 0.25}
-    gan, batch, random = small("drit", weights=weights), sides(), rng()
+    gan, batch, random = small("drit", weights=weights), random_pairs(), rng()
     a, b = batch["a"], batch["b"]
     content_a, content_b = gan.contents(a, "a"), gan.contents(b, "b")
     parts_a, parts_b = gan.styles(a, "a"), gan.styles(b, "b")
@@ -43,7 +43,11 @@ def test_the_generators_loss_by_hand() -> None:
 
 
 def test_random_styles_by_hand() -> None:
-    gan, batch, random = small("drit", weights={"adversarial": 2, "latent": 3, "mode_seeking": 5}), sides(), rng()
+    gan, batch, random = (
+        small("drit", weights={"adversarial": 2, "latent": 3, "mode_seeking": 5}),
+        random_pairs(),
+        rng(),
+    )
     content_a, content_b = gan.contents(batch["a"], "a"), gan.contents(batch["b"], "b")
     z, other = (torch.randn(4, 8, generator=random) for _ in range(2))
     u, v = gan.painters(content_b, z, "a"), gan.painters(content_a, z, "b")
@@ -58,7 +62,7 @@ def test_random_styles_by_hand() -> None:
 
 
 def test_a_content_discriminator_that_knows_is_right() -> None:
-    gan, batch = small("drit"), sides()
+    gan, batch = small("drit"), random_pairs()
     with torch.no_grad():
         gan.content_discriminator.last.weight.zero_()
         gan.content_discriminator.last.bias.fill_(2.0)
@@ -78,7 +82,7 @@ def test_the_divergence_is_torchs() -> None:
 
 
 def test_one_picture_has_many_translations_and_one_way_back() -> None:
-    gan, images = small("drit").eval(), sides()["a"]
+    gan, images = small("drit").eval(), random_pairs()["a"]
     with torch.no_grad():
         for parameter in gan.painters.parameters():
             parameter.mul_(5)

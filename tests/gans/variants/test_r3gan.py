@@ -65,9 +65,11 @@ def test_shapes(resolution: int, channels: int, conditional: bool) -> None:
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("every", [1, 4])
 def test_one_step_moves_its_networks_and_no_other(
-    conditional: bool, every: int, moves: Callable[[GAN, dict[str, Tensor]], None], batch: Batches
+    conditional: bool, every: int, check_updates: Callable[[GAN, dict[str, Tensor]], None], batch: Batches
 ) -> None:
-    moves(awake(small(conditional=conditional, penalties={"r1": 1, "r2": 1, "every": every})), batch(6, 16, 1, 3))
+    check_updates(
+        awake(small(conditional=conditional, penalties={"r1": 1, "r2": 1, "every": every})), batch(6, 16, 1, 3)
+    )
 
 
 def test_the_start() -> None:

@@ -167,10 +167,10 @@ def test_discriminator_loss_by_hand() -> None:
 def test_one_step_moves_its_networks_and_no_other(
     architecture: str,
     settings: dict[str, Any],
-    moves: Callable[[GAN, Mapping[str, Tensor]], None],
+    check_updates: Callable[[GAN, Mapping[str, Tensor]], None],
     batch: Callable[[int, int, int, int], dict[str, Tensor]],
 ) -> None:
-    moves(small(architecture=architecture, **settings), batch(6, 16, 1, 3))
+    check_updates(small(architecture=architecture, **settings), batch(6, 16, 1, 3))
 
 
 def test_labelled_images_are_seen_like_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ def test_the_discriminators_weights_are_normalised_and_a_class_depends_on_its_im
     [
         (
             "stabilisers: {packing: 2}",
-            "model: stabilisers.packing with variant sgan: a pack of images has no single class; set packing: 1",
+            "model: stabilisers.packing with variant sgan: a pack of images has no single class. Set packing: 1",
         ),
         ("objective: hinge", "model: objective hinge with variant sgan: "),
         ("objective: minimax", "model: objective minimax with variant sgan: "),

@@ -100,9 +100,9 @@ def test_lazy_updates_are_corrected(settings: dict[str, Any], shares: dict[str, 
 
 @pytest.mark.parametrize("settings", [{}, {"penalties": {"r1": 1.0, "r2": 1.0}}, {"path_length": {"weight": 0}}])
 def test_one_step_moves_its_networks_and_no_other(
-    settings: dict[str, Any], images: Images, moves: Callable[[GAN, Mapping[str, Tensor]], None]
+    settings: dict[str, Any], images: Images, check_updates: Callable[[GAN, Mapping[str, Tensor]], None]
 ) -> None:
-    moves(small(8, **settings), {"image": images(6, 8, 1)})
+    check_updates(small(8, **settings), {"image": images(6, 8, 1)})
 
 
 def test_the_path_length_moves_what_the_length_depends_on(images: Images) -> None:

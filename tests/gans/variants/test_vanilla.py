@@ -42,9 +42,9 @@ def test_shapes(resolution: int, channels: int) -> None:
 
 
 def test_one_step_moves_its_networks_and_no_other(
-    moves: Callable[[GAN, dict[str, Tensor]], None], batch: Callable[[int, int, int, int], dict[str, Tensor]]
+    check_updates: Callable[[GAN, dict[str, Tensor]], None], batch: Callable[[int, int, int, int], dict[str, Tensor]]
 ) -> None:
-    moves(small(), batch(16, 8, 1, 0))
+    check_updates(small(), batch(16, 8, 1, 0))
 
 
 @pytest.mark.parametrize("objective", ["minimax", "nonsaturating"])
