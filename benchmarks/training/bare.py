@@ -9,7 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.nn import functional as F
 
-from pipeline.gans.variants.dcgan.dcgan import Discriminator, Generator, initialise
+from pipeline.gans.variants.dcgan.dcgan import Discriminator, Generator, init_weights
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.items import ItemSpec
 
@@ -33,8 +33,8 @@ def turns(resolution: int, steps: int, batch: int, channels: int) -> Iterator[fl
         }
     )
     spec, data = ItemSpec(height=resolution, width=resolution, channels=1), images(resolution)
-    generator = Generator(settings, spec, LATENT).apply(initialise).to(memory_format=torch.channels_last)
-    discriminator = Discriminator(settings, spec, 1).apply(initialise).to(memory_format=torch.channels_last)
+    generator = Generator(settings, spec, LATENT).apply(init_weights).to(memory_format=torch.channels_last)
+    discriminator = Discriminator(settings, spec, 1).apply(init_weights).to(memory_format=torch.channels_last)
     average = [p.detach().clone() for p in generator.parameters()]
     adams = [
         torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.5, 0.99), fused=True)

@@ -89,7 +89,9 @@ class ExportedGAN(GAN):
         back = self.graphs[forward.inverse]
         if "z" not in back.inputs:
             return transform(back, translated, rng)
-        return run_graph(back, "images", image=translated, z=run_graph(self.styles[forward.source], "z", image=originals))
+        return run_graph(
+            back, "images", image=translated, z=run_graph(self.styles[forward.source], "z", image=originals)
+        )
 
     def map_identity(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
         """Return None for graphs that take styles: none of them keeps an image in its domain."""

@@ -58,7 +58,10 @@ def test_random_styles_by_hand() -> None:
         + 5 * sum(1 / (ratio / l1_loss(z, other) + 1e-5) for ratio in ratios)
     )
     torch.testing.assert_close(gan.random_style_loss(batch, START, rng()).total, expected)
-    assert "loss_mode_seeking" not in small("drit", weights={"mode_seeking": 0}).random_style_loss(batch, START, rng()).terms
+    assert (
+        "loss_mode_seeking"
+        not in small("drit", weights={"mode_seeking": 0}).random_style_loss(batch, START, rng()).terms
+    )
 
 
 def test_a_content_discriminator_that_knows_is_right() -> None:
