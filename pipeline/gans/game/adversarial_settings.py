@@ -12,7 +12,7 @@ from pipeline.gans.variants.settings import Objective, VariantSettings
 class AdversarialSettings(VariantSettings):
     """One generator and one discriminator."""
 
-    latent: int = Field(100, ge=1, le=4096, description="length of the latent z")
+    latent: int = Field(100, ge=1, le=4096, description="length of z")
     objective: Objective = Field("nonsaturating", description="adversarial loss")
     critic_steps: int = Field(1, ge=1, le=20, description="discriminator updates per generator update")
     penalties: Penalties = Field(Penalties(), description="gradient penalties of the discriminator")

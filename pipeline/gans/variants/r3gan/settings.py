@@ -14,7 +14,7 @@ class R3GANSettings(AdversarialSettings):
     """R3GAN (Huang 2024). Widths are multiples of 8, because a group of its 3x3 convolutions has 16 channels."""
 
     variant: Literal["r3gan"] = "r3gan"
-    latent: int = Field(64, ge=1, le=4096, description="length of the latent z")
+    latent: int = Field(64, ge=1, le=4096, description="length of z")
     conditional: bool = Field(False, description="condition on class labels")
     generator_channels: int = Field(
         128,

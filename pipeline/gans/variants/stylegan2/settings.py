@@ -23,7 +23,7 @@ class StyleGAN2Settings(AdversarialSettings):
     """
 
     variant: Literal["stylegan2"] = "stylegan2"
-    latent: int = Field(512, ge=1, le=4096, description="length of the latent z")
+    latent: int = Field(512, ge=1, le=4096, description="length of z")
     style_width: int = Field(512, ge=1, le=4096, description="length of the style w")
     mapping_layers: int = Field(8, ge=1, le=16, description="layers of the mapping network; 2 suit up to 32 pixels")
     generator_channels: int = Field(
