@@ -1,4 +1,4 @@
-"""CGAN: shapes, what one step moves, its two ways of conditioning by hand, labels respected, export, learning."""
+"""CGAN: shapes, updated networks, both kinds of conditioning against formulas, labels, export, learning."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -59,7 +59,7 @@ def test_shapes(conditioning: Conditioning, resolution: int, architecture: str) 
 
 
 @BOTH
-def test_one_step_moves_its_networks_and_no_other(
+def test_each_phase_updates_its_networks_only(
     conditioning: Conditioning,
     check_updates: Callable[[GAN, dict[str, Tensor]], None],
     batch: Callable[[int, int, int, int], dict[str, Tensor]],
@@ -67,8 +67,8 @@ def test_one_step_moves_its_networks_and_no_other(
     check_updates(small(conditioning, penalties={"r1": 1.0}), batch(6, 16, 1, 3))
 
 
-def test_concatenation_by_hand() -> None:
-    """The label is one more map a class, all ones for its own."""
+def test_concatenation_against_the_formula() -> None:
+    """The label becomes one map per class, all ones for its own class."""
     gan = small("concat")
     x, label = torch.randn(4, 1, 16, 16), torch.tensor([2, 0, 1, 1])
     maps = torch.zeros(4, 3, 16, 16)
@@ -77,19 +77,19 @@ def test_concatenation_by_hand() -> None:
     torch.testing.assert_close(gan.discriminator(x, label), gan.discriminator.network(torch.cat([x, maps], dim=1)))
 
 
-def test_projection_by_hand() -> None:
+def test_projection_against_the_formula() -> None:
     """Miyato & Koyama 2018, eq. 3: the unconditional logit plus <embedding, features summed over the map>."""
     gan = small("projection")
     x, label = torch.randn(4, 1, 16, 16), torch.tensor([2, 0, 1, 1])
     maps = gan.discriminator.network.trunk(x)
-    agreement = torch.stack(
+    projection = torch.stack(
         [gan.discriminator.embedding.weight[c] @ maps[row].flatten(1).sum(dim=1) for row, c in enumerate(label)]
     )
-    torch.testing.assert_close(gan.discriminator(x, label), gan.discriminator.network(x) + agreement)
+    torch.testing.assert_close(gan.discriminator(x, label), gan.discriminator.network(x) + projection)
 
 
 @BOTH
-def test_labels_are_respected_and_drawn_where_none_are_given(conditioning: Conditioning) -> None:
+def test_labels_condition_samples_and_are_drawn_by_default(conditioning: Conditioning) -> None:
     gan = small(conditioning).eval()
     same, other = (gan.sample(2, rng(), label=torch.tensor(labels)) for labels in ([0, 1], [0, 2]))
     assert torch.equal(same[0], other[0])
@@ -104,13 +104,13 @@ def test_onnx(conditioning: Conditioning, onnx_parity: Callable[[GAN, int], floa
     assert onnx_parity(gan, 3) < 1e-5
 
 
-def test_packs_have_no_label() -> None:
+def test_packing_is_rejected() -> None:
     with pytest.raises(ValidationError, match="a pack of images has no single label"):
         CGANSettings.model_validate({"stabilisers": {"packing": 2}})
 
 
-def test_data_without_classes_is_refused(judge: Judge) -> None:
-    class Nameless:
+def test_data_without_classes_is_an_input_error(judge: Judge) -> None:
+    class Unlabelled:
         labels = np.full(4, -1)
 
         def __len__(self) -> int:
@@ -121,11 +121,11 @@ def test_data_without_classes_is_refused(judge: Judge) -> None:
 
     gan = build(CGANSettings(latent=8), image_spec(8, 1, 0))
     with pytest.raises(InputError, match=r"learns from classes, and 4 of 4 images have none; .* such as dcgan"):
-        TASKS[gan.task].open_view(gan.view, Nameless(), torch.device("cpu"), 0)
+        TASKS[gan.task].open_view(gan.view, Unlabelled(), torch.device("cpu"), 0)
 
 
 @BOTH
-def test_it_learns_the_digits_by_name(
+def test_it_learns_the_digits_with_their_labels(
     conditioning: Conditioning, learn: Callable[..., tuple[Judgement, GAN]], judge: Judge
 ) -> None:
     settings = CGANSettings(
@@ -135,9 +135,9 @@ def test_it_learns_the_digits_by_name(
     judgement, gan = learn(settings, total_images=50_000, learning_rate={"generator": rate, "discriminator": rate})
     assert judgement.metrics["modes_covered"] == 10
     assert judgement.metrics["fid_ratio"] < 5
-    wanted = torch.arange(500) % 10
-    samples = to_uint8(gan.eval().sample(500, rng(), label=wanted))
+    labels = torch.arange(500) % 10
+    samples = to_uint8(gan.eval().sample(500, rng(), label=labels))
     predicted = judge(samples).predicted
     assert predicted is not None
-    # After half a minute; the preset cgan-digits reaches 0.996. Chance is 0.1.
-    assert (predicted == wanted.numpy()).mean() > 0.8, "asked for a digit, it draws that digit"
+    # Training takes half a minute. The preset cgan-digits reaches 0.996; chance is 0.1.
+    assert (predicted == labels.numpy()).mean() > 0.8, "samples show the digit of their label"

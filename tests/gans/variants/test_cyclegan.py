@@ -1,4 +1,4 @@
-"""CycleGAN: the losses by hand, the pools, both ways."""
+"""CycleGAN: losses against formulas, image pools, both directions."""
 
 import torch
 from torch import Tensor
@@ -10,33 +10,37 @@ from tests.gans.translating import random_pairs, small
 START = Progress(0, 0.0)
 
 
-def halved(logits: Tensor, target: float) -> Tensor:
+def least_squares(logits: Tensor, target: float) -> Tensor:
+    """Return half the mean squared error, as objective lsgan does."""
     return 0.5 * (logits - target).square().mean()
 
 
-def test_the_generators_loss_by_hand() -> None:
+def test_generator_loss_against_the_formula() -> None:
     gan = small("cyclegan", weights={"adversarial": 2.0, "cycle": 7.0, "identity": 3.0})
     batch = random_pairs()
     a, b, ab, ba = batch["a"], batch["b"], gan.generator_ab, gan.generator_ba
-    game = halved(gan.discriminator_b(ab(a)), 1) + halved(gan.discriminator_a(ba(b)), 1)
+    adversarial = least_squares(gan.discriminator_b(ab(a)), 1) + least_squares(gan.discriminator_a(ba(b)), 1)
     cycle = l1_loss(ba(ab(a)), a) + l1_loss(ab(ba(b)), b)
     identity = l1_loss(ab(b), b) + l1_loss(ba(a), a)
     torch.testing.assert_close(
-        gan.generator_loss(batch, START, torch.Generator()).total, 2 * game + 7 * cycle + 3 * identity
+        gan.generator_loss(batch, START, torch.Generator()).total, 2 * adversarial + 7 * cycle + 3 * identity
     )
-    alone = small("cyclegan", weights={"identity": 0.0}).generator_loss(batch, START, torch.Generator())
-    assert "loss_identity" not in alone.terms
+    without = small("cyclegan", weights={"identity": 0.0}).generator_loss(batch, START, torch.Generator())
+    assert "loss_identity" not in without.terms
 
 
-def test_the_discriminators_see_what_the_pools_give() -> None:
+def test_discriminators_see_pooled_images() -> None:
     gan, batch, rng = small("cyclegan", pool=4), random_pairs(), torch.Generator().manual_seed(0)
     first = gan.discriminator_loss(batch, START, rng)
     fake_a, fake_b = gan.generator_ba(batch["b"]), gan.generator_ab(batch["a"])
-    by_hand = sum(
-        halved(judge(real), 1) + halved(judge(fake), 0)
-        for judge, real, fake in ((gan.discriminator_a, batch["a"], fake_a), (gan.discriminator_b, batch["b"], fake_b))
+    expected = sum(
+        least_squares(discriminator(real), 1) + least_squares(discriminator(fake), 0)
+        for discriminator, real, fake in (
+            (gan.discriminator_a, batch["a"], fake_a),
+            (gan.discriminator_b, batch["b"], fake_b),
+        )
     )
-    torch.testing.assert_close(first.total, by_hand)
+    torch.testing.assert_close(first.total, expected)
     torch.testing.assert_close(gan.pool_a.images, fake_a)
     torch.testing.assert_close(gan.pool_b.images, fake_b)
     with torch.no_grad():
@@ -44,10 +48,12 @@ def test_the_discriminators_see_what_the_pools_give() -> None:
             parameter.mul_(3)
     later = gan.discriminator_loss(batch, START, rng)
     gan.pool_a.size = gan.pool_b.size = 0
-    assert not torch.allclose(later.total, gan.discriminator_loss(batch, START, rng).total), "some are of before"
+    assert not torch.allclose(later.total, gan.discriminator_loss(batch, START, rng).total), (
+        "some images are from the pools"
+    )
 
 
-def test_there_and_back_is_both_generators() -> None:
+def test_reconstruction_uses_both_generators() -> None:
     gan, images, rng = small("cyclegan").eval(), random_pairs()["b"], torch.Generator()
     torch.testing.assert_close(
         gan.reconstruct(gan.generator_ba(images), images, "b_to_a", rng), gan.generator_ab(gan.generator_ba(images))

@@ -1,4 +1,4 @@
-"""DCGAN: shapes at every resolution, what one step moves, its losses by hand, sampling and export."""
+"""DCGAN: shapes at every resolution, updated networks, losses against formulas, sampling and export."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -56,18 +56,18 @@ def test_shapes(resolution: int, channels: int, architecture: str) -> None:
 
 @pytest.mark.parametrize("penalties", [Penalties(), Penalties(r1=1.0, r2=1.0), Penalties(r1=1.0, every=4)])
 @pytest.mark.parametrize("architecture", ["strided", "residual"])
-def test_one_step_moves_its_networks_and_no_other(
+def test_each_phase_updates_its_networks_only(
     penalties: Penalties, architecture: str, check_updates: Callable[[DCGAN, dict[str, Tensor]], None]
 ) -> None:
     check_updates(small(penalties=penalties, architecture=architecture), {"image": images(6)})
 
 
-def test_discriminator_loss_by_hand() -> None:
-    """Relativistic loss with R1 and R2, in float64, against the formula written out on the same latents."""
+def test_discriminator_loss_against_the_formula() -> None:
+    """Relativistic loss with R1 and R2 on the same latents, in float64."""
     gan = small(objective="relativistic", penalties=Penalties(r1=2.0, r2=0.5))
     with torch.no_grad():
         for p in gan.discriminator.parameters():
-            p.mul_(20)  # the published start makes logits and penalties near zero
+            p.mul_(20)  # with the published initialisation logits and penalties are near zero
     loss = gan.discriminator_loss({"image": images(5)}, START, rng())
 
     gan = gan.double()
@@ -87,31 +87,33 @@ def test_discriminator_loss_by_hand() -> None:
     assert loss.terms["d_accuracy"].item() == pytest.approx((logits_real > logits_fake).double().mean().item())
 
 
-def test_lazy_penalty_keeps_its_mean() -> None:
-    """In an update of its own every 4 steps, four times as strong; Adam's rate and betas are taken to 4/5 in both."""
+def test_lazy_penalty_keeps_its_average_strength() -> None:
+    """An update of its own every 4 steps is four times as strong; Adam's rate and betas are corrected by 4/5."""
 
-    def weighty(penalties: Penalties) -> DCGAN:
+    def with_large_weights(penalties: Penalties) -> DCGAN:
         gan = small(penalties=penalties)
         for p in gan.discriminator.parameters():
             torch.nn.init.normal_(
                 p, 0, 0.5, generator=torch.Generator().manual_seed(5)
-            )  # the published start makes penalties near zero
+            )  # with the published initialisation penalties are near zero
         return gan
 
-    plain, every, lazy = (
-        weighty(penalties) for penalties in (Penalties(), Penalties(r1=1.0), Penalties(r1=1.0, every=4))
+    plain, eager, lazy = (
+        with_large_weights(penalties) for penalties in (Penalties(), Penalties(r1=1.0), Penalties(r1=1.0, every=4))
     )
     batch = {"image": images(6)}
-    without, folded, apart = (gan.discriminator_loss(batch, START, rng()).total.item() for gan in (plain, every, lazy))
-    assert folded > without + 0.1
-    assert apart == pytest.approx(without, rel=1e-6)
-    own = lazy.regularisation_loss(batch, START, rng()).total.item()
-    assert own == pytest.approx(4 * (folded - without), rel=1e-4)
+    none, eager_loss, lazy_loss = (
+        gan.discriminator_loss(batch, START, rng()).total.item() for gan in (plain, eager, lazy)
+    )
+    assert eager_loss > none + 0.1
+    assert lazy_loss == pytest.approx(none, rel=1e-6)
+    regularisation = lazy.regularisation_loss(batch, START, rng()).total.item()
+    assert regularisation == pytest.approx(4 * (eager_loss - none), rel=1e-4)
     phases = {phase.name: phase for phase in lazy.phases()}
     assert [phase.every for phase in lazy.phases()] == [1, 4, 1]
     assert phases["discriminator"].lr_scale == phases["regularisation"].beta_power == 4 / 5
     assert phases["generator"].lr_scale == 1
-    assert [phase.name for phase in every.phases()] == ["discriminator", "generator"]
+    assert [phase.name for phase in eager.phases()] == ["discriminator", "generator"]
 
 
 def test_initialisation() -> None:
@@ -122,17 +124,17 @@ def test_initialisation() -> None:
             assert abs(module.weight.mean().item()) < 0.001
         if isinstance(module, nn.BatchNorm2d):
             assert module.weight.mean().item() == pytest.approx(1.0, abs=0.01)
-    normalised = [type(layer) for layer in gan.discriminator.trunk]
-    assert normalised[1] is nn.LeakyReLU, "no batch normalisation on the discriminator's input layer"
+    types = [type(layer) for layer in gan.discriminator.trunk]
+    assert types[1] is nn.LeakyReLU, "no batch normalisation on the discriminator's input layer"
 
 
-def test_samples_follow_their_seed_alone() -> None:
+def test_samples_depend_on_their_seed_only() -> None:
     gan = small().eval()
     torch.testing.assert_close(gan.sample(4, rng()), gan.sample(4, rng()), rtol=0, atol=0)
     assert not torch.equal(gan.sample(4, rng()), gan.sample(4, torch.Generator().manual_seed(3)))
 
 
-def test_export_is_the_generator() -> None:
+def test_exported_graph_equals_sample() -> None:
     gan = small().eval()
     (spec,) = gan.export()
     assert spec.name == "generator"
@@ -141,8 +143,8 @@ def test_export_is_the_generator() -> None:
     torch.testing.assert_close(spec.module(z), gan.sample(5, rng()), rtol=0, atol=0)
 
 
-def test_to_uint8_rounds_like_every_judge() -> None:
+def test_to_uint8_rounds_as_evaluation_does() -> None:
     x = torch.tensor([-5.0, -1.0, -0.999, 0.0, 0.9999, 1.0, 7.0, float("nan")]).view(1, 1, 2, 4)
     assert to_uint8(x).reshape(-1).tolist() == [0, 0, 0, 128, 255, 255, 255, 0]
     grid = torch.arange(256, dtype=torch.float32).view(1, 1, 16, 16) / 127.5 - 1
-    assert to_uint8(grid).reshape(-1).tolist() == list(range(256)), "what ingest packed comes back unchanged"
+    assert to_uint8(grid).reshape(-1).tolist() == list(range(256)), "stored pixels survive the round trip"

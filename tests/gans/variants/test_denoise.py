@@ -1,4 +1,4 @@
-"""Denoising: what it is shown, what it is tried on, and that it takes noise off."""
+"""Denoising: training view, evaluation views, and that it removes noise."""
 
 import torch
 
@@ -15,15 +15,15 @@ def small(**settings: object) -> Denoise:
     return Denoise(DenoiseSettings.model_validate(values), image_spec(16, 1))
 
 
-def test_denoising_is_tried_at_the_middle_and_at_the_worst() -> None:
+def test_evaluation_views_are_the_middle_and_the_worst_of_each_range() -> None:
     gan = small(noise={"gaussian": [0, 50], "jpeg": [20, 80], "poisson": [30, 30]})
     assert list(gan.evaluation_views()) == ["gaussian 25", "gaussian 50", "poisson 30", "jpeg 50", "jpeg 20"]
     assert gan.evaluation_views()["jpeg 20"].options == {"jpeg": (20.0, 20.0)}
     assert gan.view.options == {"gaussian": (0.0, 50.0), "poisson": (30.0, 30.0), "jpeg": (20.0, 80.0)}
 
 
-def test_it_takes_noise_off() -> None:
-    """A minute of a thousandth of a real training: flat fields, whose noise is all that there is to see."""
+def test_it_removes_noise() -> None:
+    """A short training on constant images, where noise is the only signal."""
     gan = small(pretraining=1, noise={"gaussian": [40, 40]})
     degradation, rng = Degradation(**gan.view.options), torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam(gan.parameters(), 5e-3)
@@ -36,7 +36,7 @@ def test_it_takes_noise_off() -> None:
         optimizer.zero_grad()
         gan.generator_loss(batch(), Progress(step, 0.0), rng).total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    held = batch()
-    made = gan.sample(16, rng, image=held["input"])
-    before, after = (float((one - held["target"]).square().mean()) for one in (held["input"], made))
+    test = batch()
+    restored = gan.sample(16, rng, image=test["input"])
+    before, after = (float((x - test["target"]).square().mean()) for x in (test["input"], restored))
     assert after < before / 4, "6 dB"

@@ -1,4 +1,4 @@
-"""pix2pix: the losses by hand, both directions, one answer to one picture."""
+"""pix2pix: losses against formulas, both directions, deterministic output, skip connections."""
 
 import pytest
 import torch
@@ -10,21 +10,21 @@ from tests.gans.translating import random_pairs, small
 START = Progress(0, 0.0)
 
 
-@pytest.mark.parametrize(("direction", "given", "wanted"), [("a_to_b", "a", "b"), ("b_to_a", "b", "a")])
-def test_losses_by_hand(direction: str, given: str, wanted: str) -> None:
+@pytest.mark.parametrize(("direction", "source", "target"), [("a_to_b", "a", "b"), ("b_to_a", "b", "a")])
+def test_losses_against_the_formulas(direction: str, source: str, target: str) -> None:
     gan = small("pix2pix", direction=direction, weights={"adversarial": 0.5, "l1": 3.0}).eval()
     batch = random_pairs()
-    made = gan.generator(batch[given])
-    real, fake = (gan.discriminator(torch.cat([batch[given], one], dim=1)) for one in (batch[wanted], made))
+    translated = gan.generator(batch[source])
+    real, fake = (gan.discriminator(torch.cat([batch[source], x], dim=1)) for x in (batch[target], translated))
     torch.testing.assert_close(
         gan.discriminator_loss(batch, START, torch.Generator()).total, softplus(-real).mean() + softplus(fake).mean()
     )
-    expected = 0.5 * softplus(-fake).mean() + 3 * l1_loss(made, batch[wanted])
+    expected = 0.5 * softplus(-fake).mean() + 3 * l1_loss(translated, batch[target])
     torch.testing.assert_close(gan.generator_loss(batch, START, torch.Generator()).total, expected)
     assert list(gan.directions()) == [direction]
 
 
-def test_dropout_is_in_training_alone() -> None:
+def test_dropout_is_used_in_training_only() -> None:
     gan = small("pix2pix", dropout=0.5)
     images = random_pairs()["a"]
     gan.train()
@@ -33,11 +33,11 @@ def test_dropout_is_in_training_alone() -> None:
     assert torch.equal(gan.generator(images), gan.generator(images))
 
 
-def test_what_is_drawn_where_is_carried_past_the_middle() -> None:
-    """A pixel of the input moves its own place in the output more than places far from it."""
+def test_skip_connections_keep_positions() -> None:
+    """An input pixel affects the output at its own position more than far away."""
     gan = small("pix2pix", resolution=32).eval()
     images = random_pairs(1, 32)["a"].requires_grad_()
     (gradient,) = torch.autograd.grad(gan.generator(images)[0, :, 4:6, 4:6].sum(), images)
-    power = gradient.square().sum(dim=(0, 1))
-    assert power[2:8, 2:8].mean() > 20 * power[16:, 16:].mean()
-    assert power[16:, 16:].mean() > 0, "through the middle everything sees everything"
+    influence = gradient.square().sum(dim=(0, 1))
+    assert influence[2:8, 2:8].mean() > 20 * influence[16:, 16:].mean()
+    assert influence[16:, 16:].mean() > 0, "the bottleneck connects all positions"

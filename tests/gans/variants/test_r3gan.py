@@ -1,4 +1,4 @@
-"""R3GAN: shapes, what one step moves, its start, block and resampling against direct formulas, its loss by hand, export, learning."""
+"""R3GAN: shapes, updated networks, initialisation, blocks and losses against formulas, export, learning."""
 
 import math
 from collections.abc import Callable
@@ -36,8 +36,8 @@ def small(resolution: int = 16, channels: int = 1, classes: int = 3, **settings:
     return gan
 
 
-def awake(gan: R3GAN) -> R3GAN:
-    """With the convolutions that start at zero, and the biases, moved away from there."""
+def with_nonzero_weights(gan: R3GAN) -> R3GAN:
+    """Replace convolutions and biases that are initialised with zero by noise."""
     for p in gan.parameters():
         if not p.any():
             torch.nn.init.normal_(p, 0, 0.3, generator=torch.Generator().manual_seed(5))
@@ -64,16 +64,17 @@ def test_shapes(resolution: int, channels: int, conditional: bool) -> None:
 
 @pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize("every", [1, 4])
-def test_one_step_moves_its_networks_and_no_other(
+def test_each_phase_updates_its_networks_only(
     conditional: bool, every: int, check_updates: Callable[[GAN, dict[str, Tensor]], None], batch: Batches
 ) -> None:
     check_updates(
-        awake(small(conditional=conditional, penalties={"r1": 1, "r2": 1, "every": every})), batch(6, 16, 1, 3)
+        with_nonzero_weights(small(conditional=conditional, penalties={"r1": 1, "r2": 1, "every": every})),
+        batch(6, 16, 1, 3),
     )
 
 
-def test_the_start() -> None:
-    """Every weight has variance gain^2 / fan-in, with Fixup's factor inside the blocks; a block starts as the identity; biases are zero."""
+def test_initialisation() -> None:
+    """Weights have variance gain^2 / fan-in with Fixup's factor in the blocks; a block starts as the identity."""
     gan = small(32, generator_channels=256, max_channels=256, blocks=2)
     depth = 2 * 4
     first: Any = gan.generator.first
@@ -88,11 +89,11 @@ def test_the_start() -> None:
     x = torch.randn(2, 256, 4, 4)
     assert torch.equal(block(x), x)
     biases = [name for name, _ in gan.named_parameters() if name.endswith("bias")]
-    assert len(biases) == 2 * 2 * depth, "two activations a block, and no other bias"
+    assert len(biases) == 2 * 2 * depth, "two activations per block, and no other bias"
 
 
-def test_block_by_hand() -> None:
-    """Groups of sixteen channels, in float64, from the weights."""
+def test_block_against_the_formula() -> None:
+    """Groups of sixteen channels, in float64."""
     torch.manual_seed(0)
     block = ResidualBlock(16, 4).double()
     for p in block.parameters():
@@ -111,7 +112,7 @@ def test_block_by_hand() -> None:
 
 
 def test_resampling_against_scipy() -> None:
-    """Up: zeros between, then [1,3,3,1]/4 along each axis; down: [1,3,3,1]/8, then every second."""
+    """Up: zeros between the pixels, then [1,3,3,1]/4 on each axis; down: [1,3,3,1]/8, then every second pixel."""
     x = np.random.default_rng(0).standard_normal((2, 3, 6, 6))
     taps = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
     stuffed = np.zeros((2, 3, 13, 13))
@@ -119,23 +120,23 @@ def test_resampling_against_scipy() -> None:
     up = np.stack(
         [[scipy.signal.convolve2d(image, 4 * taps, mode="full")[2:-2, 2:-2] for image in one] for one in stuffed]
     )
-    found = Resample(3, 3, up=True).double()(torch.from_numpy(x)).numpy()
-    assert found.shape == (2, 3, 12, 12)
-    np.testing.assert_allclose(found, up[:, :, :12, :12], atol=1e-12)
+    result = Resample(3, 3, up=True).double()(torch.from_numpy(x)).numpy()
+    assert result.shape == (2, 3, 12, 12)
+    np.testing.assert_allclose(result, up[:, :, :12, :12], atol=1e-12)
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     down = np.stack([[scipy.signal.convolve2d(image, taps, mode="valid")[::2, ::2] for image in one] for one in padded])
     np.testing.assert_allclose(Resample(3, 3, up=False).double()(torch.from_numpy(x)).numpy(), down, atol=1e-12)
     constant = torch.full((1, 4, 8, 8), 3.0)
-    assert Resample(4, 4, up=True)(constant)[0, 0, 2:-2, 2:-2].numpy() == pytest.approx(3.0), "what is flat stays flat"
+    assert Resample(4, 4, up=True)(constant)[0, 0, 2:-2, 2:-2].numpy() == pytest.approx(3.0), "constants are preserved"
 
 
-def test_losses_by_hand() -> None:
-    """Both players' losses (eq. 1 and 2) with gamma halfway along its schedule, in float64."""
-    gan = awake(small(penalties={"r1": {"start": 2.0, "end": 1.0}, "r2": {"start": 2.0, "end": 1.0}}))
+def test_losses_against_the_formulas() -> None:
+    """Both losses (eq. 1 and 2) with gamma halfway along its schedule, in float64."""
+    gan = with_nonzero_weights(small(penalties={"r1": {"start": 2.0, "end": 1.0}, "r2": {"start": 2.0, "end": 1.0}}))
     gamma = 1.5
     image = torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    judged = gan.discriminator_loss({"image": image.clone()}, Progress(7, 0.5), rng())
-    created = gan.generator_loss({"image": image.clone()}, Progress(7, 0.5), rng())
+    discriminator_loss = gan.discriminator_loss({"image": image.clone()}, Progress(7, 0.5), rng())
+    generator_loss = gan.generator_loss({"image": image.clone()}, Progress(7, 0.5), rng())
 
     z = gan.sample_latents(5, rng()).double()
     gan = gan.double()
@@ -147,32 +148,32 @@ def test_losses_by_hand() -> None:
 
     difference = gan.discriminator(x) - gan.discriminator(y)
     expected = softplus(-difference).mean() + gamma / 2 * (squared_gradient(x) + squared_gradient(y))
-    assert judged.total.item() == pytest.approx(expected.item(), rel=1e-4)
-    assert created.total.item() == pytest.approx(softplus(difference).mean().item(), rel=1e-4)
+    assert discriminator_loss.total.item() == pytest.approx(expected.item(), rel=1e-4)
+    assert generator_loss.total.item() == pytest.approx(softplus(difference).mean().item(), rel=1e-4)
 
 
-def test_conditional_logit_by_hand() -> None:
-    gan = awake(small(conditional=True)).eval()
+def test_conditional_logit_against_the_formula() -> None:
+    gan = with_nonzero_weights(small(conditional=True)).eval()
     x, label = torch.randn(4, 1, 16, 16, generator=rng()), torch.tensor([0, 2, 1, 2])
-    judge = gan.discriminator
-    expected = (judge.head(judge.trunk(x)) * judge.embedding.weight.T[label]).sum(dim=1)
-    torch.testing.assert_close(judge(x, label), expected)
+    network = gan.discriminator
+    expected = (network.head(network.trunk(x)) * network.embedding.weight.T[label]).sum(dim=1)
+    torch.testing.assert_close(network(x, label), expected)
 
 
 @pytest.mark.parametrize("conditional", [False, True])
 def test_onnx(conditional: bool, onnx_parity: Callable[[GAN, int], float]) -> None:
-    assert onnx_parity(awake(small(conditional=conditional)), 3) < 1e-5
+    assert onnx_parity(with_nonzero_weights(small(conditional=conditional)), 3) < 1e-5
 
 
-def test_labels_are_respected() -> None:
+def test_labels_condition_samples() -> None:
     gan = small(conditional=True).eval()
     same, other = (gan.sample(2, rng(), label=torch.tensor(labels)) for labels in ([0, 1], [0, 2]))
     assert torch.equal(same[0], other[0])
     assert not torch.equal(same[1], other[1])
 
 
-def test_half_precision_keeps_the_first_stage_exact() -> None:
-    gan = awake(small())
+def test_mixed_precision_keeps_the_first_stage_in_32_bits() -> None:
+    gan = with_nonzero_weights(small())
     with torch.autocast("cpu", torch.bfloat16):
         assert gan.trunk()(torch.randn(2, 1, 16, 16)).dtype == torch.float32
         assert torch.isfinite(
@@ -180,7 +181,7 @@ def test_half_precision_keeps_the_first_stage_exact() -> None:
         )
 
 
-def test_widths_that_no_group_fits_are_refused() -> None:
+def test_invalid_settings() -> None:
     with pytest.raises(ValidationError, match="multiple of 8"):
         R3GANSettings.model_validate({"generator_channels": 12})
     with pytest.raises(ValidationError, match="a pack of images has no single label"):

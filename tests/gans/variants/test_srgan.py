@@ -1,4 +1,4 @@
-"""SRGAN: the view and the shapes that follow from its scale."""
+"""SRGAN: view and shapes for each scale."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from tests.specs import image_spec
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
-def test_it_makes_large_again_what_its_view_makes_small(scale: int) -> None:
+def test_output_has_the_size_of_the_target(scale: int) -> None:
     settings = SRGANSettings.model_validate(
         {"scale": scale, "generator_channels": 4, "blocks": 1, "kernel": 3, "discriminator_channels": 4}
     )

@@ -1,4 +1,4 @@
-"""StyleGAN2's networks: each part against a direct formula in float64, and by derivatives of derivatives."""
+"""StyleGAN2's networks: each part against a formula in float64, and second derivatives."""
 
 import math
 
@@ -37,8 +37,8 @@ def test_widths_double_towards_4x4() -> None:
     assert synthesis.start.shape == (1, 16, 4, 4)
 
 
-def test_mapping_by_hand() -> None:
-    """z at unit mean square; weights of N(0, 1 / 0.01^2) scaled by 0.01 / sqrt(inputs); Adam's step weighs a hundredth."""
+def test_mapping_network_against_the_formula() -> None:
+    """z is normalised; weights from N(0, 1 / 0.01^2) are scaled by 0.01 / sqrt(inputs), which reduces Adam's rate."""
     torch.manual_seed(0)
     mapping = MappingNetwork(500, 400, 2).double()
     z = torch.randn(3, 500, generator=rng(), dtype=torch.float64)
@@ -59,7 +59,7 @@ TAPS = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
 
 
 def upfirdn(image: Array, kernels: list[Array], first: int, size: int, up: int = 1, down: int = 1) -> Array:
-    """Zeros between the pixels, then every kernel in turn over a plane of zeros, then `size` pixels from `first` on, every `down`-th."""
+    """Insert zeros between the pixels, convolve with all kernels, crop to `size` from `first`, keep every `down`-th."""
     side = len(image)
     result = np.zeros((side * up - up + 1,) * 2)
     result[::up, ::up] = image
@@ -83,12 +83,12 @@ def test_resampling_against_a_direct_filter(side: int) -> None:
             np.testing.assert_allclose(result, upfirdn(plane, [gain * TAPS], size=expected_side, **options), atol=1e-12)
     ones = torch.ones(1, 1, 8, 8, dtype=torch.float64)
     assert Upsample().double()(ones)[0, 0, 2:-2, 2:-2].numpy() == pytest.approx(1), (
-        "brightness is kept away from the borders"
+        "constants are preserved away from the borders"
     )
 
 
 @pytest.mark.parametrize("kernel", [1, 3])
-def test_halving_convolution_against_a_direct_filter(kernel: int) -> None:
+def test_downsampling_convolution_against_a_direct_filter(kernel: int) -> None:
     torch.manual_seed(0)
     layer = EqualisedConv(2, 3, kernel, down=True).double()
     x = torch.randn(1, 2, 8, 8, dtype=torch.float64)
@@ -107,7 +107,7 @@ def test_halving_convolution_against_a_direct_filter(kernel: int) -> None:
 @pytest.mark.parametrize("up", [False, True])
 @pytest.mark.parametrize("demodulate", [False, True])
 def test_modulation_against_the_direct_formula(up: bool, demodulate: bool) -> None:
-    """Weights scaled for each image on its own (eq. 1 and 3); with `up` over zeros between the pixels, then filtered."""
+    """Weights are scaled per image (eq. 1 and 3); `up` inserts zeros between the pixels and filters."""
     torch.manual_seed(0)
     layer = ModulatedConv(5, 7, 3, 4, up=up, demodulate=demodulate).double()
     nn.init.normal_(layer.affine.bias)
@@ -128,8 +128,8 @@ def test_modulation_against_the_direct_formula(up: bool, demodulate: bool) -> No
             np.testing.assert_allclose(result[out], sum(planes), atol=1e-12)
 
 
-def test_demodulation_keeps_unit_variance() -> None:
-    """Whatever the style: the point of it (section 2.2)."""
+def test_demodulation_gives_unit_variance() -> None:
+    """The purpose of demodulation (section 2.2): the variance does not depend on the style."""
     torch.manual_seed(0)
     layer = ModulatedConv(64, 64, 3, 16)
     x, w = torch.randn(8, 64, 16, 16), 5 * torch.randn(8, 16)
@@ -138,7 +138,7 @@ def test_demodulation_keeps_unit_variance() -> None:
 
 
 @pytest.mark.parametrize("up", [False, True])
-def test_everything_differentiates_twice(up: bool) -> None:
+def test_layers_are_twice_differentiable(up: bool) -> None:
     torch.manual_seed(0)
     modulated = ModulatedConv(2, 2, 3, 3, up=up).double()
     x, w = (
@@ -151,7 +151,7 @@ def test_everything_differentiates_twice(up: bool) -> None:
     assert torch.autograd.gradgradcheck(EqualisedConv(2, 2, 3, down=True).double(), (even,))
 
 
-def test_noise_is_one_plane_for_all_channels_and_scaled_by_its_strength() -> None:
+def test_noise_is_shared_by_all_channels_and_scaled() -> None:
     torch.manual_seed(0)
     layer = StyledConv(5, 7, 3, 4)
     nn.init.constant_(layer.strength, 0.3)
@@ -160,12 +160,12 @@ def test_noise_is_one_plane_for_all_channels_and_scaled_by_its_strength() -> Non
 
 
 @pytest.mark.parametrize("group", [0, 4])
-def test_the_discriminator_compares_the_images_of_a_batch(group: int) -> None:
+def test_minibatch_std_compares_the_images_of_a_batch(group: int) -> None:
     torch.manual_seed(0)
     settings = StyleGAN2Settings.model_validate(
         {"discriminator_channels": 4, "max_channels": 8, "stabilisers": {"minibatch_std": group}}
     )
     discriminator = Discriminator(settings, image_spec(8, 1))
     images = torch.rand(4, 1, 8, 8, generator=rng()) * 2 - 1
-    alone, among = discriminator(images[:1].expand(4, -1, -1, -1))[0], discriminator(images)[0]
-    assert torch.isclose(alone, among).item() == (group == 0)
+    single, mixed = discriminator(images[:1].expand(4, -1, -1, -1))[0], discriminator(images)[0]
+    assert torch.isclose(single, mixed).item() == (group == 0)

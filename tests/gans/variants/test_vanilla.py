@@ -1,4 +1,4 @@
-"""The multilayer perceptrons of 2014: shapes, what one step moves, both losses by hand, export, learning."""
+"""The vanilla GAN: shapes, updated networks, losses against formulas, export, learning."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -41,28 +41,28 @@ def test_shapes(resolution: int, channels: int) -> None:
     assert gan.trunk()(fake).shape == (3, 16)
 
 
-def test_one_step_moves_its_networks_and_no_other(
+def test_each_phase_updates_its_networks_only(
     check_updates: Callable[[GAN, dict[str, Tensor]], None], batch: Callable[[int, int, int, int], dict[str, Tensor]]
 ) -> None:
     check_updates(small(), batch(16, 8, 1, 0))
 
 
 @pytest.mark.parametrize("objective", ["minimax", "nonsaturating"])
-def test_losses_by_hand(objective: Literal["minimax", "nonsaturating"]) -> None:
-    """Goodfellow 2014, eq. 1, with probabilities and logarithms as it is written, in float64."""
+def test_losses_against_the_formulas(objective: Literal["minimax", "nonsaturating"]) -> None:
+    """Goodfellow 2014, eq. 1, with probabilities and logarithms, in float64."""
     gan = small(objective=objective, dropout=0.0)
     image = torch.rand(5, 1, 8, 8, generator=rng()) * 2 - 1
-    judged = gan.discriminator_loss({"image": image.clone()}, START, rng()).total.item()
-    created = gan.generator_loss({"image": image.clone()}, START, rng()).total.item()
+    discriminator_loss = gan.discriminator_loss({"image": image.clone()}, START, rng()).total.item()
+    generator_loss = gan.generator_loss({"image": image.clone()}, START, rng()).total.item()
     z = gan.sample_latents(5, rng()).double()
     gan = gan.double()
     real, fake = torch.sigmoid(gan.discriminator(image.double())), torch.sigmoid(gan.discriminator(gan.generator(z)))
-    assert judged == pytest.approx(-(real.log().mean() + (1 - fake).log().mean()).item(), rel=1e-5)
+    assert discriminator_loss == pytest.approx(-(real.log().mean() + (1 - fake).log().mean()).item(), rel=1e-5)
     expected = (1 - fake).log().mean() if objective == "minimax" else -fake.log().mean()
-    assert created == pytest.approx(expected.item(), rel=1e-5)
+    assert generator_loss == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_dropout_is_the_discriminators_alone() -> None:
+def test_only_the_discriminator_has_dropout() -> None:
     gan = small(dropout=0.5)
     x = torch.randn(8, 1, 8, 8)
     assert not torch.equal(gan.discriminator(x), gan.discriminator(x))
