@@ -1,7 +1,9 @@
-"""The judgement of a restoration: held-out images degraded, restored whole, and held beside the originals and beside what was given."""
+"""Evaluate a restoration: degrade held-out images, restore them, and compare them with originals and inputs."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,30 +14,47 @@ from pipeline.data.batch_sampling import Pictures, signed
 from pipeline.data.degradations import Degradation, enlarged
 from pipeline.data.store import ImageSet
 from pipeline.errors import InputError
+from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.evaluation.extractors.random_network import random_network
+from pipeline.evaluation.protocol import QUANTISED
 from pipeline.evaluation.report import data_uri, page
 from pipeline.gans.base import GAN, View, to_uint8
 from pipeline.media.image.preview import grid
 from pipeline.serving.runtime.tiling import tiled
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.report_pictures import png
-from pipeline.tasks.restore.restoration_measures import Trial, material, metrics, protocol, rows
-from pipeline.tasks.restore.restoration_measures import judge as verdict_of
-from pipeline.tasks.restore.settings import RestorationGate
+from pipeline.tasks.parts import Part, apply_gate, measure_part, report_rows
+from pipeline.tasks.restore.restoration_measures import MEASURES
+from pipeline.tasks.restore.trial import Trial
 
-SHOWN = 8  # rows of a strip
-LISTED = 100  # images named one by one
-PART = 128  # side of what is shown of a large image
-SQUARES = 4_000  # whose texture is compared, at most
+STRIP_ROWS = 8
+"""Images in a strip of the report."""
+
+LISTED = 100
+"""Images that the report lists by name."""
+
+DETAIL = 128
+"""Height and width of the detail that the report shows of a large image."""
+
+TEXTURE_SIDE = 64
+"""Side of the squares whose texture is compared."""
+
+MOST_SQUARES = 4_000
+"""Most squares whose texture is compared."""
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What a trial leaves to be shown, in the order of the images: the middle of each, as given, restored and in the original."""
+@dataclass
+class TrialPictures:
+    """The pictures of a trial for the report, in the order of the images.
 
-    parts: list[UInt8Array]
-    gains: list[float]
+    Attributes:
+        details: [3, S, S, C] of each image: the input, the restored image and the original.
+        gains: The gain of each image in dB.
+    """
+
+    details: list[UInt8Array] = field(default_factory=list)
+    gains: list[float] = field(default_factory=list)
 
 
 def evaluate(case: EvaluationCase) -> EvaluationResult:
@@ -44,142 +63,198 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     Raises:
         InputError: The test split is empty.
     """
-    settings, gate = case.settings, case.settings.gate
-    assert isinstance(gate, RestorationGate)
     if not len(case.test):
         raise InputError(
-            "the data has no test split to restore: set data.test_fraction above 0, or give a test folder; then run `dvc repro`"
+            "the data has no test split to restore. Set data.test_fraction above 0, or give a test folder, then run "
+            "`dvc repro`."
         )
-    side = min(case.info.item.height, 64)
     extractor = random_network(case.info.item.channels, case.device)
-    tried = [attempt(case, name, view, extractor, side) for name, view in case.gan.evaluation_views().items()]
-    trials, seen = [trial for trial, _ in tried], [one for _, one in tried]
-    verdict = verdict_of(trials, gate)
-    text = protocol(trials, case.test.fingerprint, settings.seed, extractor, side)
-    measured = metrics(trials) | {
+    views = case.gan.evaluation_views().items()
+    results = [run_trial(case, title, view, extractor) for title, view in views]
+    trials, pictures = [trial for trial, _ in results], [shown for _, shown in results]
+    parts = measure_trials(trials)
+    verdict = apply_gate(parts, case.settings.gate)
+    text = protocol(trials, case, extractor)
+    metrics = flatten(parts) | {
         "verdict": verdict.word,
         "reasons": verdict.reasons,
         "skipped": verdict.skipped,
         "protocol": text,
     }
-    shown = page(
+    html = page(
         Path(__file__).with_name("report.html.j2"),
         verdict,
         [],
-        rows(trials, verdict),
+        report_rows(parts, verdict, {}),
         text,
-        case.provenance(images=f"{trials[0].numbers()['images']:,} of the test split"),
+        case.provenance(images=f"{len(trials[0].restored):,} of the test split"),
         compared=False,
         beside="Input",
         strips=[
-            (trial.name, data_uri(strip(one.parts[:SHOWN])))
-            for trial, one in zip(trials, seen, strict=True)
-            if one.parts
+            (trial.title, data_uri(strip(shown.details[:STRIP_ROWS])))
+            for trial, shown in zip(trials, pictures, strict=True)
+            if shown.details
         ],
-        worst=least(seen[0]),
-        trials=[trial.name for trial in trials],
-        images=listed(case.test, trials),
+        worst=worst_strip(pictures[0]),
+        trials=[trial.title for trial in trials],
+        images=image_table(case.test, trials),
     )
-    return EvaluationResult(measured, shown, line(trials), [], material(trials))
+    return EvaluationResult(metrics, html, summary_line(trials), [], material(trials))
 
 
-def attempt(case: EvaluationCase, name: str, view: View, extractor: Extractor, side: int) -> tuple[Trial, Seen]:
-    """Every held-out image (at most `evaluate.samples`) degraded by one view and restored; textures are compared in squares of `side`."""
+def measure_trials(trials: Sequence[Trial]) -> list[Part]:
+    """Compute the measures of every trial; a single trial needs no name."""
+    several = len(trials) > 1
+    return [
+        measure_part(trial, MEASURES, f"_{trial.key}" if several else "", f" ({trial.title})" if several else "")
+        for trial in trials
+    ]
+
+
+def flatten(parts: Sequence[Part]) -> dict[str, Any]:
+    """Return the flat metrics: those of the first trial by their names, and those of each trial with its name."""
+    flat: dict[str, Any] = {}
+    for number, part in enumerate(parts):
+        counts = {"images": part.data.total - part.data.nonfinite, "nonfinite": part.data.nonfinite}
+        flat |= (counts | part.values) if number == 0 else {}
+        flat |= {f"{name}{part.suffix}": count for name, count in counts.items()} | part.metrics
+    return flat
+
+
+def material(trials: Sequence[Trial]) -> Material:
+    """Return what models are compared by: the PSNR of each image, and texture features if every image is finite."""
+    suffixes = {trial.title: f"_{trial.key}" if len(trials) > 1 else "" for trial in trials}
+    return Material(
+        {f"psnr{suffixes[trial.title]}": np.array(trial.psnrs) for trial in trials},
+        {
+            suffixes[trial.title]: trial.texture.features
+            for trial in trials
+            if trial.texture is not None and not trial.nonfinite
+        },
+        kernel=False,
+    )
+
+
+def protocol(trials: Sequence[Trial], case: EvaluationCase, extractor: Extractor) -> str:
+    """Return everything that must be equal before two PSNRs may be compared, in one line."""
+    fields = {
+        "measure": "psnr",
+        "pixels": "8-bit RGB, and Y of BT.601",
+        "border": "/".join(dict.fromkeys(str(trial.border) for trial in trials)),
+        "ssim": "gaussian 1.5, 11x11",
+        "uint8": QUANTISED,
+        "trials": ", ".join(trial.title for trial in trials),
+        "down": "bicubic antialias a=-0.5, rounded to 8 bits",
+        "real": f"test:{case.test.fingerprint[:8]}",
+        "n_real": trials[0].total,
+        "seed": case.settings.seed,
+        "texture": f"{extractor.spec.measure}, squares of {square_side(case)}",
+    }
+    return " | ".join(f"{key}={value}" for key, value in fields.items())
+
+
+def run_trial(case: EvaluationCase, title: str, view: View, extractor: Extractor) -> tuple[Trial, TrialPictures]:
+    """Degrade and restore held-out images, at most `evaluate.samples`, and compare their texture in squares."""
     scale, settings = case.gan.scale, case.settings
-    trial, seen = Trial(name, border=scale if scale > 1 else 0), Seen([], [])
+    trial, pictures = Trial(title, border=scale if scale > 1 else 0), TrialPictures()
     degradation = Degradation(**view.options)
     rng = torch.Generator(case.device).manual_seed(settings.seed)
-    squares: list[UInt8Array] = []  # of each image [3, n, S, S, C]: given, restored, original
-    for position in progress_bar(range(min(len(case.test), settings.samples)), name):
-        original = whole(case.test, position, scale).to(case.device)
+    squares: list[UInt8Array] = []  # of each image [3, n, S, S, C]: input, restored, original
+    for position in progress_bar(range(min(len(case.test), settings.samples)), title):
+        original = read_image(case.test, position, scale).to(case.device)
         low = degradation(original, rng)
-        made = restored(case.gan, low)
-        large = enlarged(low, scale)
-        given, back, clean = pictures = [to_uint8(one)[0] for one in (large, made, original)]
-        if not torch.isfinite(made).all():
-            trial.add(given, None, clean)
+        restored = restore(case.gan, low)
+        given = enlarged(low, scale)
+        images = [to_uint8(one)[0] for one in (given, restored, original)]
+        if not torch.isfinite(restored).all():
+            trial.add(images[0], None, images[2])
             continue
-        trial.add(given, back, clean)
-        trial.own.append((case.gan.distances(made, original), case.gan.distances(large, original)))
-        if sum(one.shape[1] for one in squares) < SQUARES:
-            squares.append(np.stack([cut(picture, side) for picture in pictures]))
-        if len(seen.parts) < LISTED:
-            seen.parts.append(np.stack([middle(picture) for picture in pictures]))
-            seen.gains.append(trial.gains[-1])
+        trial.add(*images)
+        trial.distances.append((case.gan.distances(restored, original), case.gan.distances(given, original)))
+        if sum(one.shape[1] for one in squares) < MOST_SQUARES:
+            squares.append(np.stack([cut_squares(image, square_side(case)) for image in images]))
+        if len(pictures.details) < LISTED:
+            pictures.details.append(np.stack([crop_centre(image) for image in images]))
+            pictures.gains.append(trial.gains[-1])
     if squares:
-        trial.compare_texture(extractor, *np.concatenate(squares, axis=1)[:, :SQUARES])
-    return trial, seen
+        trial.compare_texture(extractor, *np.concatenate(squares, axis=1)[:, :MOST_SQUARES])
+    return trial, pictures
 
 
-def whole(data: ImageSet, position: int, scale: int) -> Tensor:
-    """One image [1, C, H, W] in [-1, 1], its sides cut to multiples of `scale`."""
+def square_side(case: EvaluationCase) -> int:
+    """Return the side of the squares whose texture is compared."""
+    return min(case.info.item.height, TEXTURE_SIDE)
+
+
+def read_image(data: ImageSet, position: int, scale: int) -> Tensor:
+    """Return one image [1, C, H, W] in [-1, 1], cropped so that `scale` divides its height and width."""
     pixels = data.picture(position) if isinstance(data, Pictures) else data.images([position])[0]
     height, width = (size // scale * scale for size in pixels.shape[:2])
     return signed(torch.from_numpy(np.array(pixels[None, :height, :width])))
 
 
 @torch.inference_mode()
-def restored(gan: GAN, low: Tensor) -> Tensor:
-    """[1, C, h, w] -> [1, C, H, W]; large images go through in tiles."""
+def restore(gan: GAN, low: Tensor) -> Tensor:
+    """Restore an image: [1, C, h, w] -> [1, C, H, W]. Large images are processed in tiles."""
     rng = torch.Generator()
 
-    def run(piece: Float32Array) -> Float32Array:
-        made: Float32Array = gan.sample(1, rng, image=torch.from_numpy(piece).to(low.device)).cpu().numpy()
-        return made
+    def run(tile: Float32Array) -> Float32Array:
+        restored: Float32Array = gan.sample(1, rng, image=torch.from_numpy(tile).to(low.device)).cpu().numpy()
+        return restored
 
     return torch.from_numpy(tiled(run, low[0].cpu().numpy(), gan.scale))[None].to(low.device)
 
 
-def cut(picture: UInt8Array, side: int) -> UInt8Array:
-    """Squares [n, S, S, C] that lie side by side in a picture [H, W, C]."""
-    down, across = picture.shape[0] // side, picture.shape[1] // side
-    inner = picture[: down * side, : across * side]
+def cut_squares(image: UInt8Array, side: int) -> UInt8Array:
+    """Cut an image [H, W, C] into adjacent squares [n, S, S, C]."""
+    down, across = image.shape[0] // side, image.shape[1] // side
+    inner = image[: down * side, : across * side]
     return inner.reshape(down, side, across, side, -1).swapaxes(1, 2).reshape(down * across, side, side, -1)
 
 
-def middle(picture: UInt8Array) -> UInt8Array:
-    """The middle of a picture, at most 128 pixels wide and high, on a square."""
-    side = min(PART, *picture.shape[:2])
-    top, left = ((size - side) // 2 for size in picture.shape[:2])
-    return picture[top : top + side, left : left + side]
+def crop_centre(image: UInt8Array) -> UInt8Array:
+    """Return the square in the middle of an image, at most 128 pixels wide."""
+    side = min(DETAIL, *image.shape[:2])
+    top, left = ((size - side) // 2 for size in image.shape[:2])
+    return image[top : top + side, left : left + side]
 
 
-def strip(parts: list[UInt8Array]) -> bytes:
-    """A row of three for each image."""
-    side = min(part.shape[1] for part in parts)
-    return png(grid(np.concatenate([part[:, :side, :side] for part in parts]), columns=3, cell=2 * PART))
+def strip(details: Sequence[UInt8Array]) -> bytes:
+    """Draw rows of three, one for each image, as PNG."""
+    side = min(detail.shape[1] for detail in details)
+    return png(grid(np.concatenate([detail[:, :side, :side] for detail in details]), columns=3, cell=2 * DETAIL))
 
 
-def least(seen: Seen) -> str | None:
-    """The three that gain least, where that says something."""
-    if len(seen.parts) < 2 * SHOWN:
+def worst_strip(pictures: TrialPictures) -> str | None:
+    """Draw the three images that gain least; None if there are too few to choose from."""
+    if len(pictures.details) < 2 * STRIP_ROWS:
         return None
-    order = np.argsort(seen.gains)[:3]
-    return data_uri(strip([seen.parts[k] for k in order]))
+    order = np.argsort(pictures.gains)[:3]
+    return data_uri(strip([pictures.details[k] for k in order]))
 
 
-def listed(test: ImageSet, trials: list[Trial]) -> list[tuple[str, list[str]]]:
-    """The first images by name, with a cell for each trial."""
+def image_table(test: ImageSet, trials: Sequence[Trial]) -> list[tuple[str, list[str]]]:
+    """Return the first images by name, with a cell for each trial; empty if an image is not finite."""
     if any(trial.nonfinite for trial in trials):
         return []
-    rows = []
-    for k, name in enumerate(test.names[: min(LISTED, len(trials[0].made))]):
-        pairs = [(trial.made[k], trial.given[k]) for trial in trials]
-        rows.append(
-            (
-                name,
-                [f"{made.psnr:.2f} / {made.ssim:.4f} ({given.psnr:.2f} / {given.ssim:.4f})" for made, given in pairs],
-            )
+    return [
+        (
+            name,
+            [
+                f"{ours.psnr:.2f} / {ours.ssim:.4f} ({theirs.psnr:.2f} / {theirs.ssim:.4f})"
+                for ours, theirs in ((trial.restored[k], trial.inputs[k]) for trial in trials)
+            ],
         )
-    return rows
+        for k, name in enumerate(test.names[: min(LISTED, len(trials[0].restored))])
+    ]
 
 
-def line(trials: list[Trial]) -> str:
-    parts = []
+def summary_line(trials: Sequence[Trial]) -> str:
+    """Return the most important numbers of every trial."""
+    words = []
     for trial in trials:
-        found = trial.numbers()
-        if "psnr" in found:
-            parts.append(
-                f"{trial.name} {found['psnr']:.2f} dB ({found['gain']:+.2f}), SSIM {found['ssim']:.4f} ({found['ssim_gain']:+.4f})"
-            )
-    return ", ".join(parts) or "no image was finite"
+        if trial.restored:
+            psnr, ssim = trial.mean("psnr"), trial.mean("ssim")
+            gain, ssim_gain = psnr - trial.input_mean("psnr"), ssim - trial.input_mean("ssim")
+            words.append(f"{trial.title} {psnr:.2f} dB ({gain:+.2f}), SSIM {ssim:.4f} ({ssim_gain:+.4f})")
+    return ", ".join(words) or "no image was finite"

@@ -1,24 +1,7 @@
-"""Settings of the task's gate."""
+"""Settings of the task's gate: one bound for each test, derived from the measures."""
 
-from pydantic import Field
+from pipeline.evaluation.gate_settings import gate_settings
+from pipeline.tasks.restore.restoration_measures import MEASURES
 
-from pipeline.evaluation.settings import Gate
-
-
-class RestorationGate(Gate):
-    """The tests of restored images, each in every trial, on held-out images; null switches one off."""
-
-    gain: float | None = Field(
-        0.0, description="dB of PSNR (RGB) over the input, at least; of super-resolution over bicubic enlargement"
-    )
-    ssim_gain: float | None = Field(0.0, description="SSIM (RGB) over that of the input, at least")
-    worst_gain: float | None = Field(-1.0, description="dB of the image that gains least, at least")
-    texture: float | None = Field(
-        1.0,
-        gt=0,
-        description="Fréchet distance of its texture to that of the originals over that of the inputs, at most",
-    )
-    sharpness: float | None = Field(
-        1.2, gt=0, description="over that of the originals, at most: what lies beyond is noise"
-    )
-    shift: float | None = Field(2.0, gt=0, description="8-bit levels by which the mean colour may move")
+RestorationGate = gate_settings(MEASURES)
+"""Bounds of the tests of restored images, each applied to every trial; null switches a test off."""

@@ -110,7 +110,7 @@ def test_translations_without_pairs_are_compared_direction_by_direction(tmp_path
     (folder(made, "1") / "reverse.onnx").write_bytes((folder(made, "2") / "reverse.onnx").read_bytes())
     with pytest.raises(
         InputError,
-        match=r"reverse\.onnx: the champion \(version 1\) has a graph of this name that was not exported together",
+        match=r"reverse\.onnx: this graph of the champion \(version 1\) was not exported together",
     ):
         promote.run(made.root)
     (folder(made, "1") / "reverse.onnx").unlink()

@@ -1,6 +1,7 @@
-"""The judgement of restored images: numbers, the verdict and its words, the rows of the report."""
+"""Measures of restored images, the verdict, the metrics and the rows of the report."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,13 @@ import torch
 
 from pipeline.arrays import UInt8Array
 from pipeline.evaluation.extractors.random_network import random_network
-from pipeline.tasks.restore.restoration_measures import Trial, judge, material, metrics, protocol, rows
+from pipeline.evaluation.report import Row
+from pipeline.evaluation.verdict import Verdict
+from pipeline.tasks import parts
+from pipeline.tasks.restore.restoration_evaluation import flatten, material, measure_trials, protocol
 from pipeline.tasks.restore.settings import RestorationGate
+from pipeline.tasks.restore.trial import Trial
+from tests.tasks.translate.test_translation_evaluation import case, perfect
 
 RNG = np.random.default_rng(0)
 
@@ -27,8 +33,16 @@ def noisy(image: UInt8Array, sigma: float) -> UInt8Array:
     )
 
 
-def numbers(found: Trial) -> dict[str, Any]:
-    return dict(found.numbers())
+def metrics(*trials: Trial) -> dict[str, Any]:
+    return flatten(measure_trials(trials))
+
+
+def verdict_of(*trials: Trial, gate: Any) -> Verdict:
+    return parts.apply_gate(measure_trials(trials), gate)
+
+
+def rows(*trials: Trial, gate: Any) -> list[Row]:
+    return parts.report_rows(measure_trials(trials), verdict_of(*trials, gate=gate), {})
 
 
 def trial(name: str = "gaussian 25", made: float = 5.0, given: float = 25.0, *, shift: int = 0) -> Trial:
@@ -42,8 +56,8 @@ def trial(name: str = "gaussian 25", made: float = 5.0, given: float = 25.0, *, 
 OPEN = RestorationGate(texture=None, sharpness=None)
 
 
-def test_numbers_are_means_over_the_images() -> None:
-    found = numbers(trial())
+def test_measures_are_means_over_the_images() -> None:
+    found = metrics(trial())
     assert found["images"] == 3
     assert found["psnr"] == pytest.approx(20 * math.log10(255 / 5), abs=0.4)
     assert found["input_psnr"] == pytest.approx(20 * math.log10(255 / 25), abs=0.4)
@@ -53,50 +67,65 @@ def test_numbers_are_means_over_the_images() -> None:
     assert found["worst_gain"] <= found["gain"]
 
 
-def test_it_passes_and_fails_by_every_bound() -> None:
+def test_settings_of_the_gate_derive_from_the_measures() -> None:
+    assert RestorationGate().model_dump() == {
+        "gain": 0.0,
+        "ssim_gain": 0.0,
+        "worst_gain": -1.0,
+        "texture": 1.0,
+        "sharpness": 1.2,
+        "shift": 2.0,
+    }
+
+
+def test_each_bound_can_fail_and_names_its_symptom() -> None:
     good = trial()
-    assert judge([good], OPEN).word == "pass"
-    gain = numbers(good)["gain"]
-    for change, name in (
-        ({"gain": gain + 0.1}, "gain"),
-        ({"ssim_gain": 0.9}, "ssim_gain"),
-        ({"worst_gain": 30.0}, "worst_gain"),
-        ({"sharpness": 0.1}, "sharpness"),
+    assert verdict_of(good, gate=OPEN).word == "pass"
+    gain = metrics(good)["gain"]
+    for change, name, symptom in (
+        ({"gain": gain + 0.1}, "gain", "little gain over the input"),
+        ({"ssim_gain": 0.9}, "ssim_gain", "little gain over the input"),
+        ({"worst_gain": 30.0}, "worst_gain", "little gain over the input"),
+        ({"sharpness": 0.1}, "sharpness", "added noise"),
     ):
-        verdict = judge([good], OPEN.model_copy(update=change))
+        verdict = verdict_of(good, gate=OPEN.model_copy(update=change))
         assert verdict.failed == [name]
-        assert verdict.reasons[0].startswith(f"{name}: ")
+        assert verdict.reasons[0].startswith(f"{symptom}: {name} ")
         assert "passes. " in verdict.reasons[0]
-    moved = judge([trial(shift=9)], OPEN)
-    assert moved.failed == ["shift"]
-    assert "colours" in moved.reasons[0].lower()
-    worse = judge([trial(made=40.0)], OPEN)
+    shifted = verdict_of(trial(shift=9), gate=OPEN)
+    assert shifted.failed == ["shift"]
+    assert "colours" in shifted.reasons[0].lower()
+    worse = verdict_of(trial(made=40.0), gate=OPEN)
     assert {"gain", "ssim_gain", "worst_gain"} <= set(worse.failed)
+    assert worse.reasons[0].startswith("little gain over the input: gain ")
+    assert "(with it ssim_gain" in worse.reasons[0]
 
 
-def test_every_trial_counts_and_is_named() -> None:
+def test_every_trial_is_tested_and_named() -> None:
     easy, hard = trial(), trial("gaussian 50", made=60.0, given=50.0)
-    verdict = judge([easy, hard], OPEN)
+    verdict = verdict_of(easy, hard, gate=OPEN)
     assert verdict.word == "fail"
     assert all("(gaussian 50)" in reason for reason in verdict.reasons)
-    flat = metrics([easy, hard])
-    assert flat["gain"] == flat["gain_gaussian_25"] == easy.numbers()["gain"]
-    assert flat["gain_gaussian_50"] == hard.numbers()["gain"]
-    assert "gain_gaussian_25" not in metrics([easy])
+    flat = metrics(easy, hard)
+    assert flat["gain"] == flat["gain_gaussian_25"] == metrics(easy)["gain"]
+    assert flat["gain_gaussian_50"] == metrics(hard)["gain"]
+    assert flat["images"] == flat["images_gaussian_50"] == 3
+    assert "gain_gaussian_25" not in metrics(easy)
 
 
 def test_images_that_are_not_finite_fail() -> None:
     broken = trial()
     broken.add(waves(0), None, waves(0))
-    verdict = judge([broken], OPEN)
+    verdict = verdict_of(broken, gate=OPEN)
     assert verdict.failed == ["finite images"]
     assert verdict.reasons[0].startswith("non-finite images: 1 of 4")
     nothing = Trial("x4", border=4)
     nothing.add(waves(0), None, waves(0))
-    verdict = judge([nothing], RestorationGate())
-    assert verdict.word == "fail"
-    assert metrics([nothing]) == {"images": 0, "nonfinite": 1}
-    assert rows([nothing], verdict)
+    assert verdict_of(nothing, gate=RestorationGate()).word == "fail"
+    found = metrics(nothing)
+    assert (found.pop("images"), found.pop("nonfinite")) == (0, 1)
+    assert set(found.values()) == {None}
+    assert rows(nothing, gate=RestorationGate())
 
 
 def test_texture_is_a_ratio_of_frechet_distances_of_enough_squares() -> None:
@@ -105,66 +134,69 @@ def test_texture_is_a_ratio_of_frechet_distances_of_enough_squares() -> None:
     near, far = (np.clip(clean + RNG.normal(0, s, clean.shape), 0, 255).astype(np.uint8) for s in (2, 40))
     found = trial()
     found.compare_texture(extractor, far, near, clean)
-    ratio = found.numbers()["texture"]
+    ratio = metrics(found)["texture"]
     assert ratio is not None
     assert ratio < 0.3
-    assert judge([found], RestorationGate(sharpness=None)).word == "pass"
-    assert judge([found], RestorationGate(sharpness=None, texture=ratio / 2)).failed == ["texture"]
+    assert ratio == metrics(found)["fid"] / metrics(found)["input_fid"]
+    assert verdict_of(found, gate=RestorationGate(sharpness=None)).word == "pass"
+    assert verdict_of(found, gate=RestorationGate(sharpness=None, texture=ratio / 2)).failed == ["texture"]
     few = trial()
     few.compare_texture(extractor, far[:50], near[:50], clean[:50])
-    verdict = judge([few], RestorationGate(sharpness=None))
+    verdict = verdict_of(few, gate=RestorationGate(sharpness=None))
     assert verdict.word == "pass"
     assert verdict.skipped == ["texture: fewer than 100 squares to compare"]
 
 
-def test_rows_show_the_input_beside_the_result() -> None:
-    table = {row.name: row for row in rows([trial()], judge([trial()], OPEN))}
+def test_rows_show_the_input_next_to_the_result() -> None:
+    table = {row.name: row for row in rows(trial(), gate=OPEN)}
     assert table["gain"].state == "pass"
     assert table["texture"].state == "off"
     assert float(table["psnr"].value) > float(table["psnr"].null)
+    assert "input_psnr" not in table
 
 
-def test_what_a_restoration_is_compared_by() -> None:
+def test_models_are_compared_by_every_image_in_its_place() -> None:
     one = trial()
     one.add(waves(0), None, waves(0))
-    assert one.psnrs == [*(near.psnr for near in one.made), 0.0], (
-        "what is not finite is as bad as can be, and keeps its place"
-    )
+    assert one.psnrs == [*(near.psnr for near in one.restored), 0.0], "an image that is not finite counts as the worst"
     assert material([one]).features == {}
     several = [trial(), trial("jpeg 12.5")]
     squares = np.stack([waves(k)[:32, :32] for k in range(100)])
     several[0].compare_texture(random_network(3, torch.device("cpu")), squares, squares, squares)
     left = material(several)
     assert list(left.pictures) == ["psnr_gaussian_25", "psnr_jpeg_12p5"]
-    assert set(left.pictures) <= set(metrics(several))
-    assert float(np.mean(left.pictures["psnr_jpeg_12p5"])) == pytest.approx(metrics(several)["psnr_jpeg_12p5"])
+    assert set(left.pictures) <= set(metrics(*several))
+    assert float(np.mean(left.pictures["psnr_jpeg_12p5"])) == pytest.approx(metrics(*several)["psnr_jpeg_12p5"])
     assert list(left.features) == ["_gaussian_25"]
     assert not left.kernel
     assert list(material([several[0]]).pictures) == ["psnr"]
 
 
-def test_the_protocol_says_what_a_psnr_is_of() -> None:
-    text = protocol([Trial("x4", border=4)], "f" * 64, 7, random_network(3, torch.device("cpu")), 64)
+def test_the_protocol_says_what_a_psnr_is_of(tmp_path: Path) -> None:
+    extractor = random_network(3, torch.device("cpu"))
+    text = protocol([Trial("x4", border=4)], case(perfect, tmp_path, seed=7), extractor)
     for part in (
         "measure=psnr",
         "border=4",
         "RGB",
         "BT.601",
         "bicubic antialias",
-        "real=test:ffffffff",
+        "real=test:22222222",
         "seed=7",
         "fd_random_",
+        "squares of 16",
     ):
         assert part in text
 
 
-def test_a_variant_s_own_distances_stand_beside_those_of_the_input() -> None:
+def test_a_variant_s_own_distances_are_compared_with_those_of_the_input() -> None:
     found = Trial("x2", border=0)
     for number in range(2):
         found.add(waves(number), waves(number), waves(number))
-        found.own.append(({"perceptual": 0.1 + number}, {"perceptual": 0.4 + number}))
-    numbers = found.numbers()
-    assert numbers["perceptual"] == pytest.approx(0.6)
-    assert numbers["input_perceptual"] == pytest.approx(0.9)
-    table = {row.name: row for row in rows([found], judge([found], RestorationGate()))}
-    assert table["perceptual"].value == "0.6"
+        found.distances.append(({"perceptual": 0.1 + number}, {"perceptual": 0.4 + number}))
+    measured = metrics(found)
+    assert measured["perceptual"] == pytest.approx(0.6)
+    assert measured["input_perceptual"] == pytest.approx(0.9)
+    table = {row.name: row for row in rows(found, gate=RestorationGate())}
+    assert (table["perceptual"].value, table["perceptual"].null) == ("0.6", "0.9")
+    assert "perceptual" not in metrics(trial())

@@ -1,0 +1,142 @@
+"""Measure and test a model in parts: the trials of a restoration, the directions of a translation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from pipeline.evaluation.diagnosis import Diagnosis, diagnose
+from pipeline.evaluation.report import Row, number
+from pipeline.evaluation.settings import Gate
+from pipeline.evaluation.verdict import Test, Verdict, apply_bound, finite_test
+from pipeline.evaluation.wording import join_names
+from pipeline.measure import Measure, Measurement, Symptom
+
+FINITE = "finite images"
+UNEXPLAINED = Symptom("failed test", 99, "See the report.")
+
+
+class PartData(Protocol):
+    """What the measures of one part are computed from.
+
+    Attributes:
+        title: Name of the part in the report.
+        total: Number of images.
+        nonfinite: How many of them hold NaN or Inf.
+        provides: What the part has, for the `needs` of a measure.
+    """
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def total(self) -> int: ...
+
+    @property
+    def nonfinite(self) -> int: ...
+
+    @property
+    def provides(self) -> frozenset[str]: ...
+
+
+@dataclass(frozen=True)
+class Part:
+    """A measured part.
+
+    Attributes:
+        data: What it was measured on.
+        suffix: Ends the names of its metrics.
+        where: Ends the names of its tests.
+        measures: The measures that apply.
+        measurements: Their results, by name.
+    """
+
+    data: PartData
+    suffix: str
+    where: str
+    measures: Sequence[Measure[Any]]
+    measurements: Mapping[str, Measurement]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The measured values by name; None for what could not be measured."""
+        return {name: measurement.value for name, measurement in self.measurements.items()}
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """The measured values by their names in the metrics."""
+        return {f"{name}{self.suffix}": value for name, value in self.values.items()}
+
+
+def measure_part(data: PartData, measures: Sequence[Measure[Any]], suffix: str, where: str) -> Part:
+    """Compute the measures that apply to a part."""
+    applicable = [measure for measure in measures if not measure.needs or measure.needs in data.provides]
+    if data.nonfinite < data.total:
+        measurements = {measure.name: measure.measure(data) for measure in applicable}
+    else:
+        measurements = {measure.name: Measurement(None, skip="no finite image") for measure in applicable}
+    return Part(data, suffix, where, applicable, measurements)
+
+
+def apply_gate(parts: Sequence[Part], gate: Gate) -> Verdict:
+    """Test every part; the reasons give the advice on a symptom once."""
+    tests: list[Test] = []
+    reasons: list[str] = []
+    known: set[Symptom] = set()
+    for part in parts:
+        total, nonfinite = part.data.total, part.data.nonfinite
+        rows = [
+            apply_bound(measure, part.measurements[measure.name], part.data, getattr(gate, measure.key))
+            for measure in part.measures
+            if measure.better is not None
+        ]
+        if nonfinite:
+            reasons.append(
+                f"non-finite images{part.where}: {nonfinite:,} of {total:,} hold NaN or Inf; the generator diverged. "
+                "Try a lower train.learning_rate"
+            )
+        for diagnosis in diagnose(rows, part.measures, part.measurements, UNEXPLAINED):
+            reasons.append(format_reason(diagnosis, part.where, advise=diagnosis.symptom not in known))
+            known.add(diagnosis.symptom)
+        finite = finite_test(FINITE, total - nonfinite, total)
+        tests += [replace(test, name=f"{test.name}{part.where}") for test in (finite, *rows)]
+    return Verdict(tests, reasons)
+
+
+def format_reason(diagnosis: Diagnosis, where: str, *, advise: bool) -> str:
+    """Return "symptom (part): evidence (with it ...). Advice"."""
+    first, *others = diagnosis.tests
+    also = f" (with it {join_names([test.numbers for test in others])})" if others else ""
+    advice = f". {diagnosis.symptom.advice}" if advise else ""
+    return f"{diagnosis.symptom.name}{where}: {first.evidence or first.numbers}{also}{advice}"
+
+
+def report_rows(parts: Sequence[Part], verdict: Verdict, previous: Mapping[str, object]) -> list[Row]:
+    """Return the rows of the report: part by part, each measure with its test or its reference value.
+
+    `previous` are the metrics of the previous run under the same protocol; empty without one.
+    """
+    tests = {test.name: test for test in verdict.tests}
+    rows = []
+    for part in parts:
+        test = tests[f"{FINITE}{part.where}"]
+        rows.append(Row(test.name, "images without NaN or Inf", number(test.value), "", "", test.bound, test.state))
+        rows += [
+            row
+            for measure in part.measures
+            if (row := measure_row(part, measure, tests.get(f"{measure.name}{part.where}"), previous)) is not None
+        ]
+    return rows
+
+
+def measure_row(part: Part, measure: Measure[Any], test: Test | None, previous: Mapping[str, object]) -> Row | None:
+    """Return the row of a measure; None if there is nothing to show."""
+    measurement = part.measurements[measure.name]
+    old = previous.get(f"{measure.name}{part.suffix}")
+    before = number(old) if isinstance(old, int | float) else ""
+    reference = "" if measurement.null is None else number(measurement.null)
+    name, meaning = f"{measure.name}{part.where}", measure.explanation
+    if test is not None:
+        return Row(name, meaning, number(test.value), reference, before, test.bound, test.state)
+    if not measure.reported or measurement.value is None:
+        return None
+    return Row(name, meaning, number(measurement.value), reference, before, "", "")
