@@ -51,20 +51,27 @@ class Section:
     parameters: list[Parameter]
 
 
-def sections(model: type[BaseModel], path: str, default: BaseModel | None = None) -> Iterator[Section]:
-    """Yield the section of a settings class and, after it, those nested in it."""
+def sections(
+    model: type[BaseModel], path: str, default: BaseModel | None = None, description: str = ""
+) -> Iterator[Section]:
+    """Yield the section of a settings class and, after it, those nested in it.
+
+    Args:
+        default: The section's values; None for the defaults of the class.
+        description: What the parent says about the section; by default the docstring of the class.
+    """
     parameters, nested = [], []
     for name, field in model.model_fields.items():
         key = f"{path}.{field.alias or name}"
         value = getattr(default, name) if default is not None else field.get_default(call_default_factory=True)
         inner = settings_class(field.annotation)
         if inner is not None and isinstance(value, BaseModel):
-            nested.append((type(value), key, value))
+            nested.append((type(value), key, value, description_of(model, name)))
         else:
             parameters.append(describe(key, field, value, description_of(model, name)))
-    yield Section(path, paragraph(inspect.getdoc(model) or ""), parameters)
-    for kind, key, value in nested:
-        yield from sections(kind, key, value)
+    yield Section(path, sentence(paragraph(description or inspect.getdoc(model) or "")), parameters)
+    for kind, key, inner_default, about in nested:
+        yield from sections(kind, key, inner_default, about)
 
 
 def description_of(model: type[BaseModel], name: str) -> str:
