@@ -81,7 +81,7 @@ class Symptom:
     when: Callable[[Mapping[str, Measurement]], bool] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measure(Generic[Data]):
     """A number about a model, and how it is tested, explained and shown.
 

@@ -115,7 +115,7 @@ def params_class_for(values: Mapping[str, Any]) -> type[Params]:
     medium = axis_value(data, "data.medium", "medium", MEDIA, MEDIUM)
     variant = axis_value(model, "model.variant", "variant", VARIANTS, VARIANT if not model else None)
     settings = VARIANTS[variant].settings
-    return params_class(MEDIA[medium].Settings, settings, TASKS[settings.task].Gate)
+    return params_class(MEDIA[medium].Settings, settings, TASKS[settings.task].gate(MEDIA[medium]))
 
 
 def axis_value(section: Any, path: str, key: str, known: Mapping[str, object], default: str | None) -> str:

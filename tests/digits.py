@@ -10,8 +10,9 @@ import torch
 from pipeline.arrays import Int64Array, UInt8Array
 from pipeline.evaluation.extractors.base import Held
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.tasks.generate.evaluator import Judge
-from pipeline.tasks.generate.settings import GateSettings
+from pipeline.items import ItemSpec
+from pipeline.tasks.generate.evaluator import Evaluator
+from tests.gates import GateSettings
 
 
 class Labelled(Held):
@@ -59,12 +60,12 @@ def digits() -> Digits:
 
 
 @pytest.fixture(scope="session")
-def judge(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    """The judge of the digits; its classifier is trained once."""
-    return Judge(
+def evaluator(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
+    """The evaluator of the digits; its classifier is trained once."""
+    return Evaluator(
         digits.train,
         digits.test,
-        digits.classes,
+        ItemSpec(height=8, width=8, channels=1, classes=tuple(digits.classes)),
         EvaluateSettings(gate=GateSettings()),
         torch.device("cpu"),
         tmp_path_factory.mktemp("cache"),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tasks.generate.settings import GateSettings
+from tests.gates import GateSettings
 
 ROOT = Path(__file__).parents[1]
 STAGES = ["ingest", "validate", "train", "evaluate", "export"]

@@ -241,8 +241,8 @@ def is_valid_or_rejected(text: str) -> bool:
 
 
 def test_the_default_gate_is_that_of_the_task() -> None:
-    from pipeline.tasks.generate.settings import GateSettings
     from pipeline.tasks.restore.settings import RestorationGate
+    from tests.gates import GateSettings
 
     restoring = params.parse("model: {variant: denoise}\nevaluate: {samples: 100}", "x")
     assert restoring.evaluate.gate == RestorationGate()

@@ -19,9 +19,11 @@ import numpy as np
 import torch
 
 from benchmarks.judgement.breakages import BREAKAGES, Real
-from benchmarks.judgement.data import Data, digits, source
+from benchmarks.judgement.data import Data, Images, digits, source
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.media.registry import MEDIA
+from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
+from pipeline.tasks.registry import TASKS
 
 SHOWN = (
     "precision",
@@ -40,9 +42,9 @@ SHOWN = (
 HEADER = ("failure", "strength", "fid", "kl", "repeats", *SHOWN, "verdict", "named")
 
 
-def numbers(judgement: Judgement) -> list[str]:
+def numbers(evaluation: Evaluation) -> list[str]:
     """z of the measures; the class histogram's KL over its null and the share of exact repeats as they are."""
-    found = judgement.metrics
+    found = evaluation.metrics
     fid = (found["fid_equal"] - found["fid_null"]) / found["fid_null_sd"] if found["fid_null_sd"] else 0.0
     kl = "–" if found["mode_kl"] is None else f"{max(found['mode_kl'] - found['mode_kl_null'], 0):.2f}"
     return [
@@ -53,16 +55,16 @@ def numbers(judgement: Judgement) -> list[str]:
     ]
 
 
-def names(judgement: Judgement) -> list[str]:
-    return [reason.partition(":")[0] for reason in judgement.verdict.reasons]
+def names(evaluation: Evaluation) -> list[str]:
+    return [reason.partition(":")[0] for reason in evaluation.verdict.reasons]
 
 
-def broken(judge: Judge, fresh: Real) -> Iterator[tuple[list[str], bool]]:
+def broken(evaluator: Evaluator, fresh: Real) -> Iterator[tuple[list[str], bool]]:
     """A row for each breakage and strength, and whether it is as it should be."""
     for breakage in BREAKAGES:
         for strength in breakage.strengths:
-            judgement = judge(breakage.apply(fresh, strength, np.random.default_rng(1)))
-            said = names(judgement)
+            evaluation = evaluator.evaluate(breakage.apply(fresh, strength, np.random.default_rng(1)))
+            said = names(evaluation)
             must = (
                 abs(strength) >= breakage.must
                 if breakage.strengths[0] < breakage.strengths[-1]
@@ -74,33 +76,36 @@ def broken(judge: Judge, fresh: Real) -> Iterator[tuple[list[str], bool]]:
                 [
                     breakage.key,
                     f"{strength:g}",
-                    *numbers(judgement),
-                    judgement.verdict.word + ("" if must else " (free)"),
+                    *numbers(evaluation),
+                    evaluation.verdict.word + ("" if must else " (free)"),
                     label + ("" if right else " WRONG"),
                 ],
                 right,
             )
 
 
-def false_alarms(data: Data, made: "Judges", draws: int, samples: int) -> list[str]:
+def false_alarms(data: Data, evaluators: "Evaluators", draws: int, samples: int) -> list[str]:
     """What the gate says of fresh real images, over so many splits; empty is right."""
     found = []
     for seed in range(1, draws + 1):
         test, images, _ = data.split(seed, samples)
-        found += names(made.judge(test)(images))
+        found += names(evaluators.against(test).evaluate(images))
         sys.stderr.write(f"\rreal images {seed}/{draws}: {len(found)} false alarms ")
     sys.stderr.write("\n")
     return found
 
 
-class Judges:
-    """Judges of one data set, which share a cache."""
+class Evaluators:
+    """Evaluators on one data set, with a common cache."""
 
     def __init__(self, data: Data, samples: int, cache: Path) -> None:
-        self.data, self.settings, self.cache = data, EvaluateSettings(samples=max(samples, 50)), cache
+        gate = TASKS["generate"].gate(MEDIA[data.item.medium])
+        self.data, self.cache = data, cache
+        self.settings = EvaluateSettings(samples=max(samples, 50), gate=gate())
 
-    def judge(self, test: object) -> Judge:
-        return Judge(self.data.train, test, self.data.classes, self.settings, torch.device("cpu"), self.cache)  # type: ignore[arg-type]
+    def against(self, test: Images) -> Evaluator:
+        """Return the evaluator that compares with one reference."""
+        return Evaluator(self.data.train, test, self.data.item, self.settings, torch.device("cpu"), cache=self.cache)
 
 
 def main() -> int:
@@ -120,19 +125,19 @@ def main() -> int:
     options = parser.parse_args()
     began = time.monotonic()
     data = source(options.source, options.resolution) if options.source else digits()
-    made = Judges(data, options.samples, options.cache)
+    evaluators = Evaluators(data, options.samples, options.cache)
     test, images, labels = data.split(0, options.samples)
-    judge = made.judge(test)
-    real = judge(images)
+    evaluator = evaluators.against(test)
+    real = evaluator.evaluate(images)
     rows, right = (
         [["none", "0", *numbers(real), real.verdict.word, "; ".join(names(real)) or "–"]],
         [not real.verdict.reasons],
     )
-    for row, good in broken(judge, Real(images, labels, data.train.array, data.train.labels)):
+    for row, good in broken(evaluator, Real(images, labels, data.train.array, data.train.labels)):
         rows.append(row)
         right.append(good)
         print(" | ".join(row), flush=True)
-    alarms = false_alarms(data, made, options.draws, options.samples)
+    alarms = false_alarms(data, evaluators, options.draws, options.samples)
     text = report(rows, alarms, options.draws, right, data, len(images), len(test), time.monotonic() - began)
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"{options.source.stem if options.source else 'digits'}.md"

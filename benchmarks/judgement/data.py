@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.judgement.breakages import Int64, UInt8
+from pipeline.items import ItemSpec
 
 
 class Images:
@@ -30,7 +31,7 @@ class Data:
 
     train: Images
     rest: Images
-    classes: list[str]
+    item: ItemSpec
 
     def split(self, seed: int, samples: int) -> tuple[Images, UInt8, Int64]:
         """A reference, and up to `samples` fresh images with their labels, from one shuffle of the rest."""
@@ -55,13 +56,13 @@ def digits() -> Data:
     return Data(
         Images(images[train], labels[train], "digits train"),
         Images(images[rest], labels[rest], "digits rest"),
-        [str(k) for k in range(10)],
+        ItemSpec(height=8, width=8, channels=1, classes=tuple(str(k) for k in range(10))),
     )
 
 
 def source(path: Path, resolution: int) -> Data:
     """A labelled source with a test split, through the project's own ingest and validation."""
-    from pipeline.data.store import open_split
+    from pipeline.data.store import DatasetInfo, open_split
     from pipeline.stages import ingest, validate
 
     with tempfile.TemporaryDirectory() as folder:
@@ -73,4 +74,4 @@ def source(path: Path, resolution: int) -> Data:
         validate.run(root)
         splits = [open_split(root / "data/dataset", root / "data/validated", name) for name in ("train", "test")]
         train, rest = (Images(split.images(), split.labels, split.fingerprint) for split in splits)
-        return Data(train, rest, list(splits[0].classes))
+        return Data(train, rest, DatasetInfo.read(root / "data/dataset").item)

@@ -240,6 +240,7 @@ def pages() -> dict[str, str]:
         task = f"Task: {{doc}}`{variant.settings.task} <gate-{variant.settings.task}>`.\n\n"
         found[f"parameters/model-{name}.md"] = f"# model: variant `{name}`\n\n{task}{text}"
     for name, kind in TASKS.items():
-        text = entries(sections(kind.Gate, "evaluate.gate"), f"{name}-")
+        gates = dict.fromkeys(kind.gate(medium) for medium in MEDIA.values())
+        text = "\n".join(entries(sections(gate, "evaluate.gate"), f"{name}-") for gate in gates)
         found[f"parameters/gate-{name}.md"] = f"# evaluate.gate: task `{name}`\n\n{text}"
     return found

@@ -36,8 +36,9 @@ def field(measures: list[Measure[Any]]) -> tuple[Any, Any]:
 def describe(measures: list[Measure[Any]]) -> str:
     """Describe a bound: what is measured, and which values pass."""
     first = measures[0]
-    names = f"{join_names([measure.name for measure in measures])}: " if len(measures) > 1 else ""
+    what = join_names([measure.name for measure in measures]) if len(measures) > 1 else first.explanation
     if first.better == "range":
-        side = "least and most" if isinstance(first.bound, tuple) else "relative deviation, at most"
-        return f"{names or f'{first.explanation}: '}{side}"
-    return f"{names}{first.explanation}, {'at most' if first.better == 'low' else 'at least'}"
+        return f"{what}: {'least and most' if isinstance(first.bound, tuple) else 'relative deviation, at most'}"
+    if first.better == "high" and first.kind == "excess":
+        return f"{what}: deficit, at most"
+    return f"{what}, {'at most' if first.better == 'low' else 'at least'}"

@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pipeline.evaluation.settings import Gate
+from pipeline.evaluation.settings import Gate as GateBase
+from pipeline.media.base import Medium
 from pipeline.serving.onnx.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ class Task(ABC):
         views: The views its variants may train on, by name: classes called with (data, device, seed, **options).
         look_builder: The function that builds the look of a training: TrainingCase -> Look.
         evaluator: The function that evaluates a model: EvaluationCase -> EvaluationResult.
-        headline: Names of the measures that a summary shows, in order.
         compared: Names of the measures that promotion records if there is no champion to compare with.
         takes_input: The model transforms an item that it is given; if not, it draws samples from latents alone.
         intended_use: The model card's sentence on what the model is good for.
@@ -45,18 +45,26 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    Gate: ClassVar[type[Gate]]
+    Gate: ClassVar[type[GateBase]]
     views: ClassVar[Mapping[str, str]]
     look_builder: ClassVar[str]
     evaluator: ClassVar[str]
-    headline: ClassVar[tuple[str, ...]]
     compared: ClassVar[tuple[str, ...]]
     takes_input: ClassVar[bool]
     intended_use: ClassVar[str]
     risk: ClassVar[str]
     evidence_note: ClassVar[str]
 
+    def gate(self, medium: Medium) -> type[GateBase]:
+        """Return the settings of `evaluate.gate` for items of a medium: the class `Gate` or one derived from it."""
+        return self.Gate
+
     # --- words: no torch ---
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        """Names of the measures that a summary shows, in order."""
+        return ()
 
     @abstractmethod
     def describe(self, metadata: Metadata) -> str:

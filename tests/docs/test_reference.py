@@ -53,7 +53,7 @@ def unpack(annotation: Any) -> list[type]:
 
 def params_of(medium: str, variant: str) -> type[Params]:
     settings = VARIANTS[variant].settings
-    return params_class(MEDIA[medium].Settings, settings, TASKS[settings.task].Gate)
+    return params_class(MEDIA[medium].Settings, settings, TASKS[settings.task].gate(MEDIA[medium]))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

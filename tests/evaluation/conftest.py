@@ -1,5 +1,5 @@
 """Fixtures of the evaluation tests."""
 
-from tests.digits import digits, judge, one_thread
+from tests.digits import digits, evaluator, one_thread
 
-__all__ = ["digits", "judge", "one_thread"]
+__all__ = ["digits", "evaluator", "one_thread"]

@@ -41,7 +41,7 @@ def commit_all(root: Path, message: str) -> None:
 
 def write_params(images: int = 3000) -> str:
     """Return params.yaml for a tiny model that trains on `images` images."""
-    from pipeline.tasks.generate.settings import GateSettings
+    from tests.gates import GateSettings
 
     gate = ", ".join(f"{name}: null" for name in GateSettings.model_fields if name != "significance")
     return f"""

@@ -13,11 +13,11 @@ from torch import Tensor
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Progress, to_uint8
 from pipeline.gans.registry import ModelSettings, build
-from pipeline.tasks.generate.evaluator import Judge, Judgement
-from pipeline.tasks.generate.settings import GateSettings
+from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
 from pipeline.tasks.registry import TASKS
 from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
+from tests.gates import GateSettings
 from tests.specs import image_spec
 
 START = Progress(step=0, fraction=0.0)
@@ -133,13 +133,12 @@ class Silent:
 
 
 @pytest.fixture(scope="session")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
-    classes = [str(k) for k in range(10)]
-    cache = tmp_path_factory.mktemp("judge")
-    return Judge(
+def evaluator(tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
+    cache = tmp_path_factory.mktemp("evaluator")
+    return Evaluator(
         Digits(test=False),
         Digits(test=True),
-        classes,
+        image_spec(8, 1, 10),
         EvaluateSettings(samples=2000, gate=GateSettings()),
         torch.device("cpu"),
         cache,
@@ -147,23 +146,23 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
 
 
 @pytest.fixture
-def learn(judge: Judge, tmp_path: Path) -> Callable[..., tuple[Judgement, GAN]]:
+def learn(evaluator: Evaluator, tmp_path: Path) -> Callable[..., tuple[Evaluation, GAN]]:
     """Return a function that trains a variant on the digits and evaluates 2,000 samples of its averaged networks."""
 
-    def run(settings: ModelSettings, **train: object) -> tuple[Judgement, GAN]:
+    def run(settings: ModelSettings, **train: object) -> tuple[Evaluation, GAN]:
         values = TrainSettings.model_validate(
             {"batch_size": 64, "beta2": 0.99, "ema_half_life": 5000, "log_images": 10**9, "snapshot_images": 10**9}
             | train
         )
         torch.manual_seed(0)
         gan = build(settings, image_spec(8, 1, 10))
-        batches = TASKS[gan.task].open_view(gan.view, judge.train, torch.device("cpu"), 0)
+        batches = TASKS[gan.task].open_view(gan.view, evaluator.train, torch.device("cpu"), 0)
         trainer = Trainer(gan, batches, values, torch.device("cpu"), tmp_path, Silent())
         trainer.run()
         with trainer.average.applied(gan) as averaged_gan, torch.no_grad():
             samples = to_uint8(averaged_gan.sample(2000, torch.Generator().manual_seed(0)))
         for name, network in trainer.average.networks.items():
             setattr(gan, name, network)
-        return judge(samples), gan
+        return evaluator.evaluate(samples), gan
 
     return run

@@ -36,7 +36,7 @@ class Line:
     root: Path
 
     def set(self, promote: str = PROMOTE, samples: int = 300) -> None:
-        from pipeline.tasks.generate.settings import GateSettings
+        from tests.gates import GateSettings
 
         gate = "{" + ", ".join(f"{name}: null" for name in GateSettings.model_fields if name != "significance") + "}"
         (self.root / "params.yaml").write_text(PARAMS.format(samples=samples, gate=gate, promote=promote))

@@ -131,7 +131,9 @@ def classifier(
     """
     usable = np.flatnonzero(train.labels >= 0)
     picked = np.setdiff1d(usable, leave_out)
-    key = f"{VERSION} {item.model_dump_json()} {train.fingerprint} {hashlib.sha256(picked.tobytes()).hexdigest()} {device.type} {torch.__version__}"
+    shape = f"{item.shape} {item.symbols} {len(item.classes)} classes"
+    chosen = hashlib.sha256(picked.tobytes()).hexdigest()
+    key = f"{VERSION} {shape} {train.fingerprint} {chosen} {device.type} {torch.__version__}"
     network = untrained(item)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     state = remember(cache, "classifier", key, shapes, lambda: fit(train, picked, item, device, progress))

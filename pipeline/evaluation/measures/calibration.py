@@ -4,7 +4,6 @@ A draw splits the held-out real images in two halves of `n`. The null compares o
 by putting `n` samples in the place of that half. So a value, its null and the null's spread are all of one size, and bias cancels.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,28 +14,15 @@ from pipeline.arrays import Float64Array, FloatArray, Int64Array
 from pipeline.evaluation.cache import remember
 from pipeline.evaluation.measures.bins import BINS, assign, compare, k_means
 from pipeline.evaluation.measures.distances import count, neighbours
+from pipeline.evaluation.measures.memorisation import NEAR
 from pipeline.evaluation.measures.prdc import K
 from pipeline.evaluation.measures.vendi import vendi
+from pipeline.measure import Measurement
 
 DRAWS = 20
 MOST = 2500  # images on either side: more sees no other failure, and takes quadratically longer
 PER_BIN = 20  # images a bin of feature space must hold on average
-NEAR = 0.01  # real images whose nearest neighbour is closer than this quantile count as near-duplicates
 MEASURES = ("precision", "recall", "density", "coverage", "near_duplicates", "vendi_ratio", "ndb", "jsd")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A measure of the samples (mean over the draws), its mean over real images, and its standard deviation there."""
-
-    value: float
-    null: float
-    spread: float
-
-    @property
-    def z(self) -> float:
-        """How many standard deviations of the null the value lies from it."""
-        return (self.value - self.null) / max(self.spread, 1e-12)
 
 
 @dataclass(frozen=True)
@@ -59,7 +45,7 @@ def size(n_fake: int, n_pool: int) -> int:
 
 def calibrated(
     fake: FloatArray, pool: FloatArray, seed: int, cache: Path | None = None, key: str = ""
-) -> dict[str, Measured]:
+) -> dict[str, Measurement]:
     """The measures of samples [N, d] against a pool of real images [M, d] that neither the generator nor the features were trained on.
 
     `key` names the pool and its features, under which nulls are kept in `cache`. Empty where there are too few of either.
@@ -112,21 +98,7 @@ def against(side: Side, cells: Int64Array, real: Side, real_cells: Int64Array, b
     ]
 
 
-def summarise(values: Float64Array, nulls: Float64Array, names: tuple[str, ...] = MEASURES) -> dict[str, Measured]:
+def summarise(values: Float64Array, nulls: Float64Array, names: tuple[str, ...] = MEASURES) -> dict[str, Measurement]:
     """From one row a draw."""
     found = zip(names, values.mean(axis=0), nulls.mean(axis=0), nulls.std(axis=0, ddof=1), strict=True)
-    return {name: Measured(float(value), float(null), float(spread)) for name, value, null, spread in found}
-
-
-def means(fake: Float64Array, pool: Float64Array, names: tuple[str, ...], seed: int) -> dict[str, Measured]:
-    """Means of numbers an image has, samples [N, k] over the pool's [M, k]: ratios of means of `n` to means of `n`; 1 is equal."""
-    n = size(len(fake), len(pool))
-    if n == 0:
-        return {}
-    rng = np.random.default_rng([seed, 2])
-    rows: Mapping[str, list[Float64Array]] = {"values": [], "nulls": []}
-    for order in orders(len(pool), n, seed):
-        half = pool[order[:n]].mean(axis=0) + 1e-6
-        rows["values"].append((fake[rng.choice(len(fake), n, replace=False)].mean(axis=0) + 1e-6) / half)
-        rows["nulls"].append((pool[order[n:]].mean(axis=0) + 1e-6) / half)
-    return summarise(np.stack(rows["values"]), np.stack(rows["nulls"]), names)
+    return {name: Measurement(float(value), float(null), float(spread)) for name, value, null, spread in found}

@@ -9,9 +9,10 @@ from pipeline.arrays import Float32Array, FloatArray
 from pipeline.evaluation.cache import remember
 from pipeline.evaluation.extractors.base import Images
 from pipeline.evaluation.measures.bins import assign, k_means
-from pipeline.evaluation.measures.calibration import MOST, Measured
+from pipeline.evaluation.measures.calibration import MOST
 from pipeline.evaluation.measures.distances import nearest, neighbours
 from pipeline.evaluation.measures.memorisation import NEAR, authenticity, copy_rate, copying
+from pipeline.measure import Measurement
 
 CELLS = 10  # of feature space, within which C_T compares ranks
 SIDE = 16  # pixels of the small pictures
@@ -38,7 +39,7 @@ def copies(
     seed: int,
     cache: Path | None = None,
     key: str = "",
-) -> dict[str, Measured]:
+) -> dict[str, Measurement]:
     """Copy rates, C_T and AuthPct of (samples, held-out images, training images); empty where there are too few held-out images.
 
     `key` names the held-out and training images and the features, under which what only they decide is kept in `cache`.
@@ -74,16 +75,18 @@ def copies(
     return {
         "copies_features": proportion(copy_rate(distance[:, 0], apart), NEAR, len(fake), m),
         "copies_pixels": proportion(copy_rate(small, known["small"][:, 0]), NEAR, len(fake), m),
-        "copying": Measured(copying(distance[:, 0], apart, assign(fake, centres), assign(heldout, centres)), 0.0, 1.0),
+        "copying": Measurement(
+            copying(distance[:, 0], apart, assign(fake, centres), assign(heldout, centres)), 0.0, 1.0
+        ),
         "authenticity": proportion(ours, theirs, len(fake), m),
     }
 
 
-def proportion(value: float, null: float, n: int, m: int) -> Measured:
+def proportion(value: float, null: float, n: int, m: int) -> Measurement:
     """A share of n beside that of m: the spread is that of the difference of two equal shares."""
     likely = (
         min(max((n * value + m * null) / (n + m), 1 / (n + m)), 1 - 1 / (n + m))
         if value < null
         else max(null, 1 / (n + m))
     )
-    return Measured(value, null, float(np.sqrt(likely * (1 - likely) * (1 / n + 1 / m))))
+    return Measurement(value, null, float(np.sqrt(likely * (1 - likely) * (1 / n + 1 / m))))

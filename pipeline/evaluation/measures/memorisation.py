@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.arrays import Float64Array, Int64Array
 
 NEAR = 0.01
-"""Held-out images closer to a training image than this quantile are as close as chance brings them."""
+"""Real images nearer to another than this quantile of real distances are as near as chance brings them."""
 
 LEAST = 10
 """Samples and held-out images a cell must hold before it is counted (Meehan 2020 leaves out cells that are too small)."""

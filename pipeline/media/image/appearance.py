@@ -1,38 +1,31 @@
-"""What an image looks like before one asks what it shows: brightness, contrast, sharpness, colour, and the generator's checkerboard.
+"""Statistics of images, whatever they show: brightness, contrast, sharpness, colour, and the checkerboard of generators.
 
-Features of a classifier look through blur and noise; these five numbers an image do not, and they name what is wrong.
+The features of a classifier ignore blur and noise; these five numbers do not, and they name what is wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from pipeline.arrays import Float64Array, UInt8Array
-from pipeline.evaluation.extractors.base import Images
+from pipeline.measure import Better, Measure, Measurement, Symptom
 
-NAMES = ("brightness", "contrast", "sharpness", "checkerboard", "colour")
-BATCH = 1024
-
-
-def appearance(images: Images) -> Float64Array:
-    """Of each image, [n, 5]: mean, standard deviation and mean |Laplacian| of its gray values, the strength of a pattern with a period
-    of two pixels in them, all in 0..1, and the mean spread of its channels (0 for gray images)."""
-    parts = [measure(batch) for batch in batches(images)]
-    return np.concatenate(parts) if parts else np.empty((0, len(NAMES)))
+DISTINCT = 5.0
+"""Standard deviations from which sharpness differs from that of real images."""
 
 
-def batches(images: Images) -> Iterator[UInt8Array]:
-    for start in range(0, len(images), BATCH):
-        yield images.images(np.arange(start, min(start + BATCH, len(images))))
+def statistics(images: UInt8Array) -> dict[str, Float64Array]:
+    """Return five numbers of each image of uint8 [n, H, W, C], each [n].
 
-
-def measure(images: UInt8Array) -> Float64Array:
-    """uint8 [n, H, W, C] -> [n, 5]."""
+    Mean, standard deviation and mean absolute Laplacian of the gray values, and the strength of a pattern with a period
+    of two pixels, all in 0..1; and the mean standard deviation over the channels, 0 for gray images.
+    """
     x = images.astype(np.float32) / 255
     gray = x.mean(axis=3)
     centre = gray[:, 1:-1, 1:-1]
     laplacian = 4 * centre - gray[:, :-2, 1:-1] - gray[:, 2:, 1:-1] - gray[:, 1:-1, :-2] - gray[:, 1:-1, 2:]
-    # Strided transposed convolutions leave a pattern that repeats every two pixels (Odena 2016): each of its four phases has another mean.
+    # Strided transposed convolutions leave a pattern of period two (Odena 2016): its four phases have different means.
     height, width = gray.shape[1] // 2 * 2, gray.shape[2] // 2 * 2
     phases = (
         gray[:, :height, :width]
@@ -40,11 +33,107 @@ def measure(images: UInt8Array) -> Float64Array:
         .mean(axis=(1, 3))
         .reshape(len(gray), 4)
     )
-    columns = [
-        gray.mean(axis=(1, 2)),
-        gray.std(axis=(1, 2)),
-        np.abs(laplacian).mean(axis=(1, 2)),
-        phases.std(axis=1),
-        x.std(axis=3).mean(axis=(1, 2)),
-    ]
-    return np.stack(columns, axis=1).astype(np.float64)
+    found = {
+        "brightness": gray.mean(axis=(1, 2)),
+        "contrast": gray.std(axis=(1, 2)),
+        "sharpness": np.abs(laplacian).mean(axis=(1, 2)),
+        "checkerboard": phases.std(axis=1),
+        "colour": x.std(axis=3).mean(axis=(1, 2)),
+    }
+    return {name: values.astype(np.float64) for name, values in found.items()}
+
+
+# --- failure modes ---
+
+EXPLAINED = frozenset({"appearance", "fidelity", "classes"})  # unrecognisable samples have no class either
+PERSISTS = (
+    "Train longer; if it stays, look at data.background and at what the discriminator is shown "
+    "(model.stabilisers.augment)"
+)
+
+
+def crispness(found: Mapping[str, Measurement]) -> float:
+    """Return the sharpness beyond what contrast alone explains."""
+    return (found["sharpness"].number or 0.0) / max(found["contrast"].number or 0.0, 1e-9)
+
+
+def is_distinct(found: Mapping[str, Measurement]) -> bool:
+    """Return whether sharpness differs from that of real images beyond chance."""
+    return abs(found["sharpness"].z or 0.0) > DISTINCT
+
+
+def is_checkerboard(found: Mapping[str, Measurement]) -> bool:
+    pattern = (found["checkerboard"].number or 0.0) / max(found["sharpness"].number or 0.0, 1.0)
+    return pattern > (1.45 if crispness(found) < 1.12 else 2.0)
+
+
+def is_blurred(found: Mapping[str, Measurement]) -> bool:
+    return is_distinct(found) and crispness(found) < 0.8
+
+
+def is_noisy(found: Mapping[str, Measurement]) -> bool:
+    return is_distinct(found) and crispness(found) > 1.12 and (found["sharpness"].number or 0.0) > 1
+
+
+CHECKERBOARD = Symptom(
+    "checkerboard artefacts",
+    20,
+    "Strided transposed convolutions leave them: set model.architecture: residual, or take r3gan",
+    explains=EXPLAINED,
+    when=is_checkerboard,
+)
+BLURRED = Symptom(
+    "blurred",
+    21,
+    "Train longer (train.total_images), with wider networks, or a smaller train.ema_half_life",
+    explains=EXPLAINED,
+    causes=("sharpness", "contrast"),
+    when=is_blurred,
+)
+NOISY = Symptom(
+    "noisy",
+    22,
+    "Train longer, lower train.learning_rate towards the end ({start, end}), or raise train.ema_half_life",
+    explains=EXPLAINED,
+    causes=("sharpness", "checkerboard", "precision", "coverage"),
+    when=is_noisy,
+)
+WRONG_CONTRAST = Symptom("wrong contrast", 23, PERSISTS, explains=EXPLAINED)
+WRONG_BRIGHTNESS = Symptom("wrong brightness", 24, PERSISTS, explains=EXPLAINED)
+WRONG_COLOURS = Symptom("wrong colours", 25, PERSISTS, explains=EXPLAINED)
+
+
+# --- measures ---
+
+
+def statistic(name: str, explanation: str, *symptoms: Symptom, better: Better = "range", **about: Any) -> Measure[Any]:
+    """Return the measure of a statistic relative to real images; `appearance` is the setting that most share."""
+    shared: dict[str, Any] = (
+        {"bound": 0.25, "setting": "appearance", "limits": {"gt": 0, "lt": 1}} if better == "range" else {}
+    )
+    return Measure(
+        name,
+        lambda data: data.appearance.get(name, Measurement(None)),
+        f"{explanation} over that of real images",
+        better=better,
+        missing="too few real images for two sets of them",
+        group="appearance",
+        symptoms=symptoms,
+        **(shared | about),
+    )
+
+
+APPEARANCE = (
+    statistic("brightness", "mean gray value", WRONG_BRIGHTNESS),
+    statistic("colour", "spread of the channels", WRONG_COLOURS),
+    statistic("contrast", "spread of gray values", WRONG_CONTRAST),
+    statistic("sharpness", "difference between neighbouring pixels", BLURRED, NOISY),
+    statistic(
+        "checkerboard",
+        "strength of a two-pixel pattern",
+        CHECKERBOARD,
+        better="low",
+        bound=1.5,
+        limits={"gt": 1},
+    ),
+)

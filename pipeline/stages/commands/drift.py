@@ -16,12 +16,12 @@ from pipeline.data.ingestion import ingest
 from pipeline.data.store import DatasetInfo, Photographs, gathered, open_shard, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Held, extract
-from pipeline.evaluation.reference import calibration, ratio, reference, require_reference
+from pipeline.evaluation.real_data import RealData
+from pipeline.evaluation.reference import ratio, require_reference
 from pipeline.files import write_atomically
 from pipeline.media.image.settings import ImageSettings
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import progress_bar
-from pipeline.tasks.generate.evaluator import Judge
 from pipeline.training.device import pick_device
 
 LEAST = 32  # new images below which nothing can be said
@@ -49,29 +49,17 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
     if len(images) < LEAST:
         found["said"] = f"{len(images)} images are new, too few to compare"
     else:
-        judge = Judge(
-            train,
-            test,
-            list(info.item.classes),
-            params.evaluate,
-            pick_device(params.train.device),
-            paths.cache,
-            root,
-            progress_bar,
+        device = pick_device(params.train.device)
+        real = RealData(
+            train, test, info.item, params.evaluate, device, cache=paths.cache, root=root, progress=progress_bar
         )
-        held = calibration(train, test)
         shape = images.shape[1:]
         if shape != info.item.shape:
             raise InputError(
                 f"{paths.params}: the data is now {list(shape)}, data/dataset holds {info.item.size}; run `dvc repro`"
             )
-        extractor = judge.extractor(judge.namer(held, shape), shape)
-        against = reference(extractor, train, test, held, params.evaluate.batch_size, paths.cache, progress_bar)
-        compared = ratio(
-            extract(extractor, Held(images), params.evaluate.batch_size, progress_bar, "new images"),
-            against,
-            params.evaluate.seed,
-        )
+        features = extract(real.extractor, Held(images), params.evaluate.batch_size, progress_bar, "new images")
+        compared = ratio(features, real.reference, params.evaluate.seed)
         if compared is None or compared.value is None:
             found["said"] = "there are too few held-out images to compare with"
         else:

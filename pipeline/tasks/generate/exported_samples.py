@@ -7,11 +7,13 @@ import numpy as np
 
 from pipeline.arrays import Int64Array, UInt8Array
 from pipeline.errors import InputError
-from pipeline.evaluation.comparison import Material
+from pipeline.evaluation.real_data import RealData
 from pipeline.serving.runtime.generator import Generator
 from pipeline.tasks.base import EvaluationCase, progress_bar
 from pipeline.tasks.exported_model import ExportedEvaluation, ExportedModel, load_or_evaluate
-from pipeline.tasks.generate.evaluator import Judge
+from pipeline.tasks.generate.evaluator import evaluate
+from pipeline.tasks.generate.measures.registry import measures_for
+from pipeline.tasks.generate.sample_set import SampleSet
 
 LISTED = 20
 """Class names that a message lists."""
@@ -23,15 +25,18 @@ def evaluate_exported(model: ExportedModel, case: EvaluationCase) -> ExportedEva
     Raises:
         InputError: The graph does not draw samples, or knows none of the classes of the data.
     """
-    generator, settings, folders = Generator(model.graph), case.settings, case.folders
+    generator, folders = Generator(model.graph), case.folders
+    real = RealData(
+        case.train, case.test, case.info.item, case.settings, case.device, cache=folders.cache, root=folders.root
+    )
 
     def compute() -> ExportedEvaluation:
-        judge = Judge(case.train, case.test, case.info.item.classes, settings, case.device, folders.cache, folders.root)
         with tempfile.TemporaryFile() as scratch:
-            judgement = judge(draw_samples(generator, case, scratch))
-        return ExportedEvaluation(judgement.metrics, Material(features={"": judgement.features}))
+            evaluation = evaluate(SampleSet(real, draw_samples(generator, case, scratch)))
+        return ExportedEvaluation(evaluation.metrics, evaluation.material)
 
-    return load_or_evaluate(case, [model.graph.path], "", compute, code=[compute])
+    code = [compute, *(measure.compute for measure in measures_for(real.medium))]
+    return load_or_evaluate(case, [model.graph.path], "", compute, code=code)
 
 
 def draw_samples(generator: Generator, case: EvaluationCase, scratch: IO[bytes]) -> UInt8Array:

@@ -9,10 +9,10 @@ from PIL import Image
 
 from pipeline.arrays import Float64Array, Int64Array, UInt8Array
 from pipeline.data.store import ImageSet
-from pipeline.evaluation.report import Strip
 from pipeline.gans.base import GAN, to_uint8
 from pipeline.media.image.preview import grid
 from pipeline.serving.runtime.interpolation import strips
+from pipeline.tasks.generate.report import Strip
 
 SHEET = 64
 ROW = 12

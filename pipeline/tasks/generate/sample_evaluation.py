@@ -1,32 +1,34 @@
-"""The judgement of a generator of images: samples of the averages against held-out real images."""
+"""Evaluate a generator: samples of the averaged networks next to held-out real images."""
 
 import io
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from torch import nn
 
-from pipeline.arrays import Int64Array, UInt8Array
+from pipeline.arrays import BoolArray, Int64Array, UInt8Array
 from pipeline.data.store import ImageSet
 from pipeline.data.views import labelled_few
 from pipeline.errors import InputError
-from pipeline.evaluation.comparison import Material
-from pipeline.evaluation.measures.semi_supervised import compare
+from pipeline.evaluation.measures.semi_supervised import SemiSupervised, compare
+from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import require_reference
-from pipeline.evaluation.report import Pictures, render
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Progress, to_uint8
 from pipeline.gans.registry import build
 from pipeline.tasks import extractor_export as judges
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate import report_pictures
-from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.tasks.generate.evaluator import Evaluation, evaluate
+from pipeline.tasks.generate.report import Pictures, render
+from pipeline.tasks.generate.sample_set import SampleSet
 from pipeline.training import model_files
 
 
-def evaluate(case: EvaluationCase) -> EvaluationResult:
+def evaluate_case(case: EvaluationCase) -> EvaluationResult:
     """Evaluate samples of the averaged generator.
 
     Raises:
@@ -34,80 +36,85 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     """
     require_reference(case.test)
     info, settings, folders = case.info, case.settings, case.folders
-    judge = Judge(
-        case.train, case.test, info.item.classes, settings, case.device, folders.cache, folders.root, progress_bar
+    real = RealData(
+        case.train,
+        case.test,
+        info.item,
+        settings,
+        case.device,
+        cache=folders.cache,
+        root=folders.root,
+        progress=progress_bar,
     )
     with tempfile.TemporaryFile() as scratch:
-        samples = draw(case.gan, settings, case.train, scratch)
-        judgement = judge(samples.images, samples.nonfinite, samples.asked)
-        added = compare_classifiers(case)
-        judgement = replace(judgement, metrics=judgement.metrics | added)
-        page = report(judgement, samples, case)
-    kept = judges.keep(judgement.extractor, info.item.shape, folders.extractors, case.opset)
-    notes = [f"note: {text}" for text in judgement.warnings]
+        samples = draw_samples(case.gan, settings, case.train, scratch)
+        compare = classifier_comparison(case)
+        evaluation = evaluate(SampleSet(real, samples.images, samples.nonfinite, samples.labels, compare))
+        page = report(evaluation, case)
+    kept = judges.keep(real.extractor, info.item.shape, folders.extractors, case.opset)
+    notes = [f"note: {text}" for text in evaluation.warnings]
     if kept:
         notes.append(
             f"the judging network is kept as {kept}; evaluate.features takes it, to judge by the same on another machine"
         )
-    return EvaluationResult(
-        judgement.metrics, page, line(judgement), notes, Material(features={"": judgement.features})
-    )
+    return EvaluationResult(evaluation.metrics, page, headline(evaluation), notes, evaluation.material)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The finite ones of what was drawn, uint8 [m, H, W, C]; how many were not; and the classes asked for, [m], where the variant takes any."""
+    """Finite samples, uint8 [m, H, W, C]; the number of others; the labels [m] that they were conditioned on, if any."""
 
     images: UInt8Array
     nonfinite: int
-    asked: Int64Array | None
+    labels: Int64Array | None
 
 
-def draw(
+def draw_samples(
     gan: GAN,
     settings: EvaluateSettings,
     train: ImageSet,
     scratch: "tempfile._TemporaryFileWrapper[bytes] | io.BufferedRandom",
 ) -> Samples:
-    """Draws `settings.samples` images onto the disk behind `scratch`; classes are asked for in the shares of the training images."""
+    """Draw `evaluate.samples` images onto the disk behind `scratch`; labels in the shares of the training images."""
     rng = torch.Generator().manual_seed(settings.seed)
     n = settings.samples
     labels = np.random.default_rng(settings.seed).choice(train.labels, n) if gan.classes else None
-    kept: list[npt.NDArray[np.bool_]] = []
+    finite: list[BoolArray] = []
     shape: tuple[int, ...] = ()
     with torch.inference_mode():
         for start in progress_bar(range(0, n, settings.batch_size), "samples"):
             size = min(settings.batch_size, n - start)
             conditions = {} if labels is None else {"label": torch.from_numpy(labels[start : start + size])}
             images = gan.sample(size, rng, **conditions)
-            finite = torch.isfinite(images).flatten(1).all(dim=1)
-            kept.append(finite.cpu().numpy())
-            pixels = to_uint8(images[finite])
+            good = torch.isfinite(images).flatten(1).all(dim=1)
+            finite.append(good.cpu().numpy())
+            pixels = to_uint8(images[good])
             shape = pixels.shape[1:]
             scratch.write(pixels.tobytes())
     scratch.flush()
-    good = np.concatenate(kept)
-    count = int(good.sum())
-    drawn = (
-        np.memmap(scratch, dtype=np.uint8, mode="r", shape=(count, *shape))
-        if count
-        else np.empty((0, *shape), dtype=np.uint8)
-    )
-    return Samples(drawn, n - count, None if labels is None else labels[good])
+    usable = np.concatenate(finite)
+    count = int(usable.sum())
+    if not count:
+        return Samples(np.empty((0, *shape), dtype=np.uint8), n, None if labels is None else labels[usable])
+    stored = np.memmap(scratch, dtype=np.uint8, mode="r", shape=(count, *shape))
+    return Samples(stored, n - count, None if labels is None else labels[usable])
 
 
-def compare_classifiers(case: EvaluationCase) -> dict[str, float | int]:
-    """Compare a semi-supervised classifier with a supervised one that is trained on the same labels.
+def classifier_comparison(case: EvaluationCase) -> Callable[[], SemiSupervised] | None:
+    """Return the comparison of a semi-supervised variant's classifier with a supervised one; None for other variants."""
+    classifier = case.gan.classifier()
+    if classifier is None or case.gan.view.name != "partly_labelled":
+        return None
+    return lambda: compare_classifier(case, classifier)
 
-    Returns nothing for a variant without a semi-supervised classifier.
+
+def compare_classifier(case: EvaluationCase, classifier: nn.Module) -> SemiSupervised:
+    """Compare the classifier with one that is trained on the same labelled images alone.
 
     Raises:
-        InputError: The training images are not those of the model, so its labels are unknown.
+        InputError: The training images are no longer those of the model, so its labelled images are not known.
     """
-    gan, config, train, device = case.gan, case.config, case.train, case.device
-    classifier = gan.classifier()
-    if classifier is None or gan.view.name != "partly_labelled":
-        return {}
+    config, train = case.config, case.train
     if train.fingerprint != config.dataset_fingerprint:
         raise InputError(
             f"{case.folders.model / model_files.CONFIG}: the model was trained on other images, so the labels that it "
@@ -115,59 +122,58 @@ def compare_classifiers(case: EvaluationCase) -> dict[str, float | int]:
         )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        fresh = build(config.model, config.item).to(device)
+        fresh = build(config.model, config.item).to(case.device)
     baseline = fresh.classifier()
     assert baseline is not None
-    few = labelled_few(train.labels, gan.view.options["per_class"], config.seed)
+    labelled = labelled_few(train.labels, case.gan.view.options["per_class"], config.seed)
     # The end of the schedule: how strongly images were changed when training stopped.
     end = Progress(step=0, fraction=1.0)
     return compare(
         classifier,
         baseline,
         train,
-        few,
+        labelled,
         case.test,
-        device,
+        case.device,
         config.seed,
         case.settings.batch_size,
         lambda images, rng: fresh.augment_for_discriminator(images, end, rng),
         progress_bar,
-    ).metrics
+    )
 
 
-def report(judgement: Judgement, samples: Samples, case: EvaluationCase) -> str:
-    """The page and its pictures."""
-    settings, asked = case.settings, samples.asked
+def report(evaluation: Evaluation, case: EvaluationCase) -> str:
+    """Return the page with its pictures."""
+    data, settings = evaluation.data, case.settings
+    classes = data.predicted if data.labels is None else data.labels
     pictures = Pictures(
         real=report_pictures.real_sheet(case.test),
-        fake=report_pictures.fake_sheet(samples.images),
-        strips=report_pictures.class_strips(
-            samples.images, judgement.predicted if asked is None else asked, case.config.item.classes
-        ),
-        asked=asked is not None,
+        fake=report_pictures.fake_sheet(data.images),
+        strips=report_pictures.class_strips(data.images, classes, case.config.item.classes),
+        asked=data.labels is not None,
         interpolations=report_pictures.interpolation_sheet(case.gan, settings.seed),
-        neighbours=report_pictures.neighbour_sheet(samples.images, case.train, judgement.neighbours),
-        best=report_pictures.ranked_sheet(samples.images, judgement.typical),
-        worst=report_pictures.ranked_sheet(samples.images, judgement.typical[::-1]),
-        plane=report_pictures.plane_chart(judgement.plane),
+        neighbours=report_pictures.neighbour_sheet(data.images, case.train, data.neighbours),
+        best=report_pictures.ranked_sheet(data.images, data.most_typical),
+        worst=report_pictures.ranked_sheet(data.images, data.most_typical[::-1]),
+        plane=report_pictures.plane_chart(data.plane),
     )
     provenance = case.provenance(samples=f"{settings.samples:,}, seed {settings.seed}")
-    return render(judgement, case.config.item.classes, pictures, provenance, case.previous)
+    return render(evaluation, pictures, provenance, case.previous)
 
 
-def line(judgement: Judgement) -> str:
-    """The numbers that matter most."""
-    measured = judgement.metrics
+def headline(evaluation: Evaluation) -> str:
+    """Return the most important numbers in one line."""
+    metrics, modes = evaluation.metrics, evaluation.data.modes
     parts = [
-        f"{name} {measured[name]:.4g}"
+        f"{name} {metrics[name]:.4g}"
         for name in ("fid", "fid_ratio", "duplicate_rate")
-        if isinstance(measured[name], float)
+        if isinstance(metrics[name], float)
     ]
-    if judgement.modes:
-        parts.append(f"modes {judgement.modes.covered}/{judgement.modes.total}")
-    if "semi_supervised_accuracy" in measured:
+    if modes:
+        parts.append(f"modes {modes.covered}/{modes.total}")
+    if metrics.get("semi_supervised_accuracy") is not None:
         ours, theirs, labels = (
-            measured[name] for name in ("semi_supervised_accuracy", "supervised_accuracy", "labels_used")
+            metrics[name] for name in ("semi_supervised_accuracy", "supervised_accuracy", "labels_used")
         )
         parts.append(f"classifier {ours:.1%} right with {labels:,} labels ({theirs:.1%} by them alone)")
     return ", ".join(parts)

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.evaluation.settings import Gate as GateBase
+from pipeline.media.base import Medium
 from pipeline.serving.graph_tensors import TENSORS, controls, generated_shape
 from pipeline.serving.onnx.metadata import Metadata
-from pipeline.tasks.generate.settings import GateSettings
+from pipeline.tasks.generate.measures.registry import MEASURES, in_order, measures_for
+from pipeline.tasks.generate.settings import SampleGate, sample_gate
 from pipeline.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -17,18 +20,14 @@ class GenerateTask(Task):
     """Draw new images from latents."""
 
     name = "generate"
-    Gate = GateSettings
+    Gate = SampleGate
     views: ClassVar[Mapping[str, str]] = {
         "unlabelled": "pipeline.data.views:Unlabelled",
         "labelled": "pipeline.data.views:Labelled",
         "partly_labelled": "pipeline.data.views:PartlyLabelled",
     }
     look_builder = "pipeline.tasks.generate.sample_look:build_look"
-    evaluator = "pipeline.tasks.generate.sample_evaluation:evaluate"
-    headline = (
-        *("fid", "fid_ratio", "kid", "precision", "recall", "density", "coverage", "vendi_ratio"),
-        *("duplicate_rate", "mode_kl"),
-    )
+    evaluator = "pipeline.tasks.generate.sample_evaluation:evaluate_case"
     compared = ("fid", "kid")
     takes_input = False
     intended_use = (
@@ -40,6 +39,13 @@ class GenerateTask(Task):
         "publish it."
     )
     evidence_note = "what it shows never happened."
+
+    def gate(self, medium: Medium) -> type[GateBase]:
+        return sample_gate(tuple(measures_for(medium)))
+
+    @property
+    def headline(self) -> tuple[str, ...]:
+        return tuple(measure.name for measure in in_order(MEASURES.values()) if measure.headline)
 
     def describe(self, metadata: Metadata) -> str:
         kind = "RGB" if metadata.item.channels == 3 else "gray"

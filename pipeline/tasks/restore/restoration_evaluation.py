@@ -84,10 +84,10 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     html = page(
         Path(__file__).with_name("report.html.j2"),
         verdict,
-        [],
-        report_rows(parts, verdict, {}),
-        text,
-        case.provenance(images=f"{len(trials[0].restored):,} of the test split"),
+        warnings=[],
+        rows=report_rows(parts, verdict, {}),
+        protocol=text,
+        provenance=case.provenance(images=f"{len(trials[0].restored):,} of the test split"),
         compared=False,
         beside="Input",
         strips=[

@@ -114,10 +114,12 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     shown = page(
         Path(__file__).with_name("report.html.j2"),
         verdict,
-        warnings,
-        rows(ways, verdict, previous),
-        text,
-        case.provenance(images=", ".join(f"{way.images:,} {way.title}" for way in ways) + ", all of the test split"),
+        warnings=warnings,
+        rows=rows(ways, verdict, previous),
+        protocol=text,
+        provenance=case.provenance(
+            images=", ".join(f"{way.images:,} {way.title}" for way in ways) + ", all of the test split"
+        ),
         compared=bool(previous),
         beside="To compare",
         ways=[

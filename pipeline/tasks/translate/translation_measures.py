@@ -222,7 +222,7 @@ def judge(ways: Sequence[Way], gate: TranslationGate) -> Verdict:
             if value is not None and limit is not None:
                 beyond = value > limit if most else value < limit
                 if name == "repeats" and null is not None:
-                    beyond = value - null > limit and proportion(value, null, good, good).z > SIGNIFICANCE
+                    beyond = value - null > limit and (proportion(value, null, good, good).z or 0.0) > SIGNIFICANCE
             if limit is None:
                 test = Test(f"{name}{here}", value, "off", null, "off")
             elif value is None:

@@ -8,9 +8,8 @@ import torch
 
 from pipeline.evaluation.extractors import classifier as module
 from pipeline.evaluation.extractors.classifier import DIMS, Network, classifier, shifted
-from pipeline.evaluation.reference import calibration
 from pipeline.items import ItemSpec
-from pipeline.tasks.generate.evaluator import Judge
+from pipeline.tasks.generate.evaluator import Evaluator
 from tests.specs import image_spec
 
 CPU = torch.device("cpu")
@@ -33,14 +32,14 @@ def test_digits_are_learnt_well_and_within_ten_seconds_of_processor_time(digits:
     assert (kept.spec, path.stat().st_mtime_ns) == (made.spec, before)
 
 
-def test_features_and_probabilities(judge: Judge, digits: Any) -> None:
-    namer = judge.namer(calibration(judge.train, judge.test), (8, 8, 1))
-    assert namer is not None
-    features = namer.features(digits.fresh)
+def test_features_and_probabilities(evaluator: Evaluator, digits: Any) -> None:
+    trained = evaluator.classifier
+    assert trained is not None
+    features = trained.features(digits.fresh)
     assert features.shape == (360, DIMS)
     assert np.isfinite(features).all()
-    np.testing.assert_allclose(namer.features(digits.fresh[:7]), features[:7], atol=1e-4)
-    np.testing.assert_allclose(namer.predict(features).sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(trained.features(digits.fresh[:7]), features[:7], atol=1e-4)
+    np.testing.assert_allclose(trained.predict(features).sum(axis=1), 1, atol=1e-5)
     assert (features.std(axis=0) > 1e-4).all(), "no dead units"
 
 

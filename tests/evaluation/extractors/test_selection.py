@@ -9,7 +9,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.extractors.inception import FILE
 from pipeline.evaluation.extractors.selection import unlabelled
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.tasks.generate.settings import GateSettings
+from tests.gates import GateSettings
 
 CPU = torch.device("cpu")
 

@@ -14,7 +14,7 @@ from pipeline.gans.base import GAN, to_uint8
 from pipeline.gans.registry import build
 from pipeline.gans.variants.cgan.cgan import CGAN
 from pipeline.gans.variants.cgan.settings import CGANSettings
-from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
 from pipeline.tasks.registry import TASKS
 from tests.specs import image_spec
 
@@ -109,7 +109,7 @@ def test_packing_is_rejected() -> None:
         CGANSettings.model_validate({"stabilisers": {"packing": 2}})
 
 
-def test_data_without_classes_is_an_input_error(judge: Judge) -> None:
+def test_data_without_classes_is_an_input_error(evaluator: Evaluator) -> None:
     class Unlabelled:
         labels = np.full(4, -1)
 
@@ -126,18 +126,18 @@ def test_data_without_classes_is_an_input_error(judge: Judge) -> None:
 
 @BOTH
 def test_it_learns_the_digits_with_their_labels(
-    conditioning: Conditioning, learn: Callable[..., tuple[Judgement, GAN]], judge: Judge
+    conditioning: Conditioning, learn: Callable[..., tuple[Evaluation, GAN]], evaluator: Evaluator
 ) -> None:
     settings = CGANSettings(
         latent=32, generator_channels=24, discriminator_channels=24, conditioning=conditioning, penalties={"r1": 0.1}
     )
     rate = {"start": 2e-3, "end": 2e-4}
-    judgement, gan = learn(settings, total_images=50_000, learning_rate={"generator": rate, "discriminator": rate})
-    assert judgement.metrics["modes_covered"] == 10
-    assert judgement.metrics["fid_ratio"] < 5
+    evaluation, gan = learn(settings, total_images=50_000, learning_rate={"generator": rate, "discriminator": rate})
+    assert evaluation.metrics["modes_covered"] == 10
+    assert evaluation.metrics["fid_ratio"] < 5
     labels = torch.arange(500) % 10
     samples = to_uint8(gan.eval().sample(500, rng(), label=labels))
-    predicted = judge(samples).predicted
+    predicted = evaluator.evaluate(samples).data.predicted
     assert predicted is not None
     # Training takes half a minute. The preset cgan-digits reaches 0.996; chance is 0.1.
     assert (predicted == labels.numpy()).mean() > 0.8, "samples show the digit of their label"

@@ -16,7 +16,7 @@ from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
 from pipeline.gans.variants.r3gan.r3gan import R3GAN, Resample, ResidualBlock
 from pipeline.gans.variants.r3gan.settings import R3GANSettings
-from pipeline.tasks.generate.evaluator import Judgement
+from pipeline.tasks.generate.evaluator import Evaluation
 from tests.specs import image_spec
 
 Batches = Callable[[int, int, int, int], dict[str, Tensor]]
@@ -189,7 +189,7 @@ def test_invalid_settings() -> None:
 
 
 @pytest.mark.slow
-def test_it_learns_the_digits(learn: Callable[..., tuple[Judgement, Any]]) -> None:
+def test_it_learns_the_digits(learn: Callable[..., tuple[Evaluation, Any]]) -> None:
     settings = R3GANSettings.model_validate(
         {
             "latent": 32,
@@ -201,13 +201,13 @@ def test_it_learns_the_digits(learn: Callable[..., tuple[Judgement, Any]]) -> No
         }
     )
     rate = {"start": 5e-3, "end": 5e-4}
-    judgement, _ = learn(
+    evaluation, _ = learn(
         settings,
         total_images=30_000,
         batch_size=32,
         beta1=0.0,
         learning_rate={"generator": rate, "discriminator": rate},
     )
-    assert judgement.metrics["modes_covered"] == 10
-    assert judgement.metrics["fid_ratio"] < 8
-    assert judgement.metrics["duplicate_rate"] == 0
+    assert evaluation.metrics["modes_covered"] == 10
+    assert evaluation.metrics["fid_ratio"] < 8
+    assert evaluation.metrics["duplicate_rate"] == 0

@@ -22,7 +22,7 @@ from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
 from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.gans.variants.sgan.sgan import SGAN, feature_matching_loss, supervised_loss, unsupervised_loss
-from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
 from pipeline.tasks.registry import TASKS
 from pipeline.training import model_files
 from pipeline.training.loop import Stopped, Trainer
@@ -372,7 +372,9 @@ def test_classifier_is_saved_with_the_generator(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_unlabelled_images_improve_the_classifier(judge: Judge, learn: Callable[..., tuple[Judgement, GAN]]) -> None:
+def test_unlabelled_images_improve_the_classifier(
+    evaluator: Evaluator, learn: Callable[..., tuple[Evaluation, GAN]]
+) -> None:
     """On the digits it beats its own network trained on the same ten labels per class, with the same augmentation."""
     settings = SGANSettings.model_validate(
         {
@@ -383,19 +385,19 @@ def test_unlabelled_images_improve_the_classifier(judge: Judge, learn: Callable[
         }
     )
     rate = {"start": 1e-3, "end": 1e-4}
-    judgement, gan = learn(settings, total_images=60_000, learning_rate={"generator": rate, "discriminator": rate})
+    evaluation, gan = learn(settings, total_images=60_000, learning_rate={"generator": rate, "discriminator": rate})
     torch.manual_seed(0)
     fresh = build(settings, image_spec(8, 1, 10))
     classifier, baseline = gan.classifier(), fresh.classifier()
     assert classifier is not None
     assert baseline is not None
-    chosen = labelled_few(judge.train.labels, 10, 0)
+    chosen = labelled_few(evaluator.train.labels, 10, 0)
     comparison = semi_supervised.compare(
         classifier,
         baseline,
-        judge.train,
+        evaluator.train,
         chosen,
-        judge.test,
+        evaluator.test,
         CPU,
         see=lambda images, rng: fresh.augment_for_discriminator(images, Progress(0, 1.0), rng),
     )
@@ -403,15 +405,15 @@ def test_unlabelled_images_improve_the_classifier(judge: Judge, learn: Callable[
     assert comparison.accuracy > comparison.supervised  # measured: 0.947 over 0.928
     assert comparison.accuracy > 0.93
 
-    def resembles_digits(judgement: Judgement) -> bool:
+    def resembles_digits(evaluation: Evaluation) -> bool:
         """Measured for the trained model: fid_ratio 14, 8 of 10 modes."""
         return bool(
-            judgement.metrics["fid_ratio"] < 25
-            and judgement.metrics["modes_covered"] >= 6
-            and judgement.metrics["duplicate_rate"] < 0.01
+            evaluation.metrics["fid_ratio"] < 25
+            and evaluation.metrics["modes_covered"] >= 6
+            and evaluation.metrics["duplicate_rate"] < 0.01
         )
 
-    assert resembles_digits(judgement)
+    assert resembles_digits(evaluation)
     noise = np.random.default_rng(0).integers(0, 256, (2000, 8, 8, 1), dtype=np.uint8)
-    assert not resembles_digits(judge(noise))
-    assert not resembles_digits(judge(np.repeat(judge.train.images([0]), 2000, axis=0)))
+    assert not resembles_digits(evaluator.evaluate(noise))
+    assert not resembles_digits(evaluator.evaluate(np.repeat(evaluator.train.images([0]), 2000, axis=0)))

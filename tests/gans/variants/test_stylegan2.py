@@ -20,7 +20,7 @@ from pipeline.gans.variants.stylegan2.stylegan2 import StyleGAN2, path_lengths
 from pipeline.gans.variants.stylegan2.stylegan2_networks import EqualisedConv, EqualisedLinear
 from pipeline.serving.graph_tensors import TENSORS
 from pipeline.serving.runtime.session import open_session
-from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
 from pipeline.training import checkpoint
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.settings import TrainSettings
@@ -139,16 +139,16 @@ STABILISED: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("settings", STABILISED, ids=str)
-def test_every_stabiliser_trains(settings: dict[str, object], judge: Judge, tmp_path: Path) -> None:
+def test_every_stabiliser_trains(settings: dict[str, object], evaluator: Evaluator, tmp_path: Path) -> None:
     watcher = Watcher()
-    trainer(judge, tmp_path, watcher, settings, total_images=320).run()
+    trainer(evaluator, tmp_path, watcher, settings, total_images=320).run()
     assert all(math.isfinite(value) for row in watcher.rows for value in row.values())
 
 
-def test_bfloat16_training_is_finite(judge: Judge, tmp_path: Path) -> None:
+def test_bfloat16_training_is_finite(evaluator: Evaluator, tmp_path: Path) -> None:
     """Styles, their average and the image keep 32 bits."""
     watcher = Watcher()
-    training = trainer(judge, tmp_path, watcher, {}, precision="bfloat16", total_images=320)
+    training = trainer(evaluator, tmp_path, watcher, {}, precision="bfloat16", total_images=320)
     training.run()
     assert all(math.isfinite(value) for row in watcher.rows for value in row.values())
     gan = training.gan
@@ -303,7 +303,9 @@ def test_spectral_norm_and_clipping_apply_to_the_scaled_weights() -> None:
         assert (layer.weight * layer.gain).abs().max().item() == pytest.approx(0.01)
 
 
-def trainer(judge: Judge, folder: Path, watcher: Watcher, model: Mapping[str, Any], **settings: object) -> Trainer:
+def trainer(
+    evaluator: Evaluator, folder: Path, watcher: Watcher, model: Mapping[str, Any], **settings: object
+) -> Trainer:
     """Return a trainer of a tiny network on the digits."""
     values = {
         "batch_size": 16,
@@ -318,7 +320,7 @@ def trainer(judge: Judge, folder: Path, watcher: Watcher, model: Mapping[str, An
     cpu = torch.device("cpu")
     return Trainer(
         small(8, **model),
-        Unlabelled(judge.train, cpu, 0, flips=True),
+        Unlabelled(evaluator.train, cpu, 0, flips=True),
         train,
         cpu,
         folder,
@@ -340,7 +342,7 @@ def leaves(value: object, path: str = "") -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("stop_at", [48, 320])
-def test_resumed_training_equals_an_uninterrupted_one(judge: Judge, tmp_path: Path, stop_at: int) -> None:
+def test_resumed_training_equals_an_uninterrupted_one(evaluator: Evaluator, tmp_path: Path, stop_at: int) -> None:
     """The averages, the moving average of lengths, ADA's probability and all random states are bit-identical."""
     model: dict[str, object] = {
         "stabilisers": {
@@ -349,15 +351,15 @@ def test_resumed_training_equals_an_uninterrupted_one(judge: Judge, tmp_path: Pa
         }
     }
     first = Watcher()
-    uninterrupted = trainer(judge, tmp_path / "a", first, model)
+    uninterrupted = trainer(evaluator, tmp_path / "a", first, model)
     uninterrupted.run()
     with pytest.raises(Stopped):
-        trainer(judge, tmp_path / "b", Watcher(stop_at), model).run()
+        trainer(evaluator, tmp_path / "b", Watcher(stop_at), model).run()
     torch.rand(7)
     state, _ = checkpoint.latest(tmp_path / "b")
     assert state is not None
     second = Watcher()
-    resumed = trainer(judge, tmp_path / "b", second, model)
+    resumed = trainer(evaluator, tmp_path / "b", second, model)
     resumed.restore(state)
     resumed.run()
     assert leaves(uninterrupted.state()) == leaves(resumed.state())
@@ -398,7 +400,7 @@ def test_the_signature_knows_the_tensors(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_it_learns_the_digits(learn: Callable[..., tuple[Judgement, Any]]) -> None:
+def test_it_learns_the_digits(learn: Callable[..., tuple[Evaluation, Any]]) -> None:
     """The bound is below the fid_ratio of noise (62), one image (85) and a Gaussian fitted to the data (11.6)."""
     sizes = {
         "latent": 32,
@@ -410,9 +412,9 @@ def test_it_learns_the_digits(learn: Callable[..., tuple[Judgement, Any]]) -> No
     small_images = {"mapping_layers": 2, "style_mixing": 0, "path_length": {"weight": 0}}
     settings = StyleGAN2Settings.model_validate(sizes | small_images | {"penalties": {"r1": 0.2, "every": 8}})
     rate = {"start": 0.01, "end": 0.001}
-    judgement, _ = learn(
+    evaluation, _ = learn(
         settings, total_images=60_000, beta1=0.0, learning_rate={"generator": rate, "discriminator": rate}
     )
-    assert judgement.metrics["modes_covered"] == 10
-    assert judgement.metrics["fid_ratio"] < 9
-    assert judgement.metrics["duplicate_rate"] < 0.01
+    assert evaluation.metrics["modes_covered"] == 10
+    assert evaluation.metrics["fid_ratio"] < 9
+    assert evaluation.metrics["duplicate_rate"] < 0.01

@@ -11,7 +11,7 @@ from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
 from pipeline.gans.variants.vanilla.settings import VanillaSettings
 from pipeline.gans.variants.vanilla.vanilla import Vanilla
-from pipeline.tasks.generate.evaluator import Judgement
+from pipeline.tasks.generate.evaluator import Evaluation
 from tests.specs import image_spec
 
 START = Progress(0, 0.0)
@@ -75,13 +75,13 @@ def test_onnx(onnx_parity: Callable[[GAN, int], float]) -> None:
     assert onnx_parity(small(16, 3), 0) < 1e-5
 
 
-def test_it_learns_the_digits(learn: Callable[..., tuple[Judgement, Any]]) -> None:
+def test_it_learns_the_digits(learn: Callable[..., tuple[Evaluation, Any]]) -> None:
     rate = {"start": 5e-4, "end": 5e-5}
-    judgement, _ = learn(
+    evaluation, _ = learn(
         VanillaSettings(latent=32, hidden=(128, 256)),
         total_images=200_000,
         learning_rate={"generator": rate, "discriminator": rate},
     )
-    assert judgement.metrics["modes_covered"] >= 9
-    assert judgement.metrics["fid_ratio"] < 8
-    assert judgement.metrics["duplicate_rate"] < 0.01
+    assert evaluation.metrics["modes_covered"] >= 9
+    assert evaluation.metrics["fid_ratio"] < 8
+    assert evaluation.metrics["duplicate_rate"] < 0.01

@@ -11,21 +11,26 @@ from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Held
 from pipeline.evaluation.protocol import fields
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.tasks.generate.evaluator import Judge, Judgement
-from pipeline.tasks.generate.settings import GateSettings
+from pipeline.items import ItemSpec
+from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
+from tests.gates import GateSettings
 
 
-def with_settings(judge: Judge, **changes: Any) -> Judge:
-    return dataclasses.replace(judge, settings=EvaluateSettings(**changes, gate=GateSettings()))
+def with_settings(evaluator: Evaluator, **changes: Any) -> Evaluator:
+    return dataclasses.replace(evaluator, settings=EvaluateSettings(**{"gate": GateSettings()} | changes))
 
 
-def no_nan(judgement: Judgement) -> None:
-    json.dumps(judgement.metrics, allow_nan=False)
+def with_classes(evaluator: Evaluator, *classes: str) -> ItemSpec:
+    return evaluator.item.model_copy(update={"classes": classes})
 
 
-def test_fresh_real_digits_pass(judge: Judge, digits: Any) -> None:
-    judgement = judge(digits.fresh)
-    metrics = judgement.metrics
+def no_nan(evaluation: Evaluation) -> None:
+    json.dumps(evaluation.metrics, allow_nan=False)
+
+
+def test_fresh_real_digits_pass(evaluator: Evaluator, digits: Any) -> None:
+    evaluation = evaluator.evaluate(digits.fresh)
+    metrics = evaluation.metrics
     assert (metrics["verdict"], metrics["reasons"], metrics["skipped"]) == ("pass", [], [])
     assert (metrics["modes_covered"], metrics["modes_total"]) == (10, 10)
     assert metrics["classifier_accuracy"] >= 0.97
@@ -33,19 +38,19 @@ def test_fresh_real_digits_pass(judge: Judge, digits: Any) -> None:
     assert abs(metrics["kid"]) < 0.05
     assert metrics["mode_kl"] < 0.1
     assert (metrics["n_real"], metrics["n_fake"], metrics["n_null"]) == (360, 360, 314)
-    assert judgement.predicted is not None
-    assert (judgement.predicted == digits.fresh_labels).mean() > 0.97
+    assert evaluation.data.predicted is not None
+    assert (evaluation.data.predicted == digits.fresh_labels).mean() > 0.97
     assert fields(metrics["protocol"])["measure"] == f"fd_classifier_{metrics['features_sha256'][:8]}"
-    no_nan(judgement)
+    no_nan(evaluation)
 
 
-def test_what_the_classifier_was_trained_on_is_no_better(judge: Judge, digits: Any) -> None:
+def test_what_the_classifier_was_trained_on_is_no_better(evaluator: Evaluator, digits: Any) -> None:
     """A generator that copies the training split gains nothing by the classifier's knowing it, and is told that it copies."""
-    judgement = judge(digits.train.array)
-    assert 0.6 < judgement.metrics["fid_ratio"] < 1.5
-    assert [reason.partition(":")[0] for reason in judgement.verdict.reasons] == ["memorisation"]
-    assert judgement.metrics["memorization"] > 0.9
-    assert judgement.metrics["copying"] < -5
+    evaluation = evaluator.evaluate(digits.train.array)
+    assert 0.6 < evaluation.metrics["fid_ratio"] < 1.5
+    assert [reason.partition(":")[0] for reason in evaluation.verdict.reasons] == ["memorisation"]
+    assert evaluation.metrics["memorization"] > 0.9
+    assert evaluation.metrics["copying"] < -5
 
 
 def broken(digits: Any, way: str) -> Any:
@@ -88,76 +93,76 @@ def broken(digits: Any, way: str) -> Any:
         ("mostly ones", ["repeated samples: ", "dropped classes: 4 ("]),
     ],
 )
-def test_every_break_is_seen_and_named(judge: Judge, digits: Any, way: str, reasons: list[str]) -> None:
-    judgement = judge(broken(digits, way))
-    assert judgement.metrics["verdict"] == "fail"
-    assert len(judgement.verdict.reasons) == len(reasons), "what follows from a failure is told with it"
+def test_every_break_is_seen_and_named(evaluator: Evaluator, digits: Any, way: str, reasons: list[str]) -> None:
+    evaluation = evaluator.evaluate(broken(digits, way))
+    assert evaluation.metrics["verdict"] == "fail"
+    assert len(evaluation.verdict.reasons) == len(reasons), "what follows from a failure is told with it"
     for reason in reasons:
-        assert [found for found in judgement.verdict.reasons if found.startswith(reason)], judgement.verdict.reasons
-    no_nan(judgement)
+        assert [found for found in evaluation.verdict.reasons if found.startswith(reason)], evaluation.verdict.reasons
+    no_nan(evaluation)
 
 
-def test_order_does_not_matter_and_repeats_do(judge: Judge, digits: Any) -> None:
-    once = judge(digits.fresh).metrics
-    turned = judge(digits.fresh[::-1]).metrics
+def test_order_does_not_matter_and_repeats_do(evaluator: Evaluator, digits: Any) -> None:
+    once = evaluator.evaluate(digits.fresh).metrics
+    turned = evaluator.evaluate(digits.fresh[::-1]).metrics
     for name in ("fid", "duplicate_rate", "mode_kl", "modes_covered", "smallest_class_share"):
         assert turned[name] == pytest.approx(once[name], rel=1e-3)
-    twice = judge(np.concatenate([digits.fresh] * 2)).metrics
+    twice = evaluator.evaluate(np.concatenate([digits.fresh] * 2)).metrics
     assert twice["duplicate_rate"] == pytest.approx(0.5)
     assert twice["fid"] == pytest.approx(once["fid"], rel=0.2)
-    assert judge(digits.fresh).metrics == once, "seeded, and the cache changes nothing"
+    assert evaluator.evaluate(digits.fresh).metrics == once, "seeded, and the cache changes nothing"
 
 
-def test_nothing_finite_is_a_verdict_and_no_crash(judge: Judge, digits: Any) -> None:
-    judgement = judge(digits.fresh[:0], nonfinite=50)
-    assert judgement.metrics["verdict"] == "fail"
-    assert judgement.metrics["fid"] is None
-    assert judgement.metrics["nonfinite_samples"] == 50
-    no_nan(judgement)
+def test_nothing_finite_is_a_verdict_and_no_crash(evaluator: Evaluator, digits: Any) -> None:
+    evaluation = evaluator.evaluate(digits.fresh[:0], nonfinite=50)
+    assert evaluation.metrics["verdict"] == "fail"
+    assert evaluation.metrics["fid"] is None
+    assert evaluation.metrics["nonfinite_samples"] == 50
+    no_nan(evaluation)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_fewer_samples_than_features(judge: Judge, digits: Any, n: int) -> None:
-    judgement = judge(digits.fresh[:n], nonfinite=0)
-    assert (judgement.metrics["fid"] is None) == (n == 1)
-    assert any("nobody could tell whether 0, 1" in text for text in judgement.warnings)
-    no_nan(judgement)
+def test_fewer_samples_than_features(evaluator: Evaluator, digits: Any, n: int) -> None:
+    evaluation = evaluator.evaluate(digits.fresh[:n], nonfinite=0)
+    assert (evaluation.metrics["fid"] is None) == (n == 1)
+    assert any("nobody could tell whether 0, 1" in text for text in evaluation.warnings)
+    no_nan(evaluation)
 
 
 @pytest.mark.parametrize("n", [2, 3, 6])
-def test_a_reference_smaller_than_its_neighbourhoods(judge: Judge, digits: Any, n: int) -> None:
+def test_a_reference_smaller_than_its_neighbourhoods(evaluator: Evaluator, digits: Any, n: int) -> None:
     """What cannot be measured is skipped with the reason; nothing is NaN, and nothing crashes."""
     small = type(digits.test)(digits.test.array[:n], digits.test.labels[:n], "4" * 64)
     few = type(digits.train)(digits.train.array[:60], digits.train.labels[:60], "5" * 64)
-    judgement = dataclasses.replace(judge, train=few, test=small, cache=None)(digits.fresh)
-    assert any("the reference has only" in text for text in judgement.warnings)
-    no_nan(judgement)
+    evaluation = dataclasses.replace(evaluator, train=few, test=small, cache=None).evaluate(digits.fresh)
+    assert any("the reference has only" in text for text in evaluation.warnings)
+    no_nan(evaluation)
 
 
-def test_constant_reference(judge: Judge, digits: Any) -> None:
+def test_constant_reference(evaluator: Evaluator, digits: Any) -> None:
     """Real images without any variance: real samples are far from them, and the numbers are numbers."""
     flat = [
         type(split)(np.full_like(split.array, 99), split.labels, split.fingerprint[:-1] + "c")
         for split in (digits.train, digits.test)
     ]
-    judgement = dataclasses.replace(judge, train=flat[0], test=flat[1], cache=None)(digits.fresh)
-    no_nan(judgement)
-    assert judgement.metrics["fid"] > 0
+    evaluation = dataclasses.replace(evaluator, train=flat[0], test=flat[1], cache=None).evaluate(digits.fresh)
+    no_nan(evaluation)
+    assert evaluation.metrics["fid"] > 0
 
 
-def test_constant_images(judge: Judge) -> None:
-    judgement = judge(np.full((200, 8, 8, 1), 128, dtype=np.uint8))
-    assert judgement.metrics["verdict"] == "fail"
-    assert judgement.metrics["duplicate_rate"] == pytest.approx(0.995)
-    no_nan(judgement)
+def test_constant_images(evaluator: Evaluator) -> None:
+    evaluation = evaluator.evaluate(np.full((200, 8, 8, 1), 128, dtype=np.uint8))
+    assert evaluation.metrics["verdict"] == "fail"
+    assert evaluation.metrics["duplicate_rate"] == pytest.approx(0.995)
+    no_nan(evaluation)
 
 
-def test_without_labels_the_random_network_judges_and_modes_are_not_made_up(judge: Judge, digits: Any) -> None:
+def test_without_labels_the_random_network_judges_and_modes_are_not_made_up(evaluator: Evaluator, digits: Any) -> None:
     bare = [
         type(split)(split.array, np.full(len(split), -1), split.fingerprint) for split in (digits.train, digits.test)
     ]
-    unlabelled = dataclasses.replace(judge, train=bare[0], test=bare[1], classes=[])
-    metrics = unlabelled(digits.fresh).metrics
+    unlabelled = dataclasses.replace(evaluator, train=bare[0], test=bare[1], item=with_classes(evaluator))
+    metrics = unlabelled.evaluate(digits.fresh).metrics
     assert (metrics["verdict"], metrics["features"], metrics["modes_total"]) == ("pass", "random", 0)
     assert all(
         metrics[name] is None for name in ("modes_covered", "mode_kl", "smallest_class_share", "classifier_accuracy")
@@ -167,50 +172,56 @@ def test_without_labels_the_random_network_judges_and_modes_are_not_made_up(judg
     ]
     assert "untrained network" in metrics["warnings"][0]
     for way in ("one image", "noise", "noisy"):
-        assert unlabelled(broken(digits, way)).metrics["verdict"] == "fail"
+        assert unlabelled.evaluate(broken(digits, way)).metrics["verdict"] == "fail"
     with pytest.raises(InputError, match=r"evaluate\.features is classifier"):
-        dataclasses.replace(unlabelled, settings=EvaluateSettings(features="classifier", gate=GateSettings()))(
+        dataclasses.replace(unlabelled, settings=EvaluateSettings(features="classifier", gate=GateSettings())).evaluate(
             digits.fresh
         )
 
 
-def test_one_class_is_judged_as_none(judge: Judge, digits: Any) -> None:
+def test_one_class_is_judged_as_none(evaluator: Evaluator, digits: Any) -> None:
     ones = [
         type(split)(
             split.array[split.labels == 1], np.zeros((split.labels == 1).sum(), dtype=np.int64), split.fingerprint
         )
         for split in (digits.train, digits.test)
     ]
-    metrics = dataclasses.replace(judge, train=ones[0], test=ones[1], classes=["1"])(
-        digits.fresh[digits.fresh_labels == 1]
-    ).metrics
+    metrics = (
+        dataclasses.replace(evaluator, train=ones[0], test=ones[1], item=with_classes(evaluator, "1"))
+        .evaluate(digits.fresh[digits.fresh_labels == 1])
+        .metrics
+    )
     assert (metrics["features"], metrics["modes_total"], metrics["verdict"]) == ("random", 0, "pass")
     assert any("the reference has only" in text for text in metrics["warnings"])
 
 
-def test_shuffled_labels_are_noticed(judge: Judge, digits: Any) -> None:
+def test_shuffled_labels_are_noticed(evaluator: Evaluator, digits: Any) -> None:
     """A classifier of labels that mean nothing is near chance: its tests are skipped, and it says so."""
     train = type(digits.train)(digits.train.array, np.random.default_rng(0).permutation(digits.train.labels), "3" * 64)
-    metrics = dataclasses.replace(judge, train=train)(digits.fresh).metrics
+    metrics = dataclasses.replace(evaluator, train=train).evaluate(digits.fresh).metrics
     assert metrics["classifier_accuracy"] < 0.3
     assert any("unreliable: check the labels" in text for text in metrics["warnings"])
     assert [text.split(":")[0] for text in metrics["skipped"]] == ["modes_covered", "smallest_class_share", "mode_kl"]
 
 
-def test_random_features_still_name_classes_where_there_are_labels(judge: Judge, digits: Any) -> None:
-    metrics = with_settings(judge, features="random", gate=GateSettings(fid_ratio=None))(
-        broken(digits, "without 4")
-    ).metrics
+def test_random_features_still_name_classes_where_there_are_labels(evaluator: Evaluator, digits: Any) -> None:
+    metrics = (
+        with_settings(evaluator, features="random", gate=GateSettings(fid_ratio=None))
+        .evaluate(broken(digits, "without 4"))
+        .metrics
+    )
     assert (metrics["features"], metrics["modes_covered"], metrics["verdict"]) == ("random", 9, "fail")
 
 
-def test_wrong_inputs_are_named(judge: Judge, digits: Any) -> None:
+def test_wrong_inputs_are_named(evaluator: Evaluator, digits: Any) -> None:
     with pytest.raises(InputError, match="the model was trained on other data"):
-        judge(np.zeros((5, 16, 16, 1), dtype=np.uint8))
+        evaluator.evaluate(np.zeros((5, 16, 16, 1), dtype=np.uint8))
     with pytest.raises(InputError, match=r"data\.test_fraction"):
-        dataclasses.replace(judge, test=type(digits.test)(digits.test.array[:0], digits.test.labels[:0]))(digits.fresh)
+        dataclasses.replace(evaluator, test=type(digits.test)(digits.test.array[:0], digits.test.labels[:0])).evaluate(
+            digits.fresh
+        )
     with pytest.raises(InputError, match=r"no/such\.pth.*evaluate\.features"):
-        with_settings(judge, features="no/such.pth")(digits.fresh)
+        with_settings(evaluator, features="no/such.pth").evaluate(digits.fresh)
     with pytest.raises(InputError, match="uint8"):
-        judge(digits.fresh.astype(np.float32))
+        evaluator.evaluate(digits.fresh.astype(np.float32))
     assert Held(digits.fresh).images().shape == (360, 8, 8, 1)

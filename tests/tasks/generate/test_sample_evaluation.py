@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, ExportSpec, Phase, View
-from pipeline.tasks.generate.sample_evaluation import draw, line
-from pipeline.tasks.generate.settings import GateSettings
+from pipeline.tasks.generate.sample_evaluation import draw_samples, headline
+from tests.gates import GateSettings
 
 
 class Told(GAN):
@@ -48,42 +48,46 @@ SETTINGS = EvaluateSettings(samples=1000, batch_size=300, seed=5, gate=GateSetti
 def test_as_many_as_asked_for_in_batches_and_always_the_same() -> None:
     gan = Told()
     with TemporaryFile() as scratch:
-        found = draw(gan, SETTINGS, TRAIN, scratch)
+        found = draw_samples(gan, SETTINGS, TRAIN, scratch)
         assert found.images.shape == (1000, 8, 8, 1)
-        assert (found.nonfinite, found.asked, gan.asked) == (0, None, 4)
+        assert (found.nonfinite, found.labels, gan.asked) == (0, None, 4)
         with TemporaryFile() as second:
-            assert (draw(Told(), SETTINGS, TRAIN, second).images == found.images).all()
+            assert (draw_samples(Told(), SETTINGS, TRAIN, second).images == found.images).all()
         with TemporaryFile() as third:
-            assert (draw(Told(), SETTINGS.model_copy(update={"seed": 6}), TRAIN, third).images != found.images).any()
+            assert (
+                draw_samples(Told(), SETTINGS.model_copy(update={"seed": 6}), TRAIN, third).images != found.images
+            ).any()
 
 
 def test_classes_are_asked_for_in_the_shares_of_the_training_images() -> None:
     with TemporaryFile() as scratch:
-        found = draw(Told(classes=3), SETTINGS, TRAIN, scratch)
-        assert found.asked is not None
-        assert (found.images[:, 0, 0, 0] == found.asked).all(), "each is the class that was asked for"
-        assert np.bincount(found.asked) / 1000 == pytest.approx([0.7, 0.2, 0.1], abs=0.05)
+        found = draw_samples(Told(classes=3), SETTINGS, TRAIN, scratch)
+        assert found.labels is not None
+        assert (found.images[:, 0, 0, 0] == found.labels).all(), "each is the class that was asked for"
+        assert np.bincount(found.labels) / 1000 == pytest.approx([0.7, 0.2, 0.1], abs=0.05)
 
 
 def test_what_is_not_finite_is_counted_and_left_out_with_its_class() -> None:
     with TemporaryFile() as scratch:
-        found = draw(Told(classes=3, broken=1), SETTINGS, TRAIN, scratch)
-        assert found.asked is not None
+        found = draw_samples(Told(classes=3, broken=1), SETTINGS, TRAIN, scratch)
+        assert found.labels is not None
         assert found.nonfinite + len(found.images) == 1000
-        assert set(found.asked.tolist()) == {0, 2}
-        assert (found.images[:, 0, 0, 0] == found.asked).all()
+        assert set(found.labels.tolist()) == {0, 2}
+        assert (found.images[:, 0, 0, 0] == found.labels).all()
     with TemporaryFile() as scratch:
-        nothing = draw(Told(classes=1, broken=0), SETTINGS, ALIKE, scratch)
+        nothing = draw_samples(Told(classes=1, broken=0), SETTINGS, ALIKE, scratch)
         assert nothing.images.shape == (0, 8, 8, 1)
         assert nothing.nonfinite == 1000
 
 
 def test_the_line_says_what_matters_most() -> None:
     metrics = {"fid": 12.345678, "fid_ratio": None, "duplicate_rate": 0.0}
-    judgement: Any = SimpleNamespace(metrics=metrics, modes=SimpleNamespace(covered=9, total=10))
-    assert line(judgement) == "fid 12.35, duplicate_rate 0, modes 9/10"
+    data = SimpleNamespace(modes=SimpleNamespace(covered=9, total=10))
+    evaluation: Any = SimpleNamespace(metrics=metrics, data=data)
+    assert headline(evaluation) == "fid 12.35, duplicate_rate 0, modes 9/10"
     metrics |= {"semi_supervised_accuracy": 0.91, "supervised_accuracy": 0.8, "labels_used": 1000}
-    judgement.modes = None
+    data.modes = None
     assert (
-        line(judgement) == "fid 12.35, duplicate_rate 0, classifier 91.0% right with 1,000 labels (80.0% by them alone)"
+        headline(evaluation)
+        == "fid 12.35, duplicate_rate 0, classifier 91.0% right with 1,000 labels (80.0% by them alone)"
     )

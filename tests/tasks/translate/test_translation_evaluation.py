@@ -23,8 +23,8 @@ from pipeline.tasks.registry import TASKS
 from pipeline.tasks.translate.settings import TranslationGate
 from pipeline.tasks.translate.translation_evaluation import shrunk
 from pipeline.training.model_files import ModelConfig
-from tests.evaluation.test_report_in_a_browser import BROWSER, laid_out
 from tests.specs import image_spec
+from tests.tasks.generate.test_report_in_a_browser import BROWSER, laid_out
 
 SIDE = 16
 Translate = Callable[[Tensor, str, torch.Generator], Tensor]

@@ -1,5 +1,6 @@
 """The report as a browser lays it out: on a phone and on a desk, every picture decoded and nothing wider than the screen."""
 
+import dataclasses
 import html
 import io
 import json
@@ -11,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.evaluation.report import Pictures, Strip, render
 from pipeline.media.image.preview import grid
-from pipeline.tasks.generate.evaluator import Judge
+from pipeline.tasks.generate.evaluator import Evaluator
+from pipeline.tasks.generate.report import Pictures, Strip, render
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (found := shutil.which(name))),
@@ -74,10 +75,12 @@ def png(images: Any, columns: int | None = None) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def page(judge: Judge, digits: Any) -> str:
+def page(evaluator: Evaluator, digits: Any) -> str:
     """A failed verdict with everything a report can hold, and a class with a long name."""
-    judgement = judge(digits.fresh[digits.fresh_labels != 4], asked=digits.fresh_labels[digits.fresh_labels != 4])
-    classes = ["a class with a very long name, as folders at times have", *digits.classes[1:]]
+    classes = ("a class with a very long name, as folders at times have", *digits.classes[1:])
+    named = dataclasses.replace(evaluator, item=evaluator.item.model_copy(update={"classes": classes}))
+    present = digits.fresh_labels != 4
+    evaluation = named.evaluate(digits.fresh[present], labels=digits.fresh_labels[present])
     strips = [Strip(name, 36, png(digits.fresh[digits.fresh_labels == n][:36], 36)) for n, name in enumerate(classes)]
     sheet = png(digits.fresh[:64])
     full = Pictures(
@@ -89,7 +92,7 @@ def page(judge: Judge, digits: Any) -> str:
         neighbours=png(digits.fresh[:96], 8),
     )
     return render(
-        judgement, classes, full, {"model": "dcgan", "data": "/a/long/path/" + "to/somewhere/" * 8}, judgement.metrics
+        evaluation, full, {"model": "dcgan", "data": "/a/long/path/" + "to/somewhere/" * 8}, evaluation.metrics
     )
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -6,8 +7,9 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.measures.modes import Modes
-from pipeline.evaluation.report import BARS, Pictures, Strip, bars, data_uri, number, render, rows
-from pipeline.tasks.generate.evaluator import Judge, Judgement
+from pipeline.evaluation.report import data_uri, number
+from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
+from pipeline.tasks.generate.report import BARS, Pictures, Strip, class_bars, measurement_rows, render
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 HOSTILE = '<script>alert(1)</script>" onerror="x'
@@ -34,17 +36,18 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def failed(judge: Judge, digits: Any) -> Judgement:
-    return judge(digits.fresh[digits.fresh_labels != 4])
+def failed(evaluator: Evaluator, digits: Any) -> Evaluation:
+    return evaluator.evaluate(digits.fresh[digits.fresh_labels != 4])
 
 
-def page_of(judgement: Judgement, classes: list[str]) -> str:
+def page_of(evaluation: Evaluation) -> str:
+    classes = evaluation.data.real.classes
     strips = [Strip(name, 0 if n == 4 else 36, None if n == 4 else PNG) for n, name in enumerate(classes)]
-    return render(judgement, classes, Pictures(PNG, PNG, strips), {"model": "dcgan", "data": HOSTILE})
+    return render(evaluation, Pictures(PNG, PNG, strips), {"model": "dcgan", "data": HOSTILE})
 
 
-def test_is_one_file_with_the_verdict_first(failed: Judgement, digits: Any) -> None:
-    text = page_of(failed, digits.classes)
+def test_is_one_file_with_the_verdict_first(failed: Evaluation, digits: Any) -> None:
+    text = page_of(failed)
     page = Page(text)
     assert page.addresses
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
@@ -68,9 +71,11 @@ def test_is_one_file_with_the_verdict_first(failed: Judgement, digits: Any) -> N
     assert 'name="viewport"' in text
 
 
-def test_names_are_escaped(failed: Judgement) -> None:
-    classes = [HOSTILE, "a & b", "<b>", *"3456789"]
-    text = page_of(failed, classes)
+def test_names_are_escaped(failed: Evaluation) -> None:
+    real = failed.data.real
+    item = real.item.model_copy(update={"classes": (HOSTILE, "a & b", "<b>", *"3456789")})
+    renamed = dataclasses.replace(failed.data, real=dataclasses.replace(real, item=item))
+    text = page_of(dataclasses.replace(failed, data=renamed))
     page = Page(text)
     assert "script" not in page.tags
     assert "b" not in page.tags
@@ -79,28 +84,24 @@ def test_names_are_escaped(failed: Judgement) -> None:
     assert "a & b" in page.text
 
 
-def test_a_pass_and_a_page_without_classes_or_samples(judge: Judge, digits: Any) -> None:
-    assert "Verdict: pass" in page_of(judge(digits.fresh), digits.classes)
-    page = Page(render(judge(digits.fresh[:0], nonfinite=9), digits.classes, Pictures(PNG, None), {}))
+def test_a_pass_and_a_page_without_classes_or_samples(evaluator: Evaluator, digits: Any) -> None:
+    assert "Verdict: pass" in page_of(evaluator.evaluate(digits.fresh))
+    page = Page(render(evaluator.evaluate(digits.fresh[:0], nonfinite=9), Pictures(PNG, None), {}))
     assert "No sample was finite" in page.text
     assert "non-finite samples: 9 of 9" in page.text
 
 
-def test_asked_classes_paths_and_neighbours_have_their_place(judge: Judge, digits: Any) -> None:
+def test_asked_classes_paths_and_neighbours_have_their_place(evaluator: Evaluator, digits: Any) -> None:
     """Samples that were asked for by class: two classes swapped show in the table, the worst by name; twins of training images in the sheet."""
     swapped = np.where(digits.fresh_labels == 3, 8, np.where(digits.fresh_labels == 8, 3, digits.fresh_labels))
-    judgement = judge(digits.fresh, asked=swapped)
-    of = {one.name: one for one in judgement.by_class}
+    evaluation = evaluator.evaluate(digits.fresh, labels=swapped)
+    of = {one.name: one for one in evaluation.data.class_distances}
     assert of["3"].agreement < 0.2 < 0.8 < of["5"].agreement
     assert (of["3"].fid_ratio or 0) > 3 * (of["5"].fid_ratio or 0)
-    assert judgement.metrics["class_fid_ratio_worst_class"] in ("3", "8")
-    assert judgement.metrics["label_agreement"] == pytest.approx(np.mean(judgement.predicted == swapped))
+    assert evaluation.metrics["class_fid_ratio_worst_class"] in ("3", "8")
+    assert evaluation.metrics["label_agreement"] == pytest.approx(np.mean(evaluation.data.predicted == swapped))
     strips = [Strip(name, 36, PNG) for name in digits.classes]
-    page = Page(
-        render(
-            judgement, digits.classes, Pictures(PNG, PNG, strips, asked=True, interpolations=PNG, neighbours=PNG), {}
-        )
-    )
+    page = Page(render(evaluation, Pictures(PNG, PNG, strips, asked=True, interpolations=PNG, neighbours=PNG), {}))
     for part in (
         "Samples by class asked for",
         "Class by class",
@@ -109,13 +110,13 @@ def test_asked_classes_paths_and_neighbours_have_their_place(judge: Judge, digit
         "label_agreement",
     ):
         assert part in page.text
-    plain = Page(page_of(judge(digits.fresh), digits.classes)).text
+    plain = Page(page_of(evaluator.evaluate(digits.fresh))).text
     for part in ("Class by class", "Between two latents", "Nearest training images", "label_agreement"):
         assert part not in plain
 
 
-def test_every_test_and_measure_has_its_row(failed: Judgement) -> None:
-    table = {row.name: row for row in rows(failed)}
+def test_every_test_and_measure_has_its_row(failed: Evaluation) -> None:
+    table = {row.name: row for row in measurement_rows(failed, {})}
     assert list(table)[:7] == [
         "finite samples",
         "duplicate_rate",
@@ -145,18 +146,18 @@ def test_every_test_and_measure_has_its_row(failed: Judgement) -> None:
     ]
 
 
-def test_the_run_before_stands_beside_in_the_same_protocol_only(failed: Judgement, digits: Any) -> None:
+def test_the_run_before_stands_beside_in_the_same_protocol_only(failed: Evaluation, digits: Any) -> None:
     before = failed.metrics | {
         "recall": failed.metrics["recall_null"] / 2,
         "kid": 0.5,
         "jsd": failed.metrics["jsd_null"] + 0.25,
     }
-    table = {row.name: row.before for row in rows(failed, before)}
+    table = {row.name: row.before for row in measurement_rows(failed, before)}
     assert (table["recall"], table["kid"], table["jsd"], table["finite samples"]) == ("0.5", "0.5", "0.25", "")
     pictures = Pictures(PNG, PNG)
-    assert "Before" in Page(render(failed, digits.classes, pictures, {}, before)).text
+    assert "Before" in Page(render(failed, pictures, {}, before)).text
     for other in (None, before | {"protocol": "measure=other"}):
-        assert "Before" not in Page(render(failed, digits.classes, pictures, {}, other)).text
+        assert "Before" not in Page(render(failed, pictures, {}, other)).text
 
 
 def test_of_many_classes_the_worst_are_drawn() -> None:
@@ -165,7 +166,7 @@ def test_of_many_classes_the_worst_are_drawn() -> None:
     fake[77] = 400
     real = np.full(500, 20, dtype=np.int64)
     modes = Modes(fake, real, np.zeros(500))
-    drawn = bars(modes, [f"class {c}" for c in range(500)])
+    drawn = class_bars(modes, [f"class {c}" for c in range(500)])
     assert len(drawn) == BARS
     by_name = {bar.name: bar for bar in drawn}
     assert by_name["class 321"].fake == 0

@@ -1,0 +1,166 @@
+"""The real data that samples are compared with: splits, feature extractor, classifier and reference features."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.arrays import Float32Array, Int64Array
+from pipeline.errors import InputError
+from pipeline.evaluation.extractors.base import Extractor, Progress, Subset, quiet
+from pipeline.evaluation.extractors.classifier import Classifier, Labelled, classifier
+from pipeline.evaluation.extractors.selection import unlabelled
+from pipeline.evaluation.measures.fid import Side
+from pipeline.evaluation.reference import Reference, calibration, kept, reference, require_reference
+from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.items import ItemSpec
+from pipeline.media.base import Medium
+from pipeline.media.registry import MEDIA
+
+TRAINING_MOST = 20_000
+"""Training items among which nearest neighbours and copies are searched."""
+
+
+@dataclass(frozen=True, eq=False)
+class RealData:
+    """Training and test split, and what is derived from them alone. Every part is computed on first use.
+
+    Attributes:
+        item: Shape and class names of the items.
+        cache: Folder of features and trained classifiers; None keeps nothing.
+        root: Folder that a relative path in `evaluate.features` starts from.
+    """
+
+    train: Labelled
+    test: Labelled
+    item: ItemSpec
+    settings: EvaluateSettings
+    device: torch.device
+    cache: Path | None = None
+    root: Path = Path()
+    progress: Progress = quiet
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the labels."""
+        return self.item.classes
+
+    @property
+    def medium(self) -> Medium:
+        """What the items are."""
+        return MEDIA[self.item.medium]
+
+    @cached_property
+    def calibration_positions(self) -> Int64Array:
+        """Positions in `train` of the calibration items, which the classifier does not train on."""
+        require_reference(self.test)
+        return calibration(self.train, self.test)
+
+    @cached_property
+    def classifier(self) -> Classifier | None:
+        """The classifier of the training split; None with fewer than two classes.
+
+        Raises:
+            InputError: `evaluate.features` is "classifier" and there are fewer than two classes.
+        """
+        labels = np.delete(self.train.labels, self.calibration_positions)
+        if len(np.unique(labels[labels >= 0])) < 2:
+            if self.settings.features == "classifier":
+                raise InputError(
+                    "evaluate.features is classifier, but the data has fewer than two classes; "
+                    "set it to auto, random or inception"
+                )
+            return None
+        return classifier(self.train, self.calibration_positions, self.item, self.device, self.cache, self.progress)
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        """The feature extractor that `evaluate.features` names.
+
+        Raises:
+            InputError: Its weights are missing.
+        """
+        if self.classifier is not None and self.settings.features in ("auto", "classifier"):
+            return self.classifier
+        cache = self.cache if self.cache is not None else self.root
+        return unlabelled(self.settings, self.item.shape, self.device, cache, self.root)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """Features of the test split and of the calibration items."""
+        return self.reference_by(self.extractor)
+
+    @cached_property
+    def classifier_reference(self) -> Reference | None:
+        """The same in the features of the classifier; None without one."""
+        if self.classifier is None or self.classifier is self.extractor:
+            return None if self.classifier is None else self.reference
+        return self.reference_by(self.classifier)
+
+    @cached_property
+    def reference_side(self) -> Side:
+        """Features of the test split, with their moments computed once."""
+        return Side(self.reference.real)
+
+    @cached_property
+    def pool(self) -> Float32Array:
+        """Features of all real items that nothing was trained on: test split and calibration items."""
+        return np.concatenate([self.reference.real, self.reference.held])
+
+    @cached_property
+    def pool_labels(self) -> Int64Array:
+        """Labels of `pool`; -1 where unknown."""
+        return np.concatenate([self.test.labels, self.train.labels[self.calibration_positions]])
+
+    @cached_property
+    def pool_probabilities(self) -> Float32Array | None:
+        """Class probabilities of `pool` by the classifier; None without one."""
+        known = self.classifier_reference
+        if self.classifier is None or known is None:
+            return None
+        return self.classifier.predict(np.concatenate([known.real, known.held]))
+
+    @cached_property
+    def classifier_accuracy(self) -> float | None:
+        """Share of the labelled test items that the classifier gets right; None without classifier or labels."""
+        known = self.classifier_reference
+        if self.classifier is None or known is None:
+            return None
+        return self.accuracy(self.classifier.predict(known.real))
+
+    @cached_property
+    def training_positions(self) -> Int64Array:
+        """Positions in `train` of at most 20,000 items, evenly spaced."""
+        return np.linspace(0, len(self.train) - 1, min(len(self.train), TRAINING_MOST)).astype(np.int64)
+
+    @cached_property
+    def training_sample(self) -> Subset:
+        """The training items at `training_positions`."""
+        return Subset(self.train, self.training_positions)
+
+    @cached_property
+    def training_features(self) -> Float32Array:
+        """Features of `training_sample`."""
+        key = f"{self.train.fingerprint} {len(self.training_positions)}"
+        batch_size, label = self.settings.batch_size, "training images"
+        return kept(self.extractor, self.training_sample, key, batch_size, self.cache, self.progress, label)
+
+    @property
+    def key(self) -> str:
+        """What the null of a measure depends on: features and splits."""
+        spec = self.extractor.spec.model_dump_json()
+        return f"{spec} {self.train.fingerprint} {self.test.fingerprint} {len(self.training_positions)}"
+
+    def reference_by(self, extractor: Extractor) -> Reference:
+        """Return the features of the test split and the calibration items by one extractor."""
+        batch_size, held = self.settings.batch_size, self.calibration_positions
+        return reference(extractor, self.train, self.test, held, batch_size, self.cache, self.progress)
+
+    def accuracy(self, probabilities: Float32Array) -> float | None:
+        """Return the share of the labelled test items whose class is the most probable; None without labels."""
+        labelled = self.test.labels >= 0
+        right = probabilities.argmax(axis=1) == self.test.labels
+        return float(right[labelled].mean()) if labelled.any() else None

@@ -1,0 +1,121 @@
+"""Manifolds, diversity and bins in feature space: each next to the same measure between two sets of real images."""
+
+from typing import TYPE_CHECKING
+
+from pipeline.measure import Measurement
+from pipeline.tasks.generate.measures.registry import measure
+from pipeline.tasks.generate.symptoms import CROWDED, INTRA_CLASS_COLLAPSE, LOW_DIVERSITY, UNREAL
+
+if TYPE_CHECKING:
+    from pipeline.tasks.generate.sample_set import SampleSet
+
+TOO_FEW = "too few real images for two sets of them"
+
+
+def from_manifold(data: "SampleSet", name: str) -> Measurement:
+    return data.manifold.get(name, Measurement(None))
+
+
+@measure(
+    explanation="share of samples that look real, over that of real images",
+    kind="relative",
+    better="high",
+    bound=0.8,
+    limits={"ge": 0},
+    missing=TOO_FEW,
+    group="fidelity",
+    symptoms=(UNREAL,),
+    headline=True,
+)
+def precision(data: "SampleSet") -> Measurement:
+    return from_manifold(data, "precision")
+
+
+@measure(
+    explanation="share of real images that samples surround, over that of real images",
+    kind="relative",
+    better="high",
+    bound=0.5,
+    limits={"ge": 0},
+    missing=TOO_FEW,
+    group="fidelity",
+    symptoms=(LOW_DIVERSITY,),
+    headline=True,
+)
+def recall(data: "SampleSet") -> Measurement:
+    return from_manifold(data, "recall")
+
+
+@measure(
+    explanation="share of real images with a sample nearby, over that of real images",
+    kind="relative",
+    better="high",
+    bound=0.8,
+    limits={"ge": 0},
+    missing=TOO_FEW,
+    group="fidelity",
+    symptoms=(LOW_DIVERSITY,),
+    headline=True,
+)
+def coverage(data: "SampleSet") -> Measurement:
+    return from_manifold(data, "coverage")
+
+
+@measure(
+    explanation="effective number of different samples, over that of real images",
+    kind="relative",
+    better="high",
+    bound=0.9,
+    limits={"ge": 0},
+    missing=TOO_FEW,
+    group="fidelity",
+    symptoms=(LOW_DIVERSITY,),
+    headline=True,
+)
+def vendi_ratio(data: "SampleSet") -> Measurement:
+    return from_manifold(data, "vendi_ratio")
+
+
+@measure(
+    explanation="how crowded samples lie where real images do, over that of real images",
+    kind="relative",
+    better="range",
+    bound=(0.6, 1.3),
+    missing=TOO_FEW,
+    group="fidelity",
+    symptoms=(CROWDED,),
+    headline=True,
+)
+def density(data: "SampleSet") -> Measurement:
+    return from_manifold(data, "density")
+
+
+@measure(
+    explanation="share nearer to another sample than 99 % of real images are to each other",
+    better="low",
+    bound=0.05,
+    limits={"ge": 0, "le": 1},
+    missing=TOO_FEW,
+    group="fidelity",
+    symptoms=(INTRA_CLASS_COLLAPSE,),
+)
+def near_duplicates(data: "SampleSet") -> Measurement:
+    return from_manifold(data, "near_duplicates")
+
+
+@measure(
+    explanation="Jensen-Shannon divergence of the shares in bins of feature space from the real ones (nats), over chance",
+    kind="excess",
+    better="low",
+    bound=0.05,
+    limits={"ge": 0},
+    missing=TOO_FEW,
+    group="fidelity",
+)
+def jsd(data: "SampleSet") -> Measurement:
+    return from_manifold(data, "jsd")
+
+
+@measure(explanation="share of bins of feature space with a significantly different share", reported=False)
+def ndb(data: "SampleSet") -> Measurement:
+    return from_manifold(data, "ndb")

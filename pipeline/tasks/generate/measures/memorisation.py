@@ -1,0 +1,75 @@
+"""Copies of training images: samples next to held-out images that were never trained on."""
+
+from typing import TYPE_CHECKING
+
+from pipeline.measure import Measurement
+from pipeline.tasks.generate.measures.manifold import TOO_FEW
+from pipeline.tasks.generate.measures.registry import measure
+from pipeline.tasks.generate.symptoms import MEMORISATION
+
+if TYPE_CHECKING:
+    from pipeline.tasks.generate.sample_set import SampleSet
+
+
+def from_copies(data: "SampleSet", name: str) -> Measurement:
+    return data.copies.get(name, Measurement(None))
+
+
+@measure(
+    explanation="share nearer to a training image, in features, than 99 % of held-out images are",
+    better="low",
+    bound=0.03,
+    setting="copies",
+    limits={"ge": 0, "le": 1},
+    missing=TOO_FEW,
+    group="copying",
+    symptoms=(MEMORISATION,),
+)
+def copies_features(data: "SampleSet") -> Measurement:
+    return from_copies(data, "copies_features")
+
+
+@measure(
+    explanation="share nearer to a training image, in pixels, than 99 % of held-out images are",
+    better="low",
+    bound=0.03,
+    setting="copies",
+    limits={"ge": 0, "le": 1},
+    missing=TOO_FEW,
+    group="copying",
+    symptoms=(MEMORISATION,),
+)
+def copies_pixels(data: "SampleSet") -> Measurement:
+    return from_copies(data, "copies_pixels")
+
+
+@measure(
+    explanation="C_T (Meehan 2020): rank of the samples' distances to training images; far below 0 for copies",
+    better="high",
+    bound=-5.0,
+    limits={"lt": 0},
+    missing=TOO_FEW,
+    group="copying",
+    symptoms=(MEMORISATION,),
+)
+def copying(data: "SampleSet") -> Measurement:
+    return from_copies(data, "copying")
+
+
+@measure(
+    explanation="AuthPct (Alaa 2022) minus that of held-out images",
+    kind="excess",
+    better="high",
+    bound=0.05,
+    limits={"ge": 0, "le": 1},
+    missing=TOO_FEW,
+    group="copying",
+    symptoms=(MEMORISATION,),
+)
+def authenticity(data: "SampleSet") -> Measurement:
+    return from_copies(data, "authenticity")
+
+
+@measure(explanation="copies_features under its former name", reported=False)
+def memorization(data: "SampleSet") -> float | int | None:
+    return from_copies(data, "copies_features").number

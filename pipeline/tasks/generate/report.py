@@ -1,0 +1,145 @@
+"""The report on a generator: tests, measurements, classes and pictures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.evaluation.measures.modes import Modes
+from pipeline.evaluation.report import Row, data_uri, number, page, row_of
+from pipeline.evaluation.verdict import Scale
+from pipeline.measure import Measure, Measurement
+from pipeline.tasks.generate.evaluator import Evaluation
+
+BARS = 40
+"""Classes in the histogram, at most; of more, those furthest from their share."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Samples of one class: a PNG, None without samples."""
+
+    name: str
+    count: int
+    picture: bytes | None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """PNG sheets; None if there is nothing to show. `asked`: strips show the class asked for, not the predicted one."""
+
+    real: bytes
+    fake: bytes | None
+    strips: Sequence[Strip] = ()
+    asked: bool = False
+    interpolations: bytes | None = None
+    neighbours: bytes | None = None
+    best: bytes | None = None
+    worst: bytes | None = None
+    plane: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The shares of one class, in percent of the widest bar and in words."""
+
+    name: str
+    real: float
+    fake: float
+    words: str
+    missing: bool
+
+
+def render(
+    evaluation: Evaluation,
+    pictures: Pictures,
+    provenance: Mapping[str, str],
+    previous: Mapping[str, object] | None = None,
+) -> str:
+    """Return the page.
+
+    Args:
+        previous: Metrics of the previous run; shown if its protocol is the same.
+    """
+    data, metrics = evaluation.data, evaluation.metrics
+    before = previous if previous and previous.get("protocol") == metrics["protocol"] else {}
+    return page(
+        Path(__file__).with_name("report.html.j2"),
+        evaluation.verdict,
+        warnings=evaluation.warnings,
+        rows=measurement_rows(evaluation, before),
+        protocol=metrics["protocol"],
+        provenance=provenance,
+        compared=bool(before),
+        beside="Real images",
+        real=data_uri(pictures.real),
+        fake=optional_uri(pictures.fake),
+        strips=[(strip.name, f"{strip.count:,}", optional_uri(strip.picture)) for strip in pictures.strips],
+        asked=pictures.asked,
+        interpolations=optional_uri(pictures.interpolations),
+        neighbours=optional_uri(pictures.neighbours),
+        best=optional_uri(pictures.best),
+        worst=optional_uri(pictures.worst),
+        plane=optional_uri(pictures.plane),
+        among=metrics["neighbours_among"],
+        by_class=[
+            (one.name, f"{one.count:,}", f"{100 * one.agreement:.1f} %", number(one.fid_ratio))
+            for one in data.class_distances
+        ],
+        bars=class_bars(data.modes, data.real.classes) if data.modes else [],
+        all_classes=len(data.real.classes),
+    )
+
+
+def measurement_rows(evaluation: Evaluation, before: Mapping[str, object]) -> list[Row]:
+    """Return the rows of the tests, then those of the measurements that nothing tests.
+
+    Args:
+        before: Metrics of the previous run under the same protocol; empty without one.
+    """
+    measures = {measure.name: measure for measure in evaluation.measures}
+    rows = []
+    for test in evaluation.verdict.tests:
+        measure = measures.get(test.name)
+        meaning = measure.explanation if measure else "samples without NaN or Inf"
+        rows.append(row_of(test, meaning, previous_value(measure, before) if measure else ""))
+    for name, measure in measures.items():
+        value = evaluation.measurements[name].value
+        if measure.better is None and measure.reported and value is not None:
+            old = previous_value(measure, before)
+            rows.append(Row(name, measure.explanation, number(value), measure.ideal, old, "", ""))
+    return rows
+
+
+def previous_value(measure: Measure[Any], before: Mapping[str, object]) -> str:
+    """Format a value of the previous run as its test shows it; empty if that run did not measure it."""
+    value, null = before.get(measure.name), before.get(f"{measure.name}_null")
+    if not isinstance(value, int | float):
+        return ""
+    known = null if isinstance(null, int | float) else None
+    return number(Scale.of(measure, Measurement(value, known)).value)
+
+
+def class_bars(modes: Modes, classes: Sequence[str]) -> list[Bar]:
+    """Return the class histograms of samples and real items; of many classes those furthest from their share."""
+    real, fake = modes.real / modes.real.sum(), modes.fake / max(int(modes.fake.sum()), 1)
+    chosen = np.sort(np.argsort(-np.abs(fake - real), kind="stable")[:BARS])
+    widest = max(float(real[chosen].max()), float(fake[chosen].max()))
+    missing = set(modes.missing)
+    return [
+        Bar(
+            classes[c],
+            round(100 * float(real[c]) / widest, 2),
+            round(100 * float(fake[c]) / widest, 2),
+            f"real {100 * real[c]:.1f} %, generated {100 * fake[c]:.1f} % ({int(modes.fake[c]):,})",
+            int(c) in missing,
+        )
+        for c in chosen
+    ]
+
+
+def optional_uri(png: bytes | None) -> str | None:
+    """Return a PNG as the source of an <img>; None for None."""
+    return data_uri(png) if png else None

@@ -1,0 +1,225 @@
+"""Generated samples next to the real data: what the measures of the task read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pipeline.arrays import Float32Array, Float64Array, Int64Array, UInt8Array
+from pipeline.evaluation.extractors.base import Extractor, Held, Subset, extract
+from pipeline.evaluation.extractors.classifier import classifier
+from pipeline.evaluation.measures.calibration import calibrated, size
+from pipeline.evaluation.measures.class_diversity import class_diversity
+from pipeline.evaluation.measures.class_fid import OfClass, by_class
+from pipeline.evaluation.measures.copies import copies, thumbnails
+from pipeline.evaluation.measures.distances import nearest
+from pipeline.evaluation.measures.fid import fid
+from pipeline.evaluation.measures.modes import Modes, distinct, kl_null
+from pipeline.evaluation.measures.semi_supervised import SemiSupervised
+from pipeline.evaluation.measures.statistics import concatenate, means, statistics
+from pipeline.evaluation.projection import plane, typical
+from pipeline.evaluation.real_data import RealData
+from pipeline.evaluation.reference import Ratio, ratio
+from pipeline.evaluation.reliability import near_chance
+from pipeline.evaluation.wording import percent
+from pipeline.measure import Measurement
+
+NEIGHBOURS_OF, NEIGHBOURS = 12, 7
+"""Samples whose nearest training items the report shows, and how many of them."""
+
+
+class LabelledSamples(Held):
+    """Samples with the classes they were conditioned on, as a split to train on; without a fingerprint, not cached."""
+
+    fingerprint = ""
+
+    def __init__(self, array: UInt8Array, labels: Int64Array) -> None:
+        super().__init__(array)
+        self.labels = labels
+
+
+@dataclass(frozen=True, eq=False)
+class SampleSet:
+    """Samples of a generator, and what is derived from them and the real data. Parts are computed on first use.
+
+    Attributes:
+        images: Finite samples, uint8 [n, H, W, C].
+        nonfinite: Number of samples that were dropped because they held NaN or Inf.
+        labels: int64 [n], the classes that samples were conditioned on; None for unconditional models.
+        compare_classifier: Compares the classifier of a semi-supervised model with a supervised one; None without.
+    """
+
+    real: RealData
+    images: UInt8Array
+    nonfinite: int = 0
+    labels: Int64Array | None = None
+    compare_classifier: Callable[[], SemiSupervised] | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def total(self) -> int:
+        """Samples that were drawn, non-finite ones included."""
+        return len(self.images) + self.nonfinite
+
+    @property
+    def seed(self) -> int:
+        return self.real.settings.seed
+
+    def unmet(self, need: str) -> str:
+        """Return why a measure with this need does not exist for these samples; empty if it does."""
+        if need in ("classes", "conditions") and self.real.classifier is None:
+            return "the data has no classes"
+        if need == "conditions" and self.labels is None:
+            return "the model is not conditional"
+        if need == "semi-supervised" and self.compare_classifier is None:
+            return "the model is not semi-supervised"
+        return ""
+
+    # --- features ---
+
+    @cached_property
+    def features(self) -> Float32Array:
+        """[n, d] by the extractor."""
+        return self.features_by(self.real.extractor)
+
+    def features_by(self, extractor: Extractor) -> Float32Array:
+        return extract(extractor, Held(self.images), self.real.settings.batch_size, self.real.progress, "features")
+
+    @cached_property
+    def frechet_distance(self) -> float | None:
+        """Fréchet distance of all samples to the test split; None for fewer than 2."""
+        return fid(self.features, self.real.reference_side) if len(self) >= 2 else None
+
+    @cached_property
+    def equal_size(self) -> Ratio | None:
+        """Fréchet distances at one size, of samples and between real items; None for fewer than 2."""
+        return ratio(self.features, self.real.reference, self.seed) if len(self) >= 2 else None
+
+    @cached_property
+    def manifold(self) -> dict[str, Measurement]:
+        """Measures of feature space with their nulls; empty if there are too few items."""
+        return calibrated(self.features, self.real.pool, self.seed, self.real.cache, self.real.key)
+
+    @property
+    def calibrated_size(self) -> int:
+        """Items on either side of a calibrated measure; 0 if there are too few."""
+        return size(len(self), len(self.real.pool))
+
+    # --- classes ---
+
+    @cached_property
+    def probabilities(self) -> Float32Array | None:
+        """Class probabilities [n, K]; None without a classifier."""
+        judge = self.real.classifier
+        if judge is None:
+            return None
+        return judge.predict(self.features if judge is self.real.extractor else self.features_by(judge))
+
+    @cached_property
+    def predicted(self) -> Int64Array | None:
+        """Most probable class [n]; None without a classifier."""
+        return None if self.probabilities is None else np.argmax(self.probabilities, axis=1).astype(np.int64)
+
+    @cached_property
+    def modes(self) -> Modes | None:
+        """Class histograms of samples and real items; None without a classifier or samples."""
+        real = self.real.pool_probabilities
+        if self.probabilities is None or real is None or not len(self):
+            return None
+        return Modes.of(self.probabilities, real, self.real.pool_labels)
+
+    @cached_property
+    def modes_null(self) -> tuple[float, float]:
+        """Mean and standard deviation of the KL of class histograms that differ by chance alone."""
+        return kl_null(self.modes, self.seed) if self.modes else (0.0, 0.0)
+
+    @property
+    def unreliable_classes(self) -> str:
+        """Why no test may read classes; empty if tests may."""
+        accuracy = self.real.classifier_accuracy
+        if not near_chance(accuracy, len(self.real.classes)):
+            return ""
+        return (
+            f"the classifier names only {percent(accuracy or 0.0)} of the real test images rightly, "
+            "too near to chance to be believed"
+        )
+
+    @cached_property
+    def class_distances(self) -> list[OfClass]:
+        """Figures of each class that samples were conditioned on; empty for unconditional models."""
+        if self.labels is None or self.predicted is None or not len(self):
+            return []
+        real, labels = self.real, (self.real.test.labels, self.real.train.labels[self.real.calibration_positions])
+        return by_class(self.features, self.labels, self.predicted, real.reference, labels, real.classes, self.seed)
+
+    @cached_property
+    def class_diversity(self) -> list[tuple[str, float]]:
+        """Diversity within each class relative to real items; empty without a classifier."""
+        if self.predicted is None:
+            return []
+        real = self.real
+        return class_diversity(self.features, self.predicted, real.pool, real.pool_labels, real.classes, self.seed)
+
+    @cached_property
+    def classification_accuracy_score(self) -> float | None:
+        """Accuracy on real test items of a classifier trained on samples (Ravuri & Vinyals 2019)."""
+        if self.labels is None or not len(self) or len(np.unique(self.labels)) < 2:
+            return None
+        real, nothing = self.real, np.empty(0, dtype=np.int64)
+        samples = LabelledSamples(self.images, self.labels)
+        student = classifier(samples, nothing, real.item, real.device, None, real.progress)
+        features = extract(student, real.test, real.settings.batch_size, real.progress, "features")
+        return real.accuracy(student.predict(features))
+
+    @cached_property
+    def semi_supervised(self) -> SemiSupervised | None:
+        """The classifier of a semi-supervised model next to a supervised one."""
+        return self.compare_classifier() if self.compare_classifier else None
+
+    # --- pixels ---
+
+    @cached_property
+    def distinct(self) -> int | None:
+        """Number of samples that differ from each other; None without samples."""
+        return distinct(self.images) if len(self) else None
+
+    @cached_property
+    def appearance(self) -> dict[str, Measurement]:
+        """Statistics of the medium, relative to real items; empty if there are too few items."""
+        if not len(self):
+            return {}
+        real = self.real
+        calibration = Subset(real.train, real.calibration_positions)
+        samples, *pool = (statistics(real.medium, items) for items in (Held(self.images), real.test, calibration))
+        return means(samples, concatenate(pool), self.seed)
+
+    @cached_property
+    def copies(self) -> dict[str, Measurement]:
+        """Measures of memorisation with their nulls; empty if there are too few items."""
+        real, batch_size = self.real, self.real.settings.batch_size
+        sets = (Held(self.images), real.test, real.training_sample)
+        pixels = [thumbnails(images, batch_size) for images in sets]
+        features = (self.features, real.reference.real, real.training_features)
+        return copies(features, (pixels[0], pixels[1], pixels[2]), self.seed, real.cache, real.key)
+
+    # --- what a person looks at ---
+
+    @cached_property
+    def neighbours(self) -> Int64Array:
+        """Positions in the training split of the items nearest to the first samples, [m, k]."""
+        real = self.real
+        k = min(NEIGHBOURS, len(real.training_positions))
+        return real.training_positions[nearest(self.features[:NEIGHBOURS_OF], real.training_features, k)[1]]
+
+    @cached_property
+    def most_typical(self) -> Int64Array:
+        """Positions of samples, the most like a real item first."""
+        return typical(self.features, self.real.training_features)
+
+    @cached_property
+    def plane(self) -> tuple[Float64Array, Float64Array] | None:
+        """Samples and real items as points of a plane, [n, 2] each; None without samples."""
+        return plane(self.features, self.real.reference.real, self.seed) if len(self) else None
