@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.code_digest import code_digest
+from pipeline.media.registry import MEDIA
 from pipeline.params import parse
 from pipeline.stages.train import training_modules
 from pipeline.tasks.registry import TASKS
@@ -17,7 +18,7 @@ from pipeline.tasks.registry import TASKS
 ROOT = Path(__file__).parents[1]
 DIGITS = parse((ROOT / "params.yaml").read_text(), "params.yaml")
 TRAINING = training_modules(DIGITS)
-EVALUATION = (TASKS[DIGITS.model.task].evaluator.partition(":")[0],)
+EVALUATION = TASKS[DIGITS.model.task].evaluation_modules(MEDIA[DIGITS.data.medium])
 MEASURES = sorted(path.stem for path in (ROOT / "pipeline" / "evaluation" / "measures").glob("[!_]*.py"))
 OF_LOOKS = {"distances", "fid", "vendi"}
 """Measures that the looks of a training use, which choose the model that is delivered."""
@@ -62,6 +63,14 @@ def test_a_measure_changes_the_evaluation_and_a_training_only_if_its_looks_use_i
         elif name in ONLY_EVALUATED:
             assert changed == {"evaluation"}, name
     assert set(MEASURES) >= OF_LOOKS | ONLY_EVALUATED
+
+
+def test_each_measure_of_the_task_and_the_appearance_of_the_medium_change_the_evaluation_alone(edit: Edit) -> None:
+    folder = ROOT / "pipeline" / "tasks" / "generate" / "measures"
+    names = [f"pipeline/tasks/generate/measures/{path.name}" for path in folder.glob("[!_]*.py")]
+    names.remove("pipeline/tasks/generate/measures/registry.py")
+    for name in (*names, "pipeline/media/image/appearance.py"):
+        assert edit(name, "CHANGED = 1") == {"evaluation"}, name
 
 
 def test_words_change_nothing(edit: Edit) -> None:

@@ -16,9 +16,8 @@ from benchmarks.unattended.failing import CASES
 from pipeline.data.views import Unlabelled
 from pipeline.evaluation.extractors.base import Held, extract
 from pipeline.evaluation.extractors.classifier import Classifier, classifier
-from pipeline.evaluation.measures.distances import neighbours
+from pipeline.evaluation.measures.distances import NEAR, neighbours
 from pipeline.evaluation.measures.fid import fid
-from pipeline.evaluation.measures.memorisation import NEAR
 from pipeline.evaluation.measures.modes import COVERED_SHARE, histogram
 from pipeline.evaluation.measures.vendi import vendi
 from pipeline.evaluation.quick_look import QuickLook

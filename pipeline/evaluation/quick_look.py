@@ -12,9 +12,8 @@ import torch
 from pipeline.arrays import Float32Array, Float64Array, Int64Array, UInt8Array
 from pipeline.evaluation.extractors.base import Held, Images, Subset, extract
 from pipeline.evaluation.extractors.random_network import random_network
-from pipeline.evaluation.measures.distances import neighbours
+from pipeline.evaluation.measures.distances import NEAR, neighbours
 from pipeline.evaluation.measures.fid import Moments, frechet
-from pipeline.evaluation.measures.memorisation import NEAR
 from pipeline.evaluation.measures.modes import COVERED_SHARE, histogram
 from pipeline.evaluation.measures.vendi import vendi
 

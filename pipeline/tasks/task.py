@@ -87,6 +87,10 @@ class Task(ABC):
         """The modules that decide a training of this task: its look and its views."""
         return tuple(reference.partition(":")[0] for reference in (self.look_builder, *self.views.values()))
 
+    def evaluation_modules(self, medium: Medium) -> tuple[str, ...]:
+        """Return the modules that decide an evaluation of items of a medium."""
+        return (self.evaluator.partition(":")[0],)
+
     # --- training and evaluation: torch is imported here ---
 
     def open_view(self, view: "View", data: "Images", device: "torch.device", seed: int, **options: Any) -> "Batches":

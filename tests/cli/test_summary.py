@@ -34,7 +34,7 @@ def test_everything_is_named(tmp_path: Path) -> None:
     (tmp_path / "exported/generator.onnx").touch()
     assert summary(tmp_path).splitlines() == [
         "verdict    pass",
-        "numbers    fid 12.35, duplicate_rate 0, modes 10/10",
+        "numbers    duplicate_rate 0, fid 12.35, modes 10/10",
         "protocol   classifier/abc",
         "samples    reports/samples/ (2 pictures, the last 000002.png)",
         "metrics    metrics/",

@@ -13,8 +13,7 @@ import torch
 from pipeline.arrays import Float64Array, FloatArray, Int64Array
 from pipeline.evaluation.cache import remember
 from pipeline.evaluation.measures.bins import BINS, assign, compare, k_means
-from pipeline.evaluation.measures.distances import count, neighbours
-from pipeline.evaluation.measures.memorisation import NEAR
+from pipeline.evaluation.measures.distances import NEAR, count, neighbours
 from pipeline.evaluation.measures.prdc import K
 from pipeline.evaluation.measures.vendi import vendi
 from pipeline.measure import Measurement

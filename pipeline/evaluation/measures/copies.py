@@ -10,8 +10,8 @@ from pipeline.evaluation.cache import remember
 from pipeline.evaluation.extractors.base import Images
 from pipeline.evaluation.measures.bins import assign, k_means
 from pipeline.evaluation.measures.calibration import MOST
-from pipeline.evaluation.measures.distances import nearest, neighbours
-from pipeline.evaluation.measures.memorisation import NEAR, authenticity, copy_rate, copying
+from pipeline.evaluation.measures.distances import NEAR, nearest, neighbours
+from pipeline.evaluation.measures.memorisation import authenticity, copy_rate, copying
 from pipeline.measure import Measurement
 
 CELLS = 10  # of feature space, within which C_T compares ranks

@@ -15,6 +15,9 @@ from torch import Tensor
 from pipeline.arrays import Float64Array, FloatArray, Int64Array
 from pipeline.errors import InputError
 
+NEAR = 0.01
+"""Items nearer to another than this quantile of the distances between real items are near-duplicates."""
+
 BLOCK = 512
 CACHED = 256  # pairs measured at a time in float64: what the processor's cache holds
 GROUP = 8  # distances of which only the least is looked at first

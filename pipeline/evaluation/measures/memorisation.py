@@ -6,9 +6,7 @@ All work on distances to the nearest training image, in features or in pixels; `
 import numpy as np
 
 from pipeline.arrays import Float64Array, Int64Array
-
-NEAR = 0.01
-"""Real images nearer to another than this quantile of real distances are as near as chance brings them."""
+from pipeline.evaluation.measures.distances import NEAR
 
 LEAST = 10
 """Samples and held-out images a cell must hold before it is counted (Meehan 2020 leaves out cells that are too small)."""

@@ -43,6 +43,10 @@ class GenerateTask(Task):
     def gate(self, medium: Medium) -> type[GateBase]:
         return sample_gate(tuple(measures_for(medium)))
 
+    def evaluation_modules(self, medium: Medium) -> tuple[str, ...]:
+        measures = dict.fromkeys(measure.compute.__module__ for measure in measures_for(medium))
+        return (*super().evaluation_modules(medium), *measures)
+
     @property
     def headline(self) -> tuple[str, ...]:
         return tuple(measure.name for measure in in_order(MEASURES.values()) if measure.headline)
