@@ -6,12 +6,13 @@ from typing import Any, cast
 
 def document() -> dict[str, Any]:
     """Return the service's OpenAPI document. No model is needed to describe the endpoints."""
-    from pipeline.serving.http.app import create
+    from pipeline.serving.http.app import create_app
     from pipeline.serving.http.prometheus_metrics import Metrics
     from pipeline.serving.settings import ServeSettings
 
     service = SimpleNamespace(settings=ServeSettings(), metrics=Metrics())
-    return create(cast(Any, service)).openapi()
+    document: dict[str, Any] = create_app(cast(Any, service)).openapi()
+    return document
 
 
 def endpoints() -> dict[tuple[str, str], dict[str, Any]]:

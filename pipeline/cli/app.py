@@ -14,7 +14,7 @@ import typer
 
 from pipeline import __version__
 from pipeline.allocator import keep_freed_memory
-from pipeline.cli.model_commands import delivered
+from pipeline.cli.model_commands import model_commands
 from pipeline.errors import GanlineError
 from pipeline.stages.paths import project_root
 from pipeline.telemetry import switch_off_telemetry
@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 preset = typer.Typer(no_args_is_help=True, help="List the ready configurations, or write one to params.yaml.")
 app.add_typer(preset, name="preset")
-app.add_typer(delivered)
+app.add_typer(model_commands)
 
 
 def run_stage(name: str) -> None:

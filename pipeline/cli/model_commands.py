@@ -1,4 +1,7 @@
-"""What people do with the exported model: `ganline sample`, `serve` and `apply`. ONNX Runtime alone; rooms are imported inside the commands."""
+"""`ganline sample`, `serve`, `apply` and `quantize`: use of the exported model, with ONNX Runtime and without torch.
+
+Packages are imported inside the commands, so that `--help` is fast.
+"""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -7,13 +10,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from pipeline.cli.condition_options import with_condition_options
+from pipeline.cli.derived_options import with_condition_options, with_settings_options
+from pipeline.serving.settings import ServeSettings
 from pipeline.stages.paths import Paths, project_root
 
-delivered = typer.Typer()
+model_commands = typer.Typer()
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", help="Exported graph; default: the project's exported/generator.onnx.", show_default=False),
+]
+SEED_MAX = 2**64 - 1
 
 
-@delivered.command()
+@model_commands.command()
 @with_condition_options
 def sample(
     n: Annotated[
@@ -22,46 +32,42 @@ def sample(
             "-n",
             "--number",
             min=1,
-            help="How many pictures (64); with --interpolate rows, or latents of an animation (8).",
+            help="Number of images (64); with --interpolate rows, or latents of an animation (8).",
             show_default=False,
         ),
     ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same pictures, however many are asked for."),
-    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="The same seed gives the same images.")] = 0,
     output: Annotated[
         str,
-        typer.Option(
-            "-o", "--output", help="A picture file (.png, .jpg, .webp ...), or a folder ending in / for single PNGs."
-        ),
+        typer.Option("-o", "--output", help="File (.png, .jpg, .webp ...), or folder ending in / for single files."),
     ] = "samples.png",
-    model: Annotated[
-        Path | None, typer.Option(help="An exported generator; by default the project's exported/generator.onnx.")
-    ] = None,
+    model: ModelOption = None,
     columns: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Columns of the sheet; by default one a class, or as square as it gets.", show_default=False
+            min=1,
+            help="Columns of the sheet; by default one per condition, or as square as possible.",
+            show_default=False,
         ),
     ] = None,
     interpolate: Annotated[
         int | None,
         typer.Option(
-            help="Steps from one latent to the next: a sheet with a row each, or (.gif, .webp, .apng) an animation that loops.",
+            help="Steps from one latent to the next: a sheet with a row for each, or (.gif, .webp, .apng) a looping "
+            "animation.",
             show_default=False,
         ),
     ] = None,
     *,
     conditions: dict[str, Any],
 ) -> None:
-    """Draw pictures from generator.onnx with ONNX Runtime alone, on CUDA where there is one.
+    """Generate images from generator.onnx with ONNX Runtime, on CUDA if there is a GPU.
 
     `ganline sample -n 64 --seed 7 -o grid.png`
 
-    `ganline sample -n 1000 -o pictures/ --model ~/models/generator.onnx`
+    `ganline sample -n 1000 -o images/ --model ~/models/generator.onnx`
 
-    `ganline sample --label sneaker --label bag -n 20` draws two columns
+    `ganline sample --label sneaker --label bag -n 20` makes two columns
 
     `ganline sample --psi 0.7`
 
@@ -69,75 +75,40 @@ def sample(
 
     `ganline sample --interpolate 24 -o loop.gif`
     """
-    from pipeline.serving.runtime.sample_files import Request
-    from pipeline.serving.runtime.sample_files import sample as draw
+    from pipeline.serving.runtime.sample_files import Request, sample_to_files
 
     folder = output.endswith("/") or Path(output).is_dir()
-    wanted = Request(n, seed, conditions, interpolate, columns)
-    drawn = draw(model or Paths(project_root()).generator, Path(output), wanted, folder=folder)
-    typer.echo(f"{output}: {drawn}")
+    request = Request(n, seed, conditions, interpolate, columns)
+    result = sample_to_files(model or Paths(project_root()).generator, Path(output), request, folder=folder)
+    typer.echo(f"{output}: {result}")
 
 
-@delivered.command()
+@model_commands.command()
+@with_settings_options(ServeSettings, without="token")
 def serve(
     model: Annotated[
         str | None,
         typer.Option(
-            help="An exported generator, or models:/NAME@ALIAS in MLflow; by default the project's exported/generator.onnx.",
+            help="Exported generator, or models:/NAME@ALIAS in MLflow; default: exported/generator.onnx.",
             show_default=False,
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="0 takes a free one; the first log line says which.")
-    ] = 8000,
-    provider: Annotated[
-        Literal["auto", "cpu", "cuda", "tensorrt"],
-        typer.Option(help="Where ONNX Runtime computes; auto takes CUDA where there is one."),
-    ] = "auto",
-    strict_provider: Annotated[
-        bool, typer.Option("--strict-provider", help="End (exit 2) rather than compute elsewhere than --provider says.")
-    ] = False,
-    max_batch: Annotated[int, typer.Option(min=1, max=4096, help="Images drawn at once.")] = 64,
-    max_delay_ms: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=10_000,
-            help="How long a request waits for others to share its batch; at 0 those share it that came while the last was drawn.",
-        ),
-    ] = 0.0,
-    max_queue: Annotated[
-        int, typer.Option(min=1, help="Images that may wait; beyond them requests are told 429.")
-    ] = 1024,
-    max_images: Annotated[int, typer.Option(min=1, help="Images that one request may ask for.")] = 256,
-    max_body: Annotated[int, typer.Option(min=1024, help="Bytes of one request's body.")] = 8 * 2**20,
-    max_pixels: Annotated[
-        int, typer.Option(min=4096, help="Image-to-image models: pixels of one result.")
-    ] = 50_000_000,
-    tile: Annotated[
-        int, typer.Option(min=192, help="Image-to-image models: side of the pieces that larger pictures go through in.")
-    ] = 512,
-    timeout: Annotated[
-        float, typer.Option(min=0.1, help="Seconds until a request is given up; also how long the end waits for them.")
-    ] = 30.0,
-    poll: Annotated[
-        float, typer.Option(min=0.05, help="Seconds between looks at the file or alias, to swap in a newer model.")
-    ] = 5.0,
     token_file: Annotated[
         Path | None,
         typer.Option(
-            help="A file with the token that requests must carry; or set GANLINE_SERVE_TOKEN.", show_default=False
+            help="File with the token that requests must carry; or set GANLINE_SERVE_TOKEN.", show_default=False
         ),
     ] = None,
+    *,
+    settings: ServeSettings,
 ) -> None:
-    """Serve the generator over HTTP: a page, pictures by URL, and the Open Inference Protocol. ONNX Runtime alone; torch is not imported.
+    """Serve the generator over HTTP: a page, images by URL, and the Open Inference Protocol. Runs without torch.
 
     `ganline serve` then open http://127.0.0.1:8000
 
     `curl -o sheet.png "http://127.0.0.1:8000/image.png?seed=7&n=16"`
 
-    `curl -o after.png --data-binary @before.jpg http://127.0.0.1:8000/apply` where the model turns pictures into pictures
+    `curl -o after.png --data-binary @before.jpg http://127.0.0.1:8000/apply` for image-to-image models
 
     `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline serve --model models:/ganline-digits@champion` follows the alias
 
@@ -145,74 +116,49 @@ def serve(
 
     `ganline serve --host 0.0.0.0 --token-file /run/secrets/token`
 
-    SIGTERM or Ctrl-C: what was accepted is answered, then it ends.
+    SIGTERM or Ctrl-C: accepted requests are answered, then the service ends.
     """
     from pydantic import SecretStr
 
-    from pipeline.serving.settings import ServeSettings
-    from pipeline.stages.commands.serve import run, token_of
+    from pipeline.stages.commands.serve import read_token, run
 
-    token = token_of(token_file) if token_file else os.environ.get("GANLINE_SERVE_TOKEN")
-    settings = ServeSettings(
-        host=host,
-        port=port,
-        provider=provider,
-        strict_provider=strict_provider,
-        max_batch=max_batch,
-        max_delay_ms=max_delay_ms,
-        max_queue=max_queue,
-        max_images=max_images,
-        max_body=max_body,
-        max_pixels=max_pixels,
-        tile=tile,
-        timeout=timeout,
-        poll=poll,
-        token=SecretStr(token) if token else None,
-    )
-    run(project_root(), model, settings)
+    token = read_token(token_file) if token_file else os.environ.get("GANLINE_SERVE_TOKEN")
+    run(project_root(), model, settings.model_copy(update={"token": SecretStr(token) if token else None}))
 
 
-@delivered.command()
+@model_commands.command()
 def apply(
-    inputs: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="Pictures, and folders of them.", show_default=False)
-    ],
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images and folders.", show_default=False)],
     output: Annotated[
         Path,
         typer.Option(
             "-o",
             "--output",
-            help="A picture file for one picture; else a folder, which keeps the structure of folders.",
+            help="File for one image; else a folder, which keeps the structure of input folders.",
             show_default=False,
         ),
     ],
-    model: Annotated[
-        Path | None,
-        typer.Option(help="An exported image-to-image generator; by default the project's exported/generator.onnx."),
-    ] = None,
+    model: ModelOption = None,
     tile: Annotated[
-        int,
-        typer.Option(min=16, help="Side of the pieces that large pictures go through in: smaller needs less memory."),
+        int, typer.Option(min=16, help="Side of the tiles of large images; smaller tiles need less memory.")
     ] = 512,
     overlap: Annotated[
-        int,
-        typer.Option(min=2, help="Pixels by which a piece reaches beyond what is kept of it, so that no seams show."),
+        int, typer.Option(min=2, help="Overlap of neighbouring tiles in pixels, which hides their seams.")
     ] = 64,
     seed: Annotated[
         int | None,
         typer.Option(
             min=0,
-            max=2**64 - 1,
-            help="The style of the results, where the model has styles (drit); by default 0.",
+            max=SEED_MAX,
+            help="Style of the results, if the model has styles (drit); 0 by default.",
             show_default=False,
         ),
     ] = None,
     example: Annotated[
-        Path | None,
-        typer.Option(help="A picture whose style the results take, in place of a seed's.", show_default=False),
+        Path | None, typer.Option(help="Image whose style the results take, instead of a seed.", show_default=False)
     ] = None,
 ) -> None:
-    """Run an image-to-image generator (super-resolution, denoising, translation) over pictures of any size, with ONNX Runtime alone.
+    """Apply an image-to-image generator (super-resolution, denoising, translation) to images. Runs without torch.
 
     `ganline apply photo.jpg -o photo-x4.png`
 
@@ -222,50 +168,49 @@ def apply(
 
     `ganline apply summer/ -o winter/ --example one-winter.jpg` (or `--seed 3`) chooses the style
 
-    `ganline apply winter/ -o summer/ --model exported/reverse.onnx` goes the other way
+    `ganline apply winter/ -o summer/ --model exported/reverse.onnx` translates in the other direction
     """
     from tqdm import tqdm
 
-    from pipeline.serving.runtime.apply_files import How
-    from pipeline.serving.runtime.apply_files import apply as transform
+    from pipeline.serving.runtime.apply_files import ApplyOptions, apply_to_files
+    from pipeline.serving.runtime.image_to_image import TileSize
 
-    def bar(jobs: Sequence[Any]) -> Iterable[Any]:
-        return tqdm(jobs, desc="apply", unit="img", leave=False, disable=None)
+    def show_progress(pairs: Sequence[Any]) -> Iterable[Any]:
+        return tqdm(pairs, desc="apply", unit="img", leave=False, disable=None)
 
-    done, problems = transform(
-        model or Paths(project_root()).generator, inputs, output, How(tile, overlap, seed, example), bar
-    )
+    options = ApplyOptions(TileSize(tile, overlap), seed, example)
+    count, problems = apply_to_files(model or Paths(project_root()).generator, inputs, output, options, show_progress)
     for problem in problems:
         typer.echo(f"ganline: {problem}", err=True)
-    typer.echo(
-        f"{output}: {done} picture{'' if done == 1 else 's'}"
-        + (f", {len(problems)} could not be read" if problems else "")
-    )
+    failed = f", {len(problems)} could not be read" if problems else ""
+    typer.echo(f"{output}: {count} image{'' if count == 1 else 's'}{failed}")
     raise typer.Exit(2 if problems else 0)
 
 
-@delivered.command()
+@model_commands.command()
 def quantize(
     kind: Annotated[
-        Literal["fp16", "int8"], typer.Argument(help="float16, for GPUs; or int8, for processors.", show_default=False)
+        Literal["fp16", "int8"], typer.Argument(help="float16 for GPUs, or int8 for CPUs.", show_default=False)
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="By default MODEL.fp16.onnx or .int8.onnx beside it.", show_default=False),
+        typer.Option(
+            "-o", "--output", help="Default: MODEL.fp16.onnx or .int8.onnx in the same folder.", show_default=False
+        ),
     ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="An exported graph; by default the project's exported/generator.onnx.", show_default=False),
-    ] = None,
+    model: ModelOption = None,
     tolerance: Annotated[
         float,
         typer.Option(
             min=0,
-            help="Mean difference of the images from float32's, in levels of 255; one value may have 16 times that.",
+            help="Mean difference of the images from float32 in levels of 255; a single value may differ 16 times "
+            "as much.",
         ),
     ] = 1.0,
 ) -> None:
-    """Write the exported generator in fewer bits, with its error and speed beside float32; nothing is written (exit 2) where the images differ.
+    """Convert the exported generator to float16 or int8 and report error and speed.
+
+    Nothing is written (exit 2) if the images differ too much from float32.
 
     `ganline quantize fp16`
 
@@ -276,11 +221,11 @@ def quantize(
     from pipeline.serving.onnx.quantize import quantize as convert
 
     source = model or Paths(project_root()).generator
-    found = convert(source, output or source.with_suffix(f".{kind}.onnx"), kind, tolerance)
-    before, after = found.size_bytes
-    apart = f"{found.mean_levels:.3f} levels of 255 in the mean, {found.max_levels:.2f} at most"
-    typer.echo(f"{found.path}: {after / 1e6:.2f} MB, float32 {before / 1e6:.2f} MB; differs by {apart}")
-    for n, (full, fewer) in found.latency_ms.items():
+    result = convert(source, output or source.with_suffix(f".{kind}.onnx"), kind, tolerance)
+    before, after = result.size_bytes
+    difference = f"{result.mean_levels:.3f} levels of 255 on average, {result.max_levels:.2f} at most"
+    typer.echo(f"{result.path}: {after / 1e6:.2f} MB, float32 {before / 1e6:.2f} MB; differs by {difference}")
+    for n, (full, fewer) in result.latency_ms.items():
         typer.echo(
-            f"batch {n}: {fewer:.3f} ms, float32 {full:.3f} ms: {full / fewer:.2f} times as fast, {found.provider}"
+            f"batch {n}: {fewer:.3f} ms, float32 {full:.3f} ms: {full / fewer:.2f} times as fast, {result.provider}"
         )

@@ -1,4 +1,4 @@
-"""Write a self-contained ONNX generator, check it against PyTorch, register it; refuse when the verdict is fail."""
+"""Export a self-contained ONNX generator, check it against PyTorch, and register it, unless the verdict is fail."""
 
 import hashlib
 import json
@@ -6,17 +6,21 @@ import math
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
 from pipeline import params as parameters
 from pipeline.errors import GateRefused, InputError
+from pipeline.gans.base import GAN
 from pipeline.params import Params
-from pipeline.serving.onnx import model_card, parity, signature, triton
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
-from pipeline.serving.onnx.model_card import reasons_of
+from pipeline.serving.onnx.model_card import reasons_of, render_card
+from pipeline.serving.onnx.parity import Parity, check_parity
+from pipeline.serving.onnx.signature import describe_graph
+from pipeline.serving.onnx.triton import write_repository
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.tasks.registry import TASKS
@@ -25,57 +29,54 @@ from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
 
 CODE = ("pipeline", "params.yaml", "dvc.yaml", "requirements.lock")
-"""What makes a commit "-dirty": code and settings. A line that just ran has always rewritten its metrics and dvc.lock."""
+"""Changes in these paths make a commit "-dirty". A run always rewrites metrics/ and dvc.lock, which do not count."""
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """The exported graphs of one model.
+
+    Attributes:
+        signatures: One per graph, as in signature.json; the generator first.
+        measured: Content of metrics/export.json.
+    """
+
+    metadata: Metadata
+    signatures: list[dict[str, Any]]
+    measured: dict[str, Any]
 
 
 def run(root: Path) -> None:
-    """Reads models/ and metrics/evaluation.json; writes exported/ and metrics/export.json, and registers the model in MLflow.
+    """Write exported/ and metrics/export.json from models/ and metrics/evaluation.json, and register the model.
 
-    Raises GateRefused when the verdict is fail and `export.allow_failed` is not set; InputError for missing or broken inputs, a
-    graph that differs from PyTorch, or a store that does not answer.
+    Raises:
+        GateRefused: The verdict is fail and `export.allow_failed` is not set.
+        InputError: An input is missing or damaged, a graph differs from PyTorch, or the MLflow store does not respond.
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
     evaluation = read_evaluation(paths.evaluation_metrics)
     if evaluation["verdict"] == "fail" and not params.export.allow_failed:
-        why = "; ".join(reasons_of(evaluation)) or "no reason recorded"
+        reasons = "; ".join(reasons_of(evaluation)) or "no reason recorded"
         raise GateRefused(
-            f"the verdict in {paths.evaluation_metrics} is fail: {why}; train on or change `evaluate.gate`, or set `export.allow_failed: true`"
+            f"the verdict in {paths.evaluation_metrics} is fail: {reasons}. Train longer, change `evaluate.gate`, or "
+            "set `export.allow_failed: true`."
         )
     gan, config = model_files.load(paths.weights.parent)
-    specs = gan.export()
     with tracked_run.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
-        metadata = Metadata(
-            **origin(config, root, tracked.id),
-            task=gan.task,
-            scale=gan.scale,
-            multiple=specs[0].multiple,
-            latent=int(specs[0].inputs["z"].shape[1]) if "z" in specs[0].inputs else 0,
-            verdict=evaluation["verdict"],
-            fid=finite(evaluation.get("fid")),
-            protocol=str(evaluation.get("protocol", "not recorded")),
-        )
-        measured: dict[str, Any] = {}
-        described = []
-        for spec in specs:
-            path = Path(scratch) / f"{spec.name}.onnx"
-            export(spec, path, metadata.pairs(), params.export.opset)
-            prefix = "" if spec is specs[0] else f"{spec.name}_"
-            found = parity.check(spec, path, params.export.parity_tolerance, config.item)
-            measured |= {
-                f"{prefix}{key}": value for key, value in measurements(path, found, params.export.opset).items()
-            }
-            described.append(signature.describe(path, config.item))
-        publish(paths, Path(scratch), metadata, described, config, evaluation, measured)
-        register(tracked, paths, params, metadata, described, measured)
-    size, latency = measured["size_bytes"] / 1e6, measured["latency_ms_batch_1"]
+        metadata = Metadata(**origin(config, root, tracked.id), **interface(gan), **quality(evaluation))
+        model = export_graphs(gan, metadata, Path(scratch), params)
+        publish(paths, Path(scratch), model, config, evaluation)
+        register(tracked, paths, params, model)
+    size, latency = model.measured["size_bytes"] / 1e6, model.measured["latency_ms_batch_1"]
     sys.stdout.write(
-        f"{paths.generator}: {size:.1f} MB, {latency:.2f} ms an image on {measured['provider']}, {params.tracking.model} {measured['version']}\n"
+        f"{paths.generator}: {size:.1f} MB, {latency:.2f} ms per image on {model.measured['provider']}, "
+        f"{params.tracking.model} {model.measured['version']}\n"
     )
 
 
-def origin(config: ModelConfig, root: Path, run: str) -> dict[str, Any]:
-    """What the metadata of every graph says about where it comes from."""
+def origin(config: ModelConfig, root: Path, run_id: str) -> dict[str, Any]:
+    """Return the metadata that says where a model comes from."""
     return {
         "version": __version__,
         "variant": config.model.variant,
@@ -84,83 +85,112 @@ def origin(config: ModelConfig, root: Path, run: str) -> dict[str, Any]:
         "dataset_fingerprint": config.dataset_fingerprint,
         "images_seen": config.images_seen,
         "git_commit": git_commit(root),
-        "mlflow_run": run,
+        "mlflow_run": run_id,
     }
 
 
-def measurements(path: Path, found: parity.Parity, opset: int) -> dict[str, Any]:
-    """One graph's part of metrics/export.json; metrics/features.json has the same."""
+def interface(gan: GAN) -> dict[str, Any]:
+    """Return the metadata that says how a model is used."""
+    generator = gan.export()[0]
     return {
-        "parity_max_abs": found.max_abs,
-        **{f"latency_ms_batch_{n}": round(value, 4) for n, value in found.latency_ms.items()},
+        "task": gan.task,
+        "scale": gan.scale,
+        "multiple": generator.multiple,
+        "latent": int(generator.inputs["z"].shape[1]) if "z" in generator.inputs else 0,
+    }
+
+
+def quality(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata that says how good a model is."""
+    fid = evaluation.get("fid")
+    return {
+        "verdict": evaluation["verdict"],
+        "fid": float(fid) if isinstance(fid, int | float) and math.isfinite(fid) else None,
+        "protocol": str(evaluation.get("protocol", "not recorded")),
+    }
+
+
+def export_graphs(gan: GAN, metadata: Metadata, folder: Path, params: Params) -> ExportedModel:
+    """Export all graphs of a model to `folder` and check them against PyTorch."""
+    measured: dict[str, Any] = {}
+    signatures = []
+    for number, spec in enumerate(gan.export()):
+        path = folder / f"{spec.name}.onnx"
+        export(spec, path, metadata.pairs(), params.export.opset)
+        parity = check_parity(spec, path, params.export.parity_tolerance, metadata.item)
+        prefix = f"{spec.name}_" if number else ""
+        values = measurements(path, parity, params.export.opset)
+        measured |= {f"{prefix}{key}": value for key, value in values.items()}
+        signatures.append(describe_graph(path, metadata.item))
+    return ExportedModel(metadata, signatures, measured)
+
+
+def measurements(path: Path, parity: Parity, opset: int) -> dict[str, Any]:
+    """Return the entries of one graph in metrics/export.json or metrics/features.json."""
+    return {
+        "parity_max_abs": parity.max_abs,
+        **{f"latency_ms_batch_{n}": round(value, 4) for n, value in parity.latency_ms.items()},
         "size_bytes": path.stat().st_size,
         "opset": opset,
-        "provider": found.provider,
+        "provider": parity.provider,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }
 
 
-def publish(
-    paths: Paths,
-    made: Path,
-    metadata: Metadata,
-    described: list[dict[str, Any]],
-    config: ModelConfig,
-    evaluation: dict[str, Any],
-    measured: dict[str, Any],
-) -> None:
-    """Moves the checked graphs to exported/ and describes them there; graphs after the first are listed under "further"."""
+def publish(paths: Paths, folder: Path, model: ExportedModel, config: ModelConfig, evaluation: dict[str, Any]) -> None:
+    """Move the checked graphs to exported/ and write signature, model card and Triton repository.
+
+    signature.json describes the generator; other graphs are listed under "further".
+    """
     paths.exported.mkdir(parents=True, exist_ok=True)
     for old in paths.exported.glob("*.onnx"):
         old.unlink()
-    for graph in described:
-        (paths.exported / graph["file"]).write_bytes((made / graph["file"]).read_bytes())
-    first = described[0] | ({"further": described[1:]} if described[1:] else {})
-    (paths.exported / "signature.json").write_text(json.dumps(first, indent=2) + "\n", encoding="utf-8")
-    triton.write(paths.exported / "triton", described, paths.exported)
-    # Times differ from run to run and would give exported/ a new hash in DVC without a new model.
-    lasting = {name: value for name, value in measured.items() if "latency" not in name}
-    card = model_card.render(
-        TASKS[metadata.task], metadata, first, config.model.model_dump(mode="json"), evaluation, lasting
+    for graph in model.signatures:
+        (paths.exported / graph["file"]).write_bytes((folder / graph["file"]).read_bytes())
+    generator, *others = model.signatures
+    described = generator | ({"further": others} if others else {})
+    (paths.exported / "signature.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    write_repository(paths.exported / "triton", model.signatures, paths.exported)
+    # Latencies vary between runs and would give exported/ a new hash in DVC without a new model.
+    stable = {name: value for name, value in model.measured.items() if "latency" not in name}
+    card = render_card(
+        TASKS[model.metadata.task],
+        model.metadata,
+        described,
+        settings=config.model.model_dump(mode="json"),
+        evaluation=evaluation,
+        measured=stable,
     )
     (paths.exported / "model_card.md").write_text(card, encoding="utf-8")
 
 
-def register(
-    tracked: tracked_run.Run,
-    paths: Paths,
-    params: Params,
-    metadata: Metadata,
-    described: list[dict[str, Any]],
-    measured: dict[str, Any],
-) -> None:
-    """Logs the first graph, with the others beside it, and the measurements to the run, registers it, and writes metrics/export.json."""
-    graph, *others = (paths.exported / one["file"] for one in described)
-    beside = [paths.exported / "signature.json", paths.exported / "model_card.md", *others]
-    pairs = metadata.pairs()
+def register(tracked: tracked_run.Run, paths: Paths, params: Params, model: ExportedModel) -> None:
+    """Log the graphs and measurements to the run, register the model, and write metrics/export.json."""
+    generator, *others = (paths.exported / graph["file"] for graph in model.signatures)
     version = tracked.log_model(
-        graph, described[0], params.tracking.model, sha256=measured["sha256"], tags=pairs, files=beside
+        generator,
+        model.signatures[0],
+        params.tracking.model,
+        sha256=model.measured["sha256"],
+        tags=model.metadata.pairs(),
+        files=[paths.exported / "signature.json", paths.exported / "model_card.md", *others],
     )
-    measured |= {"registered_model": params.tracking.model, "version": int(version)}
-    tracked.log_metrics({f"export/{name}": value for name, value in measured.items()})
-    tracked.tag({"ganline.verdict": metadata.verdict, "ganline.model_version": version})
-    metrics_files.write(paths.export_metrics, measured)
+    model.measured.update({"registered_model": params.tracking.model, "version": int(version)})
+    tracked.log_metrics({f"export/{name}": value for name, value in model.measured.items()})
+    tracked.tag({"ganline.verdict": model.metadata.verdict, "ganline.model_version": version})
+    metrics_files.write(paths.export_metrics, model.measured)
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """metrics/evaluation.json. Raises InputError when it is missing, broken, or without a verdict."""
+    """Return metrics/evaluation.json. Raises InputError if it is missing, damaged, or has no verdict."""
     values = metrics_files.read(path, "dvc repro evaluate")
     if not isinstance(values, dict) or values.get("verdict") not in ("pass", "fail"):
-        raise InputError(f"{path}: `verdict` must be pass or fail; run `dvc repro -f evaluate`")
+        raise InputError(f"{path}: `verdict` must be pass or fail. Run `dvc repro -f evaluate`.")
     return values
 
 
-def finite(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
-
-
 def git_commit(root: Path) -> str:
-    """The commit of the checkout, with "-dirty" where code or settings differ from it; "unknown" outside of git."""
+    """Return the commit of the checkout, with "-dirty" if code or settings differ; "unknown" outside of git."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(

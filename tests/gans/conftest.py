@@ -85,14 +85,14 @@ def onnx_parity(tmp_path: Path) -> Callable[[GAN, int], float]:
     """Return a function (gan, classes) -> the largest difference between PyTorch and ONNX Runtime over all graphs."""
 
     def check(gan: GAN, classes: int) -> float:
-        from pipeline.serving.onnx import parity
         from pipeline.serving.onnx.graph_export import export
+        from pipeline.serving.onnx.parity import check_parity
 
         worst = 0.0
         for spec in gan.eval().export():
             path = tmp_path / f"{spec.name}.onnx"
             export(spec, path, {}, 20)
-            worst = max(worst, parity.check(spec, path, 1e-3, image_spec(8, 1, classes)).max_abs)
+            worst = max(worst, check_parity(spec, path, 1e-3, image_spec(8, 1, classes)).max_abs)
         return worst
 
     return check

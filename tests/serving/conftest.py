@@ -18,8 +18,8 @@ from pipeline.gans.variants.dcgan.dcgan import DCGAN
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
 from pipeline.items import ItemSpec
-from pipeline.serving.http.model_source import File
-from pipeline.serving.http.service import Service
+from pipeline.serving.http.inference_service import InferenceService
+from pipeline.serving.http.model_source import FileSource
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.settings import ServeSettings
@@ -247,17 +247,17 @@ def made_square(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class Running(NamedTuple):
     url: str
-    service: Service
+    service: InferenceService
 
 
 @contextmanager
 def running(path: Path, **settings: Any) -> Iterator[Running]:
     """The service on a free port, with real sockets, in a thread of this process."""
-    from pipeline.serving.http.server import Server
+    from pipeline.serving.http.uvicorn_server import UvicornServer
 
-    service = Service(File(path), ServeSettings(**{"port": 0, "poll": 0.05, **settings}))
+    service = InferenceService(FileSource(path), ServeSettings(**{"port": 0, "poll": 0.05, **settings}))
     listening = socket.create_server(("127.0.0.1", 0))
-    server = Server(service)
+    server = UvicornServer(service)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:

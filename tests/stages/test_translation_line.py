@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.serving.runtime.apply_files import How, apply
+from pipeline.serving.runtime.apply_files import ApplyOptions, apply_to_files
 from pipeline.stages import evaluate, export, ingest, train, validate
 from tests.stages.delivering import both_judged
 
@@ -99,11 +99,11 @@ def test_it_is_delivered_and_used(line: tuple[str, Path], tmp_path: Path) -> Non
         in card
     )
     save(tmp_path / "one.png", np.random.default_rng(1).normal(128, 60, (37, 50, 3)))
-    done, problems = apply(
+    done, problems = apply_to_files(
         exported / "generator.onnx",
         [tmp_path / "one.png"],
         tmp_path / "made.png",
-        How(seed=3) if variant == "drit" else None,
+        ApplyOptions(seed=3) if variant == "drit" else None,
     )
     assert (done, problems) == (1, [])
     with Image.open(tmp_path / "made.png") as made:

@@ -1,7 +1,7 @@
-"""The HTTP application: its endpoints, its errors, its description."""
+"""The HTTP application: endpoints, error handling, OpenAPI document."""
 
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,19 +13,23 @@ from starlette.exceptions import HTTPException
 
 from pipeline import __version__
 from pipeline.errors import InputError
-from pipeline.serving.http import apply_routes, image_routes, pages, v2_routes
-from pipeline.serving.http.http_error import Refusal
-from pipeline.serving.http.middleware import Guard, answer
-from pipeline.serving.http.service import Service
-from pipeline.serving.http.v2_infer import Infer, documented
+from pipeline.serving.http import pages
+from pipeline.serving.http.apply_routes import apply_router
+from pipeline.serving.http.image_routes import image_router
+from pipeline.serving.http.inference_service import InferenceService
+from pipeline.serving.http.middleware import RequestGuard, error_response
+from pipeline.serving.http.request_error import RequestError
+from pipeline.serving.http.v2_infer import InferenceMiddleware, openapi_paths
+from pipeline.serving.http.v2_routes import v2_router
 
-ABOUT = """Pictures from an exported generator: of a seed, or of another picture. The same request gives the same picture, whatever else is asked for at
-the same time, until the model changes; every picture's headers name the model's version. Errors are `{"error": "what is wrong, and the way out"}`."""
+DESCRIPTION = """Images from an exported generator: from a seed, or from another image. A request gives the same result
+regardless of concurrent requests until the model changes. The headers of every image name the version of the model.
+Errors are `{"error": "what is wrong and what to do"}`."""
 LONGEST_ERROR = 1000
 
 
-def create(service: Service) -> FastAPI:
-    """The ASGI application over a service."""
+def create_app(service: InferenceService) -> FastAPI:
+    """Return the ASGI application of a service."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -33,61 +37,60 @@ def create(service: Service) -> FastAPI:
             yield
 
     app = FastAPI(
-        title="ganline", version=__version__, description=ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="ganline", version=__version__, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
-    app.add_middleware(Infer, service=service)
-    app.add_middleware(Guard, settings=service.settings, metrics=service.metrics)
-    for kind in (Refusal, InputError, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, explain)
-    app.include_router(image_routes.router(service))
-    app.include_router(apply_routes.router(service))
-    app.include_router(v2_routes.router(service))
+    app.add_middleware(InferenceMiddleware, service=service)
+    app.add_middleware(RequestGuard, settings=service.settings, metrics=service.metrics)
+    for kind in (RequestError, InputError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, handle_error)
+    for router in (image_router, apply_router, v2_router):
+        app.include_router(router(service))
 
     @app.get("/", include_in_schema=False)
     async def home() -> Response:
-        return HTMLResponse(pages.html("index.html"), headers=pages.HEADERS)
+        return HTMLResponse(pages.read_html("index.html"), headers=pages.HEADERS)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        return HTMLResponse(pages.docs(app.openapi()), headers=pages.HEADERS)
+        return HTMLResponse(pages.render_docs(app.openapi()), headers=pages.HEADERS)
 
-    @app.get("/metrics", tags=["watching"], response_class=PlainTextResponse)
+    @app.get("/metrics", tags=["monitoring"], response_class=PlainTextResponse)
     async def metrics() -> Response:
-        """Prometheus's text format."""
+        """Metrics in Prometheus's text format."""
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    app.openapi = functools.partial(describe, app, app.openapi, secured=service.settings.token is not None)  # type: ignore[method-assign]
+    secured = service.settings.token is not None
+    app.openapi = functools.partial(openapi_document, app, app.openapi, secured=secured)  # type: ignore[method-assign]
     return app
 
 
-async def explain(_: Request, error: Exception) -> Response:
-    """Every error in one shape."""
-    if isinstance(error, Refusal):
-        return answer(error)
+async def handle_error(_: Request, error: Exception) -> Response:
+    """Return any error in the same JSON shape."""
+    if isinstance(error, RequestError):
+        return error_response(error)
     if isinstance(error, RequestValidationError):
-        told = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
-        return answer(Refusal(422, told[:LONGEST_ERROR]))
+        problems = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
+        return error_response(RequestError(422, problems[:LONGEST_ERROR]))
     if isinstance(error, HTTPException):
-        response = answer(Refusal(error.status_code, str(error.detail)))
+        response = error_response(RequestError(error.status_code, str(error.detail)))
         response.headers.update(error.headers or {})
         return response
-    return answer(Refusal(400, str(error)[:LONGEST_ERROR]))
+    return error_response(RequestError(400, str(error)[:LONGEST_ERROR]))
 
 
-def describe(app: FastAPI, make: Any, *, secured: bool) -> dict[str, Any]:
-    """FastAPI's OpenAPI document with the errors as they are, and the token where one is needed."""
+def openapi_document(app: FastAPI, generate: Callable[[], dict[str, Any]], *, secured: bool) -> dict[str, Any]:
+    """Return FastAPI's OpenAPI document with the real error responses, and the token if one is required."""
     if app.openapi_schema is None:
-        document = make()
-        document["paths"] |= documented()
+        document = generate()
+        document["paths"] |= openapi_paths()
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         for name in ("HTTPValidationError", "ValidationError"):
             schemas.pop(name, None)
         for methods in document["paths"].values():
-            for one in methods.values():
-                if (
-                    one["responses"].get("422", {}).get("description") == "Validation Error"
-                ):  # FastAPI's own guess, for parameters that may be any text
-                    del one["responses"]["422"]
+            for operation in methods.values():
+                # FastAPI adds this response to every endpoint with parameters, even if they may be any text.
+                if operation["responses"].get("422", {}).get("description") == "Validation Error":
+                    del operation["responses"]["422"]
         schemas["Error"] = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
         if secured:
             document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}

@@ -1,149 +1,164 @@
-"""POST /apply: a picture in, a picture back; and what it shares with the inference protocol: pictures in tiles through the queue.
+"""POST /apply: transform an image. And large images as tiles in the queue, which the inference protocol uses too.
 
-A picture has one tile in the queue at a time, and takes its turn with all others for the next one: a large picture holds nobody up
-longer than one tile takes.
+An image has one tile in the queue at a time and waits for its turn with each, so a large image delays other requests
+by no more than the time of one tile.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.arrays import Float32Array, UInt8Array
+from pipeline.arrays import UInt8Array
 from pipeline.media.image.image import BadImage, decode, measure
 from pipeline.serving.graph_tensors import Arrays
-from pipeline.serving.http.http_error import Refusal
-from pipeline.serving.http.image_routes import Png, headers, png, responses
-from pipeline.serving.http.loaded_model import Served
-from pipeline.serving.http.openapi import errors
-from pipeline.serving.http.service import Service
-from pipeline.serving.http.v2_tensors import MOST_IN_JSON, Inference
+from pipeline.serving.http.image_routes import Png, encode_png, result_headers, result_responses
+from pipeline.serving.http.inference_service import InferenceService
+from pipeline.serving.http.loaded_model import LoadedModel
+from pipeline.serving.http.openapi_errors import error_responses
+from pipeline.serving.http.request_error import RequestError
+from pipeline.serving.http.v2_tensors import LARGEST_JSON, InferenceRequest
 from pipeline.serving.runtime.generator import LARGEST_SEED
-from pipeline.serving.runtime.image_to_image import joined
+from pipeline.serving.runtime.image_to_image import TileSize, join
 from pipeline.serving.runtime.tiling import Tiles
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
-PICTURE: dict[str, Any] = {
+IMAGE_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": dict.fromkeys(("image/png", "image/jpeg", "application/octet-stream"), BINARY),
     }
 }
-CLOSED = 499
-"""The status that the log shows where the client left before its answer."""
+CLIENT_CLOSED = 499
+"""Status in the log if the client left before its response."""
+
+Disconnected = Callable[[], Awaitable[bool]]
 
 
-class Style(BaseModel):
+class StyleQuery(BaseModel):
+    """Parameters of /apply."""
+
     model_config = ConfigDict(extra="forbid")
 
     seed: int | None = Field(
-        None, ge=0, le=LARGEST_SEED, description="The style, where the model has styles (drit), by default 0."
+        None, ge=0, le=LARGEST_SEED, description="Style of the result, if the model has styles; 0 by default."
     )
 
 
-def router(service: Service) -> APIRouter:
-    found = APIRouter(tags=["pictures"])
+def apply_router(service: InferenceService) -> APIRouter:
+    """Return the route /apply."""
+    routes = APIRouter(tags=["images"])
+    responses = {**result_responses(Png.media_type), **error_responses(408)}
 
-    @found.post(
-        "/apply", response_class=Png, responses={**responses(Png.media_type), **errors(408)}, openapi_extra=PICTURE
-    )
-    async def apply(asked: Annotated[Style, Query()], request: Request) -> Response:
-        """An image-to-image model's result for the picture (PNG, JPEG, WebP, TIFF ...) that is the body, as PNG. Large ones go through in tiles."""
-        served = service.keeper.served
-        transformer = served.transformer
-        style = transformer.style(asked.seed) if transformer.styles or asked.seed is not None else None
-        if request.headers.get("content-type", "").startswith("multipart/"):
-            raise Refusal(415, "send the picture itself as the body, not a form: curl --data-binary @photo.jpg")
-        body = await request.body()
-        began = time.perf_counter()
-        with service.admitted(pixels(body, served, service.settings.max_pixels), served.tile):
-            picture = await asyncio.to_thread(read, body, served, service.settings.max_pixels)
-            tiles = transformer.tiles(picture, served.tile)
-            await in_time(through(service, served, tiles, style, request.is_disconnected), service.settings.timeout)
-            seconds = time.perf_counter() - began
-            return Png(await asyncio.to_thread(finished, tiles), headers=headers(served, seconds))
+    @routes.post("/apply", response_class=Png, responses=responses, openapi_extra=IMAGE_BODY)
+    async def apply(query: Annotated[StyleQuery, Query()], request: Request) -> Response:
+        """Transform the image in the body (PNG, JPEG, WebP, TIFF ...); the result is PNG. Large images are tiled."""
+        return await transform_body(service, query.seed, request)
 
-    return found
+    return routes
 
 
-def pixels(body: bytes, served: Served, largest: int) -> int:
-    """Pixels of the result. Raises Refusal for what is no picture, or too large."""
+async def transform_body(service: InferenceService, seed: int | None, request: Request) -> Response:
+    """Return the result for the image in the body of a request."""
+    loaded, settings = service.current, service.settings
+    conditions = loaded.transform.conditions(seed)
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise RequestError(415, "send the image as the body, not in a form: curl --data-binary @photo.jpg")
+    body = await request.body()
+    began = time.perf_counter()
+    with service.reserve(result_pixels(body, loaded, settings.max_pixels), loaded.tile):
+        image = await asyncio.to_thread(decode_body, body, loaded, settings.max_pixels)
+        tiles = loaded.transform.tiles(image, TileSize(loaded.tile))
+        await with_timeout(run_tiles(service, loaded, tiles, conditions, request.is_disconnected), settings.timeout)
+        seconds = time.perf_counter() - began
+        return Png(await asyncio.to_thread(encode_result, tiles), headers=result_headers(loaded, seconds))
+
+
+def result_pixels(body: bytes, loaded: LoadedModel, largest: int) -> int:
+    """Return the number of pixels of the result. Raises RequestError for a body that is no image or too large."""
     try:
         width, height = measure(body)
     except BadImage as error:
-        raise Refusal(400, f"the body is no picture: {error}") from None
-    metadata = served.graph.metadata
-    if width * height > served.transformer.target(largest).max_pixels:
+        raise RequestError(400, f"the body is not an image: {error}") from None
+    metadata = loaded.graph.metadata
+    if width * height > loaded.transform.target(largest).max_pixels:
         times = f", {metadata.scale} times larger" if metadata.scale > 1 else ""
-        raise Refusal(
+        raise RequestError(
             413,
-            f"a picture of {width} x {height} pixels{times}: a result may have {largest:,} here; send a smaller one",
+            f"an image of {width} x {height} pixels{times}: the result may have at most {largest:,} pixels. Send a "
+            "smaller one.",
         )
     return width * height * metadata.scale**2
 
 
-def read(body: bytes, served: Served, largest: int) -> UInt8Array:
-    """Raises Refusal for what cannot be decoded."""
+def decode_body(body: bytes, loaded: LoadedModel, largest: int) -> UInt8Array:
+    """Decode the body as the model takes it. Raises RequestError if that is not possible."""
     try:
-        return decode(body, served.transformer.target(largest)).pixels
+        return decode(body, loaded.transform.target(largest)).pixels
     except BadImage as error:
-        raise Refusal(400, f"the body is no picture: {error}") from None
+        raise RequestError(400, f"the body is not an image: {error}") from None
 
 
-def finished(tiles: Tiles) -> bytes:
-    return png(joined(tiles.bands)[None], None)
+def encode_result(tiles: Tiles) -> bytes:
+    """Return the finished image as PNG."""
+    return encode_png(join(tiles.bands)[None], None)
 
 
-async def in_time(work: Awaitable[None], seconds: float) -> None:
-    """Raises Refusal when the work takes longer."""
+async def with_timeout(work: Awaitable[None], seconds: float) -> None:
+    """Raise RequestError if the work takes longer."""
     try:
         async with asyncio.timeout(seconds):
             await work
     except TimeoutError:
-        raise Refusal(
-            503, f"not done within {seconds:g} s; send a smaller picture, or have the service's --timeout raised", 1
+        raise RequestError(
+            503, f"not finished within {seconds:g} s. Send a smaller image, or raise --timeout of the service.", 1
         ) from None
 
 
-async def through(
-    service: Service, served: Served, tiles: Tiles, style: Float32Array | None, gone: Callable[[], Awaitable[bool]]
+async def run_tiles(
+    service: InferenceService, loaded: LoadedModel, tiles: Tiles, conditions: Arrays, disconnected: Disconnected
 ) -> None:
-    """Has the pieces drawn, one after the other; who has left is not waited for."""
-    piece = tiles.step()
-    while piece is not None:
-        drawn = await service.batcher.draw(served, served.transformer.inputs(piece, style))
-        piece = await asyncio.to_thread(tiles.step, drawn["images"])
-        if piece is not None and await gone():
-            raise Refusal(CLOSED, "the client has left")
+    """Compute the tiles one after the other; stop if the client has left."""
+    tile = tiles.step()
+    while tile is not None:
+        outputs = await service.batcher.run(loaded, loaded.transform.inputs(tile, conditions))
+        tile = await asyncio.to_thread(tiles.step, outputs["images"])
+        if tile is not None and await disconnected():
+            raise RequestError(CLIENT_CLOSED, "the client has left.")
 
 
-async def transformed(
-    service: Service, served: Served, asked: Inference, gone: Callable[[], Awaitable[bool]]
+async def transform_tensors(
+    service: InferenceService, loaded: LoadedModel, request: InferenceRequest, disconnected: Disconnected
 ) -> Arrays:
-    """The outputs of a protocol's request to a model that takes pictures of any size. Raises Refusal for too large ones."""
-    images: npt.NDArray[Any] = asked.inputs["image"]
-    result = images.shape[0] * images.shape[2] * images.shape[3] * served.graph.metadata.scale**2
-    if result > service.settings.max_pixels:
-        raise Refusal(
+    """Return the outputs of a protocol request to a model for images of any size.
+
+    Raises RequestError if the images are too large.
+    """
+    images = request.inputs["image"]
+    pixels = images.shape[0] * images.shape[2] * images.shape[3] * loaded.graph.metadata.scale**2
+    if pixels > service.settings.max_pixels:
+        raise RequestError(
             413,
-            f"{result} pixels: the results of one request may have {service.settings.max_pixels:,} here; send fewer, or smaller pictures",
+            f"{pixels} pixels: the results of one request may have at most {service.settings.max_pixels:,}. Send fewer "
+            "or smaller images.",
         )
-    if result * images.shape[1] > MOST_IN_JSON and not all(asked.outputs.values()):
-        raise Refusal(
+    if pixels * images.shape[1] > LARGEST_JSON and not all(request.outputs.values()):
+        raise RequestError(
             400,
-            f"{result * images.shape[1]} numbers are too many for JSON; ask for binary data (`binary_data_output`), or POST a picture to /apply",
+            f"{pixels * images.shape[1]} numbers are too many for JSON. Request binary data (`binary_data_output`), or "
+            "POST an image to /apply.",
         )
-    styles: Mapping[int, Float32Array] = dict(enumerate(asked.inputs["z"][:, None])) if "z" in asked.inputs else {}
-    done = []
-    with service.admitted(result, served.tile):
+    results = []
+    with service.reserve(pixels, loaded.tile):
         for index, image in enumerate(images):
-            tiles = served.transformer.exact_tiles(image, served.tile)
-            await in_time(through(service, served, tiles, styles.get(index), gone), service.settings.timeout)
-            done.append(joined(tiles.bands, axis=1))
-    return {"images": np.stack(done)}
+            conditions = {name: rows[index : index + 1] for name, rows in request.inputs.items() if name != "image"}
+            tiles = loaded.transform.float_tiles(image, TileSize(loaded.tile))
+            work = run_tiles(service, loaded, tiles, conditions, disconnected)
+            await with_timeout(work, service.settings.timeout)
+            results.append(join(tiles.bands, axis=1))
+    return {"images": np.stack(results)}

@@ -1,4 +1,4 @@
-"""Dynamic batching: requests that wait together are drawn together."""
+"""Dynamic batching: waiting requests share one run of the model."""
 
 import asyncio
 import math
@@ -10,97 +10,108 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.serving.graph_tensors import Arrays
-from pipeline.serving.http.http_error import Refusal
-from pipeline.serving.http.loaded_model import Served
+from pipeline.serving.http.loaded_model import LoadedModel
 from pipeline.serving.http.prometheus_metrics import Metrics
+from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.settings import ServeSettings
 
 
 @dataclass(eq=False)
-class Job:
-    """Rows to draw, `taken` of which have gone into batches, and what came out of them so far."""
+class QueuedRequest:
+    """Rows to compute.
 
-    served: Served
+    Attributes:
+        since: When it was queued, in the time of the event loop.
+        scheduled: Rows that batches already contain.
+        parts: Outputs of finished batches.
+    """
+
+    loaded: LoadedModel
     inputs: Arrays
     outputs: tuple[str, ...]
     n: int
     since: float
-    done: "asyncio.Future[Arrays]"
-    taken: int = 0
+    result: "asyncio.Future[Arrays]"
+    scheduled: int = 0
     parts: list[Arrays] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Rows start .. stop-1 of a job."""
+class BatchSlice:
+    """Rows start .. stop-1 of a request, as a part of a batch."""
 
-    job: Job
+    request: QueuedRequest
     start: int
     stop: int
 
 
 class Batcher:
-    """A queue of jobs and the one thread that draws them, first come first served.
+    """A first-come, first-served queue, and the one thread that runs the model.
 
-    A batch starts when the one before is drawn, and `max_batch` images wait or the oldest has waited `max_delay_ms`; at 0 it is what came
-    meanwhile. It holds one model's jobs only: those that came before a swap are drawn by the model they came for.
+    A batch starts when the previous one is finished and `max_batch` images wait or the oldest request has waited for
+    `max_delay_ms`; at 0 it contains what arrived in the meantime. All rows of a batch are for the same model: requests
+    from before a swap are computed by the old model.
     """
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.jobs: deque[Job] = deque()
+        self.queue: deque[QueuedRequest] = deque()
         self.waiting = 0
         self.seconds_per_image = 0.0
         self.arrived, self.full = asyncio.Event(), asyncio.Event()
-        self.thread = ThreadPoolExecutor(1, thread_name_prefix="draw")
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="batch")
 
-    async def draw(self, served: Served, inputs: Arrays, outputs: tuple[str, ...] = ("images",)) -> Arrays:
-        """The outputs, by name, for inputs whose rows belong together. Raises Refusal when the queue is full or the time is up."""
+    async def run(self, loaded: LoadedModel, inputs: Arrays, outputs: tuple[str, ...] = ("images",)) -> Arrays:
+        """Return the outputs by name for inputs of one request.
+
+        Raises RequestError if the queue is full or the time is up.
+        """
         n = len(next(iter(inputs.values())))
-        if self.jobs and self.waiting + n > self.settings.max_queue:
-            raise self.busy(self.waiting)
+        if self.queue and self.waiting + n > self.settings.max_queue:
+            raise self.overload(self.waiting)
         loop = asyncio.get_running_loop()
-        job = Job(served, inputs, outputs, n, loop.time(), loop.create_future())
-        self.jobs.append(job)
+        request = QueuedRequest(loaded, inputs, outputs, n, loop.time(), loop.create_future())
+        self.queue.append(request)
         self.waiting += n
         self.arrived.set()
         if self.waiting >= self.settings.max_batch:
             self.full.set()
         try:
             async with asyncio.timeout(self.settings.timeout):
-                return await job.done
+                return await request.result
         except TimeoutError:
-            raise Refusal(
-                503, f"not drawn within {self.settings.timeout:g} s; ask for fewer images, or again later", 1
+            raise RequestError(
+                503, f"not finished within {self.settings.timeout:g} s. Request fewer images, or try again later.", 1
             ) from None
         finally:
-            self.forget(job)
+            self.remove(request)
 
-    def busy(self, images: int) -> Refusal:
+    def overload(self, images: int) -> RequestError:
+        """Return the error for a full queue, with the time that its images take."""
         seconds = max(1, math.ceil(images * self.seconds_per_image))
-        return Refusal(429, f"{images} images wait already; ask again in {seconds} s", seconds)
+        return RequestError(429, f"{images} images are already waiting. Try again in {seconds} s.", seconds)
 
-    async def work(self) -> None:
-        """Draws until cancelled."""
+    async def run_forever(self) -> None:
+        """Run batches until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            await self.gather()
-            if not (batch := self.take()):
+            await self.wait_until_due()
+            if not (batch := self.next_batch()):
                 continue
             began = time.perf_counter()
             try:
-                drawn = await loop.run_in_executor(self.thread, execute, batch)
-                self.deliver(batch, drawn, time.perf_counter() - began)
-            except Exception as error:  # noqa: BLE001 - whatever ONNX Runtime raises is the requests' to report, and the service goes on
+                results = await loop.run_in_executor(self.thread, run_batch, batch)
+                self.distribute(batch, results, time.perf_counter() - began)
+            except Exception as error:  # noqa: BLE001 - reported to the requests of the batch; the service goes on
                 self.fail(batch, error)
 
-    async def gather(self) -> None:
-        """Returns when a batch is due."""
-        while not self.jobs:
+    async def wait_until_due(self) -> None:
+        """Return when a batch is due."""
+        while not self.queue:
             self.arrived.clear()
             await self.arrived.wait()
-        remaining = self.jobs[0].since + self.settings.max_delay_ms / 1000 - asyncio.get_running_loop().time()
+        remaining = self.queue[0].since + self.settings.max_delay_ms / 1000 - asyncio.get_running_loop().time()
         if self.waiting < self.settings.max_batch and remaining > 0:
             self.full.clear()
             try:
@@ -109,66 +120,71 @@ class Batcher:
             except TimeoutError:
                 return
 
-    def take(self) -> list[Piece]:
-        """The next batch, out of the queue; empty when those who waited have left."""
-        if not self.jobs:
+    def next_batch(self) -> list[BatchSlice]:
+        """Take the next batch out of the queue; empty if the waiting clients have left."""
+        if not self.queue:
             return []
-        served, ready = self.jobs[0].served, 0
-        for job in self.jobs:
-            if job.served is not served or ready >= served.sizes[-1]:
+        loaded, ready = self.queue[0].loaded, 0
+        for request in self.queue:
+            if request.loaded is not loaded or ready >= loaded.sizes[-1]:
                 break
-            ready += job.n - job.taken
-        room, batch = served.size(ready), []
-        while room and self.jobs and self.jobs[0].served is served:
-            job = self.jobs[0]
-            rows = min(room, job.n - job.taken)
-            batch.append(Piece(job, job.taken, job.taken + rows))
-            job.taken += rows
+            ready += request.n - request.scheduled
+        room, batch = loaded.batch_size(ready), []
+        while room and self.queue and self.queue[0].loaded is loaded:
+            request = self.queue[0]
+            rows = min(room, request.n - request.scheduled)
+            batch.append(BatchSlice(request, request.scheduled, request.scheduled + rows))
+            request.scheduled += rows
             room -= rows
             self.waiting -= rows
-            if job.taken == job.n:
-                self.jobs.popleft()
+            if request.scheduled == request.n:
+                self.queue.popleft()
         return batch
 
-    def deliver(self, batch: list[Piece], drawn: Arrays, seconds: float) -> None:
+    def distribute(self, batch: list[BatchSlice], results: Arrays, seconds: float) -> None:
+        """Hand the outputs of a batch to its requests."""
         at = 0
-        for piece in batch:
-            rows = piece.stop - piece.start
-            job = piece.job
-            job.parts.append({name: drawn[name][at : at + rows] for name in job.outputs})
+        for part in batch:
+            rows = part.stop - part.start
+            request = part.request
+            request.parts.append({name: results[name][at : at + rows] for name in request.outputs})
             at += rows
-            if piece.stop == job.n and not job.done.done():
-                whole = (
-                    job.parts[0]
-                    if len(job.parts) == 1
-                    else {name: np.concatenate([part[name] for part in job.parts]) for name in job.outputs}
-                )
-                job.done.set_result(whole)
+            if part.stop == request.n and not request.result.done():
+                request.result.set_result(join_parts(request))
         self.seconds_per_image = (
             seconds / at if not self.seconds_per_image else 0.9 * self.seconds_per_image + 0.1 * seconds / at
         )
-        self.metrics.batch(at, seconds)
+        self.metrics.record_batch(at, seconds)
 
-    def fail(self, batch: list[Piece], error: Exception) -> None:
-        for job in {piece.job for piece in batch}:
-            if not job.done.done():
-                job.done.set_exception(error)
+    def fail(self, batch: list[BatchSlice], error: Exception) -> None:
+        """Report an error to all requests of a batch."""
+        for request in {part.request for part in batch}:
+            if not request.result.done():
+                request.result.set_exception(error)
 
-    def forget(self, job: Job) -> None:
-        """Takes what is left of a job that nobody waits for any more out of the queue."""
-        if job.taken < job.n and job in self.jobs:
-            self.jobs.remove(job)
-            self.waiting -= job.n - job.taken
+    def remove(self, request: QueuedRequest) -> None:
+        """Remove the rest of a request that no client waits for."""
+        if request.scheduled < request.n and request in self.queue:
+            self.queue.remove(request)
+            self.waiting -= request.n - request.scheduled
 
     def close(self) -> None:
+        """Wait for the current batch and stop the thread."""
         self.thread.shutdown(wait=True, cancel_futures=True)
 
 
-def execute(batch: list[Piece]) -> Arrays:
-    """Runs in the drawing thread. All that any of the jobs wants is computed."""
-    served = batch[0].job.served
+def join_parts(request: QueuedRequest) -> Arrays:
+    """Return the outputs of a finished request."""
+    if len(request.parts) == 1:
+        return request.parts[0]
+    return {name: np.concatenate([part[name] for part in request.parts]) for name in request.outputs}
+
+
+def run_batch(batch: list[BatchSlice]) -> Arrays:
+    """Compute all outputs that any of the requests needs; called in the batch thread."""
+    loaded = batch[0].request.loaded
     inputs = {
-        name: np.concatenate([piece.job.inputs[name][piece.start : piece.stop] for piece in batch])
-        for name in batch[0].job.inputs
+        name: np.concatenate([part.request.inputs[name][part.start : part.stop] for part in batch])
+        for name in batch[0].request.inputs
     }
-    return served.run(inputs, dict.fromkeys(name for piece in batch for name in piece.job.outputs))
+    return loaded.run(inputs, dict.fromkeys(name for part in batch for name in part.request.outputs))

@@ -1,4 +1,4 @@
-"""One model, ready to serve: opened, warmed up, and known to draw the same picture whatever batch it is in."""
+"""A model that is ready to serve: opened, warmed up, and checked to give the same result in every batch."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -10,22 +10,24 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import InputError
-from pipeline.serving.graph_tensors import TENSORS, Arrays, example_inputs
-from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.graph_tensors import Arrays, example_inputs, generated_shape
 from pipeline.serving.runtime.generator import Generator, Graph
-from pipeline.serving.runtime.image_to_image import ImageToImage
+from pipeline.serving.runtime.image_to_image import ImageToImage, open_model
 from pipeline.serving.runtime.session import Provider
 from pipeline.serving.runtime.tiling import TILE
 
 PROBES = 8
+"""Number of different example inputs that the warm-up compares."""
+
 DATATYPES = {"tensor(float)": "FP32", "tensor(int64)": "INT64"}
-"""The Open Inference Protocol's names for ONNX Runtime's types."""
+"""Names of ONNX Runtime's types in the Open Inference Protocol."""
+
 DTYPES: Mapping[str, npt.DTypeLike] = {"FP32": np.float32, "INT64": np.int64}
 
 
 @dataclass(frozen=True)
-class Found:
-    """A model as its source gives it: `name` and `version` are what clients call it, `path` what errors do."""
+class ModelFile:
+    """A model as its source delivers it; clients see `name` and `version`, error messages `path`."""
 
     name: str
     version: str
@@ -34,156 +36,164 @@ class Found:
 
     @property
     def sha256(self) -> str:
-        return self.digest(self.content)
-
-    @staticmethod
-    def digest(content: bytes) -> str:
-        return hashlib.sha256(content).hexdigest()
+        """Checksum of the content."""
+        return sha256_of(self.content)
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """An input or output: its datatype as the Open Inference Protocol names it, and its shape without the batch, -1 where any size goes."""
+class TensorInfo:
+    """An input or output: its datatype in the Open Inference Protocol, and the shape of one row, -1 for any size."""
 
     name: str
     datatype: str
     shape: tuple[int, ...]
 
 
-class Served:
+class LoadedModel:
     """A model that passed its warm-up.
 
     Attributes:
-        model: what it is: it draws from latents, or transforms pictures.
-        any_size: whether it takes pictures of any height and width. Kernels are chosen by shape, so that what is steady at one size says
-            nothing of another: such pictures go through one by one, larger ones in tiles of `tile`.
-        sizes: rising batch sizes that all gave the probe pictures to the bit; no other is run.
+        model: Generates items from latents, or transforms items.
+        any_size: The model takes images of any size. Kernels depend on the shape, so agreement at one size says
+            nothing about another: such images are computed one by one, large ones in tiles of side `tile`.
+        sizes: Ascending batch sizes that all gave bit-identical results; only these are run.
     """
 
     def __init__(
-        self, found: Found, largest: int, provider: Provider = "auto", *, strict: bool = False, tile: int = TILE
+        self,
+        file: ModelFile,
+        largest_batch: int,
+        provider: Provider = "auto",
+        *,
+        strict: bool = False,
+        tile: int = TILE,
     ) -> None:
-        """Opens the model and draws with it. Raises InputError when it cannot be used, or draws what is no picture."""
-        self.graph = Graph(found.path, found.content, provider=provider, strict=strict, spin=False)
-        self.model: Generator | ImageToImage = (
-            ImageToImage(self.graph) if "image" in self.graph.inputs else Generator(self.graph)
-        )
-        self.name, self.version, self.sha256, self.path = found.name, found.version, found.sha256, found.path
+        """Open the model and run it. Raises InputError if it cannot be used or returns invalid items."""
+        self.graph = Graph(file.path, file.content, provider=provider, strict=strict, spin=False)
+        self.model = open_model(self.graph)
+        self.name, self.version, self.sha256, self.path = file.name, file.version, file.sha256, file.path
         self.any_size = isinstance(self.model, ImageToImage) and not self.model.fixed
         self.tile = tile
-        self.inputs = [tensor(one) for one in self.graph.session.get_inputs()]
-        # Of a picture in tiles only the picture can be put together.
+        self.inputs = [tensor_info(tensor) for tensor in self.graph.session.get_inputs()]
+        # Only images can be assembled from tiles.
         self.outputs = [
-            tensor(one) for one in self.graph.session.get_outputs() if not self.any_size or one.name == "images"
+            tensor_info(tensor)
+            for tensor in self.graph.session.get_outputs()
+            if not self.any_size or tensor.name == "images"
         ]
         if self.any_size:
-            self.steady_at_any_size()
-        self.sizes = (1,) if self.any_size else self.steady(largest)
+            self.check_any_size()
+        self.sizes = (1,) if self.any_size else self.find_stable_sizes(largest_batch)
 
     @property
     def generator(self) -> Generator:
-        """Raises InputError where the model draws nothing from latents."""
+        """The model as a generator. Raises InputError if it transforms images."""
         if isinstance(self.model, ImageToImage):
             raise InputError(
-                f"this model ({self.graph.metadata.variant}) turns pictures into pictures: POST one to /apply, or drop it on the page"
+                f"this model ({self.graph.metadata.variant}) transforms images: POST one to /apply, or drop it on the "
+                "page."
             )
         return self.model
 
     @property
-    def transformer(self) -> ImageToImage:
-        """Raises InputError where the model takes no pictures."""
+    def transform(self) -> ImageToImage:
+        """The model as a transformation. Raises InputError if it takes no images."""
         if isinstance(self.model, Generator):
             raise InputError(
-                f"this model ({self.graph.metadata.variant}) takes no pictures, it draws them from a seed: GET /image.png?seed=7"
+                f"this model ({self.graph.metadata.variant}) takes no images, it generates them from a seed: "
+                "GET /image.png?seed=7"
             )
         return self.model
 
     def run(self, inputs: Arrays, outputs: Iterable[str]) -> Arrays:
-        """One batch of n <= `size(n)` rows: the outputs, by name, of those rows. Shorter ones are filled up with their last row."""
+        """Run one batch of n <= `batch_size(n)` rows and return the outputs by name; a short batch is padded."""
         n = len(next(iter(inputs.values())))
-        missing = self.size(n) - n
+        missing = self.batch_size(n) - n
         if missing:
             inputs = {name: np.concatenate([rows, rows[-1:].repeat(missing, axis=0)]) for name, rows in inputs.items()}
         names = list(outputs)
         return {name: rows[:n] for name, rows in zip(names, self.graph.session.run(names, inputs), strict=True)}
 
-    def size(self, rows: int) -> int:
-        """The batch to make of so many waiting rows: the largest that they fill, else the smallest there is."""
+    def batch_size(self, rows: int) -> int:
+        """Return the largest batch size that so many waiting rows fill, else the smallest."""
         return max((size for size in self.sizes if size <= rows), default=self.sizes[0])
 
-    def steady(self, largest: int) -> tuple[int, ...]:
-        """The sizes up to `largest` that agree to the bit with the greatest one that agrees with itself at every place in the batch.
+    def find_stable_sizes(self, largest: int) -> tuple[int, ...]:
+        """Return the sizes up to `largest` that agree bit for bit with the largest self-consistent one.
 
-        Kernels are chosen by shape, and another may add in another order: matrix times vector where the batch is one, say.
+        Kernels depend on the shape and may sum in another order, such as a matrix-vector product for a batch of one.
         """
         sizes = sorted({*(2**k for k in range(largest.bit_length())), largest})
-        drawn = {size: [self.probe(size, shift) for shift in (0, PROBES // 2 + 1)] for size in sizes}
+        results = {size: [self.probe(size, shift) for shift in (0, PROBES // 2 + 1)] for size in sizes}
         for reference in reversed(sizes):
-            expected = drawn[reference][0][1][:PROBES]
-            kept = tuple(
+            expected = results[reference][0][1][:PROBES]
+            stable = tuple(
                 size
                 for size in sizes
-                if size <= reference and all((bits == expected[places]).all() for places, bits in drawn[size])
+                if size <= reference and all((bits == expected[places]).all() for places, bits in results[size])
             )
-            if reference in kept:
-                return kept
-        raise self.unsteady()
+            if reference in stable:
+                return stable
+        raise self.unstable()
 
-    def steady_at_any_size(self) -> None:
-        """Transforms probe pictures of the resolution, twice, of an odd size, and of a whole tile, which shows whether there is the memory for it."""
+    def check_any_size(self) -> None:
+        """Run images of the training size twice, of an odd size, and of a whole tile, which shows memory problems."""
         item, step = self.graph.metadata.item, self.graph.metadata.multiple
-        height, width = item.height, item.width
-        (_, first), (_, second) = self.probe(1, 0, height, width), self.probe(1, 0, height, width)
+        (_, first), (_, second) = self.probe(1, 0), self.probe(1, 0)
         if not np.array_equal(first, second):
-            raise self.unsteady()
-        self.probe(1, 0, height + step, width + 2 * step, few=1)
-        self.probe(1, 0, self.tile, self.tile, few=1)
+            raise self.unstable()
+        self.probe(1, 0, (item.height + step, item.width + 2 * step), count=1)
+        self.probe(1, 0, (self.tile, self.tile), count=1)
 
-    def unsteady(self) -> InputError:
+    def unstable(self) -> InputError:
+        """Return the error for a graph that is not deterministic."""
         return InputError(
-            f"{self.path}: draws another picture each time it is given the same input; a graph that is served must draw nothing at random"
+            f"{self.path}: the same input gives a different result every time. A served graph must contain no random "
+            "operations."
         )
 
     def probe(
-        self, size: int, shift: int, height: int = 0, width: int = 0, few: int = PROBES
+        self, batch: int, shift: int, shape: tuple[int, int] | None = None, *, count: int = PROBES
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
-        """Draws the probes, repeated in turn and `shift` places later, in batches of `size`: which probe stands where, and the bits of its image.
+        """Run `count` examples in batches of `batch`, repeated and shifted by `shift` places.
 
-        What takes pictures is given `few` of noise, of that height and width, by default of the resolution.
+        Returns which example stands in each place, and the bits of its result. `shape` is the height and width of
+        items, by default those of training.
         """
-        item = self.graph.metadata.item
-        height, width = height or item.height, width or item.width
-        metadata = self.graph.metadata.resized(height, width)
-        places = (np.arange(-(-max(size, few) // size) * size) - shift) % few
-        inputs = example_inputs(self.graph.inputs, metadata, few)
+        metadata = self.graph.metadata if shape is None else self.graph.metadata.resized(*shape)
+        places = (np.arange(-(-max(batch, count) // batch) * batch) - shift) % count
+        inputs = example_inputs(self.graph.inputs, metadata, count)
         batches = (
-            {name: rows[places[at : at + size]] for name, rows in inputs.items()} for at in range(0, len(places), size)
+            {name: rows[places[start : start + batch]] for name, rows in inputs.items()}
+            for start in range(0, len(places), batch)
         )
-        what = f"batches of {size}" + (f", {height} x {width} pixels," if self.any_size else "")
+        item = metadata.item
+        what = f"batches of {batch}" + (f", {item.height} x {item.width} pixels," if self.any_size else "")
         try:
-            images = np.concatenate([self.graph.session.run(["images"], batch)[0] for batch in batches])
+            images = np.concatenate([self.graph.session.run(["images"], rows)[0] for rows in batches])
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
-            way_out = "lower --tile?" if self.any_size else "lower --max-batch?"
+            advice = "Lower --tile?" if self.any_size else "Lower --max-batch?"
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(f"{self.path}: its warm-up with {what} failed ({reason}). {advice}") from None
+        expected = (len(places), *generated_shape(metadata))
+        if images.shape != expected or images.dtype != np.float32:
             raise InputError(
-                f"{self.path}: its warm-up with {what} failed ({' '.join(str(error).split())[:200]}); {way_out}"
-            ) from None
-        shape = (len(places), *promised(metadata))
-        if images.shape != shape or images.dtype != np.float32:
-            raise InputError(
-                f"{self.path}: its warm-up gave {images.dtype} {images.shape} where its metadata promises float32 {shape}; export it again"
+                f"{self.path}: its warm-up returned {images.dtype} {images.shape}, but its metadata promises float32 "
+                f"{expected}. Export it again."
             )
         if not np.isfinite(images).all():
-            raise InputError(f"{self.path}: its warm-up gave numbers that are not finite; train and export it again")
+            raise InputError(
+                f"{self.path}: its warm-up returned values that are not finite. Train and export it again."
+            )
         return places, np.ascontiguousarray(images).view(np.uint32)
 
 
-def promised(metadata: Metadata) -> tuple[int, ...]:
-    """Return the shape of one generated item as the metadata describes it."""
-    shape = TENSORS["images"].shape
-    assert shape is not None
-    return shape(metadata)
+def sha256_of(content: bytes) -> str:
+    """Return the checksum of a file's content."""
+    return hashlib.sha256(content).hexdigest()
 
 
-def tensor(described: Any) -> Tensor:
-    shape = tuple(size if isinstance(size, int) else -1 for size in described.shape[1:])
-    return Tensor(described.name, DATATYPES.get(described.type, described.type), shape)
+def tensor_info(tensor: Any) -> TensorInfo:
+    """Describe a tensor of an ONNX Runtime session."""
+    shape = tuple(size if isinstance(size, int) else -1 for size in tensor.shape[1:])
+    return TensorInfo(tensor.name, DATATYPES.get(tensor.type, tensor.type), shape)

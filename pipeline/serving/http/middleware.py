@@ -1,4 +1,4 @@
-"""What every request passes on its way in and out: token, limits, the clock, the log."""
+"""Checks and records of every request: token, limits, metrics, log."""
 
 import asyncio
 import hmac
@@ -11,22 +11,24 @@ from collections.abc import Mapping
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.serving.http.http_error import Refusal
-from pipeline.serving.http.prometheus_metrics import LOGGER, Metrics, log
+from pipeline.serving.http.json_log import LOGGER, log
+from pipeline.serving.http.prometheus_metrics import Metrics
+from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.settings import ServeSettings
 
-OPEN = ("/", "/v2/health/live", "/v2/health/ready")
-"""Paths that need no token: the page, which asks for it, and what orchestrators probe."""
-QUIET = ("/v2/health/live", "/v2/health/ready", "/metrics")
-"""Paths that are asked for every few seconds, and fill no log."""
-READ = {b"x-request-id", b"authorization", b"content-encoding", b"content-length"}
-TIDY = re.compile(r"[\w.:-]{1,64}", re.ASCII)
-SHOWN = 500
-"""Characters of a path that the log shows."""
+PUBLIC_PATHS = ("/", "/v2/health/live", "/v2/health/ready")
+"""Paths without a token: the page, which asks for it, and the probes of orchestrators."""
+
+UNLOGGED_PATHS = ("/v2/health/live", "/v2/health/ready", "/metrics")
+"""Paths that are polled every few seconds."""
+
+USED_HEADERS = {b"x-request-id", b"authorization", b"content-encoding", b"content-length"}
+REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+LOGGED_PATH_LENGTH = 500
 
 
-class Guard:
-    """ASGI middleware. Every answer passes `send` here, an error's too; nothing that fails gets past it."""
+class RequestGuard:
+    """ASGI middleware around the application. All responses pass through it, those of errors included."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
         self.app = app
@@ -34,16 +36,17 @@ class Guard:
         self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check one request, pass it on, and record it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
-        headers = {name: value for name, value in reversed(scope["headers"]) if name in READ}
-        asked = headers.get(b"x-request-id", b"").decode("latin-1")
-        request_id = asked if TIDY.fullmatch(asked) else uuid.uuid4().hex
+        headers = {name: value for name, value in reversed(scope["headers"]) if name in USED_HEADERS}
+        sent_id = headers.get(b"x-request-id", b"").decode("latin-1")
+        request_id = sent_id if REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex
         status = 0
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -55,74 +58,77 @@ class Guard:
             await send(message)
 
         try:
-            if refusal := self.refusal(scope, headers):
-                await answer(refusal)(scope, receive, sending)
+            if error := self.check_head(scope, headers):
+                await error_response(error)(scope, receive, send_with_headers)
             else:
-                await self.app(scope, self.limited(receive), sending)
-        except Exception:  # noqa: BLE001 - it is logged whole, and the client learns where
+                await self.app(scope, self.limit_body(receive), send_with_headers)
+        except Exception:  # noqa: BLE001 - logged with its traceback; the client gets the request id
             LOGGER.exception("failed", extra={"fields": {"request_id": request_id}})
             if not status:
-                await answer(
-                    Refusal(500, f"an error of the service; its log has it under the request id {request_id}")
-                )(scope, receive, sending)
+                error = RequestError(500, f"internal error; see the service's log for request id {request_id}.")
+                await error_response(error)(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - began
-            self.metrics.request(getattr(scope.get("route"), "path", "none"), status, seconds)
-            if scope["path"] not in QUIET:
-                note(scope, request_id, status, seconds)
+            self.metrics.record_request(getattr(scope.get("route"), "path", "none"), status, seconds)
+            if scope["path"] not in UNLOGGED_PATHS:
+                log_request(scope, request_id, status, seconds)
 
-    def refusal(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Refusal | None:
-        """What is plain from the request's head alone."""
-        if self.settings.token and scope["path"] not in OPEN:
+    def check_head(self, scope: Scope, headers: Mapping[bytes, bytes]) -> RequestError | None:
+        """Return the error of a request that its head already shows."""
+        if self.settings.token and scope["path"] not in PUBLIC_PATHS:
             expected = f"Bearer {self.settings.token.get_secret_value()}".encode()
             if not hmac.compare_digest(headers.get(b"authorization", b""), expected):
-                return Refusal(401, "a token is needed: send it as `Authorization: Bearer TOKEN`")
+                return RequestError(401, "a token is required. Send it as `Authorization: Bearer TOKEN`.")
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            return Refusal(415, "compressed bodies are not read; send it as it is")
+            return RequestError(415, "compressed bodies are not supported. Send the body uncompressed.")
         length = headers.get(b"content-length", b"")
         if length.isdigit() and (len(length) > 18 or int(length) > self.settings.max_body):
-            return self.too_long()
+            return self.body_too_long()
         return None
 
-    def limited(self, receive: Receive) -> Receive:
-        """`receive` that ends with a Refusal when the body is too long, or too slow."""
-        got, complete = 0, False
+    def limit_body(self, receive: Receive) -> Receive:
+        """Return a `receive` that raises RequestError if the body is too long or too slow."""
+        received, complete = 0, False
         deadline = asyncio.get_running_loop().time() + self.settings.timeout
 
-        async def receiving() -> Message:
-            nonlocal got, complete
+        async def receive_limited() -> Message:
+            nonlocal received, complete
             if complete:
                 return await receive()
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
-                raise Refusal(408, f"the body did not arrive within {self.settings.timeout:g} s") from None
-            got += len(message.get("body", b""))
+                raise RequestError(408, f"the body did not arrive within {self.settings.timeout:g} s.") from None
+            received += len(message.get("body", b""))
             complete = not message.get("more_body", False)
-            if got > self.settings.max_body:
-                raise self.too_long()
+            if received > self.settings.max_body:
+                raise self.body_too_long()
             return message
 
-        return receiving
+        return receive_limited
 
-    def too_long(self) -> Refusal:
-        return Refusal(
+    def body_too_long(self) -> RequestError:
+        """Return the error for a body that is too long."""
+        return RequestError(
             413,
-            f"a body may have {self.settings.max_body} bytes; send fewer images at a time, as binary tensors, or a smaller picture",
+            f"a body may have at most {self.settings.max_body} bytes. Send fewer images per request, binary tensors, or "
+            "a smaller image.",
         )
 
 
-def answer(refusal: Refusal) -> JSONResponse:
-    return JSONResponse({"error": refusal.message}, refusal.status, headers=refusal.headers)
+def error_response(error: RequestError) -> JSONResponse:
+    """Return the response of an error."""
+    return JSONResponse({"error": error.message}, error.status, headers=error.headers)
 
 
-def note(scope: Mapping[str, object], request_id: str, status: int, seconds: float) -> None:
+def log_request(scope: Mapping[str, object], request_id: str, status: int, seconds: float) -> None:
+    """Write the log entry of a request."""
     client = scope.get("client")
     fields = {
         "id": request_id,
         "method": scope["method"],
-        "path": str(scope["path"])[:SHOWN],
+        "path": str(scope["path"])[:LOGGED_PATH_LENGTH],
         "status": status,
         "ms": round(1000 * seconds, 3),
         "client": client[0] if isinstance(client, (tuple, list)) else None,

@@ -1,4 +1,4 @@
-"""Where the served model comes from, and the change to a newer one while requests go on."""
+"""The source of the served model, and the hot reload when it holds a newer one."""
 
 import asyncio
 import logging
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import InputError
-from pipeline.serving.http.loaded_model import Found, Served
-from pipeline.serving.http.prometheus_metrics import LOGGER, Metrics, log
+from pipeline.serving.http.json_log import LOGGER, log
+from pipeline.serving.http.loaded_model import LoadedModel, ModelFile, sha256_of
+from pipeline.serving.http.prometheus_metrics import Metrics
 from pipeline.serving.runtime.generator import read_model
 from pipeline.serving.settings import ServeSettings
 
@@ -16,89 +17,102 @@ from pipeline.serving.settings import ServeSettings
 class Source(Protocol):
     """A place that holds one model at a time."""
 
-    def mark(self) -> Hashable:
-        """What changes when the model does; quick. Raises InputError when there is none, or the place does not answer."""
+    def revision(self) -> Hashable:
+        """Return a value that changes with the model; fast.
 
-    def fetch(self) -> Found:
-        """The model that is there now. Raises InputError likewise."""
+        Raises InputError if there is no model or the place does not respond.
+        """
+
+    def fetch(self) -> ModelFile:
+        """Return the current model. Raises InputError as `revision` does."""
 
 
-class File:
-    """An exported generator.onnx, which may be replaced."""
+class FileSource:
+    """An exported generator.onnx, which may be replaced while it is served."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def mark(self) -> Hashable:
+    def revision(self) -> Hashable:
+        """Return the time, size and inode of the file."""
         try:
-            found = self.path.stat()
+            status = self.path.stat()
         except OSError as error:
             raise InputError(
-                f"{self.path}: {(error.strerror or 'cannot be read').lower()}; run `dvc repro` to make it, or give another with --model"
+                f"{self.path}: {(error.strerror or 'cannot be read').lower()}. Run `dvc repro` to export it, or choose "
+                "another with --model."
             ) from None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return status.st_mtime_ns, status.st_size, status.st_ino
 
-    def fetch(self) -> Found:
+    def fetch(self) -> ModelFile:
+        """Read the file; its version is the start of its checksum."""
         content = read_model(self.path)
-        return Found(self.path.stem, Found.digest(content)[:12], self.path, content)
+        return ModelFile(self.path.stem, sha256_of(content)[:12], self.path, content)
 
 
-class Keeper:
-    """Holds the model that is served and looks for a newer one.
+class ModelReloader:
+    """Holds the served model and replaces it when the source has a newer one.
 
-    Requests take `served` once and keep to it, so a swap loses none: the old model goes when the last of its requests is answered.
+    A request reads `current` once and keeps that model, so a swap interrupts no request. The old model is freed when
+    the last of its requests is answered.
     """
 
     def __init__(self, source: Source, settings: ServeSettings, metrics: Metrics) -> None:
-        """Raises InputError when the first model cannot be served."""
+        """Open the first model. Raises InputError if it cannot be served."""
         self.source = source
         self.settings = settings
         self.metrics = metrics
-        self.trouble = ""
-        self.mark = source.mark()
-        self.served = self.open(source.fetch())
-        metrics.serving(self.served)
+        self.last_error = ""
+        self.revision = source.revision()
+        self.current = self.open(source.fetch())
+        metrics.record_model(self.current)
 
     async def watch(self) -> None:
-        """Looks every `poll` seconds until cancelled."""
+        """Check for a newer model every `poll` seconds until cancelled."""
         while True:
             await asyncio.sleep(self.settings.poll)
             try:
-                await asyncio.to_thread(self.look)
-            except Exception:  # noqa: BLE001 - it is logged whole; the old model serves on, and the next look may succeed
-                LOGGER.exception("looking for a newer model failed", extra={"fields": {"still": self.served.version}})
+                await asyncio.to_thread(self.check)
+            except Exception:  # noqa: BLE001 - logged with its traceback; the old model stays, the next check may work
+                LOGGER.exception("check for a newer model failed", extra={"fields": {"still": self.current.version}})
 
-    def look(self) -> None:
-        """Serves the newer model if there is one and it passes its warm-up. What fails is logged once, and the old one stays."""
+    def check(self) -> None:
+        """Switch to the newer model if there is one and it passes its warm-up.
+
+        If it does not, the error is logged once and the old model stays.
+        """
         try:
-            if (mark := self.source.mark()) == self.mark:
+            if (revision := self.source.revision()) == self.revision:
                 return
-            found = self.source.fetch()
+            file = self.source.fetch()
         except InputError as error:
-            if str(error) != self.trouble:
-                log("no newer model can be read", {"reason": str(error), "still": self.served.version}, logging.WARNING)
-            self.trouble = str(error)
+            if str(error) != self.last_error:
+                log(
+                    "no newer model can be read", {"reason": str(error), "still": self.current.version}, logging.WARNING
+                )
+            self.last_error = str(error)
             return
-        self.mark, self.trouble = mark, ""
-        if (found.version, found.sha256) == (self.served.version, self.served.sha256):
+        self.revision, self.last_error = revision, ""
+        if (file.version, file.sha256) == (self.current.version, self.current.sha256):
             return
         try:
-            self.served = self.open(found)
+            self.current = self.open(file)
         except InputError as error:
             self.metrics.swaps.labels("rolled_back").inc()
             log(
                 "rolled back",
-                {"refused": found.version, "reason": str(error), "still": self.served.version},
+                {"refused": file.version, "reason": str(error), "still": self.current.version},
                 logging.ERROR,
             )
             return
         self.metrics.swaps.labels("served").inc()
-        self.metrics.serving(self.served)
-        log("swapped", describe(self.served))
+        self.metrics.record_model(self.current)
+        log("swapped", log_fields(self.current))
 
-    def open(self, found: Found) -> Served:
-        return Served(
-            found,
+    def open(self, file: ModelFile) -> LoadedModel:
+        """Open and warm up a model."""
+        return LoadedModel(
+            file,
             self.settings.max_batch,
             self.settings.provider,
             strict=self.settings.strict_provider,
@@ -106,13 +120,13 @@ class Keeper:
         )
 
 
-def describe(served: Served) -> dict[str, object]:
-    """What the log says of a model."""
+def log_fields(loaded: LoadedModel) -> dict[str, object]:
+    """Return the fields that describe a model in the log."""
     return {
-        "model": served.name,
-        "version": served.version,
-        "sha256": served.sha256,
-        "variant": served.graph.metadata.variant,
-        "provider": served.graph.provider,
-        "batch_sizes": served.sizes,
+        "model": loaded.name,
+        "version": loaded.version,
+        "sha256": loaded.sha256,
+        "variant": loaded.graph.metadata.variant,
+        "provider": loaded.graph.provider,
+        "batch_sizes": loaded.sizes,
     }

@@ -1,4 +1,4 @@
-"""POST /v2/models/{name}[/versions/{version}]/infer as bare ASGI: what is asked thousands of times a second goes round the framework."""
+"""POST /v2/models/{name}[/versions/{version}]/infer as plain ASGI: a hot path that bypasses the web framework."""
 
 import asyncio
 import re
@@ -8,20 +8,20 @@ from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.errors import InputError
-from pipeline.serving.http.apply_routes import CLOSED, transformed
-from pipeline.serving.http.http_error import Refusal
-from pipeline.serving.http.middleware import answer
-from pipeline.serving.http.openapi import errors
-from pipeline.serving.http.service import Service
-from pipeline.serving.http.v2_tensors import HEADER_LENGTH, parse, respond
+from pipeline.serving.http.apply_routes import CLIENT_CLOSED, transform_tensors
+from pipeline.serving.http.inference_service import InferenceService
+from pipeline.serving.http.middleware import error_response
+from pipeline.serving.http.openapi_errors import error_responses
+from pipeline.serving.http.request_error import RequestError
+from pipeline.serving.http.v2_tensors import HEADER_LENGTH, encode_response, parse_request
 
-LONG = 256 * 1024
-"""Bytes of a body beyond which reading its JSON would hold up the others."""
-LENGTH = HEADER_LENGTH.lower().encode()
+LONG_BODY = 256 * 1024
+"""Bytes of a body above which its JSON is parsed in a thread, to keep the event loop responsive."""
 
+LENGTH_HEADER = HEADER_LENGTH.lower().encode()
 PATH = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 
-TENSOR = {
+TENSOR_SCHEMA = {
     "type": "object",
     "required": ["name", "shape", "datatype"],
     "properties": {
@@ -32,13 +32,13 @@ TENSOR = {
         "parameters": {"type": "object", "properties": {"binary_data_size": {"type": "integer"}}},
     },
 }
-REQUEST = {
+REQUEST_SCHEMA = {
     "type": "object",
     "required": ["inputs"],
     "properties": {
         "id": {"type": "string"},
         "parameters": {"type": "object", "properties": {"binary_data_output": {"type": "boolean"}}},
-        "inputs": {"type": "array", "items": TENSOR},
+        "inputs": {"type": "array", "items": TENSOR_SCHEMA},
         "outputs": {
             "type": "array",
             "items": {
@@ -56,7 +56,7 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
 class Route(NamedTuple):
-    """What the metrics call a request."""
+    """The name of a route in the metrics, as FastAPI's routes have one."""
 
     path: str
 
@@ -64,27 +64,28 @@ class Route(NamedTuple):
 PLAIN, VERSIONED = Route("/v2/models/{model}/infer"), Route("/v2/models/{model}/versions/{version}/infer")
 
 
-class Infer:
-    """ASGI middleware that answers inference, and passes all else on."""
+class InferenceMiddleware:
+    """ASGI middleware that answers inference requests and passes on all others."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: InferenceService) -> None:
         self.app = app
         self.service = service
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = PATH.fullmatch(scope["path"]) if scope["type"] == "http" else None
-        if asked is None:
+        """Answer one request."""
+        match = PATH.fullmatch(scope["path"]) if scope["type"] == "http" else None
+        if match is None:
             await self.app(scope, receive, send)
             return
-        scope["route"] = VERSIONED if asked[2] else PLAIN
+        scope["route"] = VERSIONED if match[2] else PLAIN
         try:
             if scope["method"] != "POST":
-                raise Refusal(405, "inference is asked for by POST")
-            content, headers = await self.inferred(asked[1], asked[2], scope, receive)
-        except Refusal as refusal:
-            await answer(refusal)(scope, receive, send)
+                raise RequestError(405, "inference requests use POST.")
+            content, headers = await self.infer((match[1], match[2]), scope, receive)
+        except RequestError as error:
+            await error_response(error)(scope, receive, send)
         except InputError as error:
-            await answer(Refusal(400, str(error)))(scope, receive, send)
+            await error_response(RequestError(400, str(error)))(scope, receive, send)
         else:
             raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
             await send(
@@ -96,67 +97,67 @@ class Infer:
             )
             await send({"type": "http.response.body", "body": content})
 
-    async def inferred(
-        self, model: str, version: str | None, scope: Scope, receive: Receive
+    async def infer(
+        self, model: tuple[str, str | None], scope: Scope, receive: Receive
     ) -> tuple[bytes, dict[str, str]]:
-        """The answer's body and headers. Raises Refusal."""
+        """Return body and headers of the response for a model's name and version. Raises RequestError."""
         service = self.service
-        now = service.named(model, version)
-        body = await whole(receive)
-        length = next((value.decode("latin-1") for name, value in scope["headers"] if name == LENGTH), None)
-        arguments = (body, length, now, service.settings.max_images)
-        asked = parse(*arguments) if len(body) < LONG else await asyncio.to_thread(parse, *arguments)
-        if now.any_size:
-            drawn = await transformed(service, now, asked, Request(scope, receive).is_disconnected)
+        loaded = service.model(*model)
+        body = await read_body(receive)
+        length = next((value.decode("latin-1") for name, value in scope["headers"] if name == LENGTH_HEADER), None)
+        arguments = (body, length, loaded, service.settings.max_images)
+        request = (
+            parse_request(*arguments) if len(body) < LONG_BODY else await asyncio.to_thread(parse_request, *arguments)
+        )
+        if loaded.any_size:
+            outputs = await transform_tensors(service, loaded, request, Request(scope, receive).is_disconnected)
         else:
-            drawn = await service.batcher.draw(now, asked.inputs, tuple(asked.outputs))
-        return respond(asked, drawn, now)
+            outputs = await service.batcher.run(loaded, request.inputs, tuple(request.outputs))
+        return encode_response(request, outputs, loaded)
 
 
-async def whole(receive: Receive) -> bytes:
-    """The body of a request."""
+async def read_body(receive: Receive) -> bytes:
+    """Return the body of a request. Raises RequestError if the client leaves."""
     message = await receive()
     parts = [message.get("body", b"")]
     while message.get("more_body", False):
         message = await receive()
         parts.append(message.get("body", b""))
     if message["type"] == "http.disconnect":
-        raise Refusal(CLOSED, "the client has left")
+        raise RequestError(CLIENT_CLOSED, "the client has left.")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def documented() -> dict[str, Any]:
-    """The two paths as OpenAPI describes them."""
+def openapi_paths() -> dict[str, Any]:
+    """Return the OpenAPI description of both paths."""
     responses = {
         200: {
             "description": "The outputs.",
             "content": {"application/json": {"schema": {"type": "object"}}, "application/octet-stream": BINARY},
         },
-        **errors(400, 404, 408, 413, 429, 503),
+        **error_responses(400, 404, 408, 413, 429, 503),
     }
-    found = {}
-    for route, about in (
-        (
-            PLAIN,
-            "Images of latents, or of pictures: tensors in, tensors out, as JSON or (binary tensor data extension) as bytes behind it.",
-        ),
-        (VERSIONED, "The same of a version, which fails (404) as soon as another is served."),
-    ):
+    descriptions = {
+        PLAIN: "Run the model on tensors, sent as JSON or as binary data behind it (binary tensor data extension).",
+        VERSIONED: "Run this version of the model. Returns 404 as soon as another version is served.",
+    }
+    paths = {}
+    for route, description in descriptions.items():
         names = re.findall(r"{(\w+)}", route.path)
-        found[route.path] = {
+        paths[route.path] = {
             "post": {
                 "tags": ["Open Inference Protocol"],
                 "summary": "Infer" if route is PLAIN else "Version Infer",
-                "description": about,
+                "description": description,
                 "operationId": "infer" if route is PLAIN else "version_infer",
                 "parameters": [
                     {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
                 ],
                 "requestBody": {
                     "required": True,
-                    "content": {"application/json": {"schema": REQUEST}, "application/octet-stream": BINARY},
+                    "content": {"application/json": {"schema": REQUEST_SCHEMA}, "application/octet-stream": BINARY},
                 },
-                "responses": {str(status): told for status, told in responses.items()},
+                "responses": {str(status): response for status, response in responses.items()},
             }
         }
-    return found
+    return paths

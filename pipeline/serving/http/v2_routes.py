@@ -1,54 +1,54 @@
-"""What the Open Inference Protocol (v2, REST) says of the server and its model: KServe's, Triton's and Seldon's clients speak it."""
+"""Metadata and health endpoints of the Open Inference Protocol (v2, REST) for clients of KServe, Triton and Seldon."""
 
 from typing import Any
 
 from fastapi import APIRouter
 
 from pipeline import __version__
-from pipeline.serving.http.openapi import errors
-from pipeline.serving.http.service import Service
-from pipeline.serving.http.v2_tensors import metadata
+from pipeline.serving.http.inference_service import InferenceService
+from pipeline.serving.http.openapi_errors import error_responses
+from pipeline.serving.http.v2_tensors import model_metadata
 
-NAMED: dict[str, Any] = {"responses": errors(404)}
+NOT_FOUND: dict[str, Any] = {"responses": error_responses(404)}
 
 
-def router(service: Service) -> APIRouter:
-    """/v2 and what is below it."""
-    found = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+def v2_router(service: InferenceService) -> APIRouter:
+    """Return the routes below /v2."""
+    routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
-    @found.get("", responses=errors())
+    @routes.get("", responses=error_responses())
     async def server_metadata() -> dict[str, Any]:
-        """Who answers, and what it understands."""
+        """Name, version and protocol extensions of the server."""
         return {"name": "ganline", "version": __version__, "extensions": ["binary_tensor_data"]}
 
-    @found.get("/health/live")
+    @routes.get("/health/live")
     async def live() -> dict[str, bool]:
-        """200 while the process answers."""
+        """200 while the process responds."""
         return {"live": True}
 
-    @found.get("/health/ready")
+    @routes.get("/health/ready")
     async def ready() -> dict[str, bool]:
-        """200 when a warmed-up model is served: always, since the service opens its port only then."""
+        """200 if a warmed-up model is served: always, because the service opens its port after the warm-up."""
         return {"ready": True}
 
-    @found.get("/models/{model}", **NAMED)
-    async def model_metadata(model: str) -> dict[str, Any]:
-        """Inputs, outputs and the version that is served."""
-        return metadata(service.named(model))
+    @routes.get("/models/{model}", **NOT_FOUND)
+    async def get_model(model: str) -> dict[str, Any]:
+        """Inputs, outputs and version of the model."""
+        return model_metadata(service.model(model))
 
-    @found.get("/models/{model}/versions/{version}", **NAMED)
-    async def version_metadata(model: str, version: str) -> dict[str, Any]:
-        """The same, if that version is served."""
-        return metadata(service.named(model, version))
+    @routes.get("/models/{model}/versions/{version}", **NOT_FOUND)
+    async def get_version(model: str, version: str) -> dict[str, Any]:
+        """The same if that version is served."""
+        return model_metadata(service.model(model, version))
 
-    @found.get("/models/{model}/ready", **NAMED)
+    @routes.get("/models/{model}/ready", **NOT_FOUND)
     async def model_ready(model: str) -> dict[str, Any]:
-        """200 when the model can be asked."""
-        return {"name": service.named(model).name, "ready": True}
+        """200 if the model is ready."""
+        return {"name": service.model(model).name, "ready": True}
 
-    @found.get("/models/{model}/versions/{version}/ready", **NAMED)
+    @routes.get("/models/{model}/versions/{version}/ready", **NOT_FOUND)
     async def version_ready(model: str, version: str) -> dict[str, Any]:
-        """The same, if that version is served."""
-        return {"name": service.named(model, version).name, "ready": True}
+        """The same if that version is served."""
+        return {"name": service.model(model, version).name, "ready": True}
 
-    return found
+    return routes

@@ -1,6 +1,7 @@
-"""The tensors of the Open Inference Protocol (v2, REST), as JSON and by its binary tensor data extension.
+"""Tensors of the Open Inference Protocol (v2, REST), as JSON and with the binary tensor data extension.
 
-https://github.com/kserve/open-inference-protocol, https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
+https://github.com/kserve/open-inference-protocol and
+https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md
 """
 
 from collections.abc import Mapping
@@ -12,214 +13,237 @@ import numpy.typing as npt
 import orjson
 
 from pipeline.serving.graph_tensors import TENSORS, Arrays
-from pipeline.serving.http.http_error import Refusal
-from pipeline.serving.http.loaded_model import DTYPES, Served, Tensor
+from pipeline.serving.http.loaded_model import DTYPES, LoadedModel, TensorInfo
+from pipeline.serving.http.request_error import RequestError
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
-LONGEST_SIDE = 2**20
-MOST_IN_JSON = 4_000_000
-"""Numbers of the pictures that an image-to-image model gives back as JSON: writing more would hold up the others."""
+LARGEST_SIDE = 2**20
+
+LARGEST_JSON = 4_000_000
+"""Numbers that an image-to-image model returns as JSON; encoding more would delay other requests."""
 
 
 @dataclass(frozen=True)
-class Inference:
-    """A checked request: inputs by name, and for each wanted output whether it goes back as bytes."""
+class InferenceRequest:
+    """A checked request.
+
+    Attributes:
+        inputs: By name.
+        outputs: Requested outputs; True if returned as binary data.
+    """
 
     id: str | None
     inputs: Arrays
     outputs: Mapping[str, bool]
 
 
-def metadata(served: Served) -> dict[str, Any]:
-    def tensors(described: list[Tensor]) -> list[dict[str, Any]]:
-        return [{"name": one.name, "datatype": one.datatype, "shape": [-1, *one.shape]} for one in described]
+def model_metadata(loaded: LoadedModel) -> dict[str, Any]:
+    """Return the description of a model."""
+
+    def describe(tensors: list[TensorInfo]) -> list[dict[str, Any]]:
+        return [{"name": tensor.name, "datatype": tensor.datatype, "shape": [-1, *tensor.shape]} for tensor in tensors]
 
     return {
-        "name": served.name,
-        "versions": [served.version],
+        "name": loaded.name,
+        "versions": [loaded.version],
         "platform": "onnxruntime_onnx",
-        "inputs": tensors(served.inputs),
-        "outputs": tensors(served.outputs),
+        "inputs": describe(loaded.inputs),
+        "outputs": describe(loaded.outputs),
     }
 
 
-def parse(body: bytes, header_length: str | None, served: Served, max_images: int) -> Inference:
-    """Raises Refusal (400) that names what is wrong with which tensor."""
-    header, binary = split(body, header_length)
+def parse_request(body: bytes, header_length: str | None, loaded: LoadedModel, max_images: int) -> InferenceRequest:
+    """Parse and check a request. Raises RequestError (400) that names the wrong tensor."""
+    header, binary = split_body(body, header_length)
     try:
         request = orjson.loads(header)
     except orjson.JSONDecodeError as error:
-        raise bad(f"the body is not JSON ({error})") from None
+        raise bad_request(f"the body is not JSON ({error}).") from None
     if not isinstance(request, dict):
-        raise bad("the body must be a JSON object with `inputs`")
-    name = request.get("id")
-    if name is not None and not (isinstance(name, str) and len(name) <= 256):
-        raise bad("`id` must be a string of at most 256 characters")
-    inputs = read_inputs(request.get("inputs"), binary, served, max_images)
-    check(inputs, served)
-    return Inference(name, inputs, wanted(request, served))
+        raise bad_request("the body must be a JSON object with `inputs`.")
+    identifier = request.get("id")
+    if identifier is not None and not (isinstance(identifier, str) and len(identifier) <= 256):
+        raise bad_request("`id` must be a string of at most 256 characters.")
+    inputs = read_inputs(request.get("inputs"), binary, loaded, max_images)
+    check_values(inputs, loaded)
+    return InferenceRequest(identifier, inputs, requested_outputs(request, loaded))
 
 
-def split(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
-    """The JSON and the bytes after it."""
+def split_body(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
+    """Return the JSON and the binary data behind it."""
     if header_length is None:
         return body, b""
-    if not (
-        header_length.isascii()
-        and header_length.isdigit()
-        and len(header_length) < 20
-        and int(header_length) <= len(body)
-    ):
-        raise bad(
-            f"the header {HEADER_LENGTH} must be the length of the JSON at the body's beginning, at most {len(body)}"
-        )
+    digits = header_length.isascii() and header_length.isdigit() and len(header_length) < 20
+    if not digits or int(header_length) > len(body):
+        raise bad_request(f"the header {HEADER_LENGTH} must be the length of the leading JSON, at most {len(body)}.")
     return body[: int(header_length)], body[int(header_length) :]
 
 
-def read_inputs(given: Any, binary: bytes, served: Served, max_images: int) -> Arrays:
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise bad("`inputs` must be a list of tensors, each an object with name, datatype, shape and data")
-    tensors = {tensor.name: tensor for tensor in served.inputs}
-    named = [one.get("name") for one in given]
-    if len(given) != len(tensors) or not all(
-        isinstance(name, str) and name in tensors and named.count(name) == 1 for name in named
+def read_inputs(entries: Any, binary: bytes, loaded: LoadedModel, max_images: int) -> Arrays:
+    """Return the inputs by name, in the order of the graph."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise bad_request("`inputs` must be a list of tensors, each an object with name, datatype, shape and data.")
+    tensors = {tensor.name: tensor for tensor in loaded.inputs}
+    names = [entry.get("name") for entry in entries]
+    if len(entries) != len(tensors) or not all(
+        isinstance(name, str) and name in tensors and names.count(name) == 1 for name in names
     ):
-        raise bad(f"`inputs` must hold each of {', '.join(tensors)} once")
+        raise bad_request(f"`inputs` must contain each of {', '.join(tensors)} once.")
     inputs: Arrays = {}
     at = 0
-    for one in given:
-        tensor = tensors[one["name"]]
-        shape = read_shape(one, tensor, max_images)
-        size = parameters(one, f"input {tensor.name!r}").get("binary_data_size")
+    for entry in entries:
+        tensor = tensors[entry["name"]]
+        shape = read_shape(entry, tensor, max_images)
+        size = read_parameters(entry, f"input {tensor.name!r}").get("binary_data_size")
         if size is None:
-            inputs[tensor.name] = from_json(one.get("data"), tensor, shape)
+            inputs[tensor.name] = from_json(entry.get("data"), tensor, shape)
             continue
-        if "data" in one:
-            raise bad(f"input {tensor.name!r} has both data and binary_data_size")
+        if "data" in entry:
+            raise bad_request(f"input {tensor.name!r} has both data and binary_data_size.")
         rows = from_bytes(memoryview(binary)[at:], size, tensor, shape)
         inputs[tensor.name] = rows
         at += rows.nbytes
     if at != len(binary):
-        raise bad(f"{len(binary) - at} bytes lie behind the JSON that no tensor's binary_data_size claims")
+        raise bad_request(f"{len(binary) - at} bytes behind the JSON belong to no tensor's binary_data_size.")
     if len({len(rows) for rows in inputs.values()}) != 1:
-        raise bad("the inputs must have the same number of rows (the first number of their shapes)")
-    return {tensor.name: inputs[tensor.name] for tensor in served.inputs}
+        raise bad_request("all inputs must have the same number of rows (the first number of their shapes).")
+    return {tensor.name: inputs[tensor.name] for tensor in loaded.inputs}
 
 
-def read_shape(one: Mapping[str, Any], tensor: Tensor, max_images: int) -> tuple[int, ...]:
-    if one.get("datatype") != tensor.datatype:
-        raise bad(f"input {tensor.name!r} has datatype {tensor.datatype}, not {str(one.get('datatype'))[:50]!r}")
-    shape = one.get("shape")
+def read_shape(entry: Mapping[str, Any], tensor: TensorInfo, max_images: int) -> tuple[int, ...]:
+    """Return the checked shape of an input."""
+    if entry.get("datatype") != tensor.datatype:
+        received = str(entry.get("datatype"))[:50]
+        raise bad_request(f"input {tensor.name!r} has datatype {tensor.datatype}, not {received!r}.")
+    shape = entry.get("shape")
     expected = [-1, *tensor.shape]
     if not (
         isinstance(shape, list)
         and all(type(size) is int for size in shape)
         and len(shape) == len(expected)
-        and fits(shape[1:], expected[1:])
+        and matches(shape[1:], expected[1:])
     ):
-        raise bad(f"input {tensor.name!r} has shape {expected} (-1: 1 .. {max_images}), not {str(shape)[:100]}")
+        raise bad_request(
+            f"input {tensor.name!r} has shape {expected} (-1: 1 .. {max_images}), not {str(shape)[:100]}."
+        )
     if not 1 <= shape[0] <= max_images:
-        raise bad(f"input {tensor.name!r} has {shape[0]} rows; a request may have 1 .. {max_images}, so send several")
+        raise bad_request(
+            f"input {tensor.name!r} has {shape[0]} rows, but a request may have 1 .. {max_images}. Send several requests."
+        )
     return tuple(shape)
 
 
-def fits(shape: list[int], expected: list[int]) -> bool:
-    """A side of any size is 1 .. `LONGEST_SIDE`."""
+def matches(shape: list[int], expected: list[int]) -> bool:
+    """Return whether a shape fits; -1 stands for 1 .. `LARGEST_SIDE`."""
     return all(
-        size == wanted or (wanted == -1 and 1 <= size <= LONGEST_SIDE)
-        for size, wanted in zip(shape, expected, strict=True)
+        size == side or (side == -1 and 1 <= size <= LARGEST_SIDE) for size, side in zip(shape, expected, strict=True)
     )
 
 
-def from_json(data: Any, tensor: Tensor, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Numbers in a flat list, or nested as the shape is."""
+def from_json(data: Any, tensor: TensorInfo, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Return the numbers of a list, flat or nested as the shape is."""
     try:
         values = np.asarray(data if isinstance(data, list) else None)
-    except (ValueError, OverflowError):  # ragged, or nested beyond what numpy holds
+    except (ValueError, OverflowError):  # ragged, or nested deeper than numpy supports
         values = np.asarray(None)
     kinds = "iu" if tensor.datatype == "INT64" else "iuf"
+    count = int(np.prod(shape))
     if (
         values.dtype.kind not in kinds
-        or values.shape not in (shape, (int(np.prod(shape)),))
+        or values.shape not in (shape, (count,))
         or (values.dtype.kind == "u" and tensor.datatype == "INT64")
     ):
-        what = "integers" if tensor.datatype == "INT64" else "numbers"
-        raise bad(
-            f"input {tensor.name!r}: data must be {int(np.prod(shape))} {what} in a list, flat or nested as the shape {list(shape)} is"
+        kind = "integers" if tensor.datatype == "INT64" else "numbers"
+        raise bad_request(
+            f"input {tensor.name!r}: data must be a list of {count} {kind}, flat or nested like the shape {list(shape)}."
         )
     with np.errstate(over="ignore"):
         return values.astype(DTYPES[tensor.datatype]).reshape(shape)
 
 
-def from_bytes(content: memoryview, size: Any, tensor: Tensor, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+def from_bytes(content: memoryview, size: Any, tensor: TensorInfo, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Return the numbers of binary data."""
     dtype = np.dtype(DTYPES[tensor.datatype]).newbyteorder("<")
     needed = int(np.prod(shape)) * dtype.itemsize
     if type(size) is not int or size != needed or len(content) < needed:
-        raise bad(f"input {tensor.name!r}: binary_data_size must be {needed}, with as many bytes behind the JSON")
+        raise bad_request(
+            f"input {tensor.name!r}: binary_data_size must be {needed}, with that many bytes behind the JSON."
+        )
     return np.frombuffer(content, dtype, count=needed // dtype.itemsize).reshape(shape)
 
 
-def check(inputs: Arrays, served: Served) -> None:
-    """Raise Refusal for values that the graph does not take."""
+def check_values(inputs: Arrays, loaded: LoadedModel) -> None:
+    """Raise RequestError for values that the graph does not accept."""
     for name, rows in inputs.items():
-        problem = TENSORS[name].violation(rows, served.graph.metadata.item)
+        problem = TENSORS[name].violation(rows, loaded.graph.metadata.item)
         if problem is not None:
-            raise bad(f"input {name!r} {problem}")
+            raise bad_request(f"input {name!r} {problem}.")
 
 
-def wanted(request: Mapping[str, Any], served: Served) -> dict[str, bool]:
-    """Which outputs, by default all, and which of them as bytes."""
-    default = flag(parameters(request, "the request"), "binary_data_output", False)
-    names = [tensor.name for tensor in served.outputs]
-    given = request.get("outputs")
-    if given is None or given == []:
+def requested_outputs(request: Mapping[str, Any], loaded: LoadedModel) -> dict[str, bool]:
+    """Return the requested outputs, by default all, and whether each is returned as binary data."""
+    default = read_flag(read_parameters(request, "the request"), "binary_data_output", default=False)
+    names = [tensor.name for tensor in loaded.outputs]
+    entries = request.get("outputs")
+    if entries is None or entries == []:
         return dict.fromkeys(names, default)
-    if not isinstance(given, list) or not all(isinstance(one, dict) and one.get("name") in names for one in given):
-        raise bad(f"`outputs` must be a list of objects whose names are among {', '.join(names)}")
-    chosen = {one["name"]: flag(parameters(one, f"output {one['name']!r}"), "binary_data", default) for one in given}
-    if len(chosen) != len(given):
-        raise bad("`outputs` names one twice")
-    return chosen
+    if not isinstance(entries, list) or not all(
+        isinstance(entry, dict) and entry.get("name") in names for entry in entries
+    ):
+        raise bad_request(f"`outputs` must be a list of objects whose names are among {', '.join(names)}.")
+    outputs = {
+        entry["name"]: read_flag(read_parameters(entry, f"output {entry['name']!r}"), "binary_data", default=default)
+        for entry in entries
+    }
+    if len(outputs) != len(entries):
+        raise bad_request("`outputs` contains a name twice.")
+    return outputs
 
 
-def parameters(one: Mapping[str, Any], what: str) -> dict[str, Any]:
-    given = one.get("parameters")
-    if given is not None and not isinstance(given, dict):
-        raise bad(f"parameters of {what} must be an object")
-    if given and "classification" in given:
-        raise bad(f"{what}: the classification extension is for classifiers; leave it out")
-    return given or {}
+def read_parameters(entry: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Return the parameters of a request or a tensor."""
+    parameters = entry.get("parameters")
+    if parameters is not None and not isinstance(parameters, dict):
+        raise bad_request(f"parameters of {what} must be an object.")
+    if parameters and "classification" in parameters:
+        raise bad_request(f"{what}: the classification extension is for classifiers. Omit it.")
+    return parameters or {}
 
 
-def flag(given: Mapping[str, Any], name: str, default: bool) -> bool:
-    value = given.get(name, default)
+def read_flag(parameters: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    """Return a boolean parameter."""
+    value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise bad(f"{name} must be true or false")
+        raise bad_request(f"{name} must be true or false.")
     return value
 
 
-def respond(inference: Inference, drawn: Arrays, served: Served) -> tuple[bytes, dict[str, str]]:
-    """The body and its headers."""
-    outputs, behind = [], []
-    for name, binary in inference.outputs.items():
-        rows = np.ascontiguousarray(drawn[name])
-        described = next(tensor for tensor in served.outputs if tensor.name == name)
-        output: dict[str, Any] = {"name": name, "datatype": described.datatype, "shape": rows.shape}
-        if binary:
+def encode_response(request: InferenceRequest, results: Arrays, loaded: LoadedModel) -> tuple[bytes, dict[str, str]]:
+    """Return the body of the response and its headers."""
+    outputs, binary = [], []
+    datatypes = {tensor.name: tensor.datatype for tensor in loaded.outputs}
+    for name, as_bytes in request.outputs.items():
+        rows = np.ascontiguousarray(results[name])
+        output: dict[str, Any] = {"name": name, "datatype": datatypes[name], "shape": rows.shape}
+        if as_bytes:
             content = rows.astype(rows.dtype.newbyteorder("<"), copy=False).tobytes()
             output["parameters"] = {"binary_data_size": len(content)}
-            behind.append(content)
+            binary.append(content)
         else:
             output["data"] = rows.reshape(-1)
         outputs.append(output)
-    answer: dict[str, Any] = {"model_name": served.name, "model_version": served.version, "outputs": outputs}
-    if inference.id is not None:
-        answer["id"] = inference.id
-    header = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-    if not behind:
+    response: dict[str, Any] = {"model_name": loaded.name, "model_version": loaded.version, "outputs": outputs}
+    if request.id is not None:
+        response["id"] = request.id
+    header = orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY)
+    if not binary:
         return header, {"Content-Type": "application/json"}
-    return b"".join([header, *behind]), {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(header))}
+    return b"".join([header, *binary]), {
+        "Content-Type": "application/octet-stream",
+        HEADER_LENGTH: str(len(header)),
+    }
 
 
-def bad(message: str) -> Refusal:
-    return Refusal(400, message)
+def bad_request(message: str) -> RequestError:
+    """Return an error with status 400."""
+    return RequestError(400, message)

@@ -1,4 +1,4 @@
-"""model_card.md: what a person must know before using an exported generator."""
+"""model_card.md: what a user must know about an exported generator."""
 
 import json
 from collections.abc import Mapping
@@ -8,45 +8,48 @@ from pipeline.serving.onnx.metadata import Metadata
 
 
 class CardText(Protocol):
-    """What a task says about its models; `pipeline.tasks` implements it."""
+    """The text that a task contributes to the model card; `pipeline.tasks` implements it."""
 
     @property
-    def intended_use(self) -> str: ...
+    def intended_use(self) -> str:
+        """What the model is good for."""
 
     @property
-    def risk(self) -> str: ...
+    def risk(self) -> str:
+        """What to check before using its output."""
 
     @property
-    def evidence_note(self) -> str: ...
+    def evidence_note(self) -> str:
+        """Why its output is not evidence."""
 
-    def describe(self, metadata: Metadata, /) -> str: ...
+    def describe(self, metadata: Metadata, /) -> str:
+        """Return what the model is."""
 
-    def usage(self, metadata: Metadata, signature: Mapping[str, Any], /) -> str: ...
+    def usage(self, metadata: Metadata, signature: Mapping[str, Any], /) -> str:
+        """Return the section on how to use it."""
 
 
-def render(
+def render_card(
     task: CardText,
     metadata: Metadata,
     signature: Mapping[str, Any],
+    *,
     settings: Mapping[str, Any],
     evaluation: Mapping[str, Any],
     measured: Mapping[str, Any],
 ) -> str:
-    """Markdown from what the model, its evaluation (metrics/evaluation.json) and its export (metrics/export.json) say.
+    """Return the model card as Markdown.
 
-    `settings` are the variant's own, as trained.
+    Args:
+        settings: Of the variant, as trained.
+        evaluation: Content of metrics/evaluation.json.
+        measured: Content of metrics/export.json.
     """
     classes = ", ".join(metadata.classes) if metadata.classes else "none: the data has no labels"
-    reasons = reasons_of(evaluation)
-    verdict = f"**{metadata.verdict}**" + (
-        ""
-        if metadata.verdict == "pass"
-        else f" ({'; '.join(reasons) or 'no reason recorded'}); exported because `export.allow_failed` is set"
-    )
-    numbers = {
+    scores = {
         key: value
         for key, value in evaluation.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
+        if isinstance(value, int | float) and not isinstance(value, bool)
     }
     return f"""# Model card: {metadata.variant} on {metadata.dataset_name}
 
@@ -54,18 +57,18 @@ def render(
 
 ## Verdict
 
-{verdict}
+{verdict_text(metadata, evaluation)}
 
-## What it was trained on
+## Training data
 
 | | |
 |---|---|
 | data | {metadata.dataset_name} |
 | fingerprint of the images and labels | `{metadata.dataset_fingerprint}` |
 | classes | {classes} |
-| images shown in training | {metadata.images_seen:,} |
+| images seen in training | {metadata.images_seen:,} |
 
-## How
+## Training
 
 | | |
 |---|---|
@@ -74,20 +77,20 @@ def render(
 | code | git commit `{metadata.git_commit}` |
 | MLflow run | `{metadata.mlflow_run}` |
 
-## How good it is
+## Evaluation
 
-Protocol: {metadata.protocol}. Numbers of different protocols must not be compared.
+Protocol: {metadata.protocol}. Do not compare numbers of different protocols.
 
-{table(numbers)}
+{measure_table(scores)}
 
-## The file
+## File
 
-{table({key: value for key, value in measured.items() if value is not None})}
+{measure_table({key: value for key, value in measured.items() if value is not None})}
 
-{tensors("Input", signature["inputs"])}
+{tensor_table("Input", signature["inputs"])}
 
-{tensors("Output", signature["outputs"])}
-{"".join(further(graph) for graph in signature.get("further", []))}
+{tensor_table("Output", signature["outputs"])}
+{"".join(further_graph(graph) for graph in signature.get("further", []))}
 {task.usage(metadata, signature)}
 ## Intended use
 
@@ -95,38 +98,50 @@ Protocol: {metadata.protocol}. Numbers of different protocols must not be compar
 
 ## Limits
 
-- It knows nothing but its training data, and repeats that data's gaps and biases.
+- The model knows only its training data and repeats that data's gaps and biases.
 - {task.risk}
 - The numbers above are averages; a single image can be poor.
-- It is not evidence: {task.evidence_note}
+- Its output is not evidence: {task.evidence_note}
 """
 
 
+def verdict_text(metadata: Metadata, evaluation: Mapping[str, Any]) -> str:
+    """Return the verdict, with the reasons if it is not pass."""
+    verdict = f"**{metadata.verdict}**"
+    if metadata.verdict == "pass":
+        return verdict
+    reasons = "; ".join(reasons_of(evaluation)) or "no reason recorded"
+    return f"{verdict} ({reasons}); exported because `export.allow_failed` is set"
+
+
 def reasons_of(evaluation: Mapping[str, Any]) -> list[str]:
-    """Why the gate decided as it did; a list whichever way it was stored."""
+    """Return the reasons of the gate, which may be stored as one text."""
     reasons = evaluation.get("reasons") or []
     return [reasons] if isinstance(reasons, str) else [str(reason) for reason in reasons]
 
 
-def table(values: Mapping[str, Any]) -> str:
+def measure_table(values: Mapping[str, Any]) -> str:
+    """Return numbers and names as a table."""
     rows = [f"| {key} | {f'{value:.6g}' if isinstance(value, float) else value} |" for key, value in values.items()]
     return "\n".join(["| measure | value |", "|---|---|", *rows])
 
 
-def further(graph: Mapping[str, Any]) -> str:
-    """A section on a graph that is delivered beside the generator."""
+def further_graph(graph: Mapping[str, Any]) -> str:
+    """Return the section on another graph of the model."""
     return f"""
-## Beside it: {graph["file"]}
+## Further graph: {graph["file"]}
 
-{tensors("Input", graph["inputs"])}
+{tensor_table("Input", graph["inputs"])}
 
-{tensors("Output", graph["outputs"])}
+{tensor_table("Output", graph["outputs"])}
 """
 
 
-def tensors(title: str, described: list[Mapping[str, Any]]) -> str:
+def tensor_table(title: str, tensors: list[Mapping[str, Any]]) -> str:
+    """Return inputs or outputs as a table."""
     rows = [
-        f"| `{one['name']}` | {one['dtype']} | {one['shape']} | {one['range'] or 'unbounded'} | {one['meaning']} |"
-        for one in described
+        f"| `{tensor['name']}` | {tensor['dtype']} | {tensor['shape']} | {tensor['range'] or 'unbounded'} "
+        f"| {tensor['meaning']} |"
+        for tensor in tensors
     ]
     return "\n".join([f"| {title} | dtype | shape (-1: batch) | range | meaning |", "|---|---|---|---|---|", *rows])

@@ -35,7 +35,7 @@ class Parity:
     provider: str
 
 
-def check(spec: ExportSpec, path: Path, tolerance: float, item: ItemSpec) -> Parity:
+def check_parity(spec: ExportSpec, path: Path, tolerance: float, item: ItemSpec) -> Parity:
     """Run the file in ONNX Runtime and the module in PyTorch on the same random inputs.
 
     Raises InputError naming the batch size and the output if they differ by more than `tolerance` or are not finite.

@@ -1,4 +1,4 @@
-"""An exported graph in fewer bits: float16, or int8 with float32 in and out; refused where its pictures are not those of float32."""
+"""Convert an exported graph to float16 or int8; refuse if its images differ too much from float32."""
 
 import contextlib
 import io
@@ -13,23 +13,31 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.serving.graph_tensors import Arrays, example_inputs
-from pipeline.serving.runtime.generator import Generator, Graph, read_model
-from pipeline.serving.runtime.image_to_image import ImageToImage
+from pipeline.serving.runtime.generator import Graph, read_model
+from pipeline.serving.runtime.image_to_image import ImageToImage, open_model
 from pipeline.serving.runtime.session import median_ms, open_session
 
 Kind = Literal["fp16", "int8"]
 
-WORST = 16
-"""How many times the tolerated mean difference one value may have."""
+WORST_FACTOR = 16
+"""A single value may differ by this many times the tolerated mean difference."""
+
 LEVELS = 127.5
-"""8-bit levels in one unit of the images' range."""
-JUDGED, CALIBRATED, BATCH = 256, 512, 64
-TIMED = (1, 64)
+"""8-bit levels per unit of the range of images."""
+
+COMPARED_ITEMS, CALIBRATION_ITEMS, BATCH = 256, 512, 64
+TIMED_BATCHES = (1, 64)
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """What was written, and how it does beside float32. Differences are of images, in 8-bit levels; times in milliseconds by batch size."""
+    """The converted file, compared with float32.
+
+    Attributes:
+        max_levels, mean_levels: Difference of the images in 8-bit levels.
+        size_bytes: Of the original and of the converted file.
+        latency_ms: The same pair by batch size.
+    """
 
     path: Path
     provider: str
@@ -40,111 +48,118 @@ class Quantized:
 
 
 def quantize(model: Path, output: Path, kind: Kind, tolerance: float) -> Quantized:
-    """Writes `model` in fewer bits and measures it. int8 is calibrated on latents, which the graph's inputs are drawn from anyway.
+    """Write `model` with fewer bits and compare it with float32; int8 is calibrated on random latents.
 
-    Raises InputError for a model that cannot be used or turned, and where the mean difference exceeds `tolerance` levels, or the largest
-    `WORST` times that; nothing is written then.
+    Raises InputError for a model that cannot be used or converted, and if the mean difference exceeds `tolerance`
+    8-bit levels or the largest one `WORST_FACTOR` times that. Nothing is written then.
     """
     content = read_model(model)
     graph = Graph(model, content)
-    opened: Generator | ImageToImage = ImageToImage(graph) if "image" in graph.inputs else Generator(graph)
-    if kind == "int8" and isinstance(opened, ImageToImage):
+    if isinstance(open_model(graph), ImageToImage) and kind == "int8":
         raise InputError(
-            f"{model}: int8 is for graphs that draw from latents: of one that takes pictures nothing says which numbers to expect; use fp16"
+            f"{model}: int8 needs a generator of latents: the value ranges of images are not known for calibration. "
+            "Use fp16."
         )
     if output.resolve() == model.resolve():
-        raise InputError(f"{output}: would be written over its source; give -o another name")
-    made = half(content, model) if kind == "fp16" else eighth(content, model, opened)
-    session = open_session(made, str(output))
-    worst, mean = difference(graph, session, opened)
-    if not (mean <= tolerance and worst <= WORST * tolerance):
+        raise InputError(f"{output}: would overwrite its source. Choose another name with -o.")
+    converted = convert_to_half(content, model) if kind == "fp16" else convert_to_int8(content, graph)
+    session = open_session(converted, str(output))
+    worst, mean = difference_in_levels(graph, session)
+    if not (mean <= tolerance and worst <= WORST_FACTOR * tolerance):
         raise InputError(
-            f"{model}: as {kind} its images differ by {mean:.2f} levels of 255 in the mean and {worst:.1f} at most, more than {tolerance:g} and "
-            f"{WORST * tolerance:g}; nothing was written. Keep float32, or allow more with --tolerance"
+            f"{model}: as {kind} its images differ by {mean:.2f} levels of 255 on average and {worst:.1f} at most, "
+            f"more than {tolerance:g} and {WORST_FACTOR * tolerance:g}. Nothing was written. Keep float32, or raise "
+            "--tolerance."
         )
-    timed = {n: tuple(median_ms(one, inputs_of(opened, n)) for one in (graph.session, session)) for n in TIMED}
+    latency = {n: latencies(graph, session, n) for n in TIMED_BATCHES}
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(made)
+        output.write_bytes(converted)
     except OSError as error:
         raise InputError(f"{output}: cannot be written: {error.strerror}") from None
-    return Quantized(output, session.get_providers()[0], worst, mean, (len(content), len(made)), timed)  # type: ignore[arg-type]
+    return Quantized(output, session.get_providers()[0], worst, mean, (len(content), len(converted)), latency)
 
 
-def half(content: bytes, model: Path) -> bytes:
+def convert_to_half(content: bytes, model: Path) -> bytes:
+    """Return the graph with float16 weights and computations; inputs and outputs stay float32."""
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    with quiet(), failures(model):
-        made: bytes = convert_float_to_float16(onnx.load_from_string(content), keep_io_types=True).SerializeToString(
-            deterministic=True
-        )
-    return made
+    with suppress_output(), converter_errors(model):
+        converted: bytes = convert_float_to_float16(
+            onnx.load_from_string(content), keep_io_types=True
+        ).SerializeToString(deterministic=True)
+    return converted
 
 
-def eighth(content: bytes, model: Path, opened: Generator | ImageToImage) -> bytes:
-    """Weights by channel and activations by tensor, their ranges those of `CALIBRATED` draws."""
+def convert_to_int8(content: bytes, graph: Graph) -> bytes:
+    """Return the graph with int8 weights per channel and activations per tensor, calibrated on random latents."""
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-    class Draws(CalibrationDataReader):  # type: ignore[misc]
+    class Samples(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.batches: Iterator[Arrays] = batches(opened, CALIBRATED, seed=1)
+            self.batches: Iterator[Arrays] = example_batches(graph, CALIBRATION_ITEMS, seed=1)
 
         def get_next(self) -> Any:
             return next(self.batches, None)
 
-    with tempfile.TemporaryDirectory() as folder, quiet(), failures(model):
+    with tempfile.TemporaryDirectory() as folder, suppress_output(), converter_errors(graph.path):
         path = Path(folder) / "int8.onnx"
+        original = onnx.load_from_string(content)
+        properties = {entry.key: entry.value for entry in original.metadata_props}
         quantize_static(
-            onnx.load_from_string(content),
+            original,
             path,
-            Draws(),
+            Samples(),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
-        made = onnx.load(path)
-        onnx.helper.set_model_props(made, {one.key: one.value for one in onnx.load_from_string(content).metadata_props})
-        fewer: bytes = made.SerializeToString(deterministic=True)
-    return fewer
+        converted = onnx.load(path)
+        onnx.helper.set_model_props(converted, properties)
+        serialized: bytes = converted.SerializeToString(deterministic=True)
+    return serialized
 
 
-def difference(graph: Graph, session: Any, opened: Generator | ImageToImage) -> tuple[float, float]:
-    """The largest and the mean absolute difference of the images, in 8-bit levels; infinite where one is not finite."""
+def difference_in_levels(graph: Graph, session: Any) -> tuple[float, float]:
+    """Return the largest and the mean absolute difference of the images in 8-bit levels; infinite if not finite."""
     worst, total, count = 0.0, 0.0, 0
-    for inputs in batches(opened, JUDGED, seed=2):
+    items = BATCH if "image" in graph.inputs else COMPARED_ITEMS
+    for inputs in example_batches(graph, items, seed=2):
         ours, theirs = (one.run(["images"], inputs)[0].astype(np.float64) for one in (graph.session, session))
-        apart = np.abs(np.nan_to_num(theirs, nan=np.inf) - ours) * LEVELS
-        worst, total, count = max(worst, float(apart.max())), total + float(apart.sum()), count + apart.size
+        difference = np.abs(np.nan_to_num(theirs, nan=np.inf) - ours) * LEVELS
+        worst, total, count = max(worst, float(difference.max())), total + float(difference.sum()), count + ours.size
     return worst, total / count
 
 
-def batches(opened: Generator | ImageToImage, n: int, seed: int) -> Iterator[Arrays]:
-    drawn = inputs_of(opened, n if isinstance(opened, Generator) else BATCH, seed)
-    size = len(next(iter(drawn.values())))
-    for at in range(0, size, BATCH):
-        yield {name: rows[at : at + BATCH] for name, rows in drawn.items()}
+def latencies(graph: Graph, session: Any, n: int) -> tuple[float, float]:
+    """Return the median latency of both graphs at batch size n, in milliseconds."""
+    inputs = example_inputs(graph.inputs, graph.metadata, n)
+    return median_ms(graph.session, inputs), median_ms(session, inputs)
 
 
-def inputs_of(opened: Generator | ImageToImage, n: int, seed: int = 0) -> Arrays:
-    return example_inputs(opened.graph.inputs, opened.metadata, n, seed)
+def example_batches(graph: Graph, n: int, seed: int) -> Iterator[Arrays]:
+    """Yield n example inputs in batches."""
+    inputs = example_inputs(graph.inputs, graph.metadata, n, seed)
+    for start in range(0, n, BATCH):
+        yield {name: rows[start : start + BATCH] for name, rows in inputs.items()}
 
 
 @contextlib.contextmanager
-def failures(model: Path) -> Iterator[None]:
+def converter_errors(model: Path) -> Iterator[None]:
+    """Turn any error of the converters into an InputError."""
     try:
         yield
     except Exception as error:  # noqa: BLE001 - the converters raise anything
-        raise InputError(
-            f"{model}: cannot be converted ({' '.join(str(error).split())[:200] or type(error).__name__}); keep float32"
-        ) from None
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{model}: cannot be converted ({reason}). Keep float32.") from None
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """The converters print and log about their own internals; errors still raise."""
+def suppress_output() -> Iterator[None]:
+    """Suppress what the converters print and log about their internals; errors still raise."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

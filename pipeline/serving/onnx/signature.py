@@ -7,7 +7,7 @@ from pipeline.items import ItemSpec
 from pipeline.serving.graph_tensors import TENSORS
 
 
-def describe(path: Path, item: ItemSpec) -> dict[str, Any]:
+def describe_graph(path: Path, item: ItemSpec) -> dict[str, Any]:
     """Return {"file", "inputs": [...], "outputs": [...]}.
 
     A tensor has a name, a dtype (numpy's name), a shape (-1 for the batch), a range and a meaning.

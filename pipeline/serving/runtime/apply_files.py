@@ -1,133 +1,154 @@
-"""An exported image-to-image generator over files and folders."""
+"""Apply an exported image-to-image generator to files and folders."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.arrays import Float32Array, UInt8Array
+from pipeline.arrays import UInt8Array
 from pipeline.errors import InputError
 from pipeline.media.image.image import SUFFIXES, BadImage, decode, measure
-from pipeline.serving.runtime.image_to_image import LARGEST, ImageToImage, Styles
-from pipeline.serving.runtime.tiling import OVERLAP, TILE
+from pipeline.serving.graph_tensors import Arrays
+from pipeline.serving.runtime.image_to_image import LARGEST_RESULT, ImageToImage, StyleEncoder, TileSize
 
 
 @dataclass(frozen=True)
-class Job:
-    """One picture to read and where its result goes."""
+class FilePair:
+    """An image to read, and the file that its result is written to."""
 
     source: Path
     target: Path
 
 
-def jobs(inputs: Sequence[Path], output: Path) -> list[Job]:
-    """What is to be done, in order: folders are searched at any depth and keep their structure below `output`.
-
-    One file may name its result; of several, or of a folder, `output` is a folder. Raises InputError for what is missing, for no picture at all, and where
-    two results would share one name, or one would be written over its source.
-    """
-    if len(inputs) == 1 and inputs[0].is_file() and output.suffix.casefold() in SUFFIXES and not output.is_dir():
-        found = [Job(inputs[0], output)]
-    else:
-        if output.is_file():
-            raise InputError(f"{output}: a file, where a folder is needed for several results; give -o a folder")
-        found = []
-        for path in inputs:
-            if path.is_dir():
-                pictures = sorted(one for one in path.rglob("*") if one.suffix.casefold() in SUFFIXES and one.is_file())
-                found += [Job(one, output / one.relative_to(path).with_suffix(".png")) for one in pictures]
-            elif path.is_file():
-                found.append(Job(path, output / f"{path.stem}.png"))
-            else:
-                raise InputError(f"{path}: no such file or folder")
-    if not found:
-        raise InputError(
-            f"{', '.join(map(str, inputs))}: no pictures in there; looked for {', '.join(sorted(SUFFIXES))}"
-        )
-    taken: dict[Path, Path] = {}
-    for job in found:
-        other = taken.setdefault(job.target.absolute(), job.source)
-        if other is not job.source:
-            raise InputError(
-                f"{other} and {job.source} would both be written to {job.target}; rename one, or do them one after the other"
-            )
-        if job.target.exists() and job.target.resolve() == job.source.resolve():
-            raise InputError(f"{job.target}: would be written over its source; give -o another folder")
-    return found
-
-
 @dataclass(frozen=True)
-class How:
-    """Tiles (see `tiling`), and the style where the model has styles: that of a seed, or of an example picture."""
+class ApplyOptions:
+    """How images are transformed.
 
-    tile: int = TILE
-    overlap: int = OVERLAP
+    Attributes:
+        size: Tiles of large images.
+        seed, example: Style of a model with styles: that of a seed, or of an example image.
+    """
+
+    size: TileSize | None = None
     seed: int | None = None
     example: Path | None = None
 
 
-def apply(
+def apply_to_files(
     model: Path,
     inputs: Sequence[Path],
     output: Path,
-    how: How | None = None,
-    progress: Callable[[Sequence[Job]], Iterable[Job]] = iter,
+    options: ApplyOptions | None = None,
+    progress: Callable[[Sequence[FilePair]], Iterable[FilePair]] = iter,
 ) -> tuple[int, list[str]]:
-    """Transforms pictures with an exported generator; returns how many were written, and what was wrong with the others.
+    """Transform images; return how many were written, and what is wrong with those that could not be read.
 
-    Raises InputError for a model that cannot be used, impossible tiles, a style that cannot be had, nothing to do, or a result that cannot be written.
+    Raises InputError for a model that cannot be used, tiles that overlap entirely, a style that does not exist, no
+    input, or a result that cannot be written.
     """
-    wanted, how = jobs(inputs, output), how or How()
-    transformer = ImageToImage(model)
-    style = style_of(transformer, model, how)
-    done, problems = 0, []
-    for job in progress(wanted):
+    pairs, options = plan_files(inputs, output), options or ApplyOptions()
+    transform = ImageToImage(model)
+    conditions = style_conditions(transform, model, options)
+    count, problems = 0, []
+    for pair in progress(pairs):
         try:
-            picture = read(job.source, transformer)
+            image = read_image(pair.source, transform)
         except BadImage as error:
-            problems.append(f"{job.source}: {error}")
+            problems.append(f"{pair.source}: {error}")
             continue
-        write(job.target, transformer(picture, how.tile, how.overlap, style))
-        done += 1
-    return done, problems
+        write_image(pair.target, transform(image, options.size, conditions))
+        count += 1
+    return count, problems
 
 
-def style_of(transformer: ImageToImage, model: Path, how: How) -> Float32Array | None:
-    """The style [1, d] that all pictures get; None where the model has no styles. The generator's styles are those of side b, the reverse's those of a."""
-    if how.example is None:
-        return transformer.style(how.seed) if transformer.styles or how.seed is not None else None
-    if how.seed is not None:
-        raise InputError("--seed and --example: the style comes from one of them; leave the other out")
-    if not transformer.styles:
+def plan_files(inputs: Sequence[Path], output: Path) -> list[FilePair]:
+    """Return the files to process, in order. Folders are searched recursively and keep their structure in `output`.
+
+    If there is one input file, `output` may name its result; otherwise `output` is a folder. Raises InputError for
+    missing files, for no image at all, if two results would have the same name, and if a result would overwrite its
+    source.
+    """
+    if len(inputs) == 1 and inputs[0].is_file() and output.suffix.casefold() in SUFFIXES and not output.is_dir():
+        pairs = [FilePair(inputs[0], output)]
+    else:
+        if output.is_file():
+            raise InputError(f"{output}: this is a file, but several results need a folder. Choose a folder with -o.")
+        pairs = [pair for path in inputs for pair in plan_input(path, output)]
+    if not pairs:
+        raise InputError(f"{', '.join(map(str, inputs))}: no images found. Looked for {', '.join(sorted(SUFFIXES))}.")
+    check_targets(pairs)
+    return pairs
+
+
+def plan_input(path: Path, output: Path) -> list[FilePair]:
+    """Return the files of one input, a file or a folder."""
+    if path.is_dir():
+        images = sorted(file for file in path.rglob("*") if file.suffix.casefold() in SUFFIXES and file.is_file())
+        return [FilePair(file, output / file.relative_to(path).with_suffix(".png")) for file in images]
+    if path.is_file():
+        return [FilePair(path, output / f"{path.stem}.png")]
+    raise InputError(f"{path}: no such file or folder.")
+
+
+def check_targets(pairs: Sequence[FilePair]) -> None:
+    """Raise InputError if two results would have the same name or a result would overwrite its source."""
+    sources: dict[Path, Path] = {}
+    for pair in pairs:
+        other = sources.setdefault(pair.target.absolute(), pair.source)
+        if other is not pair.source:
+            raise InputError(
+                f"{other} and {pair.source} would both be written to {pair.target}. Rename one, or process them one "
+                "after the other."
+            )
+        if pair.target.exists() and pair.target.resolve() == pair.source.resolve():
+            raise InputError(f"{pair.target}: the result would overwrite its source. Choose another folder with -o.")
+
+
+def style_conditions(transform: ImageToImage, model: Path, options: ApplyOptions) -> Arrays:
+    """Return the inputs besides the image. Raises InputError for a style that the model does not have.
+
+    The generator paints in styles of side b, the reverse graph in those of side a.
+    """
+    if options.example is None:
+        return transform.conditions(options.seed)
+    if options.seed is not None:
+        raise InputError("--seed and --example both choose the style. Omit one of them.")
+    if not transform.styles:
         raise InputError(
-            f"{model}: this model ({transformer.metadata.variant}) has no styles: one picture has one result; leave --example out"
+            f"{model}: this model ({transform.metadata.variant}) has no styles: an image has one result. "
+            "Omit --example."
         )
-    beside = model.with_name("style_a.onnx" if model.stem == "reverse" else "style_b.onnx")
-    if not beside.is_file():
+    encoder = model.with_name("style_a.onnx" if model.stem == "reverse" else "style_b.onnx")
+    if not encoder.is_file():
         raise InputError(
-            f"{beside}: no such file; --example needs it beside the model, where `dvc repro` puts it. --seed needs nothing"
+            f"{encoder}: no such file. --example needs it in the model's folder, where `dvc repro` writes it. "
+            "--seed works without it."
         )
-    return Styles(beside).of(how.example)
+    return {"z": StyleEncoder(encoder).encode(options.example)}
 
 
-def read(path: Path, transformer: ImageToImage) -> UInt8Array:
-    """A picture as the model takes it, uint8 [H, W, C]; one of fixed size is fitted to it. Raises BadImage."""
-    target = transformer.target(LARGEST)
+def read_image(path: Path, transform: ImageToImage) -> UInt8Array:
+    """Return an image as the model takes it, uint8 [H, W, C], fitted to the model's size if there is only one.
+
+    Raises BadImage if it cannot be read or is too large.
+    """
+    target = transform.target(LARGEST_RESULT)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise BadImage(f"cannot be read: {error.strerror}") from None
     width, height = measure(content)
     if width * height > target.max_pixels:
-        raise BadImage(f"{width} x {height} pixels: the result may have {LARGEST:,}")
+        raise BadImage(f"{width} x {height} pixels: the result would exceed {LARGEST_RESULT:,} pixels")
     return decode(content, target).pixels
 
 
-def write(path: Path, picture: UInt8Array) -> None:
+def write_image(path: Path, image: UInt8Array) -> None:
+    """Write an image in the format of the suffix. Raises InputError if that is not possible."""
     from PIL import Image
 
-    image = Image.fromarray(picture if picture.shape[2] == 3 else picture[:, :, 0])
+    picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path)
+        picture.save(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be written: {error}") from None

@@ -1,6 +1,7 @@
-"""An exported image-to-image generator over pictures of any size, in tiles where they are large."""
+"""Exported graphs that transform images: restoration and translation, in tiles if an image is large."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,116 +11,141 @@ import numpy.typing as npt
 from pipeline.arrays import Float32Array, UInt8Array
 from pipeline.errors import InputError
 from pipeline.media.image.image import BadImage, Target, decode
-from pipeline.serving.graph_tensors import latents
-from pipeline.serving.runtime.generator import Graph, checked_seed, to_uint8
-from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, bands
+from pipeline.serving.graph_tensors import Arrays, latents
+from pipeline.serving.runtime.generator import Generator, Graph, checked_seed, to_uint8
+from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, run_tiles
+
+LARGEST_RESULT = 1_000_000_000
+"""Largest number of pixels of a result unless a caller sets a lower one; few programs open larger images."""
+
+
+@dataclass(frozen=True)
+class TileSize:
+    """Size of the tiles of large images, and how far they overlap; see `tiling`."""
+
+    tile: int = TILE
+    overlap: int = OVERLAP
 
 
 class ImageToImage:
-    """An opened image-to-image graph.
+    """An opened graph that maps images to images.
 
     Attributes:
-        graph, metadata, provider: the opened file, and what it says.
-        styles: whether it also takes z, the style: one picture has many results then.
-        fixed: whether it takes pictures of its resolution alone.
+        graph, metadata, provider: The opened file and its description.
+        styles: The graph also takes z, a style: one image has many results.
+        fixed: The graph takes images of one size only.
     """
 
     def __init__(self, source: Path | Graph) -> None:
-        """Raises InputError when the file cannot be opened (see `Graph`), or takes no image."""
+        """Raise InputError if the file cannot be opened (see `Graph`) or takes no image."""
         self.graph = source if isinstance(source, Graph) else Graph(source)
         self.metadata, self.provider = self.graph.metadata, self.graph.provider
         if not {"image"} <= set(self.graph.inputs) <= {"image", "z"} or "images" not in self.graph.outputs:
-            draws = "z" in self.graph.inputs and "images" in self.graph.outputs
+            generates = "z" in self.graph.inputs and "images" in self.graph.outputs
             raise self.graph.mismatch(
                 "an image to images",
                 "Use `ganline sample`: it generates images from latents"
-                if draws
+                if generates
                 else "Use the generator.onnx in the same folder",
             )
         self.styles = "z" in self.graph.inputs
         self.fixed = self.metadata.multiple == 0
 
-    def __call__(
-        self, picture: UInt8Array, tile: int = TILE, overlap: int = OVERLAP, style: Float32Array | None = None
-    ) -> UInt8Array:
-        """uint8 [H, W, C] -> uint8 [scale H, scale W, C], in `tiles`; `style` [1, d] where the graph takes one, by default that of seed 0."""
-        if self.styles and style is None:
-            style = self.style()
+    def __call__(self, image: UInt8Array, size: TileSize | None = None, conditions: Arrays | None = None) -> UInt8Array:
+        """Transform uint8 [H, W, C] to uint8 [scale H, scale W, C]; `conditions` are by default those of seed 0."""
+        rows = self.conditions() if conditions is None else conditions
 
-        def run(piece: npt.NDArray[Any]) -> Float32Array:
-            found: Float32Array = self.graph.session.run(["images"], self.inputs(piece, style))[0]
-            return found
+        def run(tile: npt.NDArray[Any]) -> Float32Array:
+            output: Float32Array = self.graph.session.run(["images"], self.inputs(tile, rows))[0]
+            return output
 
-        return joined(bands(run, self.tiles(picture, tile, overlap)))
+        return join(run_tiles(run, self.tiles(image, size)))
 
-    def tiles(self, picture: UInt8Array, tile: int = TILE, overlap: int = OVERLAP) -> Tiles:
-        """The pieces of a picture uint8 [H, W, C], and the bands uint8 [rows, scale W, C] of its result. Raises InputError for impossible tiles."""
-        return self.cut(picture.transpose(2, 0, 1), tile, overlap, pixels)
+    def conditions(self, seed: int | None = None) -> Arrays:
+        """Return the inputs besides the image, one row each: the style of a seed, by default 0.
 
-    def exact_tiles(self, image: Float32Array, tile: int = TILE, overlap: int = OVERLAP) -> Tiles:
-        """The same of an image float32 [C, H, W], to bands float32 [C, rows, scale W]."""
-        return self.cut(image, tile, overlap, np.array)
-
-    def cut(self, image: npt.NDArray[Any], tile: int, overlap: int, finish: Any) -> Tiles:
-        if self.fixed:  # one piece, whatever its size
-            return Tiles(
-                image, self.metadata.scale, max(self.metadata.item.height, self.metadata.item.width, 6), 2, 1, finish
-            )
-        return Tiles(image, self.metadata.scale, tile, overlap, self.metadata.multiple, finish)
-
-    def inputs(self, piece: npt.NDArray[Any], style: Float32Array | None) -> dict[str, npt.NDArray[Any]]:
-        """What the graph takes: the image, from 8 bits as x / 127.5 - 1, and the style."""
-        image = piece.astype(np.float32) / np.float32(127.5) - np.float32(1) if piece.dtype == np.uint8 else piece
-        return {"image": image} if style is None else {"image": image, "z": style}
-
-    def style(self, seed: int | None = None) -> Float32Array:
-        """The style [1, d] of a seed, by default 0. Raises InputError where the graph takes none, or outside 0 .. 2^64-1."""
+        Raises InputError for a seed outside of 0 .. 2^64-1, or if the graph takes no style.
+        """
         if not self.styles:
-            raise InputError(
-                f"this model ({self.metadata.variant}) has no styles: one picture has one result; leave the seed out"
-            )
-        return latents(checked_seed(seed or 0), 0, 1, self.metadata.latent)
+            if seed is not None:
+                raise InputError(
+                    f"this model ({self.metadata.variant}) has no styles: an image has one result. Omit the seed."
+                )
+            return {}
+        return {"z": latents(checked_seed(seed or 0), 0, 1, self.metadata.latent)}
+
+    def inputs(self, tile: npt.NDArray[Any], conditions: Arrays) -> Arrays:
+        """Return the inputs of the graph for one tile, which is converted from 8 bits if necessary."""
+        image = tile.astype(np.float32) / np.float32(127.5) - np.float32(1) if tile.dtype == np.uint8 else tile
+        return {"image": image, **conditions}
+
+    def tiles(self, image: UInt8Array, size: TileSize | None = None) -> Tiles:
+        """Split an image uint8 [H, W, C]; its bands are uint8 [rows, scale W, C].
+
+        Raises InputError for tiles that overlap entirely.
+        """
+        return self.split(image.transpose(2, 0, 1), size, to_pixels)
+
+    def float_tiles(self, image: Float32Array, size: TileSize | None = None) -> Tiles:
+        """Split an image float32 [C, H, W]; its bands are float32 [C, rows, scale W]."""
+        return self.split(image, size, np.array)
+
+    def split(
+        self, image: npt.NDArray[Any], size: TileSize | None, finish: Callable[[Float32Array], npt.NDArray[Any]]
+    ) -> Tiles:
+        """Split an image [C, H, W]; a graph for one size gets it in one tile."""
+        size, item, multiple = size or TileSize(), self.metadata.item, self.metadata.multiple
+        if self.fixed:
+            size, multiple = TileSize(max(item.height, item.width, 6), 2), 1
+        return Tiles(image, self.metadata.scale, tile=size.tile, overlap=size.overlap, multiple=multiple, finish=finish)
 
     def target(self, largest: int) -> Target:
-        """How a picture is read for the graph: as it is, or fitted to the one size there is; `largest` bounds the pixels of the result."""
+        """Return how an image is decoded: as it is, or fitted to the graph's one size.
+
+        `largest` limits the pixels of the result.
+        """
         channels = "gray" if self.metadata.item.channels == 1 else "rgb"
         side, fit = (self.metadata.item.height, "crop") if self.fixed else (1, "keep")
         return Target(side, channels, fit=fit, max_pixels=largest // self.metadata.scale**2)  # type: ignore[arg-type]
 
 
-class Styles:
-    """A graph from pictures to styles, beside the generator that takes them."""
+def open_model(graph: Graph) -> Generator | ImageToImage:
+    """Return what the graph is by its inputs. Raises InputError if it is neither."""
+    return ImageToImage(graph) if "image" in graph.inputs else Generator(graph)
+
+
+class StyleEncoder:
+    """A graph that maps images to styles, exported next to the generator that takes them."""
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError when the file cannot be opened (see `Graph`), or gives no styles."""
+        """Raise InputError if the file cannot be opened (see `Graph`) or returns no styles."""
         self.graph = Graph(path)
         if self.graph.inputs != ["image"] or "z" not in self.graph.outputs:
             raise self.graph.mismatch("an image to its style z", "Export the model again: `dvc repro -f export`")
 
-    def of(self, path: Path) -> Float32Array:
-        """The style [1, d] of a picture, cut to the square that training saw. Raises InputError where it cannot be read."""
-        metadata = self.graph.metadata
-        target = Target(metadata.item.height, "gray" if metadata.item.channels == 1 else "rgb", max_pixels=LARGEST)
+    def encode(self, path: Path) -> Float32Array:
+        """Return the style [1, d] of an image, cropped to the size used in training.
+
+        Raises InputError if the image cannot be read.
+        """
+        item = self.graph.metadata.item
+        target = Target(item.height, "gray" if item.channels == 1 else "rgb", max_pixels=LARGEST_RESULT)
         try:
-            picture = decode(path.read_bytes(), target).pixels
+            pixels = decode(path.read_bytes(), target).pixels
         except (BadImage, OSError) as error:
-            raise InputError(
-                f"{path}: {getattr(error, 'strerror', None) or error}; --example takes a picture"
-            ) from None
-        image = picture.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(127.5) - np.float32(1)
-        found: Float32Array = self.graph.session.run(["z"], {"image": image})[0]
-        return found
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{path}: {reason}. --example takes an image.") from None
+        image = pixels.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(127.5) - np.float32(1)
+        style: Float32Array = self.graph.session.run(["z"], {"image": image})[0]
+        return style
 
 
-LARGEST = 1_000_000_000
-"""Pixels of a result, at most, where nobody says less: what is larger hardly any program opens."""
+def to_pixels(band: Float32Array) -> UInt8Array:
+    """Convert float32 [C, H, W] to uint8 [H, W, C]."""
+    pixels: UInt8Array = to_uint8(band[None])[0]
+    return pixels
 
 
-def pixels(band: Float32Array) -> UInt8Array:
-    """float32 [C, H, W] -> uint8 [H, W, C]."""
-    found: UInt8Array = to_uint8(band[None])[0]
-    return found
-
-
-def joined(parts: Sequence[npt.NDArray[Any]], axis: int = 0) -> npt.NDArray[Any]:
-    return np.ascontiguousarray(parts[0]) if len(parts) == 1 else np.concatenate(parts, axis=axis)
+def join(bands: Sequence[npt.NDArray[Any]], axis: int = 0) -> npt.NDArray[Any]:
+    """Concatenate bands."""
+    return np.ascontiguousarray(bands[0]) if len(bands) == 1 else np.concatenate(bands, axis=axis)

@@ -46,7 +46,7 @@ class Request:
     columns: int | None = None
 
 
-def sample(model: Path, output: Path, request: Request, *, folder: bool) -> str:
+def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool) -> str:
     """Write images to one file in the format of `output`'s suffix, or with `folder` to one PNG per image.
 
     A sheet of a conditional model has a column per condition. An interpolation is a sheet of `n` rows, one from each

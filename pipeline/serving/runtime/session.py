@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions: CUDA where there is a GPU, the CPU elsewhere, and no noise about the difference."""
+"""ONNX Runtime sessions on CUDA if there is a GPU, otherwise on the CPU."""
 
 import contextlib
 import ctypes
@@ -14,25 +14,31 @@ from pipeline.errors import InputError
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
-WANTED: dict[str, str] = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
+PROVIDER_NAMES: dict[str, str] = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
 
-# Heuristic search and no TF32: the same seed gives the same picture on every start, and float32 means float32.
+# Heuristic search and no TF32: a seed gives the same image after every start, and float32 means float32.
 CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
 
 
 def open_session(
     model: Path | bytes, name: str, *, provider: Provider = "auto", strict: bool = False, spin: bool = True
 ) -> Any:
-    """An `onnxruntime.InferenceSession` over a file or its bytes; `name` is what errors call it.
+    """Return an `onnxruntime.InferenceSession` for a file or its bytes.
 
-    `session.get_providers()[0]` is the provider that really runs: where the wanted one cannot, the next of TensorRT, CUDA, CPU does,
-    unless `strict`. "auto" is CUDA, else the CPU. Without `spin` idle threads sleep, which leaves the processor to others in the process.
-    Raises InputError when ONNX Runtime cannot load the model, or not with a `strict` provider.
+    Args:
+        name: What error messages call the model.
+        provider: "auto" is CUDA if there is a GPU, else the CPU. A provider that cannot run is replaced by the next
+            of TensorRT, CUDA, CPU; `session.get_providers()[0]` is the one in use.
+        strict: Raise instead of replacing the provider.
+        spin: False lets idle threads sleep, which leaves the processor to other work in the process.
+
+    Raises:
+        InputError: ONNX Runtime cannot load the model, or not with a `strict` provider.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # fatal: that CUDA is absent is no error here
+    options.log_severity_level = 4  # fatal only: a missing GPU is not an error
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list[Any] = [CPU]
@@ -42,24 +48,29 @@ def open_session(
         if provider == "tensorrt" and TENSORRT in onnxruntime.get_available_providers():
             providers = [TENSORRT, *providers]
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # a provider that cannot start is printed, and passed over
+        with contextlib.redirect_stdout(io.StringIO()):  # ONNX Runtime prints when it skips a provider
             session = onnxruntime.InferenceSession(
                 model if isinstance(model, bytes) else str(model), options, providers=providers
             )
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
         reason = " ".join(str(error).split())[:200]
         raise InputError(
-            f"{name}: not a model that ONNX Runtime can run ({reason}); run `dvc repro -f export`"
+            f"{name}: not a model that ONNX Runtime can run ({reason}). Run `dvc repro -f export`."
         ) from None
-    found = session.get_providers()[0]
-    if strict and found != WANTED.get(provider, found):
-        way_out = "see `ganline doctor`, choose another --provider, or leave --strict-provider out"
-        raise InputError(f"{name}: --strict-provider: {WANTED[provider]} cannot run here, {found} would; {way_out}")
+    active = session.get_providers()[0]
+    if strict and active != PROVIDER_NAMES.get(provider, active):
+        raise InputError(
+            f"{name}: --strict-provider: {PROVIDER_NAMES[provider]} cannot run here, only {active}. "
+            "See `ganline doctor`, choose another --provider, or omit --strict-provider."
+        )
     return session
 
 
 def median_ms(session: Any, inputs: Mapping[str, Any]) -> float:
-    """Median wall time of one call in milliseconds, over 5 to 50 calls within about a second, after two to warm up."""
+    """Return the median wall time of one call in milliseconds.
+
+    Measures 5 to 50 calls within about a second, after two warm-up calls.
+    """
     times: list[float] = []
     for call in range(52):
         began = time.perf_counter()
@@ -72,9 +83,9 @@ def median_ms(session: Any, inputs: Mapping[str, Any]) -> float:
 
 
 def gpus() -> int:
-    """CUDA devices the driver shows to this process (CUDA_VISIBLE_DEVICES counts); 0 without a driver.
+    """Return the number of CUDA devices visible to this process; 0 without a driver.
 
-    ONNX Runtime lists CUDA wherever it was compiled in, and asking torch would import it.
+    Asks the driver directly: ONNX Runtime lists CUDA wherever it was compiled in, and torch would have to be imported.
     """
     try:
         driver = ctypes.CDLL("libcuda.so.1")

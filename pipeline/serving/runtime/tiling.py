@@ -1,8 +1,8 @@
-"""A large picture through a network in overlapping tiles: bounded memory, and no seams.
+"""Process a large image in overlapping tiles: bounded memory, no visible seams.
 
-Neighbouring tiles share `2 * overlap` pixels. Within half an overlap of where one hands over to the other they are blended, so that
-what they do not agree on becomes no edge; the other half is context. Where the network sees no farther than half an overlap, the
-result is that of the whole picture.
+Neighbouring tiles share `2 * overlap` pixels. They are blended within half an overlap of their border, so differences
+between them create no edge. The other half is context: if the receptive field of the network reaches no further than
+half an overlap, the result equals that of the whole image.
 """
 
 from collections.abc import Callable
@@ -18,92 +18,103 @@ from pipeline.errors import InputError
 TILE, OVERLAP = 512, 64
 
 Image = npt.NDArray[Any]
+"""One image [C, H, W]."""
+
+Run = Callable[[Image], Float32Array]
+"""A network: [1, C, h, w] -> [1, D, scale h, scale w]."""
 
 
 class Tiles:
-    """A picture's way through a network, piece by piece; whoever asks for the pieces has them computed, and when.
+    """An image on its way through a network, one tile at a time; the caller decides when each tile is computed.
 
     Attributes:
-        bands: what came out, [D, rows, scale W] from the top down, each through `finish` as soon as no other tile adds to it: only the
-            tiles that lie side by side are kept in float32.
+        bands: Finished parts of the result from top to bottom, [D, rows, scale W], each passed through `finish`.
+            Only the current row of tiles is kept in float32.
     """
 
     def __init__(
         self,
         image: Image,
         scale: int,
+        *,
         tile: int = TILE,
         overlap: int = OVERLAP,
         multiple: int = 1,
         finish: Callable[[Float32Array], Image] = np.array,
     ) -> None:
-        """An image [C, H, W]. Sides that are no multiple of `multiple` are continued by reflection and cut again.
+        """Split an image [C, H, W]. Sides that are no multiple of `multiple` are padded by reflection and cropped later.
 
         Raises InputError for tiles that overlap entirely.
         """
         if tile % multiple or overlap % max(multiple, 2) or tile < 3 * overlap:
             raise InputError(
-                f"tiles of {tile} with an overlap of {overlap}: the tile must be at least three times the overlap, and both multiples of {max(multiple, 2)}"
+                f"tiles of {tile} with an overlap of {overlap}: the tile must be at least three times the overlap, "
+                f"and both must be multiples of {max(multiple, 2)}."
             )
         self.height, self.width = image.shape[1] * scale, image.shape[2] * scale
         margins = ((0, 0), (0, -image.shape[1] % multiple), (0, -image.shape[2] % multiple))
         self.image = np.pad(image, margins, mode="symmetric") if multiple > 1 else image
         self.scale, self.tile, self.overlap, self.finish = scale, tile, overlap, finish
         self.bands: list[Image] = []
-        self.work = self.pieces()
+        self.steps = self.iterate()
 
-    def step(self, made: Float32Array | None = None) -> Image | None:
-        """Takes what came of the last piece, float32 [1, D, scale h, scale w]; gives the next, [1, C, h, w] of the image's type, None after the last."""
+    def step(self, result: Float32Array | None = None) -> Image | None:
+        """Accept the network's output for the last tile and return the next tile, None after the last.
+
+        Tiles are [1, C, h, w] in the dtype of the image, outputs float32 [1, D, scale h, scale w].
+        """
         try:
-            return self.work.send(made)
+            return self.steps.send(result)
         except StopIteration:
             return None
 
-    def pieces(self) -> Coroutine[Image, Float32Array | None, None]:
+    def iterate(self) -> Coroutine[Image, Float32Array | None, None]:
+        """Yield the tiles row by row, receive the outputs, and append finished bands."""
         scale, overlap = self.scale, self.overlap
         height, width = self.image.shape[1:]
-        down, across = (spans(size, self.tile, overlap) for size in (height, width))
-        rest: Float32Array | None = None
-        for index, (top, bottom) in enumerate(down):
-            rows = weights(top, bottom, height, overlap, scale)
+        rows, columns = (tile_spans(size, self.tile, overlap) for size in (height, width))
+        carry: Float32Array | None = None
+        for index, (top, bottom) in enumerate(rows):
+            row_weights = blend_weights((top, bottom), height, overlap, scale)
             band: Float32Array | None = None
-            for left, right in across:
-                made = yield np.ascontiguousarray(self.image[None, :, top:bottom, left:right])
-                assert made is not None
+            for left, right in columns:
+                result = yield np.ascontiguousarray(self.image[None, :, top:bottom, left:right])
+                assert result is not None
                 if band is None:
-                    band = np.zeros((made.shape[1], (bottom - top) * scale, width * scale), dtype=np.float32)
-                    if rest is not None:
-                        band[:, : rest.shape[1]] = rest
+                    band = np.zeros((result.shape[1], (bottom - top) * scale, width * scale), dtype=np.float32)
+                    if carry is not None:
+                        band[:, : carry.shape[1]] = carry
                 band[:, :, left * scale : right * scale] += (
-                    made[0] * rows[:, None] * weights(left, right, width, overlap, scale)
+                    result[0] * row_weights[:, None] * blend_weights((left, right), width, overlap, scale)
                 )
             assert band is not None
-            end = down[index + 1][0] if index + 1 < len(down) else bottom
-            done, rest = band[:, : (end - top) * scale], band[:, (end - top) * scale :].copy()
+            end = rows[index + 1][0] if index + 1 < len(rows) else bottom
+            done, carry = band[:, : (end - top) * scale], band[:, (end - top) * scale :].copy()
             if top * scale < self.height:
                 self.bands.append(self.finish(done[:, : self.height - top * scale, : self.width]))
 
 
-Run = Callable[[Image], Float32Array]
-
-
-def bands(run: Run, tiles: Tiles) -> list[Image]:
-    """The bands of what `run` makes of all pieces: [1, C, h, w] -> [1, D, scale h, scale w]."""
-    piece = tiles.step()
-    while piece is not None:
-        piece = tiles.step(run(piece))
+def run_tiles(run: Run, tiles: Tiles) -> list[Image]:
+    """Run the network on all tiles and return the bands."""
+    tile = tiles.step()
+    while tile is not None:
+        tile = tiles.step(run(tile))
     return tiles.bands
 
 
-def tiled(
-    run: Run, image: Image, scale: int, tile: int = TILE, overlap: int = OVERLAP, multiple: int = 1
+def run_tiled(
+    run: Run, image: Image, scale: int, *, tile: int = TILE, overlap: int = OVERLAP, multiple: int = 1
 ) -> Float32Array:
-    """`run` over an image [C, H, W] in pieces of at most `tile` by `tile`; returns [D, scale H, scale W]. Raises InputError for impossible tiles."""
-    return np.concatenate(bands(run, Tiles(image, scale, tile, overlap, multiple)), axis=1)
+    """Run the network on an image [C, H, W] in tiles; return [D, scale H, scale W].
+
+    Raises InputError for tiles that overlap entirely.
+    """
+    tiles = Tiles(image, scale, tile=tile, overlap=overlap, multiple=multiple)
+    return np.concatenate(run_tiles(run, tiles), axis=1)
 
 
-def spans(size: int, tile: int, overlap: int) -> list[tuple[int, int]]:
-    """[start, end) of the tiles along one side; each begins a step of tile - 2 overlap after the one before, and the last ends with the side."""
+def tile_spans(size: int, tile: int, overlap: int) -> list[tuple[int, int]]:
+    """Return [start, end) of the tiles along one side; each starts tile - 2 overlap after the previous one."""
     if size <= tile:
         return [(0, size)]
     step = tile - 2 * overlap
@@ -111,11 +122,12 @@ def spans(size: int, tile: int, overlap: int) -> list[tuple[int, int]]:
     return [(start, min(start + tile, size)) for start in starts]
 
 
-def weights(start: int, end: int, size: int, overlap: int, scale: int) -> Float32Array:
-    """A tile's share of the result along one side, [(end - start) scale]: those of all tiles add up to 1 everywhere."""
+def blend_weights(span: tuple[int, int], size: int, overlap: int, scale: int) -> Float32Array:
+    """Return the weight of a tile along one side, [(end - start) scale]. The weights of all tiles sum to 1."""
+    start, end = span
     at = (np.arange(start * scale, end * scale) + 0.5) / scale
     share = np.ones(len(at))
-    # The handover lies `overlap` inside the tile, and takes `overlap` pixels.
+    # The transition lies `overlap` inside the tile and is `overlap` pixels wide.
     if start > 0:
         share *= np.clip((at - start - overlap / 2) / overlap, 0, 1)
     if end < size:

@@ -17,9 +17,9 @@ from pipeline.errors import InputError
 from pipeline.evaluation.measures.linear_probe import at_most, probe
 from pipeline.gans.base import ExportSpec
 from pipeline.gans.registry import build
-from pipeline.serving.onnx import parity
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.onnx.parity import check_parity
 from pipeline.serving.runtime.session import open_session
 from pipeline.stages import metrics_files
 from pipeline.stages.export import measurements, origin
@@ -64,7 +64,7 @@ def run(root: Path, output: Path | None = None) -> None:
         )
         spec = graph(trunk, config)
         export(spec, file, metadata.pairs(), params.export.opset)
-        difference = parity.check(spec, file, params.export.parity_tolerance, config.item)
+        difference = check_parity(spec, file, params.export.parity_tolerance, config.item)
         control = file.with_name("untrained.onnx")
         export(graph(untrained_trunk(config, params.evaluate.seed), config), control, {}, params.export.opset)
         sessions = {

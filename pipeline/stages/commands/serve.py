@@ -1,42 +1,45 @@
-"""Serve the exported generator, or a registered one, over HTTP. Outside the graph: started by hand, or by whatever keeps services running."""
+"""`ganline serve`: serve an exported or registered generator over HTTP. Not a DVC stage."""
 
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.serving.http.model_source import File, Source
+from pipeline.serving.http.model_source import FileSource, Source
 from pipeline.serving.settings import ServeSettings
-from pipeline.stages.commands.registry_source import SCHEME, Registered
+from pipeline.stages.commands.registry_source import SCHEME, RegistrySource
 from pipeline.stages.paths import Paths
 
 
 def run(root: Path, model: str | None, settings: ServeSettings) -> None:
-    """Serves `model`, a file or models:/NAME@ALIAS or models:/NAME/VERSION, by default exported/generator.onnx, until SIGTERM or Ctrl-C.
+    """Serve a model until SIGTERM or Ctrl-C.
 
-    Raises InputError when there is no such model, it cannot be served, or the address cannot be bound.
+    Args:
+        model: A file, models:/NAME@ALIAS or models:/NAME/VERSION; None for exported/generator.onnx.
+
+    Raises:
+        InputError: The model does not exist or cannot be served, or the address cannot be bound.
     """
-    from pipeline.serving.http.prometheus_metrics import log_to_stderr
-    from pipeline.serving.http.server import serve
-    from pipeline.serving.http.service import Service
+    from pipeline.serving.http.inference_service import InferenceService
+    from pipeline.serving.http.json_log import log_to_stderr
+    from pipeline.serving.http.uvicorn_server import run_server
 
     source: Source = (
-        Registered(root, model)
+        RegistrySource(root, model)
         if model and model.startswith(SCHEME)
-        else File(Path(model) if model else Paths(root).generator)
+        else FileSource(Path(model) if model else Paths(root).generator)
     )
     log_to_stderr()
-    serve(Service(source, settings))
+    run_server(InferenceService(source, settings))
 
 
-def token_of(path: Path) -> str:
-    """The token in a file. Raises InputError when there is none."""
+def read_token(path: Path) -> str:
+    """Return the token in a file. Raises InputError if there is none."""
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: the token cannot be read ({getattr(error, 'strerror', None) or error}); write it there, on one line"
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: the token cannot be read ({reason}). Write it to this file, on one line.") from None
     if not token or any(not ("!" <= character <= "~") for character in token):
         raise InputError(
-            f"{path}: a token is printable ASCII without spaces, on one line, such as `openssl rand -hex 32` makes"
+            f"{path}: a token is one line of printable ASCII without spaces, such as `openssl rand -hex 32` prints."
         )
     return token

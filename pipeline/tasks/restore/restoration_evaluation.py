@@ -21,7 +21,7 @@ from pipeline.evaluation.protocol import QUANTISED
 from pipeline.evaluation.report import data_uri, page
 from pipeline.gans.base import GAN, View, to_uint8
 from pipeline.media.image.preview import grid
-from pipeline.serving.runtime.tiling import tiled
+from pipeline.serving.runtime.tiling import run_tiled
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.report_pictures import png
 from pipeline.tasks.parts import Part, apply_gate, measure_part, report_rows
@@ -202,7 +202,7 @@ def restore(gan: GAN, low: Tensor) -> Tensor:
         restored: Float32Array = gan.sample(1, rng, image=torch.from_numpy(tile).to(low.device)).cpu().numpy()
         return restored
 
-    return torch.from_numpy(tiled(run, low[0].cpu().numpy(), gan.scale))[None].to(low.device)
+    return torch.from_numpy(run_tiled(run, low[0].cpu().numpy(), gan.scale))[None].to(low.device)
 
 
 def cut_squares(image: UInt8Array, side: int) -> UInt8Array:

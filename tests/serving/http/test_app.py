@@ -170,12 +170,12 @@ def test_metrics_count_by_route_and_never_by_what_a_client_writes(plain: Any) ->
     assert "secret" not in text
     assert next(one.value for one in samples if one.name == "ganline_queue_images") == 0
     (info,) = (one for one in samples if one.name == "ganline_model_info")
-    assert info.labels["provider"] == plain.service.keeper.served.graph.provider
-    assert info.labels["sha256"] == plain.service.keeper.served.sha256
+    assert info.labels["provider"] == plain.service.current.graph.provider
+    assert info.labels["sha256"] == plain.service.current.sha256
 
 
 def test_the_log_is_one_object_a_line(plain: Any, caplog: pytest.LogCaptureFixture) -> None:
-    from pipeline.serving.http.prometheus_metrics import JsonLines
+    from pipeline.serving.http.json_log import JsonLines
 
     with caplog.at_level("INFO", "ganline.serve"):
         httpx.get(f"{plain.url}/a%22%0A%7Bb", headers={"X-Request-ID": "this"})
@@ -199,7 +199,7 @@ def test_the_log_is_one_object_a_line(plain: Any, caplog: pytest.LogCaptureFixtu
 def test_an_error_of_our_own_is_logged_whole_and_told_by_its_id(
     plain: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(plain.service.keeper.served, "run", lambda *_: 1 / 0)
+    monkeypatch.setattr(plain.service.current, "run", lambda *_: 1 / 0)
     answer = httpx.get(f"{plain.url}/image.png", headers={"X-Request-ID": "that"})
     assert answer.status_code == 500
     assert "request id that" in answer.json()["error"]

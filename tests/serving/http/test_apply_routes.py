@@ -17,7 +17,7 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.serving.http.v2_tensors import HEADER_LENGTH
-from pipeline.serving.runtime.image_to_image import ImageToImage
+from pipeline.serving.runtime.image_to_image import ImageToImage, TileSize
 from tests.serving.http.test_app import answers_as_promised
 
 
@@ -63,11 +63,11 @@ def square(made_square: Path, running: Any) -> Iterator[Any]:
 @pytest.mark.parametrize("size", [(1, 1), (30, 41), (192, 192), (400, 301)])
 def test_what_comes_back_is_what_apply_writes(larger: Any, made_larger: Path, size: tuple[int, int]) -> None:
     answer = httpx.post(f"{larger.url}/apply", content=encoded(picture(*size)), headers={"Content-Type": "image/png"})
-    assert np.array_equal(decoded(answer), ImageToImage(made_larger)(picture(*size), tile=192))
-    assert answer.headers["x-model-version"] == larger.service.keeper.served.version
+    assert np.array_equal(decoded(answer), ImageToImage(made_larger)(picture(*size), TileSize(192)))
+    assert answer.headers["x-model-version"] == larger.service.current.version
     assert answer.headers["server-timing"].startswith("draw;dur=")
     assert answer.headers["cache-control"] == "no-cache"
-    assert larger.service.underway == 0
+    assert larger.service.reserved == 0
 
 
 def test_any_common_kind_upright_and_whatever_the_header_says(larger: Any) -> None:
@@ -131,12 +131,12 @@ def test_the_seed_is_the_style(styles: Any, made_styles: Path) -> None:
     assert np.array_equal(found[0], found[1])
     assert np.array_equal(found[2], found[3])
     assert not np.array_equal(found[0], found[2])
-    assert np.array_equal(found[2], transformer(picture(30, 50), style=transformer.style(7)))
+    assert np.array_equal(found[2], transformer(picture(30, 50), conditions=transformer.conditions(7)))
 
 
 def test_a_graph_of_one_size_gets_it_and_its_batches_fill(square: Any, made_square: Path) -> None:
     transformer = ImageToImage(made_square)
-    assert square.service.keeper.served.sizes[-1] > 1
+    assert square.service.current.sizes[-1] > 1
     for size in ((16, 16), (40, 70)):
         found = decoded(httpx.post(f"{square.url}/apply", content=encoded(picture(*size))))
         assert found.shape == (16, 16, 3)
@@ -219,7 +219,7 @@ def test_what_is_too_much_for_json_is_asked_for_as_bytes(larger: Any) -> None:
         )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.serving.http.apply_routes.MOST_IN_JSON", 360_000)
+        patch.setattr("pipeline.serving.http.apply_routes.LARGEST_JSON", 360_000)
         assert sent(2, binary=False).status_code == 200
         refused = sent(3, binary=False)
         assert (refused.status_code, "too many for JSON" in refused.text) == (400, True)
@@ -229,16 +229,16 @@ def test_what_is_too_much_for_json_is_asked_for_as_bytes(larger: Any) -> None:
 class Held:
     """Makes the graph wait where it is told to, and remembers the sides of what it was given."""
 
-    def __init__(self, served: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go, self.sides = threading.Semaphore(0), []  # type: ignore[var-annotated]
-        run = served.run
+        run = loaded.run
 
         def slow(inputs: Any, outputs: Any) -> Any:
             assert self.go.acquire(timeout=60)
             self.sides.append(inputs["image"].shape[2:])
             return run(inputs, outputs)
 
-        monkeypatch.setattr(served, "run", slow)
+        monkeypatch.setattr(loaded, "run", slow)
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -251,12 +251,12 @@ def until(true: Callable[[], bool]) -> None:
 def test_a_small_picture_waits_for_one_tile_of_a_large_one_and_no_more(
     larger: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = Held(larger.service.keeper.served, monkeypatch)
+    held = Held(larger.service.current, monkeypatch)
     body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
     with ThreadPoolExecutor(4) as pool:
         large = pool.submit(httpx.post, f"{larger.url}/apply", content=body, timeout=60)
-        until(lambda: larger.service.underway >= 1)
-        until(lambda: not larger.service.batcher.jobs)
+        until(lambda: larger.service.reserved >= 1)
+        until(lambda: not larger.service.batcher.queue)
         small = [
             pool.submit(httpx.post, f"{larger.url}/apply", content=encoded(picture(9, 9, k)), timeout=60)
             for k in range(3)
@@ -274,14 +274,14 @@ def test_a_small_picture_waits_for_one_tile_of_a_large_one_and_no_more(
 
 def test_a_full_house_is_429_and_one_that_takes_too_long_503(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     service = larger.service
-    held = Held(service.keeper.served, monkeypatch)
+    held = Held(service.current, monkeypatch)
     settings = service.settings.model_copy(update={"max_queue": 60, "timeout": 1.5})
     monkeypatch.setattr(service, "settings", settings)
     monkeypatch.setattr(service.batcher, "settings", settings)
     body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(httpx.post, f"{larger.url}/apply", content=body, timeout=60)
-        until(lambda: service.underway == 54)
+        until(lambda: service.reserved == 54)
         refused = httpx.post(f"{larger.url}/apply", content=body, timeout=60)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
@@ -289,17 +289,17 @@ def test_a_full_house_is_429_and_one_that_takes_too_long_503(larger: Any, monkey
         assert "--timeout" in first.result().json()["error"]
     for _ in range(9):
         held.go.release()
-    assert (service.underway, service.batcher.waiting) == (0, 0)
+    assert (service.reserved, service.batcher.waiting) == (0, 0)
 
 
 def test_who_has_left_is_not_drawn_to_the_end(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    held = Held(larger.service.keeper.served, monkeypatch)
+    held = Held(larger.service.current, monkeypatch)
     body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{larger.url}/apply", content=body, timeout=0.5)
     for _ in range(40):
         held.go.release()
-    until(lambda: larger.service.underway == 0)
+    until(lambda: larger.service.reserved == 0)
     assert len(held.sides) < 10
 
 
@@ -310,10 +310,10 @@ def test_a_swap_between_two_tiles_loses_nothing(
     path = tmp_path / "generator.onnx"
     path.write_bytes(made_larger.read_bytes())
     with running(path, tile=192) as (url, service), ThreadPoolExecutor(1) as pool:
-        first = service.keeper.served
+        first = service.current
         held = Held(first, monkeypatch)
         waiting = pool.submit(httpx.post, f"{url}/apply", content=encoded(picture(300, 300)), timeout=60)
-        until(lambda: service.underway > 0)
+        until(lambda: service.reserved > 0)
         import onnx
 
         model = onnx.load(made_larger)
@@ -321,11 +321,11 @@ def test_a_swap_between_two_tiles_loses_nothing(
         beside = tmp_path / "new"
         beside.write_bytes(model.SerializeToString())
         beside.replace(path)
-        until(lambda: service.keeper.served is not first)
+        until(lambda: service.current is not first)
         for _ in range(100):
             held.go.release()
         answer = waiting.result()
-        assert np.array_equal(decoded(answer), ImageToImage(made_larger)(picture(300, 300), tile=192))
+        assert np.array_equal(decoded(answer), ImageToImage(made_larger)(picture(300, 300), TileSize(192)))
         assert answer.headers["x-model-version"] == first.version
         assert httpx.post(f"{url}/apply", content=encoded(picture(9, 9))).headers["x-model-version"] != first.version
 

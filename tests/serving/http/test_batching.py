@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.http.batching import Batcher
-from pipeline.serving.http.http_error import Refusal
 from pipeline.serving.http.prometheus_metrics import Metrics
+from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.settings import ServeSettings
 
 
@@ -24,7 +24,7 @@ class Doubler:
         if not held:
             self.go.set()
 
-    def size(self, rows: int) -> int:
+    def batch_size(self, rows: int) -> int:
         return max((size for size in self.sizes if size <= rows), default=self.sizes[0])
 
     def run(self, inputs: Arrays, outputs: Any) -> Arrays:
@@ -40,7 +40,7 @@ def rows(*values: float) -> Arrays:
 
 
 async def draw(batcher: Batcher, model: Any, *values: float) -> list[float]:
-    drawn: list[float] = (await batcher.draw(model, rows(*values)))["images"].ravel().tolist()
+    drawn: list[float] = (await batcher.run(model, rows(*values)))["images"].ravel().tolist()
     return drawn
 
 
@@ -48,7 +48,7 @@ def test_batches() -> None:
     async def main() -> None:
         metrics = Metrics()
         batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=20, max_queue=40, timeout=20), metrics)
-        worker = asyncio.create_task(batcher.work())
+        worker = asyncio.create_task(batcher.run_forever())
         model = Doubler()
         answers = await asyncio.gather(*(draw(batcher, model, k, k + 100) for k in range(13)))
         assert answers == [[2 * k, 2 * k + 200] for k in range(13)], "to each its own"
@@ -79,14 +79,14 @@ def test_batches() -> None:
 def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
     async def main() -> None:
         batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=0, max_queue=10, timeout=20), Metrics())
-        worker = asyncio.create_task(batcher.work())
+        worker = asyncio.create_task(batcher.run_forever())
         slow = Doubler(held=True)
         first = asyncio.create_task(draw(batcher, slow, *range(8)))
         await asyncio.sleep(0.05)
         waiting = asyncio.create_task(draw(batcher, slow, *range(10)))
         await asyncio.sleep(0.05)
         assert batcher.waiting == 10
-        with pytest.raises(Refusal, match="10 images wait already") as refused:
+        with pytest.raises(RequestError, match="10 images wait already") as refused:
             await draw(batcher, slow, 1)
         assert refused.value.status == 429
         assert refused.value.headers["Retry-After"] == "1"
@@ -103,7 +103,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
 def test_who_waited_too_long_or_left_is_forgotten_and_not_drawn() -> None:
     async def main() -> None:
         batcher = Batcher(ServeSettings(max_batch=4, max_delay_ms=0, max_queue=40, timeout=0.2), Metrics())
-        worker = asyncio.create_task(batcher.work())
+        worker = asyncio.create_task(batcher.run_forever())
         slow = Doubler(held=True)
         started = asyncio.create_task(draw(batcher, slow, 1))
         await asyncio.sleep(0.02)
@@ -111,10 +111,10 @@ def test_who_waited_too_long_or_left_is_forgotten_and_not_drawn() -> None:
         late = asyncio.create_task(draw(batcher, slow, 3))
         await asyncio.sleep(0.02)
         left.cancel()
-        with pytest.raises(Refusal, match=r"not drawn within 0\.2 s") as refused:
+        with pytest.raises(RequestError, match=r"not drawn within 0\.2 s") as refused:
             await late
         assert refused.value.status == 503
-        with pytest.raises(Refusal):
+        with pytest.raises(RequestError):
             await started
         assert batcher.waiting == 0
         slow.go.set()

@@ -1,4 +1,4 @@
-"""A model is served only if it draws pictures, and the same ones in every batch it may be run in."""
+"""A model is loaded only if it draws pictures, and the same ones in every batch it may be run in."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +11,17 @@ from onnx import TensorProto, helper
 
 from pipeline.errors import InputError
 from pipeline.serving.graph_tensors import take_in_turn
-from pipeline.serving.http.loaded_model import Found, Served
+from pipeline.serving.http.loaded_model import LoadedModel, ModelFile
 from pipeline.serving.runtime.session import Provider
 
 SIZES = (1, 2, 4, 8, 16)
 
 
-def found(path: Path) -> Found:
-    return Found("generator", "1", path, path.read_bytes())
+def found(path: Path) -> ModelFile:
+    return ModelFile("generator", "1", path, path.read_bytes())
 
 
-def graph(path: Path, metadata: Any, nodes: list[Any], constants: dict[str, Any] | None = None) -> Found:
+def graph(path: Path, metadata: Any, nodes: list[Any], constants: dict[str, Any] | None = None) -> ModelFile:
     """A generator of 2 x 2 gray images from z [B, 4], written by hand."""
     made = helper.make_graph(
         [*nodes, helper.make_node("Reshape", ["flat", "shape"], ["images"])],
@@ -46,19 +46,19 @@ def small(describe: Callable[..., Any]) -> Any:
 
 def test_real_generators_draw_the_same_bits_in_every_batch(made: Any, made_conditional: Any, made_styled: Any) -> None:
     for one in (made, made_conditional, made_styled):
-        served = Served(found(one.path), 16)
-        generator = served.generator
+        loaded = LoadedModel(found(one.path), 16)
+        generator = loaded.generator
         psi = {"psi": 0.6} if "psi" in generator.inputs else {}
         inputs = {"z": generator.latents(5, 0, 37), **take_in_turn(generator.conditions(**psi), 37)}
         alone = np.concatenate(
             [
-                served.run({name: rows[k : k + 1] for name, rows in inputs.items()}, ["images"])["images"]
+                loaded.run({name: rows[k : k + 1] for name, rows in inputs.items()}, ["images"])["images"]
                 for k in range(37)
             ]
         )
-        for size in served.sizes:
+        for size in loaded.sizes:
             parts = [
-                served.run({name: rows[k : k + size] for name, rows in inputs.items()}, ["images"])["images"]
+                loaded.run({name: rows[k : k + size] for name, rows in inputs.items()}, ["images"])["images"]
                 for k in range(0, 32, size)
             ]
             assert np.array_equal(
@@ -75,14 +75,14 @@ def test_a_size_whose_kernel_adds_otherwise_is_never_run(small: Any, tmp_path: P
         helper.make_node("Add", ["z", "error"], ["flat"]),
     ]
     constants = {"one": np.array([1]), "epsilon": np.array([1e-3], np.float32), "zero": np.array([0], np.float32)}
-    served = Served(graph(tmp_path / "g.onnx", small, nodes, constants), 16)
-    assert served.sizes == SIZES[1:]
-    z = served.generator.latents(3, 0, 7)
-    alone = np.concatenate([served.run({"z": z[k : k + 1]}, ["images"])["images"] for k in range(7)])
+    loaded = LoadedModel(graph(tmp_path / "g.onnx", small, nodes, constants), 16)
+    assert loaded.sizes == SIZES[1:]
+    z = loaded.generator.latents(3, 0, 7)
+    alone = np.concatenate([loaded.run({"z": z[k : k + 1]}, ["images"])["images"] for k in range(7)])
     assert np.array_equal(alone, z.reshape(7, 1, 2, 2)), "single rows are drawn in a batch of two"
-    assert served.size(1) == 2
-    assert served.size(3) == 2
-    assert served.size(40) == 16
+    assert loaded.batch_size(1) == 2
+    assert loaded.batch_size(3) == 2
+    assert loaded.batch_size(40) == 16
 
 
 def test_where_the_place_in_the_batch_shows_only_single_pictures_are_drawn(small: Any, tmp_path: Path) -> None:
@@ -96,12 +96,12 @@ def test_where_the_place_in_the_batch_shows_only_single_pictures_are_drawn(small
         *nodes,
     ]
     constants = {"zero": np.array([0], np.float32), "one": np.array([1], np.float32), "axis": np.int64(0)}
-    assert Served(graph(tmp_path / "g.onnx", small, nodes, constants), 16).sizes == (1,)
+    assert LoadedModel(graph(tmp_path / "g.onnx", small, nodes, constants), 16).sizes == (1,)
 
 
 def test_a_largest_batch_that_is_no_power_of_two(made: Any) -> None:
-    assert Served(found(made.path), 12).sizes == (1, 2, 4, 8, 12)
-    assert Served(found(made.path), 1).sizes == (1,)
+    assert LoadedModel(found(made.path), 12).sizes == (1, 2, 4, 8, 12)
+    assert LoadedModel(found(made.path), 1).sizes == (1,)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_largest_batch_that_is_no_power_of_two(made: Any) -> None:
 )
 def test_what_is_no_generator_is_not_served(small: Any, tmp_path: Path, nodes: list[Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        Served(graph(tmp_path / "g.onnx", small, nodes, {"far": np.array([9, 9, 9, 9])}), 16)
+        LoadedModel(graph(tmp_path / "g.onnx", small, nodes, {"far": np.array([9, 9, 9, 9])}), 16)
 
 
 def test_the_provider_that_runs_is_told_and_a_strict_one_insisted_on(
@@ -127,26 +127,26 @@ def test_the_provider_that_runs_is_told_and_a_strict_one_insisted_on(
     monkeypatch.setattr("pipeline.serving.runtime.session.gpus", lambda: 0)
     wanted: Provider
     for wanted in ("auto", "cpu", "cuda", "tensorrt"):
-        assert Served(found(made.path), 1, wanted).graph.provider == "CPUExecutionProvider"
-    assert Served(found(made.path), 1, "cpu", strict=True).graph.provider == "CPUExecutionProvider"
+        assert LoadedModel(found(made.path), 1, wanted).graph.provider == "CPUExecutionProvider"
+    assert LoadedModel(found(made.path), 1, "cpu", strict=True).graph.provider == "CPUExecutionProvider"
     for wanted, name in (("cuda", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")):
         with pytest.raises(InputError, match=f"--strict-provider: {name} cannot run here, CPUExecutionProvider would"):
-            Served(found(made.path), 1, wanted, strict=True)
+            LoadedModel(found(made.path), 1, wanted, strict=True)
 
 
 def test_pictures_of_any_size_go_one_by_one_and_those_of_one_size_in_steady_batches(
     made_larger: Path, made_styles: Path, made_square: Path
 ) -> None:
     for path in (made_larger, made_styles / "generator.onnx"):
-        served = Served(found(path), 16, tile=192)
-        assert (served.any_size, served.sizes) == (True, (1,))
-        assert served.inputs[0].shape == (3, -1, -1)
+        loaded = LoadedModel(found(path), 16, tile=192)
+        assert (loaded.any_size, loaded.sizes) == (True, (1,))
+        assert loaded.inputs[0].shape == (3, -1, -1)
         with pytest.raises(InputError, match="POST one to /apply"):
-            served.generator.latents(0, 0, 1)
-    served = Served(found(made_square), 16)
-    assert not served.any_size
-    assert served.inputs[0].shape == (3, 16, 16)
-    assert served.sizes[-1] == 16
+            loaded.generator.latents(0, 0, 1)
+    loaded = LoadedModel(found(made_square), 16)
+    assert not loaded.any_size
+    assert loaded.inputs[0].shape == (3, 16, 16)
+    assert loaded.sizes[-1] == 16
 
 
 @pytest.mark.parametrize(
@@ -187,4 +187,4 @@ def test_what_transforms_no_pictures_is_not_served(describe: Any, tmp_path: Path
     path = tmp_path / "g.onnx"
     path.write_bytes(model.SerializeToString())
     with pytest.raises(InputError, match=words):
-        Served(found(path), 16)
+        LoadedModel(found(path), 16)

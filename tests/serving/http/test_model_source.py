@@ -1,4 +1,4 @@
-"""A new model comes while requests go on: none is lost, and what cannot be served is not."""
+"""A new model comes while requests go on: none is lost, and what cannot be loaded is not."""
 
 import shutil
 import threading
@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.errors import InputError
 from pipeline.serving.graph_tensors import latents
-from pipeline.serving.http.loaded_model import Found
-from pipeline.serving.http.model_source import File
-from pipeline.serving.http.service import Service
+from pipeline.serving.http.inference_service import InferenceService
+from pipeline.serving.http.loaded_model import sha256_of
+from pipeline.serving.http.model_source import FileSource
 from pipeline.serving.settings import ServeSettings
 
 BODY = {"inputs": [{"name": "z", "datatype": "FP32", "shape": [3, 24], "data": latents(1, 0, 3, 24).ravel().tolist()}]}
@@ -68,12 +68,12 @@ def metric(url: str, name: str, **labels: str) -> float:
 def test_swaps_under_load_lose_no_request_and_mix_no_models(others: list[Path], running: Any, tmp_path: Path) -> None:
     path = tmp_path / "generator.onnx"
     shutil.copy(others[0], path)
-    digests = [Found.digest(other.read_bytes())[:12] for other in others]
+    digests = [sha256_of(other.read_bytes())[:12] for other in others]
     with running(path) as (url, service):
         expected = {}
         for other, version in zip(others, digests, strict=True):
             replace(path, other)
-            until(lambda version=version: service.keeper.served.version == version)  # type: ignore[misc]
+            until(lambda version=version: service.current.version == version)  # type: ignore[misc]
             expected[version] = httpx.post(f"{url}/v2/models/generator/infer", json=BODY).json()["outputs"][0]["data"]
         assert len({tuple(images) for images in expected.values()}) == 3
         stop, failures, seen = threading.Event(), [], []
@@ -93,19 +93,19 @@ def test_swaps_under_load_lose_no_request_and_mix_no_models(others: list[Path], 
         for k in range(9):
             before = len(seen)
             replace(path, others[k % 3])
-            until(lambda k=k: service.keeper.served.version == digests[k % 3])  # type: ignore[misc]
+            until(lambda k=k: service.current.version == digests[k % 3])  # type: ignore[misc]
             until(lambda before=before: len(seen) > before + 12)  # type: ignore[misc]
         stop.set()
         for thread in threads:
             thread.join()
         assert failures == []
         assert set(seen) == set(digests)
-        assert metric(url, "ganline_model_swaps_total", result="served") >= 10
+        assert metric(url, "ganline_model_swaps_total", result="loaded") >= 10
         assert metric(url, "ganline_model_info", version=digests[2]) == 1
 
 
 @pytest.fixture
-def served(others: list[Path], running: Any, tmp_path: Path) -> Iterator[tuple[str, Service, Path]]:
+def loaded(others: list[Path], running: Any, tmp_path: Path) -> Iterator[tuple[str, InferenceService, Path]]:
     path = tmp_path / "generator.onnx"
     shutil.copy(others[0], path)
     with running(path) as (url, service):
@@ -113,10 +113,10 @@ def served(others: list[Path], running: Any, tmp_path: Path) -> Iterator[tuple[s
 
 
 def test_what_fails_its_warm_up_is_rolled_back_once_and_the_old_one_serves_on(
-    served: tuple[str, Service, Path], others: list[Path]
+    loaded: tuple[str, InferenceService, Path], others: list[Path]
 ) -> None:
-    url, service, path = served
-    old = service.keeper.served
+    url, service, path = loaded
+    old = service.current
     whole = others[1].read_bytes()
     for count, content in enumerate([scaled(path, np.nan), whole[: len(whole) // 2], b""], 1):
         replace(path, content)
@@ -125,28 +125,28 @@ def test_what_fails_its_warm_up_is_rolled_back_once_and_the_old_one_serves_on(
         assert metric(url, "ganline_model_swaps_total", result="rolled_back") == count, (
             "it is not tried again and again"
         )
-        assert service.keeper.served is old
+        assert service.current is old
         assert httpx.post(f"{url}/v2/models/generator/infer", json=BODY).status_code == 200
     path.unlink()
     time.sleep(0.2)
-    assert service.keeper.served is old
+    assert service.current is old
     assert httpx.get(f"{url}/v2/health/ready").status_code == 200
     replace(path, others[1])
-    until(lambda: service.keeper.served is not old)
-    assert service.keeper.served.version == Found.digest(whole)[:12]
+    until(lambda: service.current is not old)
+    assert service.current.version == sha256_of(whole)[:12]
 
 
-def test_a_file_that_is_only_touched_is_no_new_model(served: tuple[str, Service, Path]) -> None:
-    _, service, path = served
-    old, mark = service.keeper.served, service.keeper.mark
+def test_a_file_that_is_only_touched_is_no_new_model(loaded: tuple[str, InferenceService, Path]) -> None:
+    _, service, path = loaded
+    old, mark = service.current, service.reloader.revision
     path.touch()
-    until(lambda: service.keeper.mark != mark)
-    assert service.keeper.served is old
+    until(lambda: service.reloader.revision != mark)
+    assert service.current is old
 
 
 def test_without_a_first_model_there_is_no_service(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.onnx: no such file or directory; run `dvc repro`"):
-        Service(File(tmp_path / "absent.onnx"), ServeSettings())
+        InferenceService(FileSource(tmp_path / "absent.onnx"), ServeSettings())
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(InputError, match="not a model that ONNX Runtime can run"):
-        Service(File(tmp_path / "text.onnx"), ServeSettings())
+        InferenceService(FileSource(tmp_path / "text.onnx"), ServeSettings())

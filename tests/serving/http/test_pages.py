@@ -244,7 +244,7 @@ def test_a_style_is_chosen_and_what_is_wrong_is_said(tab: Any, made_styles: Any,
         set_to(tab, "style", 0)
         give(tab, waves(30, 40), "a.png", "choose")
         for seed in range(2):
-            wanted = transformer(waves(30, 40), style=transformer.style(seed))[:, :, 0].ravel()
+            wanted = transformer(waves(30, 40), conditions=transformer.conditions(seed))[:, :, 0].ravel()
             deadline = time.monotonic() + 60
             while not (tab.run(IDLE) and np.array_equal(pixels(tab, "#after"), wanted)):
                 assert time.monotonic() < deadline

@@ -43,7 +43,7 @@ def inputs_of(n: int, *, binary: bool = True) -> tuple[list[Any], dict[str, Any]
 
 
 def test_triton_finds_what_it_looks_for(client: Any, styled: Any) -> None:
-    version = styled.service.keeper.served.version
+    version = styled.service.current.version
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.is_model_ready("generator")
@@ -66,7 +66,7 @@ def test_triton_finds_what_it_looks_for(client: Any, styled: Any) -> None:
             {"name": "w", "datatype": "FP32", "shape": [-1, 4]},
         ],
     }
-    with pytest.raises(InferenceServerException, match="there is no model 'other' here; 'generator' is served"):
+    with pytest.raises(InferenceServerException, match="there is no model 'other' here; 'generator' is loaded"):
         client.get_model_metadata("other")
 
 

@@ -11,11 +11,17 @@ from pydantic import TypeAdapter
 
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.items import ItemSpec
-from pipeline.serving.onnx import model_card, signature
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.onnx.model_card import render_card
+from pipeline.serving.onnx.signature import describe_graph
 from pipeline.tasks.registry import TASKS
+from pipeline.tasks.task import Task
 from tests.specs import image_spec
+
+
+def card_of(task: Task, metadata: Metadata, signature: Any) -> str:
+    return render_card(task, metadata, signature, settings={}, evaluation={"verdict": "pass"}, measured={})
 
 
 @pytest.mark.parametrize(
@@ -25,8 +31,8 @@ def test_the_example_draws_pictures(
     which: str, shape: tuple[int, ...], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = request.getfixturevalue(which)
-    described = signature.describe(made.path, made.metadata.item)
-    card = model_card.render(TASKS["generate"], made.metadata, described, {}, {"verdict": "pass"}, {})
+    described = describe_graph(made.path, made.metadata.item)
+    card = card_of(TASKS["generate"], made.metadata, described)
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     monkeypatch.chdir(Path(made.path).parent)
     scope: dict[str, Any] = {}
@@ -67,8 +73,8 @@ def test_the_example_changes_a_picture(
     }
     metadata = Metadata(**about, **rest, task=gan.task, scale=gan.scale, multiple=spec.multiple, latent=gan.latent)
     export(spec, tmp_path / "generator.onnx", metadata.pairs(), 20)
-    described = signature.describe(tmp_path / "generator.onnx", metadata.item)
-    card = model_card.render(TASKS[gan.task], metadata, described, {}, {"verdict": "pass"}, {})
+    described = describe_graph(tmp_path / "generator.onnx", metadata.item)
+    card = card_of(TASKS[gan.task], metadata, described)
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.random.default_rng(0).integers(256, size=(19, 30, 3), dtype=np.uint8)).save("photo.jpg")

@@ -11,14 +11,14 @@ from torch import nn
 
 from pipeline.errors import InputError
 from pipeline.gans.base import ExportSpec
-from pipeline.serving.onnx.parity import LATENCY_BATCHES, check, distance
+from pipeline.serving.onnx.parity import LATENCY_BATCHES, check_parity, distance
 from tests.specs import image_spec
 
 
 @pytest.mark.parametrize("which", ["made", "made_conditional"])
 def test_the_export_computes_what_torch_computes(which: str, request: pytest.FixtureRequest) -> None:
     made = request.getfixturevalue(which)
-    found = check(made.spec, made.path, 1e-5, image_spec(16, 1, 3))
+    found = check_parity(made.spec, made.path, 1e-5, image_spec(16, 1, 3))
     assert found.max_abs < 1e-5
     assert set(found.latency_ms) == set(LATENCY_BATCHES)
     assert 0 < found.latency_ms[1] < 1000
@@ -34,7 +34,7 @@ def test_a_changed_weight_is_found_and_named(made: Any, tmp_path: Path) -> None:
         InputError,
         match=r"generator\.onnx: output 'images' at batch 1 differs from PyTorch by 0\.0.*export\.parity_tolerance 0\.001",
     ):
-        check(made.spec, tmp_path / "generator.onnx", 1e-3, image_spec(16, 1, 3))
+        check_parity(made.spec, tmp_path / "generator.onnx", 1e-3, image_spec(16, 1, 3))
 
 
 def test_a_module_that_yields_nan_is_no_match(made: Any) -> None:
@@ -43,7 +43,9 @@ def test_a_module_that_yields_nan_is_no_match(made: Any) -> None:
             return torch.full((len(z), 1, 16, 16), torch.nan)
 
     with pytest.raises(InputError, match="nan"):
-        check(ExportSpec("generator", Broken(), made.spec.inputs, ("images",)), made.path, 0.9, image_spec(16, 1, 3))
+        check_parity(
+            ExportSpec("generator", Broken(), made.spec.inputs, ("images",)), made.path, 0.9, image_spec(16, 1, 3)
+        )
 
 
 def test_distance_is_infinite_between_shapes_and_nan_beside_nan() -> None:

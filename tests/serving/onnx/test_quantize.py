@@ -1,4 +1,4 @@
-"""Fewer bits: what is measured is what ONNX Runtime gives, what differs too much is not written, and what is written can be served."""
+"""Fewer bits: what is measured is what ONNX Runtime gives, what differs too much is not written, and what is written can be loaded."""
 
 from pathlib import Path
 from typing import Any

@@ -8,7 +8,7 @@ import tritonclient
 from google.protobuf import text_format  # type: ignore[import-untyped]
 
 from pipeline.serving.onnx import triton
-from pipeline.serving.onnx.signature import describe
+from pipeline.serving.onnx.signature import describe_graph
 
 
 def messages() -> Any:
@@ -28,9 +28,9 @@ def test_a_repository_that_triton_reads(made_styled: Any, made: Any, tmp_path: P
     exported.mkdir()
     for one, name in ((made_styled, "generator"), (made, "synthesis")):
         (exported / f"{name}.onnx").write_bytes(one.path.read_bytes())
-    graphs = [describe(exported / f"{name}.onnx", made.metadata.item) for name in ("generator", "synthesis")]
+    graphs = [describe_graph(exported / f"{name}.onnx", made.metadata.item) for name in ("generator", "synthesis")]
     (exported / "triton" / "old" / "1").mkdir(parents=True)
-    triton.write(exported / "triton", graphs, exported)
+    triton.write_repository(exported / "triton", graphs, exported)
     assert sorted(str(path.relative_to(exported / "triton")) for path in (exported / "triton").rglob("*.*")) == [
         "generator/1/model.onnx",
         "generator/config.pbtxt",

@@ -15,8 +15,8 @@ from pipeline.gans.variants.srgan.settings import SRGANSettings
 from pipeline.serving.graph_tensors import latents
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
-from pipeline.serving.runtime.apply_files import How, apply, jobs
-from pipeline.serving.runtime.image_to_image import ImageToImage
+from pipeline.serving.runtime.apply_files import ApplyOptions, apply_to_files, plan_files
+from pipeline.serving.runtime.image_to_image import ImageToImage, TileSize
 from tests.specs import image_spec
 
 ORIGIN = {
@@ -76,7 +76,7 @@ def save(path: Path, height: int = 30, width: int = 41, seed: int = 0) -> Path:
 def test_tiles_give_what_the_whole_gives(larger: Path) -> None:
     transformer = ImageToImage(larger)
     image = picture(100, 170)
-    whole, tiled = transformer(image), transformer(image, tile=48, overlap=16)
+    whole, tiled = transformer(image), transformer(image, TileSize(48, 16))
     assert whole.shape == (200, 340, 3)
     assert np.abs(whole.astype(int) - tiled).max() <= 1, "one level: where a value lies on the edge of rounding"
     assert (whole == tiled).mean() > 0.999
@@ -84,7 +84,7 @@ def test_tiles_give_what_the_whole_gives(larger: Path) -> None:
 
 def test_one_file_names_its_result(larger: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "in.png")
-    assert apply(larger, [source], tmp_path / "new" / "out.webp") == (1, [])
+    assert apply_to_files(larger, [source], tmp_path / "new" / "out.webp") == (1, [])
     with Image.open(tmp_path / "new" / "out.webp") as image:
         assert image.size == (82, 60)
 
@@ -95,7 +95,7 @@ def test_folders_keep_their_structure_and_bad_files_are_named(larger: Path, tmp_
     (tmp_path / "in" / "broken.jpg").write_bytes(b"nothing")
     (tmp_path / "in" / "notes.txt").write_text("no picture")
     alone = save(tmp_path / "alone.png")
-    done, problems = apply(larger, [tmp_path / "in", alone], tmp_path / "out")
+    done, problems = apply_to_files(larger, [tmp_path / "in", alone], tmp_path / "out")
     assert done == 3
     assert [problem.split(": ", 1)[1] for problem in problems] == ["not an image (or its header is damaged)"]
     assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")) == [
@@ -106,7 +106,7 @@ def test_folders_keep_their_structure_and_bad_files_are_named(larger: Path, tmp_
 
 
 def test_a_gray_model_takes_colour_and_gives_gray(gray: Path, tmp_path: Path) -> None:
-    assert apply(gray, [save(tmp_path / "in.png")], tmp_path / "out.png")[0] == 1
+    assert apply_to_files(gray, [save(tmp_path / "in.png")], tmp_path / "out.png")[0] == 1
     with Image.open(tmp_path / "out.png") as image:
         assert (image.mode, image.size) == ("L", (41, 30))
 
@@ -115,20 +115,20 @@ def test_what_is_refused(larger: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "a" / "x.png")
     save(tmp_path / "b" / "x.jpg")
     with pytest.raises(InputError, match=r"nowhere: no such file or folder"):
-        jobs([tmp_path / "nowhere"], tmp_path / "out")
+        plan_files([tmp_path / "nowhere"], tmp_path / "out")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no pictures in there"):
-        jobs([tmp_path / "empty"], tmp_path / "out")
+        plan_files([tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(InputError, match="would both be written to"):
-        jobs([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+        plan_files([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     with pytest.raises(InputError, match="written over its source"):
-        jobs([tmp_path / "a"], tmp_path / "a")
+        plan_files([tmp_path / "a"], tmp_path / "a")
     with pytest.raises(InputError, match="a file, where a folder is needed"):
-        jobs([tmp_path / "a", tmp_path / "b"], source)
+        plan_files([tmp_path / "a", tmp_path / "b"], source)
     with pytest.raises(InputError, match="three times the overlap"):
-        apply(larger, [source], tmp_path / "out", How(tile=64, overlap=40))
+        apply_to_files(larger, [source], tmp_path / "out", ApplyOptions(TileSize(64, 40)))
     with pytest.raises(InputError, match=r"none\.onnx: no such file\. Run `dvc repro`"):
-        apply(tmp_path / "none.onnx", [source], tmp_path / "out")
+        apply_to_files(tmp_path / "none.onnx", [source], tmp_path / "out")
 
 
 def test_a_generator_of_latents_is_sent_to_sample_and_the_other_way(made: object, larger: Path) -> None:
@@ -242,7 +242,9 @@ def test_styles_that_cannot_be_had(made_styles: Path, larger: Path, tmp_path: Pa
 
 
 def test_a_graph_of_one_size_is_never_tiled(made_square: Path, tmp_path: Path) -> None:
-    assert apply(made_square, [save(tmp_path / "in.png", 90, 120)], tmp_path / "out.png", How(tile=12, overlap=4)) == (
+    assert apply_to_files(
+        made_square, [save(tmp_path / "in.png", 90, 120)], tmp_path / "out.png", ApplyOptions(TileSize(12, 4))
+    ) == (
         1,
         [],
     )

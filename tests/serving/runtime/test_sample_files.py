@@ -12,7 +12,7 @@ from PIL import Image
 from pipeline.arrays import UInt8Array
 from pipeline.media.image.preview import CELL, GAP
 from pipeline.serving.runtime.generator import Generator
-from pipeline.serving.runtime.sample_files import Request, sample
+from pipeline.serving.runtime.sample_files import Request, sample_to_files
 
 WITHOUT = "import sys; from pipeline.cli.app import app; app(standalone_mode=False); heavy = {'torch', 'mlflow', 'onnx', 'sklearn', 'pandas'} & set(sys.modules); "
 
@@ -96,7 +96,7 @@ def cells(path: Path, side: int, columns: int) -> UInt8Array:
 
 
 def draw(model: Path, output: Path, wanted: Request) -> str:
-    return sample(model, output, wanted, folder=False)
+    return sample_to_files(model, output, wanted, folder=False)
 
 
 def test_a_sheet_has_a_column_a_class(made_conditional: Any, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from pipeline.errors import InputError
-from pipeline.serving.runtime.tiling import Tiles, bands, spans, tiled, weights
+from pipeline.serving.runtime.tiling import Tiles, blend_weights, run_tiled, run_tiles, tile_spans
 
 
 @settings(deadline=None)
@@ -19,10 +19,10 @@ def test_shares_add_up_to_one(size: int, tile: int, overlap: int, scale: int) ->
     overlap *= 2
     tile = max(tile, 3 * overlap)
     total = np.zeros(size * scale)
-    for start, end in spans(size, tile, overlap):
+    for start, end in tile_spans(size, tile, overlap):
         assert 0 <= start < end <= size
         assert end - start <= tile
-        total[start * scale : end * scale] += weights(start, end, size, overlap, scale)
+        total[start * scale : end * scale] += blend_weights((start, end), size, overlap, scale)
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
@@ -46,7 +46,7 @@ def test_a_network_that_sees_no_farther_than_half_an_overlap(scale: int, shape: 
         return made
 
     image = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
-    found = tiled(run, image, scale, tile=48, overlap=8)
+    found = run_tiled(run, image, scale, tile=48, overlap=8)
     assert max(max(size) for size in sizes) <= 48
     whole = run(image[None])[0]
     assert found.shape == whole.shape
@@ -60,7 +60,7 @@ def test_no_seam_where_tiles_do_not_agree() -> None:
     def run(image: np.ndarray) -> np.ndarray:
         return np.full_like(image, next(count))
 
-    found = tiled(run, np.zeros((1, 20, 200), dtype=np.float32), 1, tile=60, overlap=16)[0]
+    found = run_tiled(run, np.zeros((1, 20, 200), dtype=np.float32), 1, tile=60, overlap=16)[0]
     assert found.max() > 4
     assert np.abs(np.diff(found, axis=1)).max() <= 1 / 16 + 1e-6
 
@@ -72,13 +72,13 @@ def test_sides_become_multiples_and_are_cut_again() -> None:
 
     image = np.random.default_rng(0).normal(size=(1, 61, 90)).astype(np.float32)
     for tile in (32, 256):
-        np.testing.assert_allclose(tiled(run, image, 1, tile=tile, overlap=8, multiple=8), image, atol=1e-6)
+        np.testing.assert_allclose(run_tiled(run, image, 1, tile=tile, overlap=8, multiple=8), image, atol=1e-6)
 
 
 @pytest.mark.parametrize(("tile", "overlap", "multiple"), [(16, 8, 1), (32, 3, 1), (30, 4, 8)])
 def test_impossible_tiles_are_refused(tile: int, overlap: int, multiple: int) -> None:
     with pytest.raises(InputError, match="at least three times the overlap"):
-        tiled(
+        run_tiled(
             lambda image: image, np.zeros((1, 9, 9), dtype=np.float32), 1, tile=tile, overlap=overlap, multiple=multiple
         )
 
@@ -100,13 +100,12 @@ def test_bands_are_finished_from_the_top_and_hold_little(tile: int, overlap: int
         heights.append(band.shape[1])
         return np.array(band)
 
-    found = np.concatenate(bands(run, Tiles(image, 2, tile, overlap, finish=finish)), axis=1)
+    found = np.concatenate(run_tiles(run, Tiles(image, 2, tile=tile, overlap=overlap, finish=finish)), axis=1)
     expected = np.zeros((2, 602, 260))
-    places = [(rows, columns) for rows in spans(301, tile, overlap) for columns in spans(130, tile, overlap)]
+    places = [(rows, columns) for rows in tile_spans(301, tile, overlap) for columns in tile_spans(130, tile, overlap)]
     for ((top, bottom), (left, right)), piece in zip(places, made, strict=True):
-        share = weights(top, bottom, 301, overlap, 2)[:, None].astype(np.float64) * weights(
-            left, right, 130, overlap, 2
-        )
+        rows, columns = blend_weights((top, bottom), 301, overlap, 2), blend_weights((left, right), 130, overlap, 2)
+        share = rows[:, None].astype(np.float64) * columns
         expected[:, 2 * top : 2 * bottom, 2 * left : 2 * right] += piece[0] * share
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert sum(heights) == 602

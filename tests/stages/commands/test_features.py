@@ -20,8 +20,9 @@ from pipeline.data.store import open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.measures.linear_probe import probe
 from pipeline.gans.registry import VARIANTS, ModelSettings
-from pipeline.serving.onnx import graph_export, parity, signature
+from pipeline.serving.onnx import graph_export, signature
 from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.onnx.parity import check_parity
 from pipeline.stages import ingest, train, validate
 from pipeline.stages.commands import features
 from pipeline.training import model_files
@@ -154,8 +155,8 @@ def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) ->
     )
     spec = features.graph(features.untrained_trunk(config, seed=0), config)
     graph_export.export(spec, tmp_path / "features.onnx", {}, 20)
-    assert parity.check(spec, tmp_path / "features.onnx", 1e-4, config.item).max_abs < 1e-4
-    described = signature.describe(tmp_path / "features.onnx", config.item)
+    assert check_parity(spec, tmp_path / "features.onnx", 1e-4, config.item).max_abs < 1e-4
+    described = signature.describe_graph(tmp_path / "features.onnx", config.item)
     assert [(one["name"], one["shape"]) for one in described["inputs"]] == [("images", [-1, 3, 16, 16])]
     ((name, (batch, dims)),) = [(one["name"], one["shape"]) for one in described["outputs"]]
     assert (name, batch) == ("features", -1)

@@ -1,4 +1,4 @@
-"""Models from a real registry, in SQLite and behind a server: the alias is followed, and what is served is what was exported."""
+"""Models from a real registry, in SQLite and behind a server: the alias is followed, and what is loaded is what was exported."""
 
 import hashlib
 import json
@@ -19,10 +19,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from pipeline.errors import InputError
-from pipeline.serving.http.loaded_model import Served
+from pipeline.serving.http.loaded_model import LoadedModel
 from pipeline.serving.onnx.metadata import Metadata
-from pipeline.serving.onnx.signature import describe
-from pipeline.stages.commands.registry_source import Registered
+from pipeline.serving.onnx.signature import describe_graph
+from pipeline.stages.commands.registry_source import RegistrySource
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import connect
 from pipeline.tracking.settings import TrackingSettings
@@ -71,7 +71,9 @@ def make(path: Path, shift: float) -> Path:
 
 def export(run: tracked_run.Run, path: Path) -> str:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return run.log_model(path, describe(path, image_spec(2, 1)), SETTINGS.model, sha256=digest, tags={"kind": "test"})
+    return run.log_model(
+        path, describe_graph(path, image_spec(2, 1)), SETTINGS.model, sha256=digest, tags={"kind": "test"}
+    )
 
 
 def follow(root: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,20 +81,20 @@ def follow(root: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with tracked_run.start(SETTINGS, root) as run:
         first, second = (export(run, make(root / f"{k}.onnx", float(k))) for k in range(2))
     client.set_registered_model_alias(SETTINGS.model, "champion", first)
-    source = Registered(root, "models:/pictures@champion")
-    assert source.mark() == first
+    source = RegistrySource(root, "models:/pictures@champion")
+    assert source.revision() == first
     for version, number in ((first, 0), (second, 1)):
         client.set_registered_model_alias(SETTINGS.model, "champion", version)
-        assert source.mark() == version
+        assert source.revision() == version
         found = source.fetch()
         assert (found.name, found.version) == ("pictures", version)
         original = onnx.load(root / f"{number}.onnx")
         assert onnx.load_from_string(found.content) == original
-        served = Served(found, 4)
-        assert served.generator.metadata.fid == 1.5
-        assert served.run({"z": served.generator.latents(0, 0, 1)}, ["images"])["images"].shape == (1, 1, 2, 2)
-    fixed = Registered(root, f"models:/pictures/{first}")
-    assert fixed.mark() == first
+        loaded = LoadedModel(found, 4)
+        assert loaded.generator.metadata.fid == 1.5
+        assert loaded.run({"z": loaded.generator.latents(0, 0, 1)}, ["images"])["images"].shape == (1, 1, 2, 2)
+    fixed = RegistrySource(root, f"models:/pictures/{first}")
+    assert fixed.revision() == first
     assert fixed.fetch().version == first
     absent = {
         "pictures@absent": "`ganline promote` sets the alias",
@@ -101,7 +103,7 @@ def follow(root: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for model, words in absent.items():
         with pytest.raises(InputError, match=words):
-            Registered(root, f"models:/{model}").mark()
+            RegistrySource(root, f"models:/{model}").revision()
 
 
 def test_in_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +111,7 @@ def test_in_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     follow(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", monkeypatch)
     shutil.rmtree(tmp_path / "mlartifacts")
     with pytest.raises(InputError, match="cannot be fetched from sqlite"):
-        Registered(tmp_path, "models:/pictures@champion").fetch()
+        RegistrySource(tmp_path, "models:/pictures@champion").fetch()
 
 
 def test_behind_a_server(
@@ -121,9 +123,9 @@ def test_behind_a_server(
     with mlflow_server(tmp_path, unused_port) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         follow(tmp_path, uri, monkeypatch)
-        source = Registered(tmp_path, "models:/pictures@champion")
+        source = RegistrySource(tmp_path, "models:/pictures@champion")
     with pytest.raises(InputError, match="does not answer"):
-        source.mark()
+        source.revision()
 
 
 @pytest.mark.slow
@@ -184,7 +186,7 @@ def unused_port() -> int:
 )
 def test_other_addresses_are_refused(tmp_path: Path, model: str) -> None:
     with pytest.raises(InputError, match="a registered model is models:/NAME@ALIAS"):
-        Registered(tmp_path, model)
+        RegistrySource(tmp_path, model)
 
 
 def test_what_is_no_onnx_flavour_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,4 +196,4 @@ def test_what_is_no_onnx_flavour_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     (folder,) = (path.parent for path in (tmp_path / "mlartifacts").rglob("MLmodel"))
     (folder / "MLmodel").write_text(json.dumps({"flavors": {}}))
     with pytest.raises(InputError, match="version 1 cannot be fetched"):
-        Registered(tmp_path, "models:/pictures/1").fetch()
+        RegistrySource(tmp_path, "models:/pictures/1").fetch()

@@ -1,0 +1,21 @@
+"""Descriptions of the error responses in the OpenAPI document."""
+
+from typing import Any
+
+MEANINGS = {
+    400: "The model cannot fulfil the request.",
+    401: "The token is missing or wrong.",
+    404: "No such model or version.",
+    408: "The request arrived too slowly.",
+    413: "The body is too long, or the image too large.",
+    415: "The body is compressed, or a form.",
+    422: "A parameter is wrong or unknown.",
+    429: "Too many images are waiting; Retry-After says when to try again.",
+    503: "Not finished in time.",
+}
+ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of an endpoint with these error statuses and those of every endpoint."""
+    return {status: {"description": MEANINGS[status], "content": ERROR} for status in (*statuses, 401, 413, 415)}
