@@ -1,5 +1,6 @@
 """Promotion of real exports against a real registry: outcomes, repetition, kills."""
 
+import hashlib
 import json
 import shutil
 import signal
@@ -16,6 +17,7 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.promotion.aliases import Registry
+from pipeline.serving.runtime.generator import Graph
 from pipeline.stages.commands import lineage, promote
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
@@ -167,6 +169,28 @@ def test_a_model_that_the_registry_lost_is_registered_again(new_line: Callable[[
     found = promote.run(line.root)
     assert (found["outcome"], found["version"]) == ("promoted", 1)
     assert lineage.broken(lineage.chain(line.root)) == []
+
+
+def test_a_champion_that_version_0_1_exported_is_compared(new_line: Callable[[], "Line"]) -> None:
+    """Its metadata and tags describe the item by flat keys; it takes labels, the challenger does not."""
+    line = new_line()
+    old = Path(__file__).parents[2] / "serving" / "fixtures" / "v0.1" / "cgan"
+    content = (old / "generator.onnx").read_bytes()
+    store, signature = registry(line), json.loads((old / "signature.json").read_text())
+    with tracked_run.start(TrackingSettings(experiment="line", model="line-digits"), line.root) as run:
+        number = run.log_model(
+            old / "generator.onnx",
+            signature,
+            "line-digits",
+            sha256=hashlib.sha256(content).hexdigest(),
+            tags=Graph(old / "generator.onnx").pairs,
+        )
+    store.promote(number)
+    outcome = promote.run(line.root)
+    assert outcome["champion"] == int(number)
+    assert outcome["fid_verdict"] in ("better", "worse", "equal")
+    assert outcome["fid_low"] < outcome["fid_difference"] < outcome["fid_high"]
+    assert registry(line).version(number).tags["ganline.resolution"] == "8"
 
 
 def test_a_champion_of_another_shape_is_refused_with_the_way_out(
