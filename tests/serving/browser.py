@@ -1,4 +1,4 @@
-"""Headless Chromium, driven over its own debugging protocol."""
+"""Headless Chromium, controlled over its DevTools protocol."""
 
 import base64
 import itertools
@@ -30,7 +30,7 @@ FLAGS = (
 
 
 class Page:
-    """One tab. `problems` holds what the page logged as an error, and requests that left the service."""
+    """One tab. `problems` holds errors that the page logged, `requested` the URLs that it loaded."""
 
     def __init__(self, connection: Connection, folder: Path) -> None:
         self.connection, self.folder = connection, folder
@@ -48,14 +48,14 @@ class Page:
         assert "error" not in message, message
         return message["result"]
 
-    def note(self, method: str | None, told: dict[str, Any]) -> None:
+    def note(self, method: str | None, event: dict[str, Any]) -> None:
         if method == "Network.requestWillBeSent":
-            self.requested.append(told["request"]["url"])
-        elif method == "Runtime.exceptionThrown" or (method == "Log.entryAdded" and told["entry"]["level"] == "error"):
-            self.problems.append(json.dumps(told)[:500])
+            self.requested.append(event["request"]["url"])
+        elif method == "Runtime.exceptionThrown" or (method == "Log.entryAdded" and event["entry"]["level"] == "error"):
+            self.problems.append(json.dumps(event)[:500])
 
     def run(self, script: str) -> Any:
-        """The value of an expression, awaited."""
+        """Evaluate an expression and await its value."""
         found = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
@@ -72,7 +72,7 @@ class Page:
         )
 
     def open(self, url: str) -> None:
-        """From an empty page, so that what the one before still asked for, of a server that may be gone, is no problem of this one."""
+        """Open a page; the blank page in between cancels requests of the previous one."""
         self.send("Page.navigate", url="about:blank")
         self.until("location.href === 'about:blank'")
         self.problems.clear()
@@ -80,13 +80,13 @@ class Page:
         self.send("Page.navigate", url=url)
 
     def picture(self, path: Path) -> None:
-        """A screenshot of the whole page."""
+        """Save a screenshot of the whole page."""
         path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
 
 
 @contextmanager
 def page(folder: Path) -> Iterator[Page]:
-    """A browser with an empty profile in `folder`, whose downloads land there too."""
+    """Start a browser with an empty profile in `folder`, which also receives its downloads."""
     profile = folder / "profile"
     started = subprocess.Popen(
         [str(BROWSER), *FLAGS, f"--user-data-dir={profile}", "about:blank"],

@@ -1,4 +1,4 @@
-"""Small, never trained networks with one, two and three inputs and sizes unlike any default, exported once."""
+"""Small untrained networks with one to three inputs and unusual sizes, exported once per session."""
 
 import socket
 import threading
@@ -72,7 +72,7 @@ class Tiny(GAN):
 
 
 class Styled(nn.Module):
-    """z [B, 6], label [B] and psi [B] -> images [B, 1, 8, 8] and w [B, 4]: psi 0 forgets z and label."""
+    """z [B, 6], label [B] and psi [B] -> images [B, 1, 8, 8] and w [B, 4]; psi 0 ignores z and label."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ def describe_fixture() -> Callable[..., Metadata]:
 
 @pytest.fixture(scope="session")
 def dcgan() -> DCGAN:
-    """The real DCGAN at 16 x 16, with batch statistics that have moved away from where they start."""
+    """The real DCGAN at 16 x 16, with batch statistics that differ from their initial values."""
     torch.manual_seed(3)
     gan = DCGAN(
         DCGANSettings(latent=24, generator_channels=8, discriminator_channels=8, max_channels=32), image_spec(16, 1, 3)
@@ -179,7 +179,7 @@ def photographs(name: str, **changes: Any) -> Metadata:
 
 @pytest.fixture(scope="session")
 def made_larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real SRGAN, 2 times larger."""
+    """The real SRGAN with scale 2."""
     torch.manual_seed(0)
     settings = SRGANSettings.model_validate(
         {"generator_channels": 4, "blocks": 1, "kernel": 3, "pretraining": 1, "scale": 2}
@@ -191,7 +191,7 @@ def made_larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Styler(nn.Module):
-    """image [B, 3, H, W] and z [B, 8] -> images [B, 3, H, W]: z decides on what is added."""
+    """image [B, 3, H, W] and z [B, 8] -> images [B, 3, H, W]; z changes the result."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -236,7 +236,7 @@ def made_styles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def made_square(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As pix2pix exports it: of one size."""
+    """A graph for images of one size, as pix2pix exports it."""
     torch.manual_seed(7)
     paint = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.Tanh(), nn.Conv2d(6, 3, 3, padding=1), nn.Tanh()).eval()
     path = tmp_path_factory.mktemp("square") / "generator.onnx"
@@ -252,7 +252,7 @@ class Running(NamedTuple):
 
 @contextmanager
 def running(path: Path, **settings: Any) -> Iterator[Running]:
-    """The service on a free port, with real sockets, in a thread of this process."""
+    """Run the service on a free port in a thread."""
     from pipeline.serving.http.uvicorn_server import UvicornServer
 
     service = InferenceService(FileSource(path), ServeSettings(**{"port": 0, "poll": 0.05, **settings}))

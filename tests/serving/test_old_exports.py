@@ -79,7 +79,9 @@ def test_old_generators_are_sampled(tmp_path: Path) -> None:
     request = Request(n=6, seed=3, conditions={"label": ["7", "1"]})
     assert sample_to_files(CGAN, tmp_path / "images", request, folder=True).startswith("6 images")
     files = sorted((tmp_path / "images").iterdir())
-    assert all(np.array_equal(np.asarray(Image.open(file)), image[..., 0]) for file, image in zip(files, images, strict=True))
+    assert all(
+        np.array_equal(np.asarray(Image.open(file)), image[..., 0]) for file, image in zip(files, images, strict=True)
+    )
 
 
 def test_old_transformations_are_applied(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The stage on a real checkout: gate, file, card, run and registry."""
+"""The export stage in a real checkout: gate, files, card, run and registry."""
 
 import hashlib
 import json
@@ -53,7 +53,7 @@ def files(folder: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project that trained and passed, after `export`."""
+    """A project with a trained model that passed the gate, after `export`."""
     root = tmp_path_factory.mktemp("project")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -75,7 +75,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy to spoil; its MLflow store is the exported project's."""
+    """A copy that may be modified; its MLflow store is that of the exported project."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{exported / 'mlflow.db'}")
     shutil.copytree(exported, tmp_path / "copy", ignore=shutil.ignore_patterns("mlflow.db", "mlartifacts"))
     return tmp_path / "copy"
@@ -86,7 +86,7 @@ def versions(root: Path) -> list[Any]:
     return sorted(client.search_model_versions("name = 'tests-digits'"), key=lambda version: int(version.version))
 
 
-def test_the_folder_holds_the_graph_its_signature_and_its_card(exported: Path) -> None:
+def test_the_folder_contains_graph_signature_and_card(exported: Path) -> None:
     assert sorted(path.name for path in (exported / "exported").iterdir()) == [
         "generator.onnx",
         "model_card.md",
@@ -106,7 +106,7 @@ def test_the_folder_holds_the_graph_its_signature_and_its_card(exported: Path) -
     assert generator.sample(3).shape == (3, 8, 8, 1)
 
 
-def test_what_is_written_is_true(exported: Path) -> None:
+def test_card_and_metrics_are_correct(exported: Path) -> None:
     measured = json.loads((exported / "metrics" / "export.json").read_text())
     content = (exported / "exported" / "generator.onnx").read_bytes()
     assert measured["sha256"] == hashlib.sha256(content).hexdigest()
@@ -137,9 +137,7 @@ def test_what_is_written_is_true(exported: Path) -> None:
         assert str(exported).encode() not in path.read_bytes()
 
 
-def test_the_registered_version_is_that_file_and_takes_named_inputs(
-    exported: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_registered_version_is_the_exported_file(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = (exported / "exported" / "generator.onnx").read_bytes()
     first = versions(exported)[0]
     assert first.tags["ganline.sha256"] == hashlib.sha256(content).hexdigest()
@@ -158,7 +156,7 @@ def test_the_registered_version_is_that_file_and_takes_named_inputs(
         loaded.predict({"wrong": z})
 
 
-def test_the_run_ends_finished_with_the_measurements(exported: Path) -> None:
+def test_the_run_is_finished_and_has_the_measurements(exported: Path) -> None:
     client = connect(f"sqlite:///{exported / 'mlflow.db'}")
     run = client.get_run(json.loads((exported / "models" / "run.json").read_text())["run_id"])
     assert run.info.status == "FINISHED"
@@ -166,7 +164,7 @@ def test_the_run_ends_finished_with_the_measurements(exported: Path) -> None:
     assert run.data.tags["ganline.verdict"] == "pass"
 
 
-def test_again_gives_the_same_bytes_and_no_new_version_and_new_weights_do(project: Path, exported: Path) -> None:
+def test_a_repeated_export_registers_nothing_and_new_weights_do(project: Path, exported: Path) -> None:
     before = {path: path.read_bytes() for path in files(project / "exported")}
     count = len(versions(exported))
     export.run(project)
@@ -180,7 +178,7 @@ def test_again_gives_the_same_bytes_and_no_new_version_and_new_weights_do(projec
     assert json.loads((project / "metrics" / "export.json").read_text())["version"] == int(found[-1].version)
 
 
-def test_uncommitted_settings_make_the_commit_dirty_and_metrics_do_not(project: Path) -> None:
+def test_uncommitted_code_makes_the_commit_dirty_and_metrics_do_not(project: Path) -> None:
     assert not export.git_commit(project).endswith("-dirty")
     (project / "params.yaml").write_text("export: {opset: 21}\n")
     assert export.git_commit(project).endswith("-dirty")
@@ -206,7 +204,7 @@ def test_a_failed_verdict_is_refused_unless_allowed(project: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"verdict": "maybe"}', '{"verdict": null}', "\x80"])
-def test_a_missing_or_broken_evaluation_is_named(project: Path, text: str | None) -> None:
+def test_missing_and_damaged_evaluations_are_reported(project: Path, text: str | None) -> None:
     path = project / "metrics" / "evaluation.json"
     path.unlink()
     if text is not None:
@@ -223,7 +221,7 @@ def test_a_graph_beyond_the_tolerance_is_not_published(project: Path) -> None:
     assert not (project / "exported").exists()
 
 
-def test_nothing_but_one_line_is_printed(project: Path, capfd: Any) -> None:
+def test_export_prints_one_line(project: Path, capfd: Any) -> None:
     export.run(project)
     captured = capfd.readouterr()
     assert captured.err == ""
@@ -231,8 +229,8 @@ def test_nothing_but_one_line_is_printed(project: Path, capfd: Any) -> None:
     assert "generator.onnx" in captured.out
 
 
-def test_a_classifier_is_delivered_beside_the_generator(project: Path, exported: Path) -> None:
-    """Its own file, described, checked, and among the registered version's files; the generator samples as ever."""
+def test_a_classifier_is_exported_next_to_the_generator(project: Path, exported: Path) -> None:
+    """It is a file of its own, described, checked and registered; the generator is unchanged."""
     import onnxruntime
 
     save_model(project, 3, SGANSettings(latent=10, generator_channels=4, discriminator_channels=4, max_channels=8))

@@ -112,8 +112,8 @@ class RequestGuard:
         """Return the error for a body that is too long."""
         return RequestError(
             413,
-            f"a body may have at most {self.settings.max_body} bytes. Send fewer images per request, binary tensors, or "
-            "a smaller image.",
+            f"a body may have at most {self.settings.max_body} bytes. Send fewer images per request, binary tensors, "
+            "or a smaller image.",
         )
 
 

@@ -128,7 +128,8 @@ def read_shape(entry: Mapping[str, Any], tensor: TensorInfo, max_images: int) ->
         )
     if not 1 <= shape[0] <= max_images:
         raise bad_request(
-            f"input {tensor.name!r} has {shape[0]} rows, but a request may have 1 .. {max_images}. Send several requests."
+            f"input {tensor.name!r} has {shape[0]} rows, but a request may have 1 .. {max_images}. "
+            "Send several requests."
         )
     return tuple(shape)
 
@@ -155,7 +156,8 @@ def from_json(data: Any, tensor: TensorInfo, shape: tuple[int, ...]) -> npt.NDAr
     ):
         kind = "integers" if tensor.datatype == "INT64" else "numbers"
         raise bad_request(
-            f"input {tensor.name!r}: data must be a list of {count} {kind}, flat or nested like the shape {list(shape)}."
+            f"input {tensor.name!r}: data must be a list of {count} {kind}, flat or nested like the shape "
+            f"{list(shape)}."
         )
     with np.errstate(over="ignore"):
         return values.astype(DTYPES[tensor.datatype]).reshape(shape)

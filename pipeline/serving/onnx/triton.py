@@ -1,6 +1,7 @@
 """Write a model repository for NVIDIA's Triton Inference Server: one folder per model, its ONNX file as version 1.
 
-https://github.com/triton-inference-server/server/blob/main/docs/user_guide/model_repository.md and model_configuration.md
+See model_repository.md and model_configuration.md in
+https://github.com/triton-inference-server/server/tree/main/docs/user_guide.
 """
 
 import shutil

@@ -42,7 +42,7 @@ class Tiles:
         multiple: int = 1,
         finish: Callable[[Float32Array], Image] = np.array,
     ) -> None:
-        """Split an image [C, H, W]. Sides that are no multiple of `multiple` are padded by reflection and cropped later.
+        """Split an image [C, H, W]. Sides that are no multiple of `multiple` are padded by reflection, then cropped.
 
         Raises InputError for tiles that overlap entirely.
         """

@@ -1,4 +1,4 @@
-"""What a stranger may send: nothing gets through the limits, every answer is one that the description promises."""
+"""Limits of the service and its OpenAPI document: hostile requests, tokens, metrics, log."""
 
 import json
 import socket
@@ -33,14 +33,14 @@ def guarded(made: Any, running: Any) -> Iterator[str]:
         yield url
 
 
-def test_whatever_the_description_allows_and_what_it_does_not_is_answered_as_it_promises(plain: Any) -> None:
-    answers_as_promised(plain.url, examples=20)
+def test_responses_follow_the_openapi_document(plain: Any) -> None:
+    check_responses(plain.url, examples=20)
 
 
 LONGEST_REQUEST_LINE = 60_000
 
 
-def answers_as_promised(url: str, examples: int) -> None:
+def check_responses(url: str, examples: int) -> None:
     found = schemathesis.openapi.from_url(f"{url}/openapi.json")
     checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
     operations: list[Any] = [result.ok() for result in found.get_all_operations()]  # type: ignore[union-attr]
@@ -66,8 +66,11 @@ def answers_as_promised(url: str, examples: int) -> None:
             answered()
 
 
+POST = b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\n"
+
+
 def raw(url: str, sent: bytes, seconds: float = 10) -> bytes:
-    """What comes back until the server ends the connection."""
+    """Send bytes and return the response until the server closes the connection."""
     parts = urlsplit(url)
     received = b""
     with socket.create_connection((parts.hostname, parts.port), timeout=seconds) as connection:
@@ -90,21 +93,20 @@ def raw(url: str, sent: bytes, seconds: float = 10) -> bytes:
         (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000, b"400"),
         (b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % k for k in range(20_000)), b"400"),
         (
-            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 99999999999\r\n\r\n",
+            POST + b"Connection: close\r\nContent-Length: 99999999999\r\n\r\n",
             b"413",
         ),
         (
-            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 12\r\n\r\nshort",
+            POST + b"Connection: close\r\nContent-Length: 12\r\n\r\nshort",
             b"408",
         ),
         (
-            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1388\r\n"
-            + b" " * 5000,
+            POST + b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n1388\r\n" + b" " * 5000,
             b"413",
         ),
-        (b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n", b"400"),
+        (POST + b"Content-Length: -5\r\n\r\n", b"400"),
         (
-            b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+            POST + b"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
             b"415",
         ),
         (b"DELETE /image.png HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405"),
@@ -113,19 +115,19 @@ def raw(url: str, sent: bytes, seconds: float = 10) -> bytes:
         (b"GET /v2/models/%F0%9F%98%80 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
     ],
 )
-def test_hostile_bytes_get_4xx(plain: Any, sent: bytes, status: bytes) -> None:
+def test_malformed_requests_get_4xx(plain: Any, sent: bytes, status: bytes) -> None:
     assert raw(plain.url, sent)[9:12] == status
     assert httpx.get(f"{plain.url}/v2/health/live").status_code == 200
 
 
-def test_a_connection_that_says_nothing_or_too_slowly_is_ended(plain: Any) -> None:
+def test_idle_and_slow_connections_are_closed(plain: Any) -> None:
     for sent in (b"", b"GET / HTTP/1.1\r\nHost: "):
         began = time.monotonic()
         assert raw(plain.url, sent, 30) == b""
         assert time.monotonic() - began < 20
 
 
-def test_a_token_opens_all_that_says_something(guarded: str) -> None:
+def test_the_token_protects_all_content(guarded: str) -> None:
     right = {"Authorization": "Bearer s3cret"}
     wrong = ("", "Bearer s3cre", "Bearer s3crett", "s3cret", "Basic s3cret", "Bearer \xff")
     for path in (
@@ -151,13 +153,13 @@ def test_a_token_opens_all_that_says_something(guarded: str) -> None:
     assert httpx.get(f"{guarded}/openapi.json", headers=right).json()["security"] == [{"token": []}]
 
 
-def test_answers_carry_the_requests_id_if_it_is_one(plain: Any) -> None:
+def test_responses_carry_a_valid_request_id(plain: Any) -> None:
     assert httpx.get(f"{plain.url}/v2", headers={"X-Request-ID": "abc-1"}).headers["x-request-id"] == "abc-1"
     for odd in ("x" * 65, "a b", '"}'):
         assert len(httpx.get(f"{plain.url}/v2", headers={"X-Request-ID": odd}).headers["x-request-id"]) == 32
 
 
-def test_metrics_count_by_route_and_never_by_what_a_client_writes(plain: Any) -> None:
+def test_metric_labels_never_come_from_clients(plain: Any) -> None:
     for k in range(5):
         httpx.get(f"{plain.url}/secret-{k}")
         httpx.get(f"{plain.url}/v2/models/other-{k}")
@@ -174,7 +176,7 @@ def test_metrics_count_by_route_and_never_by_what_a_client_writes(plain: Any) ->
     assert info.labels["sha256"] == plain.service.current.sha256
 
 
-def test_the_log_is_one_object_a_line(plain: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_has_one_json_object_per_line(plain: Any, caplog: pytest.LogCaptureFixture) -> None:
     from pipeline.serving.http.json_log import JsonLines
 
     with caplog.at_level("INFO", "ganline.serve"):
@@ -196,7 +198,7 @@ def test_the_log_is_one_object_a_line(plain: Any, caplog: pytest.LogCaptureFixtu
     )
 
 
-def test_an_error_of_our_own_is_logged_whole_and_told_by_its_id(
+def test_internal_errors_are_logged_with_traceback_and_reported_by_id(
     plain: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(plain.service.current, "run", lambda *_: 1 / 0)
@@ -209,7 +211,7 @@ def test_an_error_of_our_own_is_logged_whole_and_told_by_its_id(
     assert httpx.get(f"{plain.url}/image.png").status_code == 200
 
 
-def test_the_documents_name_every_endpoint_and_nothing_from_elsewhere(plain: Any) -> None:
+def test_the_documents_name_every_endpoint_and_load_nothing_external(plain: Any) -> None:
     paths = httpx.get(f"{plain.url}/openapi.json").json()["paths"]
     page = httpx.get(f"{plain.url}/docs")
     for path in paths:

@@ -1,4 +1,4 @@
-"""POST /apply, and the protocol with pictures: the results are those of `ganline apply`, whatever else is asked for."""
+"""POST /apply and the inference protocol with images: results equal those of `ganline apply`."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.serving.http.v2_tensors import HEADER_LENGTH
 from pipeline.serving.runtime.image_to_image import ImageToImage, TileSize
-from tests.serving.http.test_app import answers_as_promised
+from tests.serving.http.test_app import check_responses
 
 
 def picture(height: int, width: int, seed: int = 0) -> Any:
@@ -61,7 +61,7 @@ def square(made_square: Path, running: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (30, 41), (192, 192), (400, 301)])
-def test_what_comes_back_is_what_apply_writes(larger: Any, made_larger: Path, size: tuple[int, int]) -> None:
+def test_results_equal_those_of_ganline_apply(larger: Any, made_larger: Path, size: tuple[int, int]) -> None:
     answer = httpx.post(f"{larger.url}/apply", content=encoded(picture(*size)), headers={"Content-Type": "image/png"})
     assert np.array_equal(decoded(answer), ImageToImage(made_larger)(picture(*size), TileSize(192)))
     assert answer.headers["x-model-version"] == larger.service.current.version
@@ -70,11 +70,11 @@ def test_what_comes_back_is_what_apply_writes(larger: Any, made_larger: Path, si
     assert larger.service.reserved == 0
 
 
-def test_any_common_kind_upright_and_whatever_the_header_says(larger: Any) -> None:
+def test_common_formats_are_read_upright_regardless_of_content_type(larger: Any) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = decoded(httpx.post(f"{larger.url}/apply", content=encoded(picture(20, 30), "JPEG", exif=exif)))
-    assert turned.shape == (60, 40, 3), "an upright phone's photograph"
+    assert turned.shape == (60, 40, 3), "EXIF orientation is applied"
     for kind in ("JPEG", "WEBP", "TIFF", "BMP", "GIF"):
         assert decoded(
             httpx.post(
@@ -83,33 +83,34 @@ def test_any_common_kind_upright_and_whatever_the_header_says(larger: Any) -> No
         ).shape == (40, 60, 3)
 
 
-def test_what_is_wrong_is_said(larger: Any, made: Any, running: Any) -> None:
-    def told(status: int, path: str = "apply", url: str = larger.url, **sent: Any) -> str:
+def test_invalid_requests_get_a_message(larger: Any, made: Any, running: Any) -> None:
+    def error_of(status: int, path: str = "apply", url: str = larger.url, **sent: Any) -> str:
         answer = httpx.post(f"{url}/{path}", **sent) if sent else httpx.get(f"{url}/{path}")
         assert answer.status_code == status, answer.text
         return str(answer.json()["error"])
 
-    assert told(400, content=b"") == "the body is no picture: empty file (zero bytes)"
-    assert "not an image" in told(400, content=b"GIF89 or nearly")
-    assert "cannot be decoded" in told(400, content=encoded(picture(90, 90))[:-2000])
-    assert told(413, content=encoded(np.zeros((1001, 1000, 3), dtype=np.uint8))) == (
-        "a picture of 1000 x 1001 pixels, 2 times larger: a result may have 4,000,000 here; send a smaller one"
+    assert error_of(400, content=b"") == "the body is not an image: empty file (zero bytes)"
+    assert "not an image" in error_of(400, content=b"GIF89 or nearly")
+    assert "cannot be decoded" in error_of(400, content=encoded(picture(90, 90))[:-2000])
+    assert error_of(413, content=encoded(np.zeros((1001, 1000, 3), dtype=np.uint8))) == (
+        "an image of 1000 x 1001 pixels, 2 times larger: the result may have at most 4,000,000 pixels. "
+        "Send a smaller one."
     )
-    assert "1048576 bytes" in told(413, content=encoded(picture(700, 700)))
-    assert "--data-binary" in told(415, files={"picture": encoded(picture(5, 5))})
-    assert "has no styles" in told(400, "apply?seed=1", content=encoded(picture(5, 5)))
+    assert "1048576 bytes" in error_of(413, content=encoded(picture(700, 700)))
+    assert "--data-binary" in error_of(415, files={"picture": encoded(picture(5, 5))})
+    assert "has no styles" in error_of(400, "apply?seed=1", content=encoded(picture(5, 5)))
     for seed in ("-1", "x", str(2**64)):
-        assert "seed" in told(422, f"apply?seed={seed}", content=b"")
-    assert told(422, "apply?sed=1", content=b"")
+        assert "seed" in error_of(422, f"apply?seed={seed}", content=b"")
+    assert error_of(422, "apply?sed=1", content=b"")
     for path in ("image.png?seed=1", "interpolate.gif"):
-        assert "POST one to /apply" in told(400, path)
-    assert told(405, "apply")
+        assert "POST one to /apply" in error_of(400, path)
+    assert error_of(405, "apply")
     with running(made.path) as (url, _):
-        assert "GET /image.png?seed=7" in told(400, url=url, content=encoded(picture(5, 5)))
+        assert "GET /image.png?seed=7" in error_of(400, url=url, content=encoded(picture(5, 5)))
         assert httpx.get(f"{url}/model.json").json()["takes"] == "latents"
 
 
-def test_the_page_learns_what_it_must_know(larger: Any, styles: Any) -> None:
+def test_model_json_describes_transformations(larger: Any, styles: Any) -> None:
     about = httpx.get(f"{larger.url}/model.json").json()
     assert (about["takes"], about["task"], about["scale"], about["styles"]) == ("pictures", "restore", 2, False)
     assert (about["max_pixels"], about["max_body"], about["classes"], about["psi"]) == (4_000_000, 2**20, [], False)
@@ -117,11 +118,11 @@ def test_the_page_learns_what_it_must_know(larger: Any, styles: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["larger", "styles", "square"])
-def test_the_description_is_kept(kind: str, request: pytest.FixtureRequest) -> None:
-    answers_as_promised(request.getfixturevalue(kind).url, examples=10)
+def test_responses_follow_the_openapi_document(kind: str, request: pytest.FixtureRequest) -> None:
+    check_responses(request.getfixturevalue(kind).url, examples=10)
 
 
-def test_the_seed_is_the_style(styles: Any, made_styles: Path) -> None:
+def test_the_seed_chooses_the_style(styles: Any, made_styles: Path) -> None:
     transformer = ImageToImage(made_styles / "generator.onnx")
     body = encoded(picture(30, 50))
     found = [
@@ -134,7 +135,7 @@ def test_the_seed_is_the_style(styles: Any, made_styles: Path) -> None:
     assert np.array_equal(found[2], transformer(picture(30, 50), conditions=transformer.conditions(7)))
 
 
-def test_a_graph_of_one_size_gets_it_and_its_batches_fill(square: Any, made_square: Path) -> None:
+def test_a_fixed_size_graph_gets_fitted_images_in_full_batches(square: Any, made_square: Path) -> None:
     transformer = ImageToImage(made_square)
     assert square.service.current.sizes[-1] > 1
     for size in ((16, 16), (40, 70)):
@@ -150,7 +151,7 @@ def test_a_graph_of_one_size_gets_it_and_its_batches_fill(square: Any, made_squa
         )
     for k, answer in enumerate(answers):
         assert np.array_equal(decoded(answer), transformer(picture(16, 16, k))), (
-            "to each its own, whatever it rode with"
+            "results are not mixed up within a batch"
         )
 
 
@@ -163,7 +164,7 @@ def infer(url: str, **inputs: Any) -> Any:
         return client.infer("generator", tensors).as_numpy("images")
 
 
-def test_triton_gets_what_onnx_runtime_computes_of_any_size(
+def test_triton_gets_the_outputs_of_onnx_runtime_for_any_size(
     larger: Any, styles: Any, made_larger: Path, made_styles: Path
 ) -> None:
     with triton.InferenceServerClient(larger.url.removeprefix("http://")) as client:
@@ -175,34 +176,34 @@ def test_triton_gets_what_onnx_runtime_computes_of_any_size(
     expected = ImageToImage(made_styles / "generator.onnx").graph.session.run(["images"], {"image": image, "z": z})[0]
     np.testing.assert_allclose(infer(styles.url, image=image, z=z), expected, atol=1e-5)
     one = infer(styles.url, image=image[1:2], z=z[1:2])
-    assert np.array_equal(one, infer(styles.url, image=image, z=z)[1:2]), "to the bit, alone or not"
+    assert np.array_equal(one, infer(styles.url, image=image, z=z)[1:2]), "bit-identical, alone or in a batch"
     with pytest.raises(Exception, match=r"shape \[-1, 3, -1, -1\]"):
         infer(styles.url, image=image[:, :2], z=z)
 
 
-def test_the_protocols_limits(larger: Any) -> None:
-    def told(shape: list[int], data: list[float], **more: Any) -> httpx.Response:
+def test_limits_of_the_protocol(larger: Any) -> None:
+    def infer_image(shape: list[int], data: list[float], **more: Any) -> httpx.Response:
         body = {"inputs": [{"name": "image", "datatype": "FP32", "shape": shape, "data": data}], **more}
         return httpx.post(f"{larger.url}/v2/models/srgan3/infer", json=body)
 
-    assert told([1, 3, 2, 2], [0.5] * 12).json()["outputs"][0]["shape"] == [1, 3, 4, 4]
+    assert infer_image([1, 3, 2, 2], [0.5] * 12).json()["outputs"][0]["shape"] == [1, 3, 4, 4]
     for shape in ([1, 3, 0, 2], [1, 3, -1, 2], [1, 3, 2**40, 2], [1, 3, 2], [6, 3, 1, 1], [1, 3, True, 2]):
-        assert told(shape, [0.5] * 12).status_code == 400, shape
-    assert told([1, 3, 2**20, 2**20], [0.5] * 12).status_code == 400
+        assert infer_image(shape, [0.5] * 12).status_code == 400, shape
+    assert infer_image([1, 3, 2**20, 2**20], [0.5] * 12).status_code == 400
     large: list[float] = [0] * (3 * 400 * 430)
-    found = told([1, 3, 400, 430], large)
+    found = infer_image([1, 3, 400, 430], large)
     assert found.status_code == 200
     larger.service.settings, before = (
         larger.service.settings.model_copy(update={"max_pixels": 100_000}),
         larger.service.settings,
     )
     try:
-        assert told([1, 3, 400, 430], large).status_code == 413
+        assert infer_image([1, 3, 400, 430], large).status_code == 413
     finally:
         larger.service.settings = before
 
 
-def test_what_is_too_much_for_json_is_asked_for_as_bytes(larger: Any) -> None:
+def test_large_outputs_require_binary_data(larger: Any) -> None:
     image = np.zeros((1, 3, 60, 250), dtype=np.float32)  # 180,000 bytes in, 180,000 numbers out
 
     def sent(rows: int, *, binary: bool) -> httpx.Response:
@@ -227,7 +228,7 @@ def test_what_is_too_much_for_json_is_asked_for_as_bytes(larger: Any) -> None:
 
 
 class Held:
-    """Makes the graph wait where it is told to, and remembers the sides of what it was given."""
+    """Blocks each run of the graph until it is released, and records the sizes of its inputs."""
 
     def __init__(self, loaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.go, self.sides = threading.Semaphore(0), []  # type: ignore[var-annotated]
@@ -248,9 +249,7 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_a_small_picture_waits_for_one_tile_of_a_large_one_and_no_more(
-    larger: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_small_image_waits_for_at_most_one_tile_of_a_large_one(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(larger.service.current, monkeypatch)
     body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
     with ThreadPoolExecutor(4) as pool:
@@ -272,7 +271,7 @@ def test_a_small_picture_waits_for_one_tile_of_a_large_one_and_no_more(
         assert decoded(large.result()).shape == (1400, 1400, 3)
 
 
-def test_a_full_house_is_429_and_one_that_takes_too_long_503(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_returns_429_and_a_timeout_503(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     service = larger.service
     held = Held(service.current, monkeypatch)
     settings = service.settings.model_copy(update={"max_queue": 60, "timeout": 1.5})
@@ -292,7 +291,7 @@ def test_a_full_house_is_429_and_one_that_takes_too_long_503(larger: Any, monkey
     assert (service.reserved, service.batcher.waiting) == (0, 0)
 
 
-def test_who_has_left_is_not_drawn_to_the_end(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processing_stops_when_the_client_leaves(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(larger.service.current, monkeypatch)
     body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
     with pytest.raises(httpx.ReadTimeout):
@@ -303,10 +302,10 @@ def test_who_has_left_is_not_drawn_to_the_end(larger: Any, monkeypatch: pytest.M
     assert len(held.sides) < 10
 
 
-def test_a_swap_between_two_tiles_loses_nothing(
+def test_a_swap_between_two_tiles_keeps_the_request(
     made_larger: Path, running: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A picture is finished by the model that began it; and a model that takes pictures may follow one that draws them."""
+    """The model that started an image also finishes it; a transformation may replace a generator."""
     path = tmp_path / "generator.onnx"
     path.write_bytes(made_larger.read_bytes())
     with running(path, tile=192) as (url, service), ThreadPoolExecutor(1) as pool:
@@ -318,9 +317,9 @@ def test_a_swap_between_two_tiles_loses_nothing(
 
         model = onnx.load(made_larger)
         model.producer_name = "another"
-        beside = tmp_path / "new"
-        beside.write_bytes(model.SerializeToString())
-        beside.replace(path)
+        replacement = tmp_path / "new"
+        replacement.write_bytes(model.SerializeToString())
+        replacement.replace(path)
         until(lambda: service.current is not first)
         for _ in range(100):
             held.go.release()
@@ -330,7 +329,7 @@ def test_a_swap_between_two_tiles_loses_nothing(
         assert httpx.post(f"{url}/apply", content=encoded(picture(9, 9))).headers["x-model-version"] != first.version
 
 
-def test_tiles_are_counted_and_the_queue_is_empty_again(larger: Any) -> None:
+def test_tiles_are_counted_and_the_queue_ends_empty(larger: Any) -> None:
     before = value(larger.url, "ganline_images_total")
     httpx.post(f"{larger.url}/apply", content=encoded(np.zeros((300, 300, 3), dtype=np.uint8)))
     assert value(larger.url, "ganline_images_total") == before + 9

@@ -1,4 +1,4 @@
-"""Requests that wait together ride together; nobody waits for ever, and nobody gets another's picture."""
+"""Dynamic batching: waiting requests share batches, none waits forever, and results are not mixed up."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ from pipeline.serving.settings import ServeSettings
 
 
 class Doubler:
-    """In place of a model: gives 2 z, remembers its batches, and waits where told to."""
+    """A model that returns 2 z, records its batches, and can be blocked."""
 
     def __init__(self, sizes: tuple[int, ...] = (1, 2, 4, 8), *, held: bool = False) -> None:
         self.sizes = sizes
@@ -76,7 +76,7 @@ def test_batches() -> None:
     asyncio.run(main())
 
 
-def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
+def test_a_full_queue_rejects_with_retry_after() -> None:
     async def main() -> None:
         batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=0, max_queue=10, timeout=20), Metrics())
         worker = asyncio.create_task(batcher.run_forever())
@@ -86,7 +86,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
         waiting = asyncio.create_task(draw(batcher, slow, *range(10)))
         await asyncio.sleep(0.05)
         assert batcher.waiting == 10
-        with pytest.raises(RequestError, match="10 images wait already") as refused:
+        with pytest.raises(RequestError, match="10 images are already waiting") as refused:
             await draw(batcher, slow, 1)
         assert refused.value.status == 429
         assert refused.value.headers["Retry-After"] == "1"
@@ -100,7 +100,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
     asyncio.run(main())
 
 
-def test_who_waited_too_long_or_left_is_forgotten_and_not_drawn() -> None:
+def test_requests_that_timed_out_or_left_are_not_computed() -> None:
     async def main() -> None:
         batcher = Batcher(ServeSettings(max_batch=4, max_delay_ms=0, max_queue=40, timeout=0.2), Metrics())
         worker = asyncio.create_task(batcher.run_forever())
@@ -111,7 +111,7 @@ def test_who_waited_too_long_or_left_is_forgotten_and_not_drawn() -> None:
         late = asyncio.create_task(draw(batcher, slow, 3))
         await asyncio.sleep(0.02)
         left.cancel()
-        with pytest.raises(RequestError, match=r"not drawn within 0\.2 s") as refused:
+        with pytest.raises(RequestError, match=r"not finished within 0\.2 s") as refused:
             await late
         assert refused.value.status == 503
         with pytest.raises(RequestError):

@@ -1,4 +1,4 @@
-"""The pictures by URL are those of `ganline sample`."""
+"""Images by URL equal those of `ganline sample`."""
 
 import io
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def picture(url: str, path: str = "image.png", **query: Any) -> Any:
     return Image.open(io.BytesIO(answer.content))
 
 
-def test_one_is_itself_and_several_are_the_sheet_that_sample_makes(styled: str, made_styled: Any) -> None:
+def test_one_image_is_returned_as_it_is_and_several_as_the_sheet_of_sample(styled: str, made_styled: Any) -> None:
     generator = Generator(made_styled.path)
     one = picture(styled, seed=7, label="kind 3", psi=0.7)
     assert np.array_equal(np.asarray(one), generator.sample(1, 7, label=["kind 3"], psi=0.7)[0, :, :, 0])
@@ -49,13 +49,13 @@ def test_one_is_itself_and_several_are_the_sheet_that_sample_makes(styled: str, 
     )
 
 
-def test_colours_and_every_class_by_default(colour: str, made_conditional: Any) -> None:
+def test_rgb_images_of_all_classes_by_default(colour: str, made_conditional: Any) -> None:
     assert np.array_equal(
         np.asarray(picture(colour, seed=3, n=12)), np.asarray(grid(Generator(made_conditional.path).sample(12, 3), 5))
     )
 
 
-def test_towards_another_seed_goes_along_the_great_circle(styled: str, made_styled: Any) -> None:
+def test_towards_interpolates_along_the_great_circle(styled: str, made_styled: Any) -> None:
     generator = Generator(made_styled.path)
     z = spherical(generator.latents(4, 0, 1)[0], generator.latents(9, 0, 1)[0], [0.0, 0.3, 1.0])
     expected = generator.generate(z, generator.conditions(label=["1"]))[:, :, :, 0]
@@ -63,7 +63,7 @@ def test_towards_another_seed_goes_along_the_great_circle(styled: str, made_styl
     assert np.array_equal(np.stack(found), expected)
 
 
-def test_a_loop_that_never_ends(styled: str, made_styled: Any) -> None:
+def test_the_loop_repeats_forever(styled: str, made_styled: Any) -> None:
     generator = Generator(made_styled.path)
     found = picture(styled, "interpolate.gif", seed=5, n=3, steps=4, label="kind 2", psi=0.5)
     assert found.n_frames == 12
@@ -75,11 +75,11 @@ def test_a_loop_that_never_ends(styled: str, made_styled: Any) -> None:
     several = picture(styled, "interpolate.gif", n=2, steps=2, label=["1", "2", "3"])
     assert several.n_frames == 4
     assert picture(styled, "interpolate.gif").size == (134, 68), (
-        "of thirty classes two, since 2 x 48 frames are what a request of at most 100 may have"
+        "two of thirty classes: 2 x 48 frames fit into a request of at most 100 images"
     )
 
 
-def test_the_same_seed_is_the_same_picture_whatever_it_rode_with(styled: str) -> None:
+def test_a_seed_gives_the_same_image_regardless_of_concurrent_requests(styled: str) -> None:
     alone = {
         seed: httpx.get(f"{styled}/image.png", params={"seed": seed, "n": 1 + seed % 4}).content for seed in range(24)
     }
@@ -96,9 +96,14 @@ def test_the_same_seed_is_the_same_picture_whatever_it_rode_with(styled: str) ->
 
 
 def test_the_model_describes_itself(styled: str, colour: str) -> None:
-    told = httpx.get(f"{styled}/model.json").json()
-    assert (told["variant"], told["resolution"], told["psi"], told["max_images"]) == ("stylegan2", 8, True, 100)
-    assert told["classes"][29] == "kind 29"
+    description = httpx.get(f"{styled}/model.json").json()
+    assert (description["variant"], description["resolution"], description["psi"], description["max_images"]) == (
+        "stylegan2",
+        8,
+        True,
+        100,
+    )
+    assert description["classes"][29] == "kind 29"
     assert httpx.get(f"{colour}/model.json").json()["psi"] is False
 
 
@@ -121,14 +126,14 @@ def test_the_model_describes_itself(styled: str, colour: str) -> None:
         ("mix=1.1", 422, "query.mix"),
     ],
 )
-def test_mistakes_are_told_with_the_way_out(styled: str, query: str, status: int, words: str) -> None:
+def test_invalid_queries_get_a_message(styled: str, query: str, status: int, words: str) -> None:
     answer = httpx.get(f"{styled}/image.png?{query}")
     assert answer.status_code == status
     assert words in answer.json()["error"]
 
 
-def test_more_than_one_request_may_ask_for(styled: str, colour: str) -> None:
+def test_requests_beyond_the_limits(styled: str, colour: str) -> None:
     answer = httpx.get(f"{styled}/interpolate.gif?n=20&steps=12&label=1")
-    assert (answer.status_code, answer.json()["error"][:30]) == (400, "that would be 240 pictures, an")
+    assert (answer.status_code, answer.json()["error"][:30]) == (400, "240 images exceed the limit of")
     answer = httpx.get(f"{colour}/image.png?psi=1")
     assert (answer.status_code, "(dcgan) takes no psi" in answer.text) == (400, True)

@@ -1,4 +1,4 @@
-"""A model is loaded only if it draws pictures, and the same ones in every batch it may be run in."""
+"""A model is served only if it returns valid images, identical in every batch size in use."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +17,12 @@ from pipeline.serving.runtime.session import Provider
 SIZES = (1, 2, 4, 8, 16)
 
 
-def found(path: Path) -> ModelFile:
+def model_file(path: Path) -> ModelFile:
     return ModelFile("generator", "1", path, path.read_bytes())
 
 
 def graph(path: Path, metadata: Any, nodes: list[Any], constants: dict[str, Any] | None = None) -> ModelFile:
-    """A generator of 2 x 2 gray images from z [B, 4], written by hand."""
+    """Write a generator of 2 x 2 gray images from z [B, 4]."""
     made = helper.make_graph(
         [*nodes, helper.make_node("Reshape", ["flat", "shape"], ["images"])],
         "generator",
@@ -36,7 +36,7 @@ def graph(path: Path, metadata: Any, nodes: list[Any], constants: dict[str, Any]
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     helper.set_model_props(model, metadata.pairs())
     path.write_bytes(model.SerializeToString())
-    return found(path)
+    return model_file(path)
 
 
 @pytest.fixture
@@ -44,9 +44,9 @@ def small(describe: Callable[..., Any]) -> Any:
     return describe(resolution=2, latent=4, class_names=[])
 
 
-def test_real_generators_draw_the_same_bits_in_every_batch(made: Any, made_conditional: Any, made_styled: Any) -> None:
+def test_generators_give_identical_bits_in_every_batch(made: Any, made_conditional: Any, made_styled: Any) -> None:
     for one in (made, made_conditional, made_styled):
-        loaded = LoadedModel(found(one.path), 16)
+        loaded = LoadedModel(model_file(one.path), 16)
         generator = loaded.generator
         psi = {"psi": 0.6} if "psi" in generator.inputs else {}
         inputs = {"z": generator.latents(5, 0, 37), **take_in_turn(generator.conditions(**psi), 37)}
@@ -66,8 +66,8 @@ def test_real_generators_draw_the_same_bits_in_every_batch(made: Any, made_condi
             )
 
 
-def test_a_size_whose_kernel_adds_otherwise_is_never_run(small: Any, tmp_path: Path) -> None:
-    """The graph adds a thousandth when its batch is one, as another kernel would add a rounding error."""
+def test_a_batch_size_with_other_rounding_is_never_used(small: Any, tmp_path: Path) -> None:
+    """The graph adds 0.001 at batch size 1, as another kernel would add a rounding error."""
     nodes = [
         helper.make_node("Shape", ["z"], ["size"], end=1),
         helper.make_node("Equal", ["size", "one"], ["alone"]),
@@ -79,13 +79,13 @@ def test_a_size_whose_kernel_adds_otherwise_is_never_run(small: Any, tmp_path: P
     assert loaded.sizes == SIZES[1:]
     z = loaded.generator.latents(3, 0, 7)
     alone = np.concatenate([loaded.run({"z": z[k : k + 1]}, ["images"])["images"] for k in range(7)])
-    assert np.array_equal(alone, z.reshape(7, 1, 2, 2)), "single rows are drawn in a batch of two"
+    assert np.array_equal(alone, z.reshape(7, 1, 2, 2)), "single rows run in a batch of two"
     assert loaded.batch_size(1) == 2
     assert loaded.batch_size(3) == 2
     assert loaded.batch_size(40) == 16
 
 
-def test_where_the_place_in_the_batch_shows_only_single_pictures_are_drawn(small: Any, tmp_path: Path) -> None:
+def test_a_graph_that_depends_on_the_batch_position_runs_single_rows(small: Any, tmp_path: Path) -> None:
     nodes = [
         helper.make_node("CumSum", ["ones_like", "axis"], ["places"]),
         helper.make_node("Add", ["z", "places"], ["flat"]),
@@ -99,51 +99,49 @@ def test_where_the_place_in_the_batch_shows_only_single_pictures_are_drawn(small
     assert LoadedModel(graph(tmp_path / "g.onnx", small, nodes, constants), 16).sizes == (1,)
 
 
-def test_a_largest_batch_that_is_no_power_of_two(made: Any) -> None:
-    assert LoadedModel(found(made.path), 12).sizes == (1, 2, 4, 8, 12)
-    assert LoadedModel(found(made.path), 1).sizes == (1,)
+def test_largest_batches_that_are_no_power_of_two(made: Any) -> None:
+    assert LoadedModel(model_file(made.path), 12).sizes == (1, 2, 4, 8, 12)
+    assert LoadedModel(model_file(made.path), 1).sizes == (1,)
 
 
 @pytest.mark.parametrize(
     ("nodes", "words"),
     [
-        ([helper.make_node("RandomNormalLike", ["z"], ["flat"])], "draws another picture each time"),
+        ([helper.make_node("RandomNormalLike", ["z"], ["flat"])], "the same input gives a different result every time"),
         ([helper.make_node("Log", ["z"], ["flat"])], "not finite"),
         (
             [helper.make_node("Concat", ["z", "z"], ["flat"], axis=1)],
-            r"gave float32 \(16, 1, 2, 2\) where its metadata promises float32 \(8, 1, 2, 2\)",
+            r"returned float32 \(16, 1, 2, 2\), but its metadata promises float32 \(8, 1, 2, 2\)",
         ),
         ([helper.make_node("Gather", ["z", "far"], ["flat"], axis=1)], "warm-up with batches of 1 failed"),
     ],
 )
-def test_what_is_no_generator_is_not_served(small: Any, tmp_path: Path, nodes: list[Any], words: str) -> None:
+def test_invalid_generators_are_not_served(small: Any, tmp_path: Path, nodes: list[Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         LoadedModel(graph(tmp_path / "g.onnx", small, nodes, {"far": np.array([9, 9, 9, 9])}), 16)
 
 
-def test_the_provider_that_runs_is_told_and_a_strict_one_insisted_on(
-    made: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_active_provider_is_reported_and_a_strict_one_enforced(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.serving.runtime.session.gpus", lambda: 0)
     wanted: Provider
     for wanted in ("auto", "cpu", "cuda", "tensorrt"):
-        assert LoadedModel(found(made.path), 1, wanted).graph.provider == "CPUExecutionProvider"
-    assert LoadedModel(found(made.path), 1, "cpu", strict=True).graph.provider == "CPUExecutionProvider"
+        assert LoadedModel(model_file(made.path), 1, wanted).graph.provider == "CPUExecutionProvider"
+    assert LoadedModel(model_file(made.path), 1, "cpu", strict=True).graph.provider == "CPUExecutionProvider"
     for wanted, name in (("cuda", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")):
-        with pytest.raises(InputError, match=f"--strict-provider: {name} cannot run here, CPUExecutionProvider would"):
-            LoadedModel(found(made.path), 1, wanted, strict=True)
+        with pytest.raises(InputError, match=f"--strict-provider: {name} cannot run here, only CPUExecutionProvider"):
+            LoadedModel(model_file(made.path), 1, wanted, strict=True)
 
 
-def test_pictures_of_any_size_go_one_by_one_and_those_of_one_size_in_steady_batches(
+def test_images_of_any_size_run_one_by_one_and_fixed_size_in_stable_batches(
     made_larger: Path, made_styles: Path, made_square: Path
 ) -> None:
     for path in (made_larger, made_styles / "generator.onnx"):
-        loaded = LoadedModel(found(path), 16, tile=192)
+        loaded = LoadedModel(model_file(path), 16, tile=192)
         assert (loaded.any_size, loaded.sizes) == (True, (1,))
         assert loaded.inputs[0].shape == (3, -1, -1)
         with pytest.raises(InputError, match="POST one to /apply"):
             loaded.generator.latents(0, 0, 1)
-    loaded = LoadedModel(found(made_square), 16)
+    loaded = LoadedModel(model_file(made_square), 16)
     assert not loaded.any_size
     assert loaded.inputs[0].shape == (3, 16, 16)
     assert loaded.sizes[-1] == 16
@@ -154,12 +152,12 @@ def test_pictures_of_any_size_go_one_by_one_and_those_of_one_size_in_steady_batc
     [
         (
             [helper.make_node("RandomNormalLike", ["image"], ["images"])],
-            "draws another picture each time it is given the same input",
+            "the same input gives a different result every time",
         ),
         ([helper.make_node("Log", ["image"], ["images"])], "not finite"),
         (
             [helper.make_node("Concat", ["image", "image"], ["images"], axis=3)],
-            r"gave float32 \(8, 3, 8, 16\) where its metadata promises",
+            r"returned float32 \(8, 3, 8, 16\), but its metadata promises",
         ),
         (
             [helper.make_node("Conv", ["image", "kernel"], ["images"])],
@@ -168,7 +166,7 @@ def test_pictures_of_any_size_go_one_by_one_and_those_of_one_size_in_steady_batc
         ([helper.make_node("Gather", ["image", "far"], ["images"], axis=0)], r"failed"),
     ],
 )
-def test_what_transforms_no_pictures_is_not_served(describe: Any, tmp_path: Path, nodes: list[Any], words: str) -> None:
+def test_invalid_transformations_are_not_served(describe: Any, tmp_path: Path, nodes: list[Any], words: str) -> None:
     sides: list[str | int | None] = ["batch", 3, "height", "width"]
     made = helper.make_graph(
         nodes,
@@ -187,4 +185,4 @@ def test_what_transforms_no_pictures_is_not_served(describe: Any, tmp_path: Path
     path = tmp_path / "g.onnx"
     path.write_bytes(model.SerializeToString())
     with pytest.raises(InputError, match=words):
-        LoadedModel(found(path), 16)
+        LoadedModel(model_file(path), 16)

@@ -1,4 +1,4 @@
-"""`ganline serve` as a process: without torch, ended by a signal, and clear about what it cannot do."""
+"""`ganline serve` as a process: signals, overload, errors; torch is not imported."""
 
 import json
 import os
@@ -17,7 +17,12 @@ import httpx
 import pytest
 
 HEAVY = "{'torch', 'torchvision', 'onnx', 'pandas', 'sklearn', 'mlflow', 'prefect', 'dvc'}"
-CODE = f"import sys; from pipeline.cli.app import app; app(standalone_mode=False); sys.exit(f'imported {{found}}' if (found := {HEAVY} & set(sys.modules)) else 0)"
+CODE = f"""
+import sys
+from pipeline.cli.app import app
+app(standalone_mode=False)
+sys.exit(f'imported {{found}}' if (found := {HEAVY} & set(sys.modules)) else 0)
+"""
 SERVE = [sys.executable, "-c", CODE, "serve", "--port", "0"]
 
 
@@ -46,7 +51,7 @@ def entries(log: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains_it_without_torch_in_it(made_styled: Any, tmp_path: Path, number: int) -> None:
+def test_a_signal_drains_the_service_and_torch_is_never_imported(made_styled: Any, tmp_path: Path, number: int) -> None:
     log = tmp_path / "log"
     # So long a delay keeps all of them waiting until well after the signal.
     with process("--model", str(made_styled.path), "--max-delay-ms", "3000", "--max-batch", "4096", log=log) as (
@@ -76,7 +81,7 @@ def test_a_signal_drains_it_without_torch_in_it(made_styled: Any, tmp_path: Path
     assert sum(entry["event"] == "request" and entry["status"] == 200 for entry in found) == 15
 
 
-def test_a_full_queue_is_429_over_the_wire_and_nothing_else_fails(made: Any, tmp_path: Path) -> None:
+def test_only_429_occurs_under_overload(made: Any, tmp_path: Path) -> None:
     arguments = [
         "--model",
         str(made.path),
@@ -102,28 +107,29 @@ def taken() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_mistakes_end_with_exit_2_and_the_way_out(made: Any, tmp_path: Path, taken: int) -> None:
+def test_invalid_options_exit_with_2_and_a_message(made: Any, tmp_path: Path, taken: int) -> None:
     (tmp_path / "empty").write_text("")
     model = ["--model", str(made.path)]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "MLFLOW_TRACKING_URI": ""}
     for arguments, words in (
         (
             [],
-            "exported/generator.onnx: no such file or directory; run `dvc repro` to make it, or give another with --model",
+            "exported/generator.onnx: no such file or directory. Run `dvc repro` to export it, or choose another with "
+            "--model.",
         ),
         (["--model", "empty"], "not a model that ONNX Runtime can run"),
         (
             [*model, "--port", str(taken)],
-            f"127.0.0.1:{taken}: cannot listen there (Address already in use); choose another --host or --port",
+            f"127.0.0.1:{taken}: cannot listen (Address already in use). Choose another --host or --port.",
         ),
-        ([*model, "--host", "nowhere.invalid"], "nowhere.invalid:0: cannot listen there"),
+        ([*model, "--host", "nowhere.invalid"], "nowhere.invalid:0: cannot listen"),
         (
             [*model, "--provider", "tensorrt", "--strict-provider"],
             "--strict-provider: TensorrtExecutionProvider cannot run here",
         ),
         ([*model, "--provider", "opencl"], "--provider"),
         ([*model, "--token-file", "absent"], "absent: the token cannot be read (No such file or directory)"),
-        ([*model, "--token-file", "empty"], "empty: a token is printable ASCII"),
+        ([*model, "--token-file", "empty"], "empty: a token is one line of printable ASCII"),
         (["--model", "models:/a/b/c"], "a registered model is models:/NAME@ALIAS"),
     ):
         command = [
@@ -152,7 +158,7 @@ def test_the_token_comes_from_a_file_or_the_environment(made: Any, tmp_path: Pat
     assert "open-sesame" not in (tmp_path / "log").read_text()
 
 
-def test_help_shows_how() -> None:
+def test_help_has_examples() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", "serve", "--help"],
         capture_output=True,

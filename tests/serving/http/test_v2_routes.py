@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, spoken by Triton's own client; and by nobody's."""
+"""The Open Inference Protocol: Triton's client, and malformed requests."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def inputs_of(n: int, *, binary: bool = True) -> tuple[list[Any], dict[str, Any]
     return tensors, values
 
 
-def test_triton_finds_what_it_looks_for(client: Any, styled: Any) -> None:
+def test_triton_reads_the_metadata(client: Any, styled: Any) -> None:
     version = styled.service.current.version
     assert client.is_server_live()
     assert client.is_server_ready()
@@ -66,14 +66,14 @@ def test_triton_finds_what_it_looks_for(client: Any, styled: Any) -> None:
             {"name": "w", "datatype": "FP32", "shape": [-1, 4]},
         ],
     }
-    with pytest.raises(InferenceServerException, match="there is no model 'other' here; 'generator' is loaded"):
+    with pytest.raises(InferenceServerException, match="no model 'other' here; the served model is 'generator'"):
         client.get_model_metadata("other")
 
 
 @pytest.mark.parametrize("binary_in", [True, False])
 @pytest.mark.parametrize("binary_out", [True, False])
 @pytest.mark.parametrize("n", [1, 7, 50])
-def test_triton_gets_what_onnx_runtime_computes(
+def test_triton_gets_the_outputs_of_onnx_runtime(
     client: Any, made_styled: Any, n: int, binary_in: bool, binary_out: bool
 ) -> None:
     tensors, values = inputs_of(n, binary=binary_in)
@@ -90,8 +90,8 @@ def test_triton_gets_what_onnx_runtime_computes(
     np.testing.assert_array_equal(everything.as_numpy("images"), expected[0])
 
 
-def test_triton_many_at_once(client: Any, styled: Any, made_styled: Any) -> None:
-    """Each rides in whatever batch comes, and gets the bits it would have got alone."""
+def test_concurrent_triton_requests(client: Any, styled: Any, made_styled: Any) -> None:
+    """Each request gets the bits that it would get alone, regardless of its batch."""
     alone = Generator(made_styled.path).session
     with triton.InferenceServerClient(styled.url.removeprefix("http://"), concurrency=8) as many:
         asked = [inputs_of(1 + k % 5) for k in range(60)]
@@ -116,7 +116,7 @@ def changed(tensor: int = 0, **changes: Any) -> dict[str, Any]:
     return request
 
 
-def test_nested_data_is_the_same_as_flat(styled: Any) -> None:
+def test_nested_data_equals_flat_data(styled: Any) -> None:
     answers = [
         httpx.post(f"{styled.url}/v2/models/generator/infer", json=body).json()["outputs"]
         for body in (good(), changed(data=[[0.5] * 6] * 2))
@@ -133,12 +133,12 @@ BAD: list[tuple[Any, str]] = [
     ("inputs", "must be a JSON object"),
     ({}, "`inputs` must be a list"),
     ({"inputs": [1]}, "`inputs` must be a list"),
-    ({"inputs": []}, "must hold each of z, label, psi once"),
-    ({"inputs": good()["inputs"][:2]}, "must hold each of z, label, psi once"),
-    ({"inputs": [good()["inputs"][0]] * 3}, "must hold each of z, label, psi once"),
+    ({"inputs": []}, "must contain each of z, label, psi once"),
+    ({"inputs": good()["inputs"][:2]}, "must contain each of z, label, psi once"),
+    ({"inputs": [good()["inputs"][0]] * 3}, "must contain each of z, label, psi once"),
     ({**good(), "id": 5}, "`id`"),
     ({**good(), "id": "x" * 300}, "`id`"),
-    (changed(name=["z"]), "must hold each"),
+    (changed(name=["z"]), "must contain each"),
     (changed(datatype="FP64"), "has datatype FP32, not 'FP64'"),
     (changed(datatype=None), "has datatype FP32"),
     (changed(shape=[2, 7]), r"has shape \[-1, 6\]"),
@@ -147,24 +147,24 @@ BAD: list[tuple[Any, str]] = [
     (changed(shape=[2.0, 6]), r"has shape \[-1, 6\]"),
     (changed(shape=[-1, 6]), "has -1 rows"),
     (changed(shape=[0, 6], data=[]), "has 0 rows"),
-    (changed(shape=[51, 6]), r"has 51 rows; a request may have 1 \.\. 50"),
+    (changed(shape=[51, 6]), r"has 51 rows, but a request may have 1 \.\. 50"),
     (changed(shape=[10**30, 6]), r"has shape \[-1, 6\]"),
     (changed(shape=[2**60, 6]), "may have 1"),
-    (changed(data=[0.5] * 11), "data must be 12 numbers"),
-    (changed(data=None), "data must be 12 numbers"),
-    (changed(data="0.5"), "data must be 12 numbers"),
-    (changed(data=["0.5"] * 12), "data must be 12 numbers"),
-    (changed(data=[[0.5] * 5, [0.5] * 7]), "data must be 12 numbers"),
-    (changed(data=[[0.5] * 2] * 6), "data must be 12 numbers"),
-    (changed(data=[True] * 12), "data must be 12 numbers"),
-    (changed(data=[None] * 12), "data must be 12 numbers"),
+    (changed(data=[0.5] * 11), "data must be a list of 12 numbers"),
+    (changed(data=None), "data must be a list of 12 numbers"),
+    (changed(data="0.5"), "data must be a list of 12 numbers"),
+    (changed(data=["0.5"] * 12), "data must be a list of 12 numbers"),
+    (changed(data=[[0.5] * 5, [0.5] * 7]), "data must be a list of 12 numbers"),
+    (changed(data=[[0.5] * 2] * 6), "data must be a list of 12 numbers"),
+    (changed(data=[True] * 12), "data must be a list of 12 numbers"),
+    (changed(data=[None] * 12), "data must be a list of 12 numbers"),
     (changed(data=[10**400] * 12), "not JSON|data must be"),
     (changed(data=[1e39] * 12), "not finite"),
-    (changed(1, data=[0.5, 1.5]), "data must be 2 integers"),
+    (changed(1, data=[0.5, 1.5]), "data must be a list of 2 integers"),
     (changed(1, data=[0, 30]), r"'label' must lie in 0 \.\. 29"),
     (changed(1, data=[0, -1]), r"'label' must lie in 0 \.\. 29"),
-    (changed(1, data=[0, 2**63]), "data must be 2 integers"),
-    (changed(1, data=[0, 2**64]), "data must be 2 integers|not JSON"),
+    (changed(1, data=[0, 2**63]), "data must be a list of 2 integers"),
+    (changed(1, data=[0, 2**64]), "data must be a list of 2 integers|not JSON"),
     (changed(2, data=[0, 1.6]), r"must lie in 0 \.\. 1\.5"),
     (changed(2, shape=[1], data=[1]), "same number of rows"),
     (changed(parameters={"binary_data_size": 48}), "both data and binary_data_size"),
@@ -174,14 +174,14 @@ BAD: list[tuple[Any, str]] = [
     ({**good(), "outputs": "images"}, "must be a list"),
     ({**good(), "outputs": [{"name": "pixels"}]}, "among images, w"),
     ({**good(), "outputs": [{"name": ["images"]}]}, "among images, w"),
-    ({**good(), "outputs": [{"name": "images"}] * 2}, "one twice"),
+    ({**good(), "outputs": [{"name": "images"}] * 2}, "a name twice"),
     ({**good(), "outputs": [{"name": "images", "parameters": {"classification": 3}}]}, "for classifiers"),
     ({**good(), "outputs": [{"name": "images", "parameters": {"binary_data": "yes"}}]}, "must be true or false"),
 ]
 
 
 @pytest.mark.parametrize(("body", "words"), BAD)
-def test_what_is_wrong_is_said(styled: Any, body: Any, words: str) -> None:
+def test_invalid_requests_get_a_message(styled: Any, body: Any, words: str) -> None:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = httpx.post(f"{styled.url}/v2/models/generator/infer", content=content)
     assert answer.status_code == 400, answer.text
@@ -203,7 +203,7 @@ def test_wrong_header_lengths(styled: Any, length: str) -> None:
     ("size", "sent", "words"),
     [
         (48, 47, "must be 48"),
-        (48, 49, "1 bytes lie behind"),
+        (48, 49, "1 bytes behind"),
         (47, 48, "must be 48"),
         (-48, 48, "must be 48"),
         ("48", 48, "must be 48"),
@@ -225,7 +225,7 @@ def test_wrong_binary_sizes(styled: Any, size: Any, sent: int, words: str) -> No
     assert words in answer.json()["error"]
 
 
-def test_numbers_that_are_not_finite_come_in_no_way(styled: Any) -> None:
+def test_values_that_are_not_finite_are_rejected(styled: Any) -> None:
     request = good()
     del request["inputs"][0]["data"]
     request["inputs"][0]["parameters"] = {"binary_data_size": 48}

@@ -1,4 +1,4 @@
-"""The exported file: self-contained, dynamic, free of local traces, the same every time."""
+"""The exported file: self-contained, dynamic axes, no local traces, reproducible."""
 
 import getpass
 import hashlib
@@ -14,7 +14,7 @@ from pipeline.serving.onnx.graph_export import BATCH, export
 from pipeline.serving.onnx.metadata import Metadata
 
 
-def test_one_file_holds_everything(made: Any) -> None:
+def test_the_file_is_self_contained(made: Any) -> None:
     assert [path.name for path in made.path.parent.iterdir()] == ["generator.onnx"]
     model = onnx.load(made.path, load_external_data=False)
     assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in model.graph.initializer)
@@ -37,7 +37,7 @@ def test_inputs_and_outputs_are_named_and_their_first_axis_is_dynamic(made: Any,
     assert shapes == {"z": [BATCH, 12], "label": [BATCH], "images": [BATCH, 3, 8, 8]}
 
 
-def test_no_trace_of_the_machine_is_left(made: Any, made_conditional: Any) -> None:
+def test_the_file_contains_no_local_traces(made: Any, made_conditional: Any) -> None:
     for path in (made.path, made_conditional.path):
         content = path.read_bytes()
         root = Path(__file__).parents[3]
@@ -59,16 +59,14 @@ def test_no_trace_of_the_machine_is_left(made: Any, made_conditional: Any) -> No
         assert all(not node.metadata_props and not node.doc_string for node in model.graph.node)
 
 
-def test_the_metadata_comes_back_as_it_went_in(made: Any) -> None:
+def test_metadata_round_trip(made: Any) -> None:
     pairs = {entry.key: entry.value for entry in onnx.load(made.path).metadata_props}
     assert Metadata.read(pairs, "x") == made.metadata
     assert '"classes": ["zero", "na\\u00efve", "\\"three\\""]' in pairs["ganline.item"]
     assert pairs["ganline.verdict"] == "pass"
 
 
-def test_a_second_export_is_byte_identical_and_other_weights_are_not(
-    made: Any, dcgan: DCGAN, tmp_path: Path, describe: Callable[..., Metadata]
-) -> None:
+def test_exports_are_reproducible(made: Any, dcgan: DCGAN, tmp_path: Path, describe: Callable[..., Metadata]) -> None:
     def digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 

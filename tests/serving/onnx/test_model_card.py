@@ -1,4 +1,4 @@
-"""The card's example is code that runs, whatever the graph takes."""
+"""The example code on the model card runs for every kind of graph."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def card_of(task: Task, metadata: Metadata, signature: Any) -> str:
 @pytest.mark.parametrize(
     ("which", "shape"), [("made", (16, 16, 16, 1)), ("made_conditional", (16, 8, 8, 3)), ("made_styled", (16, 8, 8, 1))]
 )
-def test_the_example_draws_pictures(
+def test_the_example_code_generates_images(
     which: str, shape: tuple[int, ...], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = request.getfixturevalue(which)
@@ -47,7 +47,7 @@ def test_the_example_draws_pictures(
     ("variant", "channels", "size"),
     [("denoise", 1, (19, 30)), ("srgan", 3, (76, 120)), ("pix2pix", 3, (16, 16)), ("drit", 3, (16, 24))],
 )
-def test_the_example_changes_a_picture(
+def test_the_example_code_transforms_an_image(
     variant: str, channels: int, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = {"generator_channels": 4, "discriminator_channels": 4}

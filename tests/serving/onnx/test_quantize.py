@@ -1,4 +1,4 @@
-"""Fewer bits: what is measured is what ONNX Runtime gives, what differs too much is not written, and what is written can be loaded."""
+"""Quantization: correct measurements, refusal of large differences, usable results."""
 
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,17 @@ def test_errors_sizes_and_metadata(made: Any, tmp_path: Path, kind: Kind) -> Non
     assert found.max_levels == pytest.approx(apart.max(), rel=1e-3)
     assert found.mean_levels == pytest.approx(apart.mean(), rel=1e-3)
     assert found.mean_levels < (0.1 if kind == "fp16" else 5)
-    assert found.max_levels > 0, "it really is another"
+    assert found.max_levels > 0, "the weights differ"
     assert found.size_bytes == (made.path.stat().st_size, out.stat().st_size)
     assert set(found.latency_ms) == {1, 64}
     assert all(time > 0 for pair in found.latency_ms.values() for time in pair)
     generator = Generator(out)
     assert generator.metadata == made.metadata
     assert generator.sample(3).shape == (3, 16, 16, 1)
-    assert theirs.dtype == np.float32, "float32 goes in and comes out"
+    assert theirs.dtype == np.float32, "inputs and outputs stay float32"
 
 
-def test_labels_psi_and_pictures_are_given_too(
+def test_conditional_and_image_graphs_are_quantized(
     made_conditional: Any, made_styled: Any, made_larger: Path, tmp_path: Path
 ) -> None:
     for path in (made_conditional.path, made_styled.path):
@@ -47,15 +47,15 @@ def test_labels_psi_and_pictures_are_given_too(
     assert ImageToImage(tmp_path / "larger.onnx")(np.zeros((9, 7, 3), dtype=np.uint8)).shape == (18, 14, 3)
 
 
-def test_what_is_refused_leaves_nothing(made: Any, made_larger: Path, tmp_path: Path) -> None:
+def test_refused_conversions_write_nothing(made: Any, made_larger: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.onnx"
     with pytest.raises(
-        InputError, match=r"as int8 its images differ by .* more than 0\.001 and 0\.016; nothing was written"
+        InputError, match=r"as int8 its images differ by .* more than 0\.001 and 0\.016\. Nothing was written"
     ):
         quantize(made.path, out, "int8", 0.001)
-    with pytest.raises(InputError, match="int8 is for graphs that draw from latents"):
+    with pytest.raises(InputError, match="int8 needs a generator of latents"):
         quantize(made_larger, out, "int8", 1)
-    with pytest.raises(InputError, match="written over its source"):
+    with pytest.raises(InputError, match="would overwrite its source"):
         quantize(made.path, made.path, "fp16", 1)
     with pytest.raises(InputError, match="no such file"):
         quantize(tmp_path / "none.onnx", out, "fp16", 1)
@@ -70,7 +70,7 @@ def test_the_command(made: Any, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["quantize", "fp16", "--model", str(model)])
     assert done.exit_code == 0, done.output
     assert "generator.fp16.onnx: 0.0" in done.output
-    assert "levels of 255 in the mean" in done.output
+    assert "levels of 255 on average" in done.output
     assert "batch 64: " in done.output
     assert (tmp_path / "generator.fp16.onnx").is_file()
     assert CliRunner().invoke(app, ["quantize", "int4"]).exit_code == 2

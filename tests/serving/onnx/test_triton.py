@@ -23,7 +23,7 @@ def messages() -> Any:
     return module
 
 
-def test_a_repository_that_triton_reads(made_styled: Any, made: Any, tmp_path: Path) -> None:
+def test_the_repository_has_the_layout_of_triton(made_styled: Any, made: Any, tmp_path: Path) -> None:
     exported = tmp_path / "exported"
     exported.mkdir()
     for one, name in ((made_styled, "generator"), (made, "synthesis")):

@@ -1,4 +1,4 @@
-"""Pictures through an exported image-to-image graph: any size, tiles, folders, and what is refused."""
+"""`ganline apply`: images of any size, tiles, folders, styles, errors."""
 
 from pathlib import Path
 
@@ -73,23 +73,23 @@ def save(path: Path, height: int = 30, width: int = 41, seed: int = 0) -> Path:
     return path
 
 
-def test_tiles_give_what_the_whole_gives(larger: Path) -> None:
+def test_tiling_does_not_change_the_result(larger: Path) -> None:
     transformer = ImageToImage(larger)
     image = picture(100, 170)
     whole, tiled = transformer(image), transformer(image, TileSize(48, 16))
     assert whole.shape == (200, 340, 3)
-    assert np.abs(whole.astype(int) - tiled).max() <= 1, "one level: where a value lies on the edge of rounding"
+    assert np.abs(whole.astype(int) - tiled).max() <= 1, "one level of rounding"
     assert (whole == tiled).mean() > 0.999
 
 
-def test_one_file_names_its_result(larger: Path, tmp_path: Path) -> None:
+def test_the_output_may_be_a_file_name(larger: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "in.png")
     assert apply_to_files(larger, [source], tmp_path / "new" / "out.webp") == (1, [])
     with Image.open(tmp_path / "new" / "out.webp") as image:
         assert image.size == (82, 60)
 
 
-def test_folders_keep_their_structure_and_bad_files_are_named(larger: Path, tmp_path: Path) -> None:
+def test_folders_keep_their_structure_and_bad_files_are_reported(larger: Path, tmp_path: Path) -> None:
     save(tmp_path / "in" / "a.png")
     save(tmp_path / "in" / "deep" / "b.bmp", 20, 20)
     (tmp_path / "in" / "broken.jpg").write_bytes(b"nothing")
@@ -105,25 +105,25 @@ def test_folders_keep_their_structure_and_bad_files_are_named(larger: Path, tmp_
     ]
 
 
-def test_a_gray_model_takes_colour_and_gives_gray(gray: Path, tmp_path: Path) -> None:
+def test_a_gray_model_converts_rgb_input_to_gray(gray: Path, tmp_path: Path) -> None:
     assert apply_to_files(gray, [save(tmp_path / "in.png")], tmp_path / "out.png")[0] == 1
     with Image.open(tmp_path / "out.png") as image:
         assert (image.mode, image.size) == ("L", (41, 30))
 
 
-def test_what_is_refused(larger: Path, tmp_path: Path) -> None:
+def test_invalid_inputs_are_rejected(larger: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "a" / "x.png")
     save(tmp_path / "b" / "x.jpg")
     with pytest.raises(InputError, match=r"nowhere: no such file or folder"):
         plan_files([tmp_path / "nowhere"], tmp_path / "out")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no pictures in there"):
+    with pytest.raises(InputError, match="no images found"):
         plan_files([tmp_path / "empty"], tmp_path / "out")
     with pytest.raises(InputError, match="would both be written to"):
         plan_files([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
-    with pytest.raises(InputError, match="written over its source"):
+    with pytest.raises(InputError, match="would overwrite its source"):
         plan_files([tmp_path / "a"], tmp_path / "a")
-    with pytest.raises(InputError, match="a file, where a folder is needed"):
+    with pytest.raises(InputError, match="this is a file, but several results need a folder"):
         plan_files([tmp_path / "a", tmp_path / "b"], source)
     with pytest.raises(InputError, match="three times the overlap"):
         apply_to_files(larger, [source], tmp_path / "out", ApplyOptions(TileSize(64, 40)))
@@ -131,7 +131,7 @@ def test_what_is_refused(larger: Path, tmp_path: Path) -> None:
         apply_to_files(tmp_path / "none.onnx", [source], tmp_path / "out")
 
 
-def test_a_generator_of_latents_is_sent_to_sample_and_the_other_way(made: object, larger: Path) -> None:
+def test_errors_name_the_command_for_the_kind_of_graph(made: object, larger: Path) -> None:
     from pipeline.serving.runtime.generator import Generator
 
     with pytest.raises(InputError, match="Use `ganline sample`"):
@@ -161,13 +161,13 @@ def test_the_command(larger: Path, tmp_path: Path) -> None:
         ],
     )
     assert found.exit_code == 0, found.output
-    assert "out.png: 1 picture" in found.output
+    assert "out.png: 1 image" in found.output
     found = CliRunner().invoke(
         app, ["apply", str(source), str(tmp_path / "broken.png"), "-o", str(tmp_path / "all"), "--model", str(larger)]
     )
     assert found.exit_code == 2
     assert "broken.png: empty file" in found.output
-    assert "1 picture, 1 could not be read" in found.output
+    assert "1 image, 1 could not be read" in found.output
 
 
 def command(*arguments: object) -> tuple[int, str]:
@@ -211,7 +211,7 @@ def test_styles_come_from_a_seed_or_an_example(made_styles: Path, tmp_path: Path
         assert np.abs(drawn("--model", graph, "--example", wet) - expected(graph, z)).max() <= 1
 
 
-def test_styles_that_cannot_be_had(made_styles: Path, larger: Path, tmp_path: Path) -> None:
+def test_missing_styles_are_reported(made_styles: Path, larger: Path, tmp_path: Path) -> None:
     source, model = save(tmp_path / "in.png"), made_styles / "generator.onnx"
     (tmp_path / "broken.png").write_bytes(b"nothing")
     alone = tmp_path / "alone" / "reverse.onnx"
@@ -220,16 +220,19 @@ def test_styles_that_cannot_be_had(made_styles: Path, larger: Path, tmp_path: Pa
     for arguments, words in (
         (
             ["--model", model, "--example", source, "--seed", 1],
-            "--seed and --example: the style comes from one of them",
+            "--seed and --example both choose the style",
         ),
         (
             ["--model", model, "--example", tmp_path / "none.png"],
-            "none.png: No such file or directory; --example takes a picture",
+            "none.png: No such file or directory. --example takes an image",
         ),
         (["--model", model, "--example", tmp_path / "broken.png"], "broken.png: not an image"),
-        (["--model", alone, "--example", source], "style_a.onnx: no such file; --example needs it beside the model"),
-        (["--model", larger, "--example", source], "has no styles: one picture has one result; leave --example out"),
-        (["--model", larger, "--seed", 3], "has no styles: one picture has one result; leave the seed out"),
+        (
+            ["--model", alone, "--example", source],
+            "style_a.onnx: no such file. --example needs it in the model's folder",
+        ),
+        (["--model", larger, "--example", source], "has no styles: an image has one result. Omit --example."),
+        (["--model", larger, "--seed", 3], "has no styles: an image has one result. Omit the seed."),
         (
             ["--model", made_styles / "style_b.onnx"],
             "maps image to z, not an image to images. Use the generator.onnx in the same folder",
@@ -241,7 +244,7 @@ def test_styles_that_cannot_be_had(made_styles: Path, larger: Path, tmp_path: Pa
     assert not (tmp_path / "out.png").exists()
 
 
-def test_a_graph_of_one_size_is_never_tiled(made_square: Path, tmp_path: Path) -> None:
+def test_fixed_size_graphs_are_never_tiled(made_square: Path, tmp_path: Path) -> None:
     assert apply_to_files(
         made_square, [save(tmp_path / "in.png", 90, 120)], tmp_path / "out.png", ApplyOptions(TileSize(12, 4))
     ) == (

@@ -1,4 +1,4 @@
-"""The generator without torch: the same picture whatever the batch, and clear words for every wrong file."""
+"""The generator in ONNX Runtime: reproducible images, and messages for invalid files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from pipeline.serving.graph_tensors import class_indices, latents
 from pipeline.serving.runtime.generator import BATCH, Generator, to_uint8
 
 
-def test_pictures_are_uint8_and_what_torch_would_draw(made: Any) -> None:
+def test_images_are_uint8_and_equal_those_of_torch(made: Any) -> None:
     generator = Generator(made.path)
     pictures = generator.sample(5, seed=7)
     assert pictures.shape == (5, 16, 16, 1)
@@ -27,7 +27,7 @@ def test_pictures_are_uint8_and_what_torch_would_draw(made: Any) -> None:
     assert generator.provider in ("CPUExecutionProvider", "CUDAExecutionProvider")
 
 
-def test_the_same_seed_gives_the_same_picture_however_many_are_asked_for(made: Any) -> None:
+def test_a_seed_gives_the_same_images_for_any_n(made: Any) -> None:
     generator = Generator(made.path)
     many = generator.sample(2 * BATCH + 5, seed=11)
     for n in (1, 2, 7, BATCH, BATCH + 1):
@@ -36,7 +36,7 @@ def test_the_same_seed_gives_the_same_picture_however_many_are_asked_for(made: A
     assert not np.array_equal(generator.sample(4, seed=12), many[:4])
 
 
-def test_latents_are_normal_and_streams_do_not_meet() -> None:
+def test_latents_are_normal_and_streams_are_independent() -> None:
     z = latents(3, 0, 2000, 50)
     assert z.dtype == np.float32
     assert abs(float(z.mean())) < 4 / np.sqrt(z.size)
@@ -46,7 +46,7 @@ def test_latents_are_normal_and_streams_do_not_meet() -> None:
     assert not np.array_equal(latents(2**64 - 1, 0, 1, 8), latents(2**64 - 2, 0, 1, 8))
 
 
-def test_quantising_agrees_with_the_judged_one_at_every_edge() -> None:
+def test_rounding_equals_that_of_the_evaluation() -> None:
     steps = np.arange(-2, 258, dtype=np.float32)
     values = np.concatenate(
         [
@@ -61,7 +61,7 @@ def test_quantising_agrees_with_the_judged_one_at_every_edge() -> None:
     assert to_uint8(values)[~finite].ravel().tolist() == [0, 0, 0]
 
 
-def test_labels_are_taken_in_turn_and_by_default_all(made_conditional: Any) -> None:
+def test_labels_are_used_in_turn_and_default_to_all(made_conditional: Any) -> None:
     generator = Generator(made_conditional.path)
     assert generator.classes == list("abcde")
     pictures = generator.sample(100, 5)
@@ -73,11 +73,11 @@ def test_labels_are_taken_in_turn_and_by_default_all(made_conditional: Any) -> N
     assert np.abs(pictures.astype(int) - expected.astype(int)).max() <= 1
     assert np.array_equal(generator.sample(100, 5, label=np.arange(100) % 5), pictures)
     assert np.array_equal(generator.sample(70, 5), pictures[:70]), (
-        "five does not divide a batch of 64: the turn goes on across batches"
+        "5 does not divide the batch of 64: the order continues across batches"
     )
 
 
-def test_a_picture_is_that_of_its_seed_index_and_label_whatever_the_others_are(made_conditional: Any) -> None:
+def test_an_image_depends_only_on_seed_index_and_label(made_conditional: Any) -> None:
     generator = Generator(made_conditional.path)
     threes, mixed = generator.sample(70, 5, label=[3]), generator.sample(70, 5, label=["b", 3, "a"])
     assert np.array_equal(mixed[1::3], threes[1::3])
@@ -101,12 +101,12 @@ def test_a_class_name_takes_precedence_over_an_index(describe: Callable[..., Any
         (1.5, "no class '1.5'"),
     ],
 )
-def test_unknown_classes_are_named_with_the_nearest(made_conditional: Any, wanted: Any, words: str) -> None:
+def test_unknown_classes_are_reported_with_the_closest_one(made_conditional: Any, wanted: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
         Generator(made_conditional.path).sample(1, label=[wanted])
 
 
-def test_of_many_classes_the_first_are_listed(made_styled: Any) -> None:
+def test_long_class_lists_are_shortened(made_styled: Any) -> None:
     with pytest.raises(
         InputError,
         match=r"Did you mean 'kind 29'\? Classes: kind 0, kind 1, .*, kind 19 and 10 more, or indices 0 .. 29",
@@ -114,7 +114,7 @@ def test_of_many_classes_the_first_are_listed(made_styled: Any) -> None:
         Generator(made_styled.path).conditions(label=["knd 29"])
 
 
-def test_psi_reaches_the_graph_and_is_1_by_default(made_styled: Any) -> None:
+def test_psi_is_passed_to_the_graph_and_defaults_to_1(made_styled: Any) -> None:
     generator = Generator(made_styled.path)
     whole, half, average = (generator.sample(9, 2, psi=psi) for psi in (None, 0.5, 0.0))
     assert np.array_equal(whole, generator.sample(9, 2, psi=1.0))
@@ -129,7 +129,7 @@ def test_psi_reaches_the_graph_and_is_1_by_default(made_styled: Any) -> None:
             generator.sample(1, psi=psi)
 
 
-def test_what_the_graph_does_not_take_is_refused_with_the_reason(made: Any, made_conditional: Any) -> None:
+def test_conditions_that_the_graph_does_not_take_are_rejected(made: Any, made_conditional: Any) -> None:
     with pytest.raises(InputError, match=r"\(dcgan\) takes no label: its generator is not class-conditional"):
         Generator(made.path).sample(1, label=["zero"])
     for one in (made, made_conditional):
@@ -137,8 +137,8 @@ def test_what_the_graph_does_not_take_is_refused_with_the_reason(made: Any, made
             Generator(one.path).sample(1, psi=1.0)
 
 
-def test_a_graph_that_draws_nothing_from_latents_is_no_generator(made_styled: Any, tmp_path: Path) -> None:
-    """The synthesis of StyleGAN2 (w to images) and the feature extractor (images to features) lie in the same folder."""
+def test_other_graphs_are_no_generators(made_styled: Any, tmp_path: Path) -> None:
+    """StyleGAN2's synthesis (w to images) and the feature extractor lie in the same folder."""
     model = onnx.load(made_styled.path)
     for tensors, old, new in ((model.graph.input, "z", "w0"), (model.graph.output, "images", "pixels")):
         renamed = onnx.ModelProto()
@@ -157,12 +157,12 @@ def test_a_graph_that_draws_nothing_from_latents_is_no_generator(made_styled: An
 
 
 @pytest.mark.parametrize(("n", "seed"), [(0, 0), (-1, 0), (1, -1), (1, 2**64)])
-def test_counts_and_seeds_out_of_range(made: Any, n: int, seed: int) -> None:
+def test_counts_and_seeds_outside_of_their_range(made: Any, n: int, seed: int) -> None:
     with pytest.raises(InputError, match="must"):
         Generator(made.path).sample(n, seed)
 
 
-def test_files_that_are_no_generator_are_named(made: Any, tmp_path: Path, capfd: Any) -> None:
+def test_invalid_files_are_reported_by_name(made: Any, tmp_path: Path, capfd: Any) -> None:
     content = made.path.read_bytes()
     foreign = onnx.load(made.path)
     del foreign.metadata_props[:]

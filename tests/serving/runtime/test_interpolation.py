@@ -1,4 +1,4 @@
-"""The great circle between latents: its ends, its lengths, its even pace."""
+"""Spherical interpolation: end points, norms, constant speed."""
 
 import math
 
@@ -11,7 +11,7 @@ from pipeline.serving.graph_tensors import latents
 from pipeline.serving.runtime.interpolation import loop, spherical, strips
 
 
-def test_a_quarter_circle_is_the_circle() -> None:
+def test_orthogonal_latents_follow_a_quarter_circle() -> None:
     path = spherical(np.array([2, 0, 0], dtype=np.float32), np.array([0, 2, 0], dtype=np.float32), np.linspace(0, 1, 7))
     angles = np.linspace(0, math.pi / 2, 7)
     assert path.dtype == np.float32
@@ -19,7 +19,7 @@ def test_a_quarter_circle_is_the_circle() -> None:
 
 
 @given(seed=st.integers(0, 2**32), length=st.integers(1, 300), steps=st.integers(2, 12))
-def test_ends_are_exact_and_lengths_stay_between_theirs(seed: int, length: int, steps: int) -> None:
+def test_ends_are_exact_and_norms_stay_between_them(seed: int, length: int, steps: int) -> None:
     start, end = latents(seed, 0, 2, length)
     path = spherical(start, end, np.linspace(0, 1, steps))
     assert np.array_equal(path[[0, -1]], [start, end])
@@ -29,14 +29,14 @@ def test_ends_are_exact_and_lengths_stay_between_theirs(seed: int, length: int, 
 
 
 @pytest.mark.parametrize("factor", [1.0, 3.0, -1.0, -2.0, 0.0])
-def test_where_there_is_no_circle_the_line_is_taken(factor: float) -> None:
+def test_parallel_latents_are_interpolated_linearly(factor: float) -> None:
     start = np.array([1, -2, 0.5], dtype=np.float32)
     end = np.float32(factor) * start
     shares = np.array([0, 0.25, 1])
     assert np.allclose(spherical(start, end, shares), [(1 - t) * start + t * end for t in shares], atol=1e-6)
 
 
-def test_strips_are_a_chain_and_a_loop_closes() -> None:
+def test_strips_are_chained_and_loops_are_closed() -> None:
     z = latents(1, 0, 4, 20)
     rows = strips(z, 5)
     assert rows.shape == (3, 5, 20)
@@ -46,5 +46,5 @@ def test_strips_are_a_chain_and_a_loop_closes() -> None:
     assert around.shape == (20, 20)
     assert np.array_equal(around[::5], z)
     paces = np.linalg.norm(np.roll(around, -1, axis=0) - around, axis=1)
-    assert paces.min() > 0, "no frame stands still where one latent hands over to the next"
+    assert paces.min() > 0, "no frame repeats at the transition from one latent to the next"
     assert paces.max() < 2 * paces.min()

@@ -1,4 +1,4 @@
-"""`ganline sample` as a user runs it: another process, another folder, no torch."""
+"""`ganline sample` as a user runs it: another process, another folder, without torch."""
 
 import subprocess
 import sys
@@ -14,7 +14,12 @@ from pipeline.media.image.preview import CELL, GAP
 from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.sample_files import Request, sample_to_files
 
-WITHOUT = "import sys; from pipeline.cli.app import app; app(standalone_mode=False); heavy = {'torch', 'mlflow', 'onnx', 'sklearn', 'pandas'} & set(sys.modules); "
+WITHOUT = """
+import sys
+from pipeline.cli.app import app
+app(standalone_mode=False)
+heavy = {'torch', 'mlflow', 'onnx', 'sklearn', 'pandas'} & set(sys.modules)
+"""
 
 
 def ganline(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -27,7 +32,7 @@ def ganline(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_sheet_is_drawn_from_any_folder_without_torch(made: Any, tmp_path: Path) -> None:
+def test_sample_runs_in_any_folder_without_torch(made: Any, tmp_path: Path) -> None:
     arguments = ["sample", "-n", "6", "--seed", "7", "-o", "out/grid.png", "--columns", "3", "--model", str(made.path)]
     code = WITHOUT + "sys.exit(f'imported {heavy}' if heavy else 0)"
     done = subprocess.run(
@@ -41,7 +46,7 @@ def test_a_sheet_is_drawn_from_any_folder_without_torch(made: Any, tmp_path: Pat
         assert sheet.width > sheet.height
 
 
-def test_a_folder_gets_single_pictures_that_are_those_of_the_seed(made: Any, tmp_path: Path) -> None:
+def test_a_folder_gets_one_file_per_image(made: Any, tmp_path: Path) -> None:
     done = ganline("sample", "-n", "70", "--seed", "9", "-o", "pictures/", "--model", str(made.path), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     files = sorted((tmp_path / "pictures").iterdir())
@@ -74,7 +79,7 @@ def test_a_folder_gets_single_pictures_that_are_those_of_the_seed(made: Any, tmp
         (["--interpolate", "4", "-n", "1", "-o", "loop.gif"], "at least 2 latents"),
     ],
 )
-def test_mistakes_are_answered_with_exit_2_and_the_way_out(
+def test_invalid_options_exit_with_2_and_a_message(
     made: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -86,7 +91,7 @@ def test_mistakes_are_answered_with_exit_2_and_the_way_out(
 
 
 def cells(path: Path, side: int, columns: int) -> UInt8Array:
-    """The pictures of a sheet of 64-pixel cells, [rows, columns, side, side, C], reduced to their own pixels."""
+    """Return the images of a sheet of 64-pixel cells, [rows, columns, side, side, C], in their own resolution."""
     with Image.open(path) as sheet:
         pixels = np.asarray(sheet).reshape(sheet.height, sheet.width, -1)
     rows = (pixels.shape[0] - GAP) // (CELL + GAP)
@@ -99,7 +104,7 @@ def draw(model: Path, output: Path, wanted: Request) -> str:
     return sample_to_files(model, output, wanted, folder=False)
 
 
-def test_a_sheet_has_a_column_a_class(made_conditional: Any, tmp_path: Path) -> None:
+def test_a_sheet_has_one_column_per_class(made_conditional: Any, tmp_path: Path) -> None:
     done = ganline(
         "sample", "-n", "12", "--seed", "3", "-o", "all.png", "--model", str(made_conditional.path), cwd=tmp_path
     )
@@ -128,14 +133,12 @@ def test_a_sheet_has_a_column_a_class(made_conditional: Any, tmp_path: Path) -> 
         assert np.array_equal(found[:, column], generator.sample(6, 3, label=[label])[column::2])
 
 
-def test_many_classes_go_round_the_squarest_sheet(made_styled: Any, tmp_path: Path) -> None:
+def test_many_classes_use_the_squarest_sheet(made_styled: Any, tmp_path: Path) -> None:
     draw(made_styled.path, tmp_path / "sheet.png", Request(n=30))
     assert cells(tmp_path / "sheet.png", 8, 6).shape[:2] == (5, 6)
 
 
-def test_strips_go_from_each_picture_of_the_seed_to_the_next_latent(
-    made: Any, made_styled: Any, tmp_path: Path
-) -> None:
+def test_strips_interpolate_from_each_image_to_the_next_latent(made: Any, made_styled: Any, tmp_path: Path) -> None:
     assert draw(made.path, tmp_path / "strips.png", Request(n=3, seed=5, steps=4)).startswith(
         "3 rows of 4 images, seed 5"
     )
@@ -143,7 +146,7 @@ def test_strips_go_from_each_picture_of_the_seed_to_the_next_latent(
     four = Generator(made.path).sample(4, 5)
     assert np.array_equal(found[:, 0], four[:3])
     assert np.array_equal(found[:, -1], four[1:])
-    assert len(np.unique(found.reshape(12, -1), axis=0)) == 10, "what lies between is new"
+    assert len(np.unique(found.reshape(12, -1), axis=0)) == 10, "images in between are new"
 
     draw(
         made_styled.path,
@@ -154,11 +157,11 @@ def test_strips_go_from_each_picture_of_the_seed_to_the_next_latent(
     generator = Generator(made_styled.path)
     for row, label in enumerate((7, 2, 7)):
         ends = generator.sample(row + 2, 5, label=[label], psi=0.5)[row:]
-        assert np.array_equal(found[row, [0, -1]], ends), "label and psi stay the same along a row"
+        assert np.array_equal(found[row, [0, -1]], ends), "label and psi are constant along a row"
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "apng"])
-def test_an_animation_has_a_frame_a_step_and_never_ends(made: Any, tmp_path: Path, suffix: str) -> None:
+def test_an_animation_has_one_frame_per_step_and_loops(made: Any, tmp_path: Path, suffix: str) -> None:
     done = ganline(
         "sample",
         "--interpolate",
@@ -186,7 +189,7 @@ def test_an_animation_has_a_frame_a_step_and_never_ends(made: Any, tmp_path: Pat
             assert np.array_equal(frame[GAP:-GAP:16, GAP:-GAP:16], picture[:, :, 0])
 
 
-def test_an_animation_shows_the_labels_side_by_side(made_conditional: Any, tmp_path: Path) -> None:
+def test_an_animation_shows_labels_side_by_side(made_conditional: Any, tmp_path: Path) -> None:
     draw(
         made_conditional.path,
         tmp_path / "loop.webp",
@@ -200,10 +203,10 @@ def test_an_animation_shows_the_labels_side_by_side(made_conditional: Any, tmp_p
             animation.convert("RGB").save(tmp_path / "frame.png")
             (row,) = cells(tmp_path / "frame.png", 8, 3)
             expected = [generator.sample(2, 1, label=[label])[number] for label in (4, 0, 2)]
-            assert np.array_equal(row, expected), "every cell of a frame is of the same latent"
+            assert np.array_equal(row, expected), "all cells of a frame share a latent"
 
 
-def test_help_shows_how(tmp_path: Path) -> None:
+def test_help_has_examples(tmp_path: Path) -> None:
     done = ganline("sample", "--help", cwd=tmp_path)
     assert done.returncode == 0
     for example in (

@@ -1,4 +1,4 @@
-"""Tiles give what the whole picture gives, wherever the seams are."""
+"""Tiling gives the result of the whole image."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipeline.serving.runtime.tiling import Tiles, blend_weights, run_tiled, run
 
 @settings(deadline=None)
 @given(size=st.integers(1, 700), tile=st.integers(9, 120), overlap=st.integers(1, 30), scale=st.sampled_from([1, 2, 4]))
-def test_shares_add_up_to_one(size: int, tile: int, overlap: int, scale: int) -> None:
+def test_blend_weights_sum_to_one(size: int, tile: int, overlap: int, scale: int) -> None:
     overlap *= 2
     tile = max(tile, 3 * overlap)
     total = np.zeros(size * scale)
@@ -28,7 +28,7 @@ def test_shares_add_up_to_one(size: int, tile: int, overlap: int, scale: int) ->
 
 @pytest.mark.parametrize("scale", [1, 2])
 @pytest.mark.parametrize("shape", [(37, 50), (64, 64), (150, 41), (129, 200)])
-def test_a_network_that_sees_no_farther_than_half_an_overlap(scale: int, shape: tuple[int, int]) -> None:
+def test_small_receptive_fields_give_the_result_of_the_whole_image(scale: int, shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
     layers = [
         nn.Conv2d(3, 8, 5, padding=2),
@@ -53,8 +53,8 @@ def test_a_network_that_sees_no_farther_than_half_an_overlap(scale: int, shape: 
     np.testing.assert_allclose(found, whole, atol=1e-5)
 
 
-def test_no_seam_where_tiles_do_not_agree() -> None:
-    """Tiles that differ by 1 in brightness: the step is spread over the overlap."""
+def test_differences_between_tiles_are_blended() -> None:
+    """The difference between tiles of brightness 0 and 1 is spread over the overlap."""
     count = iter(range(100))
 
     def run(image: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def test_no_seam_where_tiles_do_not_agree() -> None:
     assert np.abs(np.diff(found, axis=1)).max() <= 1 / 16 + 1e-6
 
 
-def test_sides_become_multiples_and_are_cut_again() -> None:
+def test_sides_are_padded_to_multiples_and_cropped() -> None:
     def run(image: np.ndarray) -> np.ndarray:
         assert image.shape[2] % 8 == image.shape[3] % 8 == 0
         return image
@@ -76,7 +76,7 @@ def test_sides_become_multiples_and_are_cut_again() -> None:
 
 
 @pytest.mark.parametrize(("tile", "overlap", "multiple"), [(16, 8, 1), (32, 3, 1), (30, 4, 8)])
-def test_impossible_tiles_are_refused(tile: int, overlap: int, multiple: int) -> None:
+def test_overlapping_tiles_are_rejected(tile: int, overlap: int, multiple: int) -> None:
     with pytest.raises(InputError, match="at least three times the overlap"):
         run_tiled(
             lambda image: image, np.zeros((1, 9, 9), dtype=np.float32), 1, tile=tile, overlap=overlap, multiple=multiple
@@ -84,8 +84,8 @@ def test_impossible_tiles_are_refused(tile: int, overlap: int, multiple: int) ->
 
 
 @pytest.mark.parametrize(("tile", "overlap"), [(48, 16), (48, 12), (64, 8)])
-def test_bands_are_finished_from_the_top_and_hold_little(tile: int, overlap: int) -> None:
-    """Against shares summed over the whole picture at once, in float64; rows that are finished are never touched again."""
+def test_bands_are_finished_from_top_to_bottom(tile: int, overlap: int) -> None:
+    """Compare with the weighted sum over the whole image in float64; finished rows never change."""
     image = np.random.default_rng(0).normal(size=(2, 301, 130)).astype(np.float32)
     count = iter(range(1000))
     made: list[Any] = []

@@ -1,4 +1,4 @@
-"""Models from a real registry, in SQLite and behind a server: the alias is followed, and what is loaded is what was exported."""
+"""Registered models as a source, in SQLite and on a server: the alias is followed."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ SETTINGS = TrackingSettings(experiment="registered", model="pictures")
 
 
 def make(path: Path, shift: float) -> Path:
-    """A generator of 2 x 2 gray images whose pictures say which it is."""
+    """Write a generator of 2 x 2 gray images whose values identify it."""
     metadata = Metadata.model_validate(
         {
             "version": "0.1.0",
@@ -110,7 +110,7 @@ def test_in_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     follow(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", monkeypatch)
     shutil.rmtree(tmp_path / "mlartifacts")
-    with pytest.raises(InputError, match="cannot be fetched from sqlite"):
+    with pytest.raises(InputError, match="cannot download the ONNX file of version 1 from sqlite"):
         RegistrySource(tmp_path, "models:/pictures@champion").fetch()
 
 
@@ -124,13 +124,15 @@ def test_behind_a_server(
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         follow(tmp_path, uri, monkeypatch)
         source = RegistrySource(tmp_path, "models:/pictures@champion")
-    with pytest.raises(InputError, match="does not answer"):
+    with pytest.raises(InputError, match="does not respond"):
         source.revision()
 
 
 @pytest.mark.slow
-def test_mlflow_serves_what_is_registered(tmp_path: Path, unused_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the README says: `mlflow models serve` on the registered version."""
+def test_mlflow_serves_the_registered_version(
+    tmp_path: Path, unused_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mlflow models serve` on the registered version."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with tracked_run.start(SETTINGS, tmp_path) as run:
         export(run, make(tmp_path / "0.onnx", 0.25))
@@ -184,16 +186,16 @@ def unused_port() -> int:
     "model",
     ["models:/", "models:/a", "models:/a@", "models:/a@b@c", "models:/a/latest", "models:/a/b/1", "models:/a/-1"],
 )
-def test_other_addresses_are_refused(tmp_path: Path, model: str) -> None:
+def test_other_addresses_are_rejected(tmp_path: Path, model: str) -> None:
     with pytest.raises(InputError, match="a registered model is models:/NAME@ALIAS"):
         RegistrySource(tmp_path, model)
 
 
-def test_what_is_no_onnx_flavour_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_without_onnx_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with tracked_run.start(SETTINGS, tmp_path) as run:
         export(run, make(tmp_path / "0.onnx", 0.0))
     (folder,) = (path.parent for path in (tmp_path / "mlartifacts").rglob("MLmodel"))
     (folder / "MLmodel").write_text(json.dumps({"flavors": {}}))
-    with pytest.raises(InputError, match="version 1 cannot be fetched"):
+    with pytest.raises(InputError, match="cannot download the ONNX file of version 1"):
         RegistrySource(tmp_path, "models:/pictures/1").fetch()
