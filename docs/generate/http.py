@@ -6,7 +6,7 @@ from typing import Any, cast
 
 def document() -> dict[str, Any]:
     """Return the service's OpenAPI document. No model is needed to describe the endpoints."""
-    from pipeline.serving.http.app import create_app
+    from pipeline.serving.http.application import create_app
     from pipeline.serving.http.prometheus_metrics import Metrics
     from pipeline.serving.settings import ServeSettings
 

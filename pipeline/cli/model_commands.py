@@ -26,6 +26,7 @@ SEED_MAX = 2**64 - 1
 @model_commands.command()
 @with_condition_options
 def sample(
+    *,
     n: Annotated[
         int | None,
         typer.Option(
@@ -58,7 +59,6 @@ def sample(
             show_default=False,
         ),
     ] = None,
-    *,
     conditions: dict[str, Any],
 ) -> None:
     """Generate images from generator.onnx with ONNX Runtime, on CUDA if there is a GPU.
@@ -86,6 +86,7 @@ def sample(
 @model_commands.command()
 @with_settings_options(ServeSettings, without="token")
 def serve(
+    *,
     model: Annotated[
         str | None,
         typer.Option(
@@ -99,7 +100,6 @@ def serve(
             help="File with the token that requests must carry; or set GANLINE_SERVE_TOKEN.", show_default=False
         ),
     ] = None,
-    *,
     settings: ServeSettings,
 ) -> None:
     """Serve the generator over HTTP: a page, images by URL, and the Open Inference Protocol. Runs without torch.
@@ -128,6 +128,7 @@ def serve(
 
 @model_commands.command()
 def apply(
+    *,
     inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Images and folders.", show_default=False)],
     output: Annotated[
         Path,
@@ -189,6 +190,7 @@ def apply(
 
 @model_commands.command()
 def quantize(
+    *,
     kind: Annotated[
         Literal["fp16", "int8"], typer.Argument(help="float16 for GPUs, or int8 for CPUs.", show_default=False)
     ],

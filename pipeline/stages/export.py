@@ -67,7 +67,7 @@ def run(root: Path) -> None:
         metadata = Metadata(**origin(config, root, tracked.id), **interface(gan), **quality(evaluation))
         model = export_graphs(gan, metadata, Path(scratch), params)
         publish(paths, Path(scratch), model, config, evaluation)
-        register(tracked, paths, params, model)
+        register_model(tracked, paths, params, model)
     size, latency = model.measured["size_bytes"] / 1e6, model.measured["latency_ms_batch_1"]
     sys.stdout.write(
         f"{paths.generator}: {size:.1f} MB, {latency:.2f} ms per image on {model.measured['provider']}, "
@@ -164,7 +164,7 @@ def publish(paths: Paths, folder: Path, model: ExportedModel, config: ModelConfi
     (paths.exported / "model_card.md").write_text(card, encoding="utf-8")
 
 
-def register(tracked: tracked_run.Run, paths: Paths, params: Params, model: ExportedModel) -> None:
+def register_model(tracked: tracked_run.Run, paths: Paths, params: Params, model: ExportedModel) -> None:
     """Log the graphs and measurements to the run, register the model, and write metrics/export.json."""
     generator, *others = (paths.exported / graph["file"] for graph in model.signatures)
     version = tracked.log_model(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.errors import InputError
 from pipeline.serving.graph_tensors import latents
-from pipeline.serving.http.app import create_app
+from pipeline.serving.http.application import create_app
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.model_source import FileSource
 from pipeline.serving.onnx.metadata import Metadata

@@ -1,7 +1,6 @@
-"""POST /apply: transform an image. And large images as tiles in the queue, which the inference protocol uses too.
+"""POST /apply: transform an image. Large images pass the queue as tiles, those of the inference protocol too.
 
-An image has one tile in the queue at a time and waits for its turn with each, so a large image delays other requests
-by no more than the time of one tile.
+An image has only one tile in the queue at a time. It delays other requests by no more than the time of one tile.
 """
 
 import asyncio

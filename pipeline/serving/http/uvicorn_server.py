@@ -10,7 +10,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pipeline.errors import InputError
-from pipeline.serving.http.app import create_app
+from pipeline.serving.http.application import create_app
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.json_log import log
 from pipeline.serving.http.model_source import log_fields

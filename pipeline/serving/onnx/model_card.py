@@ -45,12 +45,6 @@ def render_card(
         evaluation: Content of metrics/evaluation.json.
         measured: Content of metrics/export.json.
     """
-    classes = ", ".join(metadata.classes) if metadata.classes else "none: the data has no labels"
-    scores = {
-        key: value
-        for key, value in evaluation.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
     return f"""# Model card: {metadata.variant} on {metadata.dataset_name}
 
 {task.describe(metadata)}, exported by ganline {metadata.version}.
@@ -59,29 +53,12 @@ def render_card(
 
 {verdict_text(metadata, evaluation)}
 
-## Training data
-
-| | |
-|---|---|
-| data | {metadata.dataset_name} |
-| fingerprint of the images and labels | `{metadata.dataset_fingerprint}` |
-| classes | {classes} |
-| images seen in training | {metadata.images_seen:,} |
-
-## Training
-
-| | |
-|---|---|
-| variant | {metadata.variant} |
-| settings | `{json.dumps(settings)}` |
-| code | git commit `{metadata.git_commit}` |
-| MLflow run | `{metadata.mlflow_run}` |
-
+{training_text(metadata, settings)}
 ## Evaluation
 
 Protocol: {metadata.protocol}. Do not compare numbers of different protocols.
 
-{measure_table(scores)}
+{measure_table(scores_of(evaluation))}
 
 ## File
 
@@ -103,6 +80,38 @@ Protocol: {metadata.protocol}. Do not compare numbers of different protocols.
 - The numbers above are averages; a single image can be poor.
 - Its output is not evidence: {task.evidence_note}
 """
+
+
+def training_text(metadata: Metadata, settings: Mapping[str, Any]) -> str:
+    """Return the sections on data and training."""
+    classes = ", ".join(metadata.classes) if metadata.classes else "none: the data has no labels"
+    return f"""## Training data
+
+| | |
+|---|---|
+| data | {metadata.dataset_name} |
+| fingerprint of the images and labels | `{metadata.dataset_fingerprint}` |
+| classes | {classes} |
+| images seen in training | {metadata.images_seen:,} |
+
+## Training
+
+| | |
+|---|---|
+| variant | {metadata.variant} |
+| settings | `{json.dumps(settings)}` |
+| code | git commit `{metadata.git_commit}` |
+| MLflow run | `{metadata.mlflow_run}` |
+"""
+
+
+def scores_of(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of an evaluation."""
+    return {
+        key: value
+        for key, value in evaluation.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
 
 
 def verdict_text(metadata: Metadata, evaluation: Mapping[str, Any]) -> str:

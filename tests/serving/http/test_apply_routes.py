@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.serving.http.v2_tensors import HEADER_LENGTH
 from pipeline.serving.runtime.image_to_image import ImageToImage, TileSize
-from tests.serving.http.test_app import check_responses
+from tests.serving.http.test_application import check_responses
 
 
 def picture(height: int, width: int, seed: int = 0) -> Any:
