@@ -1,4 +1,4 @@
-"""The page at / in a browser, on the screens of phones and desktops."""
+"""The page at /, as a browser shows it and a person uses it: on a phone and on a desk."""
 
 import base64
 import io
@@ -18,23 +18,19 @@ pytestmark = pytest.mark.skipif(browser.BROWSER is None, reason="no Chromium on 
 
 READY = "document.body && document.body.dataset.ready === 'yes'"
 MEASURE = """(() => {
-  const root = document.documentElement;
-  const visible = [...document.body.querySelectorAll('*')].filter(e => e.getClientRects().length);
+  const root = document.documentElement, visible = [...document.body.querySelectorAll('*')].filter(e => e.getClientRects().length);
   const written = visible.filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
   return {
     width: root.clientWidth, scroll: root.scrollWidth,
     wide: visible.filter(e => e.getBoundingClientRect().right > root.clientWidth + 1).map(e => e.tagName),
-    pictures: [...document.querySelectorAll('#grid img')].map(
-      i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width]),
+    pictures: [...document.querySelectorAll('#grid img')].map(i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width]),
     smallest: Math.min(...written.map(e => parseFloat(getComputedStyle(e).fontSize))),
-    lowest: Math.min(...visible.filter(e => ['BUTTON', 'SELECT'].includes(e.tagName)).map(
-      e => e.getBoundingClientRect().height)),
+    lowest: Math.min(...visible.filter(e => ['BUTTON', 'SELECT'].includes(e.tagName)).map(e => e.getBoundingClientRect().height)),
   };
 })()"""
 PIXELS = """(async image => {
   if (!image.naturalWidth) return []; // still loading
-  const canvas = document.createElement('canvas');
-  canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
+  const canvas = document.createElement('canvas'); canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
   const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);
   return [...pen.getImageData(0, 0, canvas.width, canvas.height).data].filter((_, k) => k % 4 === 0);
 })"""
@@ -62,7 +58,7 @@ def set_to(tab: Any, name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
-def test_the_page_fits_the_screen_and_shows_all_images(tab: Any, styled: str, width: int, height: int) -> None:
+def test_fits_the_screen_with_every_picture_shown(tab: Any, styled: str, width: int, height: int) -> None:
     tab.size(width, height)
     tab.open(f"{styled}/")
     tab.until(READY)
@@ -73,13 +69,13 @@ def test_the_page_fits_the_screen_and_shows_all_images(tab: Any, styled: str, wi
     assert len(found["pictures"]) == 24
     assert all(complete and natural == 8 and shown >= 60 for complete, natural, shown in found["pictures"])
     assert found["smallest"] >= 11
-    assert found["lowest"] >= 40, "large enough for fingers"
+    assert found["lowest"] >= 40, "fingers need room"
     assert tab.problems == []
     assert all(url.startswith((styled, "blob:", "data:")) for url in tab.requested)
     tab.picture(tab.folder / f"{width}.png")
 
 
-def test_user_actions_change_the_images(tab: Any, styled: str, made_styled: Any) -> None:
+def test_what_a_person_does_is_what_is_drawn(tab: Any, styled: str, made_styled: Any) -> None:
     generator = Generator(made_styled.path)
     tab.size(1280, 800)
     tab.open(f"{styled}/")
@@ -96,7 +92,7 @@ def test_user_actions_change_the_images(tab: Any, styled: str, made_styled: Any)
 
     shows("#grid button:nth-child(6) img", expected(5, 0, 1.0))
     assert tab.run("document.getElementById('label').options.length") == 30
-    assert "ms" in tab.run("document.getElementById('sample-status').textContent")
+    assert "ms" in tab.run("document.getElementById('told').textContent")
     set_to(tab, "label", 17)
     shows("#grid button:nth-child(6) img", expected(5, 17, 1.0))
     set_to(tab, "psi", 0.5)
@@ -114,15 +110,14 @@ def test_user_actions_change_the_images(tab: Any, styled: str, made_styled: Any)
     )
     assert (
         tab.run(
-            "[...document.querySelectorAll('#grid [aria-pressed=true]')]"
-            ".map(b => b.dataset.seed + b.lastChild.textContent).join()"
+            "[...document.querySelectorAll('#grid [aria-pressed=true]')].map(b => b.dataset.seed + b.lastChild.textContent).join()"
         )
         == "25A,27B"
     )
-    shows("#between img", expected(25, 17, 0.5))
+    shows("#between", expected(25, 17, 0.5))
     set_to(tab, "mix", 1)
-    shows("#between img", expected(27, 17, 0.5))
-    assert "to compute" in tab.run("document.getElementById('sample-status').textContent")
+    shows("#between", expected(27, 17, 0.5))
+    assert "to draw" in tab.run("document.getElementById('told').textContent")
 
     for button, name in (("save", "seed-25-to-27-at-1.png"), ("sheet", "seeds-24-to-31.png")):
         tab.run(f"document.getElementById('{button}').click()")
@@ -138,38 +133,38 @@ def test_user_actions_change_the_images(tab: Any, styled: str, made_styled: Any)
     assert np.array_equal(sheet[2:66:8, 68:132:8].ravel(), expected(25, 17, 0.5))
 
 
-def test_a_model_without_conditions_has_no_controls(tab: Any, made: Any, running: Any) -> None:
+def test_a_model_without_classes_or_psi_shows_neither(tab: Any, made: Any, running: Any) -> None:
     with running(made.path) as (url, _):
         tab.open(f"{url}/")
         tab.until(READY)
-        assert tab.run("document.getElementById('controls').children.length") == 0
+        assert tab.run(
+            "[...document.querySelectorAll('#class-row, #psi-row')].every(e => e.getClientRects().length === 0)"
+        )
 
 
-def test_the_token_is_requested_and_stored(tab: Any, made: Any, running: Any) -> None:
+def test_the_token_is_asked_for_and_kept(tab: Any, made: Any, running: Any) -> None:
     with running(made.path, token="s3cret") as (url, _):
         tab.open(f"{url}/")
-        tab.until("document.getElementById('login') && !document.getElementById('login').hidden")
-        tab.run("document.getElementById('token').value = 's3cret'; document.querySelector('#login button').click()")
+        tab.until("document.getElementById('ask') && !document.getElementById('ask').hidden")
+        tab.run("document.getElementById('token').value = 's3cret'; document.querySelector('#ask button').click()")
         tab.until(READY)
-        assert tab.run("document.getElementById('login').getClientRects().length") == 0
+        assert tab.run("document.getElementById('ask').getClientRects().length") == 0
         tab.open(f"{url}/?again")
         tab.until(f"location.search === '?again' && {READY}")
 
 
-def test_errors_appear_on_the_page(tab: Any, made: Any, running: Any) -> None:
+def test_what_goes_wrong_is_said_on_the_page(tab: Any, made: Any, running: Any) -> None:
     with running(made.path) as (url, service):
         tab.open(f"{url}/")
         tab.until(READY)
         service.settings = service.batcher.settings = service.settings.model_copy(update={"timeout": 1e-9})
         set_to(tab, "seed", 100)
         tab.until(
-            "document.querySelector('#sample-status.error')"
-            " && document.getElementById('sample-status').textContent.includes('not finished within')"
+            "document.querySelector('#told.bad') && document.getElementById('told').textContent.includes('not finished within')"
         )
     set_to(tab, "seed", 200)
     tab.until(
-        "document.querySelector('#sample-status.error')"
-        " && /fetch|network/i.test(document.getElementById('sample-status').textContent)"
+        "document.querySelector('#told.bad') && /fetch|network/i.test(document.getElementById('told').textContent)"
     )
 
 
@@ -179,12 +174,10 @@ GIVE = """((base64, name, how) => {
   carried.items.add(file);
   const input = document.getElementById('file');
   if (how === 'choose') { input.files = carried.files; input.dispatchEvent(new Event('change')) }
-  if (how === 'drop') for (const kind of ['dragover', 'drop']) {
-    document.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, cancelable: true }));
-  }
+  if (how === 'drop') for (const kind of ['dragover', 'drop']) document.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, cancelable: true }));
   if (how === 'paste') document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: carried }));
 })"""
-IDLE = "!document.getElementById('download').disabled"
+IDLE = "!document.getElementById('keep').disabled"
 
 
 def give(tab: Any, picture: Any, name: str, how: str) -> None:
@@ -199,9 +192,7 @@ def waves(height: int, width: int) -> Any:
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
-def test_an_image_is_transformed_next_to_its_original(
-    tab: Any, made_larger: Any, running: Any, width: int, height: int
-) -> None:
+def test_a_picture_is_changed_beside_itself(tab: Any, made_larger: Any, running: Any, width: int, height: int) -> None:
     transformer = ImageToImage(made_larger)
     with running(made_larger) as (url, _):
         tab.size(width, height)
@@ -209,7 +200,7 @@ def test_an_image_is_transformed_next_to_its_original(
         tab.until(READY)
         assert (
             tab.run(
-                "['main', 'style-row'].reduce((n, id) => n + document.getElementById(id).getClientRects().length, 0)"
+                "document.getElementById('main').getClientRects().length + document.getElementById('style-row').getClientRects().length"
             )
             == 0
         )
@@ -222,34 +213,34 @@ def test_an_image_is_transformed_next_to_its_original(
                 tab.run("document.getElementById('after-size').textContent")
                 == f"{picture.shape[1] * 2} × {picture.shape[0] * 2}"
             )
-            assert "ms to compute" in tab.run("document.getElementById('apply-status').textContent")
+            assert "ms to compute" in tab.run("document.getElementById('done').textContent")
         found = tab.run(MEASURE)
         assert found["scroll"] <= found["width"], found["wide"]
         assert found["wide"] == []
         assert found["lowest"] >= 40
         assert tab.problems == []
-        boxes = tab.run("['before', 'after'].map(i => document.getElementById(i).getBoundingClientRect().toJSON())")
-        assert boxes[0]["right"] <= boxes[1]["left"]
-        assert boxes[0]["top"] == boxes[1]["top"]
-        tab.run("document.getElementById('download').click()")
-        saved, deadline = tab.folder / "holiday-paste-after.png", time.monotonic() + 60
-        while not saved.is_file():
+        beside = tab.run("['before', 'after'].map(i => document.getElementById(i).getBoundingClientRect().toJSON())")
+        assert beside[0]["right"] <= beside[1]["left"]
+        assert beside[0]["top"] == beside[1]["top"]
+        tab.run("document.getElementById('keep').click()")
+        kept, deadline = tab.folder / "holiday-paste-after.png", time.monotonic() + 60
+        while not kept.is_file():
             assert time.monotonic() < deadline, list(tab.folder.iterdir())
             time.sleep(0.1)
         time.sleep(0.5)
-        assert np.array_equal(np.asarray(Image.open(saved)), transformer(waves(300, 300)))
-        saved.unlink()
+        assert np.array_equal(np.asarray(Image.open(kept)), transformer(waves(300, 300)))
+        kept.unlink()
         tab.picture(tab.folder / f"apply-{width}.png")
 
 
-def test_styles_and_errors_of_the_apply_page(tab: Any, made_styles: Any, running: Any) -> None:
+def test_a_style_is_chosen_and_what_is_wrong_is_said(tab: Any, made_styles: Any, running: Any) -> None:
     transformer = ImageToImage(made_styles / "generator.onnx")
     with running(made_styles / "generator.onnx", max_body=100_000) as (url, _):
         tab.size(1280, 800)
         tab.open(f"{url}/")
         tab.until(READY)
         tab.run("document.getElementById('restyle').click()")
-        tab.until("document.getElementById('apply-status').textContent === 'Choose an image first.'")
+        tab.until("document.getElementById('done').textContent === 'Choose a picture first.'")
         set_to(tab, "style", 0)
         give(tab, waves(30, 40), "a.png", "choose")
         for seed in range(2):
@@ -262,13 +253,13 @@ def test_styles_and_errors_of_the_apply_page(tab: Any, made_styles: Any, running
         tab.until(IDLE)
         tab.run("document.getElementById('file').dispatchEvent(new Event('change'))")
         tab.run(f"{GIVE}('{base64.b64encode(b'no picture at all').decode()}', 'b.png', 'drop')")
-        tab.until("document.getElementById('apply-status').textContent.includes('not an image')")
-        assert tab.run("document.getElementById('after').hidden && document.getElementById('download').disabled")
+        tab.until("document.getElementById('done').textContent.includes('not an image')")
+        assert tab.run("document.getElementById('after').hidden && document.getElementById('keep').disabled")
         give(tab, np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8), "large.png", "drop")
-        tab.until("document.getElementById('apply-status').textContent.includes('the limit is 0.1 MB')")
+        tab.until("document.getElementById('done').textContent.includes('reads up to 0.1 MB')")
 
 
-def test_the_api_description_fits_the_screen(tab: Any, styled: str) -> None:
+def test_the_description_fits_too(tab: Any, styled: str) -> None:
     for width in (390, 1280):
         tab.size(width, 800)
         tab.open(f"{styled}/docs")
