@@ -15,13 +15,13 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pipeline.data.settings import ValidateSettings
 from pipeline.errors import InputError
 from pipeline.evaluation.settings import EvaluateSettings, Gate
 from pipeline.gans.registry import VARIANTS
 from pipeline.gans.variants.settings import VariantSettings
 from pipeline.media.registry import MEDIA
 from pipeline.media.settings import DataSettings
+from pipeline.media.validation import ValidationSettings
 from pipeline.promotion.settings import PromoteSettings
 from pipeline.serving.settings import ExportSettings
 from pipeline.settings import Settings
@@ -45,8 +45,8 @@ class Params(Settings):
     """All of params.yaml. `parse_values` builds a subclass with the fields of one medium, variant and task."""
 
     data: SerializeAsAny[DataSettings] = Field(description="where items come from, how they are decoded and split")
-    validation: ValidateSettings = Field(
-        ValidateSettings(),
+    validation: SerializeAsAny[ValidationSettings] = Field(
+        ValidationSettings(),
         alias="validate",
         description="severity: critical stops the line (exit code 3), warning is reported, off disables the check",
     )
@@ -88,13 +88,14 @@ class Params(Settings):
 
 
 @functools.cache
-def params_class(data: type[DataSettings], model: type[VariantSettings], gate: type[Gate]) -> type[Params]:
+def params_class(medium: str, model: type[VariantSettings], gate: type[Gate]) -> type[Params]:
     """Return Params with the fields of one medium, one variant and one task's gate."""
     evaluate = create_model("EvaluateSettings", __base__=EvaluateSettings, gate=narrow(EvaluateSettings, "gate", gate))
     return create_model(
         "Params",
         __base__=Params,
-        data=narrow(Params, "data", data),
+        data=narrow(Params, "data", MEDIA[medium].Settings),
+        validation=narrow(Params, "validation", MEDIA[medium].Validation),
         model=narrow(Params, "model", model),
         evaluate=narrow(Params, "evaluate", evaluate),
     )
@@ -102,7 +103,8 @@ def params_class(data: type[DataSettings], model: type[VariantSettings], gate: t
 
 def narrow(settings: type[Settings], key: str, kind: type[Settings]) -> tuple[type[Settings], Any]:
     """Return a field as in `settings`, with the type and the defaults of `kind`."""
-    return kind, Field(kind(), description=settings.model_fields[key].description)
+    info = settings.model_fields[key]
+    return kind, Field(kind(), alias=info.alias, description=info.description)
 
 
 def params_class_for(values: Mapping[str, Any]) -> type[Params]:
@@ -115,7 +117,7 @@ def params_class_for(values: Mapping[str, Any]) -> type[Params]:
     medium = axis_value(data, "data.medium", "medium", MEDIA, MEDIUM)
     variant = axis_value(model, "model.variant", "variant", VARIANTS, VARIANT if not model else None)
     settings = VARIANTS[variant].settings
-    return params_class(MEDIA[medium].Settings, settings, TASKS[settings.task].gate(MEDIA[medium]))
+    return params_class(medium, settings, TASKS[settings.task].gate(MEDIA[medium]))
 
 
 def axis_value(section: Any, path: str, key: str, known: Mapping[str, object], default: str | None) -> str:

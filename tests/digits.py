@@ -13,10 +13,13 @@ from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.items import ItemSpec
 from pipeline.tasks.generate.evaluator import Evaluator
 from tests.gates import GateSettings
+from tests.specs import image_spec
 
 
 class Labelled(Held):
     """Images in memory with labels and a fingerprint, as the store gives them."""
+
+    item = image_spec(8, 1, 10)
 
     def __init__(self, array: UInt8Array, labels: Int64Array, fingerprint: str = "f" * 64) -> None:
         super().__init__(array)

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
         ("data: {limits: {pixel: 3}}", "data.limits.pixel: unknown key; did you mean `pixels`?"),
         ("model: {variant: dcgan, penalties: {R1: 3}}", "model.penalties.R1: unknown key; did you mean `r1`?"),
         ("export: {zzzzzz: 3}", "export.zzzzzz: unknown key; known keys: "),
-        ("data: {resolution: 12}", "data.resolution: 12 is not a power of two"),
+        ("data: {resolution: 12}", "data.resolution 12 x 12: variant dcgan needs squares whose side is a power of two"),
         ("data: {resolution: 512}", "takes at most 256"),
         ("train: {batch_size: 1}", "train.batch_size: Input should be greater than or equal to 2 (got 1)"),
         ("train: {batch_size: many}", "train.batch_size: Input should be a valid integer"),

@@ -16,6 +16,8 @@ class Images:
 
     def __init__(self, array: UInt8, labels: Int64, fingerprint: str) -> None:
         self.array, self.labels, self.fingerprint = array, labels, fingerprint
+        height, width, channels = array.shape[1:]
+        self.item = ItemSpec(height=height, width=width, channels=channels)
 
     def __len__(self) -> int:
         return len(self.array)

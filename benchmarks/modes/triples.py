@@ -57,6 +57,8 @@ def digits() -> tuple[Digits, Digits]:
 class Triples:
     """`n` triples of random digits, uint8 [n, 8, 8, 3]. The probability of each mode is close to 1/1000."""
 
+    item = ItemSpec(height=8, width=8, channels=3)
+
     def __init__(self, source: Digits, n: int, seed: int) -> None:
         picked = np.random.default_rng([SEED, seed]).integers(len(source), size=(n, 3))
         self.pixels: UInt8Array = np.ascontiguousarray(source.pixels[picked][..., 0].transpose(0, 2, 3, 1))

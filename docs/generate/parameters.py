@@ -12,12 +12,12 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import annotated_types
+from pipeline.data.settings import ValidateSettings
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from ruamel.yaml import YAML
 
-from pipeline.data.settings import ValidateSettings
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.registry import VARIANTS
 from pipeline.media.registry import MEDIA

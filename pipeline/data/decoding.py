@@ -1,6 +1,6 @@
-"""Decoding in parallel, in order, with a bounded number of files in flight.
+"""Decode files in parallel and in order, with a bounded number in flight.
 
-What comes out depends on the files alone: not on the number of processes, nor on which finishes first.
+The results depend on the files alone, neither on the number of processes nor on which finishes first.
 """
 
 import collections
@@ -10,101 +10,103 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import connection
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from pipeline.arrays import UInt8Array
+from pipeline.arrays import Items
 from pipeline.errors import InputError
-from pipeline.media.image.image import BadImage, Target, decode
+from pipeline.items import ItemSpec
+from pipeline.media.base import BadItem, Item, Medium
+from pipeline.media.settings import DataSettings
 
 CHUNK_FILES = 64
 CHUNK_BYTES = 8 * 2**20
-KEPT_FILES = 4  # photographs of their own sizes, which no header promises to be small
-FILES_PER_WORKER = 1024  # fewer than this many files do not repay the start of another process
-MOST_WORKERS = 16  # one process reads for all; it feeds no more than about this many
+CHUNK_OWN_SIZES = 4  # files whose items keep their sizes: nothing promises that they are small
+FILES_PER_WORKER = 1024  # fewer files do not repay the start of another process
+MAX_WORKERS = 16  # one process reads for all, and cannot feed more
 
 Key = TypeVar("Key")
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of one file after decoding; `error` is None for a good one. `mean` and `std` are of the packed pixels, 0..1; of a pair side by
-    side `std` is that of its flatter half."""
+@dataclass(frozen=True)
+class Decoder:
+    """What turns the bytes of a file into items of `spec`. It is sent to the worker processes."""
+
+    medium: Medium
+    settings: DataSettings
+    spec: ItemSpec
+
+    def decode(self, data: bytes) -> "DecodedFile":
+        """Decode one file. A file that cannot be used has an error and no items."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        try:
+            items = [DecodedItem.of(item) for item in self.medium.decode(data, self.settings)]
+        except BadItem as error:
+            return DecodedFile(sha256, error=str(error))
+        return DecodedFile(sha256, items) if items else DecodedFile(sha256, error="holds no items")
+
+    def files_per_chunk(self) -> int:
+        """Return how many files one chunk holds, so that its items fit into memory."""
+        if self.settings.layout().own_sizes:
+            return CHUNK_OWN_SIZES
+        size = (
+            math.prod(self.spec.shape) * np.dtype(self.spec.dtype).itemsize * (2 if self.settings.side_by_side else 1)
+        )
+        return min(CHUNK_FILES, max(1, CHUNK_BYTES // size))
+
+
+@dataclass(frozen=True)
+class DecodedItem:
+    """The values [H, W, C] of one item, their sha256, and the facts of the medium."""
+
+    values: Items
+    sha256: str
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, item: Item) -> "DecodedItem":
+        """Return an item of a medium with the hash of its values."""
+        values = np.ascontiguousarray(item.values)
+        return cls(values, hashlib.sha256(values.tobytes()).hexdigest(), dict(item.facts))
+
+
+@dataclass(frozen=True)
+class DecodedFile:
+    """What is known of one file after decoding; `error` is None if it could be used."""
 
     sha256: str
-    width: int | None = None
-    height: int | None = None
-    mode: str | None = None
-    mean: float | None = None
-    std: float | None = None
-    pixels_sha256: str | None = None
+    items: list[DecodedItem] = field(default_factory=list)
     error: str | None = None
 
 
 @dataclass(frozen=True)
-class Job(Generic[Key]):
+class DecodingJob(Generic[Key]):
     """One file to decode; `key` comes back with the result. `data` None passes through undecoded, in its turn."""
 
     key: Key
     data: bytes | None
 
 
-Outcome = tuple[Facts | None, UInt8Array | None]
-"""Facts are None for a file that was never read; pixels (uint8 [H, W, C]) are None for a bad one."""
-
-
-def decode_chunk(files: list[bytes | None], target: Target) -> list[Outcome]:
-    """Decodes some files; runs in a worker process."""
-    return [(None, None) if data is None else examine(data, target) for data in files]
-
-
-def examine(data: bytes, target: Target) -> tuple[Facts, UInt8Array | None]:
-    """One file's facts, and its pixels when it is good."""
-    sha256 = hashlib.sha256(data).hexdigest()
-    try:
-        image = decode(data, target)
-    except BadImage as error:
-        return Facts(sha256, error=str(error)), None
-    pixels = np.ascontiguousarray(image.pixels)
-    mean, variance = moments(pixels)
-    if target.pairs != "none":
-        variance = min(moments(half)[1] for half in np.split(pixels, 2, axis=1))
-    facts = Facts(
-        sha256,
-        image.width,
-        image.height,
-        image.mode,
-        mean / 255,
-        variance**0.5 / 255,
-        hashlib.sha256(pixels.tobytes()).hexdigest(),
-    )
-    return facts, pixels
-
-
-def moments(pixels: UInt8Array) -> tuple[float, float]:
-    """Mean and variance of 8-bit values."""
-    # Whole-number sums are exact, so the figures are the same on every machine.
-    values = pixels.astype(np.int64)
-    mean = int(values.sum()) / pixels.size
-    return mean, max(0.0, int((values * values).sum()) / pixels.size - mean * mean)
+def decode_chunk(files: list[bytes | None], decoder: Decoder) -> list[DecodedFile | None]:
+    """Decode some files; runs in a worker process. The result of a file that was not read is None."""
+    return [None if data is None else decoder.decode(data) for data in files]
 
 
 def worker_count(files: int) -> int:
-    """Processes worth starting for so many files; 1 decodes in this process."""
+    """Return the number of processes worth starting for so many files; 1 decodes in this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, MOST_WORKERS, files // FILES_PER_WORKER))
+    return max(1, min(cores, MAX_WORKERS, files // FILES_PER_WORKER))
 
 
-def chunks(jobs: Iterable[Job[Key]], target: Target) -> Iterator[list[Job[Key]]]:
-    """Jobs in groups bounded by number, by encoded size and by decoded size."""
-    most = KEPT_FILES if target.fit == "keep" else min(CHUNK_FILES, max(1, CHUNK_BYTES // math.prod(target.shape)))
-    group: list[Job[Key]] = []
+def chunks(jobs: Iterable[DecodingJob[Key]], most: int) -> Iterator[list[DecodingJob[Key]]]:
+    """Group jobs, bounded by their number and their encoded size."""
+    group: list[DecodingJob[Key]] = []
     size = 0
     for job in jobs:
         group.append(job)
@@ -116,37 +118,41 @@ def chunks(jobs: Iterable[Job[Key]], target: Target) -> Iterator[list[Job[Key]]]
         yield group
 
 
-def decode_all(jobs: Iterable[Job[Key]], target: Target, workers: int) -> Iterator[tuple[Key, Outcome]]:
-    """Every job's key with its outcome, in the order given. `workers` 1 decodes in this process.
+def decode_all(
+    jobs: Iterable[DecodingJob[Key]], decoder: Decoder, workers: int
+) -> Iterator[tuple[Key, DecodedFile | None]]:
+    """Yield every job's key with its result, in the order given. `workers` 1 decodes in this process.
 
-    Raises InputError when a decoding process dies.
+    Raises:
+        InputError: A decoding process was killed.
     """
+    groups = chunks(jobs, decoder.files_per_chunk())
     if workers == 1:
-        for group in chunks(jobs, target):
-            yield from zip((job.key for job in group), decode_chunk([job.data for job in group], target), strict=True)
+        for group in groups:
+            yield from zip((job.key for job in group), decode_chunk([job.data for job in group], decoder), strict=True)
         return
     # Spawned, not forked: the fork of a process that has threads (torch, Arrow) can hang.
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=live_and_die_with_the_parent
-    )
-    waiting: collections.deque[tuple[list[Key], Future[list[Outcome]]]] = collections.deque()
+    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=exit_with_parent)
+    waiting: collections.deque[tuple[list[Key], Future[list[DecodedFile | None]]]] = collections.deque()
     try:
-        for group in chunks(jobs, target):
-            waiting.append(([job.key for job in group], pool.submit(decode_chunk, [job.data for job in group], target)))
+        for group in groups:
+            future = pool.submit(decode_chunk, [job.data for job in group], decoder)
+            waiting.append(([job.key for job in group], future))
             if len(waiting) > 2 * workers:
-                yield from finished(*waiting.popleft())
+                yield from results(*waiting.popleft())
         while waiting:
-            yield from finished(*waiting.popleft())
+            yield from results(*waiting.popleft())
     except BrokenProcessPool:
         raise InputError(
-            "a decoding process was killed (most often for want of memory); nothing was written. Lower data.limits.pixels or free memory, then run it again"
+            "a decoding process was killed (most often because memory ran out); nothing was written. "
+            "Lower data.limits or free memory, then run it again"
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def live_and_die_with_the_parent() -> None:
-    """Set up a worker: Ctrl-C is the parent's to answer, and a parent that was killed leaves no worker waiting for ever."""
+def exit_with_parent() -> None:
+    """Set up a worker: it ignores Ctrl-C, which the parent handles, and exits if the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -159,6 +165,6 @@ def live_and_die_with_the_parent() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def finished(keys: list[Key], future: Future[list[Outcome]]) -> Iterator[tuple[Key, Outcome]]:
-    """The results of one chunk, once it is done."""
+def results(keys: list[Key], future: Future[list[DecodedFile | None]]) -> Iterator[tuple[Key, DecodedFile | None]]:
+    """Yield the results of one chunk, once it is done."""
     yield from zip(keys, future.result(), strict=True)

@@ -1,4 +1,4 @@
-"""The two sides of a translation: A and B of pairs, or the two classes of a data set."""
+"""The two domains of a translation: A and B of pairs, or the two classes of a data set."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -8,17 +8,26 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import Int64Array, UInt8Array
-from pipeline.data.store import ImageSet, Pairs
+from pipeline.arrays import Int64Array, Items
+from pipeline.data.store import ItemSet, PairSet
 from pipeline.errors import InputError
+from pipeline.items import ItemSpec
 
 
 @dataclass(frozen=True)
-class Side:
-    """The pictures of one side, of which `read` gives those at some positions; `name` is A, B or a class. `fingerprint` stands for pixels and order."""
+class DomainItems:
+    """The items of one domain.
+
+    Attributes:
+        name: A, B or a class.
+        read: Returns the items at some positions.
+        names: The files that the items come from.
+        fingerprint: Stands for values and order.
+    """
 
     name: str
-    read: Callable[[Int64Array], UInt8Array] = field(repr=False)
+    item: ItemSpec
+    read: Callable[[Int64Array], Items] = field(repr=False)
     names: Sequence[str] = field(repr=False)
     fingerprint: str
 
@@ -30,57 +39,61 @@ class Side:
         """int64 [N], all -1."""
         return np.full(len(self), -1, dtype=np.int64)
 
-    def images(self, indices: npt.ArrayLike | None = None) -> UInt8Array:
-        """uint8 [n, R, R, C] for positions in this side; None reads all of it."""
+    def images(self, indices: npt.ArrayLike | None = None) -> Items:
+        """Read the items at these positions, [n, H, W, C]; None reads all."""
         return self.read(np.arange(len(self)) if indices is None else np.asarray(indices, dtype=np.int64))
 
 
-def sides(data: ImageSet) -> tuple[Side, Side]:
-    """A and B: the squares of each pair, in the same order, or the classes with labels 0 and 1.
+def split_domains(data: ItemSet) -> tuple[DomainItems, DomainItems]:
+    """Return both domains: the sides of the pairs, in the same order, or the classes with labels 0 and 1.
 
-    Raises InputError where the data has neither pairs nor exactly two classes.
+    Raises:
+        InputError: The data has neither pairs nor exactly two classes.
     """
-    if isinstance(data, Pairs):
+    if isinstance(data, PairSet):
         a, b = (
-            Side(name, partial(data.side, number), data.names, derived(data, number))
+            DomainItems(name, data.item, partial(data.read_side, number), data.names, derive(data, number))
             for number, name in enumerate("AB")
         )
         return a, b
-    if len(data.classes) != 2:
-        found = f"{len(data.classes)} ({', '.join(data.classes[:20])})" if data.classes else "none"
+    classes = data.item.classes
+    if len(classes) != 2:
+        count = f"{len(classes)} ({', '.join(classes[:20])})" if classes else "none"
         raise InputError(
-            f"a translation is from one side of the data to another, and the data has {found} for classes, not two; name two in data.classes, "
-            "such as [horse, deer], or set data.pairs"
+            f"a translation needs two domains, and the data has {count} for classes, not two; name two in "
+            "data.classes, such as [horse, deer], or set data.pairs"
         )
-    return domain(data, 0), domain(data, 1)
+    return domain_of_class(data, 0), domain_of_class(data, 1)
 
 
-def domain(data: ImageSet, label: int) -> Side:
-    """One class of a data set."""
+def domain_of_class(data: ItemSet, label: int) -> DomainItems:
+    """Return one class of a data set."""
     members = np.flatnonzero(data.labels == label)
-    return Side(
-        data.classes[label],
-        lambda at: data.images(members[at]),
+    return DomainItems(
+        data.item.classes[label],
+        data.item,
+        lambda positions: data.images(members[positions]),
         [data.names[position] for position in members.tolist()],
-        derived(data, label),
+        derive(data, label),
     )
 
 
-def squares(data: ImageSet) -> ImageSet | Side:
-    """Pairs as single pictures, all A and then all B; anything else as it is."""
-    if not isinstance(data, Pairs):
+def flatten_pairs(data: ItemSet) -> ItemSet | DomainItems:
+    """Return pairs as single items, all of A and then all of B; other data as it is."""
+    if not isinstance(data, PairSet):
         return data
-    a, b = sides(data)
+    a, b = split_domains(data)
     count = len(data)
 
-    def read(at: Int64Array) -> UInt8Array:
-        out = np.empty((len(at), data.item_shape[0], *data.item_shape[::2]), dtype=np.uint8)
-        for side, here in ((a, at < count), (b, at >= count)):
-            out[here] = side.images(at[here] % max(count, 1))
+    def read(positions: Int64Array) -> Items:
+        out = np.empty((len(positions), *data.item.shape), dtype=data.item.dtype)
+        for domain, members in ((a, positions < count), (b, positions >= count)):
+            out[members] = domain.images(positions[members] % max(count, 1))
         return out
 
-    return Side("A and B", read, [*data.names, *data.names], f"{data.fingerprint} squares")
+    return DomainItems("A and B", data.item, read, [*data.names, *data.names], f"{data.fingerprint} squares")
 
 
-def derived(data: ImageSet, number: int) -> str:
+def derive(data: ItemSet, number: int) -> str:
+    """Return the fingerprint of one domain."""
     return hashlib.sha256(f"{data.fingerprint} side {number}".encode()).hexdigest()

@@ -1,49 +1,61 @@
-"""Which files of two folders belong together, and which have nobody: for validation, by the names that ingest recorded."""
+"""Match the files of two folders by the names that ingest recorded, for validation."""
+
+from collections.abc import Sequence
 
 import pandas as pd  # type: ignore[import-untyped]
 
 KEY = ["split", "pair", "label"]
 
 
-def partners(files: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    """For every row of `files` (the manifest's columns, and `reason`): `partner`, its position, null where there is none, and in words what is wrong.
+def find_partners(files: pd.DataFrame, classes: Sequence[str], facts: Sequence[str]) -> pd.DataFrame:
+    """Return for every row its partner, and what is wrong with the pair.
 
-    `alone`: it has no partner of its name, or another file of its folder had that name before it; `unequal`: their sizes differ. Null is nothing.
+    Args:
+        files: The columns of the manifest.
+        classes: Names of the two folders.
+        facts: Columns in which partners must agree.
+
+    Returns:
+        `partner`: the index of the partner's row, null without one. `alone`: why there is no partner of this name: none
+        was read, or another file of the folder had the name before. `unequal`: in what partners differ. Null if nothing
+        is wrong.
     """
-    found = pd.DataFrame({"partner": pd.NA, "alone": None, "unequal": None}, index=files.index).astype(
-        {"partner": "Int64"}
-    )
+    result = pd.DataFrame({"partner": pd.NA, "alone": None, "unequal": None}, index=files.index)
+    result = result.astype({"partner": "Int64"})
     placed = files[files["pair"].notna()]
-    first = placed.drop_duplicates(KEY).reset_index(names="partner")[[*KEY, "partner", "path", "width", "height"]]
+    first = placed.drop_duplicates(KEY).reset_index(names="partner")[[*KEY, "partner", "path", *facts]]
     other = first.assign(label=1 - first["label"])
-    joined = (
-        placed[[*KEY, "path", "width", "height"]]
-        .reset_index(names="row")
-        .merge(other, on=KEY, how="left", suffixes=("", "_partner"))
-    )
-    joined = joined.merge(first[[*KEY, "partner", "path"]], on=KEY, suffixes=("", "_first")).set_index("row")
-    second = joined["partner_first"] != joined.index
-    lonely = ~second & joined["partner"].isna()
-    unlike = ~second & ((joined["width"] != joined["width_partner"]) | (joined["height"] != joined["height_partner"]))
-    unlike &= joined[["width", "width_partner"]].notna().all(axis=1)
-    found.loc[joined.index, "partner"] = joined["partner"].where(~second).astype("Int64")
-    found.loc[joined.index[lonely], "alone"] = [
-        f"no readable file of this name in {classes[1 - label]!r}" for label in joined["label"][lonely]
+    rows = placed[[*KEY, "path", *facts]].reset_index(names="row")
+    pairs = rows.merge(other, on=KEY, how="left", suffixes=("", "_partner"))
+    pairs = pairs.merge(first[[*KEY, "partner", "path"]], on=KEY, suffixes=("", "_first")).set_index("row")
+    second = pairs["partner_first"] != pairs.index
+    lonely = ~second & pairs["partner"].isna()
+    result.loc[pairs.index, "partner"] = pairs["partner"].where(~second).astype("Int64")
+    result.loc[pairs.index[lonely], "alone"] = [
+        f"no readable file of this name in {classes[1 - label]!r}" for label in pairs["label"][lonely]
     ]
-    found.loc[joined.index[second], "alone"] = [
-        f"{path} has this name already" for path in joined["path_first"][second]
-    ]
-    sizes = joined[unlike][["width", "height", "path_partner", "width_partner", "height_partner"]].itertuples(
-        index=False
-    )
-    found.loc[joined.index[unlike], "unequal"] = [
-        f"{w:.0f} x {h:.0f} pixels, its partner {path} {x:.0f} x {y:.0f}" for w, h, path, x, y in sizes
-    ]
-    return found
+    result.loc[pairs.index[second], "alone"] = [f"{path} has this name already" for path in pairs["path_first"][second]]
+    if facts:
+        theirs = [f"{name}_partner" for name in facts]
+        known = pairs[[*facts, *theirs]].notna().all(axis=1)
+        unequal = known & ~second & (pairs[[*facts]].to_numpy() != pairs[theirs].to_numpy()).any(axis=1)
+        result.loc[pairs.index[unequal], "unequal"] = [
+            f"{describe(row, facts)}, its partner {row['path_partner']} {describe(row, theirs)}"
+            for row in pairs[unequal].to_dict("records")
+        ]
+    return result
 
 
-def identities(files: pd.DataFrame, partner: pd.Series) -> pd.Series:
-    """What makes a file a copy of another: its pixels and its partner's, on the same side. Those without a partner are like nobody."""
+def describe(row: dict[str, object], names: Sequence[str]) -> str:
+    """Return facts in words: "50 x 15"."""
+    return " x ".join(f"{row[name]:.10g}" if isinstance(row[name], float) else str(row[name]) for name in names)
+
+
+def pair_identities(files: pd.DataFrame, partner: pd.Series) -> pd.Series:
+    """Return what makes a file a copy of another: its values and its partner's, on the same side.
+
+    A file without a partner equals no other.
+    """
     rows = zip(files["label"], files["pixels_sha256"], of_partners(files["pixels_sha256"], partner), strict=True)
     both = [
         f"{label} {own} {other}" if isinstance(own, str) and isinstance(other, str) else f"file {row}"
@@ -53,6 +65,6 @@ def identities(files: pd.DataFrame, partner: pd.Series) -> pd.Series:
 
 
 def of_partners(column: pd.Series, partner: pd.Series) -> pd.Series:
-    """What a column says of each row's partner; None where there is none."""
-    found = column.astype(object).to_numpy()
-    return pd.Series([None if pd.isna(row) else found[row] for row in partner], index=column.index, dtype=object)
+    """Return the value of a column in each row's partner; None without one."""
+    values = column.astype(object).to_numpy()
+    return pd.Series([None if pd.isna(row) else values[row] for row in partner], index=column.index, dtype=object)

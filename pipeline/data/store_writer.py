@@ -1,9 +1,9 @@
-"""Writing the store: shards and manifest go into a temporary folder, which is renamed once it is complete."""
+"""Write the store: shards and manifest go into a temporary folder, which is renamed once it is complete."""
 
 import hashlib
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,34 +15,32 @@ import pyarrow.parquet as pq
 from pipeline.arrays import Items
 from pipeline.data.store import DatasetInfo, Shard, row_shape
 from pipeline.items import ItemSpec
-from pipeline.media.image.settings import Pairing
+from pipeline.media.base import Fact
 
 SHARD_BYTES = 32 * 2**20
 GROUP_ROWS = 16_384
 
-MANIFEST = pa.schema(
-    [
-        ("id", pa.int64()),
-        ("path", pa.string()),
-        ("class", pa.string()),
-        ("label", pa.int64()),
-        ("split", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("mode", pa.string()),
-        ("bytes", pa.int64()),
-        ("sha256", pa.string()),
-        ("pixels_sha256", pa.string()),
-        ("mean", pa.float64()),
-        ("std", pa.float64()),
-        ("error", pa.string()),
-        ("shard", pa.int64()),
-        ("row", pa.int64()),
-        ("stored_height", pa.int32()),
-        ("stored_width", pa.int32()),
-        ("pair", pa.string()),
-    ]
-)
+COLUMNS = {
+    "id": pa.int64(),
+    "path": pa.string(),
+    "part": pa.int64(),
+    "class": pa.string(),
+    "label": pa.int64(),
+    "split": pa.string(),
+    "bytes": pa.int64(),
+    "sha256": pa.string(),
+    "pixels_sha256": pa.string(),
+    "error": pa.string(),
+    "shard": pa.int64(),
+    "row": pa.int64(),
+    "stored_height": pa.int32(),
+    "stored_width": pa.int32(),
+    "pair": pa.string(),
+}
+"""Columns of the manifest that every medium has: one row for every item, and one for every file that failed.
+
+`part` counts the items of one file; `sha256` is that of the file, `pixels_sha256` that of the item's values.
+"""
 
 
 class StoreWriter:
@@ -54,32 +52,42 @@ class StoreWriter:
     Args:
         folder: Where the store appears once `finish` is called; an older store there is replaced.
         item: One item; of a pair, one of its sides.
+        facts: Columns of the manifest that the medium adds.
         own_sizes: Items keep their sizes.
-        pairs: data.pairs. Except with folders, the partners of a pair are stored in one row of twice the width.
+        pairs: data.pairs.
     """
 
-    def __init__(self, folder: Path, item: ItemSpec, *, own_sizes: bool = False, pairs: Pairing = "none") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        item: ItemSpec,
+        facts: Sequence[Fact] = (),
+        *,
+        own_sizes: bool = False,
+        pairs: str = "none",
+    ) -> None:
         self.folder = folder
         self.partial = folder.with_name(f".{folder.name}.partial")
         self.item, self.own_sizes, self.pairs = item, own_sizes, pairs
+        shape = row_shape(item, side_by_side=pairs not in ("none", "folders"))
         self.dtype = np.dtype(item.dtype)
-        shape = row_shape(item, pairs)
-        self.value_limit = max(1, SHARD_BYTES // self.dtype.itemsize)
-        rows = max(1, self.value_limit // math.prod(shape))
+        self.values_per_shard = max(1, SHARD_BYTES // self.dtype.itemsize)
+        rows = max(1, self.values_per_shard // math.prod(shape))
         self.buffer: Items = np.empty((0 if own_sizes else rows, *shape), dtype=self.dtype)
         self.flat: list[Items] = []
         self.filled = 0  # rows of the shard, or values of a flat one
         self.shards: list[Shard] = []
-        self.columns: dict[str, list[Any]] = {name: [] for name in MANIFEST.names}
-        self.recorded = 0
-        self.images = 0
+        self.schema = pa.schema(COLUMNS | {fact.name: getattr(pa, fact.type)() for fact in facts})
+        self.columns: dict[str, list[Any]] = {name: [] for name in self.schema.names}
+        self.rows = 0
+        self.items = 0
         self.splits = {"train": 0, "test": 0}
         self.digest = hashlib.sha256()
 
     def __enter__(self) -> "StoreWriter":
         shutil.rmtree(self.partial, ignore_errors=True)
         (self.partial / "shards").mkdir(parents=True)
-        self.manifest = pq.ParquetWriter(self.partial / "manifest.parquet", MANIFEST, compression="zstd")
+        self.manifest = pq.ParquetWriter(self.partial / "manifest.parquet", self.schema, compression="zstd")
         return self
 
     def __exit__(
@@ -90,47 +98,53 @@ class StoreWriter:
 
     def add(self, record: Mapping[str, Any], values: Items | None) -> None:
         """Add one row of the manifest; absent columns are null. `values` [H, W, C] is None for a file that failed."""
-        row: dict[str, Any] = {"label": -1, **record, "id": self.recorded}
+        row: dict[str, Any] = {"label": -1, "part": 0, **record, "id": self.rows}
         if values is not None:
-            if values.dtype != self.dtype:
-                raise ValueError(f"{record.get('path')}: {values.dtype} values for a store of {self.dtype}")
-            row |= {
-                "shard": len(self.shards),
-                "row": self.filled,
-                "stored_height": values.shape[0],
-                "stored_width": values.shape[1],
-            }
-            if self.own_sizes:
-                self.flat.append(values.reshape(-1))
-                self.filled += values.size
-            else:
-                self.buffer[self.filled] = values
-                self.filled += 1
-            self.images += 1
+            row |= self.store(values, record.get("path"))
+            self.items += 1
             self.splits[row["split"]] += 1
             partner = "" if row.get("pair") is None else f" {row['pair']}"
             self.digest.update(f"{row['pixels_sha256']} {row['label']} {row['split']}{partner}\n".encode())
-            if self.filled >= (self.value_limit if self.own_sizes else len(self.buffer)):
+            if self.filled >= (self.values_per_shard if self.own_sizes else len(self.buffer)):
                 self.write_shard()
         for name, column in self.columns.items():
             column.append(row.get(name))
-        self.recorded += 1
-        if self.recorded % GROUP_ROWS == 0:
+        self.rows += 1
+        if self.rows % GROUP_ROWS == 0:
             self.write_rows()
 
+    def store(self, values: Items, path: str | None) -> dict[str, int]:
+        """Append the values to the current shard and return where they lie."""
+        if values.dtype != self.dtype:
+            raise ValueError(f"{path}: {values.dtype} values for a store of {self.dtype}")
+        place = {
+            "shard": len(self.shards),
+            "row": self.filled,
+            "stored_height": values.shape[0],
+            "stored_width": values.shape[1],
+        }
+        if self.own_sizes:
+            self.flat.append(values.reshape(-1))
+            self.filled += values.size
+        else:
+            self.buffer[self.filled] = values
+            self.filled += 1
+        return place
+
     def write_shard(self) -> None:
+        """Write the current shard and begin the next."""
         name = f"{len(self.shards):05d}.npy"
         path = self.partial / "shards" / name
         np.save(path, np.concatenate(self.flat) if self.own_sizes else self.buffer[: self.filled], allow_pickle=False)
         self.flat.clear()
         with path.open("rb") as file:
-            self.shards.append(
-                Shard(file=name, rows=self.filled, sha256=hashlib.file_digest(file, "sha256").hexdigest())
-            )
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        self.shards.append(Shard(file=name, rows=self.filled, sha256=sha256))
         self.filled = 0
 
     def write_rows(self) -> None:
-        self.manifest.write_table(pa.table(self.columns, schema=MANIFEST))
+        """Write the rows of the manifest that are in memory."""
+        self.manifest.write_table(pa.table(self.columns, schema=self.schema))
         for column in self.columns.values():
             column.clear()
 
@@ -144,8 +158,8 @@ class StoreWriter:
         info = DatasetInfo(
             source=source,
             fingerprint=self.digest.hexdigest(),
-            images=self.images,
-            set_aside=self.recorded - self.images,
+            images=self.items,
+            set_aside=self.rows - self.items,
             item=self.item,
             own_sizes=self.own_sizes,
             pairs=self.pairs,

@@ -1,24 +1,20 @@
-"""What is wrong with which file: every item of the manifest accepted, or set aside for one reason."""
+"""Accept every item of the manifest, or set it aside for one reason."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
-from pipeline.data.pair_matching import identities, of_partners, partners
-from pipeline.data.settings import ValidateSettings
-from pipeline.media.image.settings import Pairing
-
-REASONS = ("undecodable", "too_small", "near_constant", "unpaired", "unequal", "leaked", "duplicate")
-"""Why an item is set aside; where several apply the first counts."""
-
-WIDE = ("halves", "outline")
-"""Pairs whose partners lie side by side in one row."""
+from pipeline.data.pair_matching import find_partners, of_partners, pair_identities
+from pipeline.media.base import Medium
+from pipeline.media.validation import Defect, ValidationSettings
 
 INDEX = [
     "id",
     "path",
+    "part",
     "class",
     "label",
     "split",
@@ -30,155 +26,177 @@ INDEX = [
     "pixels_sha256",
     "pair",
 ]
+"""Columns of data/validated/index.parquet."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """The manifest's rows with verdicts.
+    """The rows of the manifest with verdicts.
 
-    `files` has a row for every file, with `side` (pixels of the shorter side), `duplicate_of` (the first image of the same pixels in its split),
-    `leaked_from` (for a test image: the training image of the same pixels), `alone` (in folders of pairs: why it has no partner of its size), and
-    `reason`/`detail`, null for an accepted image.
+    Attributes:
+        files: One row for every item, and for every file that failed. The columns added to the manifest's are
+            `duplicate_of` (the first item with the same values in its split), `leaked_from` (of a test item: the
+            training item with the same values), `alone` (of pairs in folders: why there is no partner), and
+            `reason`/`detail`, null for an accepted item.
+        defects: What the medium found.
     """
 
     files: pd.DataFrame
-    classes: list[str]
-    pairs: Pairing = "none"
+    classes: Sequence[str]
+    medium: Medium
+    pairs: str
+    defects: list[Defect]
 
     @property
-    def images(self) -> pd.DataFrame:
-        """What could be decoded."""
+    def items(self) -> pd.DataFrame:
+        """Rows that could be decoded."""
         return self.files[self.files["error"].isna()]
 
     @property
     def accepted(self) -> pd.DataFrame:
+        """Rows without a reason to be set aside."""
         return self.files[self.files["reason"].isna()]
 
     @property
     def rejected(self) -> pd.DataFrame:
+        """Rows that are set aside."""
         return self.files[self.files["reason"].notna()]
 
+    @property
+    def reasons(self) -> list[str]:
+        """Why an item is set aside; if several apply, the first counts."""
+        return reasons(self.defects)
+
     def of_split(self, split: str, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of one split."""
         return frame[frame["split"] == split]
 
     def per_class(self) -> pd.DataFrame:
-        """One row a class: `class`, `train_images` and `test_images` accepted, and `times_smaller` than the largest (infinite for an empty one)."""
+        """Return one row for every class.
+
+        Columns are `class`, `train_images` and `test_images` (accepted), and `times_smaller` than the largest class,
+        infinite for an empty one.
+        """
         counts = {split: self.of_split(split, self.accepted)["class"].value_counts() for split in ("train", "test")}
         train = np.array([counts["train"].get(name, 0) for name in self.classes], dtype=np.int64)
         times = [float(train.max()) / count if count else float("inf") for count in train.tolist()]
         test = [int(counts["test"].get(name, 0)) for name in self.classes]
-        return pd.DataFrame({"class": self.classes, "train_images": train, "test_images": test, "times_smaller": times})
+        return pd.DataFrame(
+            {"class": list(self.classes), "train_images": train, "test_images": test, "times_smaller": times}
+        )
 
     def numbers(self) -> dict[str, Any]:
-        """Flat measurements for metrics/validation.json. Shares are of the files (errors), the decoded images, or the decoded test images (leakage)."""
-        files, images, accepted = self.files, self.images, self.accepted
-        test = self.of_split("test", images)
-        mean = float(accepted["mean"].mean()) if len(accepted) else None
-        square = float((accepted["std"] ** 2 + accepted["mean"] ** 2).mean()) if len(accepted) else None
-        found: dict[str, Any] = {
+        """Return the flat measurements of metrics/validation.json.
+
+        Shares are of the files (errors), the decoded items, or the decoded test items (leakage).
+        """
+        files, items, accepted = self.files, self.items, self.accepted
+        numbers: dict[str, Any] = {
             "images_total": len(files),
             "images_accepted": len(accepted),
             "images_quarantined": len(files) - len(accepted),
-            **{f"quarantined_{reason}": int((files["reason"] == reason).sum()) for reason in REASONS},
+            **{f"quarantined_{reason}": int((files["reason"] == reason).sum()) for reason in self.reasons},
             "train_images": len(self.of_split("train", accepted)),
             "test_images": len(self.of_split("test", accepted)),
             "error_share": share(files["error"].notna()),
-            "duplicate_share": share(images["duplicate_of"].notna()),
-            "leakage_share": share(test["leaked_from"].notna()),
-            "constant_share": share(images["constant"]),
-            "small_share": share(images["small"]),
-            "pixel_mean": mean,
-            # Of two pictures side by side only the flatter one's spread is known.
-            "pixel_std": None
-            if mean is None or square is None or self.pairs in WIDE
-            else max(0.0, square - mean * mean) ** 0.5,
+            "duplicate_share": share(items["duplicate_of"].notna()),
+            "leakage_share": share(self.of_split("test", items)["leaked_from"].notna()),
+            **{defect.share: share(defect.rows) for defect in self.defects},
+            **self.medium.measurements(accepted, self.pairs),
             "classes": len(self.classes),
         }
         if self.pairs == "folders":
-            found["unpaired_share"] = share(images["alone"].notna())
+            numbers["unpaired_share"] = share(items["alone"].notna())
         if self.classes:
             train = self.per_class()["train_images"]
             smallest, largest = int(train.min()), int(train.max())
-            found |= {
+            numbers |= {
                 "smallest_class_images": smallest,
                 "largest_class_images": largest,
                 "imbalance": largest / smallest if smallest else None,
             }
-        return found
+        return numbers
+
+
+def reasons(defects: Sequence[Defect]) -> list[str]:
+    """Return why items are set aside, in the order in which the reasons are tried."""
+    return ["undecodable", *(defect.reason for defect in defects), "unpaired", "unequal", "leaked", "duplicate"]
 
 
 def share(flags: pd.Series) -> float:
+    """Return the share of true flags; 0 of none."""
     return float(flags.mean()) if len(flags) else 0.0
 
 
 def examine(
-    manifest: pd.DataFrame, classes: list[str], settings: ValidateSettings, pairs: Pairing = "none"
+    manifest: pd.DataFrame,
+    classes: Sequence[str],
+    medium: Medium,
+    settings: ValidationSettings,
+    pairs: str = "none",
 ) -> Findings:
-    """Judges every row of a manifest. `manifest` has the columns of `pipeline.data.writer.MANIFEST`, in the source's order; `pairs` is data.pairs.
+    """Accept or set aside every row of a manifest.
 
     Of pairs in folders no file is accepted without its partner, and only both together are a copy.
+
+    Args:
+        manifest: The columns of the store's manifest, in the order of the source.
+        pairs: data.pairs.
     """
     files = manifest.copy()
     good = files["error"].isna()
-    width = files["width"] / 2 if pairs == "halves" else files["width"]
-    files["side"] = pd.concat([width, files["height"]], axis=1).min(axis=1).where(good)
-    files["small"] = good & (files["side"] < settings.min_side.limit)
-    files["constant"] = good & (files["std"] < settings.constant_std)
-    mates = partners(files, classes) if pairs == "folders" else None
-    files["identity"] = files["pixels_sha256"] if mates is None else identities(files, mates["partner"])
-    files["alone"] = None if mates is None else mates["alone"].where(mates["alone"].notna(), mates["unequal"])
-    images = files[good]
-    first = images.groupby(["split", "identity"])["path"].transform("first")
-    copies = images.duplicated(["split", "identity"])
-    files["duplicate_of"] = first[copies].reindex(files.index)
-    train = images[images["split"] == "train"].drop_duplicates("identity").set_index("identity")["path"]
-    test = images[images["split"] == "test"]
-    files["leaked_from"] = test["identity"].map(train).reindex(files.index)
-
+    defects = medium.defects(files[good], settings, pairs)
+    partners = find_partners(files, classes, medium.partner_facts) if pairs == "folders" else None
+    files["identity"] = files["pixels_sha256"] if partners is None else pair_identities(files, partners["partner"])
+    files["alone"] = (
+        None if partners is None else partners["alone"].where(partners["alone"].notna(), partners["unequal"])
+    )
+    find_copies(files)
     files["reason"] = None
     files["detail"] = None
-    flags = {
-        "undecodable": ~good,
-        "too_small": files["small"] & (settings.min_side.severity != "off"),
-        "near_constant": files["constant"] & (settings.max_constant_share.severity != "off"),
-        "leaked": files["leaked_from"].notna() & (settings.max_leakage_share.severity != "off"),
-        "duplicate": files["duplicate_of"].notna() & (settings.max_duplicate_share.severity != "off"),
-    }
-    if mates is not None:
-        flags |= {
-            "unpaired": mates["alone"].notna(),
-            "unequal": mates["unequal"].notna() & (settings.max_unpaired_share.severity != "off"),
-        }
-    for reason in [each for each in REASONS if each in flags]:
-        rows = flags[reason] & files["reason"].isna()
-        files.loc[rows, "reason"] = reason
-        files.loc[rows, "detail"] = [detail(reason, row) for row in files[rows].to_dict("records")]
-    if mates is not None:
-        widow(files, mates["partner"])
-    return Findings(files, classes, pairs)
+    set_aside(files, "undecodable", ~good, files["error"])
+    for defect in defects:
+        if defect.severity != "off":
+            set_aside(files, defect.reason, defect.rows, defect.details)
+    if partners is not None:
+        set_aside(files, "unpaired", partners["alone"].notna(), files["alone"])
+        if settings.max_unpaired_share.severity != "off":
+            set_aside(files, "unequal", partners["unequal"].notna(), files["alone"])
+    same = f"same values as {{}}{medium.noun} "
+    for reason, column, bound, kind in (
+        ("leaked", "leaked_from", settings.max_leakage_share, "training "),
+        ("duplicate", "duplicate_of", settings.max_duplicate_share, ""),
+    ):
+        if bound.severity != "off":
+            set_aside(files, reason, files[column].notna(), same.format(kind) + files[column].astype(object))
+    if partners is not None:
+        set_aside_partners(files, partners["partner"])
+    return Findings(files, classes, medium, pairs, defects)
 
 
-def widow(files: pd.DataFrame, partner: pd.Series) -> None:
-    """Sets aside whose partner was set aside."""
+def find_copies(files: pd.DataFrame) -> None:
+    """Add `duplicate_of` and `leaked_from`."""
+    items = files[files["error"].isna()]
+    first = items.groupby(["split", "identity"])["path"].transform("first")
+    copies = items.duplicated(["split", "identity"])
+    files["duplicate_of"] = first[copies].reindex(files.index)
+    train = items[items["split"] == "train"].drop_duplicates("identity").set_index("identity")["path"]
+    test = items[items["split"] == "test"]
+    files["leaked_from"] = test["identity"].map(train).reindex(files.index)
+
+
+def set_aside(files: pd.DataFrame, reason: str, flags: pd.Series, details: pd.Series) -> None:
+    """Set flagged rows aside that have no reason yet."""
+    rows = flags.reindex(files.index, fill_value=False).astype(bool) & files["reason"].isna()
+    files.loc[rows, "reason"] = reason
+    files.loc[rows, "detail"] = details.reindex(files.index)[rows]
+
+
+def set_aside_partners(files: pd.DataFrame, partner: pd.Series) -> None:
+    """Set aside items whose partner was set aside."""
     paths, why = of_partners(files["path"], partner), of_partners(files["reason"], partner)
     rows = files["reason"].isna() & why.notna()
     files.loc[rows, "reason"] = "unpaired"
     files.loc[rows, "detail"] = [
         f"its partner {path} was set aside: {reason}" for path, reason in zip(paths[rows], why[rows], strict=True)
     ]
-
-
-def detail(reason: str, row: dict[str, Any]) -> str:
-    """What a person needs to know beside the reason."""
-    match reason:
-        case "too_small":
-            return f"{row['width']:.0f} x {row['height']:.0f} pixels"
-        case "near_constant":
-            return f"standard deviation {row['std']:.4f}"
-        case "unpaired" | "unequal":
-            return str(row["alone"])
-        case "leaked":
-            return f"same pixels as training image {row['leaked_from']}"
-        case "duplicate":
-            return f"same pixels as {row['duplicate_of']}"
-    return str(row["error"])

@@ -26,7 +26,7 @@ class View:
     | unlabelled | image | |
     | labelled | image, label | |
     | partly_labelled | image, labelled_image, label | per_class |
-    | degraded | input, target | those of `pipeline.data.degradations` |
+    | degraded | input, target | those of the medium's degradation |
     | paired | a, b (matching pairs) | |
     | domains | a, b (unpaired) | |
     """

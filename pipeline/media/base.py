@@ -1,26 +1,170 @@
-"""The contract of a medium: what one item is. The part that imports without torch."""
+"""The contract of a medium: what one item is. This part imports without torch."""
 
-from abc import ABC
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from __future__ import annotations
 
-from pipeline.arrays import Float64Array, Items
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from pipeline.media import scale
 from pipeline.media.settings import DataSettings
+from pipeline.media.validation import Defect, Expectation, ValidationSettings
 
 if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
+    from PIL import Image
+
+    from pipeline.arrays import Float32Array, Float64Array, Items
+    from pipeline.items import ItemSpec
     from pipeline.measure import Measure
+    from pipeline.media.tensors import Tensors
+
+
+@dataclass(frozen=True)
+class Item:
+    """One decoded item: its values [H, W, C], and one value for every `Fact` of the medium."""
+
+    values: Items
+    facts: Mapping[str, float | int | str]
+
+
+class BadItem(ValueError):
+    """A file cannot be used; the message is the reason that the quarantine shows, without the file's name."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One item as a file."""
+
+    data: bytes
+    mime_type: str
+    suffix: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A column of the manifest that `decode` fills."""
+
+    name: str
+    type: Literal["string", "int32", "int64", "float64"]
+
+
+class BuiltinSource(Protocol):
+    """A source of files that a medium brings along. Its folders mean what those of any source mean: split and class."""
+
+    name: str
+
+    def files(self) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        """Yield names, with `/` between folders, and what loads the bytes; the same at every call.
+
+        A loader raises BadItem for a file that cannot be had.
+        """
+        ...
 
 
 class Medium(ABC):
-    """What one item of the data is."""
+    """What one item of the data is. One subclass a medium, in a package of its own, and one line in the registry.
+
+    Attributes:
+        name: The value of `data.medium`.
+        noun: One item in words; its plural ends in s.
+        file_types: The files that `decode` reads, in words.
+        suffixes: Suffixes of such files, lower case with the dot.
+        formats: Suffixes that `encode` writes, with their MIME types; the first is the default.
+        Settings: The medium's part of `data:` in params.yaml.
+        Validation: The medium's part of `validate:` in params.yaml.
+        facts: Columns that `decode` adds to the manifest.
+        partner_facts: Facts in which the partners of a pair from two folders must agree.
+        sources: Built-in sources, as messages list them.
+        flips: Mirroring an item gives another plausible item (train.flips).
+        augmentations: Policies of model.stabilisers.augment that make sense.
+        output: Name of the ONNX graphs' tensor that holds generated items.
+    """
 
     name: ClassVar[str]
+    noun: ClassVar[str]
+    file_types: ClassVar[str]
+    suffixes: ClassVar[frozenset[str]]
+    formats: ClassVar[Mapping[str, str]]
     Settings: ClassVar[type[DataSettings]]
+    Validation: ClassVar[type[ValidationSettings]] = ValidationSettings
+    facts: ClassVar[tuple[Fact, ...]] = ()
+    partner_facts: ClassVar[tuple[str, ...]] = ()
+    sources: ClassVar[tuple[str, ...]] = ()
+    flips: ClassVar[bool] = False
+    augmentations: ClassVar[frozenset[str]] = frozenset()
+    output: ClassVar[str] = "items"
 
-    def appearance(self) -> "Sequence[Measure[Any]]":
+    @abstractmethod
+    def spec(self, settings: Any, classes: tuple[str, ...]) -> ItemSpec:
+        """Return the items that these settings make; of pairs, one side."""
+
+    @abstractmethod
+    def decode(self, data: bytes, settings: Any) -> Iterator[Item]:
+        """Yield the items of one file, in order; a file may hold many (cuts of a recording, windows of a piece).
+
+        If `settings.pairs` puts both partners into one item, A is its left half and B its right half.
+
+        Raises:
+            BadItem: The file cannot be used. None of its items is stored then.
+        """
+
+    @abstractmethod
+    def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
+        """Return one item [H, W, C] as a file of one of `formats`, by default the first."""
+
+    @abstractmethod
+    def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:
+        """Draw items [n, H, W, C] on one sheet, row by row.
+
+        Args:
+            columns: Items in a row; None chooses.
+            cell: Small items are enlarged by a whole factor to at most so many pixels.
+        """
+
+    @abstractmethod
+    def html(self, values: Items, spec: ItemSpec) -> str:
+        """Return the element that lets a person see, hear or read one item [H, W, C], in reports and on the page."""
+
+    def appearance(self) -> Sequence[Measure[Any]]:
         """Return the measures of `statistics`, relative to real items; each reads `data.appearance[name]`."""
         return ()
 
-    def statistics(self, values: Items) -> Mapping[str, Float64Array]:
+    def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
         """Return named numbers of each of the items [n, H, W, C], each [n]; none by default."""
         return {}
+
+    def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
+        """Return the built-in source that `data.source` names, None if it is not one of this medium's.
+
+        Downloads go below `cache`. Raises InputError for a source that cannot be had.
+        """
+        return None
+
+    def defects(self, items: pd.DataFrame, settings: Any, pairs: str) -> list[Defect]:
+        """Return why items are set aside because of their facts; `items` are the rows that could be decoded."""
+        return []
+
+    def expectations(self, items: pd.DataFrame, accepted: pd.DataFrame, settings: Any) -> list[Expectation]:
+        """Return what must hold for the facts of the decoded and of the accepted rows."""
+        return []
+
+    def measurements(self, accepted: pd.DataFrame, pairs: str) -> dict[str, float | None]:
+        """Return numbers over the accepted rows' facts for metrics/validation.json."""
+        return {}
+
+    def to_network(self, items: Items, spec: ItemSpec) -> Float32Array:
+        """Return stored items [n, H, W, C] as an ONNX graph takes them, float32 [n, C', H, W]."""
+        return scale.to_network(items, spec)
+
+    def from_network(self, values: Float32Array, spec: ItemSpec) -> Items:
+        """Return an ONNX graph's output [n, C', H, W] as items [n, H, W, C]; the same rounding as `Tensors`."""
+        return scale.from_network(values, spec)
+
+    def tensors(self, spec: ItemSpec) -> Tensors:
+        """Return the torch part for items of `spec`. Only here is torch imported."""
+        from pipeline.media.tensors import Tensors
+
+        return Tensors(spec)

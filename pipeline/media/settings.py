@@ -11,26 +11,24 @@ ClassName = Annotated[str, StringConstraints(min_length=1), Field(coerce_numbers
 
 
 class Limits(Settings):
-    """Largest input accepted; anything larger goes to quarantine without being decoded."""
+    """The largest input that is accepted. Larger files are set aside without being decoded."""
 
-    pixels: int = Field(
-        50_000_000, ge=1, description="width x height; larger images are treated as decompression bombs"
-    )
     bytes: int = Field(256 * 2**20, ge=1, description="size of one encoded file")
 
 
 class DataSettings(Settings):
-    """Where items come from, which are taken, and how they are split."""
+    """Where items come from, which are taken, and how they are split. A medium gives `source` a default."""
 
-    medium: str = Field("image", min_length=1, description="what one item is: image")
+    medium: str = Field(min_length=1, description="what one item is")
     source: str = Field(
-        "digits", min_length=1, description="digits | a folder | a .zip or .tar(.gz) | torchvision:NAME"
+        min_length=1, description="a folder | a .zip or .tar(.gz) | the name of a source built into the medium"
     )
     watch: str = Field(
         "data/raw",
         min_length=1,
         description="path that DVC hashes to detect new data; set it to `source` if that is elsewhere",
     )
+    pairs: str = Field("none", description="how pairs A and B are formed: none | folders, matched by name")
     test_fraction: float = Field(
         0.2,
         ge=0,
@@ -57,6 +55,11 @@ class DataSettings(Settings):
         if twice is not None:
             raise ValueError(f"{twice!r} is named twice")
         return value
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether one file holds both partners of a pair, stored side by side in one row."""
+        return self.pairs not in ("none", "folders")
 
     def layout(self) -> DataLayout:
         """Return what a variant must know of the data. Every medium says its own."""

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from pipeline import params as parameters
-from pipeline.code_digest import code_digest
-from pipeline.data.store import DatasetInfo, ImageSet, open_split
+from pipeline.code_digest import code_digest, defining_modules
+from pipeline.data.store import DatasetInfo, ItemSet, open_split
 from pipeline.errors import InputError, TrainingFailed
 from pipeline.files import exclusive_lock
 from pipeline.gans.base import Batch
 from pipeline.gans.registry import VARIANTS, build
-from pipeline.media.image.settings import ImageSettings
+from pipeline.media.registry import find_medium
 from pipeline.params import Params
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
@@ -42,7 +42,6 @@ def run(root: Path) -> None:
 
 
 def train(paths: Paths, params: Params) -> None:
-    assert isinstance(params.data, ImageSettings)
     data = open_split(paths.dataset, paths.validated, "train", verify=True)
     info = DatasetInfo.read(paths.dataset)
     if info.pairs != params.data.pairs:
@@ -134,7 +133,7 @@ def tell_of_schedule(before: int, trainer: Trainer) -> None:
         )
 
 
-def fingerprint(params: Params, data: ImageSet) -> str:
+def fingerprint(params: Params, data: ItemSet) -> str:
     """Return a name for everything that determines the weights: data, settings and code.
 
     Checkpoints lie in a folder of this name, so no training resumes from another training's checkpoint.
@@ -149,13 +148,15 @@ def fingerprint(params: Params, data: ImageSet) -> str:
 
 
 def training_modules(params: Params) -> tuple[str, ...]:
-    """Return the modules that determine the weights, with all they import: the loop, the task and the variant."""
+    """Return the modules that determine the weights, with all they import: loop, task, variant and medium."""
     network = VARIANTS[params.model.variant].network.partition(":")[0]
     task = TASKS[params.model.task].training_modules
-    return "pipeline.training.unattended", "pipeline.training.response", *task, network
+    medium = find_medium(params.data.medium)
+    tensors = defining_modules(medium.tensors(medium.spec(params.data, ())))
+    return "pipeline.training.unattended", "pipeline.training.response", *task, network, *tensors
 
 
-def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ImageSet, paths: Paths) -> int:
+def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ItemSet, paths: Paths) -> int:
     """Writes the averaged networks of the best look, the others, and the description that rebuilds them; returns the images they saw."""
     seen = trainer.deliver()
     if seen != trainer.images_seen:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from pipeline.data.store import DatasetInfo, ImageSet
+from pipeline.data.store import DatasetInfo, ItemSet
 from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN
@@ -48,8 +48,8 @@ class EvaluationCase:
     gan: GAN
     config: ModelConfig
     info: DatasetInfo
-    train: ImageSet
-    test: ImageSet
+    train: ItemSet
+    test: ItemSet
     settings: EvaluateSettings
     device: torch.device
     folders: Folders

@@ -16,7 +16,7 @@ from pipeline.serving.onnx.metadata import Metadata
 if TYPE_CHECKING:
     import torch
 
-    from pipeline.data.batch_sampling import Images
+    from pipeline.data.batch_sampling import TrainingItems
     from pipeline.evaluation.comparison import Comparison
     from pipeline.gans.base import GAN, Batch, View
     from pipeline.tasks.base import EvaluationCase, EvaluationResult
@@ -93,12 +93,14 @@ class Task(ABC):
 
     # --- training and evaluation: torch is imported here ---
 
-    def open_view(self, view: "View", data: "Images", device: "torch.device", seed: int, **options: Any) -> "Batches":
+    def open_view(
+        self, view: "View", data: "TrainingItems", device: "torch.device", seed: int, **options: Any
+    ) -> "Batches":
         """Open a view of the data that a variant of this task asks for."""
         batches: Batches = load(self.views[view.name])(data, device, seed, **options, **view.options)
         return batches
 
-    def examples(self, gan: "GAN", data: "Images", device: "torch.device", seed: int) -> "Batch":
+    def examples(self, gan: "GAN", data: "TrainingItems", device: "torch.device", seed: int) -> "Batch":
         """Return the entries of its own view that `gan.preview` shows; the same seed gives the same entries."""
         return self.open_view(gan.view, data, device, seed).next(gan.preview_examples) if gan.preview_examples else {}
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from pipeline.data.store import ImageSet
+from pipeline.data.store import ItemSet
 from pipeline.gans.base import GAN
 from pipeline.items import ItemSpec
 from pipeline.training.settings import TrainSettings
@@ -16,7 +16,7 @@ class TrainingCase:
 
     gan: GAN
     item: ItemSpec
-    train: ImageSet
-    held_out: ImageSet
+    train: ItemSet
+    held_out: ItemSet
     settings: TrainSettings
     device: torch.device

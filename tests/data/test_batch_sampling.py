@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.batch_sampling import RESIDENT, Crops, Drawing, Shuffle, drawing
+from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, CropSampler, Shuffle, sampler_for
 from tests.data.test_views import Arrays, Photos
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ def levels(images: torch.Tensor) -> torch.Tensor:
 
 
 def test_crops_are_whole_pieces_of_their_images_from_every_place() -> None:
-    crops = Crops(Photos(), CPU, 0, flips=False)
+    crops = CropSampler(Photos(), CPU, 0, flips=False)
     tops: dict[int, set[tuple[int, int]]] = {0: set(), 1: set(), 2: set()}
     for _ in range(200):
         images = crops.take(3)
@@ -60,15 +60,15 @@ def test_crops_are_whole_pieces_of_their_images_from_every_place() -> None:
 
 @pytest.mark.parametrize("flips", [True, False])
 def test_crops_resume(flips: bool) -> None:
-    undisturbed, resumed = (Crops(Photos(), CPU, 1, flips=flips) for _ in range(2))
+    undisturbed, resumed = (CropSampler(Photos(), CPU, 1, flips=flips) for _ in range(2))
     undisturbed.take(5)
     resumed.restore(undisturbed.state())
     assert torch.equal(undisturbed.take(20), resumed.take(20))
-    forgetful = Crops(Photos(), CPU, 1, flips=flips)
+    forgetful = CropSampler(Photos(), CPU, 1, flips=flips)
     forgetful.restore({**undisturbed.state(), "places": torch.Generator().manual_seed(9).get_state()})
     assert not torch.equal(undisturbed.take(20), forgetful.take(20))
 
 
 def test_what_is_drawn_follows_from_the_images() -> None:
-    assert type(drawing(Arrays(3), CPU, 0, flips=False, resident_bytes=RESIDENT)) is Drawing
-    assert type(drawing(Photos(), CPU, 0, flips=False, resident_bytes=RESIDENT)) is Crops
+    assert type(sampler_for(Arrays(3), CPU, 0, flips=False, resident_bytes=RESIDENT_BYTES)) is BatchSampler
+    assert type(sampler_for(Photos(), CPU, 0, flips=False, resident_bytes=RESIDENT_BYTES)) is CropSampler

@@ -12,49 +12,59 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from pipeline.data.decoding import Job, decode_all
+from pipeline.data.decoding import Decoder, DecodingJob, decode_all
 from pipeline.errors import InputError
-from pipeline.media.image.image import Target
+from pipeline.media.image.settings import ImageSettings
+from pipeline.media.registry import MEDIA
 
 ENDLESS = """
 import itertools, pathlib, sys
-from pipeline.data.decoding import Job, decode_all
-from pipeline.media.image.image import Target
+from pipeline.data.decoding import Decoder, DecodingJob, decode_all
+from pipeline.media.image.settings import ImageSettings
+from pipeline.media.registry import MEDIA
 if __name__ == "__main__":
+    settings = ImageSettings()
+    decoder = Decoder(MEDIA["image"], settings, MEDIA["image"].spec(settings, ()))
     data = pathlib.Path(sys.argv[1]).read_bytes()
-    for number, _ in decode_all((Job(n, data) for n in itertools.count()), Target(8, "rgb"), 2):
+    for number, _ in decode_all((DecodingJob(n, data) for n in itertools.count()), decoder, 2):
         if number == 500:
             sys.stdout.write("under way\\n")
             sys.stdout.flush()
 """
 
 
+def decoder(channels: str) -> Decoder:
+    settings = ImageSettings.model_validate({"channels": channels})
+    return Decoder(MEDIA["image"], settings, MEDIA["image"].spec(settings, ()))
+
+
 def test_a_killed_decoder_is_an_error_and_leaves_nothing(tmp_path: Path, good_files: dict[str, bytes]) -> None:
-    def jobs() -> Iterator[Job[int]]:
+    def jobs() -> Iterator[DecodingJob[int]]:
         for number in range(100_000):
             if number == 2000:
                 for child in multiprocessing.active_children():
                     os.kill(child.pid or 0, signal.SIGKILL)
-            yield Job(number, good_files["rgb.png"])
+            yield DecodingJob(number, good_files["rgb.png"])
 
     with pytest.raises(InputError, match="a decoding process was killed"):
-        for _ in decode_all(jobs(), Target(8, "rgb"), 2):
+        for _ in decode_all(jobs(), decoder("rgb"), 2):
             pass
 
 
 def test_results_come_in_order_and_in_step(good_files: dict[str, bytes]) -> None:
     asked = 0
 
-    def jobs() -> Iterator[Job[int]]:
+    def jobs() -> Iterator[DecodingJob[int]]:
         nonlocal asked
         for number in range(3000):
             asked = number
-            yield Job(number, good_files["gray.png"] if number % 3 else None)
+            yield DecodingJob(number, good_files["gray.png"] if number % 3 else None)
 
     ahead = 0
-    for position, (key, (facts, pixels)) in enumerate(decode_all(jobs(), Target(8, "gray"), 2)):
+    for position, (key, file) in enumerate(decode_all(jobs(), decoder("gray"), 2)):
         assert key == position
-        assert (facts is None) == (pixels is None) == (position % 3 == 0)
+        assert (file is None) == (position % 3 == 0)
+        assert file is None or len(file.items) == 1
         ahead = max(ahead, asked - position)
     assert ahead <= 64 * 6  # the window: five chunks in flight and the one being filled
 

@@ -1,16 +1,18 @@
 """The two sides of the data, however it holds them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.data.domains import sides, squares
-from pipeline.data.store import ImageSet, Pairs
+from pipeline.data.domains import flatten_pairs, split_domains
+from pipeline.data.store import ItemSet, PairSet
 from pipeline.errors import InputError
+from tests.specs import image_spec
 
 
-def stored(kind: type[ImageSet], count: int, width: int = 8, **more: Any) -> Any:
+def stored(kind: type[ItemSet], count: int, width: int = 8, classes: Sequence[str] = (), **more: Any) -> Any:
     """`count` images of noise in two shards, rows in mixed order."""
     rng = np.random.default_rng(0)
     shards = [rng.integers(0, 256, (count, 8, width, 3), dtype=np.uint8) for _ in range(2)]
@@ -18,24 +20,24 @@ def stored(kind: type[ImageSet], count: int, width: int = 8, **more: Any) -> Any
     common: dict[str, Any] = {
         "labels": np.full(count, -1),
         "names": [f"{n}.png" for n in range(count)],
-        "classes": [],
+        "item": image_spec(8, 3, classes),
         "fingerprint": "f",
     }
     return kind(shards=shards, shard=order // count, row=order % count, **common | more)
 
 
-def pairs_of_both_kinds() -> list[Pairs]:
+def pairs_of_both_kinds() -> list[PairSet]:
     rng = np.random.default_rng(1)
     return [
-        stored(Pairs, 12, 16, partners=None),
-        stored(Pairs, 12, 8, partners=(rng.integers(0, 2, 12), rng.permutation(12))),
+        stored(PairSet, 12, 16, partners=None),
+        stored(PairSet, 12, 8, partners=(rng.integers(0, 2, 12), rng.permutation(12))),
     ]
 
 
 @pytest.mark.parametrize("data", pairs_of_both_kinds(), ids=["wide", "apart"])
-def test_pairs(data: Pairs) -> None:
-    a, b = sides(data)
-    assert (len(data), len(a), len(b), data.item_shape) == (12, 12, 12, (8, 16, 3))
+def test_pairs(data: PairSet) -> None:
+    a, b = split_domains(data)
+    assert (len(data), len(a), len(b), data.images([0]).shape) == (12, 12, 12, (1, 8, 16, 3))
     assert (a.images().shape, a.name, b.name) == ((12, 8, 8, 3), "A", "B")
     assert (np.concatenate([a.images(), b.images()], axis=2) == data.images()).all()
     picked = [7, 0, 7, 11]
@@ -47,9 +49,9 @@ def test_pairs(data: Pairs) -> None:
 
 
 @pytest.mark.parametrize("data", pairs_of_both_kinds(), ids=["wide", "apart"])
-def test_squares_are_all_a_and_then_all_b(data: Pairs) -> None:
-    single = squares(data)
-    a, b = sides(data)
+def test_squares_are_all_a_and_then_all_b(data: PairSet) -> None:
+    single = flatten_pairs(data)
+    a, b = split_domains(data)
     assert len(single) == len(single.labels) == len(single.names) == 24
     assert (single.images() == np.concatenate([a.images(), b.images()])).all()
     assert (
@@ -59,15 +61,15 @@ def test_squares_are_all_a_and_then_all_b(data: Pairs) -> None:
 
 
 def test_two_classes() -> None:
-    data = stored(ImageSet, 20, labels=np.arange(20) % 3 - 1, classes=["horse", "deer"])
-    horse, deer = sides(data)
+    data = stored(ItemSet, 20, labels=np.arange(20) % 3 - 1, classes=["horse", "deer"])
+    horse, deer = split_domains(data)
     assert (horse.name, deer.name, len(horse), len(deer)) == ("horse", "deer", 7, 6)
     assert (horse.images() == data.images(np.flatnonzero(data.labels == 0))).all()
     assert (deer.images([5, 2]) == data.images(np.flatnonzero(data.labels == 1)[[5, 2]])).all()
     assert deer.names[0] == "2.png"
     assert horse.fingerprint != deer.fingerprint
-    assert squares(data) is data
-    one = sides(stored(ImageSet, 4, labels=np.zeros(4, dtype=np.int64), classes=["horse", "deer"]))
+    assert flatten_pairs(data) is data
+    one = split_domains(stored(ItemSet, 4, labels=np.zeros(4, dtype=np.int64), classes=["horse", "deer"]))
     assert list(map(len, one)) == [4, 0]
 
 
@@ -77,4 +79,4 @@ def test_two_classes() -> None:
 )
 def test_neither_pairs_nor_two_classes(classes: list[str], words: str) -> None:
     with pytest.raises(InputError, match=f"{words}.*name two in data.classes"):
-        sides(stored(ImageSet, 4, classes=classes))
+        split_domains(stored(ItemSet, 4, classes=classes))

@@ -7,12 +7,16 @@ from typing import Any
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
-from pipeline.data.expectations import Check, checks, judge, tables
-from pipeline.data.settings import ValidateSettings
-from pipeline.data.store_writer import MANIFEST
+from pipeline.data.expectations import expectations, tables, validate
+from pipeline.data.store_writer import COLUMNS
 from pipeline.data.validation_findings import examine
+from pipeline.media.image.validation import ImageValidation
+from pipeline.media.registry import MEDIA
+from pipeline.media.validation import Expectation
 
 Rows = list[dict[str, Any]]
+IMAGE = MEDIA["image"]
+NAMES = [*COLUMNS, *(fact.name for fact in IMAGE.facts)]
 # What is not looked at in a case must not interfere with it.
 LENIENT = {
     key: {"limit": limit, "severity": "warning"}
@@ -31,18 +35,23 @@ LENIENT = {
 
 def images(count: int, **values: Any) -> Rows:
     """Good rows with pixels of their own."""
-    good = {"width": 10, "height": 10, "mode": "L", "mean": 0.5, "std": 0.3, "split": "train", "label": -1, **values}
+    good: dict[str, Any] = {
+        "width": 10,
+        "height": 10,
+        "mode": "L",
+        "mean": 0.5,
+        "std": 0.3,
+        "split": "train",
+        "label": -1,
+        **values,
+    }
+    good["side"] = float(min(good["width"], good["height"]))
     tag = "-".join(map(str, values.values()))
-    return [
-        dict.fromkeys(MANIFEST.names) | {"path": f"{tag}/{n}", "pixels_sha256": f"{tag}/{n}"} | good
-        for n in range(count)
-    ]
+    return [dict.fromkeys(NAMES) | {"path": f"{tag}/{n}", "pixels_sha256": f"{tag}/{n}"} | good for n in range(count)]
 
 
 def bad(count: int) -> Rows:
-    return [
-        dict.fromkeys(MANIFEST.names) | {"path": f"bad{n}", "label": -1, "error": "not an image"} for n in range(count)
-    ]
+    return [dict.fromkeys(NAMES) | {"path": f"bad{n}", "label": -1, "error": "not an image"} for n in range(count)]
 
 
 def named(name: str, count: int) -> Rows:
@@ -72,18 +81,21 @@ CASES: list[tuple[str, dict[str, Any], Rows, Rows, list[str]]] = [
      ["4 training images", "limit 5", "9 files, 3 set"]),
     ("min_images", bound(1), images(1), bad(2), ["0 training images"]),
     ("min_per_class", bound(3), named("a", 3) + named("b", 4), named("a", 2) + named("b", 4), ["class 'a' has 2", "limit 3"]),
-    ("max_imbalance", bound(2), named("a", 2) + named("b", 4), named("a", 2) + named("b", 5), ["by 2.5", "'a' has 2, class 'b' 5", "limit 2"]),
+    ("max_imbalance", bound(2), named("a", 2) + named("b", 4), named("a", 2) + named("b", 5), ["by 2.5", "'a' has 2, class 'b' has 5", "limit 2"]),
     ("max_imbalance", bound(2), named("a", 2) + named("b", 4), named("b", 5), ["by inf", "'a' has 0"]),
 ]  # fmt: skip
 
 
-def failures(folder: Path, rows: Rows, settings: dict[str, Any]) -> dict[str, Check]:
+def failures(folder: Path, rows: Rows, settings: dict[str, Any]) -> dict[str, Expectation]:
     classes = sorted(
         {row["class"] for row in rows if row["class"]} | ({"a", "b"} if any(row["class"] for row in rows) else set())
     )
-    parsed = ValidateSettings.model_validate(settings)
-    found = examine(pd.DataFrame(rows, columns=MANIFEST.names), classes, parsed)
-    return {failure.check.key: failure.check for failure in judge(checks(found, parsed), tables(found), folder)}
+    parsed = ImageValidation.model_validate(settings)
+    found = examine(pd.DataFrame(rows, columns=NAMES), classes, IMAGE, parsed)
+    return {
+        failure.expectation.key: failure.expectation
+        for failure in validate(expectations(found, parsed), tables(found), folder)
+    }
 
 
 @pytest.mark.parametrize(
@@ -131,30 +143,30 @@ def test_pairs_in_folders(tmp_path: Path) -> None:
     ]
     classes = ["A", "B"]
     for limit, passes in ((0.2, True), (0.19, False)):
-        parsed = ValidateSettings.model_validate(
+        parsed = ImageValidation.model_validate(
             LENIENT | {"modes": {"severity": "off"}, "max_unpaired_share": bound(limit)}
         )
-        found = examine(pd.DataFrame(rows, columns=MANIFEST.names), classes, parsed, "folders")
-        failed = judge(checks(found, parsed), tables(found), tmp_path / str(limit))
+        found = examine(pd.DataFrame(rows, columns=NAMES), classes, IMAGE, parsed, "folders")
+        failed = validate(expectations(found, parsed), tables(found), tmp_path / str(limit))
         assert [str(failure).split(":")[0] for failure in failed] == ([] if passes else ["max_unpaired_share"])
     assert "4 of 20 (20.00%) images have no partner of their name and size in the other folder" in str(failed[0])
     assert any("alone" in page.read_text() for page in (tmp_path / "0.19").rglob("*.html")), "the Data Docs show it"
-    single = examine(pd.DataFrame(rows, columns=MANIFEST.names), classes, parsed)
-    assert "max_unpaired_share" not in [check.key for check in checks(single, parsed)]
+    single = examine(pd.DataFrame(rows, columns=NAMES), classes, IMAGE, parsed)
+    assert "max_unpaired_share" not in [check.key for check in expectations(single, parsed)]
 
 
 def test_a_domain_that_is_too_small_is_named(tmp_path: Path) -> None:
     found = failures(tmp_path, named("a", 30) + named("b", 9), LENIENT | {"min_per_class": bound(10)})
-    expected = "class 'b' has 9 accepted training images, fewer than validate.min_per_class.limit 10; give this class, or domain, more images"
+    expected = "class 'b' has 9 accepted training images, fewer than validate.min_per_class.limit 10; add images to this class or domain"
     assert expected in found["min_per_class"].message
 
 
 def test_an_expectation_that_cannot_be_evaluated_is_no_verdict(tmp_path: Path) -> None:
-    check = Check(
-        "min_side", "images", "ExpectColumnValuesToBeBetween", {"column": "absent", "min_value": 1}, "warning", ""
+    expectation = Expectation(
+        "min_side", "items", "ExpectColumnValuesToBeBetween", {"column": "absent", "min_value": 1}, "warning", ""
     )
     with pytest.raises(RuntimeError, match="min_side could not be evaluated"):
-        judge([check], {"images": pd.DataFrame({"present": [1]})}, tmp_path)
+        validate([expectation], {"items": pd.DataFrame({"present": [1]})}, tmp_path)
 
 
 def test_data_docs_open(tmp_path: Path) -> None:
@@ -167,11 +179,11 @@ def test_data_docs_open(tmp_path: Path) -> None:
 
 
 def test_seventy_thousand_rows_take_seconds(tmp_path: Path) -> None:
-    rows = pd.DataFrame([*images(1, **{"class": "a"}), *images(1, **{"class": "b"})], columns=MANIFEST.names)
+    rows = pd.DataFrame([*images(1, **{"class": "a"}), *images(1, **{"class": "b"})], columns=NAMES)
     manifest = pd.concat([rows] * 35_000, ignore_index=True)
     manifest["pixels_sha256"] = [f"{number:064x}" for number in range(len(manifest))]
     start = time.process_time()
-    settings = ValidateSettings()
-    found = examine(manifest, ["a", "b"], settings)
-    assert judge(checks(found, settings), tables(found), tmp_path) == []
+    settings = ImageValidation()
+    found = examine(manifest, ["a", "b"], IMAGE, settings)
+    assert validate(expectations(found, settings), tables(found), tmp_path) == []
     assert time.process_time() - start < 15

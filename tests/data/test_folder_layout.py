@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.folder_layout import Layout, Place, common, split_folders
+from pipeline.data.folder_layout import Layout, Place, common_depth, split_folders
 from pipeline.errors import InputError
+from pipeline.media.image.formats import SUFFIXES
 
 
 def places(*folders: str) -> dict[str, Place]:
@@ -71,8 +72,8 @@ def test_what_lies_elsewhere_is_named() -> None:
     assert layout.place(("train", "b", "deep")) == Place("train", "b")
     assert layout.place(("other",)).error == "lies outside the folders test, train"
     assert layout.place(()).error == "lies outside the folders test, train"
-    assert layout.place(("train",)) == Place("train", None, "lies beside the class folders, not in one")
-    assert Layout.of([("a",), ("b",), ()]).place(()).error == "lies beside the class folders, not in one"
+    assert layout.place(("train",)) == Place("train", None, "lies next to the class folders, not in one")
+    assert Layout.of([("a",), ("b",), ()]).place(()).error == "lies next to the class folders, not in one"
 
 
 folder = st.lists(st.sampled_from(["train", "test", "val", "a", "b", "images", "Ünï", " "]), max_size=4).map(tuple)
@@ -98,8 +99,8 @@ def test_a_wrapping_folder_changes_nothing(folders: list[tuple[str, ...]], wrapp
 
 
 @given(st.sets(folder, min_size=1))
-def test_common(folders: set[tuple[str, ...]]) -> None:
-    depth = common(folders)
+def test_common_depth(folders: set[tuple[str, ...]]) -> None:
+    depth = common_depth(folders)
     assert len({each[:depth] for each in folders}) == 1
     assert min(map(len, folders)) == depth or len({each[: depth + 1] for each in folders}) > 1
 
@@ -114,7 +115,11 @@ def test_split_and_side_in_one_folder(wrapping: str, held_out: str) -> None:
     names |= {f"{wrapping}{held_out}{side}": Place("test", side) for side in "AB"}
     assert places(*names) == names
     layout = Layout.of([tuple(name.split("/")) for name in names])
-    assert layout.pair(f"{wrapping}trainA/deep/1.PNG") == layout.pair(f"{wrapping}trainB/deep/1.jpeg") == "deep/1"
+    assert (
+        layout.pair_name(f"{wrapping}trainA/deep/1.PNG", SUFFIXES)
+        == layout.pair_name(f"{wrapping}trainB/deep/1.jpeg", SUFFIXES)
+        == "deep/1"
+    )
 
 
 def test_train_a_and_b_alone_are_classes() -> None:
@@ -124,24 +129,26 @@ def test_train_a_and_b_alone_are_classes() -> None:
 
 def test_classes_asked_for() -> None:
     every = Layout.of([(split, name) for split in ("train", "test") for name in ("cat", "deer", "horse")])
-    some = every.of_classes(["horse", "cat"])
+    some = every.with_classes(["horse", "cat"])
     assert every.labels == ("cat", "deer", "horse")
     assert some.labels == ("horse", "cat")
     assert some.place(("train", "horse")) == Place("train", "horse")
     assert some.place(("test", "deer", "deep")) == Place("test", "deer", wanted=False)
-    assert some.place(("train",)).error == "lies beside the class folders, not in one"
-    one = every.of_classes(["deer"])
+    assert some.place(("train",)).error == "lies next to the class folders, not in one"
+    one = every.with_classes(["deer"])
     assert one.labels == ()
     assert (one.place(("train", "deer")), one.place(("train", "cat"))) == (Place("train"), Place("train", wanted=False))
-    assert some.unlabelled().place(("train", "horse")) == Place("train")
-    assert not some.unlabelled().place(("train", "deer")).wanted
-    assert every.unlabelled().place(("train",)) == Place("train"), "where nothing was asked for, folders mean nothing"
+    assert some.without_labels().place(("train", "horse")) == Place("train")
+    assert not some.without_labels().place(("train", "deer")).wanted
+    assert every.without_labels().place(("train",)) == Place("train"), (
+        "where nothing was asked for, folders mean nothing"
+    )
     with pytest.raises(InputError, match=r"no class 'hrose'; did you mean `horse`\? there are cat, deer, horse$"):
-        every.of_classes(["cat", "hrose"])
+        every.with_classes(["cat", "hrose"])
     with pytest.raises(InputError, match="the source has no classes"):
-        Layout.of([("photos",)]).of_classes(["photos"])
+        Layout.of([("photos",)]).with_classes(["photos"])
     with pytest.raises(InputError, match=r"there are .* and 180 more$"):
-        Layout.of([(f"{number:03d}",) for number in range(200)]).of_classes(["x"])
+        Layout.of([(f"{number:03d}",) for number in range(200)]).with_classes(["x"])
 
 
 def test_names_of_partners() -> None:
@@ -149,9 +156,18 @@ def test_names_of_partners() -> None:
         Layout.of([("top", "a"), ("top", "b")]),
         Layout.of([(part, "images", side) for part in ("train", "test") for side in "ab"]),
     )
-    assert plain.pair("top/a/1.png") == plain.pair("top/b/1.JPG") == plain.pair("top/b/1") == "1"
-    assert split.pair("train/images/a/x/1.tif") == split.pair("test/images/b/x/1.png") == "x/1"
-    assert plain.pair("top/a/1.v2") == "1.v2", "only an image's suffix is none of the name"
-    assert plain.pair("top/a/1.v2.png") == "1.v2"
-    assert plain.pair("top/a/caf\u00e9.png") == plain.pair("top/b/cafe\u0301.png")
-    assert plain.pair("top/a/A.png") != plain.pair("top/b/a.png")
+    assert (
+        plain.pair_name("top/a/1.png", SUFFIXES)
+        == plain.pair_name("top/b/1.JPG", SUFFIXES)
+        == plain.pair_name("top/b/1", SUFFIXES)
+        == "1"
+    )
+    assert (
+        split.pair_name("train/images/a/x/1.tif", SUFFIXES)
+        == split.pair_name("test/images/b/x/1.png", SUFFIXES)
+        == "x/1"
+    )
+    assert plain.pair_name("top/a/1.v2", SUFFIXES) == "1.v2", "only an image's suffix is none of the name"
+    assert plain.pair_name("top/a/1.v2.png", SUFFIXES) == "1.v2"
+    assert plain.pair_name("top/a/caf\u00e9.png", SUFFIXES) == plain.pair_name("top/b/cafe\u0301.png", SUFFIXES)
+    assert plain.pair_name("top/a/A.png", SUFFIXES) != plain.pair_name("top/b/a.png", SUFFIXES)

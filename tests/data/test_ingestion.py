@@ -338,7 +338,7 @@ def test_files_in_no_class_are_named(tmp_path: Path, image_folder: Callable[...,
     info, rows = run(source, tmp_path)
     found = errors(rows)
     assert "outside the folders test, train" in found["stray.png"]
-    assert "beside the class folders" in found["train/stray.png"]
+    assert "next to the class folders" in found["train/stray.png"]
     assert "not an image" in found["notes.txt"]
     assert info.images == 3
 
@@ -395,7 +395,7 @@ def test_real_data_sets(
 def test_photographs_keep_their_sizes_and_small_ones_are_set_aside(tmp_path: Path) -> None:
     from PIL import Image
 
-    from pipeline.data.store import Photographs, open_split
+    from pipeline.data.store import VariableSizeSet, open_split
 
     sizes = {"a.png": (40, 30), "b.png": (17, 64), "small.png": (50, 15), "c.jpg": (33, 47)}
     for number, (name, size) in enumerate(sizes.items()):
@@ -405,9 +405,7 @@ def test_photographs_keep_their_sizes_and_small_ones_are_set_aside(tmp_path: Pat
         Image.fromarray(noise).save(path)
     info, rows = run(tmp_path / "source", tmp_path, resolution=16, fit="keep", test_fraction=0)
     assert (info.images, info.set_aside, info.item.height, info.own_sizes) == (3, 1, 16, True)
-    assert errors(rows) == {
-        "small.png": "50 x 15 pixels: smaller than the crops that training takes of it (data.resolution 16)"
-    }
+    assert errors(rows) == {"small.png": "50 x 15 pixels: smaller than the crops used in training (data.resolution 16)"}
     (tmp_path / "validated").mkdir()
     manifest = pq.read_table(tmp_path / "dataset" / "manifest.parquet")
     pq.write_table(
@@ -415,10 +413,10 @@ def test_photographs_keep_their_sizes_and_small_ones_are_set_aside(tmp_path: Pat
         tmp_path / "validated" / "index.parquet",
     )
     found = open_split(tmp_path / "dataset", tmp_path / "validated", "train")
-    assert isinstance(found, Photographs)
+    assert isinstance(found, VariableSizeSet)
     for number, name in enumerate(found.names):
         with Image.open(tmp_path / "source" / name) as image:
-            assert (found.picture(number) == np.asarray(image)).all()
+            assert (found.read_uncropped(number) == np.asarray(image)).all()
 
 
 def opened(folder: Path, split: str = "train", drop: tuple[str, ...] = ()) -> Any:
@@ -466,12 +464,12 @@ def test_only_the_classes_asked_for_in_their_order(tmp_path: Path, image_folder:
 
 
 def test_horse_and_deer_of_cifar(tmp_path: Path, shared_data: Path) -> None:
-    from pipeline.data.domains import sides
+    from pipeline.data.domains import split_domains
 
     info, rows = run(shared_data / "cifar10.zip", tmp_path, resolution=32, classes=["horse", "deer"], limit=20)
     assert (info.item.classes, info.splits, info.set_aside) == (("horse", "deer"), {"train": 40, "test": 40}, 0)
     assert all(f"/{info.item.classes[row['label']]}/" in row["path"] for row in rows)
-    horse, deer = sides(opened(tmp_path))
+    horse, deer = split_domains(opened(tmp_path))
     assert (len(horse), len(deer), horse.name, deer.name) == (20, 20, "horse", "deer")
 
 
@@ -505,13 +503,13 @@ def test_halves_are_stored_as_wide_rows(tmp_path: Path, good_files: dict[str, by
     assert "1 pixels wide: an odd width" in errors(rows)["train/odd.png"]
     assert (rows[0]["stored_height"], rows[0]["stored_width"], rows[0]["pair"]) == (16, 32, None)
     pairs = opened(tmp_path / "two")
-    assert (len(pairs), pairs.item_shape, set(pairs.labels.tolist())) == (8, (16, 32, 3), {-1})
+    assert (len(pairs), pairs.images([0]).shape, set(pairs.labels.tolist())) == (8, (1, 16, 32, 3), {-1})
     for number in range(8):
         with io.BytesIO(halved(number)) as file:
             whole = decode(file.read(), Target(16, "rgb", pairs="halves")).pixels
         assert (pairs.images([number])[0] == whole).all()
         for side in (0, 1):
-            assert (pairs.side(side, [number])[0] == np.split(whole, 2, axis=1)[side]).all()
+            assert (pairs.read_side(side, [number])[0] == np.split(whole, 2, axis=1)[side]).all()
 
 
 def test_halves_in_class_folders_have_no_classes(tmp_path: Path) -> None:
@@ -524,7 +522,7 @@ def test_halves_in_class_folders_have_no_classes(tmp_path: Path) -> None:
     info, rows = run(tmp_path / "source", tmp_path, pairs="halves", classes=["facades"], test_fraction=0)
     assert [row["path"] for row in rows if not row["error"]] == ["facades/1.png", "facades/2.png"]
     info, _ = run(tmp_path / "source", tmp_path, pairs="outline", test_fraction=0)
-    assert (info.pairs, info.images, opened(tmp_path).item_shape) == ("outline", 4, (8, 16, 3))
+    assert (info.pairs, info.images, opened(tmp_path).images([0]).shape) == ("outline", 4, (1, 8, 16, 3))
 
 
 def two_folders(tmp_path: Path, image_folder: Callable[..., Path]) -> Path:
@@ -555,7 +553,7 @@ def test_folders_are_joined_by_name_whatever_holds_them(tmp_path: Path, image_fo
         found[label] = {name: opened(tmp_path / label, name) for name in ("train", "test")}
         assert sum(map(len, found[label].values())) == 20
         for pairs in found[label].values():
-            assert pairs.item_shape == (8, 16, 3)
+            assert pairs.images([0]).shape == (1, 8, 16, 3)
             for position, name in enumerate(pairs.names):
                 stem = Path(name).stem
                 partner = next(data for other, data in files.items() if other.startswith(f"B/{stem}"))
@@ -571,7 +569,7 @@ def test_folders_are_joined_by_name_whatever_holds_them(tmp_path: Path, image_fo
     swapped.mkdir()
     info, _ = run(source, swapped, pairs="folders", classes=["B", "A"], test_fraction=0.3)
     assert info.item.classes == ("B", "A")
-    assert (opened(swapped).side(0) == found["folder"]["train"].side(1)).all()
+    assert (opened(swapped).read_side(0) == found["folder"]["train"].read_side(1)).all()
 
 
 def test_a_fingerprint_is_that_of_who_belongs_to_whom(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
@@ -626,5 +624,5 @@ def test_folders_that_are_no_two_or_hold_no_pair_are_named(tmp_path: Path, image
 def test_a_lone_partner_in_the_index_is_an_error(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     run(image_folder(["A/1.png", "A/2.png", "B/1.png", "B/2.png"]), tmp_path, pairs="folders", test_fraction=0)
     assert len(opened(tmp_path)) == 2
-    with pytest.raises(InputError, match=r"index\.parquet: holds images without a partner"):
+    with pytest.raises(InputError, match=r"index\.parquet: holds items without a partner"):
         opened(tmp_path, drop=("B/1.png",))

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.data.store import DatasetInfo, Photographs, open_shard, open_split
+from pipeline.data.store import DatasetInfo, VariableSizeSet, open_shard, open_split
 from pipeline.data.store_writer import StoreWriter
 from pipeline.errors import InputError
 from pipeline.items import Dtype, ItemSpec
@@ -86,10 +86,10 @@ def test_photographs_keep_their_sizes(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "validated").mkdir()
     pq.write_table(pq.read_table(tmp_path / "store" / "manifest.parquet"), tmp_path / "validated" / "index.parquet")
     found = open_split(tmp_path / "store", tmp_path / "validated", "train", verify=True)
-    assert isinstance(found, Photographs)
-    assert found.item_shape == (8, 8, 3)
+    assert isinstance(found, VariableSizeSet)
+    assert found.item.shape == (8, 8, 3)
     for number, pixels in enumerate(pictures):
-        assert (found.picture(number) == pixels).all()
+        assert (found.read_uncropped(number) == pixels).all()
         top, left = (pixels.shape[0] - 8) // 2, (pixels.shape[1] - 8) // 2
         assert (found.images([number])[0] == pixels[top : top + 8, left : left + 8]).all()
     assert found.images().shape == (5, 8, 8, 3)

@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.data.settings import ValidateSettings
-from pipeline.data.store_writer import MANIFEST
-from pipeline.data.validation_findings import examine
+from pipeline.data.store_writer import COLUMNS
+from pipeline.data.validation_findings import Findings
+from pipeline.data.validation_findings import examine as examine_items
+from pipeline.media.image.validation import ImageValidation
+from pipeline.media.registry import MEDIA
+
+NAMES = [*COLUMNS, *(fact.name for fact in MEDIA["image"].facts)]
+
+
+def examine(
+    manifest: pd.DataFrame, classes: list[str], settings: ImageValidation | None = None, pairs: str = "none"
+) -> Findings:
+    return examine_items(manifest, classes, MEDIA["image"], settings or ImageValidation(), pairs)
 
 
 def row(path: str, pixels: str | None, **values: Any) -> dict[str, Any]:
@@ -23,11 +33,13 @@ def row(path: str, pixels: str | None, **values: Any) -> dict[str, Any]:
         "label": -1,
         "pixels_sha256": pixels,
     }
-    return dict.fromkeys(MANIFEST.names) | good | {"path": path} | values
+    columns: dict[str, Any] = dict.fromkeys(NAMES) | good | {"path": path} | values
+    sides = [columns["width"], columns["height"]]
+    return columns | {"side": None if None in sides else float(min(sides))}
 
 
 def bad(path: str) -> dict[str, Any]:
-    return dict.fromkeys(MANIFEST.names) | {"path": path, "label": -1, "error": "not an image"}
+    return dict.fromkeys(NAMES) | {"path": path, "label": -1, "error": "not an image"}
 
 
 ROWS = [
@@ -47,7 +59,7 @@ ROWS = [
 
 def reasons(**settings: Any) -> dict[str, str]:
     values = {"min_side": {"limit": 8, "severity": "warning"}} | settings
-    found = examine(pd.DataFrame(ROWS), [], ValidateSettings.model_validate(values))
+    found = examine(pd.DataFrame(ROWS), [], ImageValidation.model_validate(values))
     return {
         path: f"{reason}: {detail}"
         for path, reason, detail in found.rejected[["path", "reason", "detail"]].itertuples(index=False)
@@ -56,12 +68,12 @@ def reasons(**settings: Any) -> dict[str, str]:
 
 def test_reasons() -> None:
     assert reasons() == {
-        "a_again": "duplicate: same pixels as a",
+        "a_again": "duplicate: same values as image a",
         "flat": "near_constant: standard deviation 0.0040",
         "small": "too_small: 7 x 12 pixels",
-        "leak": "leaked: same pixels as training image a",
-        "leak_again": "leaked: same pixels as training image a",
-        "t_again": "duplicate: same pixels as t",
+        "leak": "leaked: same values as training image a",
+        "leak_again": "leaked: same values as training image a",
+        "t_again": "duplicate: same values as image t",
         "csv": "undecodable: not an image",
         "small_and_flat": "too_small: 10 x 3 pixels",
     }
@@ -80,11 +92,14 @@ def test_off_sets_nothing_aside(key: str, spared: set[str]) -> None:
 
 
 def test_leakage_off_leaves_copies_in_test() -> None:
-    assert reasons(max_leakage_share={"limit": 0, "severity": "off"})["leak_again"] == "duplicate: same pixels as leak"
+    assert (
+        reasons(max_leakage_share={"limit": 0, "severity": "off"})["leak_again"]
+        == "duplicate: same values as image leak"
+    )
 
 
 def test_numbers() -> None:
-    settings = ValidateSettings.model_validate({"min_side": {"limit": 8, "severity": "warning"}})
+    settings = ImageValidation.model_validate({"min_side": {"limit": 8, "severity": "warning"}})
     n = examine(pd.DataFrame(ROWS), [], settings).numbers()
     assert (n["images_total"], n["images_accepted"], n["images_quarantined"]) == (11, 3, 8)
     counts = {
@@ -108,7 +123,7 @@ def test_classes() -> None:
         for number in range(count)
     ]
     rows += [row("held", "held", split="test", **{"class": "b"})]
-    found = examine(pd.DataFrame(rows), ["a", "b"], ValidateSettings())
+    found = examine(pd.DataFrame(rows), ["a", "b"], ImageValidation())
     assert found.per_class().to_dict("list") == {
         "class": ["a", "b"],
         "train_images": [6, 2],
@@ -116,7 +131,7 @@ def test_classes() -> None:
         "times_smaller": [1.0, 3.0],
     }
     assert found.numbers()["imbalance"] == 3
-    empty = examine(pd.DataFrame(rows), ["a", "b", "c"], ValidateSettings())
+    empty = examine(pd.DataFrame(rows), ["a", "b", "c"], ImageValidation())
     assert empty.numbers()["imbalance"] is None
     assert empty.per_class()["times_smaller"].max() == float("inf")
 
@@ -140,7 +155,7 @@ PAIRS = [
     paired("A", "t1", "a1", split="test"),
     paired("A", "t2", "a2", split="test"),
     paired("A", "1", "x", split="test", path="test/A/1"),
-    row("stray", "s", error="lies beside the class folders, not in one"),
+    row("stray", "s", error="lies next to the class folders, not in one"),
     paired("B", "1", "b1"),
     paired("B", "2", "b1"),
     paired("B", "3", "b3"),
@@ -158,7 +173,7 @@ PAIRS = [
 
 def test_pairs_in_folders() -> None:
     """A file without a partner is set aside, for want of one; the same picture in two pairs is no copy, the same pair is."""
-    found = examine(pd.DataFrame(PAIRS), ["A", "B"], ValidateSettings(), "folders")
+    found = examine(pd.DataFrame(PAIRS), ["A", "B"], ImageValidation(), "folders")
     said = {
         path: f"{reason}: {detail}"
         for path, reason, detail in found.rejected[["path", "reason", "detail"]].itertuples(index=False)
@@ -168,17 +183,17 @@ def test_pairs_in_folders() -> None:
         "B/3": "unpaired: its partner A/3 was set aside: undecodable",
         "A/4": "near_constant: standard deviation 0.0000",
         "B/4": "unpaired: its partner A/4 was set aside: near_constant",
-        "A/5": "unequal: 20 x 12 pixels, its partner B/5 10 x 12",
-        "B/5": "unequal: 10 x 12 pixels, its partner A/5 20 x 12",
-        "A/6": "duplicate: same pixels as A/1",
-        "B/6": "duplicate: same pixels as B/1",
+        "A/5": "unequal: 20 x 12, its partner B/5 10 x 12",
+        "B/5": "unequal: 10 x 12, its partner A/5 20 x 12",
+        "A/6": "duplicate: same values as image A/1",
+        "B/6": "duplicate: same values as image B/1",
         "A/lonely": "unpaired: no readable file of this name in 'B'",
         "B/nobody": "unpaired: no readable file of this name in 'A'",
         "test/A/1": "unpaired: no readable file of this name in 'B'",
         "A/twice.jpg": "unpaired: A/twice has this name already",
-        "A/t1": "leaked: same pixels as training image A/1",
-        "B/t1": "leaked: same pixels as training image B/1",
-        "stray": "undecodable: lies beside the class folders, not in one",
+        "A/t1": "leaked: same values as training image A/1",
+        "B/t1": "leaked: same values as training image B/1",
+        "stray": "undecodable: lies next to the class folders, not in one",
     }
     assert found.accepted["path"].tolist() == [
         "A/1",
@@ -203,7 +218,7 @@ def test_pairs_in_folders() -> None:
     spared = examine(
         pd.DataFrame(PAIRS),
         ["A", "B"],
-        ValidateSettings.model_validate({"max_unpaired_share": {"limit": 0, "severity": "off"}}),
+        ImageValidation.model_validate({"max_unpaired_share": {"limit": 0, "severity": "off"}}),
         "folders",
     )
     assert set(spared.accepted["path"]) - set(found.accepted["path"]) == {"A/5", "B/5"}
@@ -225,7 +240,7 @@ def test_whatever_the_files_each_accepted_one_has_its_partner(files: list[tuple[
     rows = [
         paired(side, name, pixels, split=split, error=None if pixels else "bad") for side, name, split, pixels in files
     ]
-    found = examine(pd.DataFrame(rows, columns=MANIFEST.names), ["A", "B"], ValidateSettings(), "folders")
+    found = examine(pd.DataFrame(rows, columns=NAMES), ["A", "B"], ImageValidation(), "folders")
     sides = [
         set(zip(part["split"], part["pair"], strict=True))
         for part in (found.accepted[found.accepted["class"] == side] for side in "AB")
@@ -235,12 +250,12 @@ def test_whatever_the_files_each_accepted_one_has_its_partner(files: list[tuple[
     assert found.rejected["detail"].notna().all()
 
 
-def test_halves_are_as_wide_as_a_half_and_only_the_whole_is_a_copy() -> None:
-    rows = [row("a", "P", width=20), row("narrow", "Q", width=14), row("again", "P", width=20)]
+def test_only_the_whole_pair_of_halves_is_a_copy() -> None:
+    rows = [row("a", "P"), row("narrow", "Q", width=7), row("again", "P")]
     found = examine(
         pd.DataFrame(rows),
         [],
-        ValidateSettings.model_validate({"min_side": {"limit": 8, "severity": "warning"}}),
+        ImageValidation.model_validate({"min_side": {"limit": 8, "severity": "warning"}}),
         "halves",
     )
     assert dict(found.rejected[["path", "reason"]].itertuples(index=False)) == {
@@ -252,11 +267,11 @@ def test_halves_are_as_wide_as_a_half_and_only_the_whole_is_a_copy() -> None:
 
 def test_a_manifest_from_before_there_were_pairs() -> None:
     old = pd.DataFrame(ROWS).drop(columns="pair")
-    assert len(examine(old, [], ValidateSettings()).accepted) > 0
+    assert len(examine(old, [], ImageValidation()).accepted) > 0
 
 
 def test_nothing_accepted() -> None:
-    n = examine(pd.DataFrame([bad("x")]), [], ValidateSettings()).numbers()
+    n = examine(pd.DataFrame([bad("x")]), [], ImageValidation()).numbers()
     assert (n["images_accepted"], n["pixel_mean"], n["pixel_std"], n["error_share"], n["duplicate_share"]) == (
         0,
         None,

@@ -8,13 +8,16 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from pipeline.data.store import ImageSet, Pairs
+from pipeline.data.store import ItemSet, PairSet
 from pipeline.data.views import Degraded, Domains, Paired, Unlabelled
 from pipeline.errors import InputError
+from tests.specs import image_spec
 
 
 class Arrays:
     """A data set in memory: image k is filled with the value k."""
+
+    item = image_spec(4, 3)
 
     def __init__(self, n: int) -> None:
         self.pixels = np.arange(n, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), dtype=np.uint8)
@@ -31,12 +34,12 @@ class Arrays:
 class Photos(Arrays):
     """Images of three sizes, of which crops of 8 are taken: the red is the row, the green the column."""
 
-    resolution = 8
+    item = image_spec(8, 3)
 
     def __init__(self) -> None:
         super().__init__(3)
 
-    def picture(self, position: int) -> npt.NDArray[np.uint8]:
+    def read_uncropped(self, position: int) -> npt.NDArray[np.uint8]:
         height, width = [(8, 30), (20, 8), (11, 17)][position]
         rows, columns = np.mgrid[:height, :width]
         return np.stack([rows, columns, np.full_like(rows, position)], axis=2).astype(np.uint8)
@@ -62,8 +65,8 @@ def test_streamed_batches_equal_resident_ones() -> None:
         Unlabelled(Arrays(20), CPU, 3, flips=True),
         Unlabelled(Arrays(20), CPU, 3, flips=True, resident_bytes=0),
     )
-    assert resident.drawing.resident is not None
-    assert streamed.drawing.resident is None
+    assert resident.sampler.resident is not None
+    assert streamed.sampler.resident is None
     for _ in range(4):
         torch.testing.assert_close(resident.next(7)["image"], streamed.next(7)["image"], rtol=0, atol=0)
 
@@ -99,7 +102,7 @@ def test_degraded_photographs_are_crops() -> None:
     assert batch["target"].shape == (6, 3, 8, 8)
 
 
-def two_sides(count: int = 30) -> Pairs:
+def two_sides(count: int = 30) -> PairSet:
     """Pairs whose A and B are one asymmetric picture, B brighter by one: red is the row, green the column, blue the pair."""
     rows, columns = np.mgrid[:8, :8]
     blue = np.arange(count)[:, None, None] * np.ones_like(rows)
@@ -107,23 +110,29 @@ def two_sides(count: int = 30) -> Pairs:
     wide = np.concatenate([a, a + 1], axis=2)
     names = [str(number) for number in range(count)]
     where = {"shard": np.zeros(count, dtype=np.int64), "row": np.arange(count)}
-    return Pairs(
-        shards=[wide], **where, labels=np.full(count, -1), names=names, classes=[], fingerprint="f", partners=None
+    return PairSet(
+        shards=[wide],
+        **where,
+        labels=np.full(count, -1),
+        names=names,
+        item=image_spec(8, 3),
+        fingerprint="f",
+        partners=None,
     )
 
 
-def two_classes(counts: tuple[int, int] = (20, 30)) -> ImageSet:
+def two_classes(counts: tuple[int, int] = (20, 30)) -> ItemSet:
     """Class 0 holds the values 0 .. 19, class 1 the values 100 .. 129."""
     values = np.concatenate([np.arange(counts[0]), 100 + np.arange(counts[1])]).astype(np.uint8)
     pixels = values[:, None, None, None] * np.ones((1, 4, 4, 3), dtype=np.uint8)
     labels = np.repeat([0, 1], counts)
     where = {"shard": np.zeros(len(values), dtype=np.int64), "row": np.arange(len(values))}
-    return ImageSet(
+    return ItemSet(
         shards=[pixels],
         **where,
         labels=labels,
         names=[str(value) for value in values],
-        classes=["horse", "deer"],
+        item=image_spec(4, 3, ["horse", "deer"]),
         fingerprint="f",
     )
 
@@ -169,7 +178,7 @@ def test_domains_are_drawn_each_by_itself() -> None:
 @pytest.mark.parametrize("flips", [True, False])
 @pytest.mark.parametrize("options", [{}, {"resident_bytes": 0}])
 def test_both_resume_bit_for_bit(
-    kind: Any, data: ImageSet, flips: bool, options: dict[str, Any], tmp_path: Path
+    kind: Any, data: ItemSet, flips: bool, options: dict[str, Any], tmp_path: Path
 ) -> None:
     view, other = kind(data, CPU, 3, flips=flips, **options), kind(data, CPU, 3, flips=flips)
     for _ in range(5):
@@ -186,7 +195,7 @@ def test_data_of_the_wrong_kind_is_refused_by_name() -> None:
         Paired(two_classes(), CPU, 0)
     with pytest.raises(InputError, match="two domains, not from pairs"):
         Domains(two_sides(), CPU, 0)
-    with pytest.raises(InputError, match="there is no image of 'deer' in this split"):
+    with pytest.raises(InputError, match="this split has no item of 'deer'"):
         Domains(two_classes((5, 0)), CPU, 0)
-    with pytest.raises(InputError, match="there is no image of 'A'"):
+    with pytest.raises(InputError, match="this split has no item of 'A'"):
         Paired(two_sides(0), CPU, 0)

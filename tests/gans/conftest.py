@@ -101,6 +101,8 @@ def onnx_parity(tmp_path: Path) -> Callable[[GAN, int], float]:
 class Digits:
     """scikit-learn's handwritten digits, 8x8; every fifth is in the test split."""
 
+    item = image_spec(8, 1, 10)
+
     def __init__(self, *, test: bool) -> None:
         from sklearn.datasets import load_digits
 
@@ -156,7 +158,7 @@ def learn(evaluator: Evaluator, tmp_path: Path) -> Callable[..., tuple[Evaluatio
         )
         torch.manual_seed(0)
         gan = build(settings, image_spec(8, 1, 10))
-        batches = TASKS[gan.task].open_view(gan.view, evaluator.train, torch.device("cpu"), 0)
+        batches = TASKS[gan.task].open_view(gan.view, Digits(test=False), torch.device("cpu"), 0)
         trainer = Trainer(gan, batches, values, torch.device("cpu"), tmp_path, Silent())
         trainer.run()
         with trainer.average.applied(gan) as averaged_gan, torch.no_grad():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from pipeline.data.store import ImageSet, Pairs
+from pipeline.data.store import ItemSet, PairSet
 from pipeline.gans.base import GAN
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.tasks.generate.sample_look import SampleLook
@@ -35,7 +35,7 @@ def model(name: str) -> GAN:
     return build(settings, ITEM).eval()
 
 
-def data(n: int, seed: int, *, paired: bool) -> ImageSet:
+def data(n: int, seed: int, *, paired: bool) -> ItemSet:
     """Dark and bright noise as two classes, or as partners."""
     rng = np.random.default_rng(seed)
     dark, bright = (rng.integers(low, low + 100, (n, 16, 16, 3), dtype=np.uint8) for low in (20, 150))
@@ -46,14 +46,18 @@ def data(n: int, seed: int, *, paired: bool) -> ImageSet:
         "fingerprint": f"{seed}",
     }
     if paired:
-        return Pairs(
-            shards=[np.concatenate([dark, bright], axis=2)], labels=np.full(n, -1), classes=[], partners=None, **common
+        return PairSet(
+            shards=[np.concatenate([dark, bright], axis=2)],
+            labels=np.full(n, -1),
+            item=image_spec(16, 3),
+            partners=None,
+            **common,
         )
     labels = np.arange(n) % 2
-    return ImageSet(
+    return ItemSet(
         shards=[np.where(labels[:, None, None, None] == 0, dark, bright)],
         labels=labels,
-        classes=["dark", "bright"],
+        item=image_spec(16, 3, ["dark", "bright"]),
         **common,
     )
 

@@ -34,6 +34,8 @@ MODEL = DCGANSettings(
 class Bars(Held):
     """Bright bars on black, 90 images."""
 
+    item = image_spec(8, 1)
+
     def __init__(self) -> None:
         super().__init__(np.zeros((90, 8, 8, 1), dtype=np.uint8))
         self.labels = np.full(90, -1)

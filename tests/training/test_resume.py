@@ -10,7 +10,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from pipeline.data.store import ImageSet, Pairs
+from pipeline.data.store import ItemSet, PairSet
 from pipeline.evaluation.extractors.base import Held
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.tasks.registry import TASKS
@@ -126,6 +126,8 @@ MODELS: dict[str, dict[str, Any]] = {
 class Bars(Held):
     """90 bright bars on black; the class is the bar's column, of four."""
 
+    item = image_spec(8, 1, 4)
+
     def __init__(self) -> None:
         super().__init__(np.zeros((90, 8, 8, 1), dtype=np.uint8))
         self.labels = np.arange(90) % 4
@@ -146,9 +148,13 @@ def data(view: str) -> Any:
     }
     if view == "paired":
         wide = np.concatenate([bars.array[:45], bars.array[1:46]], axis=2)
-        return Pairs(shards=[wide], row=where, labels=np.full(45, -1), classes=[], partners=None, **common)
-    return ImageSet(
-        shards=[bars.array[bars.labels < 2]], row=where, labels=where % 2, classes=["left", "right"], **common
+        return PairSet(shards=[wide], row=where, labels=np.full(45, -1), item=image_spec(8, 1), partners=None, **common)
+    return ItemSet(
+        shards=[bars.array[bars.labels < 2]],
+        row=where,
+        labels=where % 2,
+        item=image_spec(8, 1, ["left", "right"]),
+        **common,
     )
 
 

@@ -33,6 +33,8 @@ SMALL = DCGANSettings.model_validate(
 
 
 class Digits(Held):
+    item = image_spec(8, 1)
+
     def __init__(self) -> None:
         data = load_digits()
         super().__init__(np.rint(data.images * 255 / 16).astype(np.uint8)[..., None])

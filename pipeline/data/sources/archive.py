@@ -1,4 +1,4 @@
-"""Zip and tar archives, read in place: nothing is ever unpacked to disk."""
+"""Zip and tar archives, read in place: nothing is unpacked to disk."""
 
 import functools
 import lzma
@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.data.sources.base import Item, Unreadable, oversize, read_at_most, refused
+from pipeline.data.sources.base import SourceFile, Unreadable, read_at_most, refuse, too_large
 from pipeline.data.sources.names import litter, printable, segments, unsafe
 from pipeline.errors import InputError
 
@@ -29,50 +29,51 @@ TAR_ERRORS = (tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, V
 
 
 class Zip:
-    """A zip archive, in the order of its directory. Two members of one name are two items."""
+    """A zip archive, in the order of its directory. Two members of one name are two files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = printable(path.name)
 
-    def stream(self) -> Iterator[Item]:
+    def stream(self) -> Iterator[SourceFile]:
+        """Yield the members. Raise InputError for a broken archive."""
         try:
             archive = zipfile.ZipFile(self.path)
         except ZIP_ERRORS as error:
             raise InputError(
-                f"data.source: {self.path}: not a zip archive, or cut off ({error}); make or download it again"
+                f"data.source: {self.path}: not a zip archive, or cut off ({error}); create or download it again"
             ) from None
         with archive:
             for member in archive.infolist():
                 name = member.filename
                 if problem := unsafe(name):
-                    yield refused(printable(name), problem)
+                    yield refuse(printable(name), problem)
                 elif not member.is_dir() and not litter(parts := segments(name)):
                     path = printable("/".join(parts))
                     if stat.S_ISLNK(member.external_attr >> 16):
-                        yield refused(path, "a link; links in archives are not followed")
+                        yield refuse(path, "a link; links in archives are not followed")
                     elif member.flag_bits & 1:
-                        yield refused(path, "encrypted; make the archive without a password")
+                        yield refuse(path, "encrypted; create the archive without a password")
                     else:
-                        yield Item(path, functools.partial(load_zipped, archive, member))
+                        yield SourceFile(path, functools.partial(load_zipped, archive, member))
 
 
 def load_zipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
-    """The bytes of one member, checksum checked. Raises Unreadable."""
+    """Return the bytes of one member, with its checksum checked. Raise Unreadable."""
     if member.file_size > limit:
-        raise oversize(limit)
+        raise too_large(limit)
     try:
         with archive.open(member) as file:
             data = read_at_most(file, limit)
     except ZIP_ERRORS as error:
         raise Unreadable(f"damaged in the archive: {str(error) or type(error).__name__}") from None
     if len(data) != member.file_size:
-        raise Unreadable(f"damaged in the archive: {len(data)} bytes where its directory says {member.file_size}")
+        raise Unreadable(f"damaged in the archive: {len(data)} bytes, its directory says {member.file_size}")
     return data
 
 
 class StrictHeader(tarfile.TarInfo):
-    """The standard reader takes a damaged header after the first for the end of the archive, and the rest is lost without a word; this one says so."""
+    """A header that reports damage. The standard reader takes a damaged header for the end of the archive."""
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "StrictHeader":
@@ -83,45 +84,52 @@ class StrictHeader(tarfile.TarInfo):
 
 
 class Tar:
-    """A tar archive, compressed or not, in its own order. A compressed one is unpacked (in memory, a piece at a time) once for names and once for bytes."""
+    """A tar archive, compressed or not, in its own order.
+
+    A compressed one is decompressed twice, in memory and piece by piece: once for the names and once for the bytes.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = printable(path.name)
 
-    def stream(self) -> Iterator[Item]:
+    def stream(self) -> Iterator[SourceFile]:
+        """Yield the members. Raise InputError for a broken archive."""
         count = 0
         try:
             with tarfile.open(self.path, "r:*", tarinfo=StrictHeader) as archive:
                 while (member := archive.next()) is not None:
-                    archive.members.clear()  # type: ignore[attr-defined]  # it keeps every header it has met; memory must not grow with the archive
+                    # It keeps every header it has read; memory must not grow with the archive.
+                    archive.members.clear()  # type: ignore[attr-defined]
                     count += 1
-                    item = self.item(archive, member)
-                    if item is not None:
-                        yield item
+                    file = self.source_file(archive, member)
+                    if file is not None:
+                        yield file
         except TAR_ERRORS as error:
             raise InputError(
-                f"data.source: {self.path}: not a tar archive, or damaged after {count} members ({error}); make or download it again"
+                f"data.source: {self.path}: not a tar archive, or damaged after {count} members ({error}); "
+                "create or download it again"
             ) from None
 
-    def item(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> Item | None:
+    def source_file(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> SourceFile | None:
+        """Return one member as a file; None for folders and what operating systems leave."""
         if problem := unsafe(member.name):
-            return refused(printable(member.name), problem)
+            return refuse(printable(member.name), problem)
         parts = segments(member.name)
         if member.isdir() or litter(parts):
             return None
         path = printable("/".join(parts))
         if member.issym() or member.islnk():
-            return refused(path, "a link; links in archives are not followed")
+            return refuse(path, "a link; links in archives are not followed")
         if not member.isfile():
-            return refused(path, "not a regular file (a pipe or a device)")
-        return Item(path, functools.partial(load_tarred, archive, member))
+            return refuse(path, "not a regular file (a pipe or a device)")
+        return SourceFile(path, functools.partial(load_tarred, archive, member))
 
 
 def load_tarred(archive: tarfile.TarFile, member: tarfile.TarInfo, limit: int) -> bytes:
-    """The bytes of one member. Raises Unreadable."""
+    """Return the bytes of one member. Raise Unreadable."""
     if member.size > limit:
-        raise oversize(limit)
+        raise too_large(limit)
     try:
         file = archive.extractfile(member)
         if file is None:

@@ -1,4 +1,4 @@
-"""What a source is: a named stream of items, walked once for its names and once for its bytes."""
+"""A source: a named stream of files, read once for the names and once for the bytes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,48 +6,63 @@ from typing import IO, Protocol
 
 
 class Unreadable(Exception):
-    """One item cannot be read; the message is the reason, without the item's name."""
+    """One file cannot be read; the message is the reason, without the file's name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class SourceFile:
     """One file of a source.
 
-    `path` is its name inside the source with forward slashes, printable. `error` says why it must not be read (a link, a name that climbs out).
-    `load(limit)` gives its bytes, at most `limit` of them, and raises Unreadable; it works until the next item is asked for.
+    Attributes:
+        path: Its name inside the source, with forward slashes, printable.
+        load: Returns its bytes, at most so many, and raises Unreadable; valid until the next file is requested.
+        error: Why it must not be read (a link, a name that leaves the source); None for a readable file.
     """
 
     path: str
     load: Callable[[int], bytes]
     error: str | None = None
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders that the file lies in."""
+        return tuple(self.path.split("/")[:-1])
+
 
 class Source(Protocol):
-    """`name` is what dataset.json records: no path of this machine."""
+    """Where files come from.
+
+    Attributes:
+        name: What dataset.json records: no path of this machine.
+    """
 
     name: str
 
-    def stream(self) -> Iterator[Item]:
-        """The items in the source's own order, the same at each call; junk of operating systems is left out. Raises InputError when broken."""
+    def stream(self) -> Iterator[SourceFile]:
+        """Yield the files in the source's own order, the same at every call, without what operating systems leave.
+
+        Raises:
+            InputError: The source is broken.
+        """
 
 
-def refused(path: str, reason: str) -> Item:
-    """An item that is recorded but never read."""
+def refuse(path: str, reason: str) -> SourceFile:
+    """Return a file that is recorded but never read."""
 
     def load(limit: int) -> bytes:
         raise Unreadable(reason)
 
-    return Item(path, load, reason)
+    return SourceFile(path, load, reason)
 
 
 def read_at_most(file: IO[bytes], limit: int) -> bytes:
-    """The whole of a file whose stated size may be a lie. Raises Unreadable over `limit` bytes."""
+    """Read a whole file, whatever size its header states. Raise Unreadable over `limit` bytes."""
     data = file.read(limit + 1)
     if len(data) > limit:
-        raise oversize(limit)
+        raise too_large(limit)
     return data
 
 
-def oversize(limit: int) -> Unreadable:
-    """The refusal of a file over data.limits.bytes."""
+def too_large(limit: int) -> Unreadable:
+    """Return the error for a file over data.limits.bytes."""
     return Unreadable(f"larger than data.limits.bytes ({limit} bytes)")

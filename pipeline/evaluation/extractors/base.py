@@ -17,7 +17,7 @@ from pipeline.settings import Settings
 
 
 class Images(Protocol):
-    """A set of images that is read piece by piece: pipeline.data.store.ImageSet is one."""
+    """A set of images that is read piece by piece: pipeline.data.store.ItemSet is one."""
 
     def __len__(self) -> int: ...
 

@@ -7,8 +7,9 @@ import numpy as np
 from pipeline.arrays import Float64Array
 from pipeline.evaluation.extractors.base import Images
 from pipeline.evaluation.measures.calibration import orders, size, summarise
+from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
-from pipeline.media.base import Medium
+from pipeline.media.registry import find_medium
 
 BATCH = 1024
 OFFSET = 1e-6
@@ -17,11 +18,12 @@ OFFSET = 1e-6
 Statistics = Mapping[str, Float64Array]
 
 
-def statistics(medium: Medium, items: Images) -> Statistics:
+def statistics(item: ItemSpec, items: Images) -> Statistics:
     """Return the statistics of a set of items, each [n]; empty for an empty set."""
+    medium = find_medium(item.medium)
     starts = range(0, len(items), BATCH)
     return concatenate(
-        [medium.statistics(items.images(np.arange(start, min(start + BATCH, len(items))))) for start in starts]
+        [medium.statistics(items.images(np.arange(start, min(start + BATCH, len(items)))), item) for start in starts]
     )
 
 

@@ -1,35 +1,167 @@
-"""Images."""
+"""Images: the medium's contract, answered for pictures."""
 
-import importlib
-from collections.abc import Mapping, Sequence
-from types import ModuleType
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.arrays import Float64Array, Items
-from pipeline.media.base import Medium
+import numpy as np
+
+from pipeline.items import ItemSpec
+from pipeline.media.base import BuiltinSource, Encoded, Fact, Item, Medium
+from pipeline.media.image import validation
+from pipeline.media.image.appearance import APPEARANCE, statistics
+from pipeline.media.image.formats import SUFFIXES
 from pipeline.media.image.settings import ImageSettings
 
 if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
+    from PIL import Image
+
+    from pipeline.arrays import Float64Array, Items
     from pipeline.measure import Measure
+    from pipeline.media.image.image import Target
+    from pipeline.media.tensors import Tensors
+    from pipeline.media.validation import Defect, Expectation
+
+TORCHVISION = "torchvision:"
 
 
 class ImageMedium(Medium):
     """Gray or RGB images, uint8 [H, W, 1 or 3]."""
 
     name = "image"
+    noun = "image"
+    file_types = "PNG, JPEG, GIF, BMP, TIFF, WebP, ..."
+    suffixes = SUFFIXES
+    formats = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}  # noqa: RUF012
     Settings = ImageSettings
+    Validation = validation.ImageValidation
+    facts = (
+        Fact("width", "int32"),
+        Fact("height", "int32"),
+        Fact("side", "float64"),
+        Fact("mode", "string"),
+        Fact("mean", "float64"),
+        Fact("std", "float64"),
+    )
+    partner_facts = ("width", "height")
+    sources = ("digits", "torchvision:NAME")
+    flips = True
+    augmentations = frozenset({"diffaugment", "ada"})
+    output = "images"
 
-    def appearance(self) -> "Sequence[Measure[Any]]":
+    def spec(self, settings: ImageSettings, classes: tuple[str, ...]) -> ItemSpec:
+        """Return gray or RGB pixels of data.resolution."""
+        layout = settings.layout()
+        channels = 1 if settings.channels == "gray" else 3
+        return ItemSpec(medium=self.name, height=layout.height, width=layout.width, channels=channels, classes=classes)
+
+    def decode(self, data: bytes, settings: ImageSettings) -> Iterator[Item]:
+        """Yield the one image of a file."""
+        from pipeline.media.image.image import decode
+
+        image = decode(data, target_of(settings))
+        pixels = np.ascontiguousarray(image.pixels)
+        mean, variance = moments(pixels)
+        width: float = image.width
+        if settings.side_by_side:
+            variance = min(moments(half)[1] for half in np.split(pixels, 2, axis=1))
+        if settings.pairs == "halves":
+            width /= 2
+        facts = {
+            "width": image.width,
+            "height": image.height,
+            "side": float(min(width, image.height)),
+            "mode": image.mode,
+            "mean": mean / 255,
+            "std": variance**0.5 / 255,
+        }
+        yield Item(pixels, facts)
+
+    def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
+        """Return an image file; WebP is lossless."""
+        from PIL import Image
+
+        from pipeline.media.image.image import to_pillow
+
+        suffix = suffix or next(iter(self.formats))
+        out = io.BytesIO()
+        options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
+        to_pillow(values).save(out, Image.registered_extensions()[suffix], **options)
+        return Encoded(out.getvalue(), self.formats[suffix], suffix)
+
+    def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:
+        """Draw the images on one sheet, enlarged without smoothing."""
+        from pipeline.media.image.preview import grid
+
+        return grid(batch, columns, cell)
+
+    def html(self, values: Items, spec: ItemSpec) -> str:
+        """Return an <img> element that holds the image as PNG."""
+        file = self.encode(values, spec)
+        return f'<img alt="" src="data:{file.mime_type};base64,{base64.b64encode(file.data).decode()}">'
+
+    def appearance(self) -> Sequence[Measure[Any]]:
         """Return the measures of brightness, contrast, sharpness, checkerboard and colour."""
-        measures: Sequence[Measure[Any]] = module().APPEARANCE
-        return measures
+        return APPEARANCE
 
-    def statistics(self, values: Items) -> Mapping[str, Float64Array]:
+    def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
         """Return brightness, contrast, sharpness, checkerboard and colour of each image."""
-        found: Mapping[str, Float64Array] = module().statistics(values)
-        return found
+        return statistics(values)
+
+    def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
+        """Open scikit-learn's digits, or a data set of torchvision."""
+        if name == "digits":
+            from pipeline.media.image.digits import Digits
+
+            return Digits()
+        if name.startswith(TORCHVISION):
+            from pipeline.media.image.torchvision_source import Torchvision
+
+            return Torchvision(name.removeprefix(TORCHVISION), cache / "torchvision")
+        return None
+
+    def defects(self, items: pd.DataFrame, settings: Any, pairs: str) -> list[Defect]:
+        """Return the images that are too small or near-constant."""
+        return validation.defects(items, settings)
+
+    def expectations(self, items: pd.DataFrame, accepted: pd.DataFrame, settings: Any) -> list[Expectation]:
+        """Return the expectations on sizes, modes, and the spread and mean of the pixels."""
+        return validation.expectations(items, accepted, settings)
+
+    def measurements(self, accepted: pd.DataFrame, pairs: str) -> dict[str, float | None]:
+        """Return mean and standard deviation of the accepted pixels."""
+        return validation.measurements(accepted, side_by_side=pairs in ("halves", "outline"))
+
+    def tensors(self, spec: ItemSpec) -> Tensors:
+        """Return the torch part."""
+        from pipeline.media.image.tensors import ImageTensors
+
+        return ImageTensors(spec)
 
 
-def module() -> ModuleType:
-    """Import the appearance of images by name, so that changes there do not change the code digest of a training."""
-    return importlib.import_module("pipeline.media.image.appearance")
+def target_of(settings: ImageSettings) -> Target:
+    """Return what the decoder makes of images under these settings."""
+    from pipeline.media.image.image import Target
+
+    return Target(
+        settings.resolution,
+        settings.channels,
+        settings.background,
+        settings.fit,
+        settings.resize,
+        settings.limits.pixels,
+        "none" if settings.pairs == "folders" else settings.pairs,
+    )
+
+
+def moments(pixels: Items) -> tuple[float, float]:
+    """Return mean and variance of 8-bit values."""
+    # Sums of whole numbers are exact, so the results are the same on every machine.
+    values = pixels.astype(np.int64)
+    mean = int(values.sum()) / pixels.size
+    return mean, max(0.0, int((values * values).sum()) / pixels.size - mean * mean)

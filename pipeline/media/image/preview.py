@@ -1,4 +1,4 @@
-"""Pictures for people: many small images on one sheet."""
+"""Many small images on one sheet."""
 
 import math
 
@@ -6,17 +6,22 @@ import numpy as np
 from PIL import Image
 
 from pipeline.arrays import UInt8Array
+from pipeline.media.image.image import to_pillow
 
 CELL = 64
 GAP = 2
 
 
 def grid(images: UInt8Array, columns: int | None = None, cell: int = CELL) -> Image.Image:
-    """uint8 [n, H, W, C] (C 1 or 3) on one sheet, row by row, white between.
+    """Draw uint8 [n, H, W, 1 or 3] on one sheet, row by row, with white gaps.
 
-    Small images are enlarged by the largest whole factor that keeps them within `cell` pixels, without smoothing, so that a
-    person sees the pixels there are; larger ones keep their size. `columns` defaults to the squarest sheet. Raises ValueError for
-    no images or another shape.
+    Args:
+        columns: Images in a row; None makes the sheet as square as possible.
+        cell: Small images are enlarged by the largest whole factor that keeps them within so many pixels, without
+            smoothing, so that every pixel is visible. Larger images keep their size.
+
+    Raises:
+        ValueError: There are no images, or they have another shape.
     """
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or images.dtype != np.uint8 or len(images) == 0:
         raise ValueError(f"a grid takes uint8 [n, H, W, 1 or 3] with n > 0, not {images.dtype} {images.shape}")
@@ -30,4 +35,4 @@ def grid(images: UInt8Array, columns: int | None = None, cell: int = CELL) -> Im
     for position, image in enumerate(large):
         y, x = divmod(position, columns)
         sheet[GAP + y * step_y :, GAP + x * step_x :][: image.shape[0], : image.shape[1]] = image
-    return Image.fromarray(sheet if channels == 3 else sheet[:, :, 0])
+    return to_pillow(sheet)

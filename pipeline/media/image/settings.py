@@ -1,27 +1,42 @@
 """Settings of `data:` for images."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from pipeline.items import DataLayout
-from pipeline.media.settings import DataSettings
+from pipeline.media.settings import DataSettings, Limits
 
 Pairing = Literal["none", "halves", "folders", "outline"]
 HexColour = Annotated[str, StringConstraints(pattern=r"^#[0-9a-fA-F]{6}$")]
+SMALLEST, LARGEST = 4, 1024
+"""Bounds of a stored image's sides, in pixels."""
+
+
+class ImageLimits(Limits):
+    """The largest image that is accepted."""
+
+    pixels: int = Field(
+        50_000_000, ge=1, description="width x height; larger images are treated as decompression bombs"
+    )
 
 
 class ImageSettings(DataSettings):
     """How images are brought to one size and colour space, and how pairs are formed."""
 
-    medium: Literal["image"] = "image"
-    resolution: int = Field(8, ge=8, le=1024, description="side of the square images; a power of two")
+    medium: Literal["image"] = Field("image", description="what one item is")
+    source: str = Field(
+        "digits", min_length=1, description="digits | a folder | a .zip or .tar(.gz) | torchvision:NAME"
+    )
+    resolution: int | tuple[int, int] = Field(
+        8, description="side of square images, or [height, width]; most variants need a power of two"
+    )
     channels: Literal["gray", "rgb"] = "gray"
     background: HexColour = Field("#ffffff", description="colour under transparent pixels")
     fit: Literal["crop", "pad", "stretch", "keep"] = Field(
         "crop",
-        description="how other aspect ratios become square: centre crop, pad with the background, or stretch; "
-        "keep: images keep their sizes, and training takes random crops of side `resolution` (restoration)",
+        description="how other aspect ratios are fitted: centre crop, pad with the background, or stretch; "
+        "keep: images keep their sizes, and training takes random crops of `resolution` (restoration)",
     )
     resize: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = "lanczos"
     pairs: Pairing = Field(
@@ -29,13 +44,15 @@ class ImageSettings(DataSettings):
         description="how pairs A and B are formed: halves: each file shows A on its left half and B on its right; "
         "folders: A and B in two folders, matched by name without suffix; outline: A is the outline of B; none",
     )
+    limits: ImageLimits = ImageLimits()
 
-    @field_validator("resolution")
+    @field_validator("resolution", mode="before")
     @classmethod
-    def power_of_two(cls, value: int) -> int:
-        if value & (value - 1):
-            raise ValueError(f"{value} is not a power of two (8, 16, 32, 64, ...)")
-        return value
+    def check_resolution(cls, value: Any) -> Any:
+        sides = value if isinstance(value, list | tuple) and len(value) == 2 else [value]
+        if not all(type(side) is int and SMALLEST <= side <= LARGEST for side in sides):
+            raise ValueError(f"must be a number from {SMALLEST} to {LARGEST}, or two of them: [height, width]")
+        return tuple(sides) if len(sides) == 2 else value
 
     @model_validator(mode="after")
     def possible_pairs(self) -> "ImageSettings":
@@ -51,9 +68,10 @@ class ImageSettings(DataSettings):
         return self
 
     def layout(self) -> DataLayout:
+        height, width = self.resolution if isinstance(self.resolution, tuple) else (self.resolution, self.resolution)
         return DataLayout(
-            height=self.resolution,
-            width=self.resolution,
+            height=height,
+            width=width,
             own_sizes=self.fit == "keep",
             paired=self.pairs != "none",
             classes=self.classes,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from pipeline.arrays import UInt8Array
 from pipeline.errors import InputError
-from pipeline.media.image.image import SUFFIXES, BadImage, decode, measure
+from pipeline.media.image.formats import SUFFIXES
+from pipeline.media.image.image import BadImage, decode, measure
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.image_to_image import LARGEST_RESULT, ImageToImage, StyleEncoder, TileSize
 

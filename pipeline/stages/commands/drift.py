@@ -10,16 +10,15 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pipeline import params as parameters
-from pipeline.arrays import UInt8Array
-from pipeline.data.domains import squares
+from pipeline.arrays import Items
+from pipeline.data.domains import flatten_pairs
 from pipeline.data.ingestion import ingest
-from pipeline.data.store import DatasetInfo, Photographs, gathered, open_shard, open_split
+from pipeline.data.store import DatasetInfo, VariableSizeSet, int_column, open_shard, open_split, read_rows
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Held, extract
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import ratio, require_reference
 from pipeline.files import write_atomically
-from pipeline.media.image.settings import ImageSettings
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import progress_bar
 from pipeline.training.device import pick_device
@@ -37,14 +36,13 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
-    assert isinstance(params.data, ImageSettings)
     info = DatasetInfo.read(paths.dataset)
-    train, test = (squares(open_split(paths.dataset, paths.validated, split)) for split in ("train", "test"))
+    train, test = (flatten_pairs(open_split(paths.dataset, paths.validated, split)) for split in ("train", "test"))
     require_reference(test)
     paths.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=paths.work) as scratch:
         ingest(params.data, data or root, paths.cache, Path(scratch) / "dataset")
-        images = arrived(Path(scratch) / "dataset", paths.dataset)
+        images = new_items(Path(scratch) / "dataset", paths.dataset)
     found: dict[str, Any] = {"new": len(images), "ratio": None, "z": None, "limit": limit, "drift": False}
     if len(images) < LEAST:
         found["said"] = f"{len(images)} images are new, too few to compare"
@@ -74,36 +72,33 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
     return found
 
 
-def arrived(now: Path, before: Path) -> UInt8Array:
-    """Images [n, H, W, C] of the store `now` whose pixels are not in `before`: both of a pair, of photographs the squares in their middles; of at most
-    10,000 rows, spread evenly."""
+def new_items(now: Path, before: Path) -> Items:
+    """Return items [n, H, W, C] of the store `now` whose values are not in `before`.
+
+    Of pairs that is both sides, of items that keep their sizes the centre crops. At most 10,000 rows, evenly spread.
+    """
     known = set(pq.read_table(before / "manifest.parquet", columns=["pixels_sha256"]).column(0).to_pylist())
-    table = pq.read_table(
-        now / "manifest.parquet", columns=["pixels_sha256", "shard", "row", "error", "stored_height", "stored_width"]
-    )
-    columns: dict[str, Any] = {name: table.column(name).to_pylist() for name in table.column_names}
-    fresh = [
-        i
-        for i, (digest, error) in enumerate(zip(columns["pixels_sha256"], columns["error"], strict=True))
-        if error is None and digest not in known
-    ]
-    picked = [fresh[int(i)] for i in np.linspace(0, len(fresh) - 1, min(len(fresh), MOST))] if fresh else []
+    names = ["pixels_sha256", "shard", "row", "error", "stored_height", "stored_width"]
+    table = pq.read_table(now / "manifest.parquet", columns=names)
+    rows = zip(table.column("pixels_sha256").to_pylist(), table.column("error").to_pylist(), strict=True)
+    fresh = [i for i, (digest, error) in enumerate(rows) if error is None and digest not in known]
     info = DatasetInfo.read(now)
-    if not picked:
+    if not fresh:
         return np.empty((0, *info.item.shape), dtype=info.item.dtype)
+    table = table.take([fresh[int(i)] for i in np.linspace(0, len(fresh) - 1, min(len(fresh), MOST))])
     shards = [open_shard(now, info, shard, verify=False) for shard in info.shards]
-    shard, row, heights, widths = (
-        np.array([columns[name][i] for i in picked], dtype=np.int64)
-        for name in ("shard", "row", "stored_height", "stored_width")
-    )
+    shard, row = int_column(table, "shard"), int_column(table, "row")
     if info.own_sizes:
-        shape: dict[str, Any] = {
-            "heights": heights,
-            "widths": widths,
-            "resolution": info.item.height,
-            "channels": info.item.channels,
-        }
-        none: dict[str, Any] = {"labels": np.full(len(picked), -1), "names": [], "classes": [], "fingerprint": ""}
-        return Photographs(shards=shards, shard=shard, row=row, **none, **shape).images()
-    images = gathered(shards, shard, row)
-    return images if info.pairs in ("none", "folders") else np.concatenate(np.split(images, 2, axis=2))
+        return VariableSizeSet(
+            shards=shards,
+            shard=shard,
+            row=row,
+            labels=np.full(len(table), -1),
+            names=[],
+            item=info.item,
+            fingerprint="",
+            heights=int_column(table, "stored_height"),
+            widths=int_column(table, "stored_width"),
+        ).images()
+    items = read_rows(shards, shard, row)
+    return np.concatenate(np.split(items, 2, axis=2)) if info.side_by_side else items

@@ -12,7 +12,7 @@ from torch import nn
 
 from pipeline import params as parameters
 from pipeline.arrays import Float32Array, Int64Array
-from pipeline.data.store import DatasetInfo, ImageSet, open_split
+from pipeline.data.store import DatasetInfo, ItemSet, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.measures.linear_probe import at_most, probe
 from pipeline.gans.base import ExportSpec
@@ -106,7 +106,7 @@ def untrained_trunk(config: ModelConfig, seed: int) -> nn.Module:
     return trunk
 
 
-def compare(sources: Mapping[str, Any], train: ImageSet, test: ImageSet, seed: int) -> dict[str, Any]:
+def compare(sources: Mapping[str, Any], train: ItemSet, test: ItemSet, seed: int) -> dict[str, Any]:
     """Return the accuracy of the linear probe on the vectors of each source; empty with fewer than two labels."""
     per_class = max(1, min(MAX_PER_CLASS, MAX_IMAGES // max(1, len(train.classes))))
     train_rows, test_rows = at_most(train.labels, per_class, seed), at_most(test.labels, per_class, seed)
@@ -134,7 +134,7 @@ def compare(sources: Mapping[str, Any], train: ImageSet, test: ImageSet, seed: i
     }
 
 
-def vectors(session: Any, data: ImageSet, rows: Int64Array) -> Float32Array:
+def vectors(session: Any, data: ItemSet, rows: Int64Array) -> Float32Array:
     """Return one vector per image, float32 [n, d]: features of the graph, or the pixels in [-1, 1] without one."""
     out = []
     for at in progress_bar(range(0, len(rows), BATCH), "features" if session else "pixels"):

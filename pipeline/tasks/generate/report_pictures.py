@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from pipeline.arrays import Float64Array, Int64Array, UInt8Array
-from pipeline.data.store import ImageSet
+from pipeline.data.store import ItemSet
 from pipeline.gans.base import GAN, to_uint8
 from pipeline.media.image.preview import grid
 from pipeline.serving.runtime.interpolation import strips
@@ -22,7 +22,7 @@ CELL = 48
 RANKED = 24  # of the most and of the least typical samples
 
 
-def real_sheet(test: ImageSet) -> bytes:
+def real_sheet(test: ItemSet) -> bytes:
     """Real images spread evenly over the split, which is ordered by class."""
     count = min(SHEET, len(test))
     return png(grid(test.images(np.linspace(0, len(test) - 1, count).astype(np.int64))))
@@ -47,7 +47,7 @@ def class_strips(samples: UInt8Array, shown: Int64Array | None, classes: Sequenc
     return rows
 
 
-def neighbour_sheet(samples: UInt8Array, train: ImageSet, neighbours: Int64Array) -> bytes | None:
+def neighbour_sheet(samples: UInt8Array, train: ItemSet, neighbours: Int64Array) -> bytes | None:
     """A row for each sample: the sample itself, then its nearest training images, nearest first."""
     if not len(neighbours):
         return None

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pipeline.arrays import BoolArray, Int64Array, UInt8Array
-from pipeline.data.store import ImageSet
+from pipeline.data.store import ItemSet
 from pipeline.data.views import labelled_few
 from pipeline.errors import InputError
 from pipeline.evaluation.measures.semi_supervised import SemiSupervised, compare
@@ -72,7 +72,7 @@ class Samples:
 def draw_samples(
     gan: GAN,
     settings: EvaluateSettings,
-    train: ImageSet,
+    train: ItemSet,
     scratch: "tempfile._TemporaryFileWrapper[bytes] | io.BufferedRandom",
 ) -> Samples:
     """Draw `evaluate.samples` images onto the disk behind `scratch`; labels in the shares of the training images."""

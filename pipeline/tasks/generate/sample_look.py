@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline.arrays import UInt8Array
-from pipeline.data.store import ImageSet
+from pipeline.data.store import ItemSet
 from pipeline.data.views import Labelled, Unlabelled
 from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.base import GAN, Batch, to_uint8
@@ -79,7 +79,7 @@ def build_look(case: TrainingCase) -> SampleLook:
     return SampleLook(measure, score_batch(case, case.train), score_batch(case, case.held_out))
 
 
-def score_batch(case: TrainingCase, images: ImageSet) -> Batch | None:
+def score_batch(case: TrainingCase, images: ItemSet) -> Batch | None:
     """Draw images for the discriminator to score; None if there are none."""
     if not len(images):
         return None

@@ -193,7 +193,7 @@ class SampleSet:
             return {}
         real = self.real
         calibration = Subset(real.train, real.calibration_positions)
-        samples, *pool = (statistics(real.medium, items) for items in (Held(self.images), real.test, calibration))
+        samples, *pool = (statistics(real.item, items) for items in (Held(self.images), real.test, calibration))
         return means(samples, concatenate(pool), self.seed)
 
     @cached_property

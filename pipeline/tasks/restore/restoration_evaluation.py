@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from pipeline.arrays import Float32Array, UInt8Array
-from pipeline.data.batch_sampling import Pictures, signed
-from pipeline.data.degradations import Degradation, enlarged
-from pipeline.data.store import ImageSet
+from pipeline.data.batch_sampling import UncroppedItems
+from pipeline.data.store import ItemSet
 from pipeline.errors import InputError
 from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.extractors.base import Extractor
@@ -20,7 +19,9 @@ from pipeline.evaluation.extractors.random_network import random_network
 from pipeline.evaluation.protocol import QUANTISED
 from pipeline.evaluation.report import data_uri, page
 from pipeline.gans.base import GAN, View, to_uint8
+from pipeline.media.image.degradations import Degradation, upsample
 from pipeline.media.image.preview import grid
+from pipeline.media.registry import tensors_of
 from pipeline.serving.runtime.tiling import run_tiled
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.report_pictures import png
@@ -164,7 +165,7 @@ def run_trial(case: EvaluationCase, title: str, view: View, extractor: Extractor
         original = read_image(case.test, position, scale).to(case.device)
         low = degradation(original, rng)
         restored = restore(case.gan, low)
-        given = enlarged(low, scale)
+        given = upsample(low, scale)
         images = [to_uint8(one)[0] for one in (given, restored, original)]
         if not torch.isfinite(restored).all():
             trial.add(images[0], None, images[2])
@@ -186,11 +187,11 @@ def square_side(case: EvaluationCase) -> int:
     return min(case.info.item.height, TEXTURE_SIDE)
 
 
-def read_image(data: ImageSet, position: int, scale: int) -> Tensor:
+def read_image(data: ItemSet, position: int, scale: int) -> Tensor:
     """Return one image [1, C, H, W] in [-1, 1], cropped so that `scale` divides its height and width."""
-    pixels = data.picture(position) if isinstance(data, Pictures) else data.images([position])[0]
+    pixels = data.read_uncropped(position) if isinstance(data, UncroppedItems) else data.images([position])[0]
     height, width = (size // scale * scale for size in pixels.shape[:2])
-    return signed(torch.from_numpy(np.array(pixels[None, :height, :width])))
+    return tensors_of(data.item).to_network(torch.from_numpy(np.array(pixels[None, :height, :width])))
 
 
 @torch.inference_mode()
@@ -233,7 +234,7 @@ def worst_strip(pictures: TrialPictures) -> str | None:
     return data_uri(strip([pictures.details[k] for k in order]))
 
 
-def image_table(test: ImageSet, trials: Sequence[Trial]) -> list[tuple[str, list[str]]]:
+def image_table(test: ItemSet, trials: Sequence[Trial]) -> list[tuple[str, list[str]]]:
     """Return the first images by name, with a cell for each trial; empty if an image is not finite."""
     if any(trial.nonfinite for trial in trials):
         return []

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pipeline.arrays import UInt8Array
-from pipeline.data.batch_sampling import Pictures
+from pipeline.data.batch_sampling import UncroppedItems
 from pipeline.data.views import Degraded
 from pipeline.evaluation.extractors.base import Held
 from pipeline.evaluation.measures.image_similarity import sharpness
@@ -56,7 +56,7 @@ def build_look(case: TrainingCase) -> RestorationLook:
     trial = next(iter(case.gan.evaluation_views().values()))
     # The noise and the crops are drawn once, so every look sees the same inputs.
     view = Degraded(images, case.device, case.settings.seed, **trial.options)
-    crops = CROPS if isinstance(images, Pictures) else 1
+    crops = CROPS if isinstance(images, UncroppedItems) else 1
     held_out = view.next(min(RESTORED, case.settings.health.samples, crops * len(images)))
     originals = Held(to_uint8(held_out["target"]))
     texture = QuickLook(

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from pipeline.arrays import Float32Array, Float64Array, Int64Array, UInt8Array
-from pipeline.data.batch_sampling import signed
-from pipeline.data.domains import Side, sides
+from pipeline.data.domains import DomainItems, split_domains
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Extractor, Subset
 from pipeline.evaluation.extractors.selection import unlabelled
@@ -26,6 +25,7 @@ from pipeline.evaluation.reference import kept, require_reference
 from pipeline.evaluation.report import data_uri, page
 from pipeline.gans.base import GAN, Direction, to_uint8
 from pipeline.media.image.preview import grid
+from pipeline.media.registry import tensors_of
 from pipeline.tasks import extractor_export as judges
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.report_pictures import png
@@ -68,7 +68,7 @@ class Ground:
     """One side's held-out and training images, and the features [n, d] of both; `order` is a fixed shuffle of the held-out ones that are judged."""
 
     name: str
-    held: Side
+    held: DomainItems
     order: Int64Array
     features: Float32Array  # in that order
     trained: Float32Array
@@ -164,7 +164,7 @@ def both(case: EvaluationCase, extractor: Extractor) -> dict[str, Ground]:
     """Sides a and b."""
     require_reference(case.test)
     settings, grounds = case.settings, {}
-    held, trained = sides(case.test), sides(case.train)
+    held, trained = split_domains(case.test), split_domains(case.train)
     names = case.test.classes if len(case.test.classes) == 2 else ("A", "B")
     # One shuffle serves both, so that partners stay together.
     rng = np.random.default_rng(settings.seed)
@@ -184,7 +184,7 @@ def both(case: EvaluationCase, extractor: Extractor) -> dict[str, Ground]:
     return grounds
 
 
-def features(case: EvaluationCase, extractor: Extractor, side: Side, at: Int64Array, label: str) -> Float32Array:
+def features(case: EvaluationCase, extractor: Extractor, side: DomainItems, at: Int64Array, label: str) -> Float32Array:
     """Features [n, d] of a side's images at some positions, from the cache where they are there."""
     key = f"{side.fingerprint} {hashlib.sha256(at.tobytes()).hexdigest()}"
     return kept(extractor, Subset(side, at), key, case.settings.batch_size, case.folders.cache, progress_bar, label)
@@ -218,7 +218,7 @@ def attempt(
     for start in progress_bar(range(0, len(source.order), batch), title):
         at = source.order[start : start + batch]
         given = source.held.images(at)
-        made = gan.translate(signed(torch.from_numpy(given)).to(case.device), name, rng)
+        made = gan.translate(tensors_of(case.info.item).to_network(torch.from_numpy(given)).to(case.device), name, rng)
         good, there = whole(made), to_uint8(made)
         shown = [given, there]
         if paired:
@@ -231,7 +231,10 @@ def attempt(
             near[-1][good] = ours["psnr"]
         if direction.inverse:
             # The way back starts from what is delivered: 8-bit pixels, in which nothing can be hidden.
-            originals, delivered = (signed(torch.from_numpy(images)).to(case.device) for images in (given, there))
+            originals, delivered = (
+                tensors_of(case.info.item).to_network(torch.from_numpy(images)).to(case.device)
+                for images in (given, there)
+            )
             again = gan.reconstruct(delivered, originals, name, rng)
             good &= whole(again)
             shown.append(to_uint8(again))
@@ -281,7 +284,7 @@ def probed(
     given = source.held.images(
         source.order[: min(PROBED, max(2, PIXELS // (case.info.item.height * case.info.item.width)))]
     )
-    images = signed(torch.from_numpy(given)).to(case.device)
+    images = tensors_of(case.info.item).to_network(torch.from_numpy(given)).to(case.device)
     pair = [gan.translate(x, name, torch.Generator().manual_seed(seed)) for x in (images, images.roll(1, dims=0))]
     good = whole(pair[0]) & whole(pair[1])
     first, second = (
@@ -315,7 +318,7 @@ def identity(
     broken = 0
     for start in range(0, len(target.order), batch):
         images = target.held.images(target.order[start : start + batch])
-        same = gan.map_identity(signed(torch.from_numpy(images)).to(device), name, rng)
+        same = gan.map_identity(tensors_of(target.held.item).to_network(torch.from_numpy(images)).to(device), name, rng)
         if same is None:
             return None, 0
         good = whole(same)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pipeline.arrays import UInt8Array
-from pipeline.data.domains import sides
+from pipeline.data.domains import split_domains
 from pipeline.data.views import Domains, Paired
 from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.base import GAN, Batch, to_uint8
@@ -73,12 +73,12 @@ def build_look(case: TrainingCase) -> TranslationLook:
     images = case.held_out if len(case.held_out) else case.train
     settings, gan = case.settings, case.gan
     view = (Paired if gan.view.name == "paired" else Domains)(images, case.device, settings.seed)
-    held_out = view.next(min(TRANSLATED, settings.health.samples, *(len(side) for side in sides(images))))
+    held_out = view.next(min(TRANSLATED, settings.health.samples, *(len(side) for side in split_domains(images))))
     number = len(held_out["a"])
     targets = {direction.target for direction in gan.directions().values()}
     measures: dict[str, QuickLook] = {
         name: QuickLook(side, side.labels, 0, case.item.channels, number, settings.seed, case.device)
-        for name, side in zip("ab", sides(case.train), strict=True)
+        for name, side in zip("ab", split_domains(case.train), strict=True)
         if name in targets
     }
     return TranslationLook(measures, held_out)

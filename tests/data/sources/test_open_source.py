@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.data.sources import open_source
+from pipeline.data import sources
 from pipeline.data.sources.archive import Tar, Zip
-from pipeline.data.sources.base import Unreadable
-from pipeline.data.sources.digits import Digits
+from pipeline.data.sources.base import Source, Unreadable
+from pipeline.data.sources.builtin import Builtin
 from pipeline.data.sources.folder import Folder
 from pipeline.errors import InputError
+from pipeline.media.image.settings import ImageSettings
+from pipeline.media.registry import MEDIA
+
+
+def open_source(source: str, root: Path, cache: Path) -> Source:
+    return sources.open_source(MEDIA["image"], ImageSettings(source=source), root, cache)
 
 
 def names(source: str, root: Path) -> list[str]:
@@ -30,7 +36,7 @@ def test_kinds(tmp_path: Path) -> None:
             archive.writestr("a.png", b"2")
     with tarfile.open(tmp_path / "x.tgz", "w:gz") as tar:
         tar.add(tmp_path / "in", "in")
-    kinds = {"digits": Digits, "in": Folder, "x.ZIP": Zip, "x.tgz": Tar, str(tmp_path / "in"): Folder}
+    kinds = {"digits": Builtin, "in": Folder, "x.ZIP": Zip, "x.tgz": Tar, str(tmp_path / "in"): Folder}
     for source, kind in kinds.items():
         assert isinstance(open_source(source, tmp_path, tmp_path), kind)
     assert names("in", tmp_path) == ["a.png", "b/2.png", "c.png"]

@@ -2,10 +2,10 @@
 
 import torch
 
-from pipeline.data.degradations import Degradation
 from pipeline.gans.base import Progress
 from pipeline.gans.variants.denoise.denoise import Denoise
 from pipeline.gans.variants.denoise.settings import DenoiseSettings
+from pipeline.media.image.degradations import Degradation
 from tests.specs import image_spec
 
 

@@ -252,6 +252,8 @@ def test_valid_combinations(keys: str) -> None:
 class Digits:
     """60 images of 8x8 in three classes: bars on noise."""
 
+    item = image_spec(8, 1, 3)
+
     def __init__(self) -> None:
         self.labels = np.arange(60, dtype=np.int64) % 3
         self.pixels = np.random.default_rng(0).integers(0, 60, (60, 8, 8, 1)).astype(np.uint8)

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from pipeline.data.degradations import Degradation
 from pipeline.gans.variants.srgan.settings import SRGANSettings
 from pipeline.gans.variants.srgan.srgan import SRGAN
+from pipeline.media.image.degradations import Degradation
 from tests.specs import image_spec
 
 

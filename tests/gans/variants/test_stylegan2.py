@@ -4,13 +4,14 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from pipeline.data.batch_sampling import TrainingItems
 from pipeline.data.views import Unlabelled
 from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
@@ -320,7 +321,7 @@ def trainer(
     cpu = torch.device("cpu")
     return Trainer(
         small(8, **model),
-        Unlabelled(evaluator.train, cpu, 0, flips=True),
+        Unlabelled(cast(TrainingItems, evaluator.train), cpu, 0, flips=True),
         train,
         cpu,
         folder,

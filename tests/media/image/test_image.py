@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.media.image.image import FILTERS, BadImage, Target, decode, encode
+from pipeline.media.image.image import FILTERS, BadImage, Target, decode, write_lossless
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -223,7 +223,7 @@ def test_damaged_pictures_decode_or_end_in_a_reason(kind: str, draw: st.DataObje
 def test_encode_loses_nothing(mode: str) -> None:
     image = of(np.random.default_rng(2).integers(0, 256, (8, 8, 3), dtype=np.uint8)).convert(mode)
     assert (
-        np.asarray(Image.open(io.BytesIO(encode(image))).convert("RGBA")) == np.asarray(image.convert("RGBA"))
+        np.asarray(Image.open(io.BytesIO(write_lossless(image))).convert("RGBA")) == np.asarray(image.convert("RGBA"))
     ).all()
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipeline.arrays import UInt8Array
 from pipeline.data import store
-from pipeline.data.store import DatasetInfo, ImageSet
+from pipeline.data.store import DatasetInfo, ItemSet
 from pipeline.errors import InputError
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Direction, ExportSpec, Phase, View
@@ -44,9 +44,9 @@ def swapped(images: UInt8Array) -> UInt8Array:
     return np.ascontiguousarray(images.swapaxes(1, 2)[..., ::-1])
 
 
-def held(images: UInt8Array, labels: list[int], fingerprint: str, kind: Any = ImageSet, **more: Any) -> ImageSet:
+def held(images: UInt8Array, labels: list[int], fingerprint: str, kind: Any = ItemSet, **more: Any) -> ItemSet:
     count = len(images)
-    found: ImageSet = kind(
+    found: ItemSet = kind(
         shards=[images],
         shard=np.zeros(count, dtype=np.int64),
         row=np.arange(count),
@@ -59,14 +59,14 @@ def held(images: UInt8Array, labels: list[int], fingerprint: str, kind: Any = Im
     return found
 
 
-def pairs(n: int, seed: int, fingerprint: str) -> ImageSet:
+def pairs(n: int, seed: int, fingerprint: str) -> ItemSet:
     a = gratings(n, seed)
     kind = getattr(store, "Pairs", None)
     wide = np.concatenate([a, swapped(a)], axis=2)
     return held(wide, [-1] * n, fingerprint, kind, partners=None) if kind else held(wide, [-1] * n, fingerprint)
 
 
-def domains(n: int, seed: int, fingerprint: str) -> ImageSet:
+def domains(n: int, seed: int, fingerprint: str) -> ItemSet:
     return held(
         np.concatenate([gratings(n, seed), swapped(gratings(n + 7, seed + 100))]), [0] * n + [1] * (n + 7), fingerprint
     )

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.data.sources.torchvision import Torchvision
 from pipeline.errors import InputError
 from pipeline.media.image.image import Target, decode
+from pipeline.media.image.torchvision_source import Torchvision
 
 
 def write_idx(folder: Path, name: str, values: Any) -> None:
@@ -29,22 +29,22 @@ def test_fashion_mnist_from_its_own_files(tmp_path: Path) -> None:
         write_idx(raw, f"{part}-images-idx3-ubyte", pixels)
         write_idx(raw, f"{part}-labels-idx1-ubyte", np.arange(len(pixels)) % 10)
     source = Torchvision("FashionMNIST", tmp_path)
-    items = list(source.stream())
+    files = list(source.files())
     assert source.name == "torchvision:FashionMNIST"
-    assert items[0].path == "train/T-shirt_top/000000.ppm"
-    assert items[-1].path == "test/Ankle boot/000009.ppm"
-    assert len(items) == 30
-    for item, pixels in zip(items, [*images["train"], *images["t10k"]], strict=True):
+    assert files[0][0] == "train/T-shirt_top/000000.ppm"
+    assert files[-1][0] == "test/Ankle boot/000009.ppm"
+    assert len(files) == 30
+    for (_, load), pixels in zip(files, [*images["train"], *images["t10k"]], strict=True):
         target = Target(32, "gray", "#000000", "pad", "nearest")
-        assert decode(item.load(10_000), target).width == 28
-        assert item.load(10_000).endswith(pixels.tobytes())
+        assert decode(load(), target).width == 28
+        assert load().endswith(pixels.tobytes())
 
 
 def test_a_data_set_without_splits(tmp_path: Path) -> None:
-    items = list(Torchvision("FakeData", tmp_path).stream())
-    assert len(items) == 1000
-    assert {item.path.split("/")[0] for item in items} == {str(number) for number in range(10)}
-    assert decode(items[0].load(10**6), Target(8, "rgb")).width == 224
+    files = list(Torchvision("FakeData", tmp_path).files())
+    assert len(files) == 1000
+    assert {path.split("/")[0] for path, _ in files} == {str(number) for number in range(10)}
+    assert decode(files[0][1](), Target(8, "rgb")).width == 224
 
 
 def test_no_network_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

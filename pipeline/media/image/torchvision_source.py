@@ -1,25 +1,27 @@
-"""Any torchvision data set that yields pictures, by its class name: `torchvision:FashionMNIST`."""
+"""Any torchvision data set that yields images, by its class name: `torchvision:FashionMNIST`."""
 
 import contextlib
 import difflib
 import functools
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from pipeline.data.sources.base import Item, Unreadable
 from pipeline.errors import InputError
-from pipeline.media.image.image import encode
+from pipeline.media.base import BadItem
+from pipeline.media.image.image import write_lossless
 
 
 class Torchvision:
-    """A data set with `train=True/False` or `split=` keeps that split; one with neither is a single set. Integer targets are classes, any other are not used.
+    """A torchvision data set.
 
-    Items are named `<split>/<class>/<number>.ppm`, as a folder of the same images would be. What is missing is downloaded below `cache`.
+    One with `train=True/False` or `split=` keeps its split; any other is a single set. Integer targets are classes,
+    other targets are ignored. Files are named `<split>/<class>/<number>.ppm`, like a folder of the same images. Missing
+    data is downloaded below `cache`.
     """
 
     def __init__(self, name: str, cache: Path) -> None:
@@ -39,7 +41,7 @@ class Torchvision:
         self.parts = self.open_parts()
 
     def open_parts(self) -> dict[str, Any]:
-        """The data set's parts by split; "" where it has none."""
+        """Return the parts by split; "" if the data set has none."""
         options = inspect.signature(self.kind).parameters
         if "train" in options:
             return {"train": self.open(train=True), "test": self.open(train=False)}
@@ -50,6 +52,7 @@ class Torchvision:
         return {"": self.open()}
 
     def has_split(self, name: str) -> bool:
+        """Return whether the data set knows a split of this name."""
         try:
             self.open(split=name)
         except InputError as error:
@@ -59,7 +62,7 @@ class Torchvision:
         return True
 
     def open(self, **options: object) -> Any:
-        """One part, downloaded if it must be. Raises InputError with the way out."""
+        """Open one part; download it if necessary. Raise InputError with the way out."""
         accepted = inspect.signature(self.kind).parameters
         if "root" in accepted:
             self.cache.mkdir(parents=True, exist_ok=True)
@@ -70,51 +73,54 @@ class Torchvision:
             with contextlib.redirect_stdout(sys.stderr):
                 return self.kind(**options)
         except (OSError, RuntimeError, ValueError, TypeError, ImportError) as error:
-            call = f"torchvision.datasets.{self.kind.__name__}({', '.join(f'{key}={value!r}' for key, value in options.items())})"
+            arguments = ", ".join(f"{key}={value!r}" for key, value in options.items())
             raise InputError(
-                f"data.source: {self.name} cannot be opened ({first_line(error)}). Where there is no network, run\n    {call}\n"
-                f"where there is one, copy the folder it fills to {self.cache}, or set data.source to a folder or an archive of the images"
+                f"data.source: {self.name} cannot be opened ({first_line(error)}). Without network access, run\n"
+                f"    torchvision.datasets.{self.kind.__name__}({arguments})\n"
+                f"on a machine that has it and copy the folder it fills to {self.cache}, "
+                "or set data.source to a folder or an archive of the images"
             ) from error
 
-    def stream(self) -> Iterator[Item]:
+    def files(self) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        """Yield every image as one file."""
         for split, part in self.parts.items():
-            classes = getattr(part, "classes", None)
-            targets = next(
-                (
-                    found
-                    for key in ("targets", "labels", "_labels")
-                    if (found := getattr(part, key, None)) is not None and len(found) == len(part)
-                ),
-                None,
-            )
+            classes, targets = getattr(part, "classes", None), targets_of(part)
             for number in range(len(part)):
-                target = targets[number] if targets is not None else part[number][1]
+                label = as_label(targets[number] if targets is not None else part[number][1])
                 folders = [split] if split else []
-                label = as_label(target)
                 if label is not None:
                     name = str(classes[label]) if classes is not None and 0 <= label < len(classes) else str(label)
                     folders.append(name.replace("/", "_"))
-                yield Item("/".join([*folders, f"{number:06d}.ppm"]), functools.partial(load, part, number))
+                yield "/".join([*folders, f"{number:06d}.ppm"]), functools.partial(load, part, number)
+
+
+def targets_of(part: Any) -> Any:
+    """Return the targets of all images at once; None if the data set has no such attribute."""
+    candidates = (getattr(part, name, None) for name in ("targets", "labels", "_labels"))
+    return next((targets for targets in candidates if targets is not None and len(targets) == len(part)), None)
 
 
 def as_label(target: object) -> int | None:
-    """A class number (Python, numpy or a tensor of one element), or None for anything else."""
+    """Return a class number (Python, numpy or a tensor of one element), None for any other target."""
+    if getattr(target, "ndim", 0) != 0 or isinstance(target, str | float):
+        return None
     try:
-        return int(target) if getattr(target, "ndim", 0) == 0 and not isinstance(target, (str, float)) else None  # type: ignore[call-overload]
+        return int(target)  # type: ignore[call-overload, no-any-return]
     except (TypeError, ValueError):
         return None
 
 
-def load(part: Any, number: int, limit: int) -> bytes:
-    """One picture as a PPM (or PNG) file. Raises Unreadable when the data set yields none."""
+def load(part: Any, number: int) -> bytes:
+    """Return one image as a PPM or PNG file. Raise BadItem if the data set yields none."""
     try:
         image = part[number][0]
     except Exception as error:  # noqa: BLE001 - whatever the data set's own decoding raises on a damaged file
-        raise Unreadable(f"torchvision cannot read it: {first_line(error)}") from None
+        raise BadItem(f"torchvision cannot read it: {first_line(error)}") from None
     if not isinstance(image, Image.Image):
-        raise Unreadable(f"torchvision yields {type(image).__name__}, not a picture")
-    return encode(image)
+        raise BadItem(f"torchvision yields {type(image).__name__}, not an image")
+    return write_lossless(image)
 
 
 def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type."""
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -6,15 +6,15 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.data.degradations import Degradation, enlarged, rounded
-from pipeline.media.image.image import jpeg
+from pipeline.media.image.degradations import Degradation, round_to_bytes, upsample
+from pipeline.media.image.image import compress_jpeg
 
 
 def smooth(height: int, width: int, n: int = 1) -> torch.Tensor:
     """Waves in colour, rounded to 8 bits."""
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     waves = [torch.sin(x / 3 + k) * torch.cos(y / (4 + k)) for k in range(3)]
-    return rounded(torch.stack(waves)[None].repeat(n, 1, 1, 1) * 0.9)
+    return round_to_bytes(torch.stack(waves)[None].repeat(n, 1, 1, 1) * 0.9)
 
 
 def pixels(images: torch.Tensor) -> npt.NDArray[np.uint8]:
@@ -33,7 +33,7 @@ def test_bicubic_is_pillows(scale: int) -> None:
     theirs = np.asarray(Image.fromarray(pixels(clean)[0]).resize((96 // scale, 64 // scale), Image.Resampling.BICUBIC))
     assert np.abs(pixels(low)[0].astype(int) - theirs).max() <= 1
     back = np.asarray(Image.fromarray(pixels(low)[0]).resize((96, 64), Image.Resampling.BICUBIC))
-    assert np.abs(pixels(enlarged(low, scale))[0].astype(int) - back).max() <= 1
+    assert np.abs(pixels(upsample(low, scale))[0].astype(int) - back).max() <= 1
 
 
 def test_what_comes_out_fits_into_eight_bits() -> None:
@@ -45,7 +45,7 @@ def test_what_comes_out_fits_into_eight_bits() -> None:
         Degradation(scale=2),
     ):
         low = degradation(clean, rng())
-        assert torch.equal(low, rounded(low))
+        assert torch.equal(low, round_to_bytes(low))
         assert low.abs().max() <= 1
 
 
@@ -65,7 +65,7 @@ def test_noise_is_as_strong_as_asked_for() -> None:
 def test_compression_is_a_jpeg_files() -> None:
     clean = smooth(32, 40, 2)
     low = Degradation(jpeg=(30.0, 30.0))(clean, rng())
-    assert (pixels(low)[1] == jpeg(pixels(clean)[1], 30)).all()
+    assert (pixels(low)[1] == compress_jpeg(pixels(clean)[1], 30)).all()
     gray = Degradation(jpeg=(30.0, 30.0))(clean[:, :1], rng())
     assert gray.shape == (2, 1, 32, 40)
 

@@ -1,0 +1,151 @@
+"""Expectations on images: their size, how they are stored, and whether they show anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator
+
+from pipeline.media.validation import Bound, Defect, Expectation, Severity, ValidationSettings
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
+
+QUARANTINE = "data/validated/quarantine.csv lists them"
+
+
+class AllowedModes(Settings):
+    """Pillow modes in which files are expected. Other modes are decoded too, through a conversion worth knowing of."""
+
+    allowed: tuple[str, ...] = Field(
+        ("1", "L", "LA", "P", "PA", "RGB", "RGBA"), description="Pillow modes that need no conversion to gray or RGB"
+    )
+    severity: Severity = "warning"
+
+
+class ImageValidation(ValidationSettings):
+    """Thresholds of the expectations on images."""
+
+    max_constant_share: Bound = Field(
+        default=Bound(limit=0.01, severity="warning"), description="share of near-constant images; they are set aside"
+    )
+    min_side: Bound = Field(
+        default=Bound(limit=1, severity="warning"),
+        description="pixels of an image's shorter side; smaller images are set aside",
+    )
+    modes: AllowedModes = Field(
+        default=AllowedModes(),
+        description="modes in which files are stored (CMYK, 16-bit and float pictures are reported)",
+    )
+    constant_std: float = Field(
+        default=0.005,
+        ge=0,
+        le=1,
+        description="an image whose pixels' standard deviation (0..1) is below this is near-constant",
+    )
+    mean_range: tuple[float, float] = Field(
+        default=(0.02, 0.98), description="where the mean of the accepted pixels (0..1) must lie; outside is a warning"
+    )
+
+    @field_validator("mean_range")
+    @classmethod
+    def check_order(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] <= value[1] <= 1:
+            raise ValueError(f"{list(value)} must be two numbers between 0 and 1, the smaller first")
+        return value
+
+
+def defects(images: pd.DataFrame, settings: ImageValidation) -> list[Defect]:
+    """Return the images that are too small or near-constant."""
+    sizes = [
+        f"{width:.0f} x {height:.0f} pixels" for width, height in zip(images["width"], images["height"], strict=True)
+    ]
+    spreads = [f"standard deviation {std:.4f}" for std in images["std"]]
+    index = images.index
+    return [
+        Defect(
+            "too_small",
+            "small_share",
+            images["side"] < settings.min_side.limit,
+            type(images["side"])(sizes, index=index, dtype=object),
+            settings.min_side.severity,
+        ),
+        Defect(
+            "near_constant",
+            "constant_share",
+            images["std"] < settings.constant_std,
+            type(images["std"])(spreads, index=index, dtype=object),
+            settings.max_constant_share.severity,
+        ),
+    ]
+
+
+def measurements(accepted: pd.DataFrame, *, side_by_side: bool) -> dict[str, float | None]:
+    """Return mean and standard deviation over all accepted pixels, 0..1."""
+    if not len(accepted):
+        return {"pixel_mean": None, "pixel_std": None}
+    mean = float(accepted["mean"].mean())
+    square = float((accepted["std"] ** 2 + accepted["mean"] ** 2).mean())
+    # Of two pictures side by side only the standard deviation of the flatter one is known.
+    return {"pixel_mean": mean, "pixel_std": None if side_by_side else max(0.0, square - mean * mean) ** 0.5}
+
+
+def expectations(images: pd.DataFrame, accepted: pd.DataFrame, settings: ImageValidation) -> list[Expectation]:
+    """Return the expectations on decoded and accepted images."""
+    total = len(images)
+    constant = int((images["std"] < settings.constant_std).sum())
+    small = int((images["side"] < settings.min_side.limit).sum())
+    share, side = settings.max_constant_share, settings.min_side
+    expected = [
+        Expectation(
+            "max_constant_share",
+            "items",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "std", "min_value": settings.constant_std, "mostly": max(0.0, 1 - share.limit)},
+            share.severity,
+            f"{constant} of {total} ({constant / max(total, 1):.2%}) images are near-constant (standard deviation below "
+            f"validate.constant_std {settings.constant_std:g}), over validate.max_constant_share.limit "
+            f"{share.limit:g}; {QUARANTINE}: fix the source or raise the limit",
+        ),
+        Expectation(
+            "min_side",
+            "items",
+            "ExpectColumnValuesToBeBetween",
+            {"column": "side", "min_value": side.limit},
+            side.severity,
+            f"{small} of {total} images have a side shorter than validate.min_side.limit {side.limit:g} pixels; "
+            f"{QUARANTINE}: add larger images or lower the limit",
+        ),
+        Expectation(
+            "modes",
+            "items",
+            "ExpectColumnValuesToBeInSet",
+            {"column": "mode", "value_set": list(settings.modes.allowed)},
+            settings.modes.severity,
+            f"{unusual_modes(images, settings)} are stored in a mode that validate.modes.allowed does not list; "
+            "check their colours, then add the mode to the list",
+        ),
+    ]
+    if len(accepted):
+        low, high = settings.mean_range
+        expected.append(
+            Expectation(
+                "mean_range",
+                "accepted",
+                "ExpectColumnMeanToBeBetween",
+                {"column": "mean", "min_value": low, "max_value": high},
+                "warning",
+                f"the mean of the accepted pixels is {accepted['mean'].mean():.4f} (0 black, 1 white), outside "
+                f"validate.mean_range [{low:g}, {high:g}]: check the images, data.background and data.fit, "
+                "or widen the range",
+            )
+        )
+    return expected
+
+
+def unusual_modes(images: pd.DataFrame, settings: ImageValidation) -> str:
+    """Return how many images are stored in which other modes: "3 images (CMYK 2, I;16 1)"."""
+    modes = images["mode"]
+    counts = modes[~modes.isin(settings.modes.allowed)].value_counts(sort=False)
+    return f"{counts.sum()} images ({', '.join(f'{mode} {count}' for mode, count in sorted(counts.items()))})"
