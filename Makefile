@@ -62,12 +62,12 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "$(CURDIR)" > $@
 
 .PHONY: test
-test: lint ## Set up, lint, check formatting and types, and run the tests (under 15 minutes)
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile -m "not slow"
+test: lint ## Set up, lint, check formatting and types, and run the tests (about 6 minutes)
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --durations=30 -m "not slow"
 
 .PHONY: test-all
 test-all: lint ## Like `make test`, with the slow tests (over a minute each)
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --durations=30
 
 .PHONY: lint
 lint: $(STAMP) ## Run the linter, the formatter check and the type checker

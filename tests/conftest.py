@@ -1,29 +1,47 @@
-"""Fixtures that every room's tests share."""
+"""Fixtures that all tests share, and how the tests are divided among workers."""
 
 import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes is the machine's business, and that of whatever else runs on it.
+from tests.waiting import wait_until
+
+# The duration of an example depends on the machine and its load.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
-# A shell that runs this in the background ignores Ctrl-C, and every process the tests start would inherit that and not end on it.
+# A shell that runs this in the background ignores Ctrl-C. Every process that the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+TOGETHER = ("tests/flows/", "tests/stages/")
+"""Folders whose tests run in one worker: they share a Prefect server, or a trained model and a fork server."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each worker whole files, or the whole of a folder in TOGETHER."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    def find_group(nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::", 1)[0])
+
+    scheduler = LoadFileScheduling(config, log)
+    scheduler._split_scope = find_group
+    return scheduler
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """A folder with the real data sets (fashion-mnist.zip, cifar10.zip, noto-emoji.zip, kodak24.zip), where there is one."""
+    """The folder with the real data sets fashion-mnist.zip, cifar10.zip, noto-emoji.zip and kodak24.zip."""
     folder = Path(os.environ.get("GANLINE_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip("real data sets are absent: set GANLINE_TEST_DATA to the folder that holds them")
@@ -32,23 +50,15 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def mlflow_server() -> Callable[[Path, int], AbstractContextManager[str]]:
-    """`with mlflow_server(folder, port) as uri`: a server on `folder`/mlflow.db, killed at the end."""
-    return server
+    """`with mlflow_server(folder, port) as uri`: an MLflow server on `folder`/mlflow.db, killed at the end."""
+    return serve_mlflow
 
 
 @contextmanager
-def server(folder: Path, port: int) -> Iterator[str]:
-    # The application that `mlflow server` starts, without its supervisor and job runners, which take three times as long to come up.
-    command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "mlflow.server.fastapi_app:app",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-    ]
+def serve_mlflow(folder: Path, port: int) -> Iterator[str]:
+    """Run an MLflow server on `folder`/mlflow.db and yield its address."""
+    # The application that `mlflow server` starts, without its supervisor and job runners, which triple the start-up.
+    command = [sys.executable, "-m", "uvicorn", "mlflow.server.fastapi_app:app", "--host", "127.0.0.1"]
     settings = {
         "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{folder / 'mlflow.db'}",
         "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
@@ -56,21 +66,27 @@ def server(folder: Path, port: int) -> Iterator[str]:
         "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
-    uri = f"http://127.0.0.1:{port}"
-    with (folder / "server.log").open("ab") as log:
+    uri, log = f"http://127.0.0.1:{port}", folder / "server.log"
+    with log.open("ab") as output:
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, start_new_session=True, cwd=folder, env=os.environ | settings
+            [*command, "--port", str(port)],
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            cwd=folder,
+            env=os.environ | settings,
         )
+
+    def is_up() -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(f"{uri}/health", timeout=60):
+                return True
+        except OSError:
+            return False
+
     try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                with urllib.request.urlopen(f"{uri}/health", timeout=2):
-                    break
-            except OSError:
-                assert process.poll() is None, (folder / "server.log").read_text()
-                assert time.monotonic() < deadline, "the server did not come up"
-                time.sleep(0.2)
+        wait_until(is_up, log.read_text, pause=0.2)
         yield uri
     finally:
         os.killpg(process.pid, signal.SIGKILL)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from pipeline.stages import evaluate, export, ingest, train, validate
+from pipeline.tracking.mlflow_store import address, connect
 from pipeline.training import model_files
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,19 @@ class Line:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with digits that are ingested and validated, and an empty MLflow store. Do not change it."""
+    root = tmp_path_factory.mktemp("digits")
+    (root / "params.yaml").write_text("data: {resolution: 8}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for stage in (ingest, validate):
+            stage.run(root)
+        connect(address(root))
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,14 @@
 import hashlib
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.processes import run_ganline
 
 Ganline = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -26,14 +27,7 @@ def ganline(project: Path) -> Ganline:
 
     def run(stage: str, params: str) -> subprocess.CompletedProcess[str]:
         (project / "params.yaml").write_text(params)
-        return subprocess.run(
-            [Path(sys.executable).parent / "ganline", stage],
-            cwd=project,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=200,
-        )
+        return run_ganline(project, stage)
 
     return run
 

@@ -3,7 +3,6 @@
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from pipeline.data.ingestion import ingest
 from pipeline.data.store import open_split
 from pipeline.errors import InputError
 from pipeline.media.image.settings import ImageSettings
+from tests.processes import run_ganline
 
 
 @pytest.fixture
@@ -45,15 +45,9 @@ def project(tmp_path: Path) -> Path:
 
 
 def validate(project: Path, params: str) -> subprocess.CompletedProcess[str]:
+    """Run `ganline validate` with `params` as params.yaml."""
     (project / "params.yaml").write_text(params)
-    return subprocess.run(
-        [Path(sys.executable).parent / "ganline", "validate"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=250,
-    )
+    return run_ganline(project, "validate")
 
 
 def quarantine(project: Path) -> dict[str, tuple[str, str, str]]:
