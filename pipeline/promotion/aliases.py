@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import InputError
-from pipeline.tracking.mlflow_store import SHA256, brief, redacted
+from pipeline.tracking.mlflow_store import SHA256, first_line, hide_credentials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,9 +29,9 @@ class Registry:
         try:
             return getattr(self.client, verb)(*arguments, **named)
         except Exception as error:  # noqa: BLE001 - every backend raises its own
-            uri = redacted(str(self.client.tracking_uri))
+            uri = hide_credentials(str(self.client.tracking_uri))
             raise InputError(
-                f"{uri}: MLflow's registry failed ({verb} of {self.name}: {brief(error)}); mend the store and repeat"
+                f"{uri}: MLflow's registry failed ({verb} of {self.name}: {first_line(error)}); mend the store and repeat"
             ) from None
 
     def aliases(self) -> dict[str, str]:
@@ -124,7 +124,7 @@ class Registry:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
         except Exception as error:  # noqa: BLE001 - every artifact store raises its own
             raise InputError(
-                f"{self.name} version {number}: its file cannot be read from {version.source} ({brief(error)}); mend the store"
+                f"{self.name} version {number}: its file cannot be read from {version.source} ({first_line(error)}); mend the store"
             ) from None
         if digest != version.tags.get(SHA256):
             raise InputError(

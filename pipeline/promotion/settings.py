@@ -13,19 +13,19 @@ class Limits(Settings):
     fid_ratio: float | None = Field(
         3.0,
         gt=0,
-        description="FID over the FID between two sets of real images (translate: over that of the inputs), maximum",
+        description="FID over the FID between two sets of real images (translate: over that of the inputs), at most",
     )
-    fid: float | None = Field(None, gt=0, description="FID, maximum")
-    kid: float | None = Field(None, gt=0, description="KID, maximum")
+    fid: float | None = Field(None, gt=0, description="FID, at most")
+    kid: float | None = Field(None, gt=0, description="KID, at most")
 
 
 class Floors(Settings):
     """Lower bounds on the diversity of generated images, relative to real images; null disables a bound."""
 
-    recall: float | None = Field(0.4, ge=0, description="recall over that of real images, minimum")
-    coverage: float | None = Field(0.7, ge=0, description="coverage over that of real images, minimum")
-    vendi_ratio: float | None = Field(0.8, ge=0, description="Vendi score over that of real images, minimum")
-    modes_covered: float | None = Field(1.0, ge=0, le=1, description="fraction of the classes covered, minimum")
+    recall: float | None = Field(0.4, ge=0, description="recall over that of real images, at least")
+    coverage: float | None = Field(0.7, ge=0, description="coverage over that of real images, at least")
+    vendi_ratio: float | None = Field(0.8, ge=0, description="Vendi score over that of real images, at least")
+    modes_covered: float | None = Field(1.0, ge=0, le=1, description="fraction of the classes covered, at least")
 
 
 class PromoteSettings(Settings):
@@ -40,13 +40,13 @@ class PromoteSettings(Settings):
         0.9,
         ge=0,
         le=1,
-        description="recall, coverage, Vendi score, classes and dependence over the champion's, minimum; null disables",
+        description="recall, coverage, Vendi score, classes and dependence over the champion's, at least; null: off",
     )
     limits: Limits = Field(Limits(), description="bounds that apply if there is no champion; null disables a bound")
     floors: Floors = Field(Floors(), description="lower bounds on diversity; null disables a bound")
     parity: float = Field(
-        1e-3, gt=0, lt=1, description="difference between PyTorch and ONNX Runtime as measured by export, maximum"
+        1e-3, gt=0, lt=1, description="difference between PyTorch and ONNX Runtime as measured by export, at most"
     )
     latency_ms: float | None = Field(
-        100.0, gt=0, description="latency for one image as measured by export in ms, maximum; null disables"
+        100.0, gt=0, description="latency for one image as measured by export in ms, at most; null disables"
     )

@@ -10,14 +10,16 @@ from pipeline.settings import Settings
 class ExportSettings(Settings):
     """Export of the graph, and the conditions it must meet."""
 
-    opset: int = Field(20, ge=18, le=23)
+    opset: int = Field(20, ge=18, le=23, description="ONNX opset version")
     parity_tolerance: float = Field(
         1e-3,
         gt=0,
         lt=1,
-        description="largest difference between PyTorch and ONNX Runtime, in units of the [-1, 1] range",
+        description="difference between PyTorch and ONNX Runtime in units of the [-1, 1] range, at most",
     )
-    allow_failed: bool = Field(False, description="export although the verdict is fail; the model card says so")
+    allow_failed: bool = Field(
+        False, description="export even if the verdict is fail; the model card then says that the gate failed"
+    )
 
 
 class ServeSettings(Settings):

@@ -19,7 +19,7 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def clipped(value: object) -> str:
+def clip_text(value: object) -> str:
     """Return a value as text of at most the length that MLflow stores."""
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= VALUE_LENGTH else text[: VALUE_LENGTH - 1] + "…"

@@ -94,7 +94,7 @@ def is_server(uri: str) -> bool:
     return uri.startswith(("http://", "https://", "databricks"))
 
 
-def redacted(uri: str) -> str:
+def hide_credentials(uri: str) -> str:
     """Return an address without user and password."""
     parts = urlsplit(uri)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
@@ -104,14 +104,14 @@ def store_error(uri: str, error: Exception) -> InputError:
     """Return the error for a store that cannot be used."""
     origin = "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else "the default store"
     way_out = "start the server, correct MLFLOW_TRACKING_URI, or unset it to record in mlflow.db"
-    return InputError(f"{origin} {redacted(uri)}: cannot use MLflow there: {brief(error)}; {way_out}")
+    return InputError(f"{origin} {hide_credentials(uri)}: cannot use MLflow there: {first_line(error)}; {way_out}")
 
 
-def brief(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """Return the first line of an error, without credentials."""
     first = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return (first.replace(uri, redacted(uri)) if uri else first)[:300]
+    return (first.replace(uri, hide_credentials(uri)) if uri else first)[:300]
 
 
 def warn(message: str) -> None:

@@ -15,16 +15,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.errors import InputError
-from pipeline.tracking.entries import chunks, clipped, finite_number, flatten, milliseconds
+from pipeline.tracking.entries import chunks, clip_text, finite_number, flatten, milliseconds
 from pipeline.tracking.mlflow_store import (
     address,
     artifact_location,
-    brief,
     connect,
     experiment_of,
+    first_line,
+    hide_credentials,
     is_server,
     open_experiment,
-    redacted,
     store_error,
     warn,
 )
@@ -43,7 +43,7 @@ CONTINUES = "ganline.continues"
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "PERMISSION_DENIED"}
 """Error codes that a retry does not change."""
 PAUSE_FACTOR = 20
-"""After a failed attempt of t seconds there is no retry for 20 t: an unreachable store costs at most 5 % of the time."""
+"""After a failed attempt of t seconds there is no retry for 20 t: a store that is down takes at most 5 % of the time."""
 
 
 def start(
@@ -73,7 +73,7 @@ def start(
         raise store_error(uri, error) from None
     if run_id:
         warn(
-            f"run {run_id} is not in {redacted(uri)}; continuing as the new run {run.id} "
+            f"run {run_id} is not in {hide_credentials(uri)}; continuing as the new run {run.id} "
             "(set MLFLOW_TRACKING_URI to the store of the first run)"
         )
     return run
@@ -131,7 +131,7 @@ class Run:
     def describe(self) -> dict[str, str]:
         """Return the content of models/run.json. It includes the address of a server, without credentials."""
         return {"run_id": self.id, "experiment": self.experiment} | (
-            {"tracking_uri": redacted(self.uri)} if is_server(self.uri) else {}
+            {"tracking_uri": hide_credentials(self.uri)} if is_server(self.uri) else {}
         )
 
     def recall(self) -> None:
@@ -146,7 +146,7 @@ class Run:
         """Log parameters; nested keys are joined with dots. A value that differs from the logged one becomes a tag."""
         from mlflow.entities import Param
 
-        flat = {key: clipped(value) for key, value in flatten(values).items()}
+        flat = {key: clip_text(value) for key, value in flatten(values).items()}
         new = [Param(key, value) for key, value in flat.items() if key not in self.params]
         for chunk in chunks(new, PARAMS_PER_BATCH):
             self.send(partial(self.client.log_batch, self.id, params=chunk))
@@ -213,7 +213,7 @@ class Run:
         """Set tags; existing tags are replaced."""
         from mlflow.entities import RunTag
 
-        tags = [RunTag(key, clipped(value)) for key, value in values.items()]
+        tags = [RunTag(key, clip_text(value)) for key, value in values.items()]
         for chunk in chunks(tags, PARAMS_PER_BATCH):
             self.send(partial(self.client.log_batch, self.id, tags=chunk))
 
@@ -243,13 +243,13 @@ class Run:
         Raises:
             InputError: The store fails.
         """
-        clipped_tags = {key: clipped(value) for key, value in tags.items()}
+        clipped_tags = {key: clip_text(value) for key, value in tags.items()}
         model = OnnxModel(path, signature, sha256, clipped_tags, tuple(files))
         try:
             return register(self.client, self.experiment_id, self.id, registered, model)
         except Exception as error:  # noqa: BLE001 - every backend raises its own
             raise InputError(
-                f"{redacted(self.uri)}: cannot register the model {registered}: {brief(error)}. "
+                f"{hide_credentials(self.uri)}: cannot register the model {registered}: {first_line(error)}. "
                 "Check that the store is reachable, then run the command again."
             ) from None
 
@@ -259,7 +259,7 @@ class Run:
         self.send(lambda: self.client.set_terminated(self.id, status))
         if self.queue:
             warn(
-                f"{len(self.queue)} entries of run {self.id} could not be sent to {redacted(self.uri)}; "
+                f"{len(self.queue)} entries of run {self.id} could not be sent to {hide_credentials(self.uri)}; "
                 "the numbers are in the files under metrics/ and reports/"
             )
 
@@ -278,13 +278,13 @@ class Run:
                 if isinstance(error, FileNotFoundError) or (
                     isinstance(error, MlflowException) and error.error_code in REFUSALS
                 ):
-                    warn(f"an entry of run {self.id} was refused and is skipped: {brief(error)}")
+                    warn(f"an entry of run {self.id} was refused and is skipped: {first_line(error)}")
                 else:
                     now = time.monotonic()
                     self.not_before = now + PAUSE_FACTOR * (now - began)
                     if not self.warned:
                         warn(
-                            f"{redacted(self.uri)} does not answer ({brief(error)}); "
+                            f"{hide_credentials(self.uri)} does not answer ({first_line(error)}); "
                             "the run continues, and entries are queued until it does"
                         )
                         self.warned = True

@@ -24,7 +24,7 @@ MicroBatch = Annotated[int | Literal["auto"] | None, BeforeValidator(check_micro
 
 
 class LearningRates(Settings):
-    """Adam's learning rates; two different ones are TTUR (Heusel 2017). Other networks of a variant scale one of them."""
+    """Adam's learning rates; two different ones are TTUR (Heusel 2017). A variant's other networks scale one."""
 
     generator: Rate = Field(ramp(2e-4), description="of the generator")
     discriminator: Rate = Field(ramp(2e-4), description="of the discriminator")
@@ -37,32 +37,32 @@ class HealthLimits(Settings):
         0.1,
         ge=0,
         le=1,
-        description="complete collapse: mean distance between samples over that between real images, minimum",
+        description="complete collapse: mean distance between samples over that between real images, at least",
     )
     near_duplicates: float = Field(
-        0.3, ge=0, le=1, description="partial collapse: fraction of near-duplicate samples, maximum"
+        0.3, ge=0, le=1, description="partial collapse: fraction of near-duplicate samples, at most"
     )
     diversity: float = Field(
-        0.5, ge=0, le=1, description="partial collapse: Vendi score of the samples over that of real images, minimum"
+        0.5, ge=0, le=1, description="partial collapse: Vendi score of the samples over that of real images, at least"
     )
     diversity_drop: float = Field(
-        0.75, ge=0, le=1, description="partial collapse: diversity over the highest diversity so far, minimum"
+        0.75, ge=0, le=1, description="partial collapse: diversity over the highest diversity so far, at least"
     )
-    classes: float = Field(0.8, ge=0, le=1, description="partial collapse: fraction of the classes covered, minimum")
+    classes: float = Field(0.8, ge=0, le=1, description="partial collapse: fraction of the classes covered, at least")
     divergence: float = Field(
-        3.0, ge=1, description="divergence: Fréchet distance over the lowest Fréchet distance so far, maximum"
+        3.0, ge=1, description="divergence: Fréchet distance over the lowest Fréchet distance so far, at most"
     )
     oscillation: float = Field(
-        0.35, gt=0, description="oscillation: swing of the Fréchet distance over its mean, maximum; reported only"
+        0.35, gt=0, description="oscillation: swing of the Fréchet distance over its mean, at most; reported only"
     )
     saturation: float = Field(
-        0.99, gt=0.5, le=1, description="vanishing gradients: pairwise accuracy of the discriminator, maximum, and ..."
+        0.99, gt=0.5, le=1, description="vanishing gradients: pairwise accuracy of the discriminator, at most, and ..."
     )
     gradient: float = Field(
-        0.1, ge=0, le=1, description="... the generator's gradient norm over its median so far, minimum"
+        0.1, ge=0, le=1, description="... the generator's gradient norm over its median so far, at least"
     )
     overfitting: float = Field(
-        0.8, ge=0, description="discriminator overfitting: r_v of Karras 2020 (train logits against held-out), maximum"
+        0.8, ge=0, description="discriminator overfitting: r_v of Karras 2020 (train logits against held-out), at most"
     )
 
 
@@ -83,7 +83,7 @@ class HealthSettings(Settings):
         "rollback", description="response to a symptom; the best healthy checkpoint is selected in any case"
     )
     rollbacks: int = Field(
-        2, ge=0, le=20, description="maximum rollbacks to the last healthy checkpoint; then training stops"
+        2, ge=0, le=20, description="rollbacks to the last healthy checkpoint, at most; then training stops"
     )
     learning_rate_factor: float = Field(
         0.5, gt=0, le=1, description="factor applied to both learning rates on each rollback"

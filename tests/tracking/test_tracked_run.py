@@ -23,7 +23,7 @@ from onnx import helper
 
 from pipeline.errors import InputError
 from pipeline.tracking import tracked_run
-from pipeline.tracking.mlflow_store import address, connect, redacted
+from pipeline.tracking.mlflow_store import address, connect, hide_credentials
 from pipeline.tracking.settings import TrackingSettings
 
 SETTINGS = TrackingSettings(experiment="tests", model="tests-model")
@@ -230,7 +230,7 @@ def test_an_unusable_store_is_an_input_error_with_a_remedy(tmp_path: Path, monke
     ],
 )
 def test_addresses_are_shown_without_credentials(uri: str, shown: str) -> None:
-    assert redacted(uri) == shown
+    assert hide_credentials(uri) == shown
 
 
 def test_mlflow_is_imported_only_when_a_run_starts() -> None:

@@ -16,24 +16,24 @@ NETWORK_SECONDS = 5.0
 
 def check_mlflow(root: Path) -> Iterator[Finding]:
     """Check that MLflow's store answers or its database can be written."""
-    from pipeline.tracking.mlflow_store import address, redacted
+    from pipeline.tracking.mlflow_store import address, hide_credentials
 
     uri, name = address(root), "mlflow"
     parts = urlsplit(uri)
     remedy = "start the server, or correct or unset MLFLOW_TRACKING_URI"
     if parts.scheme in {"http", "https"}:
-        yield server_finding(name, uri.rstrip("/") + "/health", redacted(uri), remedy)
+        yield server_finding(name, uri.rstrip("/") + "/health", hide_credentials(uri), remedy)
     elif parts.scheme == "sqlite":
         yield database_finding(Path(unquote(uri.removeprefix("sqlite:///"))))
     elif parts.hostname and parts.port:
         try:
             socket.create_connection((parts.hostname, parts.port), NETWORK_SECONDS).close()
         except OSError as error:
-            yield Finding("fail", name, f"{redacted(uri)}: {error}", remedy)
+            yield Finding("fail", name, f"{hide_credentials(uri)}: {error}", remedy)
         else:
-            yield Finding("ok", name, f"{redacted(uri)} accepts connections")
+            yield Finding("ok", name, f"{hide_credentials(uri)} accepts connections")
     else:
-        yield Finding("warn", name, f"{redacted(uri)}: cannot be checked from here")
+        yield Finding("warn", name, f"{hide_credentials(uri)}: cannot be checked from here")
 
 
 def database_finding(path: Path) -> Finding:

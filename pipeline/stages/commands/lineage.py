@@ -15,7 +15,7 @@ from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.runtime.generator import Graph
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
-from pipeline.tracking.entries import clipped
+from pipeline.tracking.entries import clip_text
 from pipeline.tracking.mlflow_store import SHA256, address, connect
 from pipeline.training.model_files import ModelConfig
 
@@ -191,7 +191,7 @@ def store_links(paths: Paths, graph: Graph, sha256: str, lock: Mapping[str, Any]
     yield compare(f"generator.onnx -> {name}", "sha256", sha256, version.tags.get(SHA256))
     yield compare(f"ONNX metadata -> {name}", "MLflow run", metadata.mlflow_run, version.run_id)
     for key, value in graph.pairs.items():
-        yield compare(f"ONNX metadata -> {name}", f"tag {key}", clipped(value), version.tags.get(key))
+        yield compare(f"ONNX metadata -> {name}", f"tag {key}", clip_text(value), version.tags.get(key))
     for path, writer in PASSED_ON.items():
         yield compare(
             f"dvc.lock -> {name}",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from pipeline.serving.http.loaded_model import ModelFile
-from pipeline.tracking.mlflow_store import address, brief, connect, redacted
+from pipeline.tracking.mlflow_store import address, connect, first_line, hide_credentials
 
 SCHEME = "models:/"
 ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
@@ -56,7 +56,7 @@ class RegistrySource:
                 else f"`ganline promote` sets the alias; models:/{self.name}/1 selects a version"
             )
             raise InputError(
-                f"{self.model}: no such model in {redacted(self.uri)} ({brief(error)}). {advice}."
+                f"{self.model}: no such model in {hide_credentials(self.uri)} ({first_line(error)}). {advice}."
             ) from None
         except Exception as error:  # noqa: BLE001 - every backend raises its own
             raise self.store_error(error) from None
@@ -78,14 +78,14 @@ class RegistrySource:
                 content = (Path(folder) / Model.load(folder).flavors["onnx"]["data"]).read_bytes()
             except Exception as error:  # noqa: BLE001 - every backend raises its own
                 raise InputError(
-                    f"{self.model}: cannot download the ONNX file of version {version} from {redacted(self.uri)} "
-                    f"({brief(error)})."
+                    f"{self.model}: cannot download the ONNX file of version {version} from "
+                    f"{hide_credentials(self.uri)} ({first_line(error)})."
                 ) from None
         return ModelFile(self.name, version, Path(f"{SCHEME}{self.name}/{version}"), content)
 
     def store_error(self, error: Exception) -> InputError:
         """Return the error for a store that does not respond."""
         return InputError(
-            f"{self.model}: {redacted(self.uri)} does not respond ({brief(error)}). Start the store, or correct "
-            "MLFLOW_TRACKING_URI."
+            f"{self.model}: {hide_credentials(self.uri)} does not respond ({first_line(error)}). "
+            "Start the store, or correct MLFLOW_TRACKING_URI."
         )
