@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from docs.generate import commands, http, parameters
+from docs.generate import commands, http, measures, parameters
 from docs.generate.parameters import sentence
 from pipeline.gans.registry import VARIANTS
 
@@ -18,6 +18,7 @@ def pages() -> dict[str, str | bytes]:
     """Return every generated file by its path below docs/: the text of a page, or the bytes of a picture."""
     reference = {
         **parameters.pages(),
+        **measures.pages(),
         "commands.md": commands.page(),
         "http.md": http.page(),
         "presets.md": presets(),

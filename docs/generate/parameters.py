@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import annotated_types
-from pipeline.data.settings import ValidateSettings
 from pydantic import AfterValidator, BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -222,7 +221,6 @@ def pages() -> dict[str, str]:
     """Return the pages by path below docs/reference/generated/."""
     found = {}
     for name, model, title in (
-        ("validate", ValidateSettings, "validate: expectations on the data"),
         ("train", TrainSettings, "train: the training loop"),
         ("export", ExportSettings, "export: the ONNX graph"),
         ("promote", PromoteSettings, "promote: champion and challenger"),
@@ -233,14 +231,15 @@ def pages() -> dict[str, str]:
     shared = [section for section in common if not section.path.startswith("evaluate.gate")]
     found["parameters/evaluate.md"] = f"# evaluate: samples and features\n\n{entries(shared)}"
     for name, medium in MEDIA.items():
-        title = f"data: medium `{name}`"
-        found[f"parameters/data-{name}.md"] = f"# {title}\n\n{entries(sections(medium.Settings, 'data'), f'{name}-')}"
+        for section, kind in (("data", medium.Settings), ("validate", medium.Validation)):
+            text = entries(sections(kind, section), f"{name}-")
+            found[f"parameters/{section}-{name}.md"] = f"# {section}: medium `{name}`\n\n{text}"
     for name, variant in VARIANTS.items():
         text = entries(sections(variant.settings, "model"), f"{name}-")
         task = f"Task: {{doc}}`{variant.settings.task} <gate-{variant.settings.task}>`.\n\n"
         found[f"parameters/model-{name}.md"] = f"# model: variant `{name}`\n\n{task}{text}"
-    for name, kind in TASKS.items():
-        gates = dict.fromkeys(kind.gate(medium) for medium in MEDIA.values())
+    for name, task_object in TASKS.items():
+        gates = dict.fromkeys(task_object.gate(medium) for medium in MEDIA.values())
         text = "\n".join(entries(sections(gate, "evaluate.gate"), f"{name}-") for gate in gates)
         found[f"parameters/gate-{name}.md"] = f"# evaluate.gate: task `{name}`\n\n{text}"
     return found

@@ -6,10 +6,11 @@ folder knows the task by name.
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.evaluation.settings import Gate as GateBase
+from pipeline.measure import Measure
 from pipeline.media.base import Medium
 from pipeline.serving.onnx.metadata import Metadata
 
@@ -58,6 +59,10 @@ class Task(ABC):
     def gate(self, medium: Medium) -> type[GateBase]:
         """Return the settings of `evaluate.gate` for items of a medium: the class `Gate` or one derived from it."""
         return self.Gate
+
+    def measures(self, medium: Medium) -> Sequence[Measure[Any]]:
+        """Return the measures of models for items of a medium."""
+        return ()
 
     # --- words: no torch ---
 

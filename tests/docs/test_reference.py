@@ -53,20 +53,22 @@ def unpack(annotation: Any) -> list[type]:
 
 def params_of(medium: str, variant: str) -> type[Params]:
     settings = VARIANTS[variant].settings
-    return params_class(MEDIA[medium].Settings, settings, TASKS[settings.task].gate(MEDIA[medium]))
+    return params_class(medium, settings, TASKS[settings.task].gate(MEDIA[medium]))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("medium", MEDIA)
 def test_every_parameter_is_documented_and_no_other(built: dict[str, str], medium: str, variant: str) -> None:
     task = VARIANTS[variant].settings.task
-    names = ["validate", "train", "evaluate", "export", "promote", "tracking"]
-    names += [f"data-{medium}", f"model-{variant}", f"gate-{task}"]
+    names = ["train", "evaluate", "export", "promote", "tracking"]
+    names += [f"data-{medium}", f"validate-{medium}", f"model-{variant}", f"gate-{task}"]
     assert documented(built, *names) == set(keys(params_of(medium, variant)))
 
 
 def test_every_axis_has_its_page(built: dict[str, str]) -> None:
-    wanted = {f"data-{name}" for name in MEDIA} | {f"model-{name}" for name in VARIANTS}
+    wanted = {f"{section}-{name}" for section in ("data", "validate") for name in MEDIA} | {
+        f"model-{name}" for name in VARIANTS
+    }
     wanted |= {f"gate-{name}" for name in TASKS}
     found = {re.sub(r"^parameters/|\.md$", "", path) for path in built if path.startswith("parameters/")}
     assert wanted == {name for name in found if "-" in name}
@@ -77,6 +79,13 @@ def test_a_range_is_shown_wherever_a_value_outside_it_is_refused(built: dict[str
     assert "{confval} train.batch_size\n:type: integer, at least 2, at most 65,536" in train
     assert "{confval} train.beta2\n:type: number | {start, end}, at least 0, at most 0.999999" in train
     assert "`auto` | `float32` | `bfloat16`" in train
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_measure_is_documented_and_no_other(built: dict[str, str], task: str) -> None:
+    wanted = {measure.name for medium in MEDIA.values() for measure in TASKS[task].measures(medium)}
+    page = built.get(f"measures/{task}.md", "").partition("## Failure modes")[0]
+    assert wanted == set(re.findall(r"^`([^`]+)`\n: ", page, re.MULTILINE))
 
 
 def leaves(command: Any, prefix: str) -> Iterator[tuple[str, Any]]:

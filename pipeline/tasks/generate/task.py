@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.evaluation.settings import Gate as GateBase
+from pipeline.measure import Measure
 from pipeline.media.base import Medium
 from pipeline.serving.graph_tensors import TENSORS, controls, generated_shape
 from pipeline.serving.onnx.metadata import Metadata
@@ -41,10 +42,13 @@ class GenerateTask(Task):
     evidence_note = "what it shows never happened."
 
     def gate(self, medium: Medium) -> type[GateBase]:
-        return sample_gate(tuple(measures_for(medium)))
+        return sample_gate(tuple(self.measures(medium)))
+
+    def measures(self, medium: Medium) -> list[Measure[Any]]:
+        return measures_for(medium)
 
     def evaluation_modules(self, medium: Medium) -> tuple[str, ...]:
-        measures = dict.fromkeys(measure.compute.__module__ for measure in measures_for(medium))
+        measures = dict.fromkeys(measure.compute.__module__ for measure in self.measures(medium))
         return (*super().evaluation_modules(medium), *measures)
 
     @property

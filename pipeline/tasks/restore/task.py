@@ -1,10 +1,13 @@
 """The task "restore": make a clean image of a degraded one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from pipeline.measure import Measure
+from pipeline.media.base import Medium
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.tasks.apply_usage import apply_usage
+from pipeline.tasks.restore.restoration_measures import MEASURES
 from pipeline.tasks.restore.settings import RestorationGate
 from pipeline.tasks.task import Task
 
@@ -28,6 +31,9 @@ class RestoreTask(Task):
     evidence_note = (
         "it invents details that the input does not contain. Do not read plates, faces or findings from its output."
     )
+
+    def measures(self, medium: Medium) -> Sequence[Measure[Any]]:
+        return MEASURES
 
     def describe(self, metadata: Metadata) -> str:
         kind = "RGB" if metadata.item.channels == 3 else "gray"
