@@ -18,6 +18,9 @@ SOURCE = Path(__file__).parents[1]
 """The folder that holds the package."""
 
 NOT_FOLLOWED = {"__init__", "registry", "params"}
+DISCOVERY = "iter_modules(__path__)"
+"""How a package imports all its modules without naming them: then all of them count."""
+
 TEMPLATES = (".j2", ".html")
 EXTENDS = re.compile(r"{%-?\s*(?:extends|include|import)\s+[\"']([^\"']+)")
 
@@ -74,9 +77,21 @@ def source_files(*modules: str, source: Path = SOURCE) -> tuple[Path, ...]:
         if path not in paths:
             paths.add(path)
             known = read_source(path)
-            waiting += [found for name in known.imports if (found := module_file(name, source))]
+            waiting += [found for name in known.imports for found in files_of(name, source)]
             waiting += [found for name in known.templates for found in path.parent.rglob(name)]
     return tuple(sorted(paths))
+
+
+def files_of(name: str, source: Path) -> Iterator[Path]:
+    """Yield the file of a module, and those of all modules of a package above it that imports them by itself."""
+    module = module_file(name, source)
+    if module is not None:
+        yield module
+    parts = name.split(".")
+    for depth in range(2, len(parts) + 1) if parts[0] == PACKAGE else ():
+        initial = source.joinpath(*parts[:depth], "__init__.py")
+        if initial.is_file() and DISCOVERY in initial.read_text(encoding="utf-8"):
+            yield from (path for path in initial.parent.glob("*.py") if path.stem not in NOT_FOLLOWED)
 
 
 def module_file(name: str, source: Path) -> Path | None:

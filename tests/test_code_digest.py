@@ -15,6 +15,9 @@ FILES = {
     "lazy.py": "LAZY = 1\n",
     "types.py": "TYPE = int\n",
     "pkg/__init__.py": "",
+    "found/__init__.py": "for module in pkgutil.iter_modules(__path__): ...\n",
+    "found/one.py": "ONE = 1\n",
+    "found/registry.py": "MEASURES = {}\n",
     "pkg/page.py": 'TEMPLATE = "page.html.j2"\n',
     "pkg/page.html.j2": '{% extends "base.html.j2" %}\n',
     "pkg/templates/base.html.j2": "<p>base</p>\n",
@@ -22,6 +25,7 @@ FILES = {
 from typing import TYPE_CHECKING
 
 from pipeline import leaf, registry
+from pipeline.found.registry import MEASURES
 from pipeline.pkg.page import TEMPLATE
 
 if TYPE_CHECKING:
@@ -62,7 +66,7 @@ def changed(source: Path, tmp_path_factory: pytest.TempPathFactory, name: str, o
 def test_imports_are_followed_wherever_they_stand(source: Path) -> None:
     names = {str(path.relative_to(source / "pipeline")) for path in source_files("pipeline.top", source=source)}
     assert names == {
-        *("top.py", "leaf.py", "lazy.py", "pkg/page.py"),
+        *("top.py", "leaf.py", "lazy.py", "pkg/page.py", "found/one.py"),
         *("pkg/page.html.j2", "pkg/templates/base.html.j2"),
     }
 
@@ -75,6 +79,7 @@ def test_imports_are_followed_wherever_they_stand(source: Path) -> None:
         ("leaf.py", '"""Leaf."""', '"""The leaf module."""', False),
         ("leaf.py", "  # a comment", "", False),
         ("lazy.py", "1", "2", True),
+        ("found/one.py", "1", "2", True),
         ("types.py", "int", "float", False),
         ("registry.py", "Other", "Other as Another", False),
         ("other.py", "7", "8", False),

@@ -117,6 +117,26 @@ def test_again_there_is_nothing_to_do(line: Path) -> None:
     )
 
 
+def test_rewording_trains_nothing_and_registers_nothing(line: Path) -> None:
+    """DVC runs the stages again, and they find their results by what decides them."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{line}/mlflow.db", f"sqlite:///{line}/mlflow.db")
+
+    def results() -> tuple[object, ...]:
+        runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+        versions = client.search_model_versions("name = 'line-digits'")
+        files = ("models/generator.safetensors", "exported/generator.onnx", "models/run.json")
+        return len(runs), len(versions), *((line / name).read_bytes() for name in files)
+
+    before = results()
+    for name in ("training/loop.py", "evaluation/measures/kid.py", "serving/onnx/parity.py"):
+        path = line / "pipeline" / name
+        path.write_text(path.read_text() + "# only words\n")
+    assert {stage for stage, state in repro(line).items() if state == "ran"} >= {"train", "evaluate", "export"}
+    assert results() == before
+
+
 def test_evaluate_parameters_retrain_nothing_and_old_ones_come_from_the_cache(line: Path) -> None:
     params = line / "params.yaml"
     params.write_text(PARAMS.replace("samples: 500", "samples: 400"))

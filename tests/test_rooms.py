@@ -87,6 +87,7 @@ def below(file: str, places: Sequence[str]) -> bool:
 PLUMBING = (
     *("pipeline/errors.py", "pipeline/files.py", "pipeline/telemetry.py", "pipeline/code_digest.py"),
     *("pipeline/stages/paths.py", "pipeline/stages/metrics_files.py", "pipeline/tracking"),
+    "pipeline/stages/exported_commit.py",
     *("pipeline/stages/training_reporter.py", "pipeline/stages/signals.py"),
 )
 """Code that decides how something is written down, not what."""

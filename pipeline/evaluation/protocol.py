@@ -1,5 +1,6 @@
 """A number carries its protocol: everything that must be equal before two numbers may be compared."""
 
+from pipeline.code_digest import code_digest
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import FeatureSpec
 from pipeline.evaluation.measures.bins import BINS
@@ -45,8 +46,13 @@ class Protocol(Settings):
         return " | ".join(f"{key}={value}" for key, value in fields.items())
 
 
+def with_code(protocol: str, module: str) -> str:
+    """Add the digest of the code that measured: a module and all it imports. Redefined measures are not compared."""
+    return f"{protocol} | code={code_digest(module)[:8]}"
+
+
 def require_equal(first: str, second: str) -> None:
-    """Refuses two protocol strings that differ, naming each difference. Raises InputError."""
+    """Raise InputError if two protocol strings differ; the message names each difference."""
     if first == second:
         return
     left, right = fields(first), fields(second)
@@ -56,7 +62,7 @@ def require_equal(first: str, second: str) -> None:
 
 
 def fields(protocol: str) -> dict[str, str]:
-    """A protocol string's fields. Raises InputError for a string that is not one."""
+    """Return the fields of a protocol string. Raise InputError for a string that is not one."""
     pairs = [part.partition("=") for part in protocol.split(" | ")]
     if not all(separator for _, separator, _ in pairs):
         raise InputError(f"not a protocol: {protocol!r}; run `dvc repro evaluate` to measure again")

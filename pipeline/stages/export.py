@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -22,14 +21,12 @@ from pipeline.serving.onnx.parity import Parity, check_parity
 from pipeline.serving.onnx.signature import describe_graph
 from pipeline.serving.onnx.triton import write_repository
 from pipeline.stages import metrics_files
+from pipeline.stages.exported_commit import exported_commit
 from pipeline.stages.paths import Paths
 from pipeline.tasks.registry import TASKS
 from pipeline.tracking import tracked_run
 from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
-
-CODE = ("pipeline", "params.yaml", "dvc.yaml", "requirements.lock")
-"""Changes in these paths make a commit "-dirty". A run always rewrites metrics/ and dvc.lock, which do not count."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ def run(root: Path) -> None:
         )
     gan, config = model_files.load(paths.weights.parent)
     with tracked_run.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
-        metadata = Metadata(**origin(config, root, tracked.id), **interface(gan), **quality(evaluation))
+        metadata = Metadata(**origin(config, paths, tracked.id), **interface(gan), **quality(evaluation))
         model = export_graphs(gan, metadata, Path(scratch), params)
         publish(paths, Path(scratch), model, config, evaluation)
         register_model(tracked, paths, params, model)
@@ -75,7 +72,7 @@ def run(root: Path) -> None:
     )
 
 
-def origin(config: ModelConfig, root: Path, run_id: str) -> dict[str, Any]:
+def origin(config: ModelConfig, paths: Paths, run_id: str) -> dict[str, Any]:
     """Return the metadata that says where a model comes from."""
     return {
         "version": __version__,
@@ -84,7 +81,7 @@ def origin(config: ModelConfig, root: Path, run_id: str) -> dict[str, Any]:
         "dataset_name": Path(config.dataset_source).name,
         "dataset_fingerprint": config.dataset_fingerprint,
         "images_seen": config.images_seen,
-        "git_commit": git_commit(root),
+        "git_commit": exported_commit(paths.root, paths.weights, paths.cache / "commits", export_graphs),
         "mlflow_run": run_id,
     }
 
@@ -187,17 +184,3 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or values.get("verdict") not in ("pass", "fail"):
         raise InputError(f"{path}: `verdict` must be pass or fail. Run `dvc repro -f evaluate`.")
     return values
-
-
-def git_commit(root: Path) -> str:
-    """Return the commit of the checkout, with "-dirty" if code or settings differ; "unknown" outside of git."""
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain", "--", *CODE) else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"

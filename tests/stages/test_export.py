@@ -178,13 +178,6 @@ def test_a_repeated_export_registers_nothing_and_new_weights_do(project: Path, e
     assert json.loads((project / "metrics" / "export.json").read_text())["version"] == int(found[-1].version)
 
 
-def test_uncommitted_code_makes_the_commit_dirty_and_metrics_do_not(project: Path) -> None:
-    assert not export.git_commit(project).endswith("-dirty")
-    (project / "params.yaml").write_text("export: {opset: 21}\n")
-    assert export.git_commit(project).endswith("-dirty")
-    assert export.git_commit(Path("/")) == "unknown"
-
-
 def test_a_failed_verdict_is_refused_unless_allowed(project: Path) -> None:
     failed = EVALUATION | {"verdict": "fail", "reasons": ["fid 99 is above 50", "2 of 10 modes are missing"]}
     (project / "metrics" / "evaluation.json").write_text(json.dumps(failed))

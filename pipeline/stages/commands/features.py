@@ -56,7 +56,7 @@ def run(root: Path, output: Path | None = None) -> None:
     with tracked_run.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "features.onnx"
         metadata = Metadata(
-            **origin(config, root, tracked.id),
+            **origin(config, paths, tracked.id),
             latent=0,
             verdict="none",
             fid=None,

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.arrays import Int64Array, UInt8Array
 from pipeline.errors import InputError
 from pipeline.evaluation.comparison import Material
-from pipeline.evaluation.protocol import Protocol
+from pipeline.evaluation.protocol import Protocol, with_code
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import require_reference
 from pipeline.evaluation.reliability import (
@@ -138,7 +138,7 @@ def context(data: SampleSet) -> Metrics:
         "n_fake": len(data),
         "features": spec.name,
         "features_sha256": spec.sha256,
-        "protocol": str(protocol),
+        "protocol": with_code(str(protocol), __name__),
     }
 
 

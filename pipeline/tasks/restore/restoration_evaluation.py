@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.evaluation.extractors.random_network import random_network
-from pipeline.evaluation.protocol import QUANTISED
+from pipeline.evaluation.protocol import QUANTISED, with_code
 from pipeline.evaluation.report import data_uri, page
 from pipeline.gans.base import GAN, View, to_uint8
 from pipeline.media.image.degradations import Degradation, upsample
@@ -75,7 +75,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     trials, pictures = [trial for trial, _ in results], [shown for _, shown in results]
     parts = measure_trials(trials)
     verdict = apply_gate(parts, case.settings.gate)
-    text = protocol(trials, case, extractor)
+    text = with_code(protocol(trials, case, extractor), __name__)
     metrics = flatten(parts) | {
         "verdict": verdict.word,
         "reasons": verdict.reasons,

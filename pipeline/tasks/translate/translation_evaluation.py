@@ -21,6 +21,7 @@ from pipeline.evaluation.extractors.base import Extractor, Subset
 from pipeline.evaluation.extractors.selection import unlabelled
 from pipeline.evaluation.measures.image_similarity import psnr, ssim
 from pipeline.evaluation.projection import typical
+from pipeline.evaluation.protocol import with_code
 from pipeline.evaluation.reference import kept, require_reference
 from pipeline.evaluation.report import data_uri, page
 from pipeline.gans.base import GAN, Direction, to_uint8
@@ -100,7 +101,8 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     ]
     ways, seen = [way for way, _ in tried], [one for _, one in tried]
     verdict = verdict_of(ways, gate)
-    text = protocol(ways, extractor.spec, (case.test.fingerprint, case.train.fingerprint), settings.seed, STYLES)
+    fingerprints = (case.test.fingerprint, case.train.fingerprint)
+    text = with_code(protocol(ways, extractor.spec, fingerprints, settings.seed, STYLES), __name__)
     measured = metrics(ways) | {
         "features": extractor.spec.name,
         "features_sha256": extractor.spec.sha256,
