@@ -43,7 +43,7 @@ CONTINUES = "ganline.continues"
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "PERMISSION_DENIED"}
 """Error codes that a retry does not change."""
 PAUSE_FACTOR = 20
-"""After a failed attempt of t seconds there is no retry for 20 t: a store that is down takes at most 5 % of the time."""
+"""No retry for 20 t after a failed attempt of t seconds, so a store that is down takes at most 5 % of the time."""
 
 
 def start(
