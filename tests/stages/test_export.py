@@ -243,7 +243,7 @@ def test_a_classifier_is_exported_next_to_the_generator(project: Path, exported:
         ("logits", [-1, 2]),
     ]
     assert "softmax" in graph["outputs"][0]["meaning"]
-    assert "## Beside it: classifier.onnx" in (folder / "model_card.md").read_text()
+    assert "## Further graph: classifier.onnx" in (folder / "model_card.md").read_text()
     measured = json.loads((project / "metrics" / "export.json").read_text())
     assert measured["classifier_sha256"] == hashlib.sha256((folder / "classifier.onnx").read_bytes()).hexdigest()
     assert measured["classifier_parity_max_abs"] < 1e-4
