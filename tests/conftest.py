@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import browser
 from tests.waiting import wait_until
 
 # The duration of an example depends on the machine and its load.
@@ -46,6 +47,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real data sets are absent: set GANLINE_TEST_DATA to the folder that holds them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[browser.Page]:
+    """A tab of one headless Chromium, shared by all tests of the session."""
+    if browser.BROWSER is None:
+        pytest.skip("no Chromium on this machine")
+    with browser.page(tmp_path_factory.mktemp("browser")) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

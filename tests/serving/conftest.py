@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from torch import Tensor, nn
 
 from pipeline.gans.base import GAN, ExportSpec, Phase, View
@@ -24,6 +24,7 @@ from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.settings import ServeSettings
 from tests.specs import image_spec
+from tests.waiting import WAIT_SECONDS, wait_until
 
 
 class Painter(nn.Module):
@@ -245,6 +246,11 @@ def made_square(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+# The default of 5 s is too short for a busy machine.
+for name in ("connect", "read", "write", "pool"):
+    setattr(DEFAULT_TIMEOUT_CONFIG, name, WAIT_SECONDS)
+
+
 class Running(NamedTuple):
     url: str
     service: InferenceService
@@ -261,15 +267,16 @@ def running(path: Path, **settings: Any) -> Iterator[Running]:
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
-        deadline = time.monotonic() + 60
-        while not server.started:
+
+        def is_up() -> bool:
             assert thread.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+            return bool(server.started)
+
+        wait_until(is_up, "the service does not start", pause=0.01)
         yield Running(f"http://127.0.0.1:{listening.getsockname()[1]}", service)
     finally:
         server.should_exit = True
-        thread.join(60)
+        thread.join(WAIT_SECONDS)
 
 
 @pytest.fixture(scope="session", name="running")

@@ -3,8 +3,7 @@
 import io
 import json
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.serving.http.v2_tensors import HEADER_LENGTH
 from pipeline.serving.runtime.image_to_image import ImageToImage, TileSize
 from tests.serving.http.test_application import check_responses
+from tests.waiting import WAIT_SECONDS, wait_until
 
 
 def picture(height: int, width: int, seed: int = 0) -> Any:
@@ -44,7 +44,9 @@ def value(url: str, name: str) -> float:
 
 @pytest.fixture(scope="module")
 def larger(made_larger: Path, running: Any) -> Iterator[Any]:
-    with running(made_larger, tile=192, max_pixels=4_000_000, max_body=2**20, max_images=5, timeout=20) as service:
+    with running(
+        made_larger, tile=192, max_pixels=4_000_000, max_body=2**20, max_images=5, timeout=WAIT_SECONDS
+    ) as service:
         yield service
 
 
@@ -145,9 +147,7 @@ def test_a_fixed_size_graph_gets_fitted_images_in_full_batches(square: Any, made
             assert np.array_equal(found, transformer(picture(*size)))
     with ThreadPoolExecutor(16) as pool:
         answers = list(
-            pool.map(
-                lambda k: httpx.post(f"{square.url}/apply", content=encoded(picture(16, 16, k)), timeout=60), range(64)
-            )
+            pool.map(lambda k: httpx.post(f"{square.url}/apply", content=encoded(picture(16, 16, k))), range(64))
         )
     for k, answer in enumerate(answers):
         assert np.array_equal(decoded(answer), transformer(picture(16, 16, k))), (
@@ -216,7 +216,7 @@ def test_large_outputs_require_binary_data(larger: Any) -> None:
         header = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": binary}}).encode()
         body = header + image.tobytes() * rows
         return httpx.post(
-            f"{larger.url}/v2/models/srgan3/infer", content=body, headers={HEADER_LENGTH: str(len(header))}, timeout=60
+            f"{larger.url}/v2/models/srgan3/infer", content=body, headers={HEADER_LENGTH: str(len(header))}
         )
 
     with pytest.MonkeyPatch.context() as patch:
@@ -235,32 +235,22 @@ class Held:
         run = loaded.run
 
         def slow(inputs: Any, outputs: Any) -> Any:
-            assert self.go.acquire(timeout=60)
+            assert self.go.acquire(timeout=WAIT_SECONDS)
             self.sides.append(inputs["image"].shape[2:])
             return run(inputs, outputs)
 
         monkeypatch.setattr(loaded, "run", slow)
 
 
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_small_image_waits_for_at_most_one_tile_of_a_large_one(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(larger.service.current, monkeypatch)
     body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
     with ThreadPoolExecutor(4) as pool:
-        large = pool.submit(httpx.post, f"{larger.url}/apply", content=body, timeout=60)
-        until(lambda: larger.service.reserved >= 1)
-        until(lambda: not larger.service.batcher.queue)
-        small = [
-            pool.submit(httpx.post, f"{larger.url}/apply", content=encoded(picture(9, 9, k)), timeout=60)
-            for k in range(3)
-        ]
-        until(lambda: larger.service.batcher.waiting == 3)
+        large = pool.submit(httpx.post, f"{larger.url}/apply", content=body)
+        wait_until(lambda: larger.service.reserved >= 1, "the request does not arrive", pause=0.01)
+        wait_until(lambda: not larger.service.batcher.queue, "the queue does not empty", pause=0.01)
+        small = [pool.submit(httpx.post, f"{larger.url}/apply", content=encoded(picture(9, 9, k))) for k in range(3)]
+        wait_until(lambda: larger.service.batcher.waiting == 3, "the requests do not arrive", pause=0.01)
         for _ in range(4):
             held.go.release()
         assert [one.result().status_code for one in small] == [200] * 3
@@ -274,14 +264,14 @@ def test_a_small_image_waits_for_at_most_one_tile_of_a_large_one(larger: Any, mo
 def test_a_full_queue_returns_429_and_a_timeout_503(larger: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     service = larger.service
     held = Held(service.current, monkeypatch)
-    settings = service.settings.model_copy(update={"max_queue": 60, "timeout": 1.5})
+    settings = service.settings.model_copy(update={"max_queue": 60, "timeout": 3})
     monkeypatch.setattr(service, "settings", settings)
     monkeypatch.setattr(service.batcher, "settings", settings)
     body = encoded(np.zeros((700, 700, 3), dtype=np.uint8))
     with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(httpx.post, f"{larger.url}/apply", content=body, timeout=60)
-        until(lambda: service.reserved == 54)
-        refused = httpx.post(f"{larger.url}/apply", content=body, timeout=60)
+        first = pool.submit(httpx.post, f"{larger.url}/apply", content=body)
+        wait_until(lambda: service.reserved == 54, "the request does not arrive", pause=0.01)
+        refused = httpx.post(f"{larger.url}/apply", content=body)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
         assert first.result().status_code == 503
@@ -298,7 +288,7 @@ def test_processing_stops_when_the_client_leaves(larger: Any, monkeypatch: pytes
         httpx.post(f"{larger.url}/apply", content=body, timeout=0.5)
     for _ in range(40):
         held.go.release()
-    until(lambda: larger.service.reserved == 0)
+    wait_until(lambda: larger.service.reserved == 0, "the request is not dropped", pause=0.01)
     assert len(held.sides) < 10
 
 
@@ -311,8 +301,8 @@ def test_a_swap_between_two_tiles_keeps_the_request(
     with running(path, tile=192) as (url, service), ThreadPoolExecutor(1) as pool:
         first = service.current
         held = Held(first, monkeypatch)
-        waiting = pool.submit(httpx.post, f"{url}/apply", content=encoded(picture(300, 300)), timeout=60)
-        until(lambda: service.reserved > 0)
+        waiting = pool.submit(httpx.post, f"{url}/apply", content=encoded(picture(300, 300)))
+        wait_until(lambda: service.reserved > 0, "the request does not arrive", pause=0.01)
         import onnx
 
         model = onnx.load(made_larger)
@@ -320,7 +310,7 @@ def test_a_swap_between_two_tiles_keeps_the_request(
         replacement = tmp_path / "new"
         replacement.write_bytes(model.SerializeToString())
         replacement.replace(path)
-        until(lambda: service.current is not first)
+        wait_until(lambda: service.current is not first, "the model is not replaced", pause=0.01)
         for _ in range(100):
             held.go.release()
         answer = waiting.result()

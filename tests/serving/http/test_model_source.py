@@ -3,7 +3,8 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.loaded_model import sha256_of
 from pipeline.serving.http.model_source import FileSource
 from pipeline.serving.settings import ServeSettings
+from tests.waiting import wait_until
 
 BODY = {"inputs": [{"name": "z", "datatype": "FP32", "shape": [3, 24], "data": latents(1, 0, 3, 24).ravel().tolist()}]}
 
@@ -48,13 +50,6 @@ def replace(path: Path, new: Path | bytes) -> None:
     replacement.replace(path)
 
 
-def until(true: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def metric(url: str, name: str, **labels: str) -> float:
     families = text_string_to_metric_families(httpx.get(f"{url}/metrics").text)
     return next(
@@ -65,8 +60,19 @@ def metric(url: str, name: str, **labels: str) -> float:
     )
 
 
-def rolled_back(url: str) -> float:
-    return metric(url, "ganline_model_swaps_total", result="rolled_back")
+def has_rolled_back(url: str, count: int) -> bool:
+    """Return whether the service has rolled back `count` models."""
+    return metric(url, "ganline_model_swaps_total", result="rolled_back") == count
+
+
+def has_more_than(items: list[Any], count: int) -> bool:
+    """Return whether there are more than `count` items."""
+    return len(items) > count
+
+
+def wait_for_version(service: InferenceService, version: str) -> None:
+    """Wait until the service has loaded a version of the model."""
+    wait_until(lambda: service.current.version == version, "the model is not replaced")
 
 
 def test_swaps_under_load_lose_no_request_and_mix_no_models(others: list[Path], running: Any, tmp_path: Path) -> None:
@@ -77,7 +83,7 @@ def test_swaps_under_load_lose_no_request_and_mix_no_models(others: list[Path], 
         expected = {}
         for other, version in zip(others, digests, strict=True):
             replace(path, other)
-            until(lambda version=version: service.current.version == version)  # type: ignore[misc]
+            wait_for_version(service, version)
             expected[version] = httpx.post(f"{url}/v2/models/generator/infer", json=BODY).json()["outputs"][0]["data"]
         assert len({tuple(images) for images in expected.values()}) == 3
         stop, failures, seen = threading.Event(), [], []
@@ -97,8 +103,8 @@ def test_swaps_under_load_lose_no_request_and_mix_no_models(others: list[Path], 
         for k in range(9):
             before = len(seen)
             replace(path, others[k % 3])
-            until(lambda k=k: service.current.version == digests[k % 3])  # type: ignore[misc]
-            until(lambda before=before: len(seen) > before + 12)  # type: ignore[misc]
+            wait_for_version(service, digests[k % 3])
+            wait_until(partial(has_more_than, seen, before + 12), "there are no requests")
         stop.set()
         for thread in threads:
             thread.join()
@@ -124,9 +130,9 @@ def test_a_model_that_fails_its_warm_up_is_rolled_back_once(
     whole = others[1].read_bytes()
     for count, content in enumerate([scaled(path, np.nan), whole[: len(whole) // 2], b""], 1):
         replace(path, content)
-        until(lambda count=count: metric(url, "ganline_model_swaps_total", result="rolled_back") == count)  # type: ignore[misc]
+        wait_until(partial(has_rolled_back, url, count), "the model is not rolled back")
         time.sleep(0.2)
-        assert metric(url, "ganline_model_swaps_total", result="rolled_back") == count, "it is tried only once"
+        assert has_rolled_back(url, count), "it is tried only once"
         assert service.current is old
         assert httpx.post(f"{url}/v2/models/generator/infer", json=BODY).status_code == 200
     path.unlink()
@@ -134,7 +140,7 @@ def test_a_model_that_fails_its_warm_up_is_rolled_back_once(
     assert service.current is old
     assert httpx.get(f"{url}/v2/health/ready").status_code == 200
     replace(path, others[1])
-    until(lambda: service.current is not old)
+    wait_until(lambda: service.current is not old, "the model is not replaced")
     assert service.current.version == sha256_of(whole)[:12]
 
 
@@ -142,7 +148,7 @@ def test_a_touched_file_is_no_new_model(loaded: tuple[str, InferenceService, Pat
     _, service, path = loaded
     old, mark = service.current, service.reloader.revision
     path.touch()
-    until(lambda: service.reloader.revision != mark)
+    wait_until(lambda: service.reloader.revision != mark, "the file is not checked")
     assert service.current is old
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +11,7 @@ from PIL import Image
 
 from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.image_to_image import ImageToImage
-from tests.serving import browser
-
-pytestmark = pytest.mark.skipif(browser.BROWSER is None, reason="no Chromium on this machine")
+from tests.waiting import wait_until
 
 READY = "document.body && document.body.dataset.ready === 'yes'"
 MEASURE = """(() => {
@@ -34,13 +31,6 @@ PIXELS = """(async image => {
   const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);
   return [...pen.getImageData(0, 0, canvas.width, canvas.height).data].filter((_, k) => k % 4 === 0);
 })"""
-
-
-@pytest.fixture(scope="module")
-def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    folder = tmp_path_factory.mktemp("browser")
-    with browser.page(folder) as page:
-        yield page
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +75,7 @@ def test_what_a_person_does_is_what_is_drawn(tab: Any, styled: str, made_styled:
         return generator.sample(1, seed, label=[label], psi=psi).ravel()
 
     def shows(selector: str, wanted: Any) -> None:
-        deadline = time.monotonic() + 60
-        while not np.array_equal(found := pixels(tab, selector), wanted):
-            assert time.monotonic() < deadline, (found, wanted)
-            time.sleep(0.1)
+        wait_until(lambda: np.array_equal(pixels(tab, selector), wanted), lambda: (pixels(tab, selector), wanted))
 
     shows("#grid button:nth-child(6) img", expected(5, 0, 1.0))
     assert tab.run("document.getElementById('label').options.length") == 30
@@ -121,11 +108,7 @@ def test_what_a_person_does_is_what_is_drawn(tab: Any, styled: str, made_styled:
 
     for button, name in (("save", "seed-25-to-27-at-1.png"), ("sheet", "seeds-24-to-31.png")):
         tab.run(f"document.getElementById('{button}').click()")
-        deadline = time.monotonic() + 60
-        while not (tab.folder / name).is_file():
-            assert time.monotonic() < deadline, list(tab.folder.iterdir())
-            time.sleep(0.1)
-    time.sleep(0.5)
+        tab.wait_for_download(name)
     saved = np.asarray(Image.open(io.BytesIO((tab.folder / "seed-25-to-27-at-1.png").read_bytes())))
     assert np.array_equal(saved.ravel(), expected(27, 17, 0.5))
     sheet = np.asarray(Image.open(tab.folder / "seeds-24-to-31.png").convert("L"))
@@ -186,6 +169,11 @@ def give(tab: Any, picture: Any, name: str, how: str) -> None:
     tab.run(f"{GIVE}('{base64.b64encode(buffer.getvalue()).decode()}', '{name}', '{how}')")
 
 
+def shows_after(tab: Any, wanted: Any) -> None:
+    """Wait until the page is idle and shows `wanted` as the result."""
+    wait_until(lambda: tab.run(IDLE) and np.array_equal(pixels(tab, "#after"), wanted), "the result is not shown")
+
+
 def waves(height: int, width: int) -> Any:
     y, x = np.mgrid[:height, :width]
     return np.stack([128 + 100 * np.sin(x / (9 + k)) * np.cos(y / 16) for k in range(3)], axis=2).astype(np.uint8)
@@ -223,11 +211,7 @@ def test_a_picture_is_changed_beside_itself(tab: Any, made_larger: Any, running:
         assert beside[0]["right"] <= beside[1]["left"]
         assert beside[0]["top"] == beside[1]["top"]
         tab.run("document.getElementById('keep').click()")
-        kept, deadline = tab.folder / "holiday-paste-after.png", time.monotonic() + 60
-        while not kept.is_file():
-            assert time.monotonic() < deadline, list(tab.folder.iterdir())
-            time.sleep(0.1)
-        time.sleep(0.5)
+        kept = tab.wait_for_download("holiday-paste-after.png")
         assert np.array_equal(np.asarray(Image.open(kept)), transformer(waves(300, 300)))
         kept.unlink()
         tab.picture(tab.folder / f"apply-{width}.png")
@@ -245,10 +229,7 @@ def test_a_style_is_chosen_and_what_is_wrong_is_said(tab: Any, made_styles: Any,
         give(tab, waves(30, 40), "a.png", "choose")
         for seed in range(2):
             wanted = transformer(waves(30, 40), conditions=transformer.conditions(seed))[:, :, 0].ravel()
-            deadline = time.monotonic() + 60
-            while not (tab.run(IDLE) and np.array_equal(pixels(tab, "#after"), wanted)):
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
+            shows_after(tab, wanted)
             tab.run("document.getElementById('restyle').click()")
         tab.until(IDLE)
         tab.run("document.getElementById('file').dispatchEvent(new Event('change'))")

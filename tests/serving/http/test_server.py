@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from tests.waiting import WAIT_SECONDS, wait_until
 
 HEAVY = "{'torch', 'torchvision', 'onnx', 'pandas', 'sklearn', 'mlflow', 'prefect', 'dvc'}"
 CODE = f"""
@@ -35,12 +36,12 @@ def process(
             [*SERVE, *arguments], cwd=log.parent, stderr=file, stdout=file, env=os.environ | (environment or {})
         )
     try:
-        deadline = time.monotonic() + 120
-        while not (url := next((entry["url"] for entry in entries(log) if entry["event"] == "serving"), None)):
+
+        def find_url() -> str:
             assert started.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        yield started, url
+            return next((str(entry["url"]) for entry in entries(log) if entry["event"] == "serving"), "")
+
+        yield started, wait_until(find_url, log.read_text)
     finally:
         started.kill()
         started.wait()
@@ -53,32 +54,45 @@ def entries(log: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_the_service_and_torch_is_never_imported(made_styled: Any, tmp_path: Path, number: int) -> None:
     log = tmp_path / "log"
-    # So long a delay keeps all of them waiting until well after the signal.
-    with process("--model", str(made_styled.path), "--max-delay-ms", "3000", "--max-batch", "4096", log=log) as (
-        started,
-        url,
-    ):
-        assert httpx.get(f"{url}/", timeout=60).status_code == 200
-        assert httpx.get(f"{url}/docs", timeout=60).status_code == 200
-        assert httpx.get(f"{url}/interpolate.gif?n=2&steps=2&label=1", timeout=60).status_code == 200
-        with ThreadPoolExecutor(12) as pool:
-            answers = [pool.submit(httpx.get, f"{url}/image.png?seed={k}&n=9", timeout=60) for k in range(12)]
-            metrics = ""
-            deadline = time.monotonic() + 30
-            while "ganline_queue_images 108.0" not in metrics:
-                assert time.monotonic() < deadline
-                metrics = httpx.get(f"{url}/metrics", timeout=60).text
-            started.send_signal(number)
-            time.sleep(0.5)
-            with pytest.raises(httpx.ConnectError):
-                httpx.get(f"{url}/v2/health/ready", timeout=60)
-            assert not any(one.done() for one in answers), "the signal came while they waited"
-            assert [one.result().status_code for one in answers] == [200] * 12
-        assert started.wait(30) == 0, log.read_text()
-    found = entries(log)
-    assert found[-1]["event"] == "drained"
-    assert found[0]["provider"] in ("CPUExecutionProvider", "CUDAExecutionProvider")
-    assert sum(entry["event"] == "request" and entry["status"] == 200 for entry in found) == 15
+    # On a slow machine the first delays end before the signal arrives.
+    assert any(drains(made_styled.path, log, number, delay) for delay in (1, 5, 25)), "no delay was long enough"
+    records = entries(log)
+    assert records[-1]["event"] == "drained"
+    assert records[0]["provider"] in ("CPUExecutionProvider", "CUDAExecutionProvider")
+    assert sum(entry["event"] == "request" and entry["status"] == 200 for entry in records) == 15
+
+
+def drains(model: Path, log: Path, number: int, delay: int) -> bool:
+    """Send a signal while 12 requests wait for `delay` seconds; return False if one was answered before the signal."""
+    options = ["--max-delay-ms", str(1000 * delay), "--max-batch", "4096"]
+    with process("--model", str(model), *options, log=log) as (started, url), ThreadPoolExecutor(12) as pool:
+        assert httpx.get(f"{url}/").status_code == 200
+        assert httpx.get(f"{url}/docs").status_code == 200
+        assert httpx.get(f"{url}/interpolate.gif?n=2&steps=2&label=1").status_code == 200
+        answers = [pool.submit(httpx.get, f"{url}/image.png?seed={k}&n=9") for k in range(12)]
+        wait_until(
+            lambda: (
+                "ganline_queue_images 108.0" in httpx.get(f"{url}/metrics").text
+                or any(answer.done() for answer in answers)
+            ),
+            "the requests do not arrive",
+        )
+        started.send_signal(number)
+        wait_until(lambda: refuses(url), "the service accepts connections after the signal")
+        in_time = not any(answer.done() for answer in answers)
+        if in_time:
+            assert [answer.result().status_code for answer in answers] == [200] * 12
+        assert started.wait(WAIT_SECONDS) == 0, log.read_text()
+    return in_time
+
+
+def refuses(url: str) -> bool:
+    """Return whether the service refuses connections."""
+    try:
+        httpx.get(f"{url}/v2/health/ready")
+    except httpx.ConnectError:
+        return True
+    return False
 
 
 def test_only_429_occurs_under_overload(made: Any, tmp_path: Path) -> None:
@@ -95,7 +109,7 @@ def test_only_429_occurs_under_overload(made: Any, tmp_path: Path) -> None:
         "400",
     ]
     with process(*arguments, log=tmp_path / "log") as (_, url), ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda k: httpx.get(f"{url}/image.png?seed={k}&n=16", timeout=60), range(48)))
+        answers = list(pool.map(lambda k: httpx.get(f"{url}/image.png?seed={k}&n=16"), range(48)))
     statuses = [answer.status_code for answer in answers]
     assert set(statuses) == {200, 429}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers if answer.status_code == 429)
@@ -141,9 +155,7 @@ def test_invalid_options_exit_with_2_and_a_message(made: Any, tmp_path: Path, ta
             "0",
             *arguments,
         ]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
-        )
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 2, (arguments, done.stderr)
         assert words in " ".join(done.stderr.replace("│", " ").split()), (arguments, done.stderr)
         assert "Traceback" not in done.stderr

@@ -1,12 +1,9 @@
-"""The report as a browser lays it out: on a phone and on a desk, every picture decoded and nothing wider than the screen."""
+"""The report in a browser, on small and large screens: all images are decoded, nothing is wider than the screen."""
 
 import dataclasses
 import html
 import io
 import json
-import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +12,7 @@ import pytest
 from pipeline.media.image.preview import grid
 from pipeline.tasks.generate.evaluator import Evaluator
 from pipeline.tasks.generate.report import Pictures, Strip, render
-
-BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (found := shutil.which(name))),
-    None,
-)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+from tests.browser import Page
 
 MEASURE = """
 window.onload = () => {
@@ -40,31 +32,16 @@ window.onload = () => {
 """
 
 
-def laid_out(page: str, width: int, height: int, folder: Path) -> dict[str, Any]:
-    """Measurements of the page in a frame of that size, in CSS pixels."""
+def measure_layout(tab: Page, page: str, width: int, height: int, folder: Path) -> dict[str, Any]:
+    """Return measurements of a page in a frame of the given size, in CSS pixels."""
     frame = f'<iframe srcdoc="{html.escape(page)}" style="border:0;width:{width}px;height:{height}px"></iframe>'
     file = folder / f"{width}.html"
     file.write_text(
         f"<!doctype html><meta charset=utf-8><title>waiting</title>{frame}<script>{MEASURE}</script>", encoding="utf-8"
     )
-    command = [
-        str(BROWSER),
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        f"--user-data-dir={folder / 'profile'}",
-    ]
-    done = subprocess.run(
-        [*command, "--virtual-time-budget=20000", "--dump-dom", file.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    found = re.search(r"<title>measured (.*?)</title>", done.stdout, re.DOTALL)
-    assert found, done.stderr[-2000:]
-    measured: dict[str, Any] = json.loads(html.unescape(found[1]))
+    tab.open(file.as_uri())
+    tab.until("document.title.startsWith('measured ')")
+    measured: dict[str, Any] = json.loads(tab.run("document.title").removeprefix("measured "))
     return measured
 
 
@@ -97,8 +74,8 @@ def page(evaluator: Evaluator, digits: Any) -> str:
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
-def test_fits_the_screen(page: str, width: int, height: int, tmp_path: Path) -> None:
-    found = laid_out(page, width, height, tmp_path)
+def test_fits_the_screen(tab: Page, page: str, width: int, height: int, tmp_path: Path) -> None:
+    found = measure_layout(tab, page, width, height, tmp_path)
     assert found["scroll"] <= found["width"], found["wide"]
     assert found["wide"] == []
     assert len(found["pictures"]) >= 14
@@ -109,9 +86,10 @@ def test_fits_the_screen(page: str, width: int, height: int, tmp_path: Path) -> 
     assert found["smallest"] >= 11
 
 
-def test_the_measure_sees_what_is_too_wide(page: str, tmp_path: Path) -> None:
+def test_the_measure_sees_what_is_too_wide(tab: Page, page: str, tmp_path: Path) -> None:
     """A guard for the test above."""
-    found = laid_out(
+    found = measure_layout(
+        tab,
         page.replace("</body>", '<p style="width:2000px">wide</p><img src="data:image/png;base64,AAAA"></body>'),
         390,
         844,

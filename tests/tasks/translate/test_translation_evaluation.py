@@ -23,8 +23,9 @@ from pipeline.tasks.registry import TASKS
 from pipeline.tasks.translate.settings import TranslationGate
 from pipeline.tasks.translate.translation_evaluation import shrunk
 from pipeline.training.model_files import ModelConfig
+from tests.browser import Page
 from tests.specs import image_spec
-from tests.tasks.generate.test_report_in_a_browser import BROWSER, laid_out
+from tests.tasks.generate.test_report_in_a_browser import measure_layout
 
 SIDE = 16
 Translate = Callable[[Tensor, str, torch.Generator], Tensor]
@@ -368,11 +369,10 @@ def test_large_pictures_are_shrunk_for_the_page() -> None:
     assert shrunk(small) is small
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (1280, 800)])
-def test_the_page_fits_the_screen(width: int, height: int, root: Path, tmp_path: Path) -> None:
+def test_the_page_fits_the_screen(tab: Page, width: int, height: int, root: Path, tmp_path: Path) -> None:
     page = judged(lambda images, _d, rng: images + 0.2 * torch.rand(images.shape, generator=rng), root, STYLED).page
-    found = laid_out(page, width, height, tmp_path)
+    found = measure_layout(tab, page, width, height, tmp_path)
     assert found["scroll"] <= found["width"], found["wide"]
     assert found["wide"] == []
     assert len(found["pictures"]) == 6

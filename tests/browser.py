@@ -5,7 +5,6 @@ import itertools
 import json
 import shutil
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from typing import Any
 
 from websockets.sync.client import connect
 from websockets.sync.connection import Connection
+
+from tests.waiting import WAIT_SECONDS, wait_until
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (found := shutil.which(name))),
@@ -41,9 +42,10 @@ class Page:
             self.send(f"{domain}.enable")
 
     def send(self, method: str, **parameters: Any) -> Any:
+        """Send a command of the protocol and return its result."""
         number = next(self.numbers)
         self.connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
-        while (message := json.loads(self.connection.recv(timeout=120))).get("id") != number:
+        while (message := json.loads(self.connection.recv(timeout=WAIT_SECONDS))).get("id") != number:
             self.note(message.get("method"), message.get("params", {}))
         assert "error" not in message, message
         return message["result"]
@@ -56,17 +58,16 @@ class Page:
 
     def run(self, script: str) -> Any:
         """Evaluate an expression and await its value."""
-        found = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in found, found
-        return found["result"].get("value")
+        reply = self.send("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in reply, reply
+        return reply["result"].get("value")
 
-    def until(self, script: str, seconds: float = 100) -> None:
-        deadline = time.monotonic() + seconds
-        while not self.run(script):
-            assert time.monotonic() < deadline, (script, self.problems, self.run("document.body.innerText"))
-            time.sleep(0.05)
+    def until(self, script: str) -> None:
+        """Wait until an expression is true."""
+        wait_until(lambda: self.run(script), lambda: (script, self.problems, self.run("document.body.innerText")))
 
     def size(self, width: int, height: int) -> None:
+        """Set the size of the screen in CSS pixels."""
         self.send(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 800
         )
@@ -83,6 +84,12 @@ class Page:
         """Save a screenshot of the whole page."""
         path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot", captureBeyondViewport=True)["data"]))
 
+    def wait_for_download(self, name: str) -> Path:
+        """Return the path of a download, once it is complete: Chromium renames the file at the end."""
+        path = self.folder / name
+        wait_until(path.is_file, lambda: list(self.folder.iterdir()))
+        return path
+
 
 @contextmanager
 def page(folder: Path) -> Iterator[Page]:
@@ -94,17 +101,17 @@ def page(folder: Path) -> Iterator[Page]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + 100
-        while (
-            not (profile / "DevToolsActivePort").is_file() or not (profile / "DevToolsActivePort").read_text().strip()
-        ):
-            assert started.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        port = (profile / "DevToolsActivePort").read_text().splitlines()[0]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=60) as answer:
+        active = profile / "DevToolsActivePort"
+
+        def is_up() -> bool:
+            assert started.poll() is None, "the browser has ended"
+            return active.is_file() and bool(active.read_text().strip())
+
+        wait_until(is_up, "the browser does not start")
+        port = active.read_text().splitlines()[0]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=WAIT_SECONDS) as answer:
             address = next(one["webSocketDebuggerUrl"] for one in json.load(answer) if one["type"] == "page")
-        with connect(address, max_size=None, open_timeout=60) as connection:
+        with connect(address, max_size=None, open_timeout=WAIT_SECONDS) as connection:
             tab = Page(connection, folder)
             tab.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
             yield tab
