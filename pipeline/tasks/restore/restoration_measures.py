@@ -33,7 +33,10 @@ COLOUR_SHIFT = Symptom(
 def similarity_measures(name: str, explanation: str) -> "tuple[Measure[Trial], Measure[Trial]]":
     """Return the measures of a similarity to the original: of the restored image, and of the input."""
     ours: Measure[Trial] = Measure(
-        name, lambda trial: Measurement(trial.mean(name), trial.input_mean(name)), explanation
+        name,
+        lambda trial: Measurement(trial.mean(name), trial.input_mean(name)),
+        explanation,
+        headline=name in ("psnr", "ssim"),
     )
     theirs: Measure[Trial] = Measure(
         f"input_{name}", lambda trial: trial.input_mean(name), f"{explanation}, of the input", reported=False
@@ -49,6 +52,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         better="high",
         bound=0.0,
         symptoms=(NO_GAIN,),
+        headline=True,
     ),
     Measure(
         "ssim_gain",
@@ -57,6 +61,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         better="high",
         bound=0.0,
         symptoms=(NO_GAIN,),
+        headline=True,
     ),
     Measure(
         "worst_gain",
@@ -129,6 +134,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         lambda trial: trial.texture.distance if trial.texture else None,
         "Fréchet distance of texture features to the originals",
         reported=False,
+        headline=True,
     ),
     Measure(
         "input_fid",

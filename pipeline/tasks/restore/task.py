@@ -20,7 +20,7 @@ class RestoreTask(Task):
     views: ClassVar[Mapping[str, str]] = {"degraded": "pipeline.data.views:Degraded"}
     look_builder = "pipeline.tasks.restore.restoration_look:build_look"
     evaluator = "pipeline.tasks.restore.restoration_evaluation:evaluate"
-    headline = ("psnr", "gain", "ssim", "ssim_gain", "fid")
+    headline = tuple(measure.name for measure in MEASURES if measure.headline)
     compared = ("psnr", "fid")
     takes_input = True
     intended_use = "Making images of the training data's kind larger or cleaner, for people to look at."

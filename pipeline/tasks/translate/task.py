@@ -1,12 +1,15 @@
 """The task "translate": turn images of one domain into images of another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from pipeline.measure import Measure
+from pipeline.media.base import Medium
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.tasks.apply_usage import apply_usage
 from pipeline.tasks.task import Task
 from pipeline.tasks.translate.settings import TranslationGate
+from pipeline.tasks.translate.translation_measures import MEASURES
 
 
 class TranslateTask(Task):
@@ -20,7 +23,7 @@ class TranslateTask(Task):
     }
     look_builder = "pipeline.tasks.translate.translation_look:build_look"
     evaluator = "pipeline.tasks.translate.translation_evaluation:evaluate"
-    headline = ("psnr", "ssim", "fid_excess", "cycle_error", "diversity_ratio", "fid", "fid_ratio", "kid")
+    headline = tuple(measure.name for measure in MEASURES if measure.headline)
     compared = ("psnr", "fid", "kid")
     takes_input = True
     intended_use = (
@@ -29,6 +32,9 @@ class TranslateTask(Task):
     )
     risk = "It also alters images outside both domains; those results are meaningless."
     evidence_note = "it invents what images of the other domain usually contain, and removes what they do not contain."
+
+    def measures(self, medium: Medium) -> Sequence[Measure[Any]]:
+        return MEASURES
 
     def describe(self, metadata: Metadata) -> str:
         kind = "RGB" if metadata.item.channels == 3 else "gray"

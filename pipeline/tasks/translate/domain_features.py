@@ -1,0 +1,78 @@
+"""The two domains of a translation: held-out images, and the features of held-out and training images."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.arrays import Float32Array, Int64Array, UInt8Array
+from pipeline.data.domains import DomainItems, split_domains
+from pipeline.errors import InputError
+from pipeline.evaluation.extractors.base import Extractor, Subset
+from pipeline.evaluation.reference import kept, require_reference
+from pipeline.tasks.base import EvaluationCase, progress_bar
+
+MOST_TRAINING = 10_000
+"""Most training images of a domain in the null."""
+
+
+@dataclass(frozen=True)
+class DomainFeatures:
+    """One domain.
+
+    Attributes:
+        held_out: The held-out images.
+        order: Positions of the held-out images that are evaluated, shuffled.
+        features: Features [n, d] of these images, in that order.
+        train_features: Features [m, d] of training images.
+    """
+
+    name: str
+    held_out: DomainItems
+    order: Int64Array
+    features: Float32Array
+    train_features: Float32Array
+
+    def images(self, part: slice) -> UInt8Array:
+        """Return a slice of the evaluated images, uint8 [n, H, W, C]."""
+        return self.held_out.images(self.order[part])
+
+
+def load_domains(case: EvaluationCase, extractor: Extractor) -> dict[str, DomainFeatures]:
+    """Return the domains "a" and "b" with their features.
+
+    Raises:
+        InputError: The test split is empty, or holds fewer than 2 images of a domain.
+    """
+    require_reference(case.test)
+    held_out, train = split_domains(case.test), split_domains(case.train)
+    names = case.test.classes if len(case.test.classes) == 2 else ("A", "B")
+    rng = np.random.default_rng(case.settings.seed)
+    # One shuffle serves both domains, so that partners of a pair stay together.
+    shuffle = rng.permutation(max(map(len, held_out)))
+    domains = {}
+    for key, name, new, known in zip("ab", names, held_out, train, strict=True):
+        if len(new) < 2:
+            raise InputError(
+                f"the test split holds {len(new)} images of the domain {name}. A translation is compared with at "
+                "least 2: raise data.test_fraction."
+            )
+        order = shuffle[shuffle < len(new)][: case.settings.samples]
+        positions = np.sort(rng.permutation(len(known))[: min(len(new), MOST_TRAINING)])
+        domains[key] = DomainFeatures(
+            name,
+            new,
+            order,
+            load_features(case, extractor, new, order, f"held-out {name}"),
+            load_features(case, extractor, known, positions, f"training {name}"),
+        )
+    return domains
+
+
+def load_features(
+    case: EvaluationCase, extractor: Extractor, domain: DomainItems, positions: Int64Array, label: str
+) -> Float32Array:
+    """Return the features [n, d] of a domain's images, from the cache if they are there."""
+    key = f"{domain.fingerprint} {hashlib.sha256(positions.tobytes()).hexdigest()}"
+    images, batch_size = Subset(domain, positions), case.settings.batch_size
+    return kept(extractor, images, key, batch_size, case.folders.cache, progress_bar, label)
