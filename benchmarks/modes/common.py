@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from pipeline.gans.base import GAN
-from pipeline.training.loop import Batches, Row, Trainer
+from pipeline.training.loop import Trainer
+from pipeline.training.protocols import Batches, Row
 from pipeline.training.settings import TrainSettings
 
 NEVER = 10**12
@@ -23,16 +24,16 @@ class Watcher:
     def __init__(self, report: Callable[[int], object]) -> None:
         self.report = report
 
-    def advanced(self, images_seen: int) -> None:
+    def on_step(self, images_seen: int) -> None:
         self.report(images_seen)
 
-    def measured(self, row: Row) -> None:
+    def on_row(self, row: Row) -> None:
         pass
 
-    def snapshot(self, images_seen: int, images: Tensor) -> None:
+    def on_snapshot(self, images_seen: int, images: Tensor) -> None:
         pass
 
-    def warned(self, message: str) -> None:
+    def on_warning(self, message: str) -> None:
         print(message)
 
 
@@ -43,10 +44,12 @@ def train(
     device: torch.device,
     report: Callable[[int], object] = lambda _: None,
 ) -> Trainer:
-    """Train with the project's own loop; the result is in the trainer's `average` and `seconds`."""
+    """Train with the project's own loop; the result is in the trainer's `ema` and `seconds`."""
     settings = settings.model_copy(update={"snapshot_images": NEVER, "checkpoint_images": NEVER})
     with tempfile.TemporaryDirectory() as folder:
-        trainer = Trainer(gan, batches, settings, device, Path(folder), Watcher(report), samples=2)
+        trainer = Trainer(
+            gan, batches, settings, device=device, folder=Path(folder), observer=Watcher(report), preview_samples=2
+        )
         trainer.run()
     return trainer
 

@@ -102,7 +102,7 @@ def run(recipe: str, mixture: str, seed: int, device: str, steps: int | None = N
         gan, Points(truth, TRAINING_POINTS, place, seed), chosen.training(seed, steps or chosen.steps), place
     )
     seconds = time.process_time() - began if place.type == "cpu" else trainer.seconds
-    with trainer.average.applied(gan):
+    with trainer.ema.apply_to(gan):
         samples = gan.sample(EVALUATED_POINTS, torch.Generator().manual_seed(seed + 1)).cpu().numpy()
     points = samples.astype(np.float64) * truth.scale
     return Run(recipe, mixture, seed, coverage_of_points(points, truth), seconds, points)

@@ -91,7 +91,7 @@ class Run:
 def sample(gan: GAN, trainer: Trainer, n: int, seed: int) -> UInt8Array:
     """Generate `n` images with the averaged weights, uint8 [n, 8, 8, 3]."""
     rng = torch.Generator().manual_seed(seed)
-    with trainer.average.applied(gan):
+    with trainer.ema.apply_to(gan):
         return np.concatenate([to_uint8(gan.sample(min(1000, n - done), rng)) for done in range(0, n, 1000)])
 
 

@@ -46,17 +46,17 @@ def run_round(side: int, looks: int) -> None:
     next(bare)
     ours: list[float] = []
     theirs: list[float] = []
-    advanced, run = Reporter.advanced, Trainer.run
+    on_step, run = Reporter.on_step, Trainer.run
 
     def advance_both(reporter: Reporter, images_seen: int) -> None:
-        advanced(reporter, images_seen)
+        on_step(reporter, images_seen)
         if images_seen % (TURN * BATCH) == 0:
             theirs.append(next(bare))
 
     def run_timed(trainer: Trainer) -> None:
         began = time.perf_counter()
         run(trainer)
-        ours.extend([time.perf_counter() - began - sum(theirs), trainer.looking])
+        ours.extend([time.perf_counter() - began - sum(theirs), trainer.health_seconds])
 
     total, width = IMAGES[side], CHANNELS[side]
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +73,7 @@ def run_round(side: int, looks: int) -> None:
         (root / "params.yaml").write_text(text)
         for stage in ("ingest", "validate"):
             subprocess.run([sys.executable, "-m", "pipeline", stage], cwd=root, capture_output=True, check=True)
-        with patch.object(Reporter, "advanced", advance_both), patch.object(Trainer, "run", run_timed):
+        with patch.object(Reporter, "on_step", advance_both), patch.object(Trainer, "run", run_timed):
             train.run(root)
     print(
         json.dumps(

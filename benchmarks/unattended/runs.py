@@ -25,9 +25,11 @@ from pipeline.gans.registry import build
 from pipeline.items import ItemSpec
 from pipeline.tasks.generate.sample_look import SampleLook
 from pipeline.training import unattended
-from pipeline.training.health import COMPLETE, PARTIAL, Unhealthy
-from pipeline.training.loop import Row, Trainer
-from pipeline.training.response import treat
+from pipeline.training.failure_modes import COMPLETE_COLLAPSE, PARTIAL_COLLAPSE
+from pipeline.training.health import Unhealthy
+from pipeline.training.loop import Trainer
+from pipeline.training.protocols import Row
+from pipeline.training.response import respond
 
 CPU = torch.device("cpu")
 COLLAPSED = 0.5
@@ -113,7 +115,7 @@ class Outcome:
     @property
     def reported(self) -> bool:
         """Whether the training reported a collapse."""
-        return any(name in (COMPLETE, PARTIAL) for name in self.symptoms)
+        return any(name in (COMPLETE_COLLAPSE, PARTIAL_COLLAPSE) for name in self.symptoms)
 
 
 class ImageCounter:
@@ -122,14 +124,14 @@ class ImageCounter:
     def __init__(self) -> None:
         self.seen = 0
 
-    def advanced(self, images_seen: int) -> None:
+    def on_step(self, images_seen: int) -> None:
         self.seen = images_seen
 
-    def measured(self, row: Row) -> None: ...
+    def on_row(self, row: Row) -> None: ...
 
-    def snapshot(self, images_seen: int, images: torch.Tensor) -> None: ...
+    def on_snapshot(self, images_seen: int, images: torch.Tensor) -> None: ...
 
-    def warned(self, message: str) -> None: ...
+    def on_warning(self, message: str) -> None: ...
 
 
 class CheckEvaluator:
@@ -172,7 +174,7 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
     with tempfile.TemporaryDirectory() as folder:
 
         def make(symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
-            safer, changed, words = treat(settings, design, symptoms)
+            safer, changed, words = respond(settings, design, symptoms)
             torch.manual_seed(seed + len(symptoms))
             gan = build(changed, ItemSpec(height=8, width=8, channels=1))
             watch = SampleLook(
@@ -180,17 +182,19 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
                 Unlabelled(train, CPU, seed).next(min(len(train), 400)),
                 Unlabelled(held, CPU, seed).next(HELD_OUT),
             )
-            return Trainer(gan, Unlabelled(train, CPU, seed), safer, CPU, Path(folder), log, {}, watch), words
+            return Trainer(
+                gan, Unlabelled(train, CPU, seed), safer, device=CPU, folder=Path(folder), observer=log, look=watch
+            ), words
 
-        trainer = unattended.start(make, None)
+        trainer = unattended.start_or_resume(make, None)
         selected: int | None
         try:
             trainer = unattended.run(trainer, make)
-            selected = trainer.deliver()
+            selected = trainer.select_best()
             events = trainer.health.events
             names, words = [event.symptom for event in events], [str(event) for event in events]
         except Unhealthy as failed:
-            selected, names, words = None, [failed.sign.name], [str(failed)]
+            selected, names, words = None, [failed.symptom.name], [str(failed)]
     evaluate = CheckEvaluator(*digits())
     return Outcome(
         case,
@@ -200,5 +204,5 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
         selected,
         words,
         names,
-        trainer.looking / max(trainer.seconds, 1e-9),
+        trainer.health_seconds / max(trainer.seconds, 1e-9),
     )

@@ -1,8 +1,9 @@
-"""Train the variant of params.yaml; an interrupted run of the same settings and data goes on where it stopped."""
+"""Train the variant of params.yaml; an interrupted training of the same settings and data is resumed."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from pipeline.params import Params
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.stages.signals import stop_on_signal
-from pipeline.stages.training_reporter import Reporter, say
+from pipeline.stages.training_reporter import Reporter, print_message
 from pipeline.tasks.registry import TASKS
 from pipeline.tasks.training_case import TrainingCase
 from pipeline.tracking import tracked_run
@@ -27,109 +28,177 @@ from pipeline.training import checkpoint, model_files, unattended
 from pipeline.training.device import pick_device
 from pipeline.training.looks import Look
 from pipeline.training.loop import Stopped, Trainer
-from pipeline.training.response import treat
+from pipeline.training.response import respond
 
 RUNTIME = {"device", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
-"""Keys of `train` that may change between two sittings of one training."""
+"""Keys of `train` that may change when a training is resumed."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the stage reads, and the device it trains on."""
+
+    paths: Paths
+    params: Params
+    info: DatasetInfo
+    data: ItemSet
+    device: torch.device
 
 
 def run(root: Path) -> None:
-    """Reads data/dataset and data/validated; writes models/, reports/samples, reports/training.csv and metrics/train.json."""
+    """Read data/dataset and data/validated; write models/, reports/samples, reports/training.csv, metrics/train.json.
+
+    Raises:
+        InputError: The data is missing or was made with other parameters.
+        TrainingFailed: No checkpoint is good enough, or GPU memory does not suffice.
+        KeyboardInterrupt: Training was asked to stop; it can be resumed.
+    """
     paths = Paths(root)
     params = parameters.load(paths.params)
     with exclusive_lock(paths.train_lock, "training"):
-        train(paths, params)
+        train(open_inputs(paths, params))
 
 
-def train(paths: Paths, params: Params) -> None:
+def open_inputs(paths: Paths, params: Params) -> Inputs:
+    """Open the training split. Raises InputError if it was made with other parameters."""
     data = open_split(paths.dataset, paths.validated, "train", verify=True)
     info = DatasetInfo.read(paths.dataset)
     if info.pairs != params.data.pairs:
         raise InputError(
-            f"{paths.dataset}: was made with data.pairs {info.pairs}, and {paths.params} says {params.data.pairs}; run `dvc repro`"
+            f"{paths.dataset}: was made with data.pairs {info.pairs}, but {paths.params} says {params.data.pairs}. "
+            "Run `dvc repro`"
         )
-    device = pick_device(params.train.device)
-    work = paths.checkpoints / fingerprint(params, data)
-    saved, damaged = checkpoint.latest(work)
-    for path in damaged:
-        say(
-            f"{path}: damaged, going back to the checkpoint before it; what is left of it is kept as {path.stem}.damaged"
-        )
-        path.rename(path.with_suffix(".damaged"))
+    return Inputs(paths, params, info, data, pick_device(params.train.device))
+
+
+def train(inputs: Inputs) -> None:
+    """Resume or start the training, run it to its end, and write the outputs."""
+    paths, params = inputs.paths, inputs.params
+    folder = paths.checkpoints / fingerprint(params, inputs.data)
+    saved = load_checkpoint(folder)
     if not saved:
-        checkpoint.prune(paths.checkpoints, work)
+        checkpoint.prune(paths.checkpoints, folder)
+    run_id = saved["meta"]["run_id"] if saved else None
     with (
         stop_on_signal() as stop,
-        tracked_run.start(params.tracking, paths.root, run_id=saved["meta"]["run_id"] if saved else None) as tracked,
+        tracked_run.start(params.tracking, paths.root, run_id=run_id) as tracked,
     ):
-        watch: Look | None = None
-        examples: Batch = {}
-
-        def make(symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
-            nonlocal watch, examples
-            settings, design, words = treat(params.train, params.model, symptoms)
-            torch.manual_seed(params.train.seed + len(symptoms))  # a training begun again begins elsewhere
-            gan = build(design, info.item)
-            task = TASKS[gan.task]
-            batches = task.open_view(gan.view, data, device, params.train.seed, flips=params.train.flips)
-            if watch is None:
-                held_out = open_split(paths.dataset, paths.validated, "test")
-                if params.train.health.images is not None:
-                    watch = task.look(TrainingCase(gan, info.item, data, held_out, params.train, device))
-                examples = task.examples(gan, held_out if len(held_out) else data, device, params.train.seed)
-            meta = {"run_id": tracked.id}
-            return Trainer(
-                gan, batches, settings, device, work, reporter, meta, watch, stop=stop.is_set, examples=examples
-            ), words
-
-        with Reporter(paths, work, tracked, params.train.total_images) as reporter:
-            trainer = unattended.start(make, saved)
+        with Reporter(paths, folder, tracked, params.train.total_images) as reporter:
+            builder = TrainerBuilder(inputs, folder, reporter, tracked.id, stop.is_set)
+            trainer = unattended.start_or_resume(builder, saved)
             trainer.meta["run_id"] = tracked.id
             if saved:
-                tell_of_schedule(saved["schedule_images"], trainer)
+                report_schedule_change(saved["schedule_images"], trainer)
             reporter.resume(trainer)
-            if trainer.images_seen - params.train.batch_size >= params.train.total_images:
-                say(
-                    f"this training has already seen more than train.total_images {params.train.total_images:,}; to train anew delete {work}"
-                )
+            report_surplus_images(trainer)
             tracked.log_params(params.model_dump(by_alias=True, include={"data", "model", "train"}))
-            tracked.log_dataset(info.source, data.fingerprint, info.source)
-            try:
-                trainer = unattended.run(trainer, make)
-            except torch.OutOfMemoryError as error:
-                raise TrainingFailed(out_of_memory(params, trainer, error)) from None
-            except Stopped:
-                where = "there" if trainer.saved == trainer.images_seen else f"{trainer.saved:,}"
-                say(f"stopped after {trainer.images_seen:,} images; `dvc repro` goes on from {where}")
-                raise KeyboardInterrupt from None
-        delivered = deliver(trainer, params, info, data, paths)
+            tracked.log_dataset(inputs.info.source, inputs.data.fingerprint, inputs.info.source)
+            trainer = run_to_end(trainer, builder)
+        metrics = summarise(trainer, reporter, selected_images=save_model(trainer, inputs))
         paths.run.write_text(json.dumps(tracked.describe(), indent=2) + "\n")
-        measured = summary(trainer, reporter, delivered)
-        metrics_files.write(paths.train_metrics, measured)
-        tracked.log_metrics(
-            {f"train/{name}": value for name, value in measured.items() if isinstance(value, int | float)}
-        )
+        metrics_files.write(paths.train_metrics, metrics)
+        tracked.log_metrics({f"train/{name}": v for name, v in metrics.items() if isinstance(v, int | float)})
         tracked.log_file(paths.train_metrics)
         tracked.log_file(paths.samples, "samples")
         tracked.log_file(paths.curves)
 
 
-def out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMemoryError) -> str:
-    way_out = (
-        "lower model's widths or train.batch_size"
+def load_checkpoint(folder: Path) -> checkpoint.State | None:
+    """Load the newest valid checkpoint; corrupted ones are renamed and reported."""
+    saved, corrupted = checkpoint.load_latest(folder)
+    for path in corrupted:
+        print_message(f"{path}: corrupted, using the previous checkpoint; the file is kept as {path.stem}.corrupted")
+        path.rename(path.with_suffix(".corrupted"))
+    return saved
+
+
+class TrainerBuilder:
+    """Builds trainers with the settings that respond to symptoms; the `TrainerFactory` of unattended training.
+
+    The look and the preview's examples are built with the first trainer and shared by later ones.
+    """
+
+    def __init__(self, inputs: Inputs, folder: Path, reporter: Reporter, run_id: str, stop: Callable[[], bool]) -> None:
+        self.inputs, self.folder, self.reporter, self.run_id, self.stop = inputs, folder, reporter, run_id, stop
+        self.shared: tuple[Look | None, Batch] | None = None
+
+    def __call__(self, symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
+        """Build a trainer; return it and the last response in words."""
+        inputs, params = self.inputs, self.inputs.params
+        settings, model, changes = respond(params.train, params.model, symptoms)
+        torch.manual_seed(params.train.seed + len(symptoms))  # new weights after a rollback differ from the first ones
+        gan = build(model, inputs.info.item)
+        task = TASKS[gan.task]
+        batches = task.open_view(gan.view, inputs.data, inputs.device, params.train.seed, flips=params.train.flips)
+        if self.shared is None:
+            test = open_split(inputs.paths.dataset, inputs.paths.validated, "test")
+            case = TrainingCase(gan, inputs.info.item, inputs.data, test, params.train, inputs.device)
+            look = task.look(case) if params.train.health.images is not None else None
+            examples = task.examples(gan, test if len(test) else inputs.data, inputs.device, params.train.seed)
+            self.shared = look, examples
+        look, examples = self.shared
+        trainer = Trainer(
+            gan,
+            batches,
+            settings,
+            device=inputs.device,
+            folder=self.folder,
+            observer=self.reporter,
+            meta={"run_id": self.run_id},
+            look=look,
+            examples=examples,
+            stop=self.stop,
+        )
+        return trainer, changes
+
+
+def run_to_end(trainer: Trainer, builder: TrainerBuilder) -> Trainer:
+    """Train to the end; return the trainer that finished.
+
+    Raises:
+        TrainingFailed: No checkpoint is good enough, or GPU memory does not suffice.
+        KeyboardInterrupt: Training was asked to stop.
+    """
+    try:
+        return unattended.run(trainer, builder)
+    except torch.OutOfMemoryError as error:
+        raise TrainingFailed(explain_out_of_memory(builder.inputs.params, trainer, error)) from None
+    except Stopped:
+        print_message(
+            f"stopped after {trainer.images_seen:,} images; `dvc repro` resumes from {trainer.saved_images:,} images"
+        )
+        raise KeyboardInterrupt from None
+
+
+def explain_out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMemoryError) -> str:
+    """Return the message for a training that does not fit into GPU memory."""
+    remedy = (
+        "Lower the model's widths or train.batch_size"
         if params.train.micro_batch == "auto"
-        else "set train.micro_batch: auto, or a smaller number"
+        else "Set train.micro_batch: auto, or a smaller number"
     )
-    return f"out of GPU memory with {trainer.micro} images at a time ({str(error).splitlines()[0]}); {way_out}"
+    reason = str(error).splitlines()[0]
+    return f"out of GPU memory with {trainer.accumulator.micro_batch} images per forward pass ({reason}). {remedy}"
 
 
-def tell_of_schedule(before: int, trainer: Trainer) -> None:
-    """Says so where another train.total_images, without a train.schedule_images, moves an unfinished or finished schedule."""
-    if before != trainer.schedule:
-        was, now = (min(trainer.images_seen / images, 1.0) for images in (before, trainer.schedule))
-        say(
-            f"schedules ({{start, end}}) now end at {trainer.schedule:,} images, not at {before:,}: they stand at {now:.0%} of their way, not at {was:.0%}. "
-            "A training that is to be extended without that names its train.schedule_images from the beginning"
+def report_schedule_change(before: int, trainer: Trainer) -> None:
+    """Report if another train.total_images, without a train.schedule_images, moves the end of the schedules."""
+    now = trainer.schedule_images
+    if before != now:
+        old, new = (min(trainer.images_seen / images, 1.0) for images in (before, now))
+        print_message(
+            f"schedules ({{start, end}}) now end at {now:,} images, not at {before:,}: they jump from {old:.0%} to "
+            f"{new:.0%}. To extend a training without that, set train.schedule_images from the beginning"
+        )
+
+
+def report_surplus_images(trainer: Trainer) -> None:
+    """Report if the training is already longer than train.total_images."""
+    settings = trainer.settings
+    if trainer.images_seen - settings.batch_size >= settings.total_images:
+        print_message(
+            f"this training has already seen more than train.total_images {settings.total_images:,}; "
+            f"to train again from the start, delete {trainer.folder}"
         )
 
 
@@ -156,48 +225,42 @@ def training_modules(params: Params) -> tuple[str, ...]:
     return "pipeline.training.unattended", "pipeline.training.response", *task, network, *tensors
 
 
-def deliver(trainer: Trainer, params: Params, info: DatasetInfo, data: ItemSet, paths: Paths) -> int:
-    """Writes the averaged networks of the best look, the others, and the description that rebuilds them; returns the images they saw."""
-    seen = trainer.deliver()
-    if seen != trainer.images_seen:
-        say(f"the model of {seen:,} images is delivered, the best one")
+def save_model(trainer: Trainer, inputs: Inputs) -> int:
+    """Write the EMA networks of the best checkpoint, the other networks, and config.json; return the images seen."""
+    images_seen = trainer.select_best()
+    if images_seen != trainer.images_seen:
+        print_message(f"best checkpoint selected ({images_seen:,} of {trainer.images_seen:,} images)")
     config = model_files.ModelConfig(
-        model=params.model,
-        item=info.item,
-        dataset_source=info.source,
-        dataset_fingerprint=data.fingerprint,
-        images_seen=seen,
-        seed=params.train.seed,
+        model=inputs.params.model,
+        item=inputs.info.item,
+        dataset_source=inputs.info.source,
+        dataset_fingerprint=inputs.data.fingerprint,
+        images_seen=images_seen,
+        seed=inputs.params.train.seed,
     )
-    with trainer.average.applied(trainer.gan) as gan:
-        model_files.save(gan, config, paths.weights.parent)
-    return seen
+    with trainer.ema.apply_to(trainer.gan) as gan:
+        model_files.save(gan, config, inputs.paths.weights.parent)
+    return images_seen
 
 
-def summary(trainer: Trainer, reporter: Reporter, delivered: int) -> dict[str, float | str | list[str]]:
-    """metrics/train.json: how long, how fast, what happened, and the last row of the curves."""
+def summarise(trainer: Trainer, reporter: Reporter, *, selected_images: int) -> dict[str, float | str | list[str]]:
+    """Return metrics/train.json: duration, speed, events, and the last row of the curves."""
     last = trainer.history[-1]
-    return {
+    metrics: dict[str, float | str | list[str]] = {
         "images_seen": trainer.images_seen,
-        "selected_images": delivered,
+        "selected_images": selected_images,
         "steps": trainer.step,
         "seconds": round(trainer.seconds, 1),
         "images_per_second": round(trainer.images_seen / trainer.seconds, 1),
         "tracking_share": round(reporter.tracking_seconds / trainer.seconds, 5),
-        "health_share": round(trainer.looking / trainer.seconds, 5),
-        "rollbacks": len(json.loads(trainer.meta["treated"])),
+        "health_share": round(trainer.health_seconds / trainer.seconds, 5),
+        "rollbacks": len(json.loads(trainer.meta["symptoms"])),
         "events": [str(event) for event in trainer.health.events],
         "device": str(trainer.device),
         "precision": str(trainer.dtype).removeprefix("torch."),
-        "micro_batch": trainer.micro,
-        **(
-            {"peak_gpu_mib": round(torch.cuda.max_memory_allocated(trainer.device) / 2**20, 1)}
-            if trainer.device.type == "cuda"
-            else {}
-        ),
-        **{
-            name: round(value, 6)
-            for name, value in last.items()
-            if name.startswith(("loss_", "d_", "grad_norm_", "health_"))
-        },
+        "micro_batch": trainer.accumulator.micro_batch,
     }
+    if trainer.device.type == "cuda":
+        metrics["peak_gpu_mib"] = round(torch.cuda.max_memory_allocated(trainer.device) / 2**20, 1)
+    prefixes = ("loss_", "d_", "grad_norm_", "health_")
+    return metrics | {name: round(value, 6) for name, value in last.items() if name.startswith(prefixes)}

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: the progress bar, reports/training.csv, pictures, and the curves in MLflow."""
+"""The observer of the train stage: progress bar, reports/training.csv, sample grids, and the curves in MLflow."""
 
 import csv
 import io
@@ -15,39 +15,49 @@ from pipeline.gans.base import to_uint8
 from pipeline.media.image.preview import grid
 from pipeline.stages.paths import Paths
 from pipeline.tracking import tracked_run
-from pipeline.training.loop import Row, Trainer
+from pipeline.training.loop import Trainer
+from pipeline.training.protocols import Row
 
-WIDEST = 16
-"""Columns of a sheet of samples by class."""
+MAX_CLASS_COLUMNS = 16
+"""Classes for which a sample grid has one column per class; above it, the grid is nearly square."""
 
-ROWS_PER_BATCH = 20
-"""Rows sent to MLflow at a time: a call costs far more than a row."""
+ROWS_PER_CALL = 20
+"""Rows sent to MLflow at a time, because a call costs much more than a row."""
 
 
 class Reporter:
-    """The trainer's observer.
+    """Reports the progress of a training.
 
-    DVC clears a stage's outputs before it runs, so what an earlier sitting reported is written again from the checkpoint
-    (rows) and from the folder beside it (pictures).
+    DVC removes a stage's outputs before it runs. A resumed training therefore writes the earlier rows again from the
+    checkpoint, and the earlier pictures from a copy in the folder of the checkpoints.
+
+    Args:
+        paths: Of the project.
+        folder: Folder of the checkpoints.
+        tracked: The MLflow run.
+        total_images: Length of the training.
+
+    Attributes:
+        tracking_seconds: Duration of the calls to MLflow.
     """
 
-    def __init__(self, paths: Paths, work: Path, tracked: tracked_run.Run, total: int) -> None:
+    def __init__(self, paths: Paths, folder: Path, tracked: tracked_run.Run, total_images: int) -> None:
         self.paths, self.tracked = paths, tracked
-        self.columns_of_sheet: int | None = None
-        self.pictures = work / "samples"
-        for folder in (paths.samples, paths.curves.parent, self.pictures):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.grid_columns: int | None = None
+        self.pictures = folder / "samples"
+        for directory in (paths.samples, paths.curves.parent, self.pictures):
+            directory.mkdir(parents=True, exist_ok=True)
         remove_partial(self.pictures)
         self.file = paths.curves.open("w", newline="")
         self.columns: list[str] = []
-        self.behind = False  # the file lacks rows, because its disk was full
+        self.incomplete = False  # the file lacks rows, because the disk was full
         self.rows: list[Row] = []
-        self.waiting: list[Row] = []
+        self.unsent: list[Row] = []
         self.tracking_seconds = 0.0
-        # In a log file or a flow's log a line every ten seconds is enough.
+        # A line every ten seconds is enough for a log file.
         interval = 0.5 if sys.stderr.isatty() else 10.0
         self.bar = tqdm(
-            total=total,
+            total=total_images,
             unit="img",
             unit_scale=True,
             desc="train",
@@ -60,9 +70,9 @@ class Reporter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.tracked.log_history(self.waiting)
+        self.tracked.log_history(self.unsent)
         self.bar.close()
-        if self.behind and kind is None:
+        if self.incomplete and kind is None:
             try:
                 self.write(self.rows[-1])
             except OSError as error:
@@ -72,10 +82,10 @@ class Reporter:
             self.file.close()
 
     def resume(self, trainer: Trainer) -> None:
-        """Brings the files to the state they had when the checkpoint was written."""
+        """Write the rows and pictures up to the checkpoint that `trainer` resumes from."""
         classes = trainer.gan.classes
-        # As the variant wants it, else a column a class where it knows classes.
-        self.columns_of_sheet = trainer.gan.preview_columns or (classes if 1 < classes <= WIDEST else None)
+        by_class = classes if 1 < classes <= MAX_CLASS_COLUMNS else None
+        self.grid_columns = trainer.gan.preview_columns or by_class
         for row in trainer.history:
             self.rows.append(row)
             self.write(row)
@@ -85,63 +95,70 @@ class Reporter:
         self.tracked.log_history(trainer.history)
         self.bar.update(trainer.images_seen)
         if trainer.step > 0:
-            say(f"going on after {trainer.images_seen:,} images")
+            print_message(f"resuming after {trainer.images_seen:,} images")
 
-    def advanced(self, images_seen: int) -> None:
+    def on_step(self, images_seen: int) -> None:
+        """Update the progress bar."""
         self.bar.update(images_seen - self.bar.n)
 
-    def measured(self, row: Row) -> None:
+    def on_row(self, row: Row) -> None:
+        """Write a row of the curves, and send rows to MLflow if enough have accumulated."""
         self.rows.append(row)
         try:
             self.write(row)
-            self.behind = False
+            self.incomplete = False
         except OSError as error:
-            if not self.behind:
-                self.unwritten(self.paths.curves, error)
-            self.behind, self.columns = True, []  # the next row writes all of them again
+            if not self.incomplete:
+                self.warn_unwritten(self.paths.curves, error)
+            self.incomplete, self.columns = True, []  # the next row rewrites the file
         self.bar.set_postfix(
             {name.removeprefix("loss_")[:4]: f"{value:.3f}" for name, value in row.items() if name.startswith("loss_")}
         )
-        self.waiting.append(row)
-        if len(self.waiting) >= ROWS_PER_BATCH:
-            began = time.monotonic()
-            self.tracked.log_history(self.waiting)
-            self.waiting = []
-            self.tracking_seconds += time.monotonic() - began
+        self.unsent.append(row)
+        if len(self.unsent) >= ROWS_PER_CALL:
+            start = time.monotonic()
+            self.tracked.log_history(self.unsent)
+            self.unsent = []
+            self.tracking_seconds += time.monotonic() - start
 
     def write(self, row: Row) -> None:
-        """Adds the last row's line; what appears later than in the first row (a lazy penalty) becomes a column, empty before."""
+        """Append a row to the file; a name that is new, such as that of a lazy penalty, adds a column."""
         if set(row) <= set(self.columns):
-            self.line(row)
+            self.write_line(row)
         else:
             self.columns = list(dict.fromkeys(name for row in self.rows for name in row))
             self.file.seek(0)
             self.file.truncate()
             csv.writer(self.file).writerow(self.columns)
-            for one in self.rows:
-                self.line(one)
+            for earlier in self.rows:
+                self.write_line(earlier)
         self.file.flush()
 
-    def line(self, row: Row) -> None:
+    def write_line(self, row: Row) -> None:
+        """Append one line; values that a row lacks stay empty."""
         values = (row.get(name, "") for name in self.columns)
         csv.writer(self.file).writerow([f"{value:.6g}" if isinstance(value, float) else value for value in values])
 
-    def snapshot(self, images_seen: int, images: Tensor) -> None:
+    def on_snapshot(self, images_seen: int, images: Tensor) -> None:
+        """Write a sample grid to reports/samples and to the folder of the checkpoints."""
         picture = io.BytesIO()
-        grid(to_uint8(images), self.columns_of_sheet).save(picture, format="PNG")
+        grid(to_uint8(images), self.grid_columns).save(picture, format="PNG")
         for folder in (self.pictures, self.paths.samples):
             path = folder / f"{images_seen:09d}.png"
             try:
                 write_atomically(path, picture.getvalue())
             except OSError as error:
-                self.unwritten(path, error)
+                self.warn_unwritten(path, error)
 
-    def unwritten(self, path: Path, error: OSError) -> None:
-        self.warned(f"{path}: cannot be written ({error.strerror}); training goes on, make room on that disk")
+    def warn_unwritten(self, path: Path, error: OSError) -> None:
+        """Warn that a report could not be written."""
+        self.on_warning(f"{path}: cannot be written ({error.strerror}). Training continues; make room on that disk")
 
-    def warned(self, message: str) -> None:
-        say(f"warning: {message}")
+    def on_warning(self, message: str) -> None:
+        """Print a warning."""
+        print_message(f"warning: {message}")
 
 
-def say(message: str) -> None:
+def print_message(message: str) -> None:
+    """Print a message on stderr."""
     sys.stderr.write(f"ganline train: {message}\n")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipeline.tasks.exported_model import ExportedEvaluation, ExportedModel
     from pipeline.tasks.training_case import TrainingCase
     from pipeline.training.looks import Look
-    from pipeline.training.loop import Batches
+    from pipeline.training.protocols import Batches
 
 
 class Task(ABC):

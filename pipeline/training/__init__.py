@@ -1,1 +1,1 @@
-"""The loop, checkpoints, EMA, precision."""
+"""The training loop: checkpoints, EMA, mixed precision, health checks and rollbacks."""

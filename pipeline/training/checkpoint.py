@@ -1,7 +1,8 @@
-"""Checkpoints: written whole or not at all, checked when read, never unpickling code.
+"""Checkpoints: written atomically, verified when read, and loaded without unpickling code.
 
-A folder holds the checkpoints of one training (see `fingerprint` in the stage), named by images seen. Each file ends with the
-sha256 of what comes before it, so one rename publishes both; a torn or damaged file is passed over for the one before it.
+A folder holds the checkpoints of one training, named by images seen. Each file ends with the sha256 of its content, so
+one rename publishes both. A corrupted file is skipped in favour of the previous one. A mark is a small file that names
+a checkpoint, such as the best one; marked checkpoints are kept.
 """
 
 import hashlib
@@ -17,19 +18,26 @@ from pipeline.files import remove_partial, write_atomically
 
 State = dict[str, Any]
 
-DIGEST = hashlib.sha256().digest_size
+DIGEST_SIZE = hashlib.sha256().digest_size
 
 
-class Unwritten(Exception):
-    """A checkpoint that could not be written: the file, why, and how much room it needs. Those before it are as they were."""
+class WriteError(Exception):
+    """A checkpoint could not be written; earlier ones are unchanged."""
 
 
 def save(folder: Path, images_seen: int, state: State, *, keep: int = 2) -> Path:
-    """Writes `state` (tensors, numbers, strings, and containers of them) and removes all but the last `keep` and the marked ones.
+    """Write a checkpoint, and remove all but the newest `keep` and the marked ones.
 
-    Raises Unwritten, on a full disk say.
+    Args:
+        folder: Folder of the training.
+        images_seen: Names the checkpoint.
+        state: Tensors, numbers, strings, and containers of them.
+        keep: Number of checkpoints to keep.
+
+    Raises:
+        WriteError: The file cannot be written, for example because the disk is full.
     """
-    path = named(folder, images_seen)
+    path = path_of(folder, images_seen)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     buffer.write(hashlib.sha256(buffer.getbuffer()).digest())
@@ -37,38 +45,43 @@ def save(folder: Path, images_seen: int, state: State, *, keep: int = 2) -> Path
         folder.mkdir(parents=True, exist_ok=True)
         remove_partial(folder)
         write_atomically(path, buffer.getbuffer())
-        kept = {place(mark) for mark in folder.glob("*.mark")}
+        marked = {marked_path(mark) for mark in folder.glob("*.mark")}
         for old in sorted(folder.glob("*.pt"))[:-keep]:
-            if old not in kept:
+            if old not in marked:
                 old.unlink()
     except OSError as error:
-        raise Unwritten(
+        raise WriteError(
             f"{path}: cannot be written ({error.strerror}); it needs {buffer.tell() / 2**20:.1f} MiB"
         ) from None
     return path
 
 
-def named(folder: Path, images_seen: int) -> Path:
+def path_of(folder: Path, images_seen: int) -> Path:
+    """Return the path of a checkpoint."""
     return folder / f"{images_seen:012d}.pt"
 
 
-def latest(folder: Path) -> tuple[State | None, list[Path]]:
-    """The newest sound checkpoint (None when there is none), and the damaged ones that were passed over."""
-    damaged: list[Path] = []
+def load_latest(folder: Path) -> tuple[State | None, list[Path]]:
+    """Load the newest valid checkpoint.
+
+    Returns:
+        Its state, None if there is none, and the paths of corrupted checkpoints that were skipped.
+    """
+    corrupted: list[Path] = []
     for path in sorted(folder.glob("*.pt"), reverse=True):
         state = read(path)
         if state is not None:
-            return state, damaged
-        damaged.append(path)
-    return None, damaged
+            return state, corrupted
+        corrupted.append(path)
+    return None, corrupted
 
 
 def read(path: Path) -> State | None:
-    """A checkpoint on the CPU; None where it is missing, damaged, or not plain data."""
+    """Load a checkpoint on the CPU. None if it is missing, corrupted, or holds more than plain data."""
     try:
         data = path.read_bytes()
-        content = memoryview(data)[:-DIGEST]
-        if hashlib.sha256(content).digest() != data[-DIGEST:]:
+        content = memoryview(data)[:-DIGEST_SIZE]
+        if hashlib.sha256(content).digest() != data[-DIGEST_SIZE:]:
             return None
         state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
@@ -77,37 +90,39 @@ def read(path: Path) -> State | None:
 
 
 def mark(folder: Path, name: str, images_seen: int) -> None:
-    """Calls the checkpoint of `images_seen`, which must be there, by a name such as "best"; it is kept until the name moves on.
+    """Mark a checkpoint, such as "best"; the name's previous checkpoint is no longer marked.
 
-    Raises Unwritten, as `save`; the name then stays where it was.
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        WriteError: The mark cannot be written; it stays where it was.
     """
-    path, target = folder / f"{name}.mark", named(folder, images_seen)
+    path, target = folder / f"{name}.mark", path_of(folder, images_seen)
     if not target.exists():
         raise FileNotFoundError(target)
-    if place(path) == target:
+    if marked_path(path) == target:
         return
     try:
         write_atomically(path, str(images_seen).encode())
     except OSError as error:
-        raise Unwritten(f"{path}: cannot be written ({error.strerror})") from None
+        raise WriteError(f"{path}: cannot be written ({error.strerror})") from None
 
 
-def marked(folder: Path, name: str) -> State | None:
-    """The checkpoint that was last marked with `name`; None where there is none, or it is damaged."""
-    path = place(folder / f"{name}.mark")
+def read_marked(folder: Path, name: str) -> State | None:
+    """Load the checkpoint that is marked with `name`. None if there is none, or it is corrupted."""
+    path = marked_path(folder / f"{name}.mark")
     return read(path) if path else None
 
 
-def place(mark: Path) -> Path | None:
-    """The checkpoint that a mark points to; None where the mark is missing or damaged."""
+def marked_path(mark: Path) -> Path | None:
+    """Return the checkpoint that a mark names. None if the mark is missing or corrupted."""
     try:
-        return named(mark.parent, int(mark.read_text()))
+        return path_of(mark.parent, int(mark.read_text()))
     except (OSError, ValueError):
         return None
 
 
 def prune(trainings: Path, current: Path, *, keep: int = 5) -> None:
-    """Of the folders in `trainings` leaves `current` and the `keep` others that were written to last."""
+    """Remove the folders of other trainings except `current` and the `keep` most recent ones."""
     others = sorted((path for path in trainings.glob("*/") if path != current), key=lambda path: path.stat().st_mtime)
     for old in others[:-keep]:
         shutil.rmtree(old, ignore_errors=True)

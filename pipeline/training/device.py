@@ -1,21 +1,25 @@
-"""On what a training runs, and in which precision."""
+"""The device and the precision of a training."""
 
 import torch
 
 from pipeline.errors import InputError
 
 
-def pick_device(wanted: str) -> torch.device:
-    """`auto` is CUDA where torch sees it. Raises InputError when CUDA is demanded and absent."""
-    if wanted == "cuda" and not torch.cuda.is_available():
+def pick_device(name: str) -> torch.device:
+    """Return the device for `auto`, `cpu` or `cuda`; `auto` is CUDA if available.
+
+    Raises:
+        InputError: `cuda` was requested, but torch sees no CUDA device.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
         raise InputError(
-            "train.device is cuda, but torch sees no CUDA device; set it to auto or cpu, or look at `ganline doctor`"
+            "train.device is cuda, but torch sees no CUDA device. Set it to auto or cpu, or run `ganline doctor`"
         )
-    return torch.device("cuda" if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()) else "cpu")
+    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
 
 
-def pick_precision(wanted: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 on a CUDA device that has it, float32 elsewhere."""
-    if wanted == "bfloat16" or (wanted == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()):
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the dtype for `auto`, `float32` or `bfloat16`; `auto` is bfloat16 on CUDA devices that support it."""
+    if name == "bfloat16" or (name == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()):
         return torch.bfloat16
     return torch.float32

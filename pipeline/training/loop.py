@@ -1,15 +1,14 @@
-"""The training loop: reads top to bottom, knows the protocol of `gans.base` and no variant.
+"""The training loop. It knows the protocol of `gans.base` and no variant.
 
-One step runs every phase of the variant that is due, each on a fresh batch: zero the gradients of its networks, differentiate
-its loss, move them. Everything that a later step depends on is in `Trainer.state()`, so N + N steps equal 2N bit for bit.
+One step runs every phase of the variant that is due. A phase takes a fresh batch, differentiates its loss and updates
+its networks. Everything that later steps depend on is in `Trainer.state()`, so N + N steps equal 2N steps bit for bit.
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,187 +16,166 @@ from torch import Tensor
 from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import checkpoint
 from pipeline.training.device import pick_precision
-from pipeline.training.ema import Average
-from pipeline.training.health import DIVERGENCE, Health, Sign, Unhealthy
+from pipeline.training.ema import EMA
+from pipeline.training.failure_modes import DIVERGENCE, Symptom
+from pipeline.training.gradient_accumulation import GradientAccumulator, TermMeans
+from pipeline.training.health import HealthMonitor, Unhealthy
 from pipeline.training.looks import Look
-from pipeline.training.micro_batches import halved, parts
+from pipeline.training.protocols import Batches, Observer, Row
 from pipeline.training.settings import TrainSettings
 
-Row = dict[str, float]
-"""One line of the curves: step, images, seconds, images_per_second, learning rates, the losses' terms and gradient norms."""
-
-
-class Batches(Protocol):
-    """An endless, resumable source of training batches; the views of `pipeline.data` are."""
-
-    def next(self, n: int) -> Batch: ...
-
-    def state(self) -> dict[str, object]: ...
-
-    def restore(self, state: Mapping[str, object]) -> None: ...
-
-
-class Observer(Protocol):
-    """Who is told what happens while training; none of it may change the training."""
-
-    def advanced(self, images_seen: int) -> None:
-        """After every step."""
-
-    def measured(self, row: Row) -> None:
-        """Every `log_images`: the means since the row before."""
-
-    def snapshot(self, images_seen: int, images: Tensor) -> None:
-        """Every `snapshot_images`: samples of the averaged networks from fixed latents, float [n, C, H, W] in [-1, 1]."""
-
-    def warned(self, message: str) -> None:
-        """Something went wrong that training survives."""
+NUMBERS_OF_CHECK = ("images", "step", "d_accuracy", "grad_norm_generator")
+"""Numbers of a row that a health check takes."""
 
 
 class Stopped(Exception):
-    """Training was asked to stop; a checkpoint of this very step is on disk, unless the observer was warned that it could not be written."""
+    """Training was asked to stop. A checkpoint of this step exists unless the observer was warned."""
 
 
 def due(interval: int, before: int, now: int) -> bool:
-    """Whether a multiple of `interval` lies in (before, now]."""
+    """Return whether a multiple of `interval` lies in (before, now]."""
     return now // interval > before // interval
 
 
-@torch.no_grad()
-def add_up(sums: dict[str, Tensor], terms: Mapping[str, Tensor], share: float) -> None:
-    """Adds `share` of each scalar to the sum of its name; one call for all of them, because there are many in every step."""
-    for name, value in terms.items():
-        if name not in sums:
-            sums[name] = torch.zeros_like(value)
-    if terms:
-        torch._foreach_add_([sums[name] for name in terms], list(terms.values()), alpha=share)
-
-
 class Trainer:
-    """Trains `gan` on `batches`; `meta` (plain values, such as the tracking run's id) travels in the checkpoints.
+    """Trains a variant.
 
-    Attributes that matter afterwards: `average` (the networks to deliver), `images_seen`, `step`, `history` (all rows), `saved`
-    (images seen at the newest checkpoint).
+    Args:
+        gan: A freshly built variant; it is moved to `device`.
+        batches: Training batches, on `device`.
+        settings: The `train` section of the parameters.
+        device: Where to train.
+        folder: Folder for the checkpoints of this training and no other.
+        observer: Is notified of progress.
+        meta: Strings that travel with the checkpoints, such as the tracking run's id.
+        look: Measures health checks; without it there are none, and the last weights are selected.
+        preview_samples: Images in a preview, for variants that take no examples.
+        examples: Held-out items for the preview, for variants that take some.
+        stop: Called after every step; training stops if it returns True.
+
+    Attributes:
+        ema: The EMA networks, which are delivered.
+        images_seen: Images seen so far.
+        step: Steps so far.
+        history: All rows so far.
+        saved_images: Images seen at the newest checkpoint.
+        seconds: Duration so far; `health_seconds` of it were health checks.
     """
 
     def __init__(
         self,
-        gan: GAN,  # freshly built; moved to the device here
-        batches: Batches,  # on the same device
+        gan: GAN,
+        batches: Batches,
         settings: TrainSettings,
+        *,
         device: torch.device,
-        folder: Path,  # checkpoints of exactly this training live here
+        folder: Path,
         observer: Observer,
-        meta: dict[str, str] | None = None,
-        watch: Look | None = None,  # without one nobody looks, and the last weights are delivered
-        samples: int = 64,  # images in a snapshot
-        examples: Batch | None = None,  # held-out data for it, where the variant wants any
-        stop: Callable[[], bool] = lambda: False,  # asked after every step
+        meta: Mapping[str, str] | None = None,
+        look: Look | None = None,
+        preview_samples: int = 64,
+        examples: Batch | None = None,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.gan = gan.to(device).to(memory_format=torch.channels_last).train()
         self.batches, self.settings, self.device, self.folder = batches, settings, device, folder
-        self.observer, self.stop, self.watch, self.samples = observer, stop, watch, samples
-        self.examples = examples or {}
-        self.health = Health(settings.health, settings.total_images, watch.goals if watch else {})
+        self.observer, self.stop, self.look = observer, stop, look
+        self.preview_samples, self.examples = preview_samples, examples or {}
         self.meta = dict(meta or {})
+        self.health = HealthMonitor(settings.health, settings.total_images, look.goals if look else {})
         self.dtype = pick_precision(settings.precision, device)
+        self.accumulator = GradientAccumulator(settings, device, self.dtype, group=gan.group, warn=observer.on_warning)
         self.phases = gan.phases()
-        # Looked up once: a step of a small network is soon over.
+        # Looked up once, because a step of a small network takes less than a millisecond.
         self.parameters = {name: list(network.parameters()) for name, network in self.gan.named_children()}
-        # Of each network its own, which phases share that move the same one.
-        self.optimizers = {name: self.optimizer(name) for phase in self.phases for name in phase.networks}
-        self.average = Average(gan)
+        # One optimizer per network, shared by all phases that update it.
+        self.optimizers = {name: self.build_optimizer(name) for phase in self.phases for name in phase.networks}
+        self.ema = EMA(gan)
         self.rng = torch.Generator(device).manual_seed(settings.seed)
-        self.micro = (
-            settings.micro_batch if isinstance(settings.micro_batch, int) else settings.batch_size
-        )  # images in memory at a time
-        self.schedule = settings.schedule_images or settings.total_images
-        self.step, self.images_seen, self.saved = 0, 0, 0
-        self.seconds, self.looking = 0.0, 0.0  # in all, and for looks
+        self.schedule_images = settings.schedule_images or settings.total_images
+        self.step, self.images_seen, self.saved_images = 0, 0, 0
+        self.seconds, self.health_seconds = 0.0, 0.0
         self.history: list[Row] = []
-        self.sums: dict[str, Tensor] = {}  # of the losses' terms since the last row, and how many of each:
-        self.counts: dict[str, int] = {}  # a lazy penalty has fewer than the steps
+        self.term_means = TermMeans()
 
-    def optimizer(self, network: str) -> torch.optim.Adam:
-        # Rates and decays are set anew at every update.
+    def build_optimizer(self, network: str) -> torch.optim.Adam:
+        """Build the optimizer of a network; learning rate and betas are set before every update."""
         return torch.optim.Adam(self.parameters[network], lr=1.0, fused=True)
 
     @property
-    def done(self) -> float:
-        """The share of the schedule that has passed, 0 to 1."""
-        return min(self.images_seen / self.schedule, 1.0)
+    def fraction(self) -> float:
+        """Fraction of the schedule that has passed, 0 to 1."""
+        return min(self.images_seen / self.schedule_images, 1.0)
 
     def learning_rate(self, phase: Phase) -> float:
+        """Return the learning rate of a phase now."""
         rates = self.settings.learning_rate
-        return phase.lr_scale * (rates.generator if phase.role == "generator" else rates.discriminator).at(self.done)
+        rate = rates.generator if phase.role == "generator" else rates.discriminator
+        return phase.lr_scale * rate.at(self.fraction)
 
     def run(self) -> None:
-        """Trains from where `restore` left it until `total_images`, or until nothing has improved for as long as the settings allow.
+        """Train until `total_images`, or until early stopping.
 
-        Raises Stopped (after a checkpoint) when asked to, Unhealthy when a loss is no longer finite or a look shows what calls for a response.
+        Raises:
+            Stopped: `stop` returned True; a checkpoint was saved first.
+            Unhealthy: A loss is not finite, or a health check calls for a response.
         """
         size, total = self.settings.batch_size, self.settings.total_images
         if self.step == 0:
             self.take_snapshot()
         clock = time.monotonic()
-        while self.images_seen < total and not self.health.stalled:
+        while self.images_seen < total and not self.health.should_stop_early():
             before, now = self.images_seen, self.images_seen + size
             finished = now >= total
-            looks = self.watch is not None and (finished or due(self.settings.health.images or total, before, now))
-            logs = finished or looks or due(self.settings.log_images, before, now)
+            checks = self.look is not None and (finished or due(self.settings.health.images or total, before, now))
+            logs = finished or checks or due(self.settings.log_images, before, now)
             norms: Row = {}
             for phase in self.phases:
-                if self.step % phase.every == 0 and self.done >= phase.start:
+                if self.step % phase.every == 0 and self.fraction >= phase.start:
                     norms |= self.update(phase, measure=logs)
             self.step += 1
             self.images_seen = now
-            self.average.update(self.settings.ema_half_life.at(self.done), now, size)
-            self.observer.advanced(now)
-            symptoms = self.record(norms, looks=looks) if logs else []
+            self.ema.update(self.settings.ema_half_life.at(self.fraction), now, size)
+            self.observer.on_step(now)
+            symptoms = self.record(norms, check=checks) if logs else []
             if finished or due(self.settings.snapshot_images, before, now):
                 self.take_snapshot()
             self.seconds += time.monotonic() - clock
             clock = time.monotonic()
             stopping = not finished and self.stop()
-            if (
-                finished
-                or stopping
-                or due(self.settings.checkpoint_images, before, now)
-                or now in (self.health.well, self.health.best)
-            ):
+            best_or_healthy = now in (self.health.last_healthy, self.health.best)
+            if finished or stopping or best_or_healthy or due(self.settings.checkpoint_images, before, now):
                 self.save()
             if symptoms and not finished:
-                raise Unhealthy(symptoms[0], now, self.gan.advice)  # who answers runs on, and stops then
+                raise Unhealthy(symptoms[0], now, self.gan.advice)
             if stopping:
                 raise Stopped
-            for sign in symptoms:
-                self.health.note({"step": self.step, "images": now}, sign, "at the end")
+            for symptom in symptoms:
+                self.health.record_event({"step": self.step, "images": now}, symptom, "training was finished")
 
     def update(self, phase: Phase, *, measure: bool) -> Row:
-        """One optimizer step of one phase; returns its gradient's norm if asked. The loss's terms go into `sums`, without waiting for the device."""
+        """Run one phase: one optimizer step of its networks.
+
+        Returns:
+            The gradient norm, if `measure`.
+        """
         for name, parameters in self.parameters.items():
             for parameter in parameters:
                 parameter.requires_grad = name in phase.networks
         optimizers = [self.optimizers[name] for name in phase.networks]
-        pieces = self.differentiate(phase, self.batches.next(self.settings.batch_size))
-        for terms in pieces:
-            add_up(self.sums, terms, 1 / len(pieces))
-        for name in pieces[0]:
-            self.counts[name] = self.counts.get(name, 0) + 1
+        batch, progress = self.batches.next(self.settings.batch_size), Progress(self.step, self.fraction)
+        self.term_means.add(self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers))
+        rate, power = self.learning_rate(phase), phase.beta_power
+        betas = self.settings.beta1**power, self.settings.beta2.at(progress.fraction) ** power
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         for group in groups:
-            group["lr"] = self.learning_rate(phase)
-            group["betas"] = (
-                self.settings.beta1**phase.beta_power,
-                self.settings.beta2.at(self.done) ** phase.beta_power,
-            )
+            group["lr"], group["betas"] = rate, betas
         norm: Row = {}
         if measure or phase.max_grad_norm:
-            gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
-            total = torch.nn.utils.get_total_norm(gradients)
+            parameters = [parameter for group in groups for parameter in group["params"]]
+            total = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
             if phase.max_grad_norm:
-                torch.nn.utils.clip_grads_with_norm_(
-                    [p for group in groups for p in group["params"]], phase.max_grad_norm, total
-                )
+                torch.nn.utils.clip_grads_with_norm_(parameters, phase.max_grad_norm, total)
             if measure:
                 norm[f"grad_norm_{phase.name}"] = float(total)
         for optimizer in optimizers:
@@ -206,143 +184,103 @@ class Trainer:
             phase.after_update()
         return norm
 
-    def differentiate(self, phase: Phase, batch: Batch) -> list[dict[str, Tensor]]:
-        """Leaves the gradients of a phase's loss in its networks, and returns the loss's terms in every part of the batch.
+    def record(self, norms: Row, *, check: bool) -> list[Symptom]:
+        """Add a row to the history, with a health check if `check`.
 
-        Where memory does not suffice and train.micro_batch is auto, the parts become smaller from here on.
-        """
-        while True:
-            for name in phase.networks:
-                self.optimizers[name].zero_grad(set_to_none=True)
-            try:
-                return self.accumulate(phase, batch)
-            except torch.OutOfMemoryError:
-                smaller = halved(self.micro, self.gan.group) if self.settings.micro_batch == "auto" else None
-                if smaller is None:
-                    raise
-            # Only here, where the error is gone, is what it held: the tensors of the failed attempt.
-            self.micro = smaller
-            torch.cuda.empty_cache()
-            self.observer.warned(
-                f"out of GPU memory: going on with train.micro_batch {smaller}, for the same train.batch_size {self.settings.batch_size}"
-            )
+        Returns:
+            The symptoms that call for a response.
 
-    def precision(self) -> AbstractContextManager[object]:
-        """Where losses are computed: under autocast to bfloat16, or plainly."""
-        return torch.autocast(self.device.type, torch.bfloat16) if self.dtype is torch.bfloat16 else nullcontext()
-
-    def accumulate(self, phase: Phase, batch: Batch) -> list[dict[str, Tensor]]:
-        """Adds up the gradients of the batch's parts; returns the terms of each."""
-        share = self.micro / self.settings.batch_size
-        terms = []
-        for part in parts(batch, self.micro):
-            with self.precision():
-                loss = phase.loss(part, Progress(self.step, self.done), self.rng)
-            torch.autograd.backward(loss.total, torch.full_like(loss.total, share))
-            terms.append({name: value.detach() for name, value in loss.terms.items()})
-        return terms
-
-    def record(self, norms: Row, *, looks: bool) -> list[Sign]:
-        """Adds a row to the history, with a look in it where one is due; returns what the look shows that calls for a response.
-
-        Raises Unhealthy where a loss is no longer finite.
+        Raises:
+            Unhealthy: A loss is not finite.
         """
         last = self.history[-1] if self.history else {"step": 0, "seconds": 0.0}
         steps, seconds = self.step - last["step"], self.seconds - last["seconds"]
-        measured = {name: float(value) / self.counts[name] for name, value in self.sums.items()} | norms
-        broken = [name for name, value in measured.items() if not math.isfinite(value)]
+        means = self.term_means.compute() | norms
+        broken = [name for name, value in means.items() if not math.isfinite(value)]
         if broken:
-            raise Unhealthy(
-                Sign(DIVERGENCE, f"{', '.join(broken)} not finite", grave=True), self.images_seen, self.gan.advice
-            )
-        rates = {f"lr_{phase.name}": self.learning_rate(phase) for phase in self.phases}
+            symptom = Symptom(DIVERGENCE, f"{', '.join(broken)} not finite", critical=True)
+            raise Unhealthy(symptom, self.images_seen, self.gan.advice)
         speed = steps * self.settings.batch_size / seconds if seconds > 0 else 0.0
-        row = (
-            {"step": self.step, "images": self.images_seen, "seconds": self.seconds, "images_per_second": speed}
-            | measured
-            | rates
-        )
-        seen = self.look() if looks else {}
-        row |= {f"health_{name}": value for name, value in seen.items() if math.isfinite(value)}
-        self.sums, self.counts = {}, {}
+        row = {"step": self.step, "images": self.images_seen, "seconds": self.seconds, "images_per_second": speed}
+        row |= means | {f"lr_{phase.name}": self.learning_rate(phase) for phase in self.phases}
+        measured = self.measure_health() if check else {}
+        row |= {f"health_{name}": value for name, value in measured.items() if math.isfinite(value)}
+        self.term_means.reset()
         self.history.append(row)
-        self.observer.measured(row)
-        known = {name: row[name] for name in ("images", "step", "d_accuracy", "grad_norm_generator") if name in row}
-        return (
-            self.health.look(seen | known, self.gan.selection_metric(Progress(self.step, self.done))) if looks else []
-        )
+        self.observer.on_row(row)
+        if not check:
+            return []
+        numbers = measured | {name: row[name] for name in NUMBERS_OF_CHECK if name in row}
+        return self.health.check(numbers, self.gan.selection_metric(Progress(self.step, self.fraction)))
 
-    def look(self) -> Row:
-        """What the watch measures of the averaged networks; the training's random state is untouched."""
-        began = time.monotonic()
-        assert self.watch is not None
-        with self.average.applied(self.gan) as gan:
-            seen = self.watch.look(gan, self.settings.health.samples, self.settings.seed, self.settings.batch_size)
-        self.looking += time.monotonic() - began
-        return seen
+    def measure_health(self) -> Row:
+        """Measure the EMA networks; does not change the random state of the training."""
+        assert self.look is not None
+        start = time.monotonic()
+        settings = self.settings
+        with self.ema.apply_to(self.gan) as gan:
+            numbers = self.look.look(gan, settings.health.samples, settings.seed, settings.batch_size)
+        self.health_seconds += time.monotonic() - start
+        return numbers
 
     def take_snapshot(self) -> None:
-        """What the averages make of latents and examples that are the same at every snapshot; the training's random state is untouched."""
-        fixed = torch.Generator().manual_seed(self.settings.seed)
-        with self.average.applied(self.gan) as gan:
-            self.observer.snapshot(self.images_seen, gan.preview(self.samples, fixed, self.examples))
+        """Show a preview of the EMA networks with fixed latents; does not change the random state of the training."""
+        rng = torch.Generator().manual_seed(self.settings.seed)
+        with self.ema.apply_to(self.gan) as gan:
+            images: Tensor = gan.preview(self.preview_samples, rng, self.examples)
+            self.observer.on_snapshot(self.images_seen, images)
 
     def save(self) -> None:
-        """A checkpoint; where it cannot be written training goes on, and may have more luck at the next."""
+        """Save a checkpoint; if that fails, warn and continue."""
         try:
             checkpoint.save(self.folder, self.images_seen, self.state())
-            self.saved = self.images_seen
-            self.mark()
-        except checkpoint.Unwritten as error:
-            self.observer.warned(
-                f"{error}; training goes on, the last checkpoint is that of {self.saved:,} images, and the next is tried when it is due"
+            self.saved_images = self.images_seen
+            for mark, images in (("last_healthy", self.health.last_healthy), ("best", self.health.best)):
+                if checkpoint.path_of(self.folder, images).exists():
+                    checkpoint.mark(self.folder, mark, images)
+        except checkpoint.WriteError as error:
+            self.observer.on_warning(
+                f"{error}. Training continues; the last checkpoint is at {self.saved_images:,} images, and the next "
+                "one will be written when it is due"
             )
 
-    def mark(self) -> None:
-        """Keeps the checkpoints of the last healthy and of the best look."""
-        for name, images in (("well", self.health.well), ("best", self.health.best)):
-            if checkpoint.named(self.folder, images).exists():
-                checkpoint.mark(self.folder, name, images)
-
-    def deliver(self) -> int:
-        """Puts the networks of the best look in the place of the last ones, where there was one; returns how many images they saw."""
-        best = checkpoint.marked(self.folder, "best") if self.health.best >= 0 else None
+    def select_best(self) -> int:
+        """Load the networks of the best health check, if there is one; return the images they have seen."""
+        best = checkpoint.read_marked(self.folder, "best") if self.health.best >= 0 else None
         if best is None:
             return self.images_seen
         self.gan.load_state_dict(best["gan"])
-        self.average.restore(best["average"])
-        seen: int = best["images_seen"]
-        return seen
+        self.ema.restore(best["ema"])
+        images: int = best["images_seen"]
+        return images
 
     def state(self) -> checkpoint.State:
-        """Everything the future of this training depends on."""
+        """Return everything that later steps depend on."""
         return {
-            "step": self.step,
-            "images_seen": self.images_seen,
-            "schedule_images": self.schedule,
-            "micro_batch": self.micro,
-            "seconds": self.seconds,
+            **{name: getattr(self, name) for name in COUNTERS},
+            "micro_batch": self.accumulator.micro_batch,
             "gan": self.gan.state_dict(),
-            "average": self.average.state(),
+            "ema": self.ema.state(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "rng": self.rng.get_state(),
             "rng_cpu": torch.get_rng_state(),
             "rng_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
             "batches": self.batches.state(),
             "history": self.history,
-            "sums": self.sums,
-            "counts": self.counts,
+            "term_means": self.term_means.state(),
             "health": self.health.state(),
-            "looking": self.looking,
+            "schedule_images": self.schedule_images,
             "meta": self.meta,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Continues from `state` as if training had never been interrupted."""
-        self.step, self.images_seen, self.seconds = state["step"], state["images_seen"], state["seconds"]
-        self.saved, self.micro = self.images_seen, state["micro_batch"]
+        """Continue from `state` as if training had not been interrupted."""
+        for name in COUNTERS:
+            setattr(self, name, state[name])
+        self.saved_images = self.images_seen
+        self.accumulator.micro_batch = state["micro_batch"]
         self.gan.load_state_dict(state["gan"])
-        self.average.restore(state["average"])
+        self.ema.restore(state["ema"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.rng.set_state(state["rng"])
@@ -351,8 +289,10 @@ class Trainer:
             torch.cuda.set_rng_state_all(state["rng_cuda"])
         self.batches.restore(state["batches"])
         self.history = list(state["history"])
-        self.sums = {name: value.to(self.device) for name, value in state["sums"].items()}
-        self.counts = dict(state["counts"])
+        self.term_means.restore(state["term_means"], self.device)
         self.health.restore(state["health"])
-        self.looking = state["looking"]
         self.meta = dict(state["meta"])
+
+
+COUNTERS = ("step", "images_seen", "seconds", "health_seconds")
+"""Attributes of Trainer that a checkpoint holds as they are."""

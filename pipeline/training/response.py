@@ -1,69 +1,77 @@
-"""What is done about a symptom: the same training with calmer settings, one step of treatment for each rollback."""
+"""Respond to unstable training: roll back and continue with safer settings."""
 
 from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
 from pipeline.gans.variants.settings import VariantSettings
-from pipeline.training.health import COMPLETE, OVERFITTING, PARTIAL, VANISHING
+from pipeline.training.failure_modes import COMPLETE_COLLAPSE, OVERFITTING, PARTIAL_COLLAPSE, VANISHING_GRADIENTS
 from pipeline.training.settings import TrainSettings
 
-LEAST_R1 = 0.1  # where a collapsing training has no penalty to double
-NOISE = {"start": 0.1, "end": 0.0}
+INITIAL_R1 = 0.1
+"""R1 after a mode collapse without R1; otherwise R1 is doubled."""
+INSTANCE_NOISE = {"start": 0.1, "end": 0.0}
 
 
-def treat(
+def respond(
     train: TrainSettings, model: VariantSettings, symptoms: Sequence[str]
 ) -> tuple[TrainSettings, VariantSettings, list[str]]:
-    """The settings after one response to each symptom in turn, and what the last of them changed, in words.
+    """Return the settings after a response to each of `symptoms` in turn, and the last response in words.
 
-    Lower learning rates for all; for a mode collapse a stronger R1 besides, for vanishing gradients noise on what the discriminator
-    sees, for an overfitting one DiffAugment. What does not go with the other settings is left out.
+    Every response lowers the learning rates. Mode collapse also raises R1, vanishing gradients add instance noise, and
+    an overfitting discriminator gets DiffAugment. Adjustments that contradict other settings are skipped.
     """
-    words: list[str] = []
+    changes: list[str] = []
     for symptom in symptoms:
-        train, words = slower(train)
-        changed, told = remedy(model, symptom)
-        if told:
-            model, words = changed, [*words, told]
-    return train, model, words
+        train, changes = lower_learning_rates(train)
+        adjusted, description = adjustment_for(model, symptom)
+        if description:
+            model, changes = adjusted, [*changes, description]
+    return train, model, changes
 
 
-def slower(train: TrainSettings) -> tuple[TrainSettings, list[str]]:
+def lower_learning_rates(train: TrainSettings) -> tuple[TrainSettings, list[str]]:
+    """Multiply the learning rates by `learning_rate_factor`; return the settings and the change in words."""
     factor = train.health.learning_rate_factor
-    rates = {role: scaled(value, factor) for role, value in train.learning_rate.model_dump().items()}
-    changed = TrainSettings.model_validate(train.model_dump() | {"learning_rate": rates})
-    return changed, [f"learning rates times {factor:g}"]
+    rates = {role: scale_ramp(value, factor) for role, value in train.learning_rate.model_dump().items()}
+    lowered = TrainSettings.model_validate(train.model_dump() | {"learning_rate": rates})
+    return lowered, [f"learning rates times {factor:g}"]
 
 
-def remedy(model: VariantSettings, symptom: str) -> tuple[VariantSettings, str]:
-    """The model's settings with what helps against the symptom, and in words what that is; empty where nothing fits."""
+def adjustment_for(model: VariantSettings, symptom: str) -> tuple[VariantSettings, str]:
+    """Adjust the model's settings to a symptom; return them and the change in words, "" if nothing applies."""
     settings = model.model_dump()
     penalties, stabilisers = settings.get("penalties"), settings.get("stabilisers")
-    told = ""
-    if symptom in (COMPLETE, PARTIAL) and penalties is not None and "r1" in penalties:
-        penalties["r1"] = scaled(penalties["r1"], 2.0) if positive(penalties["r1"]) else LEAST_R1
-        told = f"penalties.r1 {written(penalties['r1'])}"
-    elif symptom == VANISHING and stabilisers is not None and not positive(stabilisers.get("instance_noise", 1.0)):
-        stabilisers["instance_noise"] = NOISE
-        told = f"stabilisers.instance_noise {written(NOISE)}"
+    description = ""
+    if symptom in (COMPLETE_COLLAPSE, PARTIAL_COLLAPSE) and penalties is not None and "r1" in penalties:
+        penalties["r1"] = scale_ramp(penalties["r1"], 2.0) if is_positive(penalties["r1"]) else INITIAL_R1
+        description = f"penalties.r1 {format_ramp(penalties['r1'])}"
+    elif (
+        symptom == VANISHING_GRADIENTS
+        and stabilisers is not None
+        and not is_positive(stabilisers.get("instance_noise", 1.0))
+    ):
+        stabilisers["instance_noise"] = INSTANCE_NOISE
+        description = f"stabilisers.instance_noise {format_ramp(INSTANCE_NOISE)}"
     elif symptom == OVERFITTING and stabilisers is not None and stabilisers.get("augment", {}).get("policy") == "none":
         stabilisers["augment"]["policy"] = "diffaugment"
-        told = "stabilisers.augment.policy diffaugment"
+        description = "stabilisers.augment.policy diffaugment"
     try:
-        return type(model).model_validate(settings), told
-    except ValidationError:  # a contradiction with the objective, say; gans.combinations names it
+        return type(model).model_validate(settings), description
+    except ValidationError:  # for example a contradiction with the objective, see gans.game.compatibility
         return model, ""
 
 
-def scaled(value: float | Mapping[str, float], factor: float) -> float | dict[str, float]:
-    """A number, or a ramp as it is written."""
-    return value * factor if isinstance(value, int | float) else {name: part * factor for name, part in value.items()}
+def scale_ramp(value: float | Mapping[str, float], factor: float) -> float | dict[str, float]:
+    """Multiply a number, or both ends of a ramp."""
+    return value * factor if isinstance(value, int | float) else {name: end * factor for name, end in value.items()}
 
 
-def positive(value: float | Mapping[str, float]) -> bool:
-    return value > 0 if isinstance(value, int | float) else any(part > 0 for part in value.values())
+def is_positive(value: float | Mapping[str, float]) -> bool:
+    """Return whether a number, or an end of a ramp, is above 0."""
+    return value > 0 if isinstance(value, int | float) else any(end > 0 for end in value.values())
 
 
-def written(value: float | Mapping[str, float]) -> str:
+def format_ramp(value: float | Mapping[str, float]) -> str:
+    """Format a number or a ramp, as in "0.1 to 0"."""
     return f"{value:g}" if isinstance(value, int | float) else f"{value['start']:g} to {value['end']:g}"

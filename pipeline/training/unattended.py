@@ -1,9 +1,9 @@
-"""Training that nobody watches: what its health shows is answered, within the images it was given, and the best model comes out.
+"""Unattended training: respond to symptoms by rolling back, within the configured number of images.
 
-A rollback puts back the weights, averages and optimizers of the last healthy look (of the best, where none was healthy yet; new
-ones, where all was lost from the start) and goes on with calmer settings. The count of images, the schedules, the data and the
-random numbers go on, so that the same mistake is not made again and a training never takes longer than it may. After the last
-rollback it stops.
+A rollback restores the weights, averages and optimizers of the last healthy check, or of the best one if none was
+healthy, or initialises new weights if there is neither. Training then continues with safer settings. The count of
+images, the schedules, the position in the data and the random state are not rolled back, so the same failure does not
+repeat, and training never takes longer than configured. After the last rollback, a symptom ends the training.
 """
 
 import json
@@ -13,64 +13,79 @@ from pipeline.training import checkpoint
 from pipeline.training.health import Unhealthy
 from pipeline.training.loop import Trainer
 
-Make = Callable[[Sequence[str]], tuple[Trainer, list[str]]]
-"""Symptoms already treated -> a trainer with the settings that follow (`response.treat`), and what the last one changed, in words."""
+TrainerFactory = Callable[[Sequence[str]], tuple[Trainer, list[str]]]
+"""Symptoms so far -> a trainer with the settings that respond to them, and the last change in words; see `response`."""
 
-WEIGHTS = ("gan", "average", "optimizers")
+ROLLED_BACK = ("gan", "ema", "optimizers")
+"""Parts of a trainer's state that a rollback restores."""
 
 
-def start(make: Make, saved: checkpoint.State | None) -> Trainer:
-    """A trainer as `saved` left it, with the settings it then had; a fresh one where there is nothing saved."""
-    trainer, _ = make(json.loads(saved["meta"]["treated"]) if saved else [])
+def start_or_resume(factory: TrainerFactory, saved: checkpoint.State | None) -> Trainer:
+    """Return a trainer in the state `saved` and with its settings, or a new one if `saved` is None."""
+    trainer, _ = factory(json.loads(saved["meta"]["symptoms"]) if saved else [])
     if saved:
         trainer.restore(saved)
     else:
-        trainer.meta |= {"treated": "[]", "ended": ""}
+        trainer.meta |= {"symptoms": "[]", "stopped_by": ""}
     return trainer
 
 
-def run(trainer: Trainer, make: Make) -> Trainer:
-    """Trains to the end, whatever happens on the way; returns the trainer that got there.
+def run(trainer: Trainer, factory: TrainerFactory) -> Trainer:
+    """Train to the end with all responses; return the trainer that finished.
 
-    Raises Stopped as `Trainer.run` does, and Unhealthy (with advice) where there is nothing to deliver (`Health.hopeless`).
+    Raises:
+        Stopped: Training was asked to stop.
+        Unhealthy: No checkpoint is good enough to be delivered.
     """
-    while not trainer.meta["ended"]:
+    while not trainer.meta["stopped_by"]:
         try:
             trainer.run()
             break
-        except Unhealthy as found:
-            trainer = respond(trainer, found, make)
-    hopeless = trainer.health.hopeless
-    if hopeless is not None:
-        raise Unhealthy(hopeless, trainer.images_seen, trainer.gan.advice)
+        except Unhealthy as error:
+            trainer = handle(trainer, error, factory)
+    failure = trainer.health.find_failure()
+    if failure is not None:
+        raise Unhealthy(failure, trainer.images_seen, trainer.gan.advice)
     return trainer
 
 
-def respond(trainer: Trainer, found: Unhealthy, make: Make) -> Trainer:
-    """The trainer that goes on: rolled back and treated, or, where that is not wanted any more, this one, ended."""
-    settings, health, where = (
-        trainer.settings.health,
-        trainer.health,
-        {"step": trainer.step, "images": trainer.images_seen},
+def handle(trainer: Trainer, error: Unhealthy, factory: TrainerFactory) -> Trainer:
+    """Roll back, or end the training if no rollback is left.
+
+    Raises:
+        Unhealthy: No rollback is left, and there is no best checkpoint.
+    """
+    settings, health = trainer.settings.health, trainer.health
+    symptoms = json.loads(trainer.meta["symptoms"])
+    if settings.response == "rollback" and len(symptoms) < settings.rollbacks:
+        return roll_back(trainer, error, [*symptoms, error.symptom.name], factory)
+    if health.best < 0:
+        raise error
+    health.record_event(position(trainer), error.symptom, f"stopped, best checkpoint at {health.best:,} images")
+    trainer.observer.on_warning(str(health.events[-1]))
+    trainer.meta["stopped_by"] = error.symptom.name
+    trainer.save()
+    return trainer
+
+
+def roll_back(trainer: Trainer, error: Unhealthy, symptoms: list[str], factory: TrainerFactory) -> Trainer:
+    """Return a trainer with safer settings that continues from the last healthy checkpoint."""
+    safer, changes = factory(symptoms)
+    healthy = checkpoint.read_marked(trainer.folder, "last_healthy") or checkpoint.read_marked(trainer.folder, "best")
+    weights = healthy or safer.state()
+    safer.restore({**trainer.state(), **{name: weights[name] for name in ROLLED_BACK}})
+    safer.term_means.reset()
+    safer.meta["symptoms"] = json.dumps(symptoms)
+    source = f"the checkpoint at {healthy['images_seen']:,} images" if healthy else "new weights"
+    safer.health.record_event(
+        position(trainer), error.symptom, f"rolled back to {source}, with {' and '.join(changes)}"
     )
-    treated = json.loads(trainer.meta["treated"])
-    if settings.response != "rollback" or len(treated) >= settings.rollbacks:
-        if health.best < 0:
-            raise found
-        health.note(where, found.sign, f"stopped, with the model of {health.best:,} images as the best")
-        trainer.observer.warned(str(health.events[-1]))
-        trainer.meta["ended"] = found.sign.name
-        trainer.save()
-        return trainer
-    treated.append(found.sign.name)
-    calmer, words = make(treated)
-    back = checkpoint.marked(trainer.folder, "well") or checkpoint.marked(trainer.folder, "best")
-    weights = back or calmer.state()
-    calmer.restore({**trainer.state(), **{name: weights[name] for name in WEIGHTS}, "sums": {}, "counts": {}})
-    calmer.meta["treated"] = json.dumps(treated)
-    source = f"the weights of {back['images_seen']:,} images" if back else "new weights"
-    calmer.health.note(where, found.sign, f"rolled back to {source}, with {' and '.join(words)}")
-    calmer.health.treated(trainer.images_seen)
-    calmer.observer.warned(str(calmer.health.events[-1]))
-    calmer.save()
-    return calmer
+    safer.health.reset_after_rollback(trainer.images_seen)
+    safer.observer.on_warning(str(safer.health.events[-1]))
+    safer.save()
+    return safer
+
+
+def position(trainer: Trainer) -> dict[str, float]:
+    """Return the step and the images seen, for an event."""
+    return {"step": trainer.step, "images": trainer.images_seen}

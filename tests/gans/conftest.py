@@ -125,13 +125,13 @@ class Digits:
 class Silent:
     """An observer that ignores everything."""
 
-    def advanced(self, images_seen: int) -> None: ...
+    def on_step(self, images_seen: int) -> None: ...
 
-    def measured(self, row: dict[str, float]) -> None: ...
+    def on_row(self, row: dict[str, float]) -> None: ...
 
-    def snapshot(self, images_seen: int, images: Tensor) -> None: ...
+    def on_snapshot(self, images_seen: int, images: Tensor) -> None: ...
 
-    def warned(self, message: str) -> None: ...
+    def on_warning(self, message: str) -> None: ...
 
 
 @pytest.fixture(scope="session")
@@ -159,11 +159,11 @@ def learn(evaluator: Evaluator, tmp_path: Path) -> Callable[..., tuple[Evaluatio
         torch.manual_seed(0)
         gan = build(settings, image_spec(8, 1, 10))
         batches = TASKS[gan.task].open_view(gan.view, Digits(test=False), torch.device("cpu"), 0)
-        trainer = Trainer(gan, batches, values, torch.device("cpu"), tmp_path, Silent())
+        trainer = Trainer(gan, batches, values, device=torch.device("cpu"), folder=tmp_path, observer=Silent())
         trainer.run()
-        with trainer.average.applied(gan) as averaged_gan, torch.no_grad():
+        with trainer.ema.apply_to(gan) as averaged_gan, torch.no_grad():
             samples = to_uint8(averaged_gan.sample(2000, torch.Generator().manual_seed(0)))
-        for name, network in trainer.average.networks.items():
+        for name, network in trainer.ema.networks.items():
             setattr(gan, name, network)
         return evaluator.evaluate(samples), gan
 

@@ -1,4 +1,4 @@
-"""The loop: what it refuses, what it reports, what it survives."""
+"""The training loop: rows, errors, learning, mixed precision, shared optimizers and gradient clipping."""
 
 import math
 from pathlib import Path
@@ -63,15 +63,15 @@ def trainer(
         gan,
         Unlabelled(Bars(), CPU, train.seed, flips=train.flips),
         train,
-        CPU,
-        folder,
-        watcher,
+        device=CPU,
+        folder=folder,
+        observer=watcher,
         stop=watcher.stop,
-        samples=samples,
+        preview_samples=samples,
     )
 
 
-def test_rows_hold_means_and_rates(tmp_path: Path) -> None:
+def test_rows_hold_means_and_learning_rates(tmp_path: Path) -> None:
     watcher = Watcher()
     trainer(tmp_path, watcher).run()
     assert [row["images"] for row in watcher.rows] == [112, 208, 304, 400, 512, 608, 640]
@@ -88,12 +88,12 @@ def test_rows_hold_means_and_rates(tmp_path: Path) -> None:
         "grad_norm_generator",
     } <= last.keys()
     assert 0 <= last["d_real"] <= 1
-    assert last["lr_generator"] == pytest.approx(2e-5, rel=1e-6), "a cosine ends at a tenth"
+    assert last["lr_generator"] == pytest.approx(2e-5, rel=1e-6), "the cosine ends at a tenth"
     assert watcher.rows[0]["lr_generator"] == pytest.approx(2e-4 * (0.1 + 0.45 * (1 + math.cos(math.pi * 112 / 640))))
     assert sorted(watcher.snapshots) == [0, 208, 400, 608, 640]
 
 
-def test_divergence_is_named(tmp_path: Path) -> None:
+def test_nonfinite_loss_is_a_divergence(tmp_path: Path) -> None:
     broken = trainer(tmp_path, Watcher())
     with torch.no_grad():
         next(broken.gan.get_submodule("discriminator").parameters()).fill_(float("nan"))
@@ -104,7 +104,7 @@ def test_divergence_is_named(tmp_path: Path) -> None:
 
 
 def test_it_learns(tmp_path: Path) -> None:
-    """Samples end nearer to the data than the start's gray, and show most of the eight bars: noise and a single image both fail."""
+    """Samples end closer to the data than the initial gray and show most of the bars; noise and one image both fail."""
     watcher = Watcher()
     trainer(
         tmp_path,
@@ -138,14 +138,14 @@ def test_device_and_precision() -> None:
     assert pick_precision("bfloat16", CPU) is torch.bfloat16
 
 
-def test_bfloat16_trains_in_finite_numbers(tmp_path: Path) -> None:
+def test_bfloat16_training_is_finite(tmp_path: Path) -> None:
     watcher = Watcher()
     trainer(tmp_path, watcher, precision="bfloat16").run()
     assert all(math.isfinite(value) for row in watcher.rows for value in row.values())
 
 
 class Twice(GAN):
-    """One network that two phases move, the second with its gradient clipped to a norm of a half."""
+    """Two phases update the same network; the second clips its gradient to a norm of 0.5."""
 
     view = View("unlabelled")
 
@@ -161,9 +161,9 @@ class Twice(GAN):
         ]
 
     def loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
-        """Gradients are 30 and 40 for either network, where they are wanted."""
-        wanted = torch.tensor([30.0, 40.0])
-        return Loss(self.generator(wanted).sum() + self.other(wanted).sum())
+        """The gradient of either network is (30, 40) if it is updated."""
+        x = torch.tensor([30.0, 40.0])
+        return Loss(self.generator(x).sum() + self.other(x).sum())
 
     def sample(self, n: int, rng: torch.Generator, **conditions: torch.Tensor) -> torch.Tensor:
         return torch.zeros(n, 1, 8, 8)
@@ -172,14 +172,14 @@ class Twice(GAN):
         return []
 
 
-def test_phases_that_share_a_network_share_its_optimizer_and_clip_by_themselves(tmp_path: Path) -> None:
+def test_phases_share_the_optimizer_of_a_network_and_clip_separately(tmp_path: Path) -> None:
     settings = TrainSettings(batch_size=4, total_images=4, beta1=0.5)
-    twice = Trainer(Twice(), Unlabelled(Bars(), CPU, 0), settings, CPU, tmp_path, Watcher())
+    twice = Trainer(Twice(), Unlabelled(Bars(), CPU, 0), settings, device=CPU, folder=tmp_path, observer=Watcher())
     twice.run()
     shared, alone = (next(iter(twice.optimizers[name].state.values())) for name in ("generator", "other"))
     assert (int(shared["step"]), int(alone["step"])) == (2, 1)
-    # Both networks of the second phase together have a gradient of norm 50 sqrt(2), which becomes 0.5.
+    # The gradient of both networks together has a norm of 50 sqrt(2), which is clipped to 0.5.
     small = torch.tensor([[30.0, 40.0]]) * 0.5 / (50 * math.sqrt(2))
     torch.testing.assert_close(alone["exp_avg"], 0.5 * small, rtol=1e-4, atol=0)
     torch.testing.assert_close(shared["exp_avg"], 0.25 * torch.tensor([[30.0, 40.0]]) + 0.5 * small, rtol=1e-4, atol=0)
-    assert twice.history[-1]["grad_norm_second"] == pytest.approx(50 * math.sqrt(2)), "told as it was"
+    assert twice.history[-1]["grad_norm_second"] == pytest.approx(50 * math.sqrt(2)), "the norm before clipping"

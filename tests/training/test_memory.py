@@ -1,4 +1,4 @@
-"""Host memory over a long training: flat, by a measure that sees a leak."""
+"""Host memory stays flat in a long training, by a measurement that detects a leak."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 STEPS, WARM_UP = 3000, 1000
 BOUND = 300
-"""Bytes a step. A million steps, which is a long training, may then cost 300 MB."""
+"""Bytes per step: a long training of a million steps may use 300 MB more."""
 
 TRAINING = f"""
 import json, os, sys
@@ -37,27 +37,32 @@ class Data:
 
 class Watcher:
     resident, leaked, steps = [], [], 0
-    def advanced(self, images_seen):
+    def on_step(self, images_seen):
         self.steps += 1
         if leak:
             self.leaked.append(os.urandom(leak))
         if self.steps % 50 == 0:
             self.resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
-    def measured(self, row): ...
-    def snapshot(self, images_seen, images): ...
-    def warned(self, message): ...
+    def on_row(self, row): ...
+    def on_snapshot(self, images_seen, images): ...
+    def on_warning(self, message): ...
 
 stabilisers = dict(lecam=0.1, instance_noise=0.1)
 model = VanillaSettings(latent=4, hidden=(16,), penalties=dict(r1=0.1, every=8), stabilisers=stabilisers)
-train = TrainSettings(batch_size=4, micro_batch=2, total_images=4 * {STEPS}, log_images=200, snapshot_images=1000, checkpoint_images=1000)
+train = TrainSettings(
+    batch_size=4, micro_batch=2, total_images=4 * {STEPS}, log_images=200, snapshot_images=1000, checkpoint_images=1000
+)
 watcher = Watcher()
-Trainer(build(model, ItemSpec(height=8, width=8, channels=1)), Unlabelled(Data(), torch.device("cpu"), 0), train, torch.device("cpu"), folder, watcher, samples=4).run()
+cpu = torch.device("cpu")
+gan = build(model, ItemSpec(height=8, width=8, channels=1))
+batches = Unlabelled(Data(), cpu, 0)
+Trainer(gan, batches, train, device=cpu, folder=folder, observer=watcher, preview_samples=4).run()
 print(json.dumps(watcher.resident))
 """
 
 
 def growth(folder: Path, leak: int) -> float:
-    """Bytes of resident memory a step after the warm-up, of a training that forgets `leak` bytes in each: the slope of a straight line."""
+    """Return the slope of resident memory in bytes per step after the warm-up; every step leaks `leak` bytes."""
     done = subprocess.run(
         [sys.executable, "-c", TRAINING, str(folder), str(leak)], capture_output=True, text=True, check=False
     )
@@ -71,8 +76,8 @@ def growth(folder: Path, leak: int) -> float:
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from Linux's /proc")
 def test_host_memory_is_flat(tmp_path: Path) -> None:
-    """With everything that a long training does: rows, pictures, checkpoints, lazy penalties, parts of batches. And the measure is not blind."""
+    """With rows, pictures, checkpoints, lazy penalties and micro-batches."""
     leaking = growth(tmp_path, leak=2000)
-    assert leaking > 4 * BOUND, f"a leak of 2,000 bytes a step is measured as {leaking:.0f}"
+    assert leaking > 4 * BOUND, f"a leak of 2,000 bytes per step is measured as {leaking:.0f}"
     flat = growth(tmp_path, leak=0)
-    assert flat < BOUND, f"{flat:.0f} bytes a step"
+    assert flat < BOUND, f"{flat:.0f} bytes per step"

@@ -1,4 +1,4 @@
-"""N + N steps equal 2N bit for bit: every variant, with every stabiliser that remembers something."""
+"""N + N steps equal 2N steps bit for bit, for every variant and every stabiliser with a state."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -124,7 +124,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 class Bars(Held):
-    """90 bright bars on black; the class is the bar's column, of four."""
+    """90 bright bars on black; the class is the column of the bar, one of four."""
 
     item = image_spec(8, 1, 4)
 
@@ -136,7 +136,7 @@ class Bars(Held):
 
 
 def data(view: str) -> Any:
-    """Bars as the view needs them: the first two columns as domains, or pairs of a bar and the next."""
+    """Return the bars as a view needs them: two columns as domains, or pairs of consecutive bars."""
     bars = Bars()
     if view not in ("paired", "domains"):
         return bars
@@ -159,14 +159,14 @@ def data(view: str) -> Any:
 
 
 class Watcher(Observer):
-    """A resumed training has nothing to warn of."""
+    """Fails on warnings: a resumed training has none."""
 
-    def warned(self, message: str) -> None:
+    def on_warning(self, message: str) -> None:
         pytest.fail(message)
 
 
 def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int = 384, **more: object) -> Trainer:
-    """24 steps of 16; a row, a picture and a checkpoint fall on different ones."""
+    """Return a trainer of 24 steps; rows, pictures and checkpoints fall on different steps."""
     values = {
         "learning_rate": {"generator": {"start": 2e-3, "end": 2e-4}, "discriminator": 1e-3},
         "beta2": {"start": 0.9, "end": 0.99},
@@ -185,11 +185,21 @@ def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int
     gan = build(settings, image_spec(8, 1, 4))
     batches = TASKS[gan.task].open_view(gan.view, data(gan.view.name), CPU, train.seed, flips=train.flips)
     examples = TASKS[gan.task].examples(gan, data(gan.view.name), CPU, 5)
-    return Trainer(gan, batches, train, CPU, folder, watcher, stop=watcher.stop, samples=4, examples=examples)
+    return Trainer(
+        gan,
+        batches,
+        train,
+        device=CPU,
+        folder=folder,
+        observer=watcher,
+        stop=watcher.stop,
+        preview_samples=4,
+        examples=examples,
+    )
 
 
 def differences(a: object, b: object, where: str = "") -> list[str]:
-    """The paths at which two states differ, to the bit; wall-clock time apart."""
+    """Return the paths at which two states differ in any bit, without wall-clock times."""
     if type(a) is not type(b):
         return [where]
     if isinstance(a, dict) and isinstance(b, dict):
@@ -212,42 +222,42 @@ def differences(a: object, b: object, where: str = "") -> list[str]:
 
 
 def stopped(model: Mapping[str, Any], folder: Path, stop_at: int) -> tuple[Watcher, checkpoint.State]:
-    """Trains until `stop_at`; what was seen, and the checkpoint."""
+    """Train until `stop_at`; return the observer and the checkpoint."""
     watcher = Watcher(stop_at)
     with pytest.raises(Stopped):
         trainer(model, folder, watcher).run()
-    torch.rand(7)  # whatever else a process does with the global generator must not matter
-    state, damaged = checkpoint.latest(folder)
+    torch.rand(7)  # other uses of the global generator must not matter
+    state, corrupted = checkpoint.load_latest(folder)
     assert state is not None
-    assert damaged == []
+    assert corrupted == []
     assert state["images_seen"] == stop_at
     return watcher, state
 
 
 @pytest.mark.parametrize("stop_at", [16, 112, 192, 368])
 @pytest.mark.parametrize("name", MODELS)
-def test_resumed_training_equals_an_undisturbed_one(tmp_path: Path, name: str, stop_at: int) -> None:
-    """Weights, optimizers, averages, random states, curves and pictures: after the first step, off and on every interval, before the last."""
+def test_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, name: str, stop_at: int) -> None:
+    """Weights, optimizers, EMA, random states, rows and pictures; stopped on and off the intervals."""
     whole, second = Watcher(), Watcher()
-    undisturbed = trainer(MODELS[name], tmp_path / "a", whole)
-    undisturbed.run()
+    uninterrupted = trainer(MODELS[name], tmp_path / "a", whole)
+    uninterrupted.run()
     first, state = stopped(MODELS[name], tmp_path / "b", stop_at)
     resumed = trainer(MODELS[name], tmp_path / "b", second)
     resumed.restore(state)
     resumed.run()
-    assert differences(undisturbed.state(), resumed.state()) == []
+    assert differences(uninterrupted.state(), resumed.state()) == []
     assert differences(whole.rows, first.rows + second.rows) == []
     assert differences(whole.snapshots, first.snapshots | second.snapshots) == []
     assert sorted(whole.snapshots) == [0, 192, 384]
 
 
-def test_a_training_extended_twice_equals_a_long_one(tmp_path: Path) -> None:
-    """With a schedule of its own, the length of a training does not show in its weights."""
+def test_an_extended_training_equals_a_long_one(tmp_path: Path) -> None:
+    """With train.schedule_images the weights do not depend on the length of the training."""
     model = MODELS["vanilla"]
     long = trainer(model, tmp_path / "long", Watcher(), log_images=64)
     long.run()
     for total in (128, 256, 384):
-        state, _ = checkpoint.latest(tmp_path / "short")
+        state, _ = checkpoint.load_latest(tmp_path / "short")
         short = trainer(model, tmp_path / "short", Watcher(), total, log_images=64)
         if state:
             short.restore(state)
@@ -256,7 +266,7 @@ def test_a_training_extended_twice_equals_a_long_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("forgotten", "name"),
+    ("part", "name"),
     [
         *[
             (key, "vanilla")
@@ -264,14 +274,13 @@ def test_a_training_extended_twice_equals_a_long_one(tmp_path: Path) -> None:
                 "step",
                 "images_seen",
                 "gan",
-                "average",
+                "ema",
                 "optimizers",
                 "rng",
                 "rng_cpu",
                 "batches",
                 "history",
-                "sums",
-                "counts",
+                "term_means",
             )
         ],
         *[
@@ -295,14 +304,14 @@ def test_a_training_extended_twice_equals_a_long_one(tmp_path: Path) -> None:
         ("gan.pool_b.count", "cyclegan"),
     ],
 )
-def test_this_comparison_would_see_what_is_forgotten(tmp_path: Path, forgotten: str, name: str) -> None:
-    """The same with one entry of the checkpoint as it is in a fresh training: each is there for a reason, and its loss shows."""
-    undisturbed = trainer(MODELS[name], tmp_path / "a", Watcher())
-    undisturbed.run()
+def test_every_part_of_a_checkpoint_matters(tmp_path: Path, part: str, name: str) -> None:
+    """If one part is replaced by that of a new training, the comparison above fails."""
+    uninterrupted = trainer(MODELS[name], tmp_path / "a", Watcher())
+    uninterrupted.run()
     _, state = stopped(MODELS[name], tmp_path / "b", 112)
     resumed = trainer(MODELS[name], tmp_path / "b", Watcher())
     fresh: dict[str, Any] = resumed.state()
-    section, _, key = forgotten.partition(".")
+    section, _, key = part.partition(".")
     if key:
         state[section] = dict(state[section]) | {
             key: fresh[section][key].clone() if isinstance(fresh[section][key], Tensor) else fresh[section][key]
@@ -311,4 +320,4 @@ def test_this_comparison_would_see_what_is_forgotten(tmp_path: Path, forgotten: 
         state[section] = fresh[section]
     resumed.restore(state)
     resumed.run()
-    assert differences(undisturbed.state(), resumed.state()) != []
+    assert differences(uninterrupted.state(), resumed.state()) != []

@@ -1,4 +1,4 @@
-"""Responses to real failures and to scripted ones: rollbacks, stops, what is delivered, and that none of it is lost in a kill."""
+"""Unattended training: rollbacks, stops, the selected checkpoint, and resuming, with real and scripted failures."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -18,15 +18,16 @@ from pipeline.gans.registry import build
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.tasks.generate.sample_look import SampleLook
 from pipeline.training import checkpoint, unattended
-from pipeline.training.health import DIVERGENCE, Unhealthy
+from pipeline.training.failure_modes import DIVERGENCE
+from pipeline.training.health import Unhealthy
 from pipeline.training.loop import Stopped, Trainer
-from pipeline.training.response import treat
+from pipeline.training.response import respond
 from pipeline.training.settings import TrainSettings
 from tests.observer import Watcher
 from tests.specs import image_spec
 
 CPU = torch.device("cpu")
-WELL = {"fid": 1.0, "diversity": 1.0, "distance": 1.0, "near_duplicates": 0.0}
+HEALTHY = {"fid": 1.0, "diversity": 1.0, "distance": 1.0, "near_duplicates": 0.0}
 SMALL = DCGANSettings.model_validate(
     {"latent": 4, "generator_channels": 4, "discriminator_channels": 4, "max_channels": 4, "penalties": {"r1": 0.1}}
 )
@@ -44,11 +45,11 @@ class Digits(Held):
 DIGITS = Digits()
 
 
-Story = Callable[[int], dict[str, float]]  # images seen -> what a look measures
+Story = Callable[[int], dict[str, float]]  # images seen -> the numbers of a health check
 
 
 class Training:
-    """Everything that `unattended` is given by the stage; looks tell a story instead of what they see, unless there is none."""
+    """What the stage gives to `unattended`; health checks return the numbers of a story, if there is one."""
 
     def __init__(
         self,
@@ -74,22 +75,33 @@ class Training:
         )
 
     def make(self, symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
-        settings, model, words = treat(self.settings, self.model, symptoms)
+        settings, model, changes = respond(self.settings, self.model, symptoms)
         torch.manual_seed(len(symptoms))
         gan = build(model, image_spec(8, 1))
         batches = Unlabelled(DIGITS, CPU, 0)
-        watch = SampleLook(self.measure)
-        return Trainer(
-            gan, batches, settings, CPU, self.folder, self.log, {"run_id": "x"}, watch, stop=self.log.stop
-        ), words
+        trainer = Trainer(
+            gan,
+            batches,
+            settings,
+            device=CPU,
+            folder=self.folder,
+            observer=self.log,
+            meta={"run_id": "x"},
+            look=SampleLook(self.measure),
+            stop=self.log.stop,
+        )
+        return trainer, changes
 
     def measure(self, pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
-        return dict(self.look(pixels)) if self.look is not None else WELL | self.story(self.log.seen)  # type: ignore[misc]
+        if self.story is None:
+            assert self.look is not None
+            return dict(self.look(pixels))
+        return HEALTHY | self.story(self.log.images_seen)
 
     def run(self) -> Trainer:
-        saved, damaged = checkpoint.latest(self.folder)
-        assert not damaged
-        return unattended.run(unattended.start(self.make, saved), self.make)
+        saved, corrupted = checkpoint.load_latest(self.folder)
+        assert not corrupted
+        return unattended.run(unattended.start_or_resume(self.make, saved), self.make)
 
 
 def events(trainer: Trainer) -> list[str]:
@@ -97,13 +109,13 @@ def events(trainer: Trainer) -> list[str]:
 
 
 def weights(trainer: Trainer) -> dict[str, bytes]:
-    return {name: value.numpy().tobytes() for name, value in trainer.average.networks["generator"].state_dict().items()}
+    return {name: value.numpy().tobytes() for name, value in trainer.ema.networks["generator"].state_dict().items()}
 
 
 def at(folder: Path, images: int) -> dict[str, bytes]:
-    state = checkpoint.read(checkpoint.named(folder, images))
+    state = checkpoint.read(checkpoint.path_of(folder, images))
     assert state is not None
-    return {name: value.numpy().tobytes() for name, value in state["average"]["generator"].items()}
+    return {name: value.numpy().tobytes() for name, value in state["ema"]["generator"].items()}
 
 
 def falling(images: int) -> dict[str, float]:
@@ -111,34 +123,34 @@ def falling(images: int) -> dict[str, float]:
 
 
 def collapsing(images: int) -> dict[str, float]:
-    """Well until 400 images, ill between 400 and 600."""
+    """Return healthy numbers, except between 400 and 600 images."""
     return {"near_duplicates": 0.9, "fid": 0.5} if 400 < images < 600 else falling(images)
 
 
-def test_a_healthy_training_is_left_alone(tmp_path: Path) -> None:
+def test_healthy_training_has_no_events(tmp_path: Path) -> None:
     trainer = Training(tmp_path, falling).run()
-    assert (trainer.images_seen, trainer.deliver(), events(trainer)) == (1024, 1024, [])
+    assert (trainer.images_seen, trainer.select_best(), events(trainer)) == (1024, 1024, [])
     assert [int(row["images"]) for row in trainer.history if "health_fid" in row] == list(range(64, 1025, 64))
 
 
-def test_looks_change_nothing(tmp_path: Path) -> None:
-    """The same weights, to the bit, with looks and without."""
-    watched, blind = (
+def test_health_checks_do_not_change_the_weights(tmp_path: Path) -> None:
+    """The weights are bit-identical with and without health checks."""
+    checked, unchecked = (
         Training(tmp_path / "a", falling).run(),
         Training(tmp_path / "b", falling, health={"images": 10**9}).run(),
     )
-    assert weights(watched) == weights(blind)
-    assert [{k: v for k, v in row.items() if k.startswith(("loss", "d_", "r1"))} for row in watched.history] == [
-        {k: v for k, v in row.items() if k.startswith(("loss", "d_", "r1"))} for row in blind.history
+    assert weights(checked) == weights(unchecked)
+    assert [{k: v for k, v in row.items() if k.startswith(("loss", "d_", "r1"))} for row in checked.history] == [
+        {k: v for k, v in row.items() if k.startswith(("loss", "d_", "r1"))} for row in unchecked.history
     ]
 
 
-def test_a_collapse_is_rolled_back_and_treated(tmp_path: Path) -> None:
+def test_collapse_is_rolled_back_with_safer_settings(tmp_path: Path) -> None:
     training = Training(tmp_path, collapsing)
     trainer = training.run()
     assert events(trainer) == [
-        "512 images (step 32): mode collapse: 90% of the samples nearly repeat another (at most 30%); "
-        "rolled back to the weights of 384 images, with learning rates times 0.5 and penalties.r1 0.2"
+        "512 images (step 32): mode collapse: 90% of the samples are near-duplicates (maximum 30%); "
+        "rolled back to the checkpoint at 384 images, with learning rates times 0.5 and penalties.r1 0.2"
     ]
     assert trainer.images_seen == 1024
     rates = {int(row["images"]): row["lr_generator"] for row in trainer.history}
@@ -146,28 +158,28 @@ def test_a_collapse_is_rolled_back_and_treated(tmp_path: Path) -> None:
     assert rates[640] == pytest.approx(1e-4)
     assert trainer.gan.penalties.r1.start == 0.2  # type: ignore[union-attr]
     assert [row["step"] for row in trainer.history] == sorted({row["step"] for row in trainer.history}), (
-        "the count goes on: no row is doubled"
+        "the step is not rolled back: no row occurs twice"
     )
     assert training.log.rows == trainer.history
     assert training.log.warnings == events(trainer)
 
 
-def test_the_weights_that_come_back_are_those_of_the_last_healthy_look(tmp_path: Path) -> None:
+def test_rollback_restores_the_last_healthy_weights(tmp_path: Path) -> None:
     training = Training(tmp_path, collapsing)
-    trainer = unattended.start(training.make, None)
-    with pytest.raises(Unhealthy) as found:
+    trainer = unattended.start_or_resume(training.make, None)
+    with pytest.raises(Unhealthy) as error:
         trainer.run()
     before = weights(trainer)
-    calmer = unattended.respond(trainer, found.value, training.make)
-    assert weights(calmer) == at(tmp_path, 384)
-    assert weights(calmer) != before
-    assert str(calmer.batches.state()) == str(trainer.batches.state())
-    assert torch.equal(calmer.rng.get_state(), trainer.rng.get_state())
+    safer = unattended.handle(trainer, error.value, training.make)
+    assert weights(safer) == at(tmp_path, 384)
+    assert weights(safer) != before
+    assert str(safer.batches.state()) == str(trainer.batches.state())
+    assert torch.equal(safer.rng.get_state(), trainer.rng.get_state())
 
 
 @pytest.mark.parametrize("stop_at", [320, 500, 528, 600, 900])
-def test_stopped_anywhere_and_continued_equals_undisturbed(tmp_path: Path, stop_at: int) -> None:
-    """Before the collapse, in it, in the step after the rollback, and later: the same weights, curves and events, to the bit."""
+def test_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, stop_at: int) -> None:
+    """Stopped before, during and after the collapse: weights, rows and events are bit-identical."""
     whole = Training(tmp_path / "whole", collapsing).run()
     interrupted = Training(tmp_path / "parts", collapsing, stop_at=stop_at)
     with pytest.raises(Stopped):
@@ -181,39 +193,40 @@ def test_stopped_anywhere_and_continued_equals_undisturbed(tmp_path: Path, stop_
         for one in (parts, whole)
     ]
     assert untimed[0] == untimed[1]
-    assert parts.deliver() == whole.deliver()
+    assert parts.select_best() == whole.select_best()
 
 
-def test_after_the_last_rollback_it_stops_and_delivers_the_best(tmp_path: Path) -> None:
+def test_training_stops_after_the_last_rollback_and_selects_the_best(tmp_path: Path) -> None:
     def story(images: int) -> dict[str, float]:
         return {"fid": abs(images - 256) / 100 + 1, "near_duplicates": 0.9 if images > 400 else 0.0}
 
     training = Training(tmp_path, story, health={"rollbacks": 1})
     trainer = training.run()
     assert len(trainer.health.events) == 2
-    assert events(trainer)[1].endswith("stopped, with the model of 256 images as the best")
+    assert events(trainer)[1].endswith("stopped, best checkpoint at 256 images")
     assert trainer.images_seen < 1024
-    assert trainer.deliver() == 256
+    assert trainer.select_best() == 256
     assert weights(trainer) == at(tmp_path, 256)
     again = Training(tmp_path, story, health={"rollbacks": 1}).run()
-    assert again.images_seen == trainer.images_seen, "an ended training stays ended"
-    assert (again.deliver(), events(again)) == (256, events(trainer))
+    assert again.images_seen == trainer.images_seen, "a stopped training is not continued"
+    assert (again.select_best(), events(again)) == (256, events(trainer))
 
 
-def test_stop_and_warn(tmp_path: Path) -> None:
+def test_responses_stop_and_warn(tmp_path: Path) -> None:
     stopped = Training(tmp_path / "stop", collapsing, health={"response": "stop"}).run()
-    assert (stopped.images_seen, stopped.deliver()) == (512, 384)
+    assert (stopped.images_seen, stopped.select_best()) == (512, 384)
     warned = Training(tmp_path / "warn", collapsing, health={"response": "warn"}).run()
-    assert (warned.images_seen, warned.deliver()) == (1024, 1024)
-    assert [event.response for event in warned.health.events] == ["told"]
+    assert (warned.images_seen, warned.select_best()) == (1024, 1024)
+    assert [event.response for event in warned.health.events] == ["reported only"]
 
 
-def test_never_healthy_is_a_failure_with_advice(tmp_path: Path) -> None:
-    """Each rollback begins with new weights, since there are none to go back to."""
+def test_a_training_that_was_never_healthy_fails_with_advice(tmp_path: Path) -> None:
+    """Each rollback starts with new weights, because no checkpoint is usable."""
     training = Training(tmp_path, lambda images: {"distance": 0.01})
     with pytest.raises(
         Unhealthy,
-        match=r"complete mode collapse after \d+ images: samples lie 0\.01 times .* What may help: lower train\.learning_rate",
+        match=r"complete mode collapse after \d+ images: the distance between samples is 0\.01 of .* "
+        r"What may help: lower train\.learning_rate",
     ) as found:
         training.run()
     assert found.value.exit_code == 4
@@ -221,17 +234,17 @@ def test_never_healthy_is_a_failure_with_advice(tmp_path: Path) -> None:
     assert all("rolled back to new weights" in text for text in training.log.warnings)
 
 
-def test_the_best_of_the_sick_is_delivered_where_none_was_healthy(tmp_path: Path) -> None:
-    """The gate decides what it is worth; and weights that are merely poor are gone on with, not thrown away."""
+def test_without_a_healthy_check_the_best_unhealthy_one_is_selected(tmp_path: Path) -> None:
+    """The gate decides about it; rollbacks return to its weights instead of new ones."""
     training = Training(tmp_path, lambda images: {"near_duplicates": 0.9, "fid": 1 + abs(images - 320) / 100})
     trainer = training.run()
-    assert "rolled back to the weights of 320 images" in training.log.warnings[0]
-    assert trainer.deliver() == 320
-    assert trainer.health.well == -1
+    assert "rolled back to the checkpoint at 320 images" in training.log.warnings[0]
+    assert trainer.select_best() == 320
+    assert trainer.health.last_healthy == -1
 
 
-def test_a_collapse_from_the_first_to_the_last_look_delivers_nothing(tmp_path: Path) -> None:
-    """Also where nothing is done about it: a model that cannot be any good is a failure, with advice, not a delivery."""
+def test_a_training_that_is_always_collapsed_fails(tmp_path: Path) -> None:
+    """Also with response warn."""
     for response in ("rollback", "warn"):
         training = Training(
             tmp_path / response,
@@ -239,63 +252,64 @@ def test_a_collapse_from_the_first_to_the_last_look_delivers_nothing(tmp_path: P
             health={"response": response},
         )
         with pytest.raises(
-            Unhealthy, match=r"no look was healthy, and the best, of \d+ images, has 0\.2 of the effective number"
+            Unhealthy,
+            match=r"no health check was healthy, and at the best one \(\d+ images\) the Vendi score is 0\.2 of",
         ):
             training.run()
 
 
-def test_the_first_healthy_look_outranks_every_sick_one(tmp_path: Path) -> None:
+def test_the_first_healthy_check_outranks_all_unhealthy_ones(tmp_path: Path) -> None:
     trainer = Training(
         tmp_path, lambda images: {"near_duplicates": 0.9, "fid": 0.8} if images < 200 else {"fid": 1.2}
     ).run()
-    assert trainer.deliver() == 1024
+    assert trainer.select_best() == 1024
 
 
-def test_nothing_better_for_long_ends_it(tmp_path: Path) -> None:
+def test_early_stopping(tmp_path: Path) -> None:
     trainer = Training(
         tmp_path,
         lambda images: {"fid": 2.0 - min(images, 256) / 256 + max(images - 256, 0) / 1e4},
         health={"early_stopping_images": 320},
     ).run()
-    assert (trainer.images_seen, trainer.deliver()) == (576, 256)
+    assert (trainer.images_seen, trainer.select_best()) == (576, 256)
     again = Training(tmp_path, lambda images: {"fid": 1.0}, health={"early_stopping_images": 320}).run()
     assert again.images_seen == 576
 
 
-def test_without_looks_the_last_weights_are_delivered(tmp_path: Path) -> None:
+def test_without_health_checks_the_last_weights_are_selected(tmp_path: Path) -> None:
     training = Training(tmp_path, falling)
     trainer, _ = training.make([])
-    trainer.watch = None
-    trainer.meta |= {"treated": "[]", "ended": ""}
+    trainer.look = None
+    trainer.meta |= {"symptoms": "[]", "stopped_by": ""}
     trainer.run()
-    assert trainer.deliver() == 1024
+    assert trainer.select_best() == 1024
     assert not list(tmp_path.glob("*.mark"))
 
 
-def test_a_lost_best_checkpoint_falls_back_on_the_last_weights(tmp_path: Path) -> None:
+def test_without_the_best_checkpoint_the_last_weights_are_selected(tmp_path: Path) -> None:
     trainer = Training(tmp_path, lambda images: {"fid": 1 + images / 1e4}).run()
-    checkpoint.named(tmp_path, 64).write_bytes(b"torn")
-    assert trainer.deliver() == 1024
+    checkpoint.path_of(tmp_path, 64).write_bytes(b"torn")
+    assert trainer.select_best() == 1024
 
 
 HOT = {"generator": 0.3, "discriminator": 0.3}
 
 
-def test_a_real_divergence_is_seen_and_answered(tmp_path: Path) -> None:
-    """Rates a thousand times too high: rolled back with halved rates, over and over, or failed with advice; never silent."""
+def test_real_divergence_is_detected(tmp_path: Path) -> None:
+    """With learning rates a thousand times too high, training is rolled back or fails with advice."""
     training = Training(
         tmp_path, None, learning_rate=HOT, total_images=6400, health={"images": 320, "rollbacks": 3, "samples": 128}
     )
     try:
         trainer = training.run()
-        told = events(trainer)
+        messages = events(trainer)
     except Unhealthy as failed:
-        told = [*training.log.warnings, str(failed)]
-    assert told
-    assert any(name in told[0] for name in ("collapse", DIVERGENCE)), told
+        messages = [*training.log.warnings, str(failed)]
+    assert messages
+    assert any(name in messages[0] for name in ("collapse", DIVERGENCE)), messages
 
 
-def test_a_sane_training_of_the_same_kind_has_no_event(tmp_path: Path) -> None:
+def test_a_stable_training_has_no_events(tmp_path: Path) -> None:
     model = DCGANSettings.model_validate(
         {"latent": 16, "generator_channels": 16, "discriminator_channels": 16, "penalties": {"r1": 0.1}}
     )
@@ -307,6 +321,6 @@ def test_a_sane_training_of_the_same_kind_has_no_event(tmp_path: Path) -> None:
     }
     trainer = Training(tmp_path, None, model=model, health={"images": 3200, "samples": 256}, **settings).run()
     assert events(trainer) == []
-    assert trainer.deliver() > 36_000
-    found = [row["health_fid"] for row in trainer.history if "health_fid" in row]
-    assert found[-1] < found[0] / 10
+    assert trainer.select_best() > 36_000
+    distances = [row["health_fid"] for row in trainer.history if "health_fid" in row]
+    assert distances[-1] < distances[0] / 10

@@ -275,11 +275,11 @@ def trainer(folder: Path, watcher: Watcher) -> Trainer:
         gan,
         PartlyLabelled(Digits(), CPU, train.seed, per_class=4),
         train,
-        CPU,
-        folder,
-        watcher,
+        device=CPU,
+        folder=folder,
+        observer=watcher,
         stop=watcher.stop,
-        samples=4,
+        preview_samples=4,
     )
 
 
@@ -314,7 +314,7 @@ def test_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, stop_at: i
     assert resumed.keys() == expected.keys()
     for name, value in expected.items():
         assert torch.equal(resumed[name], value) if isinstance(value, Tensor) else resumed[name] == value, name
-    assert uninterrupted.average.networks.keys() == {"generator", "discriminator"}
+    assert uninterrupted.ema.networks.keys() == {"generator", "discriminator"}
 
 
 def test_training_uses_exactly_the_chosen_labels() -> None:

@@ -323,11 +323,11 @@ def trainer(
         small(8, **model),
         Unlabelled(cast(TrainingItems, evaluator.train), cpu, 0, flips=True),
         train,
-        cpu,
-        folder,
-        watcher,
+        device=cpu,
+        folder=folder,
+        observer=watcher,
         stop=watcher.stop,
-        samples=4,
+        preview_samples=4,
     )
 
 
@@ -357,7 +357,7 @@ def test_resumed_training_equals_an_uninterrupted_one(evaluator: Evaluator, tmp_
     with pytest.raises(Stopped):
         trainer(evaluator, tmp_path / "b", Watcher(stop_at), model).run()
     torch.rand(7)
-    state, _ = checkpoint.latest(tmp_path / "b")
+    state, _ = checkpoint.load_latest(tmp_path / "b")
     assert state is not None
     second = Watcher()
     resumed = trainer(evaluator, tmp_path / "b", second, model)
@@ -368,7 +368,7 @@ def test_resumed_training_equals_an_uninterrupted_one(evaluator: Evaluator, tmp_
     state_leaves = leaves(uninterrupted.state())
     assert isinstance(state_leaves[".gan.path_mean"], float)
     assert state_leaves[".gan.path_mean"] > 0
-    assert state_leaves[".average.generator.w_average"] != [0.0] * 8
+    assert state_leaves[".ema.generator.w_average"] != [0.0] * 8
 
 
 def test_styles_can_be_mixed_with_the_exported_graphs(onnx_parity: Callable[[GAN, int], float], tmp_path: Path) -> None:

@@ -1,0 +1,146 @@
+"""Gradient accumulation: the gradient of a batch from micro-batches that fit into memory."""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from pipeline.gans.base import Batch, LossFunction, Progress
+from pipeline.training.settings import TrainSettings
+
+
+class GradientAccumulator:
+    """Differentiates losses in micro-batches, under mixed precision if configured.
+
+    Args:
+        settings: Batch size and micro-batch size.
+        device: Where the networks are.
+        dtype: bfloat16 runs losses under autocast; float32 does not.
+        group: Images of a batch that cannot be separated.
+        warn: Called with a message when the micro-batch size changes.
+
+    Attributes:
+        micro_batch: Images per forward pass.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        group: int,
+        warn: Callable[[str], None],
+    ) -> None:
+        self.batch_size, self.automatic = settings.batch_size, settings.micro_batch == "auto"
+        self.micro_batch = settings.micro_batch if isinstance(settings.micro_batch, int) else settings.batch_size
+        self.device, self.dtype, self.group, self.warn = device, dtype, group, warn
+
+    def backward(
+        self,
+        loss_function: LossFunction,
+        batch: Batch,
+        progress: Progress,
+        rng: torch.Generator,
+        optimizers: Iterable[torch.optim.Optimizer],
+    ) -> list[dict[str, Tensor]]:
+        """Store the gradients of a loss in the parameters of `optimizers`.
+
+        If CUDA memory runs out and train.micro_batch is auto, the micro-batch size is halved from here on.
+
+        Returns:
+            The loss's terms, detached, for each micro-batch.
+
+        Raises:
+            torch.OutOfMemoryError: The micro-batch size is fixed or cannot be halved.
+        """
+        while True:
+            for optimizer in optimizers:
+                optimizer.zero_grad(set_to_none=True)
+            try:
+                return self.accumulate(loss_function, batch, progress, rng)
+            except torch.OutOfMemoryError:
+                smaller = halve(self.micro_batch, self.group) if self.automatic else None
+                if smaller is None:
+                    raise
+            # Outside the handler, because the exception holds the tensors of the failed attempt.
+            self.micro_batch = smaller
+            torch.cuda.empty_cache()
+            self.warn(
+                f"out of GPU memory: continuing with train.micro_batch {smaller} and the same train.batch_size "
+                f"{self.batch_size}"
+            )
+
+    def accumulate(
+        self, loss_function: LossFunction, batch: Batch, progress: Progress, rng: torch.Generator
+    ) -> list[dict[str, Tensor]]:
+        """Sum the gradients of the micro-batches; return the terms of each."""
+        weight = self.micro_batch / self.batch_size
+        terms = []
+        for part in split_batch(batch, self.micro_batch):
+            with self.autocast():
+                loss = loss_function(part, progress, rng)
+            torch.autograd.backward(loss.total, torch.full_like(loss.total, weight))
+            terms.append({name: value.detach() for name, value in loss.terms.items()})
+        return terms
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which losses are computed."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.dtype is torch.bfloat16 else nullcontext()
+
+
+class TermMeans:
+    """Means of the losses' terms since the last row; adding to them does not wait for the device.
+
+    The number of updates is counted for each term, because a lazy penalty has fewer than there are steps.
+    """
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    @torch.no_grad()
+    def add(self, terms_of_parts: list[dict[str, Tensor]]) -> None:
+        """Add the terms of one update, given for each of its micro-batches."""
+        weight = 1 / len(terms_of_parts)
+        for terms in terms_of_parts:
+            for name, value in terms.items():
+                if name not in self.sums:
+                    self.sums[name] = torch.zeros_like(value)
+            if terms:  # one call for all terms, because there are many in every step
+                torch._foreach_add_([self.sums[name] for name in terms], list(terms.values()), alpha=weight)
+        for name in terms_of_parts[0]:
+            self.counts[name] = self.counts.get(name, 0) + 1
+
+    def compute(self) -> dict[str, float]:
+        """Return the means; waits for the device."""
+        return {name: float(value) / self.counts[name] for name, value in self.sums.items()}
+
+    def reset(self) -> None:
+        """Start new means."""
+        self.sums, self.counts = {}, {}
+
+    def state(self) -> dict[str, object]:
+        """Return sums and counts, for a checkpoint."""
+        return {"sums": self.sums, "counts": self.counts}
+
+    def restore(self, state: Mapping[str, Mapping[str, object]], device: torch.device) -> None:
+        """Restore what `state` returned."""
+        self.sums = {name: value.to(device) for name, value in state["sums"].items() if isinstance(value, Tensor)}
+        self.counts = {name: count for name, count in state["counts"].items() if isinstance(count, int)}
+
+
+def split_batch(batch: Batch, size: int) -> list[Batch]:
+    """Split a batch into parts of `size` images, which divides the batch.
+
+    The parts share the batch's memory but not its autograd history.
+    """
+    n = len(next(iter(batch.values())))
+    return [{name: values[i : i + size].detach() for name, values in batch.items()} for i in range(0, n, size)]
+
+
+def halve(size: int, group: int) -> int | None:
+    """Return half of `size`; None if that is a single image, or not a multiple of `group`."""
+    half = size // 2
+    return half if size % 2 == 0 and half >= 2 and half % group == 0 else None
