@@ -230,5 +230,5 @@ def test_a_stopped_worker_leaves_no_process_and_the_next_resumes(
         assert state is not None
         assert state.name == "Completed", state.message
     log = (checkout.parent / "worker.log").read_text()
-    assert re.search(r"going on after [\d,]+ images", log), log[-3000:]
+    assert re.search(r"resuming after [\d,]+ images", log), log[-3000:]
     assert read_aliases(checkout)["champion"] == "1"

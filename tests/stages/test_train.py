@@ -66,7 +66,7 @@ def test_a_stopped_and_resumed_training_equals_an_undisturbed_one(project: Path,
         assert child.exitcode is None, log.read_text()
         os.kill(child.pid or 0, signal.SIGTERM)
         assert wait_for_exit(child) == 130
-    assert "goes on from there" in log.read_text()
+    assert "`dvc repro` resumes from" in log.read_text()
     assert not (project / "models" / "generator.safetensors").exists()
 
     # DVC clears a stage's outputs before running it again.
@@ -75,7 +75,7 @@ def test_a_stopped_and_resumed_training_equals_an_undisturbed_one(project: Path,
         image.unlink()
     done = run_ganline(project, "train")
     assert done.returncode == 0, done.stderr
-    assert "going on after" in done.stderr
+    assert "resuming after" in done.stderr
 
     for file in ("discriminator.safetensors", "generator.safetensors"):
         ours, theirs = (load_file(root / "models" / file) for root in (project, undisturbed))
@@ -97,13 +97,13 @@ def test_a_stopped_and_resumed_training_equals_an_undisturbed_one(project: Path,
 
     # More images extend the training, fewer are refused, and other settings start a new one.
     set_params(project, total=3500)
-    assert "going on after 3,008 images" in run_ganline(project, "train").stderr
+    assert "resuming after 3,008 images" in run_ganline(project, "train").stderr
     assert curves(project)[:12] == curves(undisturbed)[:12]
     set_params(project, total=1500)
     done = run_ganline(project, "train")
-    assert "already seen more than train.total_images 1,500; to train anew delete" in done.stderr
+    assert "already seen more than train.total_images 1,500; to train again from the start, delete" in done.stderr
     set_params(project, seed=1)
-    assert "going on" not in run_ganline(project, "train").stderr
+    assert "resuming" not in run_ganline(project, "train").stderr
     assert (
         load_file(project / "models" / "generator.safetensors")["generator.layers.1.weight"].tobytes()
         != theirs["generator.layers.1.weight"].tobytes()
@@ -171,7 +171,7 @@ def test_symptoms_become_events(project: Path) -> None:
     assert done.returncode == 0, done.stderr
     measured = json.loads((project / "metrics" / "train.json").read_text())
     assert measured["rollbacks"] == 1
-    assert any("mode collapse" in event and "rolled back to the weights of" in event for event in measured["events"])
+    assert any("mode collapse" in event and "rolled back to the checkpoint at" in event for event in measured["events"])
     assert measured["selected_images"] <= measured["images_seen"] < 6016
     assert json.loads((project / "models" / "config.json").read_text())["images_seen"] == measured["selected_images"]
     assert 0 < measured["health_share"] < 1
@@ -201,11 +201,11 @@ def test_wrong_settings(project: Path, text: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("micro_batch", "way_out"),
-    [("null", "set train.micro_batch: auto"), ("auto", "lower model's widths or train.batch_size")],
+    ("micro_batch", "remedy"),
+    [("null", "Set train.micro_batch: auto"), ("auto", "Lower the model's widths or train.batch_size")],
 )
 def test_running_out_of_gpu_memory_is_told(
-    project: Path, monkeypatch: pytest.MonkeyPatch, micro_batch: str, way_out: str
+    project: Path, monkeypatch: pytest.MonkeyPatch, micro_batch: str, remedy: str
 ) -> None:
     import torch
 
@@ -221,7 +221,7 @@ def test_running_out_of_gpu_memory_is_told(
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("batch_size: 32", f"batch_size: 32, micro_batch: {micro_batch}"))
     with pytest.raises(
-        TrainingFailed, match=rf"out of GPU memory with 32 images at a time \(CUDA out of memory.*GiB\.\); {way_out}"
+        TrainingFailed, match=rf"out of GPU memory with 32 images per forward pass \(CUDA out of memory.*GiB\.\)\. {remedy}"
     ):
         train.run(project)
 
@@ -243,6 +243,6 @@ def test_data_made_for_pairs_is_not_trained_on_as_single_images(project: Path, d
     described = project / "data" / "dataset" / "dataset.json"
     described.write_text(described.read_text().replace('"pairs": "none"', '"pairs": "halves"'))
     with pytest.raises(
-        InputError, match=r"was made with data\.pairs halves, and .*params\.yaml says none; run `dvc repro`"
+        InputError, match=r"was made with data\.pairs halves, but .*params\.yaml says none\. Run `dvc repro`"
     ):
         train.run(project)

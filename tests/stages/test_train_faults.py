@@ -164,7 +164,7 @@ def test_a_training_killed_20_times_equals_an_undisturbed_one(project: Path, val
     assert torn >= 3, "too few kills fell into a write for this test to show anything"
     reached = newest(project)
     set_params(project, reached + 1000)
-    assert f"going on after {reached:,} images" in finish(project)
+    assert f"resuming after {reached:,} images" in finish(project)
     assert_as_undisturbed(project, validated, total=reached + 1000, checkpoint=FOREVER)
     assert len(checkpoints(project)) == 2
     assert not partial(project)
@@ -191,7 +191,7 @@ def test_a_signal_ends_it_with_a_checkpoint_at_once(project: Path, number: signa
         assert child.exitcode == 130
         assert used[-1] - used[0] < 5, "seconds of processor time, which do not depend on the load"
     assert newest(project) >= int(curves(project)[-1]["images"])
-    assert f"stopped after {newest(project):,} images; `dvc repro` goes on from there" in messages(project)
+    assert f"stopped after {newest(project):,} images; `dvc repro` resumes from {newest(project):,} images" in messages(project)
     assert "Traceback" not in messages(project)
 
 
@@ -215,7 +215,7 @@ def test_a_full_disk_costs_checkpoints_but_not_the_training(project: Path, valid
             "those before stay"
         )
         held = newest(project)
-        assert f"training goes on, the last checkpoint is that of {held:,} images" in messages(project)
+        assert f"Training continues; the last checkpoint is at {held:,} images" in messages(project)
         wait_for(
             child,
             project,
@@ -274,7 +274,7 @@ def test_two_trainings_in_one_checkout_do_not_mix(project: Path) -> None:
         child.join()
     reached = newest(project)
     set_params(project, total=reached + 320, checkpoint=320)
-    assert f"going on after {reached:,} images" in finish(project)
+    assert f"resuming after {reached:,} images" in finish(project)
 
 
 def test_only_a_new_training_removes_the_checkpoints_of_the_oldest(project: Path) -> None:
@@ -290,7 +290,7 @@ def test_only_a_new_training_removes_the_checkpoints_of_the_oldest(project: Path
     assert others[6].exists()
 
 
-def test_a_damaged_checkpoint_is_named_and_set_aside(project: Path) -> None:
+def test_a_corrupted_checkpoint_is_named_and_set_aside(project: Path) -> None:
     set_params(project, total=960, checkpoint=320)
     finish(project)
     path = sorted(project.glob(".ganline/checkpoints/*/*.pt"))[-1]
@@ -299,10 +299,10 @@ def test_a_damaged_checkpoint_is_named_and_set_aside(project: Path) -> None:
     path.write_bytes(data)
     first = read_model(project)
     words = finish(project)
-    assert f"{path.name}: damaged, going back to the checkpoint before it" in words
-    assert "going on after 640 images" in words
+    assert f"{path.name}: corrupted, using the previous checkpoint" in words
+    assert "resuming after 640 images" in words
     assert read_model(project) == first
-    assert path.with_suffix(".damaged").read_bytes() == data
+    assert path.with_suffix(".corrupted").read_bytes() == data
     assert [Path(name).stem for name in checkpoints(project)] == [f"{n:012d}" for n in (640, 960)]
 
 
@@ -313,8 +313,8 @@ def test_longer_training_says_where_its_schedules_stand(project: Path) -> None:
     assert "schedules" not in finish(project)
     (project / "params.yaml").write_text(text.format(total=1920, **values))
     words = finish(project)
-    assert "going on after 960 images" in words
-    assert "now end at 1,920 images, not at 960: they stand at 50% of their way, not at 100%" in words
+    assert "resuming after 960 images" in words
+    assert "now end at 1,920 images, not at 960: they jump from 100% to 50%" in words
     rates = {int(row["images"]): float(row["lr_generator"]) for row in curves(project)}
     assert rates[960] == pytest.approx(1e-4)
     assert rates[1280] == pytest.approx(1e-4 + 9e-4 * 0.25)

@@ -96,7 +96,7 @@ def differentiate(trainer: Trainer, *, fixed_latents: bool) -> list[tuple[list[T
         if fixed_latents:
             table = iter(torch.randn(64, 4, generator=torch.Generator().manual_seed(7)))
             latents = lambda n, _, table=table: torch.stack([next(table) for _ in range(n)])  # noqa: E731
-            trainer.gan.sample_latents = latents
+            trainer.gan.sample_latents = latents  # type: ignore[assignment]
         for name, network in trainer.gan.named_children():
             network.requires_grad_(name in phase.networks)
         for parameter in trainer.gan.parameters():
