@@ -99,6 +99,7 @@ def stages() -> str:
 
 def tensors() -> str:
     """Return the page on the inputs and outputs of exported graphs, from their table."""
+    from pipeline.items import ItemSpec
     from pipeline.serving.graph_tensors import TENSORS
 
     lines = [
@@ -108,8 +109,9 @@ def tensors() -> str:
         "shapes.",
         "",
     ]
+    images = ItemSpec(height=1, width=1, channels=1)
     for name, tensor in TENSORS.items():
-        lines += [f"`{name}` ({tensor.dtype})", f": {sentence(tensor.meaning)}"]
+        lines += [f"`{name}` ({tensor.dtype})", f": {sentence(tensor.explain(images))}"]
         if tensor.control is not None:
             lines += ["", f"  {tensor.control.usage}"]
         lines.append("")

@@ -111,6 +111,22 @@ class Medium(ABC):
             BadItem: The file cannot be used. None of its items is stored then.
         """
 
+    def encoded_size(self, data: bytes) -> tuple[int, int]:
+        """Return height and width of an encoded item from its header, without decoding it. Raises BadItem."""
+        raise BadItem(f"{self.noun}s cannot be transformed")
+
+    def decode_one(self, data: bytes, spec: ItemSpec, *, own_size: bool, largest: int) -> Items:
+        """Decode the one item of a file as an exported graph takes it, [H, W, C].
+
+        Args:
+            own_size: Keep the item's height and width instead of fitting it to those of `spec`.
+            largest: Bound of height x width of the file.
+
+        Raises:
+            BadItem: The file cannot be used.
+        """
+        raise BadItem(f"{self.noun}s cannot be transformed")
+
     @abstractmethod
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
         """Return one item [H, W, C] as a file of one of `formats`, by default the first."""

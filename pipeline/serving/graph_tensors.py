@@ -17,6 +17,8 @@ import numpy.typing as npt
 from pipeline.arrays import Float32Array, Int64Array
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
+from pipeline.media.registry import find_medium
+from pipeline.media.scale import scale_of
 from pipeline.serving.onnx.metadata import Metadata
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -42,6 +44,7 @@ class Control:
         many: Several values may be given; items take them in turn.
         widget: Element on the page.
         limits: Of numbers.
+        choices: Names to choose from.
         step: Smallest change of a range.
         default: Value that a range starts with.
         help: Description for the command line and the HTTP API.
@@ -61,6 +64,7 @@ class Control:
     parse: Callable[[Any, Metadata], npt.NDArray[Any]]
     absent: str
     limits: Limits | None = None
+    choices: Callable[[ItemSpec], list[str]] | None = None
     step: float | None = None
     default: float | None = None
 
@@ -70,7 +74,7 @@ class GraphTensor:
     """One input or output.
 
     Attributes:
-        meaning: For people, in the signature and on the model card.
+        meaning: For people, in the signature and on the model card; may depend on the items.
         shape: Shape of one row; None if it depends on the network.
         limits: Smallest and largest value; None if unbounded.
         enforced: Values outside the limits are rejected.
@@ -79,7 +83,7 @@ class GraphTensor:
         control: How a person sets it; None for tensors that only programs set.
     """
 
-    meaning: str
+    meaning: str | Callable[[ItemSpec], str]
     dtype: Literal["float32", "int64"] = "float32"
     shape: Callable[[Metadata], tuple[int, ...]] | None = None
     limits: Callable[[ItemSpec], Limits | None] = lambda item: None
@@ -87,6 +91,10 @@ class GraphTensor:
     numpy: Callable[[Metadata], str] | None = None
     example: Callable[[Metadata, int, int], npt.NDArray[Any]] | None = None
     control: Control | None = None
+
+    def explain(self, item: ItemSpec) -> str:
+        """Return the meaning for these items."""
+        return self.meaning if isinstance(self.meaning, str) else self.meaning(item)
 
     def violation(self, values: npt.NDArray[Any], item: ItemSpec) -> str | None:
         """Return what is wrong with the values of an input, as the end of a sentence; None if nothing is."""
@@ -144,8 +152,8 @@ def truncation(psi: float | None, metadata: Metadata) -> Float32Array:
     return np.array([value], dtype=np.float32)
 
 
-def noise_images(metadata: Metadata, n: int, seed: int) -> Float32Array:
-    """Return images of clipped Gaussian noise, float32 [n, C, H, W]."""
+def noise_items(metadata: Metadata, n: int, seed: int) -> Float32Array:
+    """Return items of clipped Gaussian noise, float32 [n, C, H, W]."""
     shape = item_shape(metadata)
     return np.clip(latents(seed, 0, n, math.prod(shape)).reshape(n, *shape) / 3, -1, 1)
 
@@ -162,6 +170,31 @@ def generated_shape(metadata: Metadata) -> tuple[int, int, int]:
     return channels, height * metadata.scale, width * metadata.scale
 
 
+def item_limits(item: ItemSpec) -> Limits | None:
+    """Return the range of the values that stand for items; None for categories, whose maps are compared."""
+    return None if item.symbols else (-1.0, 1.0)
+
+
+def items_meaning(item: ItemSpec) -> str:
+    """Return how the output of a generator becomes items."""
+    noun = find_medium(item.medium).noun
+    if item.symbols:
+        return f"{noun}s NCHW, one map per channel and symbol; the symbol is that of the largest value"
+    return f"{noun}s NCHW; to {item.dtype} as {scale_of(item.dtype).formula}, clamped"
+
+
+def input_meaning(item: ItemSpec) -> str:
+    """Return how items become the input of a graph that transforms them."""
+    noun = find_medium(item.medium).noun
+    if item.symbols:
+        return f"{noun}s to transform, NCHW, one-hot: one map per channel and symbol"
+    scale = scale_of(item.dtype)
+    return f"{noun}s to transform, NCHW; from {item.dtype} as x / {scale.half:g} - {scale.offset:g}"
+
+
+INPUT_ITEM = "image"
+"""The input that holds the item to transform, in graphs that restore or translate."""
+
 PSI_LIMITS = (0.0, 1.5)
 
 LABEL = Control(
@@ -170,6 +203,7 @@ LABEL = Control(
     value=str,
     many=True,
     widget="choice",
+    choices=lambda item: list(item.classes),
     help="Class by name or index. Give several to use them in turn; all classes by default.",
     usage="`--label NAME` chooses the class; repeat it for several, omit it for all.",
     parse=class_indices,
@@ -190,6 +224,9 @@ PSI = Control(
     parse=truncation,
     absent="its generator does not support truncation",
 )
+
+ITEMS = GraphTensor(meaning=items_meaning, shape=generated_shape, limits=item_limits, example=noise_items)
+"""Generated items, and the input of classifiers. The medium names the output of a generator; see `graph_tensor`."""
 
 TENSORS: dict[str, GraphTensor] = {
     "z": GraphTensor(
@@ -219,18 +256,8 @@ TENSORS: dict[str, GraphTensor] = {
         example=lambda metadata, n, seed: np.full(n, 0.7, dtype=np.float32),
         control=PSI,
     ),
-    "image": GraphTensor(
-        meaning="images to transform, NCHW; from 8 bits as x / 127.5 - 1",
-        shape=item_shape,
-        limits=lambda item: (-1.0, 1.0),
-        example=noise_images,
-    ),
-    "images": GraphTensor(
-        meaning="images NCHW; to 8 bits as clamp(floor(127.5 x + 128), 0, 255)",
-        shape=generated_shape,
-        limits=lambda item: (-1.0, 1.0),
-        example=noise_images,
-    ),
+    INPUT_ITEM: GraphTensor(meaning=input_meaning, shape=item_shape, limits=item_limits, example=noise_items),
+    "images": ITEMS,
     "w": GraphTensor(meaning="styles by layer, truncated; layers of two items can be mixed"),
     "logits": GraphTensor(
         meaning="one per class, in the order of the model's class names; softmax gives probabilities, "
@@ -242,6 +269,11 @@ TENSORS: dict[str, GraphTensor] = {
 
 TENSOR_OF_CONTROL = {tensor.control.name: name for name, tensor in TENSORS.items() if tensor.control is not None}
 """The input that a control sets, by the control's name."""
+
+
+def graph_tensor(name: str, item: ItemSpec) -> GraphTensor | None:
+    """Return the entry of a tensor of a graph for these items; None if the table has none."""
+    return ITEMS if name == find_medium(item.medium).output else TENSORS.get(name)
 
 
 def controls(inputs: Iterable[str]) -> list[Control]:

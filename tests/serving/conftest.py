@@ -85,7 +85,7 @@ class Styled(nn.Module):
         return self.paint(w), w
 
 
-class Made(NamedTuple):
+class ExportedGraph(NamedTuple):
     path: Path
     spec: ExportSpec
     metadata: Metadata
@@ -134,32 +134,32 @@ def dcgan() -> DCGAN:
 
 
 @pytest.fixture(scope="session")
-def made(dcgan: DCGAN, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def plain_graph(dcgan: DCGAN, tmp_path_factory: pytest.TempPathFactory) -> ExportedGraph:
     (spec,) = dcgan.export()
     path = tmp_path_factory.mktemp("exported") / "generator.onnx"
     export(spec, path, describe().pairs(), 20)
-    return Made(path, spec, describe())
+    return ExportedGraph(path, spec, describe())
 
 
 @pytest.fixture(scope="session")
-def made_conditional(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def labelled_graph(tmp_path_factory: pytest.TempPathFactory) -> ExportedGraph:
     torch.manual_seed(4)
     (spec,) = Tiny().eval().export()
     path = tmp_path_factory.mktemp("conditional") / "generator.onnx"
     metadata = describe(resolution=8, channels=3, latent=12, class_names=list("abcde"))
     export(spec, path, metadata.pairs(), 20)
-    return Made(path, spec, metadata)
+    return ExportedGraph(path, spec, metadata)
 
 
 @pytest.fixture(scope="session")
-def made_styled(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def styled_graph(tmp_path_factory: pytest.TempPathFactory) -> ExportedGraph:
     torch.manual_seed(5)
     inputs = {"z": torch.zeros(2, 6), "label": torch.zeros(2, dtype=torch.int64), "psi": torch.ones(2)}
     spec = ExportSpec("generator", Styled().eval(), inputs, ("images", "w"))
     path = tmp_path_factory.mktemp("styled") / "generator.onnx"
     metadata = describe(variant="stylegan2", resolution=8, latent=6, class_names=[f"kind {k}" for k in range(30)])
     export(spec, path, metadata.pairs(), 20)
-    return Made(path, spec, metadata)
+    return ExportedGraph(path, spec, metadata)
 
 
 def photographs(name: str, **changes: Any) -> Metadata:
@@ -179,7 +179,7 @@ def photographs(name: str, **changes: Any) -> Metadata:
 
 
 @pytest.fixture(scope="session")
-def made_larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def upscaler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real SRGAN with scale 2."""
     torch.manual_seed(0)
     settings = SRGANSettings.model_validate(
@@ -217,7 +217,7 @@ class Style(nn.Module):
 
 
 @pytest.fixture(scope="session")
-def made_styles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def style_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as DRIT exports it: generator.onnx and reverse.onnx with z, style_a.onnx and style_b.onnx."""
     torch.manual_seed(6)
     folder = tmp_path_factory.mktemp("styles")
@@ -236,7 +236,7 @@ def made_styles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def made_square(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fixed_size_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A graph for images of one size, as pix2pix exports it."""
     torch.manual_seed(7)
     paint = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.Tanh(), nn.Conv2d(6, 3, 3, padding=1), nn.Tanh()).eval()

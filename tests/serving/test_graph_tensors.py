@@ -35,15 +35,15 @@ def test_every_entry_is_consistent(name: str, describe: Callable[..., Metadata])
         assert rows.dtype == np.dtype(tensor.dtype)
 
 
-@pytest.mark.parametrize("which", ["made", "made_conditional", "made_styled"])
+@pytest.mark.parametrize("which", ["plain_graph", "labelled_graph", "styled_graph"])
 def test_examples_fit_the_graphs(which: str, request: pytest.FixtureRequest) -> None:
-    made = request.getfixturevalue(which)
-    inputs = example_inputs(made.spec.inputs, made.metadata, 2)
-    for name, like in made.spec.inputs.items():
+    exported = request.getfixturevalue(which)
+    inputs = example_inputs(exported.spec.inputs, exported.metadata, 2)
+    for name, like in exported.spec.inputs.items():
         assert torch.from_numpy(inputs[name]).dtype == like.dtype
         assert inputs[name].shape[1:] == tuple(like.shape[1:])
         assert name in TENSORS
-    assert set(made.spec.outputs) <= set(TENSORS)
+    assert set(exported.spec.outputs) <= set(TENSORS)
 
 
 def test_conditions_are_rows_that_items_take_in_turn(describe: Callable[..., Metadata]) -> None:

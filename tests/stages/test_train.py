@@ -221,7 +221,8 @@ def test_running_out_of_gpu_memory_is_told(
     path = project / "params.yaml"
     path.write_text(path.read_text().replace("batch_size: 32", f"batch_size: 32, micro_batch: {micro_batch}"))
     with pytest.raises(
-        TrainingFailed, match=rf"out of GPU memory with 32 images per forward pass \(CUDA out of memory.*GiB\.\)\. {remedy}"
+        TrainingFailed,
+        match=rf"out of GPU memory with 32 images per forward pass \(CUDA out of memory.*GiB\.\)\. {remedy}",
     ):
         train.run(project)
 

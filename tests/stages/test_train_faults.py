@@ -191,7 +191,9 @@ def test_a_signal_ends_it_with_a_checkpoint_at_once(project: Path, number: signa
         assert child.exitcode == 130
         assert used[-1] - used[0] < 5, "seconds of processor time, which do not depend on the load"
     assert newest(project) >= int(curves(project)[-1]["images"])
-    assert f"stopped after {newest(project):,} images; `dvc repro` resumes from {newest(project):,} images" in messages(project)
+    assert f"stopped after {newest(project):,} images; `dvc repro` resumes from {newest(project):,} images" in messages(
+        project
+    )
     assert "Traceback" not in messages(project)
 
 

@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -37,7 +37,16 @@ class ImageMedium(Medium):
     noun = "image"
     file_types = "PNG, JPEG, GIF, BMP, TIFF, WebP, ..."
     suffixes = SUFFIXES
-    formats = {".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}  # noqa: RUF012
+    formats = {  # noqa: RUF012
+        ".png": "image/png",
+        ".jpg": "image/jpeg",
+        ".jpeg": "image/jpeg",
+        ".webp": "image/webp",
+        ".tif": "image/tiff",
+        ".tiff": "image/tiff",
+        ".bmp": "image/bmp",
+        ".gif": "image/gif",
+    }
     Settings = ImageSettings
     Validation = validation.ImageValidation
     facts = (
@@ -81,6 +90,22 @@ class ImageMedium(Medium):
             "std": variance**0.5 / 255,
         }
         yield Item(pixels, facts)
+
+    def encoded_size(self, data: bytes) -> tuple[int, int]:
+        """Return height and width from the header."""
+        from pipeline.media.image.image import measure
+
+        width, height = measure(data)
+        return height, width
+
+    def decode_one(self, data: bytes, spec: ItemSpec, *, own_size: bool, largest: int) -> Items:
+        """Decode an image, cropped to the size of `spec` unless it keeps its own."""
+        from pipeline.media.image.image import Target, decode
+
+        resolution = (1, 1) if own_size else (spec.height, spec.width)
+        channels: Literal["gray", "rgb"] = "gray" if spec.channels == 1 else "rgb"
+        target = Target(resolution, channels, fit="keep" if own_size else "crop", max_pixels=largest)
+        return decode(data, target).pixels
 
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
         """Return an image file; WebP is lossless."""

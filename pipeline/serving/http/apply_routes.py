@@ -13,9 +13,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.arrays import UInt8Array
-from pipeline.media.image.image import BadImage, decode, measure
-from pipeline.serving.graph_tensors import Arrays
+from pipeline.arrays import Items
+from pipeline.media.base import BadItem
+from pipeline.serving.graph_tensors import INPUT_ITEM, Arrays
 from pipeline.serving.http.image_routes import Png, encode_png, result_headers, result_responses
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.loaded_model import LoadedModel
@@ -71,41 +71,41 @@ async def transform_body(service: InferenceService, seed: int | None, request: R
     body = await request.body()
     began = time.perf_counter()
     with service.reserve(result_pixels(body, loaded, settings.max_pixels), loaded.tile):
-        image = await asyncio.to_thread(decode_body, body, loaded, settings.max_pixels)
-        tiles = loaded.transform.tiles(image, TileSize(loaded.tile))
+        item = await asyncio.to_thread(decode_body, body, loaded, settings.max_pixels)
+        tiles = loaded.transform.tiles(item, TileSize(loaded.tile))
         await with_timeout(run_tiles(service, loaded, tiles, conditions, request.is_disconnected), settings.timeout)
         seconds = time.perf_counter() - began
-        return Png(await asyncio.to_thread(encode_result, tiles), headers=result_headers(loaded, seconds))
+        return Png(await asyncio.to_thread(encode_result, loaded, tiles), headers=result_headers(loaded, seconds))
 
 
 def result_pixels(body: bytes, loaded: LoadedModel, largest: int) -> int:
     """Return the number of pixels of the result. Raises RequestError for a body that is no image or too large."""
+    scale = loaded.graph.metadata.scale
     try:
-        width, height = measure(body)
-    except BadImage as error:
+        height, width = loaded.transform.result_size(body)
+    except BadItem as error:
         raise RequestError(400, f"the body is not an image: {error}") from None
-    metadata = loaded.graph.metadata
-    if width * height > loaded.transform.target(largest).max_pixels:
-        times = f", {metadata.scale} times larger" if metadata.scale > 1 else ""
+    if height * width > largest:
+        times = f", {scale} times larger" if scale > 1 else ""
         raise RequestError(
             413,
-            f"an image of {width} x {height} pixels{times}: the result may have at most {largest:,} pixels. Send a "
+            f"an image of {width // scale} x {height // scale} pixels{times}: the result may have at most {largest:,} pixels. Send a "
             "smaller one.",
         )
-    return width * height * metadata.scale**2
+    return height * width
 
 
-def decode_body(body: bytes, loaded: LoadedModel, largest: int) -> UInt8Array:
+def decode_body(body: bytes, loaded: LoadedModel, largest: int) -> Items:
     """Decode the body as the model takes it. Raises RequestError if that is not possible."""
     try:
-        return decode(body, loaded.transform.target(largest)).pixels
-    except BadImage as error:
+        return loaded.transform.decode(body, largest)
+    except BadItem as error:
         raise RequestError(400, f"the body is not an image: {error}") from None
 
 
-def encode_result(tiles: Tiles) -> bytes:
+def encode_result(loaded: LoadedModel, tiles: Tiles) -> bytes:
     """Return the finished image as PNG."""
-    return encode_png(join(tiles.bands)[None], None)
+    return encode_png(loaded.graph, join(tiles.bands)[None])
 
 
 async def with_timeout(work: Awaitable[None], seconds: float) -> None:
@@ -125,8 +125,9 @@ async def run_tiles(
     """Compute the tiles one after the other; stop if the client has left."""
     tile = tiles.step()
     while tile is not None:
-        outputs = await service.batcher.run(loaded, loaded.transform.inputs(tile, conditions))
-        tile = await asyncio.to_thread(tiles.step, outputs["images"])
+        output = loaded.graph.items_output
+        outputs = await service.batcher.run(loaded, loaded.transform.inputs(tile, conditions), (output,))
+        tile = await asyncio.to_thread(tiles.step, outputs[output])
         if tile is not None and await disconnected():
             raise RequestError(CLIENT_CLOSED, "the client has left.")
 
@@ -138,7 +139,7 @@ async def transform_tensors(
 
     Raises RequestError if the images are too large.
     """
-    images = request.inputs["image"]
+    images = request.inputs[INPUT_ITEM]
     pixels = images.shape[0] * images.shape[2] * images.shape[3] * loaded.graph.metadata.scale**2
     if pixels > service.settings.max_pixels:
         raise RequestError(
@@ -155,9 +156,9 @@ async def transform_tensors(
     results = []
     with service.reserve(pixels, loaded.tile):
         for index, image in enumerate(images):
-            conditions = {name: rows[index : index + 1] for name, rows in request.inputs.items() if name != "image"}
+            conditions = {name: rows[index : index + 1] for name, rows in request.inputs.items() if name != INPUT_ITEM}
             tiles = loaded.transform.float_tiles(image, TileSize(loaded.tile))
             work = run_tiles(service, loaded, tiles, conditions, disconnected)
             await with_timeout(work, service.settings.timeout)
             results.append(join(tiles.bands, axis=1))
-    return {"images": np.stack(results)}
+    return {loaded.graph.items_output: np.stack(results)}

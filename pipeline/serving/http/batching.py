@@ -62,7 +62,7 @@ class Batcher:
         self.arrived, self.full = asyncio.Event(), asyncio.Event()
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="batch")
 
-    async def run(self, loaded: LoadedModel, inputs: Arrays, outputs: tuple[str, ...] = ("images",)) -> Arrays:
+    async def run(self, loaded: LoadedModel, inputs: Arrays, outputs: tuple[str, ...]) -> Arrays:
         """Return the outputs by name for inputs of one request.
 
         Raises RequestError if the queue is full or the time is up.

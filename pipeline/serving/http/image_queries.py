@@ -17,7 +17,7 @@ class SeedQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="The same seed gives the same images.")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="The same seed gives the same items.")
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -25,19 +25,24 @@ class SeedQuery(BaseModel):
         return {name: getattr(self, name) for name in TENSOR_OF_CONTROL}
 
 
-class ImageQuery(SeedQuery):
-    """Parameters of /image.png."""
+class ItemQuery(SeedQuery):
+    """Parameters of /item and /item.html."""
 
-    n: int = Field(
-        1, ge=1, description="Number of images. One is returned in its own size, several as a sheet (`ganline sample`)."
-    )
-    columns: int | None = Field(
-        None, ge=1, description="Columns of the sheet; by default one per condition, or as square as possible."
-    )
     towards: int | None = Field(
         None, ge=0, le=LARGEST_SEED, description="Second seed: interpolate by `mix` towards its latents."
     )
     mix: float = Field(0.5, ge=0, le=1, description="Position between the two seeds.")
+
+
+class ImageQuery(ItemQuery):
+    """Parameters of /image.png."""
+
+    n: int = Field(
+        1, ge=1, description="Number of items. One is returned in its own size, several as a sheet (`ganline sample`)."
+    )
+    columns: int | None = Field(
+        None, ge=1, description="Columns of the sheet; by default one per condition, or as square as possible."
+    )
 
 
 class LoopQuery(SeedQuery):

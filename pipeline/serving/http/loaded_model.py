@@ -79,7 +79,7 @@ class LoadedModel:
         self.outputs = [
             tensor_info(tensor)
             for tensor in self.graph.session.get_outputs()
-            if not self.any_size or tensor.name == "images"
+            if not self.any_size or tensor.name == self.graph.items_output
         ]
         if self.any_size:
             self.check_any_size()
@@ -170,7 +170,7 @@ class LoadedModel:
         item = metadata.item
         what = f"batches of {batch}" + (f", {item.height} x {item.width} pixels," if self.any_size else "")
         try:
-            images = np.concatenate([self.graph.session.run(["images"], rows)[0] for rows in batches])
+            images = np.concatenate([self.graph.session.run([self.graph.items_output], rows)[0] for rows in batches])
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
             advice = "Lower --tile?" if self.any_size else "Lower --max-batch?"
             reason = " ".join(str(error).split())[:200]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.items import ItemSpec
-from pipeline.serving.graph_tensors import TENSORS
+from pipeline.serving.graph_tensors import graph_tensor
 
 
 def describe_graph(path: Path, item: ItemSpec) -> dict[str, Any]:
@@ -27,12 +27,12 @@ def describe_tensor(value: Any, item: ItemSpec) -> dict[str, Any]:
     import onnx
 
     kind = value.type.tensor_type
-    entry = TENSORS.get(value.name)
+    entry = graph_tensor(value.name, item)
     limits = entry.limits(item) if entry is not None else None
     return {
         "name": value.name,
         "dtype": onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name,
         "shape": [-1 if dim.dim_param else dim.dim_value for dim in kind.shape.dim],
         "range": None if limits is None else list(limits),
-        "meaning": entry.meaning if entry is not None else "see model_card.md",
+        "meaning": entry.explain(item) if entry is not None else "see model_card.md",
     }

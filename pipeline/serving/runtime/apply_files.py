@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.arrays import UInt8Array
+from pipeline.arrays import Items
 from pipeline.errors import InputError
-from pipeline.media.image.formats import SUFFIXES
-from pipeline.media.image.image import BadImage, decode, measure
+from pipeline.media.base import BadItem, Medium
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.image_to_image import LARGEST_RESULT, ImageToImage, StyleEncoder, TileSize
 
@@ -46,47 +45,49 @@ def apply_to_files(
     Raises InputError for a model that cannot be used, tiles that overlap entirely, a style that does not exist, no
     input, or a result that cannot be written.
     """
-    pairs, options = plan_files(inputs, output), options or ApplyOptions()
-    transform = ImageToImage(model)
+    options, transform = options or ApplyOptions(), ImageToImage(model)
+    pairs = plan_files(inputs, output, transform.graph.medium)
     conditions = style_conditions(transform, model, options)
     count, problems = 0, []
     for pair in progress(pairs):
         try:
-            image = read_image(pair.source, transform)
-        except BadImage as error:
+            item = read_item(pair.source, transform)
+        except BadItem as error:
             problems.append(f"{pair.source}: {error}")
             continue
-        write_image(pair.target, transform(image, options.size, conditions))
+        write_item(pair.target, transform(item, options.size, conditions), transform)
         count += 1
     return count, problems
 
 
-def plan_files(inputs: Sequence[Path], output: Path) -> list[FilePair]:
+def plan_files(inputs: Sequence[Path], output: Path, medium: Medium) -> list[FilePair]:
     """Return the files to process, in order. Folders are searched recursively and keep their structure in `output`.
 
     If there is one input file, `output` may name its result; otherwise `output` is a folder. Raises InputError for
     missing files, for no image at all, if two results would have the same name, and if a result would overwrite its
     source.
     """
-    if len(inputs) == 1 and inputs[0].is_file() and output.suffix.casefold() in SUFFIXES and not output.is_dir():
+    if len(inputs) == 1 and inputs[0].is_file() and output.suffix.casefold() in medium.suffixes and not output.is_dir():
         pairs = [FilePair(inputs[0], output)]
     else:
         if output.is_file():
             raise InputError(f"{output}: this is a file, but several results need a folder. Choose a folder with -o.")
-        pairs = [pair for path in inputs for pair in plan_input(path, output)]
+        pairs = [pair for path in inputs for pair in plan_input(path, output, medium)]
     if not pairs:
-        raise InputError(f"{', '.join(map(str, inputs))}: no images found. Looked for {', '.join(sorted(SUFFIXES))}.")
+        looked_for = ", ".join(sorted(medium.suffixes))
+        raise InputError(f"{', '.join(map(str, inputs))}: no {medium.noun}s found. Looked for {looked_for}.")
     check_targets(pairs)
     return pairs
 
 
-def plan_input(path: Path, output: Path) -> list[FilePair]:
+def plan_input(path: Path, output: Path, medium: Medium) -> list[FilePair]:
     """Return the files of one input, a file or a folder."""
+    suffix = next(iter(medium.formats))
     if path.is_dir():
-        images = sorted(file for file in path.rglob("*") if file.suffix.casefold() in SUFFIXES and file.is_file())
-        return [FilePair(file, output / file.relative_to(path).with_suffix(".png")) for file in images]
+        files = (file for file in sorted(path.rglob("*")) if file.suffix.casefold() in medium.suffixes)
+        return [FilePair(file, output / file.relative_to(path).with_suffix(suffix)) for file in files if file.is_file()]
     if path.is_file():
-        return [FilePair(path, output / f"{path.stem}.png")]
+        return [FilePair(path, output / f"{path.stem}{suffix}")]
     raise InputError(f"{path}: no such file or folder.")
 
 
@@ -127,29 +128,28 @@ def style_conditions(transform: ImageToImage, model: Path, options: ApplyOptions
     return {"z": StyleEncoder(encoder).encode(options.example)}
 
 
-def read_image(path: Path, transform: ImageToImage) -> UInt8Array:
-    """Return an image as the model takes it, uint8 [H, W, C], fitted to the model's size if there is only one.
+def read_item(path: Path, transform: ImageToImage) -> Items:
+    """Return an item as the model takes it, fitted to the model's size if there is only one.
 
-    Raises BadImage if it cannot be read or is too large.
+    Raises BadItem if it cannot be read or is too large.
     """
-    target = transform.target(LARGEST_RESULT)
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise BadImage(f"cannot be read: {error.strerror}") from None
-    width, height = measure(content)
-    if width * height > target.max_pixels:
-        raise BadImage(f"{width} x {height} pixels: the result would exceed {LARGEST_RESULT:,} pixels")
-    return decode(content, target).pixels
+        raise BadItem(f"cannot be read: {error.strerror}") from None
+    height, width = transform.result_size(content)
+    if height * width > LARGEST_RESULT:
+        raise BadItem(f"the result of {width} x {height} pixels would exceed {LARGEST_RESULT:,} pixels")
+    return transform.decode(content)
 
 
-def write_image(path: Path, image: UInt8Array) -> None:
-    """Write an image in the format of the suffix. Raises InputError if that is not possible."""
-    from PIL import Image
-
-    picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
+def write_item(path: Path, item: Items, transform: ImageToImage) -> None:
+    """Write an item in the format of the suffix. Raises InputError if that is not possible."""
+    medium, suffix = transform.graph.medium, path.suffix.casefold()
+    if suffix not in medium.formats:
+        raise InputError(f"{path}: {medium.noun}s cannot be written as {suffix!r}. Use {', '.join(medium.formats)}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path)
+        path.write_bytes(medium.encode(item, transform.metadata.item, suffix).data)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be written: {error}") from None

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.arrays import Float32Array, UInt8Array
+from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
-from pipeline.serving.graph_tensors import TENSORS, Arrays, latents, parse_conditions, take_in_turn
+from pipeline.media.registry import find_medium
+from pipeline.serving.graph_tensors import INPUT_ITEM, TENSORS, Arrays, latents, parse_conditions, take_in_turn
 from pipeline.serving.onnx.metadata import PREFIX, Metadata
 from pipeline.serving.runtime.session import Provider, open_session
 
@@ -22,6 +23,7 @@ class Graph:
     Attributes:
         metadata: Parsed metadata of the file.
         pairs: The same as stored, with keys of the version that exported the file.
+        medium: The medium of the items that the graph generates or transforms.
         provider: The ONNX Runtime provider in use.
         inputs, outputs: Names of the tensors.
     """
@@ -46,9 +48,19 @@ class Graph:
         stored = self.session.get_modelmeta().custom_metadata_map
         self.metadata = Metadata.read(stored, str(path))
         self.pairs = {key: value for key, value in stored.items() if key.startswith(PREFIX)}
+        self.medium = find_medium(self.metadata.item.medium)
         self.provider: str = self.session.get_providers()[0]
         self.inputs = [tensor.name for tensor in self.session.get_inputs()]
         self.outputs = [tensor.name for tensor in self.session.get_outputs()]
+
+    @property
+    def items_output(self) -> str:
+        """Name of the output that holds items."""
+        return self.medium.output
+
+    def to_items(self, values: Float32Array) -> Items:
+        """Convert the output of the graph, float [n, C, H, W], to items [n, H, W, C]."""
+        return self.medium.from_network(values, self.metadata.item)
 
     def mismatch(self, expected: str, advice: str) -> InputError:
         """Return the error for a graph with other tensors than `expected`."""
@@ -58,7 +70,7 @@ class Graph:
 
 
 class Generator:
-    """An exported graph that generates images from latents.
+    """An exported graph that generates items from latents.
 
     Attributes:
         graph, session, metadata, provider, inputs: The opened file and its description.
@@ -76,15 +88,15 @@ class Generator:
         )
         others = set(self.inputs) - {"z"}
         settable = all(name in TENSORS and TENSORS[name].control is not None for name in others)
-        if "z" not in self.inputs or not settable or "images" not in self.graph.outputs:
+        if "z" not in self.inputs or not settable or self.graph.items_output not in self.graph.outputs:
             raise self.graph.mismatch(
-                "latents z to images",
-                "Use `ganline apply`" if "image" in self.inputs else "Use the generator.onnx in the same folder",
+                f"latents z to {self.graph.items_output}",
+                "Use `ganline apply`" if INPUT_ITEM in self.inputs else "Use the generator.onnx in the same folder",
             )
         self.classes = self.metadata.classes if "label" in self.inputs else []
 
-    def sample(self, n: int, seed: int = 0, **values: Any) -> UInt8Array:
-        """Return `n` images, uint8 [n, H, W, C]. Image i depends on (seed, i) and its conditions alone, not on n.
+    def sample(self, n: int, seed: int = 0, **values: Any) -> Items:
+        """Return `n` items [n, H, W, C]. Item i depends on (seed, i) and its conditions alone, not on n.
 
         `values` are those of the controls in `graph_tensors`, such as label=["cat", "dog"] or psi=0.7. Raises
         InputError for n < 1, a seed outside of 0 .. 2^64-1, and values that do not exist or that the graph does not
@@ -92,10 +104,10 @@ class Generator:
         """
         return np.concatenate(list(self.stream(n, seed, self.conditions(**values))))
 
-    def stream(self, n: int, seed: int, conditions: Arrays) -> Iterator[UInt8Array]:
+    def stream(self, n: int, seed: int, conditions: Arrays) -> Iterator[Items]:
         """Yield what `sample` returns in batches, so that memory does not grow with n."""
         if n < 1:
-            raise InputError(f"the number of images must be at least 1, not {n}.")
+            raise InputError(f"the number of items must be at least 1, not {n}.")
         for start in range(0, n, BATCH):
             size = min(BATCH, n - start)
             yield self.generate(self.latents(seed, start, size), take_in_turn(conditions, size, start))
@@ -105,18 +117,20 @@ class Generator:
         return parse_conditions(values, self.inputs, self.metadata)
 
     def latents(self, seed: int, first: int, n: int) -> Float32Array:
-        """Return z of the images first .. first+n-1. Raises InputError for a seed outside of 0 .. 2^64-1."""
+        """Return z of the items first .. first+n-1. Raises InputError for a seed outside of 0 .. 2^64-1."""
         return latents(checked_seed(seed), first, n, self.metadata.latent)
 
-    def generate(self, z: Float32Array, conditions: Mapping[str, Any]) -> UInt8Array:
-        """Return the images of latents [n, latent], uint8 [n, H, W, C]; they use the rows of `conditions` in turn."""
+    def run(self, inputs: Arrays) -> Float32Array:
+        """Run one batch and return the output that holds items."""
+        output: Float32Array = self.session.run([self.graph.items_output], inputs)[0]
+        return output
+
+    def generate(self, z: Float32Array, conditions: Mapping[str, Any]) -> Items:
+        """Return the items of latents [n, latent], [n, H, W, C]; they use the rows of `conditions` in turn."""
         inputs = {"z": z, **take_in_turn(dict(conditions), len(z))}
         batches = (slice(start, start + BATCH) for start in range(0, len(z), BATCH))
         return np.concatenate(
-            [
-                to_uint8(self.session.run(["images"], {name: inputs[name][batch] for name in self.inputs})[0])
-                for batch in batches
-            ]
+            [self.graph.to_items(self.run({name: inputs[name][batch] for name in self.inputs})) for batch in batches]
         )
 
 
@@ -137,13 +151,3 @@ def read_model(path: Path) -> bytes:
         ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def to_uint8(images: Float32Array) -> UInt8Array:
-    """Convert float [n, C, H, W] in [-1, 1] to uint8 [n, H, W, C] as the evaluation does: floor(127.5 x + 128).
-
-    Values are clamped; NaN and infinite values become 0.
-    """
-    levels = np.nan_to_num(images * np.float32(127.5) + np.float32(128), nan=0.0, posinf=0.0, neginf=0.0)
-    pixels: UInt8Array = np.floor(np.clip(levels, 0, 255)).astype(np.uint8).transpose(0, 2, 3, 1)
-    return pixels

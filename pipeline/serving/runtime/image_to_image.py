@@ -1,4 +1,4 @@
-"""Exported graphs that transform images: restoration and translation, in tiles if an image is large."""
+"""Exported graphs that transform items: restoration and translation, in tiles if an image is large."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import Float32Array, UInt8Array
+from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
-from pipeline.media.image.image import BadImage, Target, decode
-from pipeline.serving.graph_tensors import Arrays, latents
-from pipeline.serving.runtime.generator import Generator, Graph, checked_seed, to_uint8
+from pipeline.media.base import BadItem
+from pipeline.serving.graph_tensors import INPUT_ITEM, Arrays, latents
+from pipeline.serving.runtime.generator import Generator, Graph, checked_seed
 from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, run_tiles
 
 LARGEST_RESULT = 1_000_000_000
@@ -28,7 +28,7 @@ class TileSize:
 
 
 class ImageToImage:
-    """An opened graph that maps images to images.
+    """An opened graph that maps items to items.
 
     Attributes:
         graph, metadata, provider: The opened file and its description.
@@ -40,26 +40,26 @@ class ImageToImage:
         """Raise InputError if the file cannot be opened (see `Graph`) or takes no image."""
         self.graph = source if isinstance(source, Graph) else Graph(source)
         self.metadata, self.provider = self.graph.metadata, self.graph.provider
-        if not {"image"} <= set(self.graph.inputs) <= {"image", "z"} or "images" not in self.graph.outputs:
-            generates = "z" in self.graph.inputs and "images" in self.graph.outputs
+        inputs, returns_items = set(self.graph.inputs), self.graph.items_output in self.graph.outputs
+        if not {INPUT_ITEM} <= inputs <= {INPUT_ITEM, "z"} or not returns_items:
             raise self.graph.mismatch(
-                "an image to images",
+                f"an {INPUT_ITEM} to {self.graph.items_output}",
                 "Use `ganline sample`: it generates images from latents"
-                if generates
+                if "z" in inputs and returns_items
                 else "Use the generator.onnx in the same folder",
             )
-        self.styles = "z" in self.graph.inputs
+        self.styles = "z" in inputs
         self.fixed = self.metadata.multiple == 0
 
-    def __call__(self, image: UInt8Array, size: TileSize | None = None, conditions: Arrays | None = None) -> UInt8Array:
-        """Transform uint8 [H, W, C] to uint8 [scale H, scale W, C]; `conditions` are by default those of seed 0."""
+    def __call__(self, item: Items, size: TileSize | None = None, conditions: Arrays | None = None) -> Items:
+        """Transform an item [H, W, C] to [scale H, scale W, C]; `conditions` are by default those of seed 0."""
         rows = self.conditions() if conditions is None else conditions
 
         def run(tile: npt.NDArray[Any]) -> Float32Array:
-            output: Float32Array = self.graph.session.run(["images"], self.inputs(tile, rows))[0]
+            output: Float32Array = self.graph.session.run([self.graph.items_output], self.inputs(tile, rows))[0]
             return output
 
-        return join(run_tiles(run, self.tiles(image, size)))
+        return join(run_tiles(run, self.tiles(item, size)))
 
     def conditions(self, seed: int | None = None) -> Arrays:
         """Return the inputs besides the image, one row each: the style of a seed, by default 0.
@@ -75,43 +75,49 @@ class ImageToImage:
         return {"z": latents(checked_seed(seed or 0), 0, 1, self.metadata.latent)}
 
     def inputs(self, tile: npt.NDArray[Any], conditions: Arrays) -> Arrays:
-        """Return the inputs of the graph for one tile, which is converted from 8 bits if necessary."""
-        image = tile.astype(np.float32) / np.float32(127.5) - np.float32(1) if tile.dtype == np.uint8 else tile
-        return {"image": image, **conditions}
+        """Return the inputs of the graph for one tile [1, C, h, w], of an item or of network values."""
+        if tile.dtype != np.float32:
+            tile = self.graph.medium.to_network(tile.transpose(0, 2, 3, 1), self.metadata.item)
+        return {INPUT_ITEM: tile, **conditions}
 
-    def tiles(self, image: UInt8Array, size: TileSize | None = None) -> Tiles:
-        """Split an image uint8 [H, W, C]; its bands are uint8 [rows, scale W, C].
+    def tiles(self, item: Items, size: TileSize | None = None) -> Tiles:
+        """Split an item [H, W, C]; its bands are [rows, scale W, C].
 
         Raises InputError for tiles that overlap entirely.
         """
-        return self.split(image.transpose(2, 0, 1), size, to_pixels)
+        return self.split(item.transpose(2, 0, 1), size, lambda band: self.graph.to_items(band[None])[0])
 
-    def float_tiles(self, image: Float32Array, size: TileSize | None = None) -> Tiles:
-        """Split an image float32 [C, H, W]; its bands are float32 [C, rows, scale W]."""
-        return self.split(image, size, np.array)
+    def float_tiles(self, values: Float32Array, size: TileSize | None = None) -> Tiles:
+        """Split network values float32 [C, H, W]; the bands are float32 [C, rows, scale W]."""
+        return self.split(values, size, np.array)
 
     def split(
-        self, image: npt.NDArray[Any], size: TileSize | None, finish: Callable[[Float32Array], npt.NDArray[Any]]
+        self, values: npt.NDArray[Any], size: TileSize | None, finish: Callable[[Float32Array], npt.NDArray[Any]]
     ) -> Tiles:
-        """Split an image [C, H, W]; a graph for one size gets it in one tile."""
+        """Split values [C, H, W]; a graph for one size gets them in one tile."""
         size, item, multiple = size or TileSize(), self.metadata.item, self.metadata.multiple
         if self.fixed:
             size, multiple = TileSize(max(item.height, item.width, 6), 2), 1
-        return Tiles(image, self.metadata.scale, tile=size.tile, overlap=size.overlap, multiple=multiple, finish=finish)
+        return Tiles(
+            values, self.metadata.scale, tile=size.tile, overlap=size.overlap, multiple=multiple, finish=finish
+        )
 
-    def target(self, largest: int) -> Target:
-        """Return how an image is decoded: as it is, or fitted to the graph's one size.
+    def result_size(self, data: bytes) -> tuple[int, int]:
+        """Return height and width of the result for an encoded item, from its header. Raises BadItem."""
+        height, width = self.graph.medium.encoded_size(data)
+        return height * self.metadata.scale, width * self.metadata.scale
 
-        `largest` limits the pixels of the result.
+    def decode(self, data: bytes, largest: int = LARGEST_RESULT) -> Items:
+        """Decode an item [H, W, C] as the graph takes it: in its own size, or fitted to the one that the graph takes.
+
+        Raises BadItem if it cannot be decoded, or if the result has over `largest` pixels.
         """
-        channels = "gray" if self.metadata.item.channels == 1 else "rgb"
-        side, fit = (self.metadata.item.height, "crop") if self.fixed else (1, "keep")
-        return Target(side, channels, fit=fit, max_pixels=largest // self.metadata.scale**2)  # type: ignore[arg-type]
+        return decode_item(self.graph, data, own_size=not self.fixed, largest=largest // self.metadata.scale**2)
 
 
 def open_model(graph: Graph) -> Generator | ImageToImage:
     """Return what the graph is by its inputs. Raises InputError if it is neither."""
-    return ImageToImage(graph) if "image" in graph.inputs else Generator(graph)
+    return ImageToImage(graph) if INPUT_ITEM in graph.inputs else Generator(graph)
 
 
 class StyleEncoder:
@@ -120,30 +126,29 @@ class StyleEncoder:
     def __init__(self, path: Path) -> None:
         """Raise InputError if the file cannot be opened (see `Graph`) or returns no styles."""
         self.graph = Graph(path)
-        if self.graph.inputs != ["image"] or "z" not in self.graph.outputs:
-            raise self.graph.mismatch("an image to its style z", "Export the model again: `dvc repro -f export`")
+        if self.graph.inputs != [INPUT_ITEM] or "z" not in self.graph.outputs:
+            raise self.graph.mismatch(
+                f"an {INPUT_ITEM} to its style z", "Export the model again: `dvc repro -f export`"
+            )
 
     def encode(self, path: Path) -> Float32Array:
-        """Return the style [1, d] of an image, cropped to the size used in training.
+        """Return the style [1, d] of an image, fitted to the size used in training.
 
         Raises InputError if the image cannot be read.
         """
-        item = self.graph.metadata.item
-        target = Target(item.height, "gray" if item.channels == 1 else "rgb", max_pixels=LARGEST_RESULT)
         try:
-            pixels = decode(path.read_bytes(), target).pixels
-        except (BadImage, OSError) as error:
+            item = decode_item(self.graph, path.read_bytes(), own_size=False, largest=LARGEST_RESULT)
+        except (BadItem, OSError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{path}: {reason}. --example takes an image.") from None
-        image = pixels.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(127.5) - np.float32(1)
-        style: Float32Array = self.graph.session.run(["z"], {"image": image})[0]
+        values = self.graph.medium.to_network(item[None], self.graph.metadata.item)
+        style: Float32Array = self.graph.session.run(["z"], {INPUT_ITEM: values})[0]
         return style
 
 
-def to_pixels(band: Float32Array) -> UInt8Array:
-    """Convert float32 [C, H, W] to uint8 [H, W, C]."""
-    pixels: UInt8Array = to_uint8(band[None])[0]
-    return pixels
+def decode_item(graph: Graph, data: bytes, *, own_size: bool, largest: int) -> Items:
+    """Decode an item [H, W, C] with the channels and dtype of the graph. Raises BadItem."""
+    return graph.medium.decode_one(data, graph.metadata.item, own_size=own_size, largest=largest)
 
 
 def join(bands: Sequence[npt.NDArray[Any]], axis: int = 0) -> npt.NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Write generated images to files: a sheet, a folder of single images, an interpolation, an animation."""
+"""Write generated items to files: a sheet, a folder of single items, an interpolation, an animation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.arrays import UInt8Array
+from pipeline.arrays import Items
 from pipeline.errors import InputError
-from pipeline.media.image.preview import CELL, grid
 from pipeline.serving.graph_tensors import Arrays
-from pipeline.serving.runtime.generator import Generator
+from pipeline.serving.runtime.generator import Generator, Graph
 from pipeline.serving.runtime.interpolation import loop, strips
 
 if TYPE_CHECKING:
@@ -22,10 +21,12 @@ WIDEST = 16
 """Up to this many conditions a sheet has a column for each; with more it is as square as possible."""
 
 DEFAULT_ITEMS, DEFAULT_LATENTS = 64, 8
-"""Number of images, and of latents of an interpolation, if none is given."""
+"""Number of items, and of latents of an interpolation, if none is given."""
 
 ANIMATED = (".gif", ".webp", ".apng")
 FRAME_MS = 40
+CELL = 64
+"""Small items are enlarged to at most so many pixels."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Request:
     """What to generate; None leaves the choice to the command.
 
     Attributes:
-        n: Number of images, of rows of an interpolation, or of latents of an animation.
+        n: Number of items, of rows of an interpolation, or of latents of an animation.
         conditions: Values by control, such as {"label": ["cat"], "psi": 0.7}; see `graph_tensors`.
         steps: Of an interpolation, from each latent to the next.
         columns: Of a sheet.
@@ -47,7 +48,7 @@ class Request:
 
 
 def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool) -> str:
-    """Write images to one file in the format of `output`'s suffix, or with `folder` to one PNG per image.
+    """Write a picture of the items in the format of `output`'s suffix, or with `folder` one file per item.
 
     A sheet of a conditional model has a column per condition. An interpolation is a sheet of `n` rows, one from each
     latent to the next. As GIF, WebP or APNG it is an animation through `n` latents and back to the first, which shows
@@ -78,13 +79,13 @@ def check_request(output: Path, request: Request, *, folder: bool) -> None:
 
     if not folder and Image.registered_extensions().get(output.suffix.lower()) not in Image.SAVE:
         raise InputError(
-            f"{output}: images cannot be written as {output.suffix!r}. "
+            f"{output}: pictures cannot be written as {output.suffix!r}. "
             "Use .png, .jpg or .webp, or end the name with / for a folder."
         )
     if request.steps is None:
         if not folder and (request.n or 0) > LARGEST_SHEET:
             raise InputError(
-                f"{request.n:,} images do not fit into one file (maximum {LARGEST_SHEET:,}). "
+                f"{request.n:,} items do not fit into one file (maximum {LARGEST_SHEET:,}). "
                 "Use -o DIR/ to write separate files."
             )
         return
@@ -98,14 +99,14 @@ def check_request(output: Path, request: Request, *, folder: bool) -> None:
         raise InputError("--columns: an interpolation has one column per step. Omit it.")
 
 
-def check_size(images: int, advice: str) -> None:
-    """Raise InputError if so many images do not fit into one file."""
-    if images > LARGEST_SHEET:
-        raise InputError(f"{images:,} images do not fit into one file (maximum {LARGEST_SHEET:,}). {advice}.")
+def check_size(items: int, advice: str) -> None:
+    """Raise InputError if so many items do not fit into one file."""
+    if items > LARGEST_SHEET:
+        raise InputError(f"{items:,} items do not fit into one file (maximum {LARGEST_SHEET:,}). {advice}.")
 
 
 def turns(conditions: Arrays) -> int:
-    """Return after how many images the conditions repeat at the earliest; 1 without conditions."""
+    """Return after how many items the conditions repeat at the earliest; 1 without conditions."""
     return max((len(rows) for rows in conditions.values()), default=1)
 
 
@@ -120,32 +121,35 @@ def repeat_rows(conditions: Arrays, times: int) -> Arrays:
 
 
 def write_singles(generator: Generator, folder: Path, request: Request, conditions: Arrays) -> str:
-    """Write one PNG per image, named by its index."""
+    """Write one file per item in the default format of the medium, named by its index."""
+    graph = generator.graph
     n = request.n or DEFAULT_ITEMS
     digits = max(4, len(str(n - 1)))
     index = 0
     for batch in generator.stream(n, request.seed, conditions):
         for item in batch:
-            image(item).save(folder / f"{index:0{digits}d}.png")
+            file = graph.medium.encode(item, graph.metadata.item)
+            (folder / f"{index:0{digits}d}{file.suffix}").write_bytes(file.data)
             index += 1
-    return f"{n} images"
+    return f"{n} {graph.medium.noun}s"
 
 
 def write_sheet(generator: Generator, output: Path, request: Request, conditions: Arrays) -> str:
-    """Write all images on one sheet."""
+    """Write a picture of all items."""
     n = request.n or DEFAULT_ITEMS
-    images = np.concatenate(list(generator.stream(n, request.seed, conditions)))
-    grid(images, sheet_columns(request.columns, turns(conditions))).save(output)
-    return f"{n} images"
+    items = np.concatenate(list(generator.stream(n, request.seed, conditions)))
+    draw(generator.graph, items, sheet_columns(request.columns, turns(conditions))).save(output)
+    return f"{n} {generator.graph.medium.noun}s"
 
 
 def write_interpolation(generator: Generator, output: Path, request: Request, steps: int, conditions: Arrays) -> str:
-    """Write a sheet whose row i goes from image i of the seed to latent i+1, under the conditions of image i."""
+    """Write a sheet whose row i goes from item i of the seed to latent i+1, under the conditions of item i."""
     rows = request.n or DEFAULT_LATENTS
     check_size(rows * steps, "Lower -n or --interpolate")
     z = strips(generator.latents(request.seed, 0, rows + 1), steps)
-    grid(generator.generate(z.reshape(rows * steps, -1), repeat_rows(conditions, steps)), steps).save(output)
-    return f"{rows} rows of {steps} images"
+    items = generator.generate(z.reshape(rows * steps, -1), repeat_rows(conditions, steps))
+    draw(generator.graph, items, steps).save(output)
+    return f"{rows} rows of {steps} {generator.graph.medium.noun}s"
 
 
 def write_animation(generator: Generator, output: Path, request: Request, steps: int, conditions: Arrays) -> str:
@@ -156,19 +160,18 @@ def write_animation(generator: Generator, output: Path, request: Request, steps:
     width = turns(conditions)
     check_size(n * steps * width, "Lower -n or --interpolate" + (", or choose fewer conditions" if width > 1 else ""))
     z = loop(generator.latents(request.seed, 0, n), steps).repeat(width, axis=0)
-    first, *rest = frames(generator.generate(z, conditions), width, sheet_columns(request.columns, width))
+    items = generator.generate(z, conditions)
+    first, *rest = draw_frames(generator.graph, items, width, sheet_columns(request.columns, width))
     first.save(output, save_all=True, append_images=rest, duration=FRAME_MS, loop=0, lossless=True)
     return f"{n * steps} frames through {n} latents"
 
 
-def frames(images: UInt8Array, per_frame: int, columns: int | None) -> list["Image.Image"]:
-    """Return the frames of an animation of images [frames * per_frame, H, W, C]; a single image is enlarged."""
-    grouped = images.reshape(-1, per_frame, *images.shape[1:])
-    return [grid(frame, columns, CELL if per_frame > 1 else 4 * CELL) for frame in grouped]
+def draw(graph: Graph, items: Items, columns: int | None = None, cell: int = CELL) -> "Image.Image":
+    """Return one picture of items [n, H, W, C]."""
+    return graph.medium.preview(items, graph.metadata.item, columns, cell)
 
 
-def image(item: UInt8Array) -> "Image.Image":
-    """Return an image item [H, W, 1 or 3] as a Pillow image."""
-    from PIL import Image
-
-    return Image.fromarray(item if item.shape[-1] == 3 else item[:, :, 0])
+def draw_frames(graph: Graph, items: Items, per_frame: int, columns: int | None) -> list["Image.Image"]:
+    """Return the frames of an animation of items [frames * per_frame, H, W, C]; a single item is enlarged."""
+    groups = items.reshape(-1, per_frame, *items.shape[1:])
+    return [draw(graph, group, columns, CELL if per_frame > 1 else 4 * CELL) for group in groups]

@@ -23,20 +23,20 @@ from tests.waiting import WAIT_SECONDS, wait_until
 
 
 @pytest.fixture(scope="module")
-def plain(made_styled: Any, running: Any) -> Iterator[Any]:
-    with running(made_styled.path, max_images=20, max_body=4096, timeout=WAIT_SECONDS) as service:
+def plain(styled_graph: Any, running: Any) -> Iterator[Any]:
+    with running(styled_graph.path, max_images=20, max_body=4096, timeout=WAIT_SECONDS) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def impatient(made_styled: Any, running: Any) -> Iterator[Any]:
-    with running(made_styled.path, timeout=1) as service:
+def impatient(styled_graph: Any, running: Any) -> Iterator[Any]:
+    with running(styled_graph.path, timeout=1) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def guarded(made: Any, running: Any) -> Iterator[str]:
-    with running(made.path, token="s3cret") as (url, _):
+def guarded(plain_graph: Any, running: Any) -> Iterator[str]:
+    with running(plain_graph.path, token="s3cret") as (url, _):
         yield url
 
 

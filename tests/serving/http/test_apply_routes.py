@@ -43,29 +43,29 @@ def value(url: str, name: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def larger(made_larger: Path, running: Any) -> Iterator[Any]:
+def larger(upscaler: Path, running: Any) -> Iterator[Any]:
     with running(
-        made_larger, tile=192, max_pixels=4_000_000, max_body=2**20, max_images=5, timeout=WAIT_SECONDS
+        upscaler, tile=192, max_pixels=4_000_000, max_body=2**20, max_images=5, timeout=WAIT_SECONDS
     ) as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def styles(made_styles: Path, running: Any) -> Iterator[Any]:
-    with running(made_styles / "generator.onnx") as service:
+def styles(style_folder: Path, running: Any) -> Iterator[Any]:
+    with running(style_folder / "generator.onnx") as service:
         yield service
 
 
 @pytest.fixture(scope="module")
-def square(made_square: Path, running: Any) -> Iterator[Any]:
-    with running(made_square, max_batch=8) as service:
+def square(fixed_size_graph: Path, running: Any) -> Iterator[Any]:
+    with running(fixed_size_graph, max_batch=8) as service:
         yield service
 
 
 @pytest.mark.parametrize("size", [(1, 1), (30, 41), (192, 192), (400, 301)])
-def test_results_equal_those_of_ganline_apply(larger: Any, made_larger: Path, size: tuple[int, int]) -> None:
+def test_results_equal_those_of_ganline_apply(larger: Any, upscaler: Path, size: tuple[int, int]) -> None:
     answer = httpx.post(f"{larger.url}/apply", content=encoded(picture(*size)), headers={"Content-Type": "image/png"})
-    assert np.array_equal(decoded(answer), ImageToImage(made_larger)(picture(*size), TileSize(192)))
+    assert np.array_equal(decoded(answer), ImageToImage(upscaler)(picture(*size), TileSize(192)))
     assert answer.headers["x-model-version"] == larger.service.current.version
     assert answer.headers["server-timing"].startswith("draw;dur=")
     assert answer.headers["cache-control"] == "no-cache"
@@ -85,7 +85,7 @@ def test_common_formats_are_read_upright_regardless_of_content_type(larger: Any)
         ).shape == (40, 60, 3)
 
 
-def test_invalid_requests_get_a_message(larger: Any, made: Any, running: Any) -> None:
+def test_invalid_requests_get_a_message(larger: Any, plain_graph: Any, running: Any) -> None:
     def error_of(status: int, path: str = "apply", url: str = larger.url, **sent: Any) -> str:
         answer = httpx.post(f"{url}/{path}", **sent) if sent else httpx.get(f"{url}/{path}")
         assert answer.status_code == status, answer.text
@@ -107,7 +107,7 @@ def test_invalid_requests_get_a_message(larger: Any, made: Any, running: Any) ->
     for path in ("image.png?seed=1", "interpolate.gif"):
         assert "POST one to /apply" in error_of(400, path)
     assert error_of(405, "apply")
-    with running(made.path) as (url, _):
+    with running(plain_graph.path) as (url, _):
         assert "GET /image.png?seed=7" in error_of(400, url=url, content=encoded(picture(5, 5)))
         assert httpx.get(f"{url}/model.json").json()["takes"] == "latents"
 
@@ -124,8 +124,8 @@ def test_responses_follow_the_openapi_document(kind: str, request: pytest.Fixtur
     check_responses(request.getfixturevalue(kind).url, examples=10)
 
 
-def test_the_seed_chooses_the_style(styles: Any, made_styles: Path) -> None:
-    transformer = ImageToImage(made_styles / "generator.onnx")
+def test_the_seed_chooses_the_style(styles: Any, style_folder: Path) -> None:
+    transformer = ImageToImage(style_folder / "generator.onnx")
     body = encoded(picture(30, 50))
     found = [
         decoded(httpx.post(f"{styles.url}/apply{query}", content=body))
@@ -137,8 +137,8 @@ def test_the_seed_chooses_the_style(styles: Any, made_styles: Path) -> None:
     assert np.array_equal(found[2], transformer(picture(30, 50), conditions=transformer.conditions(7)))
 
 
-def test_a_fixed_size_graph_gets_fitted_images_in_full_batches(square: Any, made_square: Path) -> None:
-    transformer = ImageToImage(made_square)
+def test_a_fixed_size_graph_gets_fitted_images_in_full_batches(square: Any, fixed_size_graph: Path) -> None:
+    transformer = ImageToImage(fixed_size_graph)
     assert square.service.current.sizes[-1] > 1
     for size in ((16, 16), (40, 70)):
         found = decoded(httpx.post(f"{square.url}/apply", content=encoded(picture(*size))))
@@ -165,7 +165,7 @@ def infer(url: str, **inputs: Any) -> Any:
 
 
 def test_triton_gets_the_outputs_of_onnx_runtime_for_any_size(
-    larger: Any, styles: Any, made_larger: Path, made_styles: Path
+    larger: Any, styles: Any, upscaler: Path, style_folder: Path
 ) -> None:
     with triton.InferenceServerClient(larger.url.removeprefix("http://")) as client:
         described = client.get_model_metadata("srgan3")
@@ -173,7 +173,7 @@ def test_triton_gets_the_outputs_of_onnx_runtime_for_any_size(
     rng = np.random.default_rng(1)
     image = rng.uniform(-1, 1, (3, 3, 33, 50)).astype(np.float32)
     z = rng.standard_normal((3, 8), dtype=np.float32)
-    expected = ImageToImage(made_styles / "generator.onnx").graph.session.run(["images"], {"image": image, "z": z})[0]
+    expected = ImageToImage(style_folder / "generator.onnx").graph.session.run(["images"], {"image": image, "z": z})[0]
     np.testing.assert_allclose(infer(styles.url, image=image, z=z), expected, atol=1e-5)
     one = infer(styles.url, image=image[1:2], z=z[1:2])
     assert np.array_equal(one, infer(styles.url, image=image, z=z)[1:2]), "bit-identical, alone or in a batch"
@@ -293,11 +293,11 @@ def test_processing_stops_when_the_client_leaves(larger: Any, monkeypatch: pytes
 
 
 def test_a_swap_between_two_tiles_keeps_the_request(
-    made_larger: Path, running: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    upscaler: Path, running: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model that started an image also finishes it; a transformation may replace a generator."""
     path = tmp_path / "generator.onnx"
-    path.write_bytes(made_larger.read_bytes())
+    path.write_bytes(upscaler.read_bytes())
     with running(path, tile=192) as (url, service), ThreadPoolExecutor(1) as pool:
         first = service.current
         held = Held(first, monkeypatch)
@@ -305,7 +305,7 @@ def test_a_swap_between_two_tiles_keeps_the_request(
         wait_until(lambda: service.reserved > 0, "the request does not arrive", pause=0.01)
         import onnx
 
-        model = onnx.load(made_larger)
+        model = onnx.load(upscaler)
         model.producer_name = "another"
         replacement = tmp_path / "new"
         replacement.write_bytes(model.SerializeToString())
@@ -314,7 +314,7 @@ def test_a_swap_between_two_tiles_keeps_the_request(
         for _ in range(100):
             held.go.release()
         answer = waiting.result()
-        assert np.array_equal(decoded(answer), ImageToImage(made_larger)(picture(300, 300), TileSize(192)))
+        assert np.array_equal(decoded(answer), ImageToImage(upscaler)(picture(300, 300), TileSize(192)))
         assert answer.headers["x-model-version"] == first.version
         assert httpx.post(f"{url}/apply", content=encoded(picture(9, 9))).headers["x-model-version"] != first.version
 

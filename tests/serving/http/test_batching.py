@@ -40,7 +40,7 @@ def rows(*values: float) -> Arrays:
 
 
 async def draw(batcher: Batcher, model: Any, *values: float) -> list[float]:
-    drawn: list[float] = (await batcher.run(model, rows(*values)))["images"].ravel().tolist()
+    drawn: list[float] = (await batcher.run(model, rows(*values), ("images",)))["images"].ravel().tolist()
     return drawn
 
 

@@ -1,6 +1,8 @@
 """Images by URL equal those of `ganline sample`."""
 
+import base64
 import io
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,14 +18,14 @@ from pipeline.serving.runtime.interpolation import loop, spherical
 
 
 @pytest.fixture(scope="module")
-def styled(made_styled: Any, running: Any) -> Iterator[str]:
-    with running(made_styled.path, max_images=100) as (url, _):
+def styled(styled_graph: Any, running: Any) -> Iterator[str]:
+    with running(styled_graph.path, max_images=100) as (url, _):
         yield url
 
 
 @pytest.fixture(scope="module")
-def colour(made_conditional: Any, running: Any) -> Iterator[str]:
-    with running(made_conditional.path) as (url, _):
+def colour(labelled_graph: Any, running: Any) -> Iterator[str]:
+    with running(labelled_graph.path) as (url, _):
         yield url
 
 
@@ -36,8 +38,8 @@ def picture(url: str, path: str = "image.png", **query: Any) -> Any:
     return Image.open(io.BytesIO(answer.content))
 
 
-def test_one_image_is_returned_as_it_is_and_several_as_the_sheet_of_sample(styled: str, made_styled: Any) -> None:
-    generator = Generator(made_styled.path)
+def test_one_image_is_returned_as_it_is_and_several_as_the_sheet_of_sample(styled: str, styled_graph: Any) -> None:
+    generator = Generator(styled_graph.path)
     one = picture(styled, seed=7, label="kind 3", psi=0.7)
     assert np.array_equal(np.asarray(one), generator.sample(1, 7, label=["kind 3"], psi=0.7)[0, :, :, 0])
     sheet = picture(styled, seed=7, n=16, label=["2", "kind 5", "kind 9"])
@@ -49,22 +51,34 @@ def test_one_image_is_returned_as_it_is_and_several_as_the_sheet_of_sample(style
     )
 
 
-def test_rgb_images_of_all_classes_by_default(colour: str, made_conditional: Any) -> None:
+def test_rgb_images_of_all_classes_by_default(colour: str, labelled_graph: Any) -> None:
     assert np.array_equal(
-        np.asarray(picture(colour, seed=3, n=12)), np.asarray(grid(Generator(made_conditional.path).sample(12, 3), 5))
+        np.asarray(picture(colour, seed=3, n=12)), np.asarray(grid(Generator(labelled_graph.path).sample(12, 3), 5))
     )
 
 
-def test_towards_interpolates_along_the_great_circle(styled: str, made_styled: Any) -> None:
-    generator = Generator(made_styled.path)
+def test_an_item_is_a_file_and_an_element(styled: str) -> None:
+    query: dict[str, Any] = {"seed": 7, "label": "kind 3", "towards": 9, "mix": 0.3}
+    image = httpx.get(f"{styled}/image.png", params=query).content
+    file, element = (httpx.get(f"{styled}/{path}", params=query) for path in ("item", "item.html"))
+    assert (file.content, file.headers["content-type"]) == (image, "image/png")
+    assert file.headers["x-model-version"]
+    encoded = re.fullmatch(r'<img .*src="data:image/png;base64,([^"]+)".*>', element.text)
+    assert encoded is not None
+    assert base64.b64decode(encoded[1]) == image
+    assert httpx.get(f"{styled}/item?n=2").status_code == 422
+
+
+def test_towards_interpolates_along_the_great_circle(styled: str, styled_graph: Any) -> None:
+    generator = Generator(styled_graph.path)
     z = spherical(generator.latents(4, 0, 1)[0], generator.latents(9, 0, 1)[0], [0.0, 0.3, 1.0])
     expected = generator.generate(z, generator.conditions(label=["1"]))[:, :, :, 0]
     found = [np.asarray(picture(styled, seed=4, towards=9, mix=mix, label=1)) for mix in (0, 0.3, 1)]
     assert np.array_equal(np.stack(found), expected)
 
 
-def test_the_loop_repeats_forever(styled: str, made_styled: Any) -> None:
-    generator = Generator(made_styled.path)
+def test_the_loop_repeats_forever(styled: str, styled_graph: Any) -> None:
+    generator = Generator(styled_graph.path)
     found = picture(styled, "interpolate.gif", seed=5, n=3, steps=4, label="kind 2", psi=0.5)
     assert found.n_frames == 12
     assert found.info["loop"] == 0
@@ -104,7 +118,14 @@ def test_the_model_describes_itself(styled: str, colour: str) -> None:
         100,
     )
     assert description["classes"][29] == "kind 29"
-    assert httpx.get(f"{colour}/model.json").json()["psi"] is False
+    item = {"medium": "image", "noun": "image", "shape": [8, 8, 1], "display": "image"}
+    assert description["item"] == item | {"mime_type": "image/png", "suffix": ".png"}
+    label, psi = description["controls"]
+    assert (label["name"], label["widget"], label["choices"][29]) == ("label", "choice", "kind 29")
+    assert (psi["name"], psi["widget"]) == ("psi", "range")
+    assert [psi[key] for key in ("minimum", "maximum", "step", "value")] == [0, 1.5, 0.05, 1]
+    other = httpx.get(f"{colour}/model.json").json()
+    assert (other["psi"], [control["name"] for control in other["controls"]]) == (False, ["label"])
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def model_file(path: Path) -> ModelFile:
 
 def graph(path: Path, metadata: Any, nodes: list[Any], constants: dict[str, Any] | None = None) -> ModelFile:
     """Write a generator of 2 x 2 gray images from z [B, 4]."""
-    made = helper.make_graph(
+    onnx_graph = helper.make_graph(
         [*nodes, helper.make_node("Reshape", ["flat", "shape"], ["images"])],
         "generator",
         [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", 4])],
@@ -33,7 +33,7 @@ def graph(path: Path, metadata: Any, nodes: list[Any], constants: dict[str, Any]
             for name, value in {"shape": np.array([-1, 1, 2, 2]), **(constants or {})}.items()
         ],
     )
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     helper.set_model_props(model, metadata.pairs())
     path.write_bytes(model.SerializeToString())
     return model_file(path)
@@ -44,8 +44,10 @@ def small(describe: Callable[..., Any]) -> Any:
     return describe(resolution=2, latent=4, class_names=[])
 
 
-def test_generators_give_identical_bits_in_every_batch(made: Any, made_conditional: Any, made_styled: Any) -> None:
-    for one in (made, made_conditional, made_styled):
+def test_generators_give_identical_bits_in_every_batch(
+    plain_graph: Any, labelled_graph: Any, styled_graph: Any
+) -> None:
+    for one in (plain_graph, labelled_graph, styled_graph):
         loaded = LoadedModel(model_file(one.path), 16)
         generator = loaded.generator
         psi = {"psi": 0.6} if "psi" in generator.inputs else {}
@@ -99,9 +101,9 @@ def test_a_graph_that_depends_on_the_batch_position_runs_single_rows(small: Any,
     assert LoadedModel(graph(tmp_path / "g.onnx", small, nodes, constants), 16).sizes == (1,)
 
 
-def test_largest_batches_that_are_no_power_of_two(made: Any) -> None:
-    assert LoadedModel(model_file(made.path), 12).sizes == (1, 2, 4, 8, 12)
-    assert LoadedModel(model_file(made.path), 1).sizes == (1,)
+def test_largest_batches_that_are_no_power_of_two(plain_graph: Any) -> None:
+    assert LoadedModel(model_file(plain_graph.path), 12).sizes == (1, 2, 4, 8, 12)
+    assert LoadedModel(model_file(plain_graph.path), 1).sizes == (1,)
 
 
 @pytest.mark.parametrize(
@@ -121,27 +123,29 @@ def test_invalid_generators_are_not_served(small: Any, tmp_path: Path, nodes: li
         LoadedModel(graph(tmp_path / "g.onnx", small, nodes, {"far": np.array([9, 9, 9, 9])}), 16)
 
 
-def test_the_active_provider_is_reported_and_a_strict_one_enforced(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_active_provider_is_reported_and_a_strict_one_enforced(
+    plain_graph: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("pipeline.serving.runtime.session.gpus", lambda: 0)
     wanted: Provider
     for wanted in ("auto", "cpu", "cuda", "tensorrt"):
-        assert LoadedModel(model_file(made.path), 1, wanted).graph.provider == "CPUExecutionProvider"
-    assert LoadedModel(model_file(made.path), 1, "cpu", strict=True).graph.provider == "CPUExecutionProvider"
+        assert LoadedModel(model_file(plain_graph.path), 1, wanted).graph.provider == "CPUExecutionProvider"
+    assert LoadedModel(model_file(plain_graph.path), 1, "cpu", strict=True).graph.provider == "CPUExecutionProvider"
     for wanted, name in (("cuda", "CUDAExecutionProvider"), ("tensorrt", "TensorrtExecutionProvider")):
         with pytest.raises(InputError, match=f"--strict-provider: {name} cannot run here, only CPUExecutionProvider"):
-            LoadedModel(model_file(made.path), 1, wanted, strict=True)
+            LoadedModel(model_file(plain_graph.path), 1, wanted, strict=True)
 
 
 def test_images_of_any_size_run_one_by_one_and_fixed_size_in_stable_batches(
-    made_larger: Path, made_styles: Path, made_square: Path
+    upscaler: Path, style_folder: Path, fixed_size_graph: Path
 ) -> None:
-    for path in (made_larger, made_styles / "generator.onnx"):
+    for path in (upscaler, style_folder / "generator.onnx"):
         loaded = LoadedModel(model_file(path), 16, tile=192)
         assert (loaded.any_size, loaded.sizes) == (True, (1,))
         assert loaded.inputs[0].shape == (3, -1, -1)
         with pytest.raises(InputError, match="POST one to /apply"):
             loaded.generator.latents(0, 0, 1)
-    loaded = LoadedModel(model_file(made_square), 16)
+    loaded = LoadedModel(model_file(fixed_size_graph), 16)
     assert not loaded.any_size
     assert loaded.inputs[0].shape == (3, 16, 16)
     assert loaded.sizes[-1] == 16
@@ -168,7 +172,7 @@ def test_images_of_any_size_run_one_by_one_and_fixed_size_in_stable_batches(
 )
 def test_invalid_transformations_are_not_served(describe: Any, tmp_path: Path, nodes: list[Any], words: str) -> None:
     sides: list[str | int | None] = ["batch", 3, "height", "width"]
-    made = helper.make_graph(
+    onnx_graph = helper.make_graph(
         nodes,
         "generator",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, sides)],
@@ -178,7 +182,7 @@ def test_invalid_transformations_are_not_served(describe: Any, tmp_path: Path, n
             onnx.numpy_helper.from_array(np.array([5]), "far"),
         ],
     )
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     helper.set_model_props(
         model, describe(resolution=8, channels=3, latent=0, class_names=[], task="restore", multiple=1).pairs()
     )

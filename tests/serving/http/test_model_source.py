@@ -35,12 +35,12 @@ def scaled(path: Path, factor: float) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def others(made: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def others(plain_graph: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Three generators with different images."""
     folder = tmp_path_factory.mktemp("others")
     paths = [folder / f"{k}.onnx" for k in range(3)]
     for k, path in enumerate(paths):
-        path.write_bytes(scaled(made.path, 1 + k))
+        path.write_bytes(scaled(plain_graph.path, 1 + k))
     return paths
 
 

@@ -1,4 +1,4 @@
-"""The page at /, as a browser shows it and a person uses it: on a phone and on a desk."""
+"""The page at / in a browser, on the screens of phones and desktops."""
 
 import base64
 import io
@@ -15,27 +15,31 @@ from tests.waiting import wait_until
 
 READY = "document.body && document.body.dataset.ready === 'yes'"
 MEASURE = """(() => {
-  const root = document.documentElement, visible = [...document.body.querySelectorAll('*')].filter(e => e.getClientRects().length);
+  const root = document.documentElement;
+  const visible = [...document.body.querySelectorAll('*')].filter(e => e.getClientRects().length);
   const written = visible.filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
   return {
     width: root.clientWidth, scroll: root.scrollWidth,
     wide: visible.filter(e => e.getBoundingClientRect().right > root.clientWidth + 1).map(e => e.tagName),
-    pictures: [...document.querySelectorAll('#grid img')].map(i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width]),
+    pictures: [...document.querySelectorAll('#grid img')].map(
+      i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width]),
     smallest: Math.min(...written.map(e => parseFloat(getComputedStyle(e).fontSize))),
-    lowest: Math.min(...visible.filter(e => ['BUTTON', 'SELECT'].includes(e.tagName)).map(e => e.getBoundingClientRect().height)),
+    lowest: Math.min(...visible.filter(e => ['BUTTON', 'SELECT'].includes(e.tagName)).map(
+      e => e.getBoundingClientRect().height)),
   };
 })()"""
 PIXELS = """(async image => {
   if (!image.naturalWidth) return []; // still loading
-  const canvas = document.createElement('canvas'); canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
+  const canvas = document.createElement('canvas');
+  canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
   const pen = canvas.getContext('2d'); pen.drawImage(image, 0, 0);
   return [...pen.getImageData(0, 0, canvas.width, canvas.height).data].filter((_, k) => k % 4 === 0);
 })"""
 
 
 @pytest.fixture(scope="module")
-def styled(made_styled: Any, running: Any) -> Iterator[str]:
-    with running(made_styled.path) as (url, _):
+def styled(styled_graph: Any, running: Any) -> Iterator[str]:
+    with running(styled_graph.path) as (url, _):
         yield url
 
 
@@ -48,7 +52,7 @@ def set_to(tab: Any, name: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
-def test_fits_the_screen_with_every_picture_shown(tab: Any, styled: str, width: int, height: int) -> None:
+def test_the_page_fits_the_screen_and_shows_all_images(tab: Any, styled: str, width: int, height: int) -> None:
     tab.size(width, height)
     tab.open(f"{styled}/")
     tab.until(READY)
@@ -59,14 +63,14 @@ def test_fits_the_screen_with_every_picture_shown(tab: Any, styled: str, width: 
     assert len(found["pictures"]) == 24
     assert all(complete and natural == 8 and shown >= 60 for complete, natural, shown in found["pictures"])
     assert found["smallest"] >= 11
-    assert found["lowest"] >= 40, "fingers need room"
+    assert found["lowest"] >= 40, "large enough for fingers"
     assert tab.problems == []
     assert all(url.startswith((styled, "blob:", "data:")) for url in tab.requested)
     tab.picture(tab.folder / f"{width}.png")
 
 
-def test_what_a_person_does_is_what_is_drawn(tab: Any, styled: str, made_styled: Any) -> None:
-    generator = Generator(made_styled.path)
+def test_user_actions_change_the_images(tab: Any, styled: str, styled_graph: Any) -> None:
+    generator = Generator(styled_graph.path)
     tab.size(1280, 800)
     tab.open(f"{styled}/")
     tab.until(READY)
@@ -79,7 +83,7 @@ def test_what_a_person_does_is_what_is_drawn(tab: Any, styled: str, made_styled:
 
     shows("#grid button:nth-child(6) img", expected(5, 0, 1.0))
     assert tab.run("document.getElementById('label').options.length") == 30
-    assert "ms" in tab.run("document.getElementById('told').textContent")
+    assert "ms" in tab.run("document.getElementById('sample-status').textContent")
     set_to(tab, "label", 17)
     shows("#grid button:nth-child(6) img", expected(5, 17, 1.0))
     set_to(tab, "psi", 0.5)
@@ -97,14 +101,15 @@ def test_what_a_person_does_is_what_is_drawn(tab: Any, styled: str, made_styled:
     )
     assert (
         tab.run(
-            "[...document.querySelectorAll('#grid [aria-pressed=true]')].map(b => b.dataset.seed + b.lastChild.textContent).join()"
+            "[...document.querySelectorAll('#grid [aria-pressed=true]')]"
+            ".map(b => b.dataset.seed + b.lastChild.textContent).join()"
         )
         == "25A,27B"
     )
-    shows("#between", expected(25, 17, 0.5))
+    shows("#between img", expected(25, 17, 0.5))
     set_to(tab, "mix", 1)
-    shows("#between", expected(27, 17, 0.5))
-    assert "to draw" in tab.run("document.getElementById('told').textContent")
+    shows("#between img", expected(27, 17, 0.5))
+    assert "to compute" in tab.run("document.getElementById('sample-status').textContent")
 
     for button, name in (("save", "seed-25-to-27-at-1.png"), ("sheet", "seeds-24-to-31.png")):
         tab.run(f"document.getElementById('{button}').click()")
@@ -116,38 +121,38 @@ def test_what_a_person_does_is_what_is_drawn(tab: Any, styled: str, made_styled:
     assert np.array_equal(sheet[2:66:8, 68:132:8].ravel(), expected(25, 17, 0.5))
 
 
-def test_a_model_without_classes_or_psi_shows_neither(tab: Any, made: Any, running: Any) -> None:
-    with running(made.path) as (url, _):
+def test_a_model_without_conditions_has_no_controls(tab: Any, plain_graph: Any, running: Any) -> None:
+    with running(plain_graph.path) as (url, _):
         tab.open(f"{url}/")
         tab.until(READY)
-        assert tab.run(
-            "[...document.querySelectorAll('#class-row, #psi-row')].every(e => e.getClientRects().length === 0)"
-        )
+        assert tab.run("document.getElementById('controls').children.length") == 0
 
 
-def test_the_token_is_asked_for_and_kept(tab: Any, made: Any, running: Any) -> None:
-    with running(made.path, token="s3cret") as (url, _):
+def test_the_token_is_requested_and_stored(tab: Any, plain_graph: Any, running: Any) -> None:
+    with running(plain_graph.path, token="s3cret") as (url, _):
         tab.open(f"{url}/")
-        tab.until("document.getElementById('ask') && !document.getElementById('ask').hidden")
-        tab.run("document.getElementById('token').value = 's3cret'; document.querySelector('#ask button').click()")
+        tab.until("document.getElementById('login') && !document.getElementById('login').hidden")
+        tab.run("document.getElementById('token').value = 's3cret'; document.querySelector('#login button').click()")
         tab.until(READY)
-        assert tab.run("document.getElementById('ask').getClientRects().length") == 0
+        assert tab.run("document.getElementById('login').getClientRects().length") == 0
         tab.open(f"{url}/?again")
         tab.until(f"location.search === '?again' && {READY}")
 
 
-def test_what_goes_wrong_is_said_on_the_page(tab: Any, made: Any, running: Any) -> None:
-    with running(made.path) as (url, service):
+def test_errors_appear_on_the_page(tab: Any, plain_graph: Any, running: Any) -> None:
+    with running(plain_graph.path) as (url, service):
         tab.open(f"{url}/")
         tab.until(READY)
         service.settings = service.batcher.settings = service.settings.model_copy(update={"timeout": 1e-9})
         set_to(tab, "seed", 100)
         tab.until(
-            "document.querySelector('#told.bad') && document.getElementById('told').textContent.includes('not finished within')"
+            "document.querySelector('#sample-status.error')"
+            " && document.getElementById('sample-status').textContent.includes('not finished within')"
         )
     set_to(tab, "seed", 200)
     tab.until(
-        "document.querySelector('#told.bad') && /fetch|network/i.test(document.getElementById('told').textContent)"
+        "document.querySelector('#sample-status.error')"
+        " && /fetch|network/i.test(document.getElementById('sample-status').textContent)"
     )
 
 
@@ -157,10 +162,12 @@ GIVE = """((base64, name, how) => {
   carried.items.add(file);
   const input = document.getElementById('file');
   if (how === 'choose') { input.files = carried.files; input.dispatchEvent(new Event('change')) }
-  if (how === 'drop') for (const kind of ['dragover', 'drop']) document.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, cancelable: true }));
+  if (how === 'drop') for (const kind of ['dragover', 'drop']) {
+    document.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, cancelable: true }));
+  }
   if (how === 'paste') document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: carried }));
 })"""
-IDLE = "!document.getElementById('keep').disabled"
+IDLE = "!document.getElementById('download').disabled"
 
 
 def give(tab: Any, picture: Any, name: str, how: str) -> None:
@@ -180,15 +187,17 @@ def waves(height: int, width: int) -> Any:
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
-def test_a_picture_is_changed_beside_itself(tab: Any, made_larger: Any, running: Any, width: int, height: int) -> None:
-    transformer = ImageToImage(made_larger)
-    with running(made_larger) as (url, _):
+def test_an_image_is_transformed_next_to_its_original(
+    tab: Any, upscaler: Any, running: Any, width: int, height: int
+) -> None:
+    transformer = ImageToImage(upscaler)
+    with running(upscaler) as (url, _):
         tab.size(width, height)
         tab.open(f"{url}/")
         tab.until(READY)
         assert (
             tab.run(
-                "document.getElementById('main').getClientRects().length + document.getElementById('style-row').getClientRects().length"
+                "['main', 'style-row'].reduce((n, id) => n + document.getElementById(id).getClientRects().length, 0)"
             )
             == 0
         )
@@ -201,30 +210,30 @@ def test_a_picture_is_changed_beside_itself(tab: Any, made_larger: Any, running:
                 tab.run("document.getElementById('after-size').textContent")
                 == f"{picture.shape[1] * 2} × {picture.shape[0] * 2}"
             )
-            assert "ms to compute" in tab.run("document.getElementById('done').textContent")
+            assert "ms to compute" in tab.run("document.getElementById('apply-status').textContent")
         found = tab.run(MEASURE)
         assert found["scroll"] <= found["width"], found["wide"]
         assert found["wide"] == []
         assert found["lowest"] >= 40
         assert tab.problems == []
-        beside = tab.run("['before', 'after'].map(i => document.getElementById(i).getBoundingClientRect().toJSON())")
-        assert beside[0]["right"] <= beside[1]["left"]
-        assert beside[0]["top"] == beside[1]["top"]
-        tab.run("document.getElementById('keep').click()")
-        kept = tab.wait_for_download("holiday-paste-after.png")
-        assert np.array_equal(np.asarray(Image.open(kept)), transformer(waves(300, 300)))
-        kept.unlink()
+        boxes = tab.run("['before', 'after'].map(i => document.getElementById(i).getBoundingClientRect().toJSON())")
+        assert boxes[0]["right"] <= boxes[1]["left"]
+        assert boxes[0]["top"] == boxes[1]["top"]
+        tab.run("document.getElementById('download').click()")
+        saved = tab.wait_for_download("holiday-paste-after.png")
+        assert np.array_equal(np.asarray(Image.open(saved)), transformer(waves(300, 300)))
+        saved.unlink()
         tab.picture(tab.folder / f"apply-{width}.png")
 
 
-def test_a_style_is_chosen_and_what_is_wrong_is_said(tab: Any, made_styles: Any, running: Any) -> None:
-    transformer = ImageToImage(made_styles / "generator.onnx")
-    with running(made_styles / "generator.onnx", max_body=100_000) as (url, _):
+def test_styles_and_errors_of_the_apply_page(tab: Any, style_folder: Any, running: Any) -> None:
+    transformer = ImageToImage(style_folder / "generator.onnx")
+    with running(style_folder / "generator.onnx", max_body=100_000) as (url, _):
         tab.size(1280, 800)
         tab.open(f"{url}/")
         tab.until(READY)
         tab.run("document.getElementById('restyle').click()")
-        tab.until("document.getElementById('done').textContent === 'Choose a picture first.'")
+        tab.until("document.getElementById('apply-status').textContent === 'Choose an image first.'")
         set_to(tab, "style", 0)
         give(tab, waves(30, 40), "a.png", "choose")
         for seed in range(2):
@@ -234,13 +243,13 @@ def test_a_style_is_chosen_and_what_is_wrong_is_said(tab: Any, made_styles: Any,
         tab.until(IDLE)
         tab.run("document.getElementById('file').dispatchEvent(new Event('change'))")
         tab.run(f"{GIVE}('{base64.b64encode(b'no picture at all').decode()}', 'b.png', 'drop')")
-        tab.until("document.getElementById('done').textContent.includes('not an image')")
-        assert tab.run("document.getElementById('after').hidden && document.getElementById('keep').disabled")
+        tab.until("document.getElementById('apply-status').textContent.includes('not an image')")
+        assert tab.run("document.getElementById('after').hidden && document.getElementById('download').disabled")
         give(tab, np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8), "large.png", "drop")
-        tab.until("document.getElementById('done').textContent.includes('reads up to 0.1 MB')")
+        tab.until("document.getElementById('apply-status').textContent.includes('the limit is 0.1 MB')")
 
 
-def test_the_description_fits_too(tab: Any, styled: str) -> None:
+def test_the_api_description_fits_the_screen(tab: Any, styled: str) -> None:
     for width in (390, 1280):
         tab.size(width, 800)
         tab.open(f"{styled}/docs")

@@ -52,10 +52,12 @@ def entries(log: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_drains_the_service_and_torch_is_never_imported(made_styled: Any, tmp_path: Path, number: int) -> None:
+def test_a_signal_drains_the_service_and_torch_is_never_imported(
+    styled_graph: Any, tmp_path: Path, number: int
+) -> None:
     log = tmp_path / "log"
     # On a slow machine the first delays end before the signal arrives.
-    assert any(drains(made_styled.path, log, number, delay) for delay in (1, 5, 25)), "no delay was long enough"
+    assert any(drains(styled_graph.path, log, number, delay) for delay in (1, 5, 25)), "no delay was long enough"
     records = entries(log)
     assert records[-1]["event"] == "drained"
     assert records[0]["provider"] in ("CPUExecutionProvider", "CUDAExecutionProvider")
@@ -95,10 +97,10 @@ def refuses(url: str) -> bool:
     return False
 
 
-def test_only_429_occurs_under_overload(made: Any, tmp_path: Path) -> None:
+def test_only_429_occurs_under_overload(plain_graph: Any, tmp_path: Path) -> None:
     arguments = [
         "--model",
-        str(made.path),
+        str(plain_graph.path),
         "--max-queue",
         "64",
         "--max-images",
@@ -121,9 +123,9 @@ def taken() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_invalid_options_exit_with_2_and_a_message(made: Any, tmp_path: Path, taken: int) -> None:
+def test_invalid_options_exit_with_2_and_a_message(plain_graph: Any, tmp_path: Path, taken: int) -> None:
     (tmp_path / "empty").write_text("")
-    model = ["--model", str(made.path)]
+    model = ["--model", str(plain_graph.path)]
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "MLFLOW_TRACKING_URI": ""}
     for arguments, words in (
         (
@@ -161,9 +163,9 @@ def test_invalid_options_exit_with_2_and_a_message(made: Any, tmp_path: Path, ta
         assert "Traceback" not in done.stderr
 
 
-def test_the_token_comes_from_a_file_or_the_environment(made: Any, tmp_path: Path) -> None:
+def test_the_token_comes_from_a_file_or_the_environment(plain_graph: Any, tmp_path: Path) -> None:
     with process(
-        "--model", str(made.path), log=tmp_path / "log", environment={"GANLINE_SERVE_TOKEN": "open-sesame"}
+        "--model", str(plain_graph.path), log=tmp_path / "log", environment={"GANLINE_SERVE_TOKEN": "open-sesame"}
     ) as (_, url):
         assert httpx.get(f"{url}/model.json").status_code == 401
         assert httpx.get(f"{url}/model.json", headers={"Authorization": "Bearer open-sesame"}).status_code == 200

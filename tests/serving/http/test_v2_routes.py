@@ -17,8 +17,8 @@ from pipeline.serving.runtime.generator import Generator
 
 
 @pytest.fixture(scope="module")
-def styled(made_styled: Any, running: Any) -> Iterator[Any]:
-    with running(made_styled.path, max_images=50) as service:
+def styled(styled_graph: Any, running: Any) -> Iterator[Any]:
+    with running(styled_graph.path, max_images=50) as service:
         yield service
 
 
@@ -74,12 +74,12 @@ def test_triton_reads_the_metadata(client: Any, styled: Any) -> None:
 @pytest.mark.parametrize("binary_out", [True, False])
 @pytest.mark.parametrize("n", [1, 7, 50])
 def test_triton_gets_the_outputs_of_onnx_runtime(
-    client: Any, made_styled: Any, n: int, binary_in: bool, binary_out: bool
+    client: Any, styled_graph: Any, n: int, binary_in: bool, binary_out: bool
 ) -> None:
     tensors, values = inputs_of(n, binary=binary_in)
     wanted = [triton.InferRequestedOutput(name, binary_data=binary_out) for name in ("w", "images")]
     answer = client.infer("generator", tensors, outputs=wanted, request_id="mine")
-    expected = Generator(made_styled.path).session.run(["images", "w"], values)
+    expected = Generator(styled_graph.path).session.run(["images", "w"], values)
     for name, rows in zip(("images", "w"), expected, strict=True):
         np.testing.assert_array_equal(answer.as_numpy(name), rows)
     assert answer.get_response()["id"] == "mine"
@@ -90,9 +90,9 @@ def test_triton_gets_the_outputs_of_onnx_runtime(
     np.testing.assert_array_equal(everything.as_numpy("images"), expected[0])
 
 
-def test_concurrent_triton_requests(client: Any, styled: Any, made_styled: Any) -> None:
+def test_concurrent_triton_requests(client: Any, styled: Any, styled_graph: Any) -> None:
     """Each request gets the bits that it would get alone, regardless of its batch."""
-    alone = Generator(made_styled.path).session
+    alone = Generator(styled_graph.path).session
     with triton.InferenceServerClient(styled.url.removeprefix("http://"), concurrency=8) as many:
         asked = [inputs_of(1 + k % 5) for k in range(60)]
         waiting = [many.async_infer("generator", tensors) for tensors, _ in asked]

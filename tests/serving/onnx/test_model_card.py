@@ -25,22 +25,23 @@ def card_of(task: Task, metadata: Metadata, signature: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("which", "shape"), [("made", (16, 16, 16, 1)), ("made_conditional", (16, 8, 8, 3)), ("made_styled", (16, 8, 8, 1))]
+    ("which", "shape"),
+    [("plain_graph", (16, 16, 16, 1)), ("labelled_graph", (16, 8, 8, 3)), ("styled_graph", (16, 8, 8, 1))],
 )
 def test_the_example_code_generates_images(
     which: str, shape: tuple[int, ...], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = request.getfixturevalue(which)
-    described = describe_graph(made.path, made.metadata.item)
-    card = card_of(TASKS["generate"], made.metadata, described)
+    exported = request.getfixturevalue(which)
+    described = describe_graph(exported.path, exported.metadata.item)
+    card = card_of(TASKS["generate"], exported.metadata, described)
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    monkeypatch.chdir(Path(made.path).parent)
+    monkeypatch.chdir(Path(exported.path).parent)
     scope: dict[str, Any] = {}
     exec(code, scope)
     pixels = scope["pixels"].transpose(0, 2, 3, 1)
     assert (pixels.shape, pixels.dtype) == (shape, np.uint8)
     assert len(np.unique(pixels.reshape(16, -1), axis=0)) == 16
-    assert ("--label" in card, "--psi" in card) == (which != "made", which == "made_styled")
+    assert ("--label" in card, "--psi" in card) == (which != "plain_graph", which == "styled_graph")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_the_example_code_transforms_an_image(
     monkeypatch.chdir(tmp_path)
     Image.fromarray(np.random.default_rng(0).integers(256, size=(19, 30, 3), dtype=np.uint8)).save("photo.jpg")
     exec(code, {})
-    with Image.open("restored.png" if gan.task == "restore" else "translated.png") as made:
-        assert (made.height, made.width) == size
+    with Image.open("restored.png" if gan.task == "restore" else "translated.png") as result:
+        assert (result.height, result.width) == size
     assert ("--example" in card) == (variant == "drit")
     assert ("from horse to deer" in card) == (gan.task == "translate")

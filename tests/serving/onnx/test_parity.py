@@ -15,18 +15,18 @@ from pipeline.serving.onnx.parity import LATENCY_BATCHES, check_parity, distance
 from tests.specs import image_spec
 
 
-@pytest.mark.parametrize("which", ["made", "made_conditional"])
+@pytest.mark.parametrize("which", ["plain_graph", "labelled_graph"])
 def test_the_export_agrees_with_torch(which: str, request: pytest.FixtureRequest) -> None:
-    made = request.getfixturevalue(which)
-    found = check_parity(made.spec, made.path, 1e-5, image_spec(16, 1, 3))
+    exported = request.getfixturevalue(which)
+    found = check_parity(exported.spec, exported.path, 1e-5, image_spec(16, 1, 3))
     assert found.max_abs < 1e-5
     assert set(found.latency_ms) == set(LATENCY_BATCHES)
     assert 0 < found.latency_ms[1] < 1000
     assert found.provider in ("CPUExecutionProvider", "CUDAExecutionProvider")
 
 
-def test_a_changed_weight_is_detected(made: Any, tmp_path: Path) -> None:
-    model = onnx.load(made.path)
+def test_a_changed_weight_is_detected(plain_graph: Any, tmp_path: Path) -> None:
+    model = onnx.load(plain_graph.path)
     last = next(tensor for tensor in model.graph.initializer if tensor.name == "layers.7.weight")
     last.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(last) + np.float32(0.02), last.name))
     onnx.save(model, tmp_path / "generator.onnx")
@@ -35,17 +35,20 @@ def test_a_changed_weight_is_detected(made: Any, tmp_path: Path) -> None:
         match=r"generator\.onnx: output 'images' at batch 1 differs from PyTorch by 0\.0"
         r".*export\.parity_tolerance 0\.001",
     ):
-        check_parity(made.spec, tmp_path / "generator.onnx", 1e-3, image_spec(16, 1, 3))
+        check_parity(plain_graph.spec, tmp_path / "generator.onnx", 1e-3, image_spec(16, 1, 3))
 
 
-def test_nan_is_a_mismatch(made: Any) -> None:
+def test_nan_is_a_mismatch(plain_graph: Any) -> None:
     class Broken(nn.Module):
         def forward(self, z: torch.Tensor) -> torch.Tensor:
             return torch.full((len(z), 1, 16, 16), torch.nan)
 
     with pytest.raises(InputError, match="nan"):
         check_parity(
-            ExportSpec("generator", Broken(), made.spec.inputs, ("images",)), made.path, 0.9, image_spec(16, 1, 3)
+            ExportSpec("generator", Broken(), plain_graph.spec.inputs, ("images",)),
+            plain_graph.path,
+            0.9,
+            image_spec(16, 1, 3),
         )
 
 

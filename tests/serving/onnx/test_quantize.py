@@ -16,11 +16,11 @@ from pipeline.serving.runtime.image_to_image import ImageToImage
 
 
 @pytest.mark.parametrize("kind", ["fp16", "int8"])
-def test_errors_sizes_and_metadata(made: Any, tmp_path: Path, kind: Kind) -> None:
+def test_errors_sizes_and_metadata(plain_graph: Any, tmp_path: Path, kind: Kind) -> None:
     out = tmp_path / "new" / f"{kind}.onnx"
-    found = quantize(made.path, out, kind, 5)
+    found = quantize(plain_graph.path, out, kind, 5)
     z = latents(2, 0, 256, 24)
-    sessions = [onnxruntime.InferenceSession(path) for path in (made.path, out)]
+    sessions = [onnxruntime.InferenceSession(path) for path in (plain_graph.path, out)]
     ours, theirs = (
         np.concatenate([one.run(["images"], {"z": z[at : at + 64]})[0] for at in range(0, 256, 64)]) for one in sessions
     )
@@ -29,44 +29,44 @@ def test_errors_sizes_and_metadata(made: Any, tmp_path: Path, kind: Kind) -> Non
     assert found.mean_levels == pytest.approx(apart.mean(), rel=1e-3)
     assert found.mean_levels < (0.1 if kind == "fp16" else 5)
     assert found.max_levels > 0, "the weights differ"
-    assert found.size_bytes == (made.path.stat().st_size, out.stat().st_size)
+    assert found.size_bytes == (plain_graph.path.stat().st_size, out.stat().st_size)
     assert set(found.latency_ms) == {1, 64}
     assert all(time > 0 for pair in found.latency_ms.values() for time in pair)
     generator = Generator(out)
-    assert generator.metadata == made.metadata
+    assert generator.metadata == plain_graph.metadata
     assert generator.sample(3).shape == (3, 16, 16, 1)
     assert theirs.dtype == np.float32, "inputs and outputs stay float32"
 
 
 def test_conditional_and_image_graphs_are_quantized(
-    made_conditional: Any, made_styled: Any, made_larger: Path, tmp_path: Path
+    labelled_graph: Any, styled_graph: Any, upscaler: Path, tmp_path: Path
 ) -> None:
-    for path in (made_conditional.path, made_styled.path):
+    for path in (labelled_graph.path, styled_graph.path):
         assert quantize(path, tmp_path / "out.onnx", "fp16", 1).mean_levels < 0.5
-    assert quantize(made_larger, tmp_path / "larger.onnx", "fp16", 1).mean_levels < 0.5
+    assert quantize(upscaler, tmp_path / "larger.onnx", "fp16", 1).mean_levels < 0.5
     assert ImageToImage(tmp_path / "larger.onnx")(np.zeros((9, 7, 3), dtype=np.uint8)).shape == (18, 14, 3)
 
 
-def test_refused_conversions_write_nothing(made: Any, made_larger: Path, tmp_path: Path) -> None:
+def test_refused_conversions_write_nothing(plain_graph: Any, upscaler: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.onnx"
     with pytest.raises(
         InputError, match=r"as int8 its images differ by .* more than 0\.001 and 0\.016\. Nothing was written"
     ):
-        quantize(made.path, out, "int8", 0.001)
+        quantize(plain_graph.path, out, "int8", 0.001)
     with pytest.raises(InputError, match="int8 needs a generator of latents"):
-        quantize(made_larger, out, "int8", 1)
+        quantize(upscaler, out, "int8", 1)
     with pytest.raises(InputError, match="would overwrite its source"):
-        quantize(made.path, made.path, "fp16", 1)
+        quantize(plain_graph.path, plain_graph.path, "fp16", 1)
     with pytest.raises(InputError, match="no such file"):
         quantize(tmp_path / "none.onnx", out, "fp16", 1)
     assert not out.exists()
 
 
-def test_the_command(made: Any, tmp_path: Path) -> None:
+def test_the_command(plain_graph: Any, tmp_path: Path) -> None:
     from pipeline.cli.app import app
 
     model = tmp_path / "generator.onnx"
-    model.write_bytes(made.path.read_bytes())
+    model.write_bytes(plain_graph.path.read_bytes())
     done = CliRunner().invoke(app, ["quantize", "fp16", "--model", str(model)])
     assert done.exit_code == 0, done.output
     assert "generator.fp16.onnx: 0.0" in done.output

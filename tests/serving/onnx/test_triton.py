@@ -23,12 +23,14 @@ def messages() -> Any:
     return module
 
 
-def test_the_repository_has_the_layout_of_triton(made_styled: Any, made: Any, tmp_path: Path) -> None:
+def test_the_repository_has_the_layout_of_triton(styled_graph: Any, plain_graph: Any, tmp_path: Path) -> None:
     exported = tmp_path / "exported"
     exported.mkdir()
-    for one, name in ((made_styled, "generator"), (made, "synthesis")):
+    for one, name in ((styled_graph, "generator"), (plain_graph, "synthesis")):
         (exported / f"{name}.onnx").write_bytes(one.path.read_bytes())
-    graphs = [describe_graph(exported / f"{name}.onnx", made.metadata.item) for name in ("generator", "synthesis")]
+    graphs = [
+        describe_graph(exported / f"{name}.onnx", plain_graph.metadata.item) for name in ("generator", "synthesis")
+    ]
     (exported / "triton" / "old" / "1").mkdir(parents=True)
     triton.write_repository(exported / "triton", graphs, exported)
     assert sorted(str(path.relative_to(exported / "triton")) for path in (exported / "triton").rglob("*.*")) == [
@@ -37,7 +39,7 @@ def test_the_repository_has_the_layout_of_triton(made_styled: Any, made: Any, tm
         "synthesis/1/model.onnx",
         "synthesis/config.pbtxt",
     ]
-    assert (exported / "triton/generator/1/model.onnx").read_bytes() == made_styled.path.read_bytes()
+    assert (exported / "triton/generator/1/model.onnx").read_bytes() == styled_graph.path.read_bytes()
     model_config_pb2 = messages()
     found = text_format.Parse((exported / "triton/generator/config.pbtxt").read_text(), model_config_pb2.ModelConfig())
     assert (found.name, found.backend, found.max_batch_size) == ("generator", "onnxruntime", 64)

@@ -12,6 +12,7 @@ from pipeline.errors import InputError
 from pipeline.gans.registry import build
 from pipeline.gans.variants.denoise.settings import DenoiseSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
+from pipeline.media.registry import MEDIA
 from pipeline.serving.graph_tensors import latents
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
@@ -19,6 +20,7 @@ from pipeline.serving.runtime.apply_files import ApplyOptions, apply_to_files, p
 from pipeline.serving.runtime.image_to_image import ImageToImage, TileSize
 from tests.specs import image_spec
 
+IMAGES = MEDIA["image"]
 ORIGIN = {
     "version": "0.1.0",
     "dataset_name": "photos",
@@ -115,27 +117,27 @@ def test_invalid_inputs_are_rejected(larger: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "a" / "x.png")
     save(tmp_path / "b" / "x.jpg")
     with pytest.raises(InputError, match=r"nowhere: no such file or folder"):
-        plan_files([tmp_path / "nowhere"], tmp_path / "out")
+        plan_files([tmp_path / "nowhere"], tmp_path / "out", IMAGES)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no images found"):
-        plan_files([tmp_path / "empty"], tmp_path / "out")
+        plan_files([tmp_path / "empty"], tmp_path / "out", IMAGES)
     with pytest.raises(InputError, match="would both be written to"):
-        plan_files([tmp_path / "a", tmp_path / "b"], tmp_path / "out")
+        plan_files([tmp_path / "a", tmp_path / "b"], tmp_path / "out", IMAGES)
     with pytest.raises(InputError, match="would overwrite its source"):
-        plan_files([tmp_path / "a"], tmp_path / "a")
+        plan_files([tmp_path / "a"], tmp_path / "a", IMAGES)
     with pytest.raises(InputError, match="this is a file, but several results need a folder"):
-        plan_files([tmp_path / "a", tmp_path / "b"], source)
+        plan_files([tmp_path / "a", tmp_path / "b"], source, IMAGES)
     with pytest.raises(InputError, match="three times the overlap"):
         apply_to_files(larger, [source], tmp_path / "out", ApplyOptions(TileSize(64, 40)))
     with pytest.raises(InputError, match=r"none\.onnx: no such file\. Run `dvc repro`"):
         apply_to_files(tmp_path / "none.onnx", [source], tmp_path / "out")
 
 
-def test_errors_name_the_command_for_the_kind_of_graph(made: object, larger: Path) -> None:
+def test_errors_name_the_command_for_the_kind_of_graph(plain_graph: object, larger: Path) -> None:
     from pipeline.serving.runtime.generator import Generator
 
     with pytest.raises(InputError, match="Use `ganline sample`"):
-        ImageToImage(made.path)  # type: ignore[attr-defined]
+        ImageToImage(plain_graph.path)  # type: ignore[attr-defined]
     with pytest.raises(InputError, match="Use `ganline apply`"):
         Generator(larger)
 
@@ -182,17 +184,17 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(image)
 
 
-def test_styles_come_from_a_seed_or_an_example(made_styles: Path, tmp_path: Path) -> None:
+def test_styles_come_from_a_seed_or_an_example(style_folder: Path, tmp_path: Path) -> None:
     import onnxruntime
 
     source = save(tmp_path / "in.png")
     wet = save(tmp_path / "wet.png", 16, 16, seed=3)
-    model, reverse = made_styles / "generator.onnx", made_styles / "reverse.onnx"
+    model, reverse = style_folder / "generator.onnx", style_folder / "reverse.onnx"
     given = pixels(source).astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
 
     def expected(graph: Path, z: np.ndarray) -> np.ndarray:
-        made = onnxruntime.InferenceSession(graph).run(["images"], {"image": given, "z": z})[0][0]
-        found: np.ndarray = np.clip(np.floor(127.5 * made + 128), 0, 255).astype(int).transpose(1, 2, 0)
+        output = onnxruntime.InferenceSession(graph).run(["images"], {"image": given, "z": z})[0][0]
+        found: np.ndarray = np.clip(np.floor(127.5 * output + 128), 0, 255).astype(int).transpose(1, 2, 0)
         return found
 
     def drawn(*arguments: object) -> np.ndarray:
@@ -207,16 +209,16 @@ def test_styles_come_from_a_seed_or_an_example(made_styles: Path, tmp_path: Path
     assert np.abs(by_seed[0] - by_seed[5]).mean() > 1
     example = pixels(wet).astype(np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
     for graph, encoder in ((model, "style_b"), (reverse, "style_a")):
-        (z,) = onnxruntime.InferenceSession(made_styles / f"{encoder}.onnx").run(None, {"image": example})
+        (z,) = onnxruntime.InferenceSession(style_folder / f"{encoder}.onnx").run(None, {"image": example})
         assert np.abs(drawn("--model", graph, "--example", wet) - expected(graph, z)).max() <= 1
 
 
-def test_missing_styles_are_reported(made_styles: Path, larger: Path, tmp_path: Path) -> None:
-    source, model = save(tmp_path / "in.png"), made_styles / "generator.onnx"
+def test_missing_styles_are_reported(style_folder: Path, larger: Path, tmp_path: Path) -> None:
+    source, model = save(tmp_path / "in.png"), style_folder / "generator.onnx"
     (tmp_path / "broken.png").write_bytes(b"nothing")
     alone = tmp_path / "alone" / "reverse.onnx"
     alone.parent.mkdir()
-    alone.write_bytes((made_styles / "reverse.onnx").read_bytes())
+    alone.write_bytes((style_folder / "reverse.onnx").read_bytes())
     for arguments, words in (
         (
             ["--model", model, "--example", source, "--seed", 1],
@@ -234,7 +236,7 @@ def test_missing_styles_are_reported(made_styles: Path, larger: Path, tmp_path: 
         (["--model", larger, "--example", source], "has no styles: an image has one result. Omit --example."),
         (["--model", larger, "--seed", 3], "has no styles: an image has one result. Omit the seed."),
         (
-            ["--model", made_styles / "style_b.onnx"],
+            ["--model", style_folder / "style_b.onnx"],
             "maps image to z, not an image to images. Use the generator.onnx in the same folder",
         ),
     ):
@@ -244,9 +246,9 @@ def test_missing_styles_are_reported(made_styles: Path, larger: Path, tmp_path: 
     assert not (tmp_path / "out.png").exists()
 
 
-def test_fixed_size_graphs_are_never_tiled(made_square: Path, tmp_path: Path) -> None:
+def test_fixed_size_graphs_are_never_tiled(fixed_size_graph: Path, tmp_path: Path) -> None:
     assert apply_to_files(
-        made_square, [save(tmp_path / "in.png", 90, 120)], tmp_path / "out.png", ApplyOptions(TileSize(12, 4))
+        fixed_size_graph, [save(tmp_path / "in.png", 90, 120)], tmp_path / "out.png", ApplyOptions(TileSize(12, 4))
     ) == (
         1,
         [],

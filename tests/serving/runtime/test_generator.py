@@ -11,24 +11,26 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.gans.base import to_uint8 as torch_to_uint8
+from pipeline.media.registry import MEDIA
 from pipeline.serving.graph_tensors import class_indices, latents
-from pipeline.serving.runtime.generator import BATCH, Generator, to_uint8
+from pipeline.serving.runtime.generator import BATCH, Generator
+from tests.specs import image_spec
 
 
-def test_images_are_uint8_and_equal_those_of_torch(made: Any) -> None:
-    generator = Generator(made.path)
+def test_images_are_uint8_and_equal_those_of_torch(plain_graph: Any) -> None:
+    generator = Generator(plain_graph.path)
     pictures = generator.sample(5, seed=7)
     assert pictures.shape == (5, 16, 16, 1)
     assert pictures.dtype == np.uint8
     with torch.no_grad():
-        expected = torch_to_uint8(made.spec.module(torch.from_numpy(latents(7, 0, 5, 24))))
+        expected = torch_to_uint8(plain_graph.spec.module(torch.from_numpy(latents(7, 0, 5, 24))))
     assert np.abs(pictures.astype(int) - expected.astype(int)).max() <= 1
-    assert generator.metadata == made.metadata
+    assert generator.metadata == plain_graph.metadata
     assert generator.provider in ("CPUExecutionProvider", "CUDAExecutionProvider")
 
 
-def test_a_seed_gives_the_same_images_for_any_n(made: Any) -> None:
-    generator = Generator(made.path)
+def test_a_seed_gives_the_same_images_for_any_n(plain_graph: Any) -> None:
+    generator = Generator(plain_graph.path)
     many = generator.sample(2 * BATCH + 5, seed=11)
     for n in (1, 2, 7, BATCH, BATCH + 1):
         assert np.array_equal(generator.sample(n, seed=11), many[:n])
@@ -57,18 +59,19 @@ def test_rounding_equals_that_of_the_evaluation() -> None:
     )
     values = values.astype(np.float32).reshape(-1, 1, 1, 1)
     finite = np.isfinite(values[:, 0, 0, 0])
-    assert np.array_equal(to_uint8(values)[finite], torch_to_uint8(torch.from_numpy(values))[finite])
-    assert to_uint8(values)[~finite].ravel().tolist() == [0, 0, 0]
+    pixels = MEDIA["image"].from_network(values, image_spec(1, 1))
+    assert np.array_equal(pixels[finite], torch_to_uint8(torch.from_numpy(values))[finite])
+    assert pixels[~finite].ravel().tolist() == [0, 0, 0]
 
 
-def test_labels_are_used_in_turn_and_default_to_all(made_conditional: Any) -> None:
-    generator = Generator(made_conditional.path)
+def test_labels_are_used_in_turn_and_default_to_all(labelled_graph: Any) -> None:
+    generator = Generator(labelled_graph.path)
     assert generator.classes == list("abcde")
     pictures = generator.sample(100, 5)
     assert pictures.shape == (100, 8, 8, 3)
     with torch.no_grad():
         expected = torch_to_uint8(
-            made_conditional.spec.module(torch.from_numpy(latents(5, 0, 100, 12)), torch.arange(100) % 5)
+            labelled_graph.spec.module(torch.from_numpy(latents(5, 0, 100, 12)), torch.arange(100) % 5)
         )
     assert np.abs(pictures.astype(int) - expected.astype(int)).max() <= 1
     assert np.array_equal(generator.sample(100, 5, label=np.arange(100) % 5), pictures)
@@ -77,8 +80,8 @@ def test_labels_are_used_in_turn_and_default_to_all(made_conditional: Any) -> No
     )
 
 
-def test_an_image_depends_only_on_seed_index_and_label(made_conditional: Any) -> None:
-    generator = Generator(made_conditional.path)
+def test_an_image_depends_only_on_seed_index_and_label(labelled_graph: Any) -> None:
+    generator = Generator(labelled_graph.path)
     threes, mixed = generator.sample(70, 5, label=[3]), generator.sample(70, 5, label=["b", 3, "a"])
     assert np.array_equal(mixed[1::3], threes[1::3])
     assert not np.array_equal(mixed[0], threes[0])
@@ -101,26 +104,26 @@ def test_a_class_name_takes_precedence_over_an_index(describe: Callable[..., Any
         (1.5, "no class '1.5'"),
     ],
 )
-def test_unknown_classes_are_reported_with_the_closest_one(made_conditional: Any, wanted: Any, words: str) -> None:
+def test_unknown_classes_are_reported_with_the_closest_one(labelled_graph: Any, wanted: Any, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        Generator(made_conditional.path).sample(1, label=[wanted])
+        Generator(labelled_graph.path).sample(1, label=[wanted])
 
 
-def test_long_class_lists_are_shortened(made_styled: Any) -> None:
+def test_long_class_lists_are_shortened(styled_graph: Any) -> None:
     with pytest.raises(
         InputError,
         match=r"Did you mean 'kind 29'\? Classes: kind 0, kind 1, .*, kind 19 and 10 more, or indices 0 .. 29",
     ):
-        Generator(made_styled.path).conditions(label=["knd 29"])
+        Generator(styled_graph.path).conditions(label=["knd 29"])
 
 
-def test_psi_is_passed_to_the_graph_and_defaults_to_1(made_styled: Any) -> None:
-    generator = Generator(made_styled.path)
+def test_psi_is_passed_to_the_graph_and_defaults_to_1(styled_graph: Any) -> None:
+    generator = Generator(styled_graph.path)
     whole, half, average = (generator.sample(9, 2, psi=psi) for psi in (None, 0.5, 0.0))
     assert np.array_equal(whole, generator.sample(9, 2, psi=1.0))
     z, label = torch.from_numpy(latents(2, 0, 9, 6)), torch.arange(9)
     with torch.no_grad():
-        expected = torch_to_uint8(made_styled.spec.module(z, label, torch.full((9,), 0.5))[0])
+        expected = torch_to_uint8(styled_graph.spec.module(z, label, torch.full((9,), 0.5))[0])
     assert np.abs(half.astype(int) - expected.astype(int)).max() <= 1
     assert not np.array_equal(half, whole)
     assert len(np.unique(average.reshape(9, -1), axis=0)) == 1
@@ -129,17 +132,17 @@ def test_psi_is_passed_to_the_graph_and_defaults_to_1(made_styled: Any) -> None:
             generator.sample(1, psi=psi)
 
 
-def test_conditions_that_the_graph_does_not_take_are_rejected(made: Any, made_conditional: Any) -> None:
+def test_conditions_that_the_graph_does_not_take_are_rejected(plain_graph: Any, labelled_graph: Any) -> None:
     with pytest.raises(InputError, match=r"\(dcgan\) takes no label: its generator is not class-conditional"):
-        Generator(made.path).sample(1, label=["zero"])
-    for one in (made, made_conditional):
+        Generator(plain_graph.path).sample(1, label=["zero"])
+    for one in (plain_graph, labelled_graph):
         with pytest.raises(InputError, match=r"\(dcgan\) takes no psi"):
             Generator(one.path).sample(1, psi=1.0)
 
 
-def test_other_graphs_are_no_generators(made_styled: Any, tmp_path: Path) -> None:
+def test_other_graphs_are_no_generators(styled_graph: Any, tmp_path: Path) -> None:
     """StyleGAN2's synthesis (w to images) and the feature extractor lie in the same folder."""
-    model = onnx.load(made_styled.path)
+    model = onnx.load(styled_graph.path)
     for tensors, old, new in ((model.graph.input, "z", "w0"), (model.graph.output, "images", "pixels")):
         renamed = onnx.ModelProto()
         renamed.CopyFrom(model)
@@ -157,16 +160,16 @@ def test_other_graphs_are_no_generators(made_styled: Any, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("n", "seed"), [(0, 0), (-1, 0), (1, -1), (1, 2**64)])
-def test_counts_and_seeds_outside_of_their_range(made: Any, n: int, seed: int) -> None:
+def test_counts_and_seeds_outside_of_their_range(plain_graph: Any, n: int, seed: int) -> None:
     with pytest.raises(InputError, match="must"):
-        Generator(made.path).sample(n, seed)
+        Generator(plain_graph.path).sample(n, seed)
 
 
-def test_invalid_files_are_reported_by_name(made: Any, tmp_path: Path, capfd: Any) -> None:
-    content = made.path.read_bytes()
-    foreign = onnx.load(made.path)
+def test_invalid_files_are_reported_by_name(plain_graph: Any, tmp_path: Path, capfd: Any) -> None:
+    content = plain_graph.path.read_bytes()
+    foreign = onnx.load(plain_graph.path)
     del foreign.metadata_props[:]
-    damaged = onnx.load(made.path)
+    damaged = onnx.load(plain_graph.path)
     next(entry for entry in damaged.metadata_props if entry.key == "ganline.latent").value = "many"
     wrong = {
         "empty.onnx": (b"", "not a model"),

@@ -32,8 +32,20 @@ def ganline(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_sample_runs_in_any_folder_without_torch(made: Any, tmp_path: Path) -> None:
-    arguments = ["sample", "-n", "6", "--seed", "7", "-o", "out/grid.png", "--columns", "3", "--model", str(made.path)]
+def test_sample_runs_in_any_folder_without_torch(plain_graph: Any, tmp_path: Path) -> None:
+    arguments = [
+        "sample",
+        "-n",
+        "6",
+        "--seed",
+        "7",
+        "-o",
+        "out/grid.png",
+        "--columns",
+        "3",
+        "--model",
+        str(plain_graph.path),
+    ]
     code = WITHOUT + "sys.exit(f'imported {heavy}' if heavy else 0)"
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -46,12 +58,14 @@ def test_sample_runs_in_any_folder_without_torch(made: Any, tmp_path: Path) -> N
         assert sheet.width > sheet.height
 
 
-def test_a_folder_gets_one_file_per_image(made: Any, tmp_path: Path) -> None:
-    done = ganline("sample", "-n", "70", "--seed", "9", "-o", "pictures/", "--model", str(made.path), cwd=tmp_path)
+def test_a_folder_gets_one_file_per_image(plain_graph: Any, tmp_path: Path) -> None:
+    done = ganline(
+        "sample", "-n", "70", "--seed", "9", "-o", "pictures/", "--model", str(plain_graph.path), cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr
     files = sorted((tmp_path / "pictures").iterdir())
     assert [file.name for file in files] == [f"{index:04d}.png" for index in range(70)]
-    expected = Generator(made.path).sample(70, 9)[:, :, :, 0]
+    expected = Generator(plain_graph.path).sample(70, 9)[:, :, :, 0]
     assert all(
         np.array_equal(np.asarray(Image.open(file)), picture) for file, picture in zip(files, expected, strict=True)
     )
@@ -74,16 +88,16 @@ def test_a_folder_gets_one_file_per_image(made: Any, tmp_path: Path) -> None:
         (["--interpolate", "4", "-o", "strips/"], "an interpolation is one file"),
         (["--interpolate", "4", "-o", "strips"], "cannot be written as ''"),
         (["--interpolate", "4", "--columns", "3", "-o", "strips.png"], "--columns"),
-        (["--interpolate", "5000", "-n", "3"], "15,000 images"),
-        (["--interpolate", "5000", "-n", "3", "-o", "loop.gif"], "15,000 images"),
+        (["--interpolate", "5000", "-n", "3"], "15,000 items"),
+        (["--interpolate", "5000", "-n", "3", "-o", "loop.gif"], "15,000 items"),
         (["--interpolate", "4", "-n", "1", "-o", "loop.gif"], "at least 2 latents"),
     ],
 )
 def test_invalid_options_exit_with_2_and_a_message(
-    made: Any, tmp_path: Path, arguments: list[str], message: str
+    plain_graph: Any, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "file").write_text("in the way")
-    model = [] if "--model" in arguments else ["--model", str(made.path)]
+    model = [] if "--model" in arguments else ["--model", str(plain_graph.path)]
     done = ganline("sample", *arguments, *model, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
@@ -104,12 +118,12 @@ def draw(model: Path, output: Path, wanted: Request) -> str:
     return sample_to_files(model, output, wanted, folder=False)
 
 
-def test_a_sheet_has_one_column_per_class(made_conditional: Any, tmp_path: Path) -> None:
+def test_a_sheet_has_one_column_per_class(labelled_graph: Any, tmp_path: Path) -> None:
     done = ganline(
-        "sample", "-n", "12", "--seed", "3", "-o", "all.png", "--model", str(made_conditional.path), cwd=tmp_path
+        "sample", "-n", "12", "--seed", "3", "-o", "all.png", "--model", str(labelled_graph.path), cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    generator = Generator(made_conditional.path)
+    generator = Generator(labelled_graph.path)
     found = cells(tmp_path / "all.png", 8, 5)
     assert np.array_equal(found.reshape(15, 8, 8, 3)[:12], generator.sample(12, 3))
     arguments = [
@@ -124,7 +138,7 @@ def test_a_sheet_has_one_column_per_class(made_conditional: Any, tmp_path: Path)
         "-o",
         "two.png",
         "--model",
-        str(made_conditional.path),
+        str(labelled_graph.path),
     ]
     done = ganline("sample", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -133,35 +147,37 @@ def test_a_sheet_has_one_column_per_class(made_conditional: Any, tmp_path: Path)
         assert np.array_equal(found[:, column], generator.sample(6, 3, label=[label])[column::2])
 
 
-def test_many_classes_use_the_squarest_sheet(made_styled: Any, tmp_path: Path) -> None:
-    draw(made_styled.path, tmp_path / "sheet.png", Request(n=30))
+def test_many_classes_use_the_squarest_sheet(styled_graph: Any, tmp_path: Path) -> None:
+    draw(styled_graph.path, tmp_path / "sheet.png", Request(n=30))
     assert cells(tmp_path / "sheet.png", 8, 6).shape[:2] == (5, 6)
 
 
-def test_strips_interpolate_from_each_image_to_the_next_latent(made: Any, made_styled: Any, tmp_path: Path) -> None:
-    assert draw(made.path, tmp_path / "strips.png", Request(n=3, seed=5, steps=4)).startswith(
+def test_strips_interpolate_from_each_image_to_the_next_latent(
+    plain_graph: Any, styled_graph: Any, tmp_path: Path
+) -> None:
+    assert draw(plain_graph.path, tmp_path / "strips.png", Request(n=3, seed=5, steps=4)).startswith(
         "3 rows of 4 images, seed 5"
     )
     found = cells(tmp_path / "strips.png", 16, 4)
-    four = Generator(made.path).sample(4, 5)
+    four = Generator(plain_graph.path).sample(4, 5)
     assert np.array_equal(found[:, 0], four[:3])
     assert np.array_equal(found[:, -1], four[1:])
     assert len(np.unique(found.reshape(12, -1), axis=0)) == 10, "images in between are new"
 
     draw(
-        made_styled.path,
+        styled_graph.path,
         tmp_path / "strips.png",
         Request(n=3, seed=5, steps=4, conditions={"label": ["kind 7", "2"], "psi": 0.5}),
     )
     found = cells(tmp_path / "strips.png", 8, 4)
-    generator = Generator(made_styled.path)
+    generator = Generator(styled_graph.path)
     for row, label in enumerate((7, 2, 7)):
         ends = generator.sample(row + 2, 5, label=[label], psi=0.5)[row:]
         assert np.array_equal(found[row, [0, -1]], ends), "label and psi are constant along a row"
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp", "apng"])
-def test_an_animation_has_one_frame_per_step_and_loops(made: Any, tmp_path: Path, suffix: str) -> None:
+def test_an_animation_has_one_frame_per_step_and_loops(plain_graph: Any, tmp_path: Path, suffix: str) -> None:
     done = ganline(
         "sample",
         "--interpolate",
@@ -173,12 +189,12 @@ def test_an_animation_has_one_frame_per_step_and_loops(made: Any, tmp_path: Path
         "-o",
         f"loop.{suffix}",
         "--model",
-        str(made.path),
+        str(plain_graph.path),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert f"loop.{suffix}: 15 frames through 3 latents, seed 4" in done.stdout
-    pictures = Generator(made.path).sample(3, 4)
+    pictures = Generator(plain_graph.path).sample(3, 4)
     with Image.open(tmp_path / f"loop.{suffix}") as animation:
         assert animation.n_frames == 15  # type: ignore[attr-defined]
         assert animation.info["loop"] == 0
@@ -189,13 +205,13 @@ def test_an_animation_has_one_frame_per_step_and_loops(made: Any, tmp_path: Path
             assert np.array_equal(frame[GAP:-GAP:16, GAP:-GAP:16], picture[:, :, 0])
 
 
-def test_an_animation_shows_labels_side_by_side(made_conditional: Any, tmp_path: Path) -> None:
+def test_an_animation_shows_labels_side_by_side(labelled_graph: Any, tmp_path: Path) -> None:
     draw(
-        made_conditional.path,
+        labelled_graph.path,
         tmp_path / "loop.webp",
         Request(n=2, steps=3, seed=1, conditions={"label": ["e", "a", "c"]}),
     )
-    generator = Generator(made_conditional.path)
+    generator = Generator(labelled_graph.path)
     with Image.open(tmp_path / "loop.webp") as animation:
         assert animation.n_frames == 6  # type: ignore[attr-defined]
         for number in (0, 1):

@@ -42,8 +42,8 @@ def test_small_receptive_fields_give_the_result_of_the_whole_image(scale: int, s
     def run(image: np.ndarray) -> np.ndarray:
         sizes.append(image.shape[2:])
         with torch.no_grad():
-            made: np.ndarray = network(torch.from_numpy(image)).numpy()
-        return made
+            outputs: np.ndarray = network(torch.from_numpy(image)).numpy()
+        return outputs
 
     image = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
     found = run_tiled(run, image, scale, tile=48, overlap=8)
@@ -88,11 +88,11 @@ def test_bands_are_finished_from_top_to_bottom(tile: int, overlap: int) -> None:
     """Compare with the weighted sum over the whole image in float64; finished rows never change."""
     image = np.random.default_rng(0).normal(size=(2, 301, 130)).astype(np.float32)
     count = iter(range(1000))
-    made: list[Any] = []
+    outputs: list[Any] = []
 
     def run(piece: Any) -> Any:
-        made.append(piece.repeat(2, axis=2).repeat(2, axis=3) + np.float32(next(count)))
-        return made[-1]
+        outputs.append(piece.repeat(2, axis=2).repeat(2, axis=3) + np.float32(next(count)))
+        return outputs[-1]
 
     heights: list[int] = []
 
@@ -103,7 +103,7 @@ def test_bands_are_finished_from_top_to_bottom(tile: int, overlap: int) -> None:
     found = np.concatenate(run_tiles(run, Tiles(image, 2, tile=tile, overlap=overlap, finish=finish)), axis=1)
     expected = np.zeros((2, 602, 260))
     places = [(rows, columns) for rows in tile_spans(301, tile, overlap) for columns in tile_spans(130, tile, overlap)]
-    for ((top, bottom), (left, right)), piece in zip(places, made, strict=True):
+    for ((top, bottom), (left, right)), piece in zip(places, outputs, strict=True):
         rows, columns = blend_weights((top, bottom), 301, overlap, 2), blend_weights((left, right), 130, overlap, 2)
         share = rows[:, None].astype(np.float64) * columns
         expected[:, 2 * top : 2 * bottom, 2 * left : 2 * right] += piece[0] * share
