@@ -18,9 +18,10 @@ from benchmarks.modes.metrics import Coverage
 from benchmarks.modes.triples import EVALUATED_TRIPLES, TRAINING_TRIPLES, TripleClassifier, Triples
 from pipeline.arrays import UInt8Array
 from pipeline.data.views import Unlabelled
-from pipeline.gans.base import GAN, to_uint8
+from pipeline.gans.base import GAN
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.items import ItemSpec
+from pipeline.media.registry import tensors_of
 from pipeline.training.device import pick_device
 from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
@@ -92,7 +93,8 @@ def sample(gan: GAN, trainer: Trainer, n: int, seed: int) -> UInt8Array:
     """Generate `n` images with the averaged weights, uint8 [n, 8, 8, 3]."""
     rng = torch.Generator().manual_seed(seed)
     with trainer.ema.apply_to(gan):
-        return np.concatenate([to_uint8(gan.sample(min(1000, n - done), rng)) for done in range(0, n, 1000)])
+        to_items = tensors_of(Triples.item).from_network
+        return np.concatenate([to_items(gan.sample(min(1000, n - done), rng)) for done in range(0, n, 1000)])
 
 
 def run(

@@ -179,6 +179,7 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
             gan = build(changed, ItemSpec(height=8, width=8, channels=1))
             watch = SampleLook(
                 measure,
+                train.item,
                 Unlabelled(train, CPU, seed).next(min(len(train), 400)),
                 Unlabelled(held, CPU, seed).next(HELD_OUT),
             )

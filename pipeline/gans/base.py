@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -250,13 +248,3 @@ class GAN(nn.Module, ABC):
     def classifier(self) -> nn.Module | None:
         """Return the classifier that the variant learns, images [n, C, H, W] -> class logits [n, K]. None if none."""
         return None
-
-
-def to_uint8(images: Tensor) -> npt.NDArray[np.uint8]:
-    """Convert float [n, C, H, W] in [-1, 1] to uint8 [n, H, W, C] as floor(127.5 x + 128), clamped.
-
-    Every evaluation rounds this way. Values that are not finite become 0; check for them before.
-    """
-    pixels = images.detach().float().mul(127.5).add(128).nan_to_num(0.0).clamp(0, 255).floor().byte()
-    array: npt.NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return array

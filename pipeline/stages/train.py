@@ -83,7 +83,7 @@ def train(inputs: Inputs) -> None:
         stop_on_signal() as stop,
         tracked_run.start(params.tracking, paths.root, run_id=run_id) as tracked,
     ):
-        with Reporter(paths, folder, tracked, params.train.total_images) as reporter:
+        with Reporter(paths, folder, tracked, inputs.info.item, params.train.total_images) as reporter:
             builder = TrainerBuilder(inputs, folder, reporter, tracked.id, stop.is_set)
             trainer = unattended.start_or_resume(builder, saved)
             trainer.meta["run_id"] = tracked.id

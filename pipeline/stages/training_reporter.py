@@ -11,8 +11,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.files import remove_partial, write_atomically
-from pipeline.gans.base import to_uint8
-from pipeline.media.image.preview import grid
+from pipeline.items import ItemSpec
+from pipeline.media.registry import find_medium, tensors_of
 from pipeline.stages.paths import Paths
 from pipeline.tracking import tracked_run
 from pipeline.training.loop import Trainer
@@ -35,14 +35,15 @@ class Reporter:
         paths: Of the project.
         folder: Folder of the checkpoints.
         tracked: The MLflow run.
+        item: The items of the training.
         total_images: Length of the training.
 
     Attributes:
         tracking_seconds: Duration of the calls to MLflow.
     """
 
-    def __init__(self, paths: Paths, folder: Path, tracked: tracked_run.Run, total_images: int) -> None:
-        self.paths, self.tracked = paths, tracked
+    def __init__(self, paths: Paths, folder: Path, tracked: tracked_run.Run, item: ItemSpec, total_images: int) -> None:
+        self.paths, self.tracked, self.item = paths, tracked, item
         self.grid_columns: int | None = None
         self.pictures = folder / "samples"
         for directory in (paths.samples, paths.curves.parent, self.pictures):
@@ -142,7 +143,9 @@ class Reporter:
     def on_snapshot(self, images_seen: int, images: Tensor) -> None:
         """Write a sample grid to reports/samples and to the folder of the checkpoints."""
         picture = io.BytesIO()
-        grid(to_uint8(images), self.grid_columns).save(picture, format="PNG")
+        items = tensors_of(self.item).from_network(images)
+        sheet = find_medium(self.item.medium).preview(items, self.item, self.grid_columns)
+        sheet.save(picture, format="PNG")
         for folder in (self.pictures, self.paths.samples):
             path = folder / f"{images_seen:09d}.png"
             try:

@@ -12,6 +12,8 @@ from pipeline.data.store import DatasetInfo, ItemSet
 from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN
+from pipeline.media.registry import tensors_of
+from pipeline.media.tensors import Tensors
 from pipeline.training.model_files import ModelConfig
 
 
@@ -56,6 +58,11 @@ class EvaluationCase:
     opset: int
     run_id: str = ""
     previous: dict[str, Any] | None = None
+
+    @property
+    def tensors(self) -> Tensors:
+        """Stored items as tensors, and back."""
+        return tensors_of(self.info.item)
 
     def provenance(self, **more: str) -> dict[str, str]:
         """Return what was evaluated, by name, for the report."""

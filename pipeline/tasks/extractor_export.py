@@ -1,4 +1,4 @@
-"""The network that judged, kept as ONNX: to judge other samples in the same features, on any machine and in any later run."""
+"""Export the feature extractor to ONNX, so that other runs can be evaluated in the same feature space."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -8,37 +8,44 @@ from torch import Tensor, nn
 
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.gans.base import ExportSpec
+from pipeline.items import ItemSpec
+from pipeline.media.registry import find_medium, tensors_of
+from pipeline.media.tensors import Tensors
 from pipeline.serving.onnx import graph_export
 
-KEPT = ("classifier", "random")  # what is made here; an Inception or an encoder is a file of the user's own already
+EXPORTED = ("classifier", "random")
+"""Extractors that are built here; an Inception or an encoder is a file of the user's already."""
 
 
-class Signed(nn.Module):
-    """An extractor's network for images in [-1, 1], which is what evaluate.encoder's defaults give it."""
+class NetworkRange(nn.Module):
+    """An extractor's network for values as generators produce them, which is what evaluate.encoder's defaults expect."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, tensors: Tensors) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.tensors = network, tensors
 
-    def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.network(images * 127.5 + 127.5)
+    def forward(self, values: Tensor) -> Tensor:
+        """Return features [n, d] of values [n, C, H, W]."""
+        features: Tensor = self.network(self.tensors.network_to_features(values))
         return features
 
 
-def keep(extractor: Extractor, shape: tuple[int, ...], folder: Path, opset: int) -> Path | None:
-    """`folder`/fd_<name>_<sha8>.onnx for images of `shape` [H, W, C], written unless it is there; None where there is nothing to keep.
+def keep(extractor: Extractor, item: ItemSpec, folder: Path, opset: int) -> Path | None:
+    """Write `folder`/fd_<name>_<sha8>.onnx unless it exists; None if there is nothing to export.
 
     Given as evaluate.features it measures the same features within 1e-4, without training the classifier again.
     """
-    if extractor.spec.name not in KEPT:
+    if extractor.spec.name not in EXPORTED:
         return None
     path = folder / f"{extractor.spec.measure}.onnx"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        network = Signed(deepcopy(extractor.network).cpu().to(memory_format=torch.contiguous_format))
-        example = torch.zeros(2, shape[2], shape[0], shape[1])
+        copy = deepcopy(extractor.network).cpu().to(memory_format=torch.contiguous_format)
+        network = NetworkRange(copy, tensors_of(item))
+        example = torch.zeros(2, item.network_channels, item.height, item.width)
         metadata = {f"ganline.{name}": str(value) for name, value in extractor.spec.model_dump().items()}
         part = path.with_suffix(".part")
-        graph_export.export(ExportSpec("judge", network, {"images": example}, ("features",)), part, metadata, opset)
+        inputs = {find_medium(item.medium).output: example}
+        graph_export.export(ExportSpec("judge", network, inputs, ("features",)), part, metadata, opset)
         part.replace(path)
     return path

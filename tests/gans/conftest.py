@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.gans.base import GAN, Progress, to_uint8
+from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
 from pipeline.tasks.registry import TASKS
 from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
 from tests.gates import GateSettings
-from tests.specs import image_spec
+from tests.specs import image_spec, to_uint8
 
 START = Progress(step=0, fraction=0.0)
 

@@ -87,7 +87,7 @@ class Training:
             folder=self.folder,
             observer=self.log,
             meta={"run_id": "x"},
-            look=SampleLook(self.measure),
+            look=SampleLook(self.measure, DIGITS.item),
             stop=self.log.stop,
         )
         return trainer, changes

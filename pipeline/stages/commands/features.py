@@ -17,6 +17,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.measures.linear_probe import at_most, probe
 from pipeline.gans.base import ExportSpec
 from pipeline.gans.registry import build
+from pipeline.media.registry import find_medium
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.onnx.parity import check_parity
@@ -89,10 +90,11 @@ def run(root: Path, output: Path | None = None) -> None:
 
 def graph(trunk: nn.Module, config: ModelConfig) -> ExportSpec:
     """Return the graph from images [n, C, H, W] in [-1, 1] to features [n, d]."""
+    output = find_medium(config.item.medium).output
     return ExportSpec(
         "features",
         trunk.eval(),
-        {"images": torch.zeros(2, config.item.network_channels, config.item.height, config.item.width)},
+        {output: torch.zeros(2, config.item.network_channels, config.item.height, config.item.width)},
         ("features",),
     )
 
@@ -136,12 +138,12 @@ def compare(sources: Mapping[str, Any], train: ItemSet, test: ItemSet, seed: int
 
 def vectors(session: Any, data: ItemSet, rows: Int64Array) -> Float32Array:
     """Return one vector per image, float32 [n, d]: features of the graph, or the pixels in [-1, 1] without one."""
-    out = []
+    out, medium = [], find_medium(data.item.medium)
     for at in progress_bar(range(0, len(rows), BATCH), "features" if session else "pixels"):
-        images = np.ascontiguousarray(
-            (data.images(rows[at : at + BATCH]).astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2)
+        values = medium.to_network(data.images(rows[at : at + BATCH]), data.item)
+        out.append(
+            session.run(["features"], {medium.output: values})[0] if session else values.reshape(len(values), -1)
         )
-        out.append(session.run(["features"], {"images": images})[0] if session else images.reshape(len(images), -1))
     return np.concatenate(out)
 
 

@@ -1,67 +1,84 @@
-"""The report's pictures, as PNG."""
+"""The pictures of the report, as PNG."""
 
 import io
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image
 
-from pipeline.arrays import Float64Array, Int64Array, UInt8Array
+from pipeline.arrays import Float64Array, Int64Array, Items
 from pipeline.data.store import ItemSet
-from pipeline.gans.base import GAN, to_uint8
-from pipeline.media.image.preview import grid
+from pipeline.gans.base import GAN
+from pipeline.items import ItemSpec
+from pipeline.media.registry import find_medium, tensors_of
 from pipeline.serving.runtime.interpolation import strips
 from pipeline.tasks.generate.report import Strip
 
 SHEET = 64
 ROW = 12
-CLASSES = 40  # rows of a sheet by class; of more classes the first are shown
+MOST_CLASSES = 40  # rows of a sheet by class; further classes are left out
 PATHS, STEPS = 6, 12  # of the latent interpolations
 CELL = 48
 RANKED = 24  # of the most and of the least typical samples
 
 
-def real_sheet(test: ItemSet) -> bytes:
-    """Real images spread evenly over the split, which is ordered by class."""
-    count = min(SHEET, len(test))
-    return png(grid(test.images(np.linspace(0, len(test) - 1, count).astype(np.int64))))
+@dataclass(frozen=True)
+class ReportPictures:
+    """Draws items of one spec as their medium shows them."""
 
+    item: ItemSpec
 
-def fake_sheet(samples: UInt8Array) -> bytes | None:
-    return png(grid(samples[:SHEET])) if len(samples) else None
+    def sheet(self, items: Items, columns: int | None = None, cell: int = 64) -> bytes:
+        """Draw items [n, H, W, C] on one sheet."""
+        return png(find_medium(self.item.medium).preview(items, self.item, columns, cell))
 
+    def real_sheet(self, test: ItemSet) -> bytes:
+        """Draw real items, evenly spread over the split, which is ordered by class."""
+        count = min(SHEET, len(test))
+        return self.sheet(test.images(np.linspace(0, len(test) - 1, count).astype(np.int64)))
 
-def class_strips(samples: UInt8Array, shown: Int64Array | None, classes: Sequence[str]) -> list[Strip]:
-    """A row of samples for each class, in the order they were drawn; `shown` [n] says which class each sample is in, None where there are none."""
-    if shown is None:
-        return []
-    rows = []
-    for number, name in enumerate(classes[:CLASSES]):
-        members = np.flatnonzero(shown == number)
-        rows.append(
-            Strip(
-                name, len(members), png(grid(samples[members[:ROW]], columns=ROW, cell=CELL)) if len(members) else None
-            )
-        )
-    return rows
+    def fake_sheet(self, samples: Items) -> bytes | None:
+        """Draw the first samples; None if there are none."""
+        return self.sheet(samples[:SHEET]) if len(samples) else None
 
+    def class_strips(self, samples: Items, labels: Int64Array | None) -> list[Strip]:
+        """Draw a row of samples for each class, in the order of sampling; empty without labels [n]."""
+        if labels is None:
+            return []
+        rows = []
+        for number, name in enumerate(self.item.classes[:MOST_CLASSES]):
+            members = np.flatnonzero(labels == number)
+            picture = self.sheet(samples[members[:ROW]], ROW, CELL) if len(members) else None
+            rows.append(Strip(name, len(members), picture))
+        return rows
 
-def neighbour_sheet(samples: UInt8Array, train: ItemSet, neighbours: Int64Array) -> bytes | None:
-    """A row for each sample: the sample itself, then its nearest training images, nearest first."""
-    if not len(neighbours):
-        return None
-    rows = [np.concatenate([samples[k : k + 1], train.images(near)]) for k, near in enumerate(neighbours)]
-    return png(grid(np.concatenate(rows), columns=len(rows[0]), cell=CELL))
+    def neighbour_sheet(self, samples: Items, train: ItemSet, neighbours: Int64Array) -> bytes | None:
+        """Draw a row for each sample: the sample, then its nearest training items, nearest first."""
+        if not len(neighbours):
+            return None
+        rows = [np.concatenate([samples[k : k + 1], train.images(near)]) for k, near in enumerate(neighbours)]
+        return self.sheet(np.concatenate(rows), len(rows[0]), CELL)
 
+    def ranked_sheet(self, samples: Items, order: Int64Array) -> bytes | None:
+        """Draw the first samples of an order; None if there are none."""
+        return self.sheet(samples[order[:RANKED]], ROW // 2, CELL) if len(order) else None
 
-def ranked_sheet(samples: UInt8Array, order: Int64Array) -> bytes | None:
-    """The first samples of an order."""
-    return png(grid(samples[order[:RANKED]], columns=ROW // 2, cell=CELL)) if len(order) else None
+    @torch.inference_mode()
+    def interpolation_sheet(self, gan: GAN, seed: int) -> bytes | None:
+        """Draw rows from one latent to the next, with one label a row; None for a variant without a latent."""
+        if not gan.latent:
+            return None
+        rng = torch.Generator().manual_seed(seed)
+        ends = torch.randn(PATHS + 1, gan.latent, generator=rng).numpy()
+        z = torch.from_numpy(strips(ends, STEPS).reshape(-1, gan.latent))
+        conditions = {"label": torch.arange(PATHS).repeat_interleave(STEPS) % gan.classes} if gan.classes else {}
+        values = gan.sample(PATHS * STEPS, rng, z=z, **conditions)
+        return self.sheet(tensors_of(self.item).from_network(values), STEPS, CELL)
 
 
 def plane_chart(points: tuple[Float64Array, Float64Array] | None) -> bytes | None:
-    """Samples over real images as points; the view is that of the real ones, with some room."""
+    """Plot samples over real items as points; the axes fit the real ones, with a margin."""
     if points is None:
         return None
     from matplotlib.figure import Figure
@@ -82,21 +99,8 @@ def plane_chart(points: tuple[Float64Array, Float64Array] | None) -> bytes | Non
     return out.getvalue()
 
 
-@torch.inference_mode()
-def interpolation_sheet(gan: GAN, seed: int) -> bytes | None:
-    """Rows that go from one latent to the next, of one class each where there are classes; None for variants without a latent."""
-    if not gan.latent:
-        return None
-    rng = torch.Generator().manual_seed(seed)
-    z = torch.from_numpy(
-        strips(torch.randn(PATHS + 1, gan.latent, generator=rng).numpy(), STEPS).reshape(-1, gan.latent)
-    )
-    conditions = {"label": torch.arange(PATHS).repeat_interleave(STEPS) % gan.classes} if gan.classes else {}
-    images = gan.sample(PATHS * STEPS, rng, z=z, **conditions)
-    return png(grid(to_uint8(images), columns=STEPS, cell=CELL))
-
-
 def png(image: Image.Image) -> bytes:
+    """Encode a picture as PNG."""
     out = io.BytesIO()
     image.save(out, format="PNG", optimize=True)
     return out.getvalue()

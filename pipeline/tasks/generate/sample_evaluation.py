@@ -1,29 +1,30 @@
 """Evaluate a generator: samples of the averaged networks next to held-out real images."""
 
-import io
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import IO
 
 import numpy as np
 import torch
 from torch import nn
 
-from pipeline.arrays import BoolArray, Int64Array, UInt8Array
-from pipeline.data.store import ItemSet
+from pipeline.arrays import BoolArray, Int64Array, Items
+from pipeline.data.batch_sampling import TrainingItems
 from pipeline.data.views import labelled_few
 from pipeline.errors import InputError
 from pipeline.evaluation.measures.semi_supervised import SemiSupervised, compare
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import require_reference
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.gans.base import GAN, Progress, to_uint8
+from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
+from pipeline.media.registry import tensors_of
 from pipeline.tasks import extractor_export as judges
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
-from pipeline.tasks.generate import report_pictures
 from pipeline.tasks.generate.evaluator import Evaluation, evaluate
 from pipeline.tasks.generate.report import Pictures, render
+from pipeline.tasks.generate.report_pictures import ReportPictures, plane_chart
 from pipeline.tasks.generate.sample_set import SampleSet
 from pipeline.training import model_files
 
@@ -51,7 +52,7 @@ def evaluate_case(case: EvaluationCase) -> EvaluationResult:
         compare = classifier_comparison(case)
         evaluation = evaluate(SampleSet(real, samples.images, samples.nonfinite, samples.labels, compare))
         page = report(evaluation, case)
-    kept = judges.keep(real.extractor, info.item.shape, folders.extractors, case.opset)
+    kept = judges.keep(real.extractor, info.item, folders.extractors, case.opset)
     notes = [f"note: {text}" for text in evaluation.warnings]
     if kept:
         notes.append(
@@ -62,20 +63,16 @@ def evaluate_case(case: EvaluationCase) -> EvaluationResult:
 
 @dataclass(frozen=True)
 class Samples:
-    """Finite samples, uint8 [m, H, W, C]; the number of others; the labels [m] that they were conditioned on, if any."""
+    """Finite samples as stored items [m, H, W, C]; the number of others; the labels [m] they were conditioned on, if any."""
 
-    images: UInt8Array
+    images: Items
     nonfinite: int
     labels: Int64Array | None
 
 
-def draw_samples(
-    gan: GAN,
-    settings: EvaluateSettings,
-    train: ItemSet,
-    scratch: "tempfile._TemporaryFileWrapper[bytes] | io.BufferedRandom",
-) -> Samples:
-    """Draw `evaluate.samples` images onto the disk behind `scratch`; labels in the shares of the training images."""
+def draw_samples(gan: GAN, settings: EvaluateSettings, train: TrainingItems, scratch: IO[bytes]) -> Samples:
+    """Draw `evaluate.samples` items onto the disk behind `scratch`; labels in the shares of the training items."""
+    tensors = tensors_of(train.item)
     rng = torch.Generator().manual_seed(settings.seed)
     n = settings.samples
     labels = np.random.default_rng(settings.seed).choice(train.labels, n) if gan.classes else None
@@ -88,15 +85,15 @@ def draw_samples(
             images = gan.sample(size, rng, **conditions)
             good = torch.isfinite(images).flatten(1).all(dim=1)
             finite.append(good.cpu().numpy())
-            pixels = to_uint8(images[good])
-            shape = pixels.shape[1:]
-            scratch.write(pixels.tobytes())
+            items = tensors.from_network(images[good])
+            shape = items.shape[1:]
+            scratch.write(items.tobytes())
     scratch.flush()
     usable = np.concatenate(finite)
     count = int(usable.sum())
     if not count:
-        return Samples(np.empty((0, *shape), dtype=np.uint8), n, None if labels is None else labels[usable])
-    stored = np.memmap(scratch, dtype=np.uint8, mode="r", shape=(count, *shape))
+        return Samples(np.empty((0, *shape), dtype=tensors.spec.dtype), n, None if labels is None else labels[usable])
+    stored = np.memmap(scratch, dtype=tensors.spec.dtype, mode="r", shape=(count, *shape))
     return Samples(stored, n - count, None if labels is None else labels[usable])
 
 
@@ -146,16 +143,17 @@ def report(evaluation: Evaluation, case: EvaluationCase) -> str:
     """Return the page with its pictures."""
     data, settings = evaluation.data, case.settings
     classes = data.predicted if data.labels is None else data.labels
+    draw = ReportPictures(case.info.item)
     pictures = Pictures(
-        real=report_pictures.real_sheet(case.test),
-        fake=report_pictures.fake_sheet(data.images),
-        strips=report_pictures.class_strips(data.images, classes, case.config.item.classes),
+        real=draw.real_sheet(case.test),
+        fake=draw.fake_sheet(data.images),
+        strips=draw.class_strips(data.images, classes),
         asked=data.labels is not None,
-        interpolations=report_pictures.interpolation_sheet(case.gan, settings.seed),
-        neighbours=report_pictures.neighbour_sheet(data.images, case.train, data.neighbours),
-        best=report_pictures.ranked_sheet(data.images, data.most_typical),
-        worst=report_pictures.ranked_sheet(data.images, data.most_typical[::-1]),
-        plane=report_pictures.plane_chart(data.plane),
+        interpolations=draw.interpolation_sheet(case.gan, settings.seed),
+        neighbours=draw.neighbour_sheet(data.images, case.train, data.neighbours),
+        best=draw.ranked_sheet(data.images, data.most_typical),
+        worst=draw.ranked_sheet(data.images, data.most_typical[::-1]),
+        plane=plane_chart(data.plane),
     )
     provenance = case.provenance(samples=f"{settings.samples:,}, seed {settings.seed}")
     return render(evaluation, pictures, provenance, case.previous)

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.arrays import UInt8Array
+from pipeline.arrays import Items
 from pipeline.data.store import ItemSet
 from pipeline.data.views import Labelled, Unlabelled
 from pipeline.evaluation.quick_look import QuickLook
-from pipeline.gans.base import GAN, Batch, to_uint8
+from pipeline.gans.base import GAN, Batch
+from pipeline.items import ItemSpec
+from pipeline.media.registry import tensors_of
 from pipeline.tasks.training_case import TrainingCase
 
 SCORED = 512
@@ -27,13 +29,15 @@ class SampleLook:
     """Measures samples, and scores images that the discriminator does and does not train on.
 
     Attributes:
-        measure: Takes uint8 samples [n, H, W, C].
+        measure: Takes samples as stored items [n, H, W, C].
+        item: What one sample is.
         train, held_out: Batches for the discriminator's scores; None if no images are held out.
     """
 
     goals: ClassVar[Mapping[str, str]] = {"fid": "Fréchet distance"}
 
-    measure: Callable[[UInt8Array], Mapping[str, float]]
+    measure: Callable[[Items], Mapping[str, float]]
+    item: ItemSpec
     train: Batch | None = None
     held_out: Batch | None = None
 
@@ -41,15 +45,15 @@ class SampleLook:
     def look(self, gan: GAN, samples: int, seed: int, batch_size: int) -> dict[str, float]:
         """Measure `samples` images from the same latents at every look; `fid` is NaN if an image is not finite."""
         rng = torch.Generator().manual_seed(seed + 1)
-        pixels = []
+        items, to_items = [], tensors_of(self.item).from_network
         for start in range(0, samples, batch_size):
             size = min(batch_size, samples - start)
             label = torch.arange(start, start + size) % gan.classes if gan.classes else None
             images = gan.sample(size, rng, **({} if label is None else {"label": label}))
             if not torch.isfinite(images).all():
                 return {"fid": float("nan")}
-            pixels.append(to_uint8(images))
-        numbers = dict(self.measure(np.concatenate(pixels)))
+            items.append(to_items(images))
+        numbers = dict(self.measure(np.concatenate(items)))
         overfitting = self.overfitting(gan, images, label)
         return numbers if overfitting is None else numbers | {"overfitting": overfitting}
 
@@ -76,7 +80,7 @@ def build_look(case: TrainingCase) -> SampleLook:
     measure = QuickLook(
         case.train, case.train.labels, len(case.item.classes), case.item.channels, samples, seed, case.device
     )
-    return SampleLook(measure, score_batch(case, case.train), score_batch(case, case.held_out))
+    return SampleLook(measure, case.item, score_batch(case, case.train), score_batch(case, case.held_out))
 
 
 def score_batch(case: TrainingCase, images: ItemSet) -> Batch | None:

@@ -18,8 +18,8 @@ from pipeline.evaluation.extractors.base import Extractor
 from pipeline.evaluation.extractors.random_network import random_network
 from pipeline.evaluation.protocol import QUANTISED, with_code
 from pipeline.evaluation.report import data_uri, page
-from pipeline.gans.base import GAN, View, to_uint8
-from pipeline.media.image.degradations import Degradation, upsample
+from pipeline.gans.base import GAN, View
+from pipeline.media.image.degradations import upsample
 from pipeline.media.image.preview import grid
 from pipeline.media.registry import tensors_of
 from pipeline.serving.runtime.tiling import run_tiled
@@ -158,7 +158,7 @@ def run_trial(case: EvaluationCase, title: str, view: View, extractor: Extractor
     """Degrade and restore held-out images, at most `evaluate.samples`, and compare their texture in squares."""
     scale, settings = case.gan.scale, case.settings
     trial, pictures = Trial(title, border=scale if scale > 1 else 0), TrialPictures()
-    degradation = Degradation(**view.options)
+    degradation = case.tensors.degradation(**view.options)
     rng = torch.Generator(case.device).manual_seed(settings.seed)
     squares: list[UInt8Array] = []  # of each image [3, n, S, S, C]: input, restored, original
     for position in progress_bar(range(min(len(case.test), settings.samples)), title):
@@ -166,7 +166,7 @@ def run_trial(case: EvaluationCase, title: str, view: View, extractor: Extractor
         low = degradation(original, rng)
         restored = restore(case.gan, low)
         given = upsample(low, scale)
-        images = [to_uint8(one)[0] for one in (given, restored, original)]
+        images = [case.tensors.from_network(one)[0] for one in (given, restored, original)]
         if not torch.isfinite(restored).all():
             trial.add(images[0], None, images[2])
             continue

@@ -7,13 +7,15 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from pipeline.arrays import UInt8Array
+from pipeline.arrays import Items, UInt8Array
 from pipeline.data.batch_sampling import UncroppedItems
 from pipeline.data.views import Degraded
 from pipeline.evaluation.extractors.base import Held
 from pipeline.evaluation.measures.image_similarity import sharpness
 from pipeline.evaluation.quick_look import QuickLook
-from pipeline.gans.base import GAN, Batch, to_uint8
+from pipeline.gans.base import GAN, Batch
+from pipeline.items import ItemSpec
+from pipeline.media.registry import tensors_of
 from pipeline.tasks.training_case import TrainingCase
 
 RESTORED = 512
@@ -28,13 +30,15 @@ class RestorationLook:
     """Measures restorations of the same images at every look.
 
     Attributes:
-        measure: Takes restored and original images, uint8 [n, H, W, C].
+        measure: Takes restored and original items as they are stored, [n, H, W, C].
+        item: What one restored item is.
         held_out: A batch with "input" and "target" on the device.
     """
 
     goals: ClassVar[Mapping[str, str]] = {"fid": "Fréchet distance", "rmse": "error of the restored images"}
 
-    measure: Callable[[UInt8Array, UInt8Array], Mapping[str, float]]
+    measure: Callable[[Items, Items], Mapping[str, float]]
+    item: ItemSpec
     held_out: Batch
 
     @torch.no_grad()
@@ -46,8 +50,9 @@ class RestorationLook:
         restored = [gan.sample(len(part), rng, image=part) for part in parts]
         if not all(bool(torch.isfinite(images).all()) for images in restored):
             return {"fid": float("nan"), "rmse": float("nan")}
-        pixels = np.concatenate([to_uint8(images) for images in restored])
-        return dict(self.measure(pixels, to_uint8(self.held_out["target"][:n])))
+        to_items = tensors_of(self.item).from_network
+        items = np.concatenate([to_items(images) for images in restored])
+        return dict(self.measure(items, to_items(self.held_out["target"][:n])))
 
 
 def build_look(case: TrainingCase) -> RestorationLook:
@@ -58,7 +63,7 @@ def build_look(case: TrainingCase) -> RestorationLook:
     view = Degraded(images, case.device, case.settings.seed, **trial.options)
     crops = CROPS if isinstance(images, UncroppedItems) else 1
     held_out = view.next(min(RESTORED, case.settings.health.samples, crops * len(images)))
-    originals = Held(to_uint8(held_out["target"]))
+    originals = Held(tensors_of(case.item).from_network(held_out["target"]))
     texture = QuickLook(
         originals,
         np.full(len(originals), -1),
@@ -73,7 +78,7 @@ def build_look(case: TrainingCase) -> RestorationLook:
         distances = texture(restored)
         return {"fid": distances["fid"], "fid_error": distances["fid_error"], **compare_pixels(restored, target)}
 
-    return RestorationLook(measure, held_out)
+    return RestorationLook(measure, case.item, held_out)
 
 
 def compare_pixels(restored: UInt8Array, target: UInt8Array) -> dict[str, float]:

@@ -11,7 +11,7 @@ from pipeline.arrays import Float32Array, UInt8Array
 from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.evaluation.measures.kid import kid
-from pipeline.gans.base import GAN, to_uint8
+from pipeline.gans.base import GAN
 from pipeline.measure import Measurement
 from pipeline.tasks.base import EvaluationCase
 from pipeline.tasks.translate.feature_statistics import (
@@ -204,7 +204,9 @@ def probe_direction(case: EvaluationCase, route: Route, extractor: Extractor) ->
     ]
     finite = is_finite(pair[0]) & is_finite(pair[1])
     nothing = np.empty((0, 1), dtype=np.float32)
-    first, second = (extractor.features(to_uint8(one)[finite]) if finite.any() else nothing for one in pair)
+    first, second = (
+        extractor.features(case.tensors.from_network(one)[finite]) if finite.any() else nothing for one in pair
+    )
     if not route.direction.multimodal:
         return Probe(first, second)
     rng = torch.Generator().manual_seed(seed + 1)
@@ -212,7 +214,7 @@ def probe_direction(case: EvaluationCase, route: Route, extractor: Extractor) ->
     finite = np.logical_and.reduce([is_finite(one) for one in styled])
     if not finite.any():
         return Probe(first, second)
-    pixels = [to_uint8(one)[finite] for one in styled]
+    pixels = [case.tensors.from_network(one)[finite] for one in styled]
     pictures = list(np.stack([shrink(one[:STYLED_ROWS]) for one in (inputs[finite], *pixels)], axis=1))
     return Probe(first, second, np.stack([extractor.features(one) for one in pixels], axis=1), pictures)
 
@@ -228,6 +230,6 @@ def translate_identity(case: EvaluationCase, route: Route, rng: torch.Generator)
         if output is None:
             return Identity()
         finite = is_finite(output)
-        errors += pixel_difference(to_uint8(output), images)[finite].tolist()
+        errors += pixel_difference(case.tensors.from_network(output), images)[finite].tolist()
         nonfinite += int((~finite).sum())
     return Identity(float(np.mean(errors)) if errors else None, nonfinite)

@@ -108,7 +108,7 @@ def select_extractor(case: EvaluationCase) -> Extractor:
 
 def keep_extractor(case: EvaluationCase, extractor: Extractor) -> list[str]:
     """Write the feature extractor as ONNX if it was made here; return a note that names the file."""
-    file = judges.keep(extractor, case.info.item.shape, case.folders.extractors, case.opset)
+    file = judges.keep(extractor, case.info.item, case.folders.extractors, case.opset)
     if file is None:
         return []
     return [f"the feature extractor is kept as {file}; evaluate.features takes it, for the same features elsewhere"]

@@ -7,18 +7,17 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from pipeline.arrays import UInt8Array
+from pipeline.arrays import Items
 from pipeline.data.domains import split_domains
 from pipeline.data.views import Domains, Paired
 from pipeline.evaluation.quick_look import QuickLook
-from pipeline.gans.base import GAN, Batch, to_uint8
+from pipeline.gans.base import GAN, Batch
+from pipeline.items import ItemSpec
+from pipeline.media.registry import tensors_of
 from pipeline.tasks.training_case import TrainingCase
 
 TRANSLATED = 512
 """Most held-out images of each domain that one look translates."""
-
-LEVELS = 127.5
-"""8-bit levels in one unit of [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,15 @@ class TranslationLook:
     """Measures translations of the same images at every look.
 
     Attributes:
-        measures: By domain ("a", "b"): takes images that should belong to it, uint8 [n, H, W, C].
+        measures: By domain ("a", "b"): takes stored items [n, H, W, C] that should belong to it.
+        item: What one item is.
         held_out: A batch with "a" and "b" on the device.
     """
 
     goals: ClassVar[Mapping[str, str]] = {"fid": "Fréchet distance"}
 
-    measures: Mapping[str, Callable[[UInt8Array], Mapping[str, float]]]
+    measures: Mapping[str, Callable[[Items], Mapping[str, float]]]
+    item: ItemSpec
     held_out: Batch
 
     @torch.no_grad()
@@ -40,24 +41,24 @@ class TranslationLook:
         """Measure at most `samples` translations of each direction; `fid` is NaN if an image is not finite.
 
         `fid` is the mean over the directions, measures of variety are those of the worst direction. `cycle` is the
-        mean difference in 8-bit levels between an image and its translation there and back.
+        mean difference in stored levels between an image and its translation there and back.
         """
         rng = torch.Generator().manual_seed(seed + 1)
         measured: list[Mapping[str, float]] = []
-        cycles = []
+        cycles, tensors = [], tensors_of(self.item)
         for name, direction in gan.directions().items():
             sources = torch.split(self.held_out[direction.source][:samples], batch_size)
             parts = [gan.translate(part, name, rng) for part in sources]
             translated = torch.cat(parts)
             if not torch.isfinite(translated).all():
                 return {"fid": float("nan")}
-            measured.append(self.measures[direction.target](to_uint8(translated)))
+            measured.append(self.measures[direction.target](tensors.from_network(translated)))
             if direction.inverse is not None:
                 returned = torch.cat(
                     [gan.reconstruct(there, part, name, rng) for there, part in zip(parts, sources, strict=True)]
                 )
                 difference = (returned - self.held_out[direction.source][:samples]).abs()
-                cycles.append(float(difference.mean()) * LEVELS)
+                cycles.append(float(difference.mean()) * tensors.scale.half)
         numbers = {
             "fid": float(np.mean([one["fid"] for one in measured])),
             "fid_error": float(np.linalg.norm([one["fid_error"] for one in measured])) / len(measured),
@@ -81,4 +82,4 @@ def build_look(case: TrainingCase) -> TranslationLook:
         for name, side in zip("ab", split_domains(case.train), strict=True)
         if name in targets
     }
-    return TranslationLook(measures, held_out)
+    return TranslationLook(measures, case.item, held_out)

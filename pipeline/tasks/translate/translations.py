@@ -11,7 +11,7 @@ from torch import Tensor
 from pipeline.arrays import Float32Array, Float64Array, UInt8Array
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.evaluation.measures.image_similarity import psnr, ssim
-from pipeline.gans.base import Direction, to_uint8
+from pipeline.gans.base import Direction
 from pipeline.items import ItemSpec
 from pipeline.media.registry import tensors_of
 from pipeline.tasks.base import EvaluationCase, progress_bar
@@ -105,7 +105,7 @@ def translate_batch(
     inputs = route.source.images(part)
     item, device = case.info.item, case.device
     output = case.gan.translate(to_network(inputs, item, device), route.name, rng)
-    finite, translated = is_finite(output), to_uint8(output)
+    finite, translated = is_finite(output), case.tensors.from_network(output)
     columns = [inputs, translated]
     if route.paired:
         partners = route.target.held_out.images(route.source.order[part])
@@ -116,7 +116,7 @@ def translate_batch(
         start, originals = (to_network(images, item, device) for images in (translated, inputs))
         returned = case.gan.reconstruct(start, originals, route.name, rng)
         finite &= is_finite(returned)
-        columns.append(to_uint8(returned))
+        columns.append(case.tensors.from_network(returned))
         result.record("cycle_error", pixel_difference(columns[-1], inputs)[finite])
     result.record("change", pixel_difference(translated, inputs)[finite])
     result.finite += finite.tolist()

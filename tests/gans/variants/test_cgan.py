@@ -10,13 +10,13 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from pipeline.errors import InputError
-from pipeline.gans.base import GAN, to_uint8
+from pipeline.gans.base import GAN
 from pipeline.gans.registry import build
 from pipeline.gans.variants.cgan.cgan import CGAN
 from pipeline.gans.variants.cgan.settings import CGANSettings
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
 from pipeline.tasks.registry import TASKS
-from tests.specs import image_spec
+from tests.specs import image_spec, to_uint8
 
 Conditioning = Literal["concat", "projection"]
 BOTH = pytest.mark.parametrize("conditioning", ["concat", "projection"])

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from pipeline.gans.base import Progress, to_uint8
+from pipeline.gans.base import Progress
 from pipeline.gans.game.settings import Penalties
 from pipeline.gans.registry import build
 from pipeline.gans.variants.dcgan.dcgan import DCGAN
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
-from tests.specs import image_spec
+from tests.specs import image_spec, to_uint8
 
 START = Progress(0, 0.0)
 

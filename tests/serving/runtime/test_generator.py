@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from pipeline.errors import InputError
-from pipeline.gans.base import to_uint8 as torch_to_uint8
 from pipeline.media.registry import MEDIA
 from pipeline.serving.graph_tensors import class_indices, latents
 from pipeline.serving.runtime.generator import BATCH, Generator
 from tests.specs import image_spec
+from tests.specs import to_uint8 as torch_to_uint8
 
 
 def test_images_are_uint8_and_equal_those_of_torch(plain_graph: Any) -> None:

@@ -13,6 +13,7 @@ from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, ExportSpec, Phase, View
 from pipeline.tasks.generate.sample_evaluation import draw_samples, headline
 from tests.gates import GateSettings
+from tests.specs import image_spec
 
 
 class Told(GAN):
@@ -40,8 +41,8 @@ class Told(GAN):
         return images
 
 
-TRAIN: Any = SimpleNamespace(labels=np.repeat([0, 1, 2], [70, 20, 10]))
-ALIKE: Any = SimpleNamespace(labels=np.zeros(4, dtype=np.int64))
+TRAIN: Any = SimpleNamespace(item=image_spec(8, 1), labels=np.repeat([0, 1, 2], [70, 20, 10]))
+ALIKE: Any = SimpleNamespace(item=image_spec(8, 1), labels=np.zeros(4, dtype=np.int64))
 SETTINGS = EvaluateSettings(samples=1000, batch_size=300, seed=5, gate=GateSettings())
 
 

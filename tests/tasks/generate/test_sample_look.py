@@ -45,7 +45,7 @@ def test_a_look_leaves_no_trace(settings: DCGANSettings) -> None:
         seen.append(pixels)
         return {"fid": 1.0}
 
-    look = SampleLook(measure, batch(0), batch(1))
+    look = SampleLook(measure, IMAGE, batch(0), batch(1))
     first, second = look.look(gan, 50, 0, 16), look.look(gan, 50, 0, 16)
     assert first == second
     assert seen[0].shape == (50, 8, 8, 1)
@@ -72,22 +72,22 @@ def level(value: float, spread: float = 0.01) -> Tensor:
 
 @pytest.mark.parametrize(("held", "expected"), [(1.0, 0.0), (0.0, 0.5), (-1.0, 1.0), (0.6, 0.2)])
 def test_r_v_is_the_papers(held: float, expected: float) -> None:
-    look = SampleLook(lambda _: {}, {"image": level(1.0)}, {"image": level(held)})
+    look = SampleLook(lambda _: {}, IMAGE, {"image": level(1.0)}, {"image": level(held)})
     assert look.overfitting(Scorer(), level(-1.0), None) == pytest.approx(expected, abs=1e-6)  # type: ignore[arg-type]
 
 
 def test_a_discriminator_that_tells_nothing_apart_cannot_overfit() -> None:
-    look = SampleLook(lambda _: {}, {"image": level(0.001, 1.0)}, {"image": level(-0.5, 1.0)})
+    look = SampleLook(lambda _: {}, IMAGE, {"image": level(0.001, 1.0)}, {"image": level(-0.5, 1.0)})
     assert look.overfitting(Scorer(), level(0.0, 1.0), None) == 0.0  # type: ignore[arg-type]
 
 
 def test_without_held_out_images_it_is_not_measured() -> None:
     gan = build(DCGANSettings.model_validate(SMALL), IMAGE)
-    assert SampleLook(lambda _: {"fid": 2.0}, batch(0), None).look(gan, 16, 0, 16) == {"fid": 2.0}
+    assert SampleLook(lambda _: {"fid": 2.0}, IMAGE, batch(0), None).look(gan, 16, 0, 16) == {"fid": 2.0}
 
 
 def test_an_image_that_is_not_finite_is_a_distance_that_is_not() -> None:
     gan = build(DCGANSettings.model_validate(SMALL), IMAGE)
     with torch.no_grad():
         next(iter(gan.get_submodule("generator").parameters())).fill_(float("nan"))
-    assert np.isnan(SampleLook(lambda _: {"fid": 1.0}).look(gan, 16, 0, 16)["fid"])
+    assert np.isnan(SampleLook(lambda _: {"fid": 1.0}, IMAGE).look(gan, 16, 0, 16)["fid"])

@@ -22,7 +22,7 @@ def test_restorations_are_of_the_same_images_each_time() -> None:
         seen.append((restored, target))
         return {"fid": 1.0, "rmse": 2.0}
 
-    look = RestorationLook(measure, held_out)
+    look = RestorationLook(measure, image_spec(16, 3), held_out)
     assert look.look(gan, 7, 0, 3) == look.look(gan, 7, 0, 3) == {"fid": 1.0, "rmse": 2.0}
     assert seen[0][0].shape == seen[0][1].shape == (7, 16, 16, 3)
     assert (seen[0][0] == seen[1][0]).all()

@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from pipeline.arrays import UInt8Array
-from pipeline.gans.base import to_uint8
 from pipeline.gans.registry import build
 from pipeline.gans.variants.cyclegan.settings import CycleGANSettings
 from pipeline.tasks.translate.translation_look import TranslationLook
-from tests.specs import image_spec
+from tests.specs import image_spec, to_uint8
 
 
 def test_translations_are_looked_at_in_every_direction() -> None:
@@ -36,7 +35,7 @@ def test_translations_are_looked_at_in_every_direction() -> None:
 
         return numbers
 
-    look = TranslationLook({"a": measure("a", 3.0), "b": measure("b", 4.0)}, held)
+    look = TranslationLook({"a": measure("a", 3.0), "b": measure("b", 4.0)}, image_spec(16, 3), held)
     found = look.look(gan, 7, 0, 3)
     assert found == look.look(gan, 7, 0, 3)
     made = gan.translate(held["a"][:7], "a_to_b", rng)
