@@ -8,6 +8,7 @@ module names count as source. Imports are followed from module to module. Packag
 import ast
 import functools
 import hashlib
+import importlib.util
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ def code_digest(*modules: str, source: Path = SOURCE) -> str:
     """
     total = hashlib.sha256()
     for path in source_files(*modules, source=source):
-        total.update(f"{path.relative_to(source)} {read_source(path).digest}\n".encode())
+        label = path.relative_to(source) if path.is_relative_to(source) else path.name
+        total.update(f"{label} {read_source(path).digest}\n".encode())
     return total.hexdigest()
 
 
@@ -68,7 +70,7 @@ def source_files(*modules: str, source: Path = SOURCE) -> tuple[Path, ...]:
     paths: set[Path] = set()
     waiting: list[Path] = []
     for name in modules:
-        path = module_file(name, source)
+        path = module_file(name, source) or foreign_file(name)
         if path is None:
             raise FileNotFoundError(f"{name}: no such module in {source}")
         waiting.append(path)
@@ -101,6 +103,14 @@ def module_file(name: str, source: Path) -> Path | None:
         return None
     path = source.joinpath(*parts).with_suffix(".py")
     return path if path.is_file() else None
+
+
+def foreign_file(name: str) -> Path | None:
+    """Return the file of a module outside the project, such as a variant that somebody registers; None if there is none."""
+    if name.partition(".")[0] == PACKAGE:
+        return None
+    found = importlib.util.find_spec(name)
+    return Path(found.origin) if found is not None and found.origin else None
 
 
 def read_source(path: Path) -> SourceFile:

@@ -46,9 +46,9 @@ class Protocol(Settings):
         return " | ".join(f"{key}={value}" for key, value in fields.items())
 
 
-def with_code(protocol: str, module: str) -> str:
-    """Add the digest of the code that measured: a module and all it imports. Redefined measures are not compared."""
-    return f"{protocol} | code={code_digest(module)[:8]}"
+def with_code(protocol: str, *modules: str) -> str:
+    """Add the digest of the code that measured: modules and all they import. Redefined measures are not compared."""
+    return f"{protocol} | code={code_digest(*modules)[:8]}"
 
 
 def require_equal(first: str, second: str) -> None:

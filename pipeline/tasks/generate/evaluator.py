@@ -22,7 +22,7 @@ from pipeline.evaluation.reliability import (
 from pipeline.evaluation.verdict import Verdict
 from pipeline.measure import Measure, Measurement
 from pipeline.tasks.generate.gate import apply_gate
-from pipeline.tasks.generate.measures.registry import measures_for
+from pipeline.tasks.generate.measures.registry import measure_modules, measures_for
 from pipeline.tasks.generate.sample_set import SampleSet
 from pipeline.tasks.generate.settings import SampleGate
 
@@ -138,7 +138,7 @@ def context(data: SampleSet) -> Metrics:
         "n_fake": len(data),
         "features": spec.name,
         "features_sha256": spec.sha256,
-        "protocol": with_code(str(protocol), __name__),
+        "protocol": with_code(str(protocol), __name__, *measure_modules(real.medium)),
     }
 
 

@@ -33,6 +33,11 @@ def measures_for(medium: Medium) -> list[Measure[Any]]:
     return in_order([*MEASURES.values(), *medium.appearance()])
 
 
+def measure_modules(medium: Medium) -> tuple[str, ...]:
+    """Return the modules that define these measures, for code digests."""
+    return tuple(dict.fromkeys(measure.compute.__module__ for measure in measures_for(medium)))
+
+
 def in_order(measures: Iterable[Measure[Any]]) -> list[Measure[Any]]:
     """Return measures group by group, each group as declared."""
     place = {group: number for number, group in enumerate(GROUPS)}
