@@ -61,13 +61,13 @@ def run(root: Path) -> None:
 
 def open_inputs(paths: Paths, params: Params) -> Inputs:
     """Open the training split. Raises InputError if it was made with other parameters."""
-    data = open_split(paths.dataset, paths.validated, "train", verify=True)
     info = DatasetInfo.read(paths.dataset)
     if info.pairs != params.data.pairs:
         raise InputError(
             f"{paths.dataset}: was made with data.pairs {info.pairs}, but {paths.params} says {params.data.pairs}. "
             "Run `dvc repro`"
         )
+    data = open_split(paths.dataset, paths.validated, "train", verify=True)
     return Inputs(paths, params, info, data, pick_device(params.train.device))
 
 

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from pipeline.arrays import UInt8Array
-from pipeline.data import store
-from pipeline.data.store import DatasetInfo, ItemSet
+from pipeline.data.store import DatasetInfo, ItemSet, PairSet
 from pipeline.errors import InputError
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Direction, ExportSpec, Phase, View
@@ -53,7 +52,7 @@ def held(images: UInt8Array, labels: list[int], fingerprint: str, kind: Any = It
         row=np.arange(count),
         labels=np.array(labels, dtype=np.int64),
         names=[f"{k}.png" for k in range(count)],
-        classes=["horse", "deer"],
+        item=image_spec(SIDE, 3, ["horse", "deer"]),
         fingerprint=fingerprint * 64,
         **more,
     )
@@ -62,9 +61,8 @@ def held(images: UInt8Array, labels: list[int], fingerprint: str, kind: Any = It
 
 def pairs(n: int, seed: int, fingerprint: str) -> ItemSet:
     a = gratings(n, seed)
-    kind = getattr(store, "Pairs", None)
     wide = np.concatenate([a, swapped(a)], axis=2)
-    return held(wide, [-1] * n, fingerprint, kind, partners=None) if kind else held(wide, [-1] * n, fingerprint)
+    return held(wide, [-1] * n, fingerprint, PairSet, partners=None)
 
 
 def domains(n: int, seed: int, fingerprint: str) -> ItemSet:
