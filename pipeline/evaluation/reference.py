@@ -82,7 +82,7 @@ def kept(
         key,
         shapes,
         lambda: {"features": torch.from_numpy(extract(extractor, images, batch_size, progress, label))},
-        code=(extractor, extractor.network),
+        code=(extractor, getattr(extractor, "network", None)),  # an ONNX encoder has no network of the project's
     )
     return made["features"].numpy()
 

@@ -262,6 +262,6 @@ def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
         config.model_copy(update={"dataset_fingerprint": "e" * 64}).model_dump_json()
     )
     with pytest.raises(
-        InputError, match=r"config\.json: the model was trained on other images, .* run `dvc repro train`"
+        InputError, match=r"config\.json: the model was trained on other images, .* Run `dvc repro train`"
     ):
         evaluate.run(root)

@@ -110,7 +110,7 @@ def test_in_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     follow(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", monkeypatch)
     shutil.rmtree(tmp_path / "mlartifacts")
-    with pytest.raises(InputError, match="cannot download the ONNX file of version 1 from sqlite"):
+    with pytest.raises(InputError, match="cannot download the ONNX file of version 2 from sqlite"):
         RegistrySource(tmp_path, "models:/pictures@champion").fetch()
 
 
