@@ -37,7 +37,7 @@ def page(
     protocol: str,
     provenance: Mapping[str, str],
     compared: bool,
-    beside: str,
+    reference_title: str,
     **more: object,
 ) -> str:
     """Render a task's template, which extends base.html.j2. Everything that is not markup is escaped.
@@ -45,7 +45,7 @@ def page(
     Args:
         provenance: What was evaluated, by name.
         compared: Whether the rows hold the values of the previous run.
-        beside: Heading of the column of reference values.
+        reference_title: Heading of the column of reference values.
         more: What the task's own template reads.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -66,7 +66,7 @@ def page(
         protocol=protocol,
         provenance=provenance,
         compared=compared,
-        beside=beside,
+        reference_title=reference_title,
         **more,
     )
 

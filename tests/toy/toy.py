@@ -212,7 +212,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         protocol=protocol,
         provenance=case.provenance(),
         compared=False,
-        beside="",
+        reference_title="",
         first=Letters().text(items[0]),
     )
     return EvaluationResult(metrics, html, f"share_error {error:.3g}")

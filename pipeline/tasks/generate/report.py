@@ -73,7 +73,7 @@ def render(
         protocol=metrics["protocol"],
         provenance=provenance,
         compared=bool(before),
-        beside="Real images",
+        reference_title="Real images",
         real=data_uri(pictures.real),
         fake=optional_uri(pictures.fake),
         strips=[(strip.name, f"{strip.count:,}", optional_uri(strip.picture)) for strip in pictures.strips],

@@ -90,7 +90,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         protocol=text,
         provenance=case.provenance(images=f"{len(trials[0].restored):,} of the test split"),
         compared=False,
-        beside="Input",
+        reference_title="Input",
         strips=[
             (trial.title, data_uri(strip(shown.details[:STRIP_ROWS])))
             for trial, shown in zip(trials, pictures, strict=True)

@@ -83,7 +83,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         protocol=text,
         provenance=case.provenance(images=f"{counts}, all of the test split"),
         compared=bool(previous),
-        beside="To compare",
+        reference_title="To compare",
         ways=[report_pictures(result) for result in results],
     )
     return EvaluationResult(
