@@ -210,7 +210,7 @@ def test_an_image_is_transformed_next_to_its_original(
                 tab.run("document.getElementById('after-size').textContent")
                 == f"{picture.shape[1] * 2} × {picture.shape[0] * 2}"
             )
-            assert "ms to compute" in tab.run("document.getElementById('apply-status').textContent")
+            assert "ms of it to compute" in tab.run("document.getElementById('apply-status').textContent")
         found = tab.run(MEASURE)
         assert found["scroll"] <= found["width"], found["wide"]
         assert found["wide"] == []
