@@ -8,7 +8,7 @@ from pipeline.measure import Measure
 from pipeline.media.base import Medium
 from pipeline.serving.graph_tensors import TENSORS, controls, generated_shape
 from pipeline.serving.onnx.metadata import Metadata
-from pipeline.tasks.generate.measures.registry import MEASURES, in_order, measures_for
+from pipeline.tasks.generate.measures.registry import MEASURES, in_order, measure_modules, measures_for
 from pipeline.tasks.generate.settings import SampleGate, sample_gate
 from pipeline.tasks.task import Task
 
@@ -48,8 +48,7 @@ class GenerateTask(Task):
         return measures_for(medium)
 
     def evaluation_modules(self, medium: Medium) -> tuple[str, ...]:
-        measures = dict.fromkeys(measure.compute.__module__ for measure in self.measures(medium))
-        return (*super().evaluation_modules(medium), *measures)
+        return (*super().evaluation_modules(medium), *measure_modules(medium))
 
     @property
     def headline(self) -> tuple[str, ...]:
