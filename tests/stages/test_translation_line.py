@@ -95,7 +95,7 @@ def test_it_is_delivered_and_used(line: tuple[str, Path], tmp_path: Path) -> Non
     assert measured["parity_max_abs"] < 1e-4
     card = (exported / "model_card.md").read_text()
     assert (
-        f"A network that translates RGB images from {'side A to side B' if variant == 'pix2pix' else 'sun to rain'}"
+        f"A network that translates RGB images from {'domain A to domain B' if variant == 'pix2pix' else 'sun to rain'}"
         in card
     )
     save(tmp_path / "one.png", np.random.default_rng(1).normal(128, 60, (37, 50, 3)))

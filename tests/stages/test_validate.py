@@ -56,11 +56,11 @@ def quarantine(project: Path) -> dict[str, tuple[str, str, str]]:
 
 
 EXPECTED = {
-    "train/a/copy.png": ("a", "train", "duplicate: same pixels as train/a/03.png"),
+    "train/a/copy.png": ("a", "train", "duplicate: same values as image train/a/03.png"),
     "train/a/small.png": ("a", "train", "too_small: 4 x 4 pixels"),
     "train/a/text.png": ("a", "train", "undecodable: not an image (or its header is damaged)"),
     "train/b/flat.png": ("b", "train", "near_constant: standard deviation 0.0000"),
-    "test/b/leak.png": ("b", "test", "leaked: same pixels as training image train/b/04.png"),
+    "test/b/leak.png": ("b", "test", "leaked: same values as training image train/b/04.png"),
 }
 LENIENT = "validate: {min_images: {limit: 30, severity: critical}, min_side: {limit: 8, severity: warning}, max_error_share: {limit: 0.1, severity: critical}}"
 STRICT = "validate: {min_side: {limit: 8, severity: critical}, max_error_share: {limit: 0.01, severity: critical}}"
@@ -97,6 +97,7 @@ def test_accepted_then_rejected(project: Path) -> None:
         "sha256",
         "pixels_sha256",
         "pair",
+        "part",
     } == set(index.column_names)
     assert not set(index.column("path").to_pylist()) & set(EXPECTED)
     assert (project / "reports/data_docs/index.html").is_file()
@@ -153,8 +154,8 @@ def test_pairs_in_folders(tmp_path: Path) -> None:
         "set/label/00.PNG": "unpaired: its partner set/photo/00.png was set aside: undecodable",
         "set/photo/01.png": "unpaired: no readable file of this name in 'label'",
         "set/label/01_label.PNG": "unpaired: no readable file of this name in 'photo'",
-        "set/photo/03.png": "unequal: 20 x 16 pixels, its partner set/label/03.PNG 16 x 16",
-        "set/label/03.PNG": "unequal: 16 x 16 pixels, its partner set/photo/03.png 20 x 16",
+        "set/photo/03.png": "unequal: 20 x 16, its partner set/label/03.PNG 16 x 16",
+        "set/label/03.PNG": "unequal: 16 x 16, its partner set/photo/03.png 20 x 16",
     }
     opened = [
         open_split(tmp_path / "data/dataset", tmp_path / "data/validated", split, verify=True)

@@ -28,6 +28,7 @@ torch.set_num_threads(1)
 folder, leak = Path(sys.argv[1]), int(sys.argv[2])
 
 class Data:
+    item = ItemSpec(height=8, width=8, channels=1)
     labels = np.full(96, -1)
     pixels = np.random.default_rng(0).integers(0, 255, (96, 8, 8, 1), dtype=np.uint8)
     def __len__(self):
@@ -54,7 +55,7 @@ train = TrainSettings(
 )
 watcher = Watcher()
 cpu = torch.device("cpu")
-gan = build(model, ItemSpec(height=8, width=8, channels=1))
+gan = build(model, Data.item)
 batches = Unlabelled(Data(), cpu, 0)
 Trainer(gan, batches, train, device=cpu, folder=folder, observer=watcher, preview_samples=4).run()
 print(json.dumps(watcher.resident))
