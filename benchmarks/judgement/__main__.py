@@ -121,7 +121,7 @@ def main() -> int:
     parser.add_argument(
         "--cache", type=Path, default=Path(".ganline/benchmarks"), help="where classifiers and features are kept"
     )
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, help="folder for the table; without it the result is only printed")
     options = parser.parse_args()
     began = time.monotonic()
     data = source(options.source, options.resolution) if options.source else digits()
@@ -139,10 +139,11 @@ def main() -> int:
         print(" | ".join(row), flush=True)
     alarms = false_alarms(data, evaluators, options.draws, options.samples)
     text = report(rows, alarms, options.draws, right, data, len(images), len(test), time.monotonic() - began)
-    options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"{options.source.stem if options.source else 'digits'}.md"
-    path.write_text(text, encoding="utf-8")
     print(text)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        path = options.out / f"{options.source.stem if options.source else 'digits'}.md"
+        path.write_text(text, encoding="utf-8")
     return 0 if all(right) and not alarms else 1
 
 

@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scaling", action="store_true", help="this project's PRDC at growing numbers instead")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, help="folder for the table; without it the result is only printed")
     parser.add_argument("--once", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
@@ -100,8 +100,9 @@ def main() -> None:
                 lines += compared(metric, options.items, dims, options.rounds)
     text = "\n".join(lines) + "\n"
     print(text)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / ("scaling.md" if options.scaling else "routes.md")).write_text(text, encoding="utf-8")
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / ("scaling.md" if options.scaling else "routes.md")).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -89,7 +89,6 @@ def processor() -> str:
 
 
 def write(folder: Path, name: str, text: str) -> None:
-    """Print a result and write it to `folder`/`name`.md."""
+    """Write a result to `folder`/`name`.md."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
-    print(text)

@@ -30,7 +30,6 @@ from pipeline.training.settings import TrainSettings
 
 TRAINING_POINTS, EVALUATED_POINTS = 100_000, 2_500
 BATCH = 256
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -227,8 +226,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out",
         type=Path,
-        default=RESULTS,
-        help="output folder for gaussians.md and gaussians.png (default: %(default)s)",
+        help="folder for gaussians.md and gaussians.png; without it the result is only printed",
     )
     chosen = parser.parse_args(argv)
     for name in ("seeds", "workers", "steps"):
@@ -253,8 +251,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             runs.append(task.result())
             tqdm.write(format_run(runs[-1]), file=sys.stderr)
     place = common.machine(pick_device(chosen.device), f"{chosen.workers} parallel runs, one thread each")
-    common.write(chosen.out, "gaussians", report(runs, chosen.seeds, place))
-    draw_picture(runs, chosen.out / "gaussians.png")
+    text = report(runs, chosen.seeds, place)
+    print(text)
+    if chosen.out:
+        common.write(chosen.out, "gaussians", text)
+        draw_picture(runs, chosen.out / "gaussians.png")
 
 
 if __name__ == "__main__":

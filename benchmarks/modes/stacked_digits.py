@@ -27,7 +27,6 @@ from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
 
 IMAGE = ItemSpec(height=8, width=8, channels=3)
-RESULTS = Path(__file__).parent / "results"
 SHOWN = 64
 """Samples per recipe in the picture."""
 
@@ -193,8 +192,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--out",
         type=Path,
-        default=RESULTS,
-        help="output folder for stacked_digits.md and stacked_digits.png (default: %(default)s)",
+        help="folder for stacked_digits.md and stacked_digits.png; without it the result is only printed",
     )
     chosen = parser.parse_args(argv)
     for name in ("seeds", "threads", "images"):
@@ -216,8 +214,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         for seed in range(chosen.seeds)
     ]
     place = common.machine(device, f"{chosen.threads} thread{'s' if chosen.threads > 1 else ''}")
-    common.write(chosen.out, "stacked_digits", report(runs, classifier, floor, place))
-    draw_picture(runs, classifier, chosen.out / "stacked_digits.png")
+    text = report(runs, classifier, floor, place)
+    print(text)
+    if chosen.out:
+        common.write(chosen.out, "stacked_digits", text)
+        draw_picture(runs, classifier, chosen.out / "stacked_digits.png")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ import uvloop
 from benchmarks.serving.load import Load, http, run
 from benchmarks.serving.models import SMALL, WIDE, Model, export_untrained
 
-HERE = Path(__file__).parent
 CLIENTS = (1, 8, 64)
 PORT = 8790
 BATCH = 64
@@ -198,7 +197,7 @@ def compare_with_mlflow(seconds: float, rounds: int) -> list[str]:
                 rows.append(
                     f"| {clients} | {name} | {figures[0]:,.0f} | {figures[1]:.1f} | {figures[2]:.1f} | {ratio:.1f} |"
                 )
-                print(rows[-1], flush=True)
+                print(rows[-1], file=sys.stderr)
     return rows
 
 
@@ -216,7 +215,7 @@ def compare_with_onnxruntime(seconds: float, rounds: int) -> list[str]:
             rows.append(
                 f"| 64 | {images} | {statistics.median(served):,.0f} | {statistics.median(limit):,.0f} | {share:.0%} |"
             )
-            print(rows[-1], flush=True)
+            print(rows[-1], file=sys.stderr)
     return rows
 
 
@@ -227,6 +226,7 @@ def main() -> None:
     parser.add_argument(
         "--rounds", type=int, default=3, help="measurements of each endpoint, in turn; the median is reported"
     )
+    parser.add_argument("--out", type=Path, help="folder for serving.md; without it the tables are only printed")
     arguments = parser.parse_args()
     parts = [
         f"# {SMALL.about}, one image per request",
@@ -237,8 +237,11 @@ def main() -> None:
         "",
         *compare_with_onnxruntime(arguments.seconds, arguments.rounds),
     ]
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / "serving.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
+    text = "\n".join(parts) + "\n"
+    print(text)
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "serving.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

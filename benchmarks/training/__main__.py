@@ -105,7 +105,7 @@ def main() -> None:
         default=20_000,
         help="train.health.images; a value above the length of a round leaves only the last health check",
     )
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, help="folder for loop.md; without it the result is only printed")
     parser.add_argument("--once", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
@@ -126,8 +126,9 @@ def main() -> None:
         )
     text = "\n".join([*rows, "", f"Batch {BATCH}, {options.rounds} rounds, medians.", ""])
     print(text)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "loop.md").write_text(text, encoding="utf-8")
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "loop.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def main() -> int:
         default=os.cpu_count() or 1,
         help="parallel runs, one thread each (default: one per core)",
     )
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, help="folder for the table; without it the result is only printed")
     options = parser.parse_args()
     jobs = [(case, seed, options.response, options.images) for case in options.cases for seed in range(options.seeds)]
     with ProcessPoolExecutor(max(1, min(options.workers, len(jobs))), get_context("spawn"), use_one_thread) as pool:
@@ -118,8 +118,9 @@ def main() -> int:
             tqdm.write(format_run(outcomes[-1]), file=sys.stderr)
     text = report(outcomes, options.response)
     print(text)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / f"{options.response}.md").write_text(text, encoding="utf-8")
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / f"{options.response}.md").write_text(text, encoding="utf-8")
     return int(misses_target(outcomes))
 
 

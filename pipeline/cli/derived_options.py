@@ -1,53 +1,111 @@
-"""Command-line options derived from other tables: conditions of a generator, and settings of the service."""
+"""Command-line options derived from other tables: conditions of a generator, and settings of the service.
+
+The tables need numpy and pydantic. They are read when the options of their command are needed, so that
+`ganline --help` is fast.
+"""
 
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic.fields import FieldInfo
+from typer.core import TyperCommand
 
-from pipeline.serving.graph_tensors import TENSOR_OF_CONTROL, TENSORS
-from pipeline.settings import Settings
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 Command = Callable[..., None]
 
 
-def with_condition_options(command: Command) -> Command:
-    """Replace the argument `conditions` of a command by one option per control of the graph tensors.
+@dataclass(frozen=True)
+class DerivedOptions:
+    """The options that replace an argument of a command, and the function that turns their values into it."""
 
-    The command receives a mapping from control names to values, None for omitted options.
-    """
-    parameters = [option(name, condition_type(name), default=None) for name in TENSOR_OF_CONTROL]
-    return with_options(command, "conditions", parameters, dict)
+    argument: str
+    options: list[inspect.Parameter]
+    build: Callable[[Mapping[str, Any]], Any]
 
 
-def with_settings_options(settings: type[Settings], *, without: str) -> Callable[[Command], Command]:
-    """Replace the argument `settings` of a command by one option per field, except the field `without`."""
+class DerivedCommand(TyperCommand):
+    """A command with derived options, which are read on first use."""
+
+    def __init__(self, name: str | None, *, callback: Any, **settings: Any) -> None:
+        self.complete: Callable[[], Any] = functools.cache(callback.complete)
+        super().__init__(name, callback=callback, **settings)
+
+    @property
+    def params(self) -> Any:
+        """Options and arguments, the derived ones included."""
+        return self.complete().params
+
+    @params.setter
+    def params(self, value: Any) -> None:
+        """Ignore those of the placeholder, which has none."""
+
+    @property
+    def callback(self) -> Any:
+        """The function that runs the command."""
+        return self.complete().callback
+
+    @callback.setter
+    def callback(self, value: Any) -> None:
+        """Ignore the placeholder."""
+
+
+def with_options(derive: Callable[[], DerivedOptions]) -> Callable[[Command], Command]:
+    """Replace an argument of a command by derived options. The command is registered with `cls=DerivedCommand`."""
 
     def decorate(command: Command) -> Command:
-        fields = {name: field for name, field in settings.model_fields.items() if name != without}
-        parameters = [option(name, field_type(name, field), default=field.default) for name, field in fields.items()]
-        return with_options(command, "settings", parameters, lambda values: settings(**values))
+        def placeholder() -> None: ...
+
+        def complete() -> Any:
+            app = typer.Typer(add_completion=False)
+            app.command(command.__name__)(bind(command, derive()))
+            return typer.main.get_command(app)
+
+        placeholder.__name__, placeholder.__doc__ = command.__name__, command.__doc__
+        placeholder.complete = complete  # type: ignore[attr-defined]
+        return placeholder
 
     return decorate
 
 
-def with_options(
-    command: Command, argument: str, parameters: list[inspect.Parameter], build: Callable[[Mapping[str, Any]], Any]
-) -> Command:
-    """Replace an argument of a command by options whose values `build` turns into the argument."""
+def bind(command: Command, derived: DerivedOptions) -> Command:
+    """Return the command with the derived options in its signature."""
 
-    @functools.wraps(command)
     def wrapper(**arguments: Any) -> None:
-        values = {parameter.name: arguments.pop(parameter.name) for parameter in parameters}
-        command(**arguments, **{argument: build(values)})
+        values = {option.name: arguments.pop(option.name) for option in derived.options}
+        command(**arguments, **{derived.argument: derived.build(values)})
 
-    signature = inspect.signature(command)
-    own = [parameter for name, parameter in signature.parameters.items() if name != argument]
-    wrapper.__signature__ = signature.replace(parameters=[*own, *parameters])  # type: ignore[attr-defined]
+    own = [option for name, option in inspect.signature(command).parameters.items() if name != derived.argument]
+    wrapper.__doc__ = command.__doc__
+    wrapper.__signature__ = inspect.Signature([*own, *derived.options])  # type: ignore[attr-defined]
     return wrapper
+
+
+def condition_options() -> DerivedOptions:
+    """Return one option per control of the graph tensors. The command receives their values by name, None if omitted."""
+    from pipeline.serving.graph_tensors import TENSOR_OF_CONTROL, TENSORS
+
+    options = []
+    for name, tensor in TENSOR_OF_CONTROL.items():
+        control = TENSORS[tensor].control
+        assert control is not None
+        value: Any = list[control.value] if control.many else control.value  # type: ignore[name-defined]
+        kind = Annotated[value | None, typer.Option(help=control.help, show_default=False)]
+        options.append(option(name, kind, default=None))
+    return DerivedOptions("conditions", options, dict)
+
+
+def service_options() -> DerivedOptions:
+    """Return one option per setting of the service, except its token, which would show in the list of processes."""
+    from pipeline.serving.settings import ServeSettings
+
+    fields = {name: field for name, field in ServeSettings.model_fields.items() if name != "token"}
+    options = [option(name, field_type(name, field), default=field.default) for name, field in fields.items()]
+    return DerivedOptions("settings", options, lambda values: ServeSettings(**values))
 
 
 def option(name: str, annotation: Any, *, default: Any) -> inspect.Parameter:
@@ -55,17 +113,7 @@ def option(name: str, annotation: Any, *, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
 
 
-def condition_type(name: str) -> Any:
-    """Return the annotated type of a control's option."""
-    control = TENSORS[TENSOR_OF_CONTROL[name]].control
-    assert control is not None
-    value: Any = control.value
-    return Annotated[
-        (list[value] if control.many else value) | None, typer.Option(help=control.help, show_default=False)
-    ]
-
-
-def field_type(name: str, field: FieldInfo) -> Any:
+def field_type(name: str, field: "FieldInfo") -> Any:
     """Return the annotated type of a setting's option, with the limits and the description of the field."""
     limits = {
         key: getattr(entry, bound)

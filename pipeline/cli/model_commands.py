@@ -6,13 +6,15 @@ Packages are imported inside the commands, so that `--help` is fast.
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from pipeline.cli.derived_options import with_condition_options, with_settings_options
-from pipeline.serving.settings import ServeSettings
+from pipeline.cli.derived_options import DerivedCommand, condition_options, service_options, with_options
 from pipeline.stages.paths import Paths, project_root
+
+if TYPE_CHECKING:
+    from pipeline.serving.settings import ServeSettings
 
 model_commands = typer.Typer()
 
@@ -23,8 +25,8 @@ ModelOption = Annotated[
 SEED_MAX = 2**64 - 1
 
 
-@model_commands.command()
-@with_condition_options
+@model_commands.command(cls=DerivedCommand)
+@with_options(condition_options)
 def sample(
     *,
     n: Annotated[
@@ -83,8 +85,8 @@ def sample(
     typer.echo(f"{output}: {result}")
 
 
-@model_commands.command()
-@with_settings_options(ServeSettings, without="token")
+@model_commands.command(cls=DerivedCommand)
+@with_options(service_options)
 def serve(
     *,
     model: Annotated[
@@ -100,7 +102,7 @@ def serve(
             help="File with the token that requests must carry; or set GANLINE_SERVE_TOKEN.", show_default=False
         ),
     ] = None,
-    settings: ServeSettings,
+    settings: "ServeSettings",
 ) -> None:
     """Serve the generator over HTTP: a page, images by URL, and the Open Inference Protocol. Runs without torch.
 

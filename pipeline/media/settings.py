@@ -45,7 +45,7 @@ class DataSettings(Settings):
         ge=1,
         description="maximum items per split (and class, if there are classes), or pairs of folders; null takes all",
     )
-    limits: Limits = Limits()
+    limits: Limits = Field(Limits(), description="largest input that is accepted")
     seed: int = Field(0, ge=0, description="decides which items are held out")
 
     @field_validator("classes")

@@ -20,8 +20,8 @@ class Bound(Settings):
 
     one_line: ClassVar[bool] = True
 
-    limit: float = Field(ge=0)
-    severity: Severity
+    limit: float = Field(ge=0, description="threshold of the expectation")
+    severity: Severity = Field(description="critical stops the line, warning is reported, off disables the check")
 
 
 class ValidationSettings(Settings):

@@ -126,7 +126,10 @@ def test_descriptions_become_comments() -> None:
     written = format_params(params.parse("", "x"), "# For:  x\n", {"train.flips": "of this preset"}).splitlines()
     assert written[0] == "# For:  x"
     assert f"{'  latent: 100':<{COMMENT_COLUMN}}# length of z" in written
-    assert f"{'  channels: gray':<{COMMENT_COLUMN}}# gray | rgb" in written
+    assert (
+        f"{'  resize: lanczos':<{COMMENT_COLUMN}}# lanczos | bicubic | bilinear | box | nearest; resampling filter"
+        in written
+    )
     assert f"{'  flips: false':<{COMMENT_COLUMN}}# of this preset" in written
 
 

@@ -20,6 +20,7 @@ from pipeline.settings import Ramp
 from pipeline.tasks.registry import TASKS
 
 CONFVAL = re.compile(r"^```\{confval\} (\S+)$", re.MULTILINE)
+ENTRY = r"^```\{confval\} (\S+)\n(?::[^\n]*\n)*\n(.*?)```$"
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,17 @@ def test_every_parameter_is_documented_and_no_other(built: dict[str, str], mediu
     names = ["train", "evaluate", "export", "promote", "tracking"]
     names += [f"data-{medium}", f"validate-{medium}", f"model-{variant}", f"gate-{task}"]
     assert documented(built, *names) == set(keys(params_of(medium, variant)))
+
+
+def test_every_parameter_and_section_has_a_description(built: dict[str, str]) -> None:
+    pages = {name: text for name, text in built.items() if name.startswith("parameters/")}
+    entries = [
+        (match[1], match[2]) for text in pages.values() for match in re.finditer(ENTRY, text, re.MULTILINE | re.DOTALL)
+    ]
+    assert len(entries) == sum(text.count("```{confval}") for text in pages.values())
+    assert sorted({key for key, description in entries if len(description.split()) < 2}) == []
+    parts = [part for text in pages.values() for part in re.split(r"^#+ ", text, flags=re.MULTILINE)[1:]]
+    assert [part.splitlines()[0] for part in parts if not part.partition("\n\n")[2].partition("```")[0].strip()] == []
 
 
 def test_every_axis_has_its_page(built: dict[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from pipeline.items import DataLayout
 from pipeline.settings import Settings
 
@@ -24,7 +26,7 @@ class VariantSettings(Settings):
     any_size: ClassVar[bool] = False
     largest: ClassVar[int] = 256
 
-    variant: str = ""
+    variant: str = Field("", description="networks and training game")
 
     @property
     def group(self) -> int:

@@ -31,20 +31,22 @@ class ImageSettings(DataSettings):
     resolution: int | tuple[int, int] = Field(
         8, description="side of square images, or [height, width]; most variants need a power of two"
     )
-    channels: Literal["gray", "rgb"] = "gray"
+    channels: Literal["gray", "rgb"] = Field("gray", description="files in other colour spaces are converted")
     background: HexColour = Field("#ffffff", description="colour under transparent pixels")
     fit: Literal["crop", "pad", "stretch", "keep"] = Field(
         "crop",
         description="how other aspect ratios are fitted: centre crop, pad with the background, or stretch; "
         "keep: images keep their sizes, and training takes random crops of `resolution` (restoration)",
     )
-    resize: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = "lanczos"
+    resize: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = Field(
+        "lanczos", description="resampling filter"
+    )
     pairs: Pairing = Field(
         "none",
         description="how pairs A and B are formed: halves: each file shows A on its left half and B on its right; "
         "folders: A and B in two folders, matched by name without suffix; outline: A is the outline of B; none",
     )
-    limits: ImageLimits = ImageLimits()
+    limits: ImageLimits = Field(ImageLimits(), description="largest image that is accepted")
 
     @field_validator("resolution", mode="before")
     @classmethod

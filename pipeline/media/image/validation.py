@@ -21,7 +21,7 @@ class AllowedModes(Settings):
     allowed: tuple[str, ...] = Field(
         ("1", "L", "LA", "P", "PA", "RGB", "RGBA"), description="Pillow modes that need no conversion to gray or RGB"
     )
-    severity: Severity = "warning"
+    severity: Severity = Field("warning", description="what other modes cause")
 
 
 class ImageValidation(ValidationSettings):
