@@ -3,6 +3,12 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
+PATH_PARAMETERS = {
+    "model": "Name of the model: that of its file (`generator`), or the registered one.",
+    "version": "Version of the model: digest of its file, or the registered number.",
+}
+"""Descriptions that the OpenAPI document does not have."""
+
 
 def document() -> dict[str, Any]:
     """Return the service's OpenAPI document. No model is needed to describe the endpoints."""
@@ -58,8 +64,9 @@ def field(parameter: dict[str, Any]) -> list[str]:
         if values:
             text += f", {words} {values[0]:,}"
     default = f" Default: `{schema['default']}`." if schema.get("default") not in (None, []) else ""
-    about = parameter.get("description", schema.get("description", ""))
-    return [f"`{parameter['name']}` ({parameter['in']}: {text})", f": {about}{default}", ""]
+    name = parameter["name"]
+    about = parameter.get("description", schema.get("description")) or PATH_PARAMETERS[name]
+    return [f"`{name}` ({parameter['in']}: {text})", f": {about}{default}", ""]
 
 
 def meaning(response: dict[str, Any]) -> str:

@@ -214,7 +214,7 @@ def sentence(text: str) -> str:
     if not text:
         return text
     is_word = re.match(r"[a-z]+(?=[ ,;.]|$)", text) and not re.match(r"\S+ ?[|:]", text)
-    return (text[0].upper() + text[1:] if is_word else text) + ("" if text.endswith((".", ")")) else ".")
+    return (text[0].upper() + text[1:] if is_word else text) + ("" if text.endswith(".") else ".")
 
 
 def pages() -> dict[str, str]:

@@ -121,7 +121,8 @@ def field_type(name: str, field: "FieldInfo") -> Any:
         for key, bound in (("min", "ge"), ("max", "le"))
         if hasattr(entry, bound)
     }
-    help_text = (field.description or "").capitalize() + "."
+    description = field.description or ""
+    help_text = f"{description[:1].upper()}{description[1:]}."
     names = [f"--{name.replace('_', '-')}"]  # named, so that a flag gets no --no- form
     value: Any = field.annotation
     return Annotated[value, typer.Option(*names, help=help_text, **limits)]

@@ -77,6 +77,10 @@ def test_every_parameter_and_section_has_a_description(built: dict[str, str]) ->
     assert [part.splitlines()[0] for part in parts if not part.partition("\n\n")[2].partition("```")[0].strip()] == []
 
 
+def test_no_entry_is_empty(built: dict[str, str]) -> None:
+    assert [name for name, text in built.items() if re.search(r"^: *$", text, re.MULTILINE)] == []
+
+
 def test_every_axis_has_its_page(built: dict[str, str]) -> None:
     wanted = {f"{section}-{name}" for section in ("data", "validate") for name in MEDIA} | {
         f"model-{name}" for name in VARIANTS
