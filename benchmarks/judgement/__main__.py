@@ -1,12 +1,12 @@
-"""Is every way a generator fails seen, named and stopped, and is nothing else?
+"""Check that the gate detects, names and stops every failure of a generator, and nothing else.
 
-    python -m benchmarks.judgement                                       the embedded digits, about three minutes on two cores
-    python -m benchmarks.judgement --source fashion-mnist.zip            any labelled source with a test split
-    python -m benchmarks.judgement --draws 0                             without the fresh draws of real images
+    python -m benchmarks.judgement                               the embedded digits, about three minutes on two cores
+    python -m benchmarks.judgement --source fashion-mnist.zip    any labelled source with a test split
+    python -m benchmarks.judgement --draws 0                     without the fresh draws of real images
 
-Held-out real images, which nothing was trained on, take the place of samples: as they are (no false alarm over the draws), then
-broken in controlled ways at rising strength. Prints a matrix of failures and measures (z against real images), whether the gate
-stopped each, and what it called it; writes it to results/ beside this file. Exit 1 where a bar is missed.
+Held-out real images replace the samples of a generator. Unchanged, they must raise no alarm. Degraded in controlled
+ways at increasing strength, they must be rejected under the right name. The result is a table of failures and measures
+(z-scores against real images) with the verdicts. The exit code is 1 if a target is missed.
 """
 
 import argparse
@@ -43,7 +43,7 @@ HEADER = ("failure", "strength", "fid", "kl", "repeats", *SHOWN, "verdict", "nam
 
 
 def numbers(evaluation: Evaluation) -> list[str]:
-    """z of the measures; the class histogram's KL over its null and the share of exact repeats as they are."""
+    """Return z-scores of the measures, and the divergence of the class histogram and the share of repeats as values."""
     found = evaluation.metrics
     fid = (found["fid_equal"] - found["fid_null"]) / found["fid_null_sd"] if found["fid_null_sd"] else 0.0
     kl = "–" if found["mode_kl"] is None else f"{max(found['mode_kl'] - found['mode_kl_null'], 0):.2f}"
@@ -56,11 +56,12 @@ def numbers(evaluation: Evaluation) -> list[str]:
 
 
 def names(evaluation: Evaluation) -> list[str]:
+    """Return the failure modes that the verdict names."""
     return [reason.partition(":")[0] for reason in evaluation.verdict.reasons]
 
 
 def broken(evaluator: Evaluator, fresh: Real) -> Iterator[tuple[list[str], bool]]:
-    """A row for each breakage and strength, and whether it is as it should be."""
+    """Yield a row for each degradation and strength, and whether the gate handled it correctly."""
     for breakage in BREAKAGES:
         for strength in breakage.strengths:
             evaluation = evaluator.evaluate(breakage.apply(fresh, strength, np.random.default_rng(1)))
@@ -85,7 +86,7 @@ def broken(evaluator: Evaluator, fresh: Real) -> Iterator[tuple[list[str], bool]
 
 
 def false_alarms(data: Data, evaluators: "Evaluators", draws: int, samples: int) -> list[str]:
-    """What the gate says of fresh real images, over so many splits; empty is right."""
+    """Return the failure modes that the gate names for fresh real images, over `draws` splits; none is correct."""
     found = []
     for seed in range(1, draws + 1):
         test, images, _ = data.split(seed, samples)
@@ -109,6 +110,7 @@ class Evaluators:
 
 
 def main() -> int:
+    """Run the benchmark; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.judgement", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -116,10 +118,10 @@ def main() -> int:
         "--source", type=Path, help="a labelled folder or archive with a test split; without it the embedded digits"
     )
     parser.add_argument("--resolution", type=int, default=32, help="side of the images of --source")
-    parser.add_argument("--samples", type=int, default=2500, help="images judged at a time, at most")
-    parser.add_argument("--draws", type=int, default=40, help="splits over which real images must raise no alarm")
+    parser.add_argument("--samples", type=int, default=2500, help="maximum number of images in one evaluation")
+    parser.add_argument("--draws", type=int, default=40, help="splits of real images that must raise no alarm")
     parser.add_argument(
-        "--cache", type=Path, default=Path(".ganline/benchmarks"), help="where classifiers and features are kept"
+        "--cache", type=Path, default=Path(".ganline/benchmarks"), help="folder of cached classifiers and features"
     )
     parser.add_argument("--out", type=Path, help="folder for the table; without it the result is only printed")
     options = parser.parse_args()
@@ -157,11 +159,14 @@ def report(
     n_real: int,
     seconds: float,
 ) -> str:
+    """Return the table as Markdown."""
+    alarm_names = f" ({', '.join(sorted(set(alarms)))})" if alarms else ""
     lines = [
-        f"{n:,} fresh images judged against {n_real:,}, {len(data.train):,} to train on; z against real images of one size; {seconds:.0f} s.",
+        f"{n:,} fresh images compared with {n_real:,}, {len(data.train):,} training images; "
+        f"z-scores against real images of the same number; {seconds:.0f} s.",
         "",
-        f"False alarms over {draws} draws of real images: {len(alarms)} {sorted(set(alarms)) or ''}. "
-        f"Broken images judged as they must be: {sum(right[1:])} of {len(right) - 1}.",
+        f"False alarms over {draws} draws of real images: {len(alarms)}{alarm_names}. "
+        f"Degraded sets handled correctly: {sum(right[1:])} of {len(right) - 1}.",
         "",
         "| " + " | ".join(HEADER) + " |",
         "|" + "---|" * len(HEADER),

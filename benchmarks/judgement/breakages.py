@@ -1,7 +1,7 @@
-"""Ways in which a generator fails, done to real images: each takes fresh real images and a strength, and is judged as if generated.
+"""Controlled degradations of real images that imitate the failures of a generator.
 
-`name` is what the verdict must call it. The strongest strength is a failure that anybody would see, the weakest one that the gate
-must still stop; a strength below that is there to show how the measures rise.
+Each takes fresh real images and a strength. The highest strength is a failure that anybody would see.
+The gate must reject from the strength `must` on; weaker ones show how the measures rise.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ Break = Callable[[Real, float, np.random.Generator], UInt8]
 
 @dataclass(frozen=True)
 class Breakage:
-    """`strengths` from weak to strong; from `must` on the gate has to stop it under one of `names`."""
+    """A degradation; `strengths` go from weak to strong, and from `must` on the gate must name one of `names`."""
 
     key: str
     names: tuple[str, ...]
@@ -40,13 +40,13 @@ class Breakage:
 
 
 def drop(real: Real, classes: float, rng: np.random.Generator) -> UInt8:
-    """The last classes are never made; the others fill the set."""
+    """Leave out the last classes."""
     kept = np.flatnonzero(real.labels < real.labels.max() + 1 - classes)
     return refill(real.images, kept, len(real.images), rng, real)
 
 
 def halve(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """One class is made `share` as rarely as it should be."""
+    """Remove the given share of one class."""
     members = np.flatnonzero(real.labels == 3)
     gone = rng.choice(members, round(len(members) * share), replace=False)
     found: UInt8 = real.images[np.setdiff1d(np.arange(len(real.images)), gone)]
@@ -54,14 +54,14 @@ def halve(real: Real, share: float, rng: np.random.Generator) -> UInt8:
 
 
 def one_image(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """A share of the samples is one image."""
+    """Replace a share of the samples by one image."""
     out = real.images.copy()
     out[: round(share * len(out))] = out[0]
     return out
 
 
 def prototypes(real: Real, each: float, rng: np.random.Generator) -> UInt8:
-    """So many images a class, each shifted by up to a pixel and slightly noisy."""
+    """Repeat a few images of each class, shifted by up to a pixel and slightly noisy."""
     out = []
     for label in range(real.labels.max() + 1):
         members = np.flatnonzero(real.labels == label)
@@ -71,6 +71,7 @@ def prototypes(real: Real, each: float, rng: np.random.Generator) -> UInt8:
 
 
 def jitter(images: UInt8, rng: np.random.Generator) -> UInt8:
+    """Shift images by up to a pixel and add noise."""
     shifted = np.stack(
         [
             np.roll(image, (int(dy), int(dx)), (0, 1))
@@ -78,12 +79,12 @@ def jitter(images: UInt8, rng: np.random.Generator) -> UInt8:
         ]
     )
     side = images.shape[1]
-    moved = shifted if side > 8 else images  # a pixel of eight would be another picture
+    moved = shifted if side > 8 else images  # at a side of 8, a shift by one pixel changes too much
     return noisy(moved, 4, rng)
 
 
 def duplicates(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """A share of the samples repeats other samples exactly."""
+    """Replace a share of the samples by exact copies of other samples."""
     out = real.images.copy()
     count = round(share * len(out))
     out[:count] = out[rng.integers(count, len(out), count)] if count < len(out) else out[:1]
@@ -91,7 +92,7 @@ def duplicates(real: Real, share: float, rng: np.random.Generator) -> UInt8:
 
 
 def copies(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """A share of the samples are training images."""
+    """Replace a share of the samples by training images."""
     out = real.images.copy()
     count = round(share * len(out))
     out[:count] = real.train[rng.choice(len(real.train), count, replace=len(real.train) < count)]
@@ -99,10 +100,13 @@ def copies(real: Real, share: float, rng: np.random.Generator) -> UInt8:
 
 
 def noisy_copies(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Replace a share of the samples by training images, and add noise to all."""
     return noisy(copies(real, share, rng), 4, rng)
 
 
 def blur(real: Real, radius: float, rng: np.random.Generator) -> UInt8:
+    """Apply a Gaussian blur."""
+
     def one(image: UInt8) -> UInt8:
         picture = Image.fromarray(image if image.shape[-1] == 3 else image[:, :, 0]).filter(
             ImageFilter.GaussianBlur(radius)
@@ -113,16 +117,18 @@ def blur(real: Real, radius: float, rng: np.random.Generator) -> UInt8:
 
 
 def noisy(images: UInt8, sigma: float, rng: np.random.Generator) -> UInt8:
+    """Add Gaussian noise and round to 8 bits."""
     found: UInt8 = np.clip(np.rint(images + rng.normal(0, sigma, images.shape)), 0, 255).astype(np.uint8)
     return found
 
 
 def noise(real: Real, sigma: float, rng: np.random.Generator) -> UInt8:
+    """Add noise to all images."""
     return noisy(real.images, sigma, rng)
 
 
 def blends(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """A share of the samples lies halfway between two images."""
+    """Replace a share of the samples by the mean of two images."""
     out = real.images.copy()
     count = round(share * len(out))
     pairs = rng.integers(0, len(out), (2, count))
@@ -131,14 +137,14 @@ def blends(real: Real, share: float, rng: np.random.Generator) -> UInt8:
 
 
 def contrast(real: Real, loss: float, rng: np.random.Generator) -> UInt8:
-    """Every image is drawn towards its own mean."""
+    """Move every image towards its own mean."""
     mean = real.images.mean(axis=(1, 2, 3), keepdims=True)
     found: UInt8 = np.rint(mean + (1 - loss) * (real.images - mean)).astype(np.uint8)
     return found
 
 
 def checkerboard(real: Real, amplitude: float, rng: np.random.Generator) -> UInt8:
-    """The pattern of strided transposed convolutions, where the picture is not flat."""
+    """Add the pattern of strided transposed convolutions, except in dark areas."""
     side = real.images.shape[1]
     pattern = (np.indices((side, side)).sum(axis=0) % 2 * 2 - 1)[None, :, :, None]
     found: UInt8 = np.clip(real.images + amplitude * pattern * (real.images > 16), 0, 255).astype(np.uint8)
@@ -146,12 +152,13 @@ def checkerboard(real: Real, amplitude: float, rng: np.random.Generator) -> UInt
 
 
 def brightness(real: Real, shift: float, rng: np.random.Generator) -> UInt8:
+    """Add a constant."""
     found: UInt8 = np.clip(real.images.astype(np.int32) + int(shift), 0, 255).astype(np.uint8)
     return found
 
 
 def refill(images: UInt8, kept: Int64, n: int, rng: np.random.Generator, real: Real) -> UInt8:
-    """The kept images; no repeats, so fewer than before."""
+    """Return the kept images in random order; without repeats, so there are fewer than before."""
     found: UInt8 = images[rng.permutation(kept)[:n]]
     return found
 

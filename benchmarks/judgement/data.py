@@ -1,4 +1,4 @@
-"""The real images that are broken: the embedded digits, or any source that `ganline ingest` reads."""
+"""The real images that are degraded: the embedded digits, or any source that `ganline ingest` reads."""
 
 import tempfile
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ class Images:
 
 @dataclass(frozen=True)
 class Data:
-    """Training images, and images that nothing is trained on: each split of these in two is a reference and fresh samples."""
+    """Training images, and the rest, which is split into a reference and fresh samples."""
 
     train: Images
     rest: Images
     item: ItemSpec
 
     def split(self, seed: int, samples: int) -> tuple[Images, UInt8, Int64]:
-        """A reference, and up to `samples` fresh images with their labels, from one shuffle of the rest."""
+        """Return a reference, and up to `samples` fresh images with their labels, from one shuffle of the rest."""
         order = np.random.default_rng(seed).permutation(len(self.rest))
         half = len(order) // 2
         test, fresh = order[:half], order[half:][:samples]
@@ -48,6 +48,7 @@ class Data:
 
 
 def digits() -> Data:
+    """Return the embedded digits."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -63,7 +64,7 @@ def digits() -> Data:
 
 
 def source(path: Path, resolution: int) -> Data:
-    """A labelled source with a test split, through the project's own ingest and validation."""
+    """Read a labelled source with a test split, as `ganline ingest` and `ganline validate` do."""
     from pipeline.data.store import DatasetInfo, open_split
     from pipeline.stages import ingest, validate
 

@@ -1,11 +1,11 @@
-"""Time and peak memory of metrics from features, against other packages and routes.
+"""Time and peak memory of metrics from features, compared with other packages and methods.
 
-    python -m benchmarks.metrics                               10,000 x 512 and 10,000 x 2048, three rounds
+    python -m benchmarks.metrics              10,000 x 512 and 10,000 x 2048, three rounds
     python -m benchmarks.metrics --dims 512 --rounds 5
-    python -m benchmarks.metrics --scaling                     precision, recall, density and coverage at 10, 20 and 50 thousand
+    python -m benchmarks.metrics --scaling    precision, recall, density and coverage up to 50,000 images
 
-Every call is a process of its own, so that its peak memory is its own; routes take turns within a round, and medians are reported.
-Features are normals with a decaying spectrum, the second set moved a little. Values must agree between routes.
+Every call runs in its own process, so that peak memory can be measured. Methods take turns within a round, and medians
+are reported. Features are normal with a decaying spectrum; the second set is shifted slightly. All methods must agree.
 """
 
 import argparse
@@ -21,22 +21,23 @@ from benchmarks.metrics.routes import ROUTES, Float32
 
 
 def features(n: int, dims: int, seed: int, offset: float) -> Float32:
+    """Return random features [n, dims]."""
     scale = 1 / np.sqrt(1 + np.arange(dims) / 16)
     rng, out = np.random.default_rng(seed), np.empty((n, dims), np.float32)
-    for start in range(0, n, 500):  # drawn in parts, so that the peak that follows is not hidden beneath this one's
+    for start in range(0, n, 500):  # in parts, so that this peak does not hide the one that is measured
         rows = out[start : start + 500]
         rows[:] = rng.standard_normal(rows.shape) * scale + offset
     return out
 
 
 def once(metric: str, route: str, n: int, dims: int) -> None:
-    """Measures one call in this process and prints seconds, the growth of the peak in MiB, and the value."""
+    """Measure one call in this process; print seconds, growth of the peak memory in MiB, and the value."""
     import resource
     import time
 
     fake, real = features(n, dims, 0, 0.02), features(n, dims, 1, 0.0)
     run, known = ROUTES[metric][route]
-    run(fake[:300, :8].copy(), known(real[:300, :8].copy()))  # imports are not the metric's time
+    run(fake[:300, :8].copy(), known(real[:300, :8].copy()))  # imports do not count
     against = known(real)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
@@ -47,6 +48,7 @@ def once(metric: str, route: str, n: int, dims: int) -> None:
 
 
 def measure(metric: str, route: str, n: int, dims: int) -> dict[str, float]:
+    """Measure one call in a new process."""
     command = [sys.executable, "-m", "benchmarks.metrics", "--once", metric, route, str(n), str(dims)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -54,7 +56,7 @@ def measure(metric: str, route: str, n: int, dims: int) -> dict[str, float]:
 
 
 def compared(metric: str, n: int, dims: int, rounds: int) -> list[str]:
-    """A row for each route: medians over the rounds, and ratios to this project's."""
+    """Return a row for each method: medians over the rounds, and their ratios to ganline's."""
     found: dict[str, list[dict[str, float]]] = {route: [] for route in ROUTES[metric]}
     for _ in range(rounds):
         for route in found:
@@ -64,19 +66,21 @@ def compared(metric: str, n: int, dims: int, rounds: int) -> list[str]:
     }
     ours = middle["ganline"]
     return [
-        f"| {metric} | {n:,} x {dims} | {route} | {m['seconds']:.2f} | {m['seconds'] / ours['seconds']:.1f} | {m['peak']:.0f} | {m['value']:.8g} |"
+        f"| {metric} | {n:,} x {dims} | {route} | {m['seconds']:.2f} | {m['seconds'] / ours['seconds']:.1f} "
+        f"| {m['peak']:.0f} | {m['value']:.8g} |"
         for route, m in middle.items()
     ]
 
 
 def main() -> None:
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.metrics", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dims", type=int, nargs="+", default=[512, 2048])
     parser.add_argument("--items", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--scaling", action="store_true", help="this project's PRDC at growing numbers instead")
+    parser.add_argument("--scaling", action="store_true", help="measure ganline's PRDC at up to 50,000 images instead")
     parser.add_argument("--out", type=Path, help="folder for the table; without it the result is only printed")
     parser.add_argument("--once", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -92,7 +96,8 @@ def main() -> None:
         for n in (10_000, 20_000, 50_000):
             run = measure("prdc", "ganline", n, options.dims[0])
             lines.append(
-                f"| prdc | {n:,} x {options.dims[0]} | ganline | {run['seconds']:.2f} | | {run['peak']:.0f} | {run['value']:.6g} |"
+                f"| prdc | {n:,} x {options.dims[0]} | ganline | {run['seconds']:.2f} "
+                f"| | {run['peak']:.0f} | {run['value']:.6g} |"
             )
     else:
         for dims in options.dims:

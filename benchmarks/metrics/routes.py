@@ -1,6 +1,6 @@
-"""The same number by different routes: this project's, and what other packages do.
+"""The same metric by different methods: ganline's and those of other packages.
 
-Each takes features of samples, and those of real images or what is kept of them.
+Each takes features of samples, and either features of real images or statistics computed from them beforehand.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def moments(x: Float32) -> Moments:
 
 
 def side(x: Float32) -> Any:
-    """What this project keeps of a reference: the features, and once asked for, their moments and Cholesky factor."""
+    """Return what ganline keeps of a reference: features, moments and their Cholesky factor."""
     from pipeline.evaluation.measures.fid import Side
 
     kept = Side(x)
@@ -38,7 +38,7 @@ def fid_ours(fake: Float32, real: Any) -> float:
 
 
 def fid_sqrtm(fake: Float32, real: Moments) -> float:
-    """scipy.linalg.sqrtm of the product: the route of pytorch-fid, clean-fid and StyleGAN."""
+    """Compute the Fréchet distance with scipy.linalg.sqrtm, as pytorch-fid, clean-fid and StyleGAN do."""
     from scipy.linalg import sqrtm
 
     (m1, s1), (m2, s2) = moments(fake), real
@@ -46,7 +46,7 @@ def fid_sqrtm(fake: Float32, real: Moments) -> float:
 
 
 def fid_eigvals(fake: Float32, real: Moments) -> float:
-    """Eigenvalues of the product: the route of torch-fidelity and torchmetrics."""
+    """Compute the Fréchet distance with the eigenvalues of the product, as torch-fidelity and torchmetrics do."""
     (m1, s1), (m2, s2) = moments(fake), real
     values = np.linalg.eigvals(s1 @ s2)
     return float(np.square(m1 - m2).sum() + np.trace(s1 + s2) - 2 * np.sqrt(values.real.clip(0)).sum())
@@ -101,4 +101,4 @@ ROUTES: dict[str, dict[str, tuple[Route, Known]]] = {
     "fid, reference kept": FID,
     "prdc": {"ganline": (coverage_ours, as_it_is), "prdc": (coverage_prdc, as_it_is)},
 }
-"""For each metric and route the timed call, and what is made of the real images' features before it."""
+"""For each metric and method: the timed call, and what prepares the features of the real images before it."""
