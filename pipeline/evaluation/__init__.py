@@ -1,1 +1,1 @@
-"""Features, metrics, the report, the gate. Sees samples and features, never a network's class."""
+"""Evaluate samples: features, measures, gate and report. Independent of the variants."""

@@ -1,4 +1,4 @@
-"""Tensors kept between runs: what a data set and a protocol fix once, and the next run need not make again."""
+"""Cache tensors between runs, such as the features of a dataset or the nulls of measures."""
 
 import hashlib
 import io
@@ -25,37 +25,37 @@ def remember(
     *,
     code: Sequence[object] = (),
 ) -> Tensors:
-    """Return the tensors that `make()` computes, from `folder` if they were computed before.
+    """Return the tensors that `make()` computes; read them from `folder` if they were computed before.
 
-    The file is named after `key`, the code of the module that defines `make`, and that of the objects in `code`: changed
-    code computes again. A file that cannot be read, or does not hold tensors of these `shapes`, is computed again: a
-    cache is never a reason to fail.
+    The name of the file depends on `key`, on the code of the module that defines `make`, and on the code of the objects
+    in `code`. Changed code therefore computes the tensors again. So does a file that is damaged or holds tensors of
+    other shapes: a broken cache is never an error.
 
     Args:
-        folder: Where the tensors are kept; None keeps nothing.
-        name: What the tensors are; the start of the file's name.
-        key: Everything else that decides the tensors: data, settings, weights.
-        shapes: The expected tensors.
+        folder: Folder of the cache; None keeps nothing.
+        name: What the tensors are; the file name starts with it.
+        key: Everything else that the tensors depend on: data, settings, weights.
+        shapes: Names and shapes of the expected tensors.
         make: Computes the tensors.
-        code: Objects whose code decides too, such as an extractor that `make` is given.
+        code: Objects whose code also decides the tensors, such as an extractor that `make` uses.
     """
     if folder is None:
         return make()
     digest = code_digest(*defining_modules(make, *code))
     path = folder / f"{name}-{hashlib.sha256(f'{key} {digest}'.encode()).hexdigest()[:24]}.pt"
-    known = read(path)
-    if known is not None and {name: tuple(value.shape) for name, value in known.items()} == dict(shapes):
-        return known
+    cached = read(path)
+    if cached is not None and {name: tuple(value.shape) for name, value in cached.items()} == dict(shapes):
+        return cached
     tensors = make()
-    with suppress(OSError):  # a full or read-only disk costs time in the next run, not in this one
+    with suppress(OSError):  # on a full or read-only disk the next run computes the tensors again
         write(path, tensors)
     return tensors
 
 
 def read(path: Path) -> Tensors | None:
-    """Read the tensors of a file; None if it is missing or damaged."""
+    """Read the tensors of a file; return None if it is missing or damaged."""
     try:
-        found = torch.load(path, weights_only=True, map_location="cpu")
+        tensors = torch.load(path, weights_only=True, map_location="cpu")
     except (
         OSError,
         RuntimeError,
@@ -67,7 +67,8 @@ def read(path: Path) -> Tensors | None:
         pickle.UnpicklingError,
     ):
         return None
-    return found if isinstance(found, dict) and all(isinstance(value, Tensor) for value in found.values()) else None
+    is_valid = isinstance(tensors, dict) and all(isinstance(value, Tensor) for value in tensors.values())
+    return tensors if is_valid else None
 
 
 def write(path: Path, tensors: Tensors) -> None:

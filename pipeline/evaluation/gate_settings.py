@@ -11,11 +11,12 @@ from pipeline.measure import Measure
 
 
 def gate_settings(measures: Iterable[Measure[Any]], base: type[Gate] = Gate, **extra: Any) -> type[Any]:
-    """Return a settings class with one bound for each test; measures that share a setting share the bound.
+    """Return a settings class with one bound for each test; measures with the same setting share the bound.
 
     Args:
-        base: Base class, with validators of its own.
-        extra: Further fields as pydantic's `create_model` takes them.
+        measures: The measures of a task; those without `better` have no bound.
+        base: Base class, which may have its own validators.
+        extra: Further fields, in the form that pydantic's `create_model` accepts.
     """
     sharing: dict[str, list[Measure[Any]]] = {}
     for measure in measures:
@@ -26,7 +27,7 @@ def gate_settings(measures: Iterable[Measure[Any]], base: type[Gate] = Gate, **e
 
 
 def field(measures: list[Measure[Any]]) -> tuple[Any, Any]:
-    """Return type and Field of a bound."""
+    """Return the type and the pydantic Field of a bound."""
     first = measures[0]
     kind = tuple[float, float] if isinstance(first.bound, tuple) else float
     limits: Any = first.limits
@@ -34,7 +35,7 @@ def field(measures: list[Measure[Any]]) -> tuple[Any, Any]:
 
 
 def describe(measures: list[Measure[Any]]) -> str:
-    """Describe a bound: what is measured, and which values pass."""
+    """Describe a bound: what is measured and which values pass."""
     first = measures[0]
     what = join_names([measure.name for measure in measures]) if len(measures) > 1 else first.explanation
     if first.better == "range":

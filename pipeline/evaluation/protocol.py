@@ -1,4 +1,4 @@
-"""A number carries its protocol: everything that must be equal before two numbers may be compared."""
+"""The protocol of a measurement: everything that must be equal before two numbers may be compared."""
 
 from pipeline.code_digest import code_digest
 from pipeline.errors import InputError
@@ -13,18 +13,31 @@ QUANTISED = "floor(127.5x+128)"  # how a generator's [-1, 1] became uint8
 
 
 class Protocol(Settings):
-    """How the numbers were measured; `str()` is the one line that is stored beside them."""
+    """How the numbers were measured; `str()` returns the line that is stored with them.
+
+    Attributes:
+        features: The feature extractor.
+        split: Name of the split that the samples are compared with.
+        fingerprint: Digest of the split.
+        n_real: Real images in the reference.
+        n_fake: Generated images.
+        n_calibrated: Images on either side of the measures that have a null, such as precision and recall.
+        seed: Seed of the evaluation.
+    """
 
     features: FeatureSpec
     split: str
     fingerprint: str
     n_real: int
     n_fake: int
-    n_calibrated: int  # images on either side of what is set beside real images: precision, recall, copies, ...
+    n_calibrated: int
     seed: int
 
     def __str__(self) -> str:
-        """Fields `key=value` joined by ` | `; the first is the measure's name, `fid` with the published Inception weights alone."""
+        """Return fields `key=value` joined by ` | `.
+
+        The first field names the distance: "fid" only with the published Inception weights.
+        """
         spec = self.features
         fields = {
             "measure": spec.measure,
@@ -47,7 +60,12 @@ class Protocol(Settings):
 
 
 def with_code(protocol: str, *modules: str) -> str:
-    """Add the digest of the code that measured: modules and all they import. Redefined measures are not compared."""
+    """Add the digest of the measuring code to a protocol, so that redefined measures are not compared.
+
+    Args:
+        protocol: A protocol string.
+        modules: Dotted names of the measuring modules; what they import counts too.
+    """
     return f"{protocol} | code={code_digest(*modules)[:8]}"
 
 
@@ -58,12 +76,12 @@ def require_equal(first: str, second: str) -> None:
     left, right = fields(first), fields(second)
     keys = [key for key in [*left, *(key for key in right if key not in left)] if left.get(key) != right.get(key)]
     differences = "; ".join(f"{key} {left.get(key, 'absent')} against {right.get(key, 'absent')}" for key in keys)
-    raise InputError(f"numbers of unequal protocols cannot be compared ({differences}); evaluate both in one protocol")
+    raise InputError(f"the protocols differ ({differences}): evaluate both models with the same protocol")
 
 
 def fields(protocol: str) -> dict[str, str]:
-    """Return the fields of a protocol string. Raise InputError for a string that is not one."""
+    """Parse a protocol string into its fields. Raise InputError for any other string."""
     pairs = [part.partition("=") for part in protocol.split(" | ")]
     if not all(separator for _, separator, _ in pairs):
-        raise InputError(f"not a protocol: {protocol!r}; run `dvc repro evaluate` to measure again")
+        raise InputError(f"not a protocol: {protocol!r}. Run 'dvc repro evaluate' to measure again.")
     return {key: value for key, _, value in pairs}

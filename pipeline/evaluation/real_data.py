@@ -14,7 +14,13 @@ from pipeline.evaluation.extractors.base import Extractor, Progress, Subset, qui
 from pipeline.evaluation.extractors.classifier import Classifier, Labelled, classifier
 from pipeline.evaluation.extractors.selection import unlabelled
 from pipeline.evaluation.measures.fid import Side
-from pipeline.evaluation.reference import Reference, calibration, kept, reference, require_reference
+from pipeline.evaluation.reference import (
+    Reference,
+    extract_reference,
+    load_or_extract,
+    require_reference,
+    select_calibration,
+)
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.items import ItemSpec
 from pipeline.media.base import Medium
@@ -57,7 +63,7 @@ class RealData:
     def calibration_positions(self) -> Int64Array:
         """Positions in `train` of the calibration items, which the classifier does not train on."""
         require_reference(self.test)
-        return calibration(self.train, self.test)
+        return select_calibration(self.train, self.test)
 
     @cached_property
     def classifier(self) -> Classifier | None:
@@ -108,7 +114,7 @@ class RealData:
     @cached_property
     def pool(self) -> Float32Array:
         """Features of all real items that nothing was trained on: test split and calibration items."""
-        return np.concatenate([self.reference.real, self.reference.held])
+        return np.concatenate([self.reference.real, self.reference.calibration])
 
     @cached_property
     def pool_labels(self) -> Int64Array:
@@ -121,7 +127,7 @@ class RealData:
         known = self.classifier_reference
         if self.classifier is None or known is None:
             return None
-        return self.classifier.predict(np.concatenate([known.real, known.held]))
+        return self.classifier.predict(np.concatenate([known.real, known.calibration]))
 
     @cached_property
     def classifier_accuracy(self) -> float | None:
@@ -145,8 +151,15 @@ class RealData:
     def training_features(self) -> Float32Array:
         """Features of `training_sample`."""
         key = f"{self.train.fingerprint} {len(self.training_positions)}"
-        batch_size, label = self.settings.batch_size, "training images"
-        return kept(self.extractor, self.training_sample, key, batch_size, self.cache, self.progress, label)
+        return load_or_extract(
+            self.extractor,
+            self.training_sample,
+            key,
+            batch_size=self.settings.batch_size,
+            cache=self.cache,
+            progress=self.progress,
+            label="training images",
+        )
 
     @property
     def key(self) -> str:
@@ -156,8 +169,15 @@ class RealData:
 
     def reference_by(self, extractor: Extractor) -> Reference:
         """Return the features of the test split and the calibration items by one extractor."""
-        batch_size, held = self.settings.batch_size, self.calibration_positions
-        return reference(extractor, self.train, self.test, held, batch_size, self.cache, self.progress)
+        return extract_reference(
+            extractor,
+            self.train,
+            self.test,
+            self.calibration_positions,
+            batch_size=self.settings.batch_size,
+            cache=self.cache,
+            progress=self.progress,
+        )
 
     def accuracy(self, probabilities: Float32Array) -> float | None:
         """Return the share of the labelled test items whose class is the most probable; None without labels."""

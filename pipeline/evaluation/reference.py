@@ -1,10 +1,14 @@
-"""The real images that a generator is judged against, and what two sets of real images differ by.
+"""Select the real images that a generator is compared with, and measure the ratio of Fréchet distances.
 
-Three parts that share no image: the *reference* (the test split), which neither the generator nor the features have
-seen; the *calibration* images, held back from the classifier's training images; and the rest of the training split, on
-which the classifier is trained. The null is drawn from the first two together, real images all equally new to the
-features: against the classifier's own training images it would be wrong (a network separates what it was trained on
-better than anything else), and from the reference alone each half would be smaller, and the distance more biased.
+The real images fall into three parts without a common image:
+
+- the *reference*: the test split, which neither the generator nor the feature extractor was trained on;
+- the *calibration* images: part of the training split that the classifier is not trained on;
+- the rest of the training split, which the classifier is trained on.
+
+The null of a measure is drawn from the first two parts together, because both are new to the feature extractor. The
+classifier's own training images would give a wrong null: a network separates them better than new images. The
+reference alone would give smaller halves and a more biased distance.
 """
 
 import hashlib
@@ -23,60 +27,96 @@ from pipeline.evaluation.measures.fid import Side, fid
 
 CALIBRATION_SEED = 20_140_610
 CALIBRATION_MOST = 10_000
-CALIBRATION_SHARE = 4  # at most a quarter of the training images is kept from the classifier
+CALIBRATION_SHARE = 4
+"""The calibration images are at most one in this many training images."""
+
 PER_DIMENSION = 8
-"""Images a feature dimension in the sets that are compared. The null falls with the sets' size and a generator's own distance does
-not, so that over ever larger sets every generator fails: at a fixed multiple of the dimensions a ratio means the same for all data."""
+"""Images per feature dimension in the sets that are compared.
+
+The null falls with the size of the sets, a generator's own distance does not: over ever larger sets every generator
+would fail. At a fixed multiple of the dimensions a ratio means the same for all data.
+"""
+
 DRAWS = 20
 DRAWS_WIDE = 5  # with 2048 features a distance takes seconds
 
 
-def calibration(train: Labelled, test: Labelled) -> Int64Array:
-    """Sorted positions in `train` that calibrate: as many as the reference has where that is no more than a quarter; fixed by a seed of its own,
-    so that changing evaluate.seed trains no classifier again."""
+def select_calibration(train: Labelled, test: Labelled) -> Int64Array:
+    """Return the sorted positions in `train` of the calibration images.
+
+    There are as many as the reference has, at most a quarter of the training images and at most 10,000. The seed is
+    fixed, so a change of `evaluate.seed` does not retrain the classifier.
+    """
     size = min(len(test), len(train) // CALIBRATION_SHARE, CALIBRATION_MOST)
     return np.sort(np.random.default_rng(CALIBRATION_SEED).choice(len(train), size, replace=False)).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Features of the reference [N, d] and of the calibration images [M, d]."""
+    """Features of the reference images, `real` [N, d], and of the calibration images, `calibration` [M, d]."""
 
     real: Float32Array
-    held: Float32Array
+    calibration: Float32Array
 
 
-def reference(
+def extract_reference(
     extractor: Extractor,
     train: Labelled,
     test: Labelled,
-    held: Int64Array,
+    calibration: Int64Array,
+    *,
     batch_size: int,
     cache: Path | None = None,
     progress: Progress = quiet,
 ) -> Reference:
-    """Both parts' features, kept in `cache` under the extractor's weights and the splits' fingerprints."""
+    """Return the features of the test split and of the calibration images.
+
+    Args:
+        extractor: Computes the features.
+        train: Training split.
+        test: Test split.
+        calibration: Positions of the calibration images in `train`.
+        batch_size: Images per forward pass.
+        cache: Folder that keeps the features; None keeps nothing.
+        progress: Shows the progress.
+    """
+    key = f"{train.fingerprint} {hashlib.sha256(calibration.tobytes()).hexdigest()}"
+
+    def features(images: Images, key: str, label: str) -> Float32Array:
+        return load_or_extract(
+            extractor, images, key, batch_size=batch_size, cache=cache, progress=progress, label=label
+        )
+
     return Reference(
-        real=kept(extractor, test, test.fingerprint, batch_size, cache, progress, "reference"),
-        held=kept(
-            extractor,
-            Subset(train, held),
-            f"{train.fingerprint} {hashlib.sha256(held.tobytes()).hexdigest()}",
-            batch_size,
-            cache,
-            progress,
-            "calibration",
-        ),
+        real=features(test, test.fingerprint, "reference"),
+        calibration=features(Subset(train, calibration), key, "calibration"),
     )
 
 
-def kept(
-    extractor: Extractor, images: Images, key: str, batch_size: int, cache: Path | None, progress: Progress, label: str
+def load_or_extract(
+    extractor: Extractor,
+    images: Images,
+    key: str,
+    *,
+    batch_size: int,
+    cache: Path | None,
+    progress: Progress,
+    label: str,
 ) -> Float32Array:
-    """Features of `images`, whom `key` names, from `cache` where they are there."""
+    """Return the features of `images`, [n, d], from the cache if they were computed before.
+
+    Args:
+        extractor: Computes the features.
+        images: uint8 images [n, H, W, C].
+        key: Identifies the images in the cache.
+        batch_size: Images per forward pass.
+        cache: Folder that keeps the features; None keeps nothing.
+        progress: Shows the progress, named `label`.
+        label: What the images are.
+    """
     key = f"{extractor.spec.model_dump_json()} {extractor.device.type} {torch.__version__} {key}"
     shapes = {"features": (len(images), extractor.spec.dims)}
-    made = remember(
+    tensors = remember(
         cache,
         "features",
         key,
@@ -84,14 +124,18 @@ def kept(
         lambda: {"features": torch.from_numpy(extract(extractor, images, batch_size, progress, label))},
         code=(extractor, getattr(extractor, "network", None)),  # an ONNX encoder has no network of the project's
     )
-    return made["features"].numpy()
+    return tensors["features"].numpy()
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Distances at one size on both sides, `n`, as means over draws: of generated images (`generated`) and of other real ones (`null`) to real images.
+    """Mean Fréchet distances to real images, with the same number of images on both sides.
 
-    `spread` is the standard deviation of the null over the draws.
+    Attributes:
+        n: Images on either side.
+        generated: Mean distance of generated images over the draws.
+        null: Mean distance of other real images.
+        spread: Standard deviation of the null over the draws.
     """
 
     n: int
@@ -101,16 +145,26 @@ class Ratio:
 
     @property
     def value(self) -> float | None:
-        """generated / null: about 1 for a perfect generator; None where real images do not differ at all."""
+        """`generated` / `null`: about 1 for a perfect generator; None if real images do not differ at all."""
         return self.generated / self.null if self.null > 1e-12 else None
 
 
 def ratio(fake: Float32Array, against: Reference, seed: int) -> Ratio | None:
-    """Compares at equal sizes only, because the distance falls with the size (12.7 at 300 items, 0.65 at 5,000 with 512 features).
+    """Measure how much further generated images are from real images than other real images are.
 
-    Every draw splits the held-out real images in two, and puts the generated images in the place of one half. None where there are too few.
+    Sets of equal size are compared, because the distance falls with the size: with 512 features, two sets of real
+    images are 12.7 apart with 300 images, and 0.65 apart with 5,000. Each draw splits the held-out real images in two
+    halves and then replaces one half by generated images.
+
+    Args:
+        fake: Features of generated images, [n, d].
+        against: Features of real images.
+        seed: Seed of the draws.
+
+    Returns:
+        The distances; None with fewer than 2 images on either side.
     """
-    real = np.concatenate([against.real, against.held])
+    real = np.concatenate([against.real, against.calibration])
     n = min(len(fake), len(real) // 2, PER_DIMENSION * fake.shape[1])
     if n < 2:
         return None
@@ -125,9 +179,9 @@ def ratio(fake: Float32Array, against: Reference, seed: int) -> Ratio | None:
 
 
 def require_reference(test: Images) -> None:
-    """Raises InputError where there is no test split to judge against."""
+    """Raise InputError if the test split holds fewer than 2 images."""
     if len(test) < 2:
         raise InputError(
-            f"the test split holds {len(test)} image{'s' if len(test) != 1 else ''}, and a generator is judged against it: "
-            "set data.test_fraction above 0 (0.2 is usual), or add a test/ folder to the source"
+            f"the test split has {len(test)} image{'s' if len(test) != 1 else ''}, but evaluation needs at least 2: "
+            "set data.test_fraction above 0 (0.2 is usual) or add a test/ folder to the source"
         )

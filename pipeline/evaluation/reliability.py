@@ -1,4 +1,4 @@
-"""Warnings about the numbers of an evaluation. None of them decides the verdict."""
+"""Warnings about the measurements of an evaluation. They do not affect the verdict."""
 
 from collections.abc import Sequence
 
@@ -8,59 +8,59 @@ from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.wording import join_names, percent
 
 WEAK = 0.6
-"""Accuracy of the classifier below which the classes of samples are guesses."""
+"""With a lower accuracy of the classifier, the predicted classes of samples are unreliable."""
 
 USABLE = 2.0
-"""How many times better than chance a classifier must be before a test reads its classes."""
+"""Tests use a classifier if its accuracy is at least this many times that of chance."""
 
 
 def near_chance(accuracy: float | None, classes: int) -> bool:
-    """Return whether a classifier is too bad for any test; False if its accuracy is not known."""
+    """Return whether a classifier is too weak for any test; False if its accuracy is unknown."""
     return accuracy is not None and accuracy < USABLE / classes
 
 
 def feature_warnings(spec: FeatureSpec) -> list[str]:
-    """Warn of features that mean less than a reader may think."""
+    """Warn if the features are of limited value, or if they are not those of the literature."""
     if spec.name == "random":
         return [
-            "features of an untrained network see noise, blur and collapse, but cannot rank good generators: "
-            "give labels or Inception weights to know more"
+            "features of an untrained network detect noise, blur and collapse, but cannot rank good generators: "
+            "provide labels or Inception weights for better features"
         ]
     if spec.name == "inception" and not spec.published:
         return [
-            f"the weights file is not the published Inception (sha256 {spec.sha8}): "
-            "its distance is not the literature's FID"
+            f"the weights file is not the published Inception network (sha256 {spec.sha8}): "
+            "the distance is not the FID of the literature"
         ]
     return []
 
 
 def classifier_warnings(accuracy: float | None, classes: int) -> list[str]:
-    """Warn of a classifier that is often wrong on real images."""
+    """Warn if the classifier is often wrong on real images."""
     if accuracy is None or accuracy >= max(WEAK, USABLE / classes):
         return []
     return [
-        f"the classifier names only {percent(accuracy)} of the real test images rightly, "
+        f"the accuracy of the classifier on real test images is only {percent(accuracy)}, "
         "so modes_covered and mode_kl are unreliable: check the labels"
     ]
 
 
 def reference_warnings(real: Float32Array) -> list[str]:
-    """Warn of a reference [n, d] that is too small for its features."""
+    """Warn if the reference [n, d] is too small for the number of features."""
     n, dims = real.shape
     if n >= 2 * dims:
         return []
     return [
-        f"the reference has only {n:,} images for {dims} features, so the Fréchet distance is biased upwards; "
-        "read fid_ratio, or kid"
+        f"the reference has only {n:,} images for {dims} features, so the Fréchet distance is biased upwards: "
+        "use fid_ratio or kid"
     ]
 
 
 def mode_warnings(modes: Modes, classes: Sequence[str]) -> list[str]:
-    """Warn of classes whose absence this many samples and this classifier could not show."""
+    """Warn of classes whose absence would not be detected with this number of samples and this classifier."""
     few = modes.undecidable
     if not few:
         return []
     return [
-        f"nobody could tell whether {join_names([classes[c] for c in few])} {'is' if len(few) == 1 else 'are'} "
-        "missing: raise evaluate.samples"
+        f"cannot detect whether {join_names([classes[c] for c in few])} "
+        f"{'is' if len(few) == 1 else 'are'} missing: raise evaluate.samples"
     ]

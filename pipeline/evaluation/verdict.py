@@ -1,4 +1,4 @@
-"""The verdict on a model: one row a test, and the reasons of a failure. Shared by all tasks."""
+"""The verdict on a model: its tests and the reasons of a failure. Shared by all tasks."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,10 +15,13 @@ class Test:
     """One row of the gate: a value, the bound it was compared with, and the result.
 
     Attributes:
-        value: In the scale that the bound is in: of a relative measure the value over its null.
-        null: What real data show in that scale; None if it is not known.
+        name: Name of the measure.
+        value: Value in the scale of the bound: for a relative measure, the value divided by its null.
+        bound: The values that pass, as text.
+        null: Value of real data in that scale; None if unknown.
+        state: Result of the test.
         note: Why the test was skipped.
-        evidence: Words for the reason of a failure; empty for the numbers of the row.
+        evidence: Text for the reason of a failure; if empty, the reason shows the numbers.
     """
 
     __test__ = False  # pytest: not a test class
@@ -33,21 +36,32 @@ class Test:
 
     @property
     def numbers(self) -> str:
-        """Value, bound and null in one clause."""
-        value = "–" if self.value is None else f"{self.value:.3g}"
-        null = f" and real images show {self.null:.3g}" if self.null is not None else ""
-        return f"{self.name} {value} where {self.bound} passes{null}"
+        """Name, value, bound and null in one clause."""
+        return format_numbers(self.name, self.value, self.bound, self.null)
+
+
+def format_numbers(name: str, value: float | None, bound: object, null: float | None) -> str:
+    """Format the numbers of a test, such as "recall 0.3 (bound >= 0.6, real images 0.9)"."""
+    number = "–" if value is None else f"{value:.3g}"
+    reference = "" if null is None else f", real images {null:.3g}"
+    return f"{name} {number} (bound {bound}{reference})"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The tests of a model, and why it failed: one reason a symptom, "name: evidence. Advice"."""
+    """The tests of a model and the reasons of its failure.
+
+    Attributes:
+        tests: All tests of the gate.
+        reasons: One reason for each symptom, "name: evidence. Advice"; empty if the model passed.
+    """
 
     tests: list[Test] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
 
     @property
     def word(self) -> Literal["pass", "fail"]:
+        """Result of all tests, "pass" or "fail"."""
         return "fail" if self.failed else "pass"
 
     @property
@@ -57,12 +71,12 @@ class Verdict:
 
     @property
     def skipped(self) -> list[str]:
-        """Tests that could not be made, "name: why"."""
+        """Tests that could not be run, "name: why"."""
         return [f"{test.name}: {test.note}" for test in self.tests if test.state == "skipped"]
 
 
 def finite_test(name: str, finite: int, total: int) -> Test:
-    """Test that no sample holds NaN or Inf. It has no setting: such a model is never good."""
+    """Test that no sample contains NaN or Inf. The test has no setting and cannot be switched off."""
     state: State = "pass" if finite == total else "fail"
     return Test(name, finite, f"all {total:,}", state=state)
 
@@ -78,12 +92,16 @@ def apply_bound(
 ) -> Test:
     """Compare a measurement with its bound.
 
-    A value fails if it lies beyond the bound and, if the null's spread is known, more than `significance` standard
-    deviations from the null.
+    A value fails if it is outside the bound and, if the spread of the null is known, more than `significance` standard
+    deviations away from the null.
 
     Args:
-        setting: The bound as `evaluate.gate` has it; None switches the test off.
-        name: Name of the row, if it is not the measure's.
+        measure: The measure.
+        measurement: Its value, with its null.
+        data: What was measured, for `measure.confirm` and `measure.evidence`.
+        setting: The bound in `evaluate.gate`; None switches the test off.
+        significance: Standard deviations of the null that a failure must exceed.
+        name: Name of the test; empty for the name of the measure.
     """
     name, bounds = name or measure.name, measure.bounds(setting)
     scale = Scale.of(measure, measurement)
@@ -104,11 +122,13 @@ def apply_bound(
 
 @dataclass(frozen=True)
 class Scale:
-    """How a test shows a measurement: the value and its null, and what turns the setting into a bound for them.
+    """The scale in which a test shows a measurement, and the conversion of the setting to a bound in that scale.
 
     Attributes:
-        shift: Added to the bound: the null of a raw excess; None for any other measure.
-        factor: Multiplies the bound: the null of a raw relative measure.
+        value: The value.
+        null: The null; None without one.
+        shift: Added to the bound: the null of a raw excess; None for other measures.
+        factor: Multiplies the bound: the null of a raw relative measure; 1 for other measures.
     """
 
     value: float | int | None
@@ -118,6 +138,7 @@ class Scale:
 
     @classmethod
     def of(cls, measure: Measure[Data], measurement: Measurement) -> "Scale":
+        """Return the scale of a measure."""
         value, null = measurement.number, measurement.null
         if value is None or null is None or measure.kind == "absolute":
             return cls(value, null)

@@ -1,17 +1,17 @@
-"""Words for reasons and warnings: percentages and lists of names."""
+"""Format percentages and lists of names for reasons and warnings."""
 
 from collections.abc import Sequence
 
 LISTED = 10
-"""Names in a list, at most."""
+"""Maximum number of names in a list."""
 
 
 def percent(value: float) -> str:
-    """Return a share as a percentage of three significant digits."""
+    """Format a fraction as a percentage with three significant digits."""
     return f"{100 * value:.3g} %"
 
 
 def join_names(names: Sequence[str]) -> str:
-    """Return "a, b and c"; of more than ten names the first ten and how many more there are."""
+    """Return "a, b and c"; of more than ten names, the first ten and the number of the others."""
     shown = [*names[:LISTED], f"{len(names) - LISTED:,} more"] if len(names) > LISTED else list(names)
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

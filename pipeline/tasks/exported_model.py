@@ -85,7 +85,7 @@ def pack(evaluation: ExportedEvaluation) -> cache.Tensors:
     material = evaluation.material
     text = np.frombuffer(json.dumps(evaluation.metrics).encode(), dtype=np.uint8)
     tensors = {"metrics": torch.from_numpy(text.copy()), "kernel": torch.tensor(material.kernel)}
-    tensors |= {f"picture:{name}": torch.from_numpy(np.array(values)) for name, values in material.pictures.items()}
+    tensors |= {f"picture:{name}": torch.from_numpy(np.array(values)) for name, values in material.item_scores.items()}
     for name, (made, real) in material.features.items():
         tensors |= {f"made:{name}": torch.from_numpy(np.array(made)), f"real:{name}": torch.from_numpy(np.array(real))}
     return tensors

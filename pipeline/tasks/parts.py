@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeline.evaluation.diagnosis import Diagnosis, diagnose
-from pipeline.evaluation.report import Row, number
+from pipeline.evaluation.report_page import Row, format_number
 from pipeline.evaluation.settings import Gate
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound, finite_test
 from pipeline.evaluation.wording import join_names
@@ -103,9 +103,9 @@ def apply_gate(parts: Sequence[Part], gate: Gate) -> Verdict:
 
 
 def format_reason(diagnosis: Diagnosis, where: str, *, advise: bool) -> str:
-    """Return "symptom (part): evidence (with it ...). Advice"."""
+    """Return "symptom (part): evidence; also failed: ... Advice"."""
     first, *others = diagnosis.tests
-    also = f" (with it {join_names([test.numbers for test in others])})" if others else ""
+    also = f"; also failed: {join_names([test.numbers for test in others])}" if others else ""
     advice = f". {diagnosis.symptom.advice}" if advise else ""
     return f"{diagnosis.symptom.name}{where}: {first.evidence or first.numbers}{also}{advice}"
 
@@ -119,7 +119,9 @@ def report_rows(parts: Sequence[Part], verdict: Verdict, previous: Mapping[str, 
     rows = []
     for part in parts:
         test = tests[f"{FINITE}{part.where}"]
-        rows.append(Row(test.name, "images without NaN or Inf", number(test.value), "", "", test.bound, test.state))
+        rows.append(
+            Row(test.name, "images without NaN or Inf", format_number(test.value), "", "", test.bound, test.state)
+        )
         rows += [
             row
             for measure in part.measures
@@ -132,11 +134,11 @@ def measure_row(part: Part, measure: Measure[Any], test: Test | None, previous: 
     """Return the row of a measure; None if there is nothing to show."""
     measurement = part.measurements[measure.name]
     old = previous.get(f"{measure.name}{part.suffix}")
-    before = number(old) if isinstance(old, int | float) else ""
-    reference = "" if measurement.null is None else number(measurement.null)
+    before = format_number(old) if isinstance(old, int | float) else ""
+    reference = "" if measurement.null is None else format_number(measurement.null)
     name, meaning = f"{measure.name}{part.where}", measure.explanation
     if test is not None:
-        return Row(name, meaning, number(test.value), reference, before, test.bound, test.state)
+        return Row(name, meaning, format_number(test.value), reference, before, test.bound, test.state)
     if not measure.reported or measurement.value is None:
         return None
-    return Row(name, meaning, number(measurement.value), reference, before, "", "")
+    return Row(name, meaning, format_number(measurement.value), reference, before, "", "")

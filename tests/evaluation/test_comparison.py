@@ -10,11 +10,11 @@ from pipeline.errors import InputError
 from pipeline.evaluation.comparison import (
     Comparison,
     Material,
-    compare,
     compare_all,
+    compare_frechet,
+    compare_item_scores,
     compare_kernel,
-    compare_pictures,
-    differences,
+    kernel_differences,
 )
 from pipeline.evaluation.measures.kid import kid, mmd2
 
@@ -25,17 +25,17 @@ def normal(n: int, seed: int, offset: float = 0.0) -> npt.NDArray[np.float64]:
 
 def test_a_better_and_a_worse_challenger() -> None:
     real, good, bad = normal(2000, 0), normal(1500, 1, 0.1), normal(1500, 2, 0.4)
-    found = compare(good, bad, real, ("a=1", "a=1"), 0)
+    found = compare_frechet(good, bad, real, ("a=1", "a=1"), 0)
     assert found.verdict == "better"
     assert found.low < found.difference < found.high < 0
     assert found.difference == pytest.approx(8 * (0.01 - 0.16), rel=0.2)
-    assert compare(bad, good, real, ("a=1", "a=1"), 0).verdict == "worse"
-    assert compare(good, bad, real, ("a=1", "a=1"), 0) == found
+    assert compare_frechet(bad, good, real, ("a=1", "a=1"), 0).verdict == "worse"
+    assert compare_frechet(good, bad, real, ("a=1", "a=1"), 0) == found
 
 
 def test_two_draws_of_one_generator_are_equal_nineteen_times_of_twenty() -> None:
     verdicts = [
-        compare(
+        compare_frechet(
             normal(600, 10 + k, 0.2), normal(600, 50 + k, 0.2), normal(800, k), ("a=1", "a=1"), k, draws=100
         ).verdict
         for k in range(20)
@@ -46,9 +46,9 @@ def test_two_draws_of_one_generator_are_equal_nineteen_times_of_twenty() -> None
 def test_what_cannot_be_compared_is_refused() -> None:
     x = normal(50, 0)
     with pytest.raises(InputError, match="dims 64 against 512"):
-        compare(x, x, x, ("measure=fid | dims=64", "measure=fid | dims=512"), 0)
-    with pytest.raises(InputError, match="50 samples of the challenger and 40 of the champion"):
-        compare(x, x[:40], x, ("a=1", "a=1"), 0)
+        compare_frechet(x, x, x, ("measure=fid | dims=64", "measure=fid | dims=512"), 0)
+    with pytest.raises(InputError, match="challenger has 50 samples and champion 40"):
+        compare_frechet(x, x[:40], x, ("a=1", "a=1"), 0)
 
 
 def test_kernel_distances_are_compared_as_kid_measures_them() -> None:
@@ -64,7 +64,7 @@ def test_kernel_distances_are_compared_as_kid_measures_them() -> None:
     x, y, z = (array[:60] for array in (first, second, real))
     straight = mmd2(x[drawn[0]], z[drawn[2]]) - mmd2(y[drawn[1]], z[drawn[2]])
     counts = [np.bincount(indices, minlength=60).astype(float)[None] for indices in drawn]
-    assert float(differences((x, y, z), counts)[0]) == pytest.approx(straight, rel=1e-9)
+    assert float(kernel_differences((x, y, z), counts)[0]) == pytest.approx(straight, rel=1e-9)
 
 
 def test_equal_generators_have_equal_kernel_distances_nineteen_times_of_twenty() -> None:
@@ -79,16 +79,16 @@ def test_pictures_are_compared_in_pairs() -> None:
     """What is hard about a picture cancels: a gain far below the spread of the values is seen, and chance is not."""
     rng = np.random.default_rng(0)
     hard, protocols = rng.normal(25, 5, 200), ("a=1", "a=1")
-    better = compare_pictures(hard + 0.2 + rng.normal(0, 0.5, 200), hard, protocols, 0)
+    better = compare_item_scores(hard + 0.2 + rng.normal(0, 0.5, 200), hard, protocols, 0)
     assert better.verdict == "better"
     assert 0 < better.low < better.difference < better.high
     assert better.difference == pytest.approx(0.2, abs=0.15)
     half = 1.96 * 0.5 / np.sqrt(200)
     assert (better.high - better.low) / 2 == pytest.approx(half, rel=0.15), "as the standard error says"
-    assert compare_pictures(hard, hard + 0.2, protocols, 0).verdict == "worse"
-    assert compare_pictures(hard, hard, protocols, 0) == Comparison(0.0, 0.0, 0.0, higher=True)
+    assert compare_item_scores(hard, hard + 0.2, protocols, 0).verdict == "worse"
+    assert compare_item_scores(hard, hard, protocols, 0) == Comparison(0.0, 0.0, 0.0, higher_is_better=True)
     verdicts = [
-        compare_pictures(hard + rng.normal(0, 1, 200), hard, protocols, k, draws=500).verdict for k in range(40)
+        compare_item_scores(hard + rng.normal(0, 1, 200), hard, protocols, k, draws=500).verdict for k in range(40)
     ]
     assert verdicts.count("equal") >= 34
 
@@ -102,11 +102,11 @@ def test_every_measure_that_both_have_is_compared_by_its_name() -> None:
     found = compare_all(first, second, protocols, 0)
     assert list(found) == ["psnr", "fid_a", "kid_a"]
     assert (found["psnr"].verdict, found["fid_a"].verdict) == ("worse", "better")
-    assert found["fid_a"] == compare(x, y, real, protocols, 0)
+    assert found["fid_a"] == compare_frechet(x, y, real, protocols, 0)
     assert list(compare_all(replace(first, kernel=False), Material({}, second.features), protocols, 0)) == ["fid_a"]
     with pytest.raises(InputError, match=r"too few held-out images.*data\.test_fraction"):
         compare_all(first, Material(), protocols, 0)
-    with pytest.raises(InputError, match="one held-out picture"):
-        compare_pictures(np.ones(1), np.ones(1), protocols, 0)
+    with pytest.raises(InputError, match="one held-out image"):
+        compare_item_scores(np.ones(1), np.ones(1), protocols, 0)
     with pytest.raises(InputError, match="seed 1 against 2"):
         compare_all(first, second, ("seed=1", "seed=2"), 0)

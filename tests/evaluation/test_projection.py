@@ -4,23 +4,23 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from pipeline.evaluation.projection import POINTS, plane, typical
+from pipeline.evaluation.projection import POINTS, project_to_plane, rank_by_typicality
 
 
 def test_the_map_is_the_plane_of_most_variance() -> None:
     rng = np.random.default_rng(0)
     real = rng.standard_normal((800, 6)) * np.array([1, 5, 2, 0.1, 0.1, 0.1]) + 7
     fake = rng.standard_normal((300, 6)) + 7
-    ours, theirs = plane(fake, real, 0)
+    ours, theirs = project_to_plane(fake, real, 0)
     reference = PCA(2).fit(real)
     assert theirs.var(axis=0, ddof=1) == pytest.approx(reference.explained_variance_, rel=1e-6)
     assert ours.shape == (300, 2)
     assert sorted(np.abs(ours[:, 0])) == pytest.approx(sorted(np.abs(reference.transform(fake)[:, 0])), rel=1e-6)
-    np.testing.assert_array_equal(plane(fake, real, 0)[0], ours)
+    np.testing.assert_array_equal(project_to_plane(fake, real, 0)[0], ours)
 
 
 def test_it_is_small_and_takes_a_single_feature() -> None:
-    ours, theirs = plane(np.zeros((5, 1)), np.random.default_rng(0).standard_normal((4000, 1)), 0)
+    ours, theirs = project_to_plane(np.zeros((5, 1)), np.random.default_rng(0).standard_normal((4000, 1)), 0)
     assert theirs.shape == (POINTS, 2)
     assert (ours[:, 1] == 0).all()
 
@@ -28,5 +28,5 @@ def test_it_is_small_and_takes_a_single_feature() -> None:
 def test_ranks() -> None:
     real = np.array([[0.0], [10.0]])
     fake = np.array([[5.0], [0.1], [9.0], [100.0]])
-    assert typical(fake, real).tolist() == [1, 2, 0, 3]
-    assert typical(fake[:0], real).tolist() == []
+    assert rank_by_typicality(fake, real).tolist() == [1, 2, 0, 3]
+    assert rank_by_typicality(fake[:0], real).tolist() == []

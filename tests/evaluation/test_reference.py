@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Held
-from pipeline.evaluation.reference import Reference, calibration, ratio, require_reference
+from pipeline.evaluation.reference import Reference, ratio, require_reference, select_calibration
 
 
 def normal(n: int, seed: int, d: int = 16) -> Any:
@@ -13,10 +13,10 @@ def normal(n: int, seed: int, d: int = 16) -> Any:
 
 
 def test_calibration_is_a_fixed_quarter_at_most(digits: Any) -> None:
-    held = calibration(digits.train, digits.test)
+    held = select_calibration(digits.train, digits.test)
     assert len(held) == len(digits.train) // 4 < len(digits.test)
     assert (np.diff(held) > 0).all()
-    assert np.array_equal(held, calibration(digits.train, digits.test))
+    assert np.array_equal(held, select_calibration(digits.train, digits.test))
 
 
 @pytest.mark.parametrize("n", [200, 5000])

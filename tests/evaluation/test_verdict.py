@@ -106,8 +106,8 @@ def test_every_failed_test_is_attributed_once_most_specific_symptom_first() -> N
 
     found = diagnose(failed("recall", "vendi", "other"), measures, {}, OTHER)
     assert [str(one) for one in found] == [
-        "low diversity: vendi 1 where <= 0 passes (with it recall 1 where <= 0 passes). Use packing",
-        "low fidelity: other 1 where <= 0 passes. Look at the samples",
+        "low diversity: vendi 1 (bound <= 0); also failed: recall 1 (bound <= 0). Use packing",
+        "low fidelity: other 1 (bound <= 0). Look at the samples",
     ]
     found = diagnose(failed("recall", "vendi", "classes"), measures, {}, OTHER)
     assert [(one.symptom.name, [test.name for test in one.tests]) for one in found] == [

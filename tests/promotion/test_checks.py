@@ -138,7 +138,7 @@ def translations(psnr: Comparison, psnr_back: Comparison | None = None, **challe
 
 
 def test_translations_must_not_depend_less_on_their_input_nor_on_the_style() -> None:
-    equal = Comparison(0.0, -1.0, 1.0, higher=True)
+    equal = Comparison(0.0, -1.0, 1.0, higher_is_better=True)
     assert failures(**translations(equal, dependence=0.73, diversity_ratio=0.46)) == {}
     found = failures(**translations(equal, dependence=0.7, diversity_ratio=0.4))
     assert list(found) == ["dependence against champion", "diversity_ratio against champion"]
@@ -146,7 +146,7 @@ def test_translations_must_not_depend_less_on_their_input_nor_on_the_style() -> 
 
 
 def test_higher_can_be_better() -> None:
-    gained, lost = Comparison(2.0, 1.0, 3.0, higher=True), Comparison(-2.0, -3.0, -1.0, higher=True)
+    gained, lost = Comparison(2.0, 1.0, 3.0, higher_is_better=True), Comparison(-2.0, -3.0, -1.0, higher_is_better=True)
     assert (gained.verdict, lost.verdict) == ("better", "worse")
     reason = failures(**translations(lost))["psnr_a_to_b against champion"]
     assert "psnr_a_to_b is worse than the champion's (version 3)" in reason

@@ -16,7 +16,7 @@ import torch
 from pipeline.data.store import DatasetInfo, Shard, open_split
 from pipeline.data.views import labelled_few
 from pipeline.errors import InputError
-from pipeline.evaluation.measures import semi_supervised
+from pipeline.evaluation.measures import supervised_baseline
 from pipeline.gans.registry import build
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.sgan.settings import SGANSettings
@@ -241,11 +241,11 @@ def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
     model_files.save(build(settings, image_spec(8, 1, 10)), config, root / "models")
     used: list[list[int]] = []
 
-    def watched(*arguments: Any) -> semi_supervised.SemiSupervised:
+    def watched(*arguments: Any, **options: Any) -> supervised_baseline.SemiSupervised:
         used.append(arguments[3].tolist())
-        return semi_supervised.compare(*arguments)
+        return supervised_baseline.compare_with_baseline(*arguments, **options)
 
-    monkeypatch.setattr(sample_evaluation, "compare", watched)
+    monkeypatch.setattr(sample_evaluation, "compare_with_baseline", watched)
     evaluate.run(root)
     metrics = metrics_of(root)
     assert used == [labelled_few(train.labels, 4, 3).tolist()]

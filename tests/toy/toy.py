@@ -16,7 +16,7 @@ from pipeline.arrays import Items
 from pipeline.data.views import Unlabelled
 from pipeline.evaluation.comparison import Comparison, Material
 from pipeline.evaluation.protocol import with_code
-from pipeline.evaluation.report import page
+from pipeline.evaluation.report_page import render_page
 from pipeline.evaluation.settings import Gate
 from pipeline.evaluation.verdict import Test, Verdict
 from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, View
@@ -204,7 +204,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         "skipped": [],
         "protocol": protocol,
     }
-    html = page(
+    html = render_page(
         Path(__file__).with_name("letters.html.j2"),
         verdict,
         warnings=[],

@@ -1,6 +1,6 @@
-"""Bins of feature space: how many hold another share of the samples than of the real images (NDB), and how far the shares are apart (JSD).
+"""Compare how samples and real images are distributed over bins of feature space: NDB and JSD.
 
-Richardson and Weiss, "On GANs and GMMs" (2018), section 3. Bins are the cells of a k-means of real images.
+Richardson and Weiss, "On GANs and GMMs" (2018), section 3. The bins are the cells of a k-means of real images.
 """
 
 import math
@@ -14,23 +14,23 @@ from pipeline.evaluation.measures.distances import nearest
 
 BINS = 100
 ROUNDS = 30
-SIGNIFICANT = 1.959963985  # the two-sided normal quantile of .05
+SIGNIFICANT = 1.959963985  # two-sided normal quantile at 0.05
 
 
 def k_means(features: FloatArray, k: int, seed: int) -> Float64Array:
-    """Centres [min(k, n), d] of Lloyd's algorithm from a k-means++ start (Arthur & Vassilvitskii 2007); the same for the same seed."""
+    """Cluster features [n, d] by Lloyd's algorithm with a k-means++ start (Arthur and Vassilvitskii, 2007).
+
+    Returns:
+        Centres, [min(k, n), d]; fewer if there are fewer distinct items. A seed always gives the same centres.
+    """
     rng = np.random.default_rng(seed)
     x = torch.from_numpy(np.ascontiguousarray(features)).double()
     chosen = [int(rng.integers(len(x)))]
     gap = (x - x[chosen[0]]).square().sum(dim=1)
     while len(chosen) < min(k, len(x)) and float(gap.sum()) > 0:
-        chosen.append(
-            int(
-                np.searchsorted(np.cumsum(gap.numpy()), rng.random() * float(gap.sum()), side="right").clip(
-                    0, len(x) - 1
-                )
-            )
-        )
+        threshold = rng.random() * float(gap.sum())
+        position = np.searchsorted(np.cumsum(gap.numpy()), threshold, side="right").clip(0, len(x) - 1)
+        chosen.append(int(position))
         gap = torch.minimum(gap, (x - x[chosen[-1]]).square().sum(dim=1))
     centres = x[chosen].clone()
     for _ in range(ROUNDS):
@@ -46,20 +46,31 @@ def k_means(features: FloatArray, k: int, seed: int) -> Float64Array:
 
 
 def assign(features: FloatArray, centres: Float64Array) -> Int64Array:
-    """The nearest centre of each row, [n]."""
+    """Return the position of the nearest centre for each row of `features` [n, d], [n]."""
     return nearest(features.astype(np.float64), centres, 1)[1][:, 0]
 
 
 @dataclass(frozen=True)
 class Bins:
-    """`different`: share of the bins whose shares differ significantly (about .05 for a perfect generator); `divergence`: Jensen-Shannon, in nats."""
+    """Two comparisons of histograms over the bins.
+
+    Attributes:
+        different: Fraction of bins with significantly different shares (NDB / K); about 0.05 for a perfect generator.
+        divergence: Jensen-Shannon divergence in nats, 0 to ln 2.
+    """
 
     different: float
     divergence: float
 
 
-def compare(fake: Int64Array, real: Int64Array, k: int) -> Bins:
-    """From the bins of samples [n] and of real images [m]: the two-proportion z-test of each bin at .05, and the JSD of both histograms."""
+def compare_bins(fake: Int64Array, real: Int64Array, k: int) -> Bins:
+    """Compare two histograms: a two-proportion z-test at 0.05 for each bin, and the Jensen-Shannon divergence.
+
+    Args:
+        fake: Bins of samples, [n].
+        real: Bins of real images, [m].
+        k: Number of bins.
+    """
     counts = [np.bincount(cells, minlength=k).astype(np.float64) for cells in (fake, real)]
     p, q = (count / count.sum() for count in counts)
     pooled = (counts[0] + counts[1]) / (len(fake) + len(real))

@@ -1,4 +1,4 @@
-"""How well a generator that is asked for a class draws that class."""
+"""Measure how well a conditional generator draws each class that it is asked for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,16 @@ MOST = 100  # classes: each takes a few dozen Fréchet distances
 
 
 @dataclass(frozen=True)
-class OfClass:
-    """`agreement`: share of the samples asked for that the classifier names so; `fid_ratio`: their Fréchet distance to real images of
-    the class over that between two sets of real ones of the class, all of one size; None where there are too few."""
+class ClassResult:
+    """Measures of the samples that were conditioned on one class.
+
+    Attributes:
+        name: Name of the class.
+        count: Number of these samples.
+        agreement: Fraction of them that the classifier assigns to the class.
+        fid_ratio: Their Fréchet distance to real images of the class, divided by the distance between two sets of real
+            images of the class. All sets have the same size. None if there are too few images.
+    """
 
     name: str
     count: int
@@ -22,27 +29,35 @@ class OfClass:
     fid_ratio: float | None
 
 
-def by_class(
+def measure_classes(
     fake: Float32Array,
     asked: Int64Array,
     predicted: Int64Array,
     real: Reference,
     labels: tuple[Int64Array, Int64Array],
+    *,
     classes: Sequence[str],
     seed: int,
-) -> list[OfClass]:
-    """Each class's figures, from features [n, d] of samples, the labels asked for [n], the classifier's answers [n], and the real
-    images' features with their labels (of `real.real` and of `real.held`). Of more than 100 classes the first are measured."""
-    found = []
+) -> list[ClassResult]:
+    """Measure each class that samples were conditioned on; of more than 100 classes the first 100.
+
+    Args:
+        fake: Features of samples, [n, d].
+        asked: Labels that the samples were conditioned on, [n].
+        predicted: Labels that the classifier assigns to the samples, [n].
+        real: Features of real images.
+        labels: Labels of the reference images and of the calibration images in `real`.
+        classes: Names of the classes.
+        seed: Seed of the draws.
+    """
+    results = []
     for number, name in enumerate(classes[:MOST]):
         members = asked == number
         if not members.any():
             continue
-        within = Reference(real.real[labels[0] == number], real.held[labels[1] == number])
-        equal = ratio(fake[members], within, seed)
-        found.append(
-            OfClass(
-                name, int(members.sum()), float(np.mean(predicted[members] == number)), equal.value if equal else None
-            )
-        )
-    return found
+        own_real = Reference(real.real[labels[0] == number], real.calibration[labels[1] == number])
+        distances = ratio(fake[members], own_real, seed)
+        agreement = float(np.mean(predicted[members] == number))
+        fid_ratio = distances.value if distances else None
+        results.append(ClassResult(name, int(members.sum()), agreement, fid_ratio))
+    return results

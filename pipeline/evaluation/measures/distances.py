@@ -1,7 +1,8 @@
-"""Euclidean distances between sets of features, a block at a time: what precision, recall, density, coverage and copies are counted from.
+"""Nearest neighbours and balls in feature space, computed in blocks of Euclidean distances.
 
-The large products run in float32 on centred features. Nearest neighbours are measured anew in float64, and a comparison that
-float32 could get wrong is too, so that the answers are those of float64.
+Precision, recall, density, coverage and the copy measures are built on these functions. The large matrix products run
+in float32 on centred features. The nearest neighbours, and every comparison that float32 could get wrong, are then
+computed again in float64, so the results are those of float64.
 """
 
 from collections.abc import Iterator
@@ -16,18 +17,24 @@ from pipeline.arrays import Float64Array, FloatArray, Int64Array
 from pipeline.errors import InputError
 
 NEAR = 0.01
-"""Items nearer to another than this quantile of the distances between real items are near-duplicates."""
+"""Items are near-duplicates if they are closer than this quantile of the distances between real items."""
 
 BLOCK = 512
-CACHED = 256  # pairs measured at a time in float64: what the processor's cache holds
-GROUP = 8  # distances of which only the least is looked at first
-SPARE = 4  # more candidates than neighbours asked for: float32 may order near ties wrongly
-DOUBT = 1e-5  # squared distances closer than this part of the squared lengths are compared in float64
+CACHED = 256  # pairs per float64 step, so that they fit into the processor's cache
+GROUP = 8  # distances per group, of which only the smallest is compared first
+SPARE = 4  # candidates in addition to k, because float32 may order near ties wrongly
+DOUBT = 1e-5  # float64 decides if squared distances differ by less than this fraction of the squared lengths
 
 
 @dataclass(frozen=True)
 class Points:
-    """A set of features [n, d] as they came, the centre [d] about which they are taken, and their squared distances from it, float32 [n]."""
+    """A set of features and what its distances are computed from.
+
+    Attributes:
+        exact: The features, [n, d].
+        centre: The centre that is subtracted in float32, [d].
+        squares: Squared distances from the centre, float32 [n].
+    """
 
     exact: Tensor
     centre: Tensor
@@ -36,52 +43,200 @@ class Points:
     def __len__(self) -> int:
         return len(self.exact)
 
-    def quick(self, rows: slice) -> Tensor:
-        """Some rows about the centre, in float32."""
+    def centred(self, rows: slice) -> Tensor:
+        """Return some rows minus the centre, in float32."""
         return (self.exact[rows] - self.centre).float()
 
 
-def points(features: FloatArray, centre: Float64Array) -> Points:
-    """Raises InputError when a value is not finite."""
-    if features.ndim != 2 or not np.isfinite(features).all():
-        raise InputError("features must be finite numbers [n, d]: these images cannot be measured with this extractor")
-    exact = torch.from_numpy(np.ascontiguousarray(features))
-    found = Points(exact, torch.from_numpy(centre).to(exact.dtype), torch.empty(len(exact)))
-    for rows in slices(len(exact)):
-        found.squares[rows] = found.quick(rows).square().sum(dim=1)
-    return found
+@dataclass(frozen=True)
+class BallCounts:
+    """How the rows of one set lie in balls around the rows of another set; the surface counts as outside.
+
+    Attributes:
+        balls_per_row: Number of balls that contain each row, [n].
+        rows_per_ball: Number of rows that each ball contains, [m].
+    """
+
+    balls_per_row: Int64Array
+    rows_per_ball: Int64Array
 
 
-def slices(n: int) -> Iterator[slice]:
-    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
+def nearest(first: FloatArray, second: FloatArray, k: int) -> tuple[Float64Array, Int64Array]:
+    """Find the `k` nearest rows of `second` [m, d] for each row of `first` [n, d].
+
+    Returns:
+        Distances and positions in `second`, each [n, k], nearest first.
+
+    Raises:
+        InputError: `second` has fewer than k rows, d differs, or a value is not finite.
+    """
+    a, b = prepare_pair(first, second)
+    near = torch.empty(len(a), count_candidates(k, len(b)), dtype=torch.int64)
+    for start, distances in distance_blocks(a, b):
+        values, columns = select_candidates(distances, near.shape[1])
+        near[start : start + len(distances)] = columns.gather(
+            1, values.topk(near.shape[1], dim=1, largest=False, sorted=False).indices
+        )
+    return sort_exactly(a, b, near, k)
 
 
-def pair(first: FloatArray, second: FloatArray) -> tuple[Points, Points]:
-    """Both sets about one centre, the mean of the second. Raises InputError for unequal d."""
+def neighbours(features: FloatArray, k: int) -> tuple[Float64Array, Int64Array]:
+    """Find the `k` nearest other rows of the same set for each row of `features` [n, d].
+
+    Each pair is computed once. Results and errors are those of `nearest`.
+    """
+    a, _ = prepare_pair(features, features)
+    n, wanted = len(a), count_candidates(k, len(a) - 1)
+    smallest, near = torch.full((n, wanted), torch.inf), torch.zeros((n, wanted), dtype=torch.int64)
+
+    def update(rows: slice, distances: Tensor, first: int) -> None:
+        """Update the candidates of `rows` with their distances [rows, m] to the rows from `first` on."""
+        values, columns = select_candidates(distances, wanted)
+        smallest[rows], best = torch.cat([smallest[rows], values], dim=1).topk(
+            wanted, dim=1, largest=False, sorted=False
+        )
+        near[rows] = torch.cat([near[rows], columns + first], dim=1).gather(1, best)
+
+    centred, memory = a.centred(slice(None)), torch.empty(n * min(BLOCK, n))
+    for rows in row_slices(n):
+        rest = slice(rows.start, n)
+        distances = squared_distances((centred[rest], a.squares[rest]), (centred[rows], a.squares[rows]), memory)
+        distances.fill_diagonal_(torch.inf)
+        update(rest, distances, rows.start)
+        update(rows, distances[distances.shape[1] :].T, rows.stop)
+    return sort_exactly(a, a, near, k)
+
+
+def radii(features: FloatArray, k: int) -> Float64Array:
+    """Return the distance of each row of `features` [n, d] to its k-th nearest neighbour in the set, [n]."""
+    distances: Float64Array = neighbours(features, k)[0][:, -1]
+    return distances
+
+
+def count_in_balls(
+    first: FloatArray, second: FloatArray, first_radii: Float64Array, second_radii: Float64Array
+) -> tuple[BallCounts, BallCounts]:
+    """Count the rows of one set in balls around the rows of the other, in both directions.
+
+    Args:
+        first: Features, [n, d].
+        second: Features, [m, d].
+        first_radii: Radii of the balls around `first`, [n].
+        second_radii: Radii of the balls around `second`, [m].
+
+    Returns:
+        Rows of `first` in balls around `second`, and rows of `second` in balls around `first`.
+    """
+    a, b = prepare_pair(first, second)
+    row_limits, column_limits = (torch.from_numpy(np.square(radius)) for radius in (first_radii, second_radii))
+    row_limits = row_limits[:, None]
+    forth = np.zeros(len(a), np.int64), np.zeros(len(b), np.int64)
+    back = np.zeros(len(b), np.int64), np.zeros(len(a), np.int64)
+    longest = b.squares.max() if len(b) else 0.0
+    memory = torch.empty(2, min(BLOCK, len(a)), len(b), dtype=torch.bool)
+    for start, distances in distance_blocks(a, b):
+        rows = slice(start, start + len(distances))
+        block = Block(a, b, start, distances, memory)
+        per_row, per_column = block.count_below(column_limits, DOUBT * (a.squares[rows].max() + b.squares))
+        forth[0][rows] = per_row
+        forth[1][:] += per_column
+        per_row, per_column = block.count_below(row_limits[rows], DOUBT * (a.squares[rows, None] + longest))
+        back[0][:] += per_column
+        back[1][rows] = per_row
+    return BallCounts(*forth), BallCounts(*back)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Squared distances of some rows of one set to all rows of another.
+
+    Attributes:
+        a: The set of the rows.
+        b: The other set.
+        start: Position of the first row in `a`.
+        distances: Squared distances, float32 [n, m].
+        memory: Two boolean tables of at least [n, m] that are reused for all blocks.
+    """
+
+    a: Points
+    b: Points
+    start: int
+    distances: Tensor
+    memory: Tensor
+
+    def count_below(self, limit: Tensor, doubt: Tensor) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Count the squared distances below `limit`, in each row and in each column.
+
+        Args:
+            limit: Squared radii, float64 [m] or [n, 1].
+            doubt: Largest possible error of float32; closer distances are computed again in float64.
+        """
+        below, maybe = (
+            torch.lt(self.distances, bound.float(), out=out[: len(self.distances)]).numpy()
+            for bound, out in zip((limit - doubt, limit + doubt), self.memory, strict=True)
+        )
+        per_row = np.count_nonzero(below, axis=1)
+        unsure = np.flatnonzero(np.count_nonzero(maybe, axis=1) != per_row)
+        if len(unsure):
+            i, j = np.nonzero(maybe[unsure] ^ below[unsure])
+            i = unsure[i]
+            limits = limit.expand(self.distances.shape)[i, j]
+            rows, columns = torch.from_numpy(i + self.start), torch.from_numpy(j)
+            below[i, j] = exact_squared_distances(self.a, self.b, rows, columns) < limits
+            per_row[unsure] = np.count_nonzero(below[unsure], axis=1)
+        return per_row, np.count_nonzero(below, axis=0)
+
+
+def prepare_pair(first: FloatArray, second: FloatArray) -> tuple[Points, Points]:
+    """Centre two sets of features on the mean of the second. Raise InputError if d differs."""
     if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
         raise InputError(f"features of {list(first.shape)} and {list(second.shape)} cannot be compared")
     centre = second.mean(axis=0, dtype=np.float64) if len(second) else np.zeros(second.shape[1])
-    return points(first, centre), points(second, centre)
+    return prepare(first, centre), prepare(second, centre)
 
 
-def squared(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor], memory: Tensor) -> Tensor:
-    """Squared distances float32 [n, m] of rows and their squared lengths on either side, in `memory` [at least n m]: fresh memory for
-    every block would cost more than what is done in it."""
-    (rows, of_rows), (columns, of_columns) = left, right
-    found = memory[: len(rows) * len(columns)].view(len(rows), len(columns))
-    # Numpy's product is a tenth faster by itself; beside torch's threads, which wait for work as eagerly as its own do, it is slower.
-    return torch.mm(rows, columns.T, out=found).mul_(-2).add_(of_columns).add_(of_rows[:, None])
+def prepare(features: FloatArray, centre: Float64Array) -> Points:
+    """Compute the squared lengths of centred features. Raise InputError if a value is not finite."""
+    if features.ndim != 2 or not np.isfinite(features).all():
+        raise InputError("features [n, d] must be finite: this extractor returned NaN or Inf for these images")
+    exact = torch.from_numpy(np.ascontiguousarray(features))
+    points = Points(exact, torch.from_numpy(centre).to(exact.dtype), torch.empty(len(exact)))
+    for rows in row_slices(len(exact)):
+        points.squares[rows] = points.centred(rows).square().sum(dim=1)
+    return points
 
 
-def blocks(a: Points, b: Points) -> Iterator[tuple[int, Tensor]]:
-    """Squared distances float32 [m, len(b)] of `a`'s rows from `start` on, block by block, each in the memory of the one before."""
-    right, memory = (b.quick(slice(None)), b.squares), torch.empty(min(BLOCK, len(a)) * len(b))
-    for rows in slices(len(a)):
-        yield rows.start, squared((a.quick(rows), a.squares[rows]), right, memory)
+def row_slices(n: int) -> Iterator[slice]:
+    """Yield slices of at most 512 rows that cover `n` rows."""
+    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
 
 
-def exactly(a: Points, b: Points, rows: Tensor, columns: Tensor) -> Tensor:
-    """Squared distances in float64 of the pairs (rows[i], columns[i])."""
+def distance_blocks(a: Points, b: Points) -> Iterator[tuple[int, Tensor]]:
+    """Yield the first row of each block of `a` and its squared distances to `b`, float32 [rows, len(b)].
+
+    All blocks share the same memory: use a block before the next one is requested.
+    """
+    right, memory = (b.centred(slice(None)), b.squares), torch.empty(min(BLOCK, len(a)) * len(b))
+    for rows in row_slices(len(a)):
+        yield rows.start, squared_distances((a.centred(rows), a.squares[rows]), right, memory)
+
+
+def squared_distances(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor], memory: Tensor) -> Tensor:
+    """Compute squared distances, float32 [n, m].
+
+    Args:
+        left: Centred rows [n, d] and their squared lengths [n].
+        right: Centred rows [m, d] and their squared lengths [m].
+        memory: At least n * m values for the result; new memory for every block would be slower.
+    """
+    (rows, row_squares), (columns, column_squares) = left, right
+    out = memory[: len(rows) * len(columns)].view(len(rows), len(columns))
+    # NumPy's product alone is 10 % faster, but its threads compete with torch's, which makes it slower here.
+    return torch.mm(rows, columns.T, out=out).mul_(-2).add_(column_squares).add_(row_squares[:, None])
+
+
+def exact_squared_distances(a: Points, b: Points, rows: Tensor, columns: Tensor) -> Tensor:
+    """Compute the squared distances of the pairs (rows[i], columns[i]) in float64, [pairs]."""
     out = torch.empty(len(rows), dtype=torch.float64)
     for start in range(0, len(rows), CACHED):
         part = slice(start, start + CACHED)
@@ -89,135 +244,39 @@ def exactly(a: Points, b: Points, rows: Tensor, columns: Tensor) -> Tensor:
     return out
 
 
-def nearest(first: FloatArray, second: FloatArray, k: int) -> tuple[Float64Array, Int64Array]:
-    """For each row of `first` [n, d] the `k` nearest rows of `second` [m, d], nearest first: distances and positions, [n, k].
+def count_candidates(k: int, available: int) -> int:
+    """Return how many candidates float64 compares to find `k` neighbours. Raise InputError if too few are available."""
+    if available < k:
+        raise InputError(f"{k} nearest neighbours cannot be found among {available} images: provide more images")
+    return min(k + SPARE, available)
 
-    Raises InputError where there are fewer than k.
+
+def select_candidates(distances: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Reduce each row of `distances` [n, m] to fewer values that include the k smallest.
+
+    The columns are divided into groups. The k smallest values lie in the k groups with the smallest minima.
+
+    Returns:
+        Values and their columns, each [n, candidates].
     """
-    a, b = pair(first, second)
-    near = torch.empty(len(a), enough(k, len(b)), dtype=torch.int64)
-    for start, found in blocks(a, b):
-        values, columns = shortlist(found, near.shape[1])
-        near[start : start + len(found)] = columns.gather(
-            1, values.topk(near.shape[1], dim=1, largest=False, sorted=False).indices
-        )
-    return sorted_exactly(a, b, near, k)
-
-
-def neighbours(features: FloatArray, k: int) -> tuple[Float64Array, Int64Array]:
-    """For each row [n, d] the `k` nearest other rows of the set, as `nearest` gives them. Every pair is measured once.
-
-    Raises InputError where there are fewer than k.
-    """
-    a, _ = pair(features, features)
-    n, wanted = len(a), enough(k, len(a) - 1)
-    least, near = torch.full((n, wanted), torch.inf), torch.zeros((n, wanted), dtype=torch.int64)
-
-    def offer(to: slice, found: Tensor, first: int) -> None:
-        """Rows `to` learn of their distances [rows, m] to the rows from `first` on."""
-        values, columns = shortlist(found, wanted)
-        least[to], best = torch.cat([least[to], values], dim=1).topk(wanted, dim=1, largest=False, sorted=False)
-        near[to] = torch.cat([near[to], columns + first], dim=1).gather(1, best)
-
-    whole, memory = a.quick(slice(None)), torch.empty(n * min(BLOCK, n))
-    for rows in slices(n):
-        rest = slice(rows.start, n)
-        found = squared((whole[rest], a.squares[rest]), (whole[rows], a.squares[rows]), memory)
-        found.fill_diagonal_(torch.inf)
-        offer(rest, found, rows.start)
-        offer(rows, found[found.shape[1] :].T, rows.stop)
-    return sorted_exactly(a, a, near, k)
-
-
-def shortlist(found: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Of each row [n, m] some values and their columns, among which the `k` least are.
-
-    Groups of columns are reduced to their least first: the k least lie in the k groups with the least.
-    """
-    groups = found.shape[1] // GROUP
+    groups = distances.shape[1] // GROUP
     if groups <= k:
-        return found, torch.arange(found.shape[1]).expand_as(found)
+        return distances, torch.arange(distances.shape[1]).expand_as(distances)
     even = groups * GROUP
-    chosen = (
-        torch.unflatten(found[:, :even], 1, (GROUP, groups))
-        .amin(dim=1)
-        .topk(k, dim=1, largest=False, sorted=False)
-        .indices
-    )
-    inside = (chosen[:, None] + groups * torch.arange(GROUP)[:, None]).flatten(1)
-    among = torch.cat([inside, torch.arange(even, found.shape[1]).expand(len(found), -1)], dim=1)
-    return found.gather(1, among), among
+    minima = torch.unflatten(distances[:, :even], 1, (GROUP, groups)).amin(dim=1)
+    best = minima.topk(k, dim=1, largest=False, sorted=False).indices
+    members = (best[:, None] + groups * torch.arange(GROUP)[:, None]).flatten(1)
+    columns = torch.cat([members, torch.arange(even, distances.shape[1]).expand(len(distances), -1)], dim=1)
+    return distances.gather(1, columns), columns
 
 
-def enough(k: int, among: int) -> int:
-    """Candidates that are measured exactly to find the k nearest. Raises InputError where there are fewer than k."""
-    if among < k:
-        raise InputError(f"{k} nearest neighbours cannot be found among {among} images: give more images")
-    return min(k + SPARE, among)
+def sort_exactly(a: Points, b: Points, near: Tensor, k: int) -> tuple[Float64Array, Int64Array]:
+    """Return the k nearest of the candidates `near` [n, candidates], which are positions in `b`.
 
-
-def sorted_exactly(a: Points, b: Points, near: Tensor, k: int) -> tuple[Float64Array, Int64Array]:
-    """Of candidates [n, m], as positions in `b`, the k nearest to each row of `a`, nearest first: distances in float64 and positions, [n, k]."""
+    Returns:
+        Distances in float64 and positions, each [n, k], nearest first.
+    """
     rows = torch.arange(len(a)).repeat_interleave(near.shape[1])
-    exact = exactly(a, b, rows, near.flatten()).view(near.shape)
+    exact = exact_squared_distances(a, b, rows, near.flatten()).view(near.shape)
     order = exact.argsort(dim=1, stable=True)[:, :k]
     return exact.gather(1, order).sqrt().numpy(), near.gather(1, order).numpy()
-
-
-def radii(features: FloatArray, k: int) -> Float64Array:
-    """Distance of each row [n, d] to its k-th nearest neighbour in the set, [n]."""
-    distances: Float64Array = neighbours(features, k)[0][:, -1]
-    return distances
-
-
-@dataclass(frozen=True)
-class Balls:
-    """How the rows of one set lie in balls about the rows of another, each with its own radius: `inside` [n], in how many balls a row
-    lies; `filled` [m], how many rows a ball holds. On the surface is outside."""
-
-    inside: Int64Array
-    filled: Int64Array
-
-
-def count(
-    first: FloatArray, second: FloatArray, about_first: Float64Array, about_second: Float64Array
-) -> tuple[Balls, Balls]:
-    """In one pass: rows of `first` [n, d] in balls of radii `about_second` [m] about `second` [m, d], and the other way round."""
-    a, b = pair(first, second)
-    of_rows, of_columns = torch.from_numpy(np.square(about_first))[:, None], torch.from_numpy(np.square(about_second))
-    there, back = (
-        (np.zeros(len(a), np.int64), np.zeros(len(b), np.int64)),
-        (np.zeros(len(b), np.int64), np.zeros(len(a), np.int64)),
-    )
-    longest = b.squares.max() if len(b) else 0.0
-    memory = torch.empty(2, min(BLOCK, len(a)), len(b), dtype=torch.bool)
-    for start, found in blocks(a, b):
-        rows = slice(start, start + len(found))
-        within, filled = inside(found, of_columns, DOUBT * (a.squares[rows].max() + b.squares), a, b, start, memory)
-        there[0][rows] = within
-        there[1][:] += filled
-        filled, within = inside(found, of_rows[rows], DOUBT * (a.squares[rows, None] + longest), a, b, start, memory)
-        back[0][:] += within
-        back[1][rows] = filled
-    return Balls(*there), Balls(*back)
-
-
-def inside(
-    found: Tensor, limit: Tensor, doubt: Tensor, a: Points, b: Points, start: int, memory: Tensor
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """How many squared distances [n, m] (of `a`'s rows from `start` on to `b`'s) are below `limit`, float64 [m] or [n, 1]: in each row and
-    in each column. Where float32 could be wrong, by as much as `doubt`, they are measured anew. `memory` holds two such tables of bool.
-    """
-    within, maybe = (
-        torch.lt(found, bound.float(), out=out[: len(found)]).numpy()
-        for bound, out in zip((limit - doubt, limit + doubt), memory, strict=True)
-    )
-    rows = np.count_nonzero(within, axis=1)
-    unsure = np.flatnonzero(np.count_nonzero(maybe, axis=1) != rows)
-    if len(unsure):
-        i, j = np.nonzero(maybe[unsure] ^ within[unsure])
-        i = unsure[i]
-        limits = limit.expand(found.shape)[i, j]
-        within[i, j] = exactly(a, b, torch.from_numpy(i + start), torch.from_numpy(j)) < limits
-        rows[unsure] = np.count_nonzero(within[unsure], axis=1)
-    return rows, np.count_nonzero(within, axis=0)

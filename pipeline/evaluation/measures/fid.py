@@ -1,10 +1,11 @@
-"""Fréchet distance between two sets of features (Heusel et al. 2017, eq. 6): stable, in float64, never NaN.
+"""Fréchet distance between two sets of features: Heusel et al., "GANs Trained by a Two Time-Scale ..." (2017), eq. 6.
 
     |mu1 - mu2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2), S with N - 1 as in np.cov
 
-The trace of the root never needs the root itself: with S1 = A A^T and S2 = B B^T it is the sum of the singular
-values of A^T B. A Cholesky factor is the cheap A; where the covariance is singular (dead units, fewer items than
-features) the items themselves, or an eigendecomposition, are.
+It is computed in float64, is numerically stable and never NaN. The matrix root is not needed for its trace: with
+S1 = A A^T and S2 = B B^T the trace is the sum of the singular values of A^T B. A is the Cholesky factor of the
+covariance, which is cheap. If the covariance is singular (dead units, fewer items than features), A comes from the
+items themselves or from an eigendecomposition.
 """
 
 from dataclasses import dataclass
@@ -16,14 +17,21 @@ from pipeline.arrays import Float64Array, FloatArray
 from pipeline.errors import InputError
 
 STRIP = 256
-ROWS = 2500  # of features widened to float64 at a time: fresh memory costs a processor more than what it computes in it
+ROWS = 2500  # rows converted to float64 at a time, because allocating memory takes longer than computing in it
+SINGULAR = 1e-6  # a Cholesky pivot this far below the largest one would lose half of float64's digits
 OVERFLOW = "the features are too large for float64: their covariance overflows"
-SINGULAR = 1e-6  # a Cholesky pivot this far under the largest would lose half of float64's digits
+ONE_ITEM = "a Fréchet distance needs at least 2 items on either side, but one side has 1"
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, mean [d] and scatter [d, d] (sum of outer products about the mean) of a set of features."""
+    """Moments of a set of features.
+
+    Attributes:
+        count: Number of items.
+        mean: Mean, [d].
+        scatter: Sum of the outer products of the centred features, [d, d].
+    """
 
     count: int
     mean: Float64Array
@@ -31,8 +39,8 @@ class Moments:
 
     @classmethod
     def of(cls, features: FloatArray) -> "Moments":
-        """Moments of features [n, d], n >= 1. Raises InputError when a value is not finite."""
-        x = finite(features)
+        """Compute the moments of features [n, d]. Raise InputError if a value is not finite or there is no item."""
+        x = require_finite(features)
         n, d = x.shape
         mean = x.mean(axis=0, dtype=np.float64)
         scatter, product, centred = np.zeros((d, d)), np.empty((d, d)), np.empty((min(n, max(ROWS, d)), d))
@@ -44,24 +52,24 @@ class Moments:
 
     @property
     def freedom(self) -> int:
-        """What the scatter is divided by: N - 1. Raises InputError for a single item, which has no covariance."""
+        """Degrees of freedom, N - 1. Raises InputError for a single item, which has no covariance."""
         if self.count < 2:
-            raise InputError("a Fréchet distance needs at least 2 items on either side; there is 1")
+            raise InputError(ONE_ITEM)
         return self.count - 1
 
     @property
     def covariance(self) -> Float64Array:
-        """[d, d] with N - 1."""
+        """The covariance, [d, d]."""
         return self.scatter / self.freedom
 
     @property
     def trace(self) -> float:
-        """Of the covariance."""
+        """Trace of the covariance."""
         return float(np.trace(self.scatter)) / self.freedom
 
     @cached_property
     def lower(self) -> Float64Array | None:
-        """The Cholesky factor of the covariance; None where that is singular, or nearly so (dead units)."""
+        """Cholesky factor of the covariance; None if that is (nearly) singular, for example with dead units."""
         try:
             lower = np.asarray(np.linalg.cholesky(self.covariance), dtype=np.float64)
         except np.linalg.LinAlgError:
@@ -71,7 +79,7 @@ class Moments:
 
     @cached_property
     def root(self) -> Float64Array:
-        """A [d, d] with A A^T the covariance, whatever its rank."""
+        """A matrix A [d, d] with A A^T = covariance, of any rank."""
         covariance = self.covariance
         if not np.isfinite(covariance).all():
             raise InputError(OVERFLOW)
@@ -80,65 +88,68 @@ class Moments:
 
 
 class Side:
-    """Features [n, d] of one side of a distance. What is computed of them is kept: a set that others are compared with is worked out once.
+    """One side of a distance: features [n, d], and their moments, which are computed once.
 
-    Raises InputError for values that are not finite.
+    Raises:
+        InputError: The set is empty, or a value is not finite.
     """
 
     def __init__(self, features: FloatArray) -> None:
-        self.x = finite(features)
+        self.x = require_finite(features)
 
     @classmethod
     def of(cls, features: "FloatArray | Side") -> "Side":
-        """The side itself where it is one already."""
+        """Wrap features; return a Side unchanged."""
         return features if isinstance(features, Side) else cls(features)
 
     @cached_property
     def moments(self) -> Moments:
+        """Moments of the features."""
         return Moments.of(self.x)
 
     @cached_property
-    def thin(self) -> tuple[Float64Array, Float64Array]:
-        """The mean, and A [d, min(n, d)] with A A^T the covariance: the items themselves while they are few."""
+    def factor(self) -> tuple[Float64Array, Float64Array]:
+        """The mean, and A [d, min(n, d)] with A A^T = covariance; up to d items A holds the items themselves."""
         if len(self.x) > self.x.shape[1]:
             return self.moments.mean, self.moments.root
         if len(self.x) < 2:
-            raise InputError("a Fréchet distance needs at least 2 items on either side; there is 1")
+            raise InputError(ONE_ITEM)
         mean = self.x.mean(axis=0, dtype=np.float64)
         return mean, (self.x - mean).T / np.sqrt(len(self.x) - 1)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused at the end
+@np.errstate(over="ignore", invalid="ignore")  # an overflow raises InputError at the end
 def fid(first: FloatArray | Side, second: FloatArray | Side) -> float:
-    """Fréchet distance between features [n, d] and [m, d]; >= 0, 0 for equal sets.
+    """Compute the Fréchet distance between features [n, d] and [m, d]; at least 0, and 0 for equal sets.
 
-    Raises InputError for fewer than 2 items, unequal d, or values that are not finite.
+    Raises:
+        InputError: A set has fewer than 2 items, d differs, or a value is not finite.
     """
     one, other = Side.of(first), Side.of(second)
     d = one.x.shape[1]
     if other.x.shape[1] != d:
-        raise InputError(f"features of different extractors: {d} and {other.x.shape[1]} dimensions")
+        raise InputError(f"the features come from different extractors: {d} and {other.x.shape[1]} dimensions")
     if min(len(one.x), len(other.x)) > d:
         return frechet(one.moments, other.moments)
-    (mean1, a), (mean2, b) = one.thin, other.thin
-    return assemble(mean1 - mean2, float(np.sum(a * a)), float(np.sum(b * b)), nuclear(a, b))
+    (mean1, a), (mean2, b) = one.factor, other.factor
+    return combine_terms(mean1 - mean2, float(np.sum(a * a)), float(np.sum(b * b)), nuclear_norm(a, b))
 
 
 @np.errstate(over="ignore", invalid="ignore")
 def frechet(first: Moments, second: Moments) -> float:
-    """Fréchet distance from moments alone; see `fid`. What is worked out of `second` is kept with it."""
+    """Compute the Fréchet distance from moments; see `fid`. The Cholesky factor of `second` is computed once."""
     delta, traces = first.mean - second.mean, (first.trace, second.trace)
     if second.lower is None:
-        return assemble(delta, *traces, nuclear(first.root, second.root))
-    product = between(second.lower, first.scatter)
+        return combine_terms(delta, *traces, nuclear_norm(first.root, second.root))
+    product = lower_product(second.lower, first.scatter)
     if not np.isfinite(product).all():
         raise InputError(OVERFLOW)
     eigenvalues = np.linalg.eigvalsh(product) / first.freedom
-    return assemble(delta, *traces, float(np.sqrt(np.clip(eigenvalues, 0.0, None)).sum()))
+    return combine_terms(delta, *traces, float(np.sqrt(np.clip(eigenvalues, 0.0, None)).sum()))
 
 
-def between(lower: Float64Array, scatter: Float64Array) -> Float64Array:
-    """The lower triangle of L^T S L [d, d], a block at a time: what is zero in L or above the diagonal of the product is not worked out."""
+def lower_product(lower: Float64Array, scatter: Float64Array) -> Float64Array:
+    """Compute the lower triangle of L^T S L [d, d] in blocks; skip zeros and what is above the diagonal."""
     out = np.zeros_like(scatter)
     for start in range(0, len(lower), STRIP):
         columns = slice(start, start + STRIP)
@@ -149,36 +160,37 @@ def between(lower: Float64Array, scatter: Float64Array) -> Float64Array:
     return out
 
 
-def assemble(delta: Float64Array, trace1: float, trace2: float, root: float) -> float:
+def combine_terms(delta: Float64Array, trace1: float, trace2: float, root: float) -> float:
+    """Add the terms of the distance; `root` is the trace of the matrix root. Raise InputError on overflow."""
     value = float(delta @ delta) + trace1 + trace2 - 2.0 * root
     if not np.isfinite(value):
         raise InputError(OVERFLOW)
     return max(value, 0.0)
 
 
-def nuclear(a: Float64Array, b: Float64Array) -> float:
-    """Sum of the singular values of A^T B."""
+def nuclear_norm(a: Float64Array, b: Float64Array) -> float:
+    """Compute the sum of the singular values of A^T B."""
     product = a.T @ b
     if not np.isfinite(product).all():
         raise InputError(OVERFLOW)
     return float(np.linalg.svd(product, compute_uv=False).sum())
 
 
-def checked(features: FloatArray) -> Float64Array:
-    """Features [n, d] as float64; see `finite`."""
-    return np.asarray(finite(features), dtype=np.float64)
+def as_float64(features: FloatArray) -> Float64Array:
+    """Return features [n, d] as float64; errors as in `require_finite`."""
+    return np.asarray(require_finite(features), dtype=np.float64)
 
 
-def finite(features: FloatArray) -> FloatArray:
-    """Features [n, d], float32 or float64. Raises InputError for another shape, an empty set, NaN or Inf."""
+def require_finite(features: FloatArray) -> FloatArray:
+    """Return features [n, d] as float32 or float64. Raise InputError for other shapes, empty sets, NaN and Inf."""
     x = np.asarray(features)
     if x.dtype not in (np.float32, np.float64):
         x = x.astype(np.float64)
     if x.ndim != 2 or x.shape[0] == 0 or x.shape[1] == 0:
-        raise InputError(f"features must be a table [items, dimensions] that is not empty, not {list(x.shape)}")
-    if np.isfinite(x.sum(dtype=np.float64)):  # one pass; only where it fails is it worth while to look at each
+        raise InputError(f"features must be a non-empty array [items, dimensions], not {list(x.shape)}")
+    if np.isfinite(x.sum(dtype=np.float64)):  # a single pass, which is enough in almost all cases
         return x
     bad = int((~np.isfinite(x)).any(axis=1).sum())
     if bad:
-        raise InputError(f"features of {bad:,} of {len(x):,} items hold NaN or Inf")
+        raise InputError(f"features of {bad:,} of {len(x):,} items contain NaN or Inf")
     return x

@@ -1,27 +1,37 @@
-"""Kernel distance (Binkowski et al. 2018): the unbiased MMD^2 under (x.y / d + 1)^3, so it needs no correction for N."""
+"""Kernel Inception distance: Binkowski et al., "Demystifying MMD GANs" (2018), section 4."""
 
 import numpy as np
 
 from pipeline.arrays import Float64Array, FloatArray
 from pipeline.errors import InputError
-from pipeline.evaluation.measures.fid import checked
+from pipeline.evaluation.measures.fid import as_float64
 
 SUBSETS = 100
 SUBSET_SIZE = 1_000
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused at the end
+@np.errstate(over="ignore", invalid="ignore")  # an overflow raises InputError at the end
 def kid(first: FloatArray, second: FloatArray, seed: int = 0, subsets: int = SUBSETS, size: int = SUBSET_SIZE) -> float:
-    """Mean of the unbiased MMD^2 over random subsets of features [n, d] and [m, d]; about 0, or a little under, for equal distributions.
+    """Average the unbiased MMD^2 with the kernel (x.y / d + 1)^3 over random subsets.
 
-    `size` is clamped to the smaller set. Raises InputError for fewer than 2 items, unequal d, or values that are not finite.
+    The estimate does not depend on the number of items. For equal distributions it is about 0, and may be negative.
+
+    Args:
+        first: Features, [n, d].
+        second: Features, [m, d].
+        seed: Seed of the subsets.
+        subsets: Number of subsets.
+        size: Items per subset; at most the size of the smaller set.
+
+    Raises:
+        InputError: A set has fewer than 2 items, d differs, or a value is not finite.
     """
-    x, y = checked(first), checked(second)
+    x, y = as_float64(first), as_float64(second)
     if x.shape[1] != y.shape[1]:
-        raise InputError(f"features of different extractors: {x.shape[1]} and {y.shape[1]} dimensions")
+        raise InputError(f"the features come from different extractors: {x.shape[1]} and {y.shape[1]} dimensions")
     size = min(size, len(x), len(y))
     if size < 2:
-        raise InputError("a kernel distance needs at least 2 items on either side; there is 1")
+        raise InputError("a kernel distance needs at least 2 items on either side, but one side has 1")
     if size == len(x) == len(y):
         return mmd2(x, y)
     rng = np.random.default_rng(seed)
@@ -33,7 +43,7 @@ def kid(first: FloatArray, second: FloatArray, seed: int = 0, subsets: int = SUB
 
 
 def mmd2(x: Float64Array, y: Float64Array) -> float:
-    """Unbiased MMD^2 of equally many items [m, d] (Gretton et al. 2012, eq. 3)."""
+    """Compute the unbiased MMD^2 of two sets of equal size [m, d] (Gretton et al., 2012, eq. 3)."""
     m = len(x)
     within = sum(float(k.sum() - np.trace(k)) for k in (kernel(x, x), kernel(y, y)))
     value = within / (m * (m - 1)) - 2.0 * float(kernel(x, y).mean())
@@ -43,6 +53,6 @@ def mmd2(x: Float64Array, y: Float64Array) -> float:
 
 
 def kernel(x: Float64Array, y: Float64Array) -> Float64Array:
-    """(x.y / d + 1)^3 for all pairs [n, m]; by products, which are several times faster than a power."""
+    """Compute (x.y / d + 1)^3 for all pairs, [n, m]."""
     base = x @ y.T / x.shape[1] + 1.0
-    return np.asarray(base * base * base, dtype=np.float64)
+    return np.asarray(base * base * base, dtype=np.float64)  # several times faster than base**3

@@ -1,4 +1,7 @@
-"""A linear probe: how much of the classes a plane through the features can tell (Alain & Bengio, "Understanding intermediate layers", 2016)."""
+"""Linear probe: the accuracy of a linear classifier on features.
+
+Alain and Bengio, "Understanding intermediate layers using linear classifier probes" (2016).
+"""
 
 import warnings
 from dataclasses import dataclass
@@ -19,7 +22,12 @@ ITERATIONS = 300
 
 @dataclass(frozen=True)
 class Probe:
-    """`accuracy` on the test items, 0..1; `c` is the strength that was best on the held-out part of the training items."""
+    """Result of a linear probe.
+
+    Attributes:
+        accuracy: Accuracy on the test items, 0..1.
+        c: The value of C that was best on the held-out part of the training items.
+    """
 
     accuracy: float
     c: float
@@ -30,25 +38,38 @@ def probe(
     labels: Int64Array,
     test: npt.NDArray[np.floating],
     test_labels: Int64Array,
+    *,
     seed: int,
     progress: Progress = quiet,
     label: str = "probe",
 ) -> Probe:
-    """Multinomial logistic regression from features [n, d] to classes, trained on `train` alone.
+    """Train a multinomial logistic regression on features and test it.
 
-    Features are standardised by the mean and deviation of the items it is fitted to. C is chosen on a fifth of every class, then the
-    probe is fitted to all. Raises InputError for fewer than two classes, or no class of two items.
+    Features are standardised by mean and standard deviation of the items that the regression is fitted to. C is
+    chosen on a held-out fifth of each class; the final regression is fitted to all training items.
+
+    Args:
+        train: Features of training items, [n, d].
+        labels: Their classes, [n].
+        test: Features of test items, [m, d].
+        test_labels: Their classes, [m].
+        seed: Selects the held-out items.
+        progress: Shows the progress, named `label`.
+        label: Name of the progress.
+
+    Raises:
+        InputError: There are fewer than two classes, no class has two training items, or there is no test item.
     """
-    held = hold_out(labels, seed)
-    if len(np.unique(labels)) < 2 or not held.any() or not len(test):
+    held_out = hold_out(labels, seed)
+    if len(np.unique(labels)) < 2 or not held_out.any() or not len(test):
         raise InputError(
-            "a linear probe needs labelled images to test on, and at least two classes with two training images each"
+            "a linear probe needs labelled test images and at least two classes with two training images each"
         )
     scores = [
-        accuracy(train[~held], labels[~held], train[held], labels[held], STRENGTHS[k])
+        accuracy(train[~held_out], labels[~held_out], train[held_out], labels[held_out], STRENGTHS[k])
         for k in progress(range(len(STRENGTHS)), label)
     ]
-    best = STRENGTHS[int(np.argmax(scores))]  # the first, that is the strongest penalty, of equals
+    best = STRENGTHS[int(np.argmax(scores))]  # of equal scores the first, which is the strongest penalty
     return Probe(accuracy(train, labels, test, test_labels, best), best)
 
 
@@ -59,32 +80,32 @@ def accuracy(
     test_labels: Int64Array,
     c: float,
 ) -> float:
-    """The share of `test` that a regression fitted to `train` gets right."""
+    """Return the accuracy on `test` of a regression fitted to `train`, 0..1."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     with warnings.catch_warnings():
-        # A weak penalty may not converge in time; it is then simply judged as it stands.
+        # With a weak penalty the regression may not converge; its last weights are used.
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=ITERATIONS)).fit(train, labels)
     return float(fitted.score(test, test_labels))
 
 
 def hold_out(labels: Int64Array, seed: int) -> npt.NDArray[np.bool_]:
-    """A random fifth of each class, at least one item where there are two; bool [n]."""
+    """Select a random fifth of each class, at least one item if the class has two; bool [n]."""
     rng = np.random.default_rng(seed)
-    held = np.zeros(len(labels), dtype=np.bool_)
+    held_out = np.zeros(len(labels), dtype=np.bool_)
     for label in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == label))
         if len(members) > 1:
-            held[members[: max(1, int(HELD_OUT * len(members)))]] = True
-    return held
+            held_out[members[: max(1, int(HELD_OUT * len(members)))]] = True
+    return held_out
 
 
-def at_most(labels: Int64Array, per_class: int, seed: int) -> Int64Array:
-    """Positions, in order, of the labelled items (label >= 0), a random `per_class` of each class where there are more."""
+def limit_per_class(labels: Int64Array, per_class: int, seed: int) -> Int64Array:
+    """Return the sorted positions of labelled items (label >= 0), with at most `per_class` random items per class."""
     rng = np.random.default_rng(seed)
     groups = [rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels[labels >= 0])]
     return np.sort(np.concatenate([np.empty(0, dtype=np.int64), *groups]))

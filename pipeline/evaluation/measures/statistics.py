@@ -1,4 +1,4 @@
-"""Statistics of single items, as the medium defines them: their means relative to real items, next to a null."""
+"""Compare the means of item statistics, which the medium defines, between samples and real items."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from pipeline.arrays import Float64Array
 from pipeline.evaluation.extractors.base import Images
-from pipeline.evaluation.measures.calibration import orders, size, summarise
+from pipeline.evaluation.measures.calibration import comparison_size, draw_orders, summarise
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
 from pipeline.media.registry import find_medium
 
 BATCH = 1024
 OFFSET = 1e-6
-"""Added to every mean, so that a ratio of zeros is 1."""
+"""Added to each mean, so that the ratio of two zeros is 1."""
 
 Statistics = Mapping[str, Float64Array]
 
@@ -28,24 +28,32 @@ def statistics(item: ItemSpec, items: Images) -> Statistics:
 
 
 def concatenate(parts: Sequence[Statistics]) -> Statistics:
-    """Return the statistics of several sets as those of one."""
+    """Concatenate the statistics of several sets."""
     return {name: np.concatenate([part[name] for part in parts]) for name in (parts[0] if parts else {})}
 
 
-def means(fake: Statistics, pool: Statistics, seed: int) -> dict[str, Measurement]:
-    """Return each mean over samples relative to that over real items, at one size; 1 is equal.
+def compare_means(fake: Statistics, pool: Statistics, seed: int) -> dict[str, Measurement]:
+    """Divide the mean of each statistic over samples by its mean over real items; 1 means equal.
 
-    Empty if there are no statistics, or too few items.
+    Values and nulls are computed from sets of the same size.
+
+    Args:
+        fake: Statistics of samples.
+        pool: Statistics of real items.
+        seed: Seed of the draws.
+
+    Returns:
+        Measurements by name; empty without statistics or with too few items.
     """
     if not pool:
         return {}
     samples, real = (np.stack(list(values.values()), axis=1) for values in (fake, pool))
-    n = size(len(samples), len(real))
+    n = comparison_size(len(samples), len(real))
     if n == 0:
         return {}
     rng = np.random.default_rng([seed, 2])
     values, nulls = [], []
-    for order in orders(len(real), n, seed):
+    for order in draw_orders(len(real), n, seed):
         half = real[order[:n]].mean(axis=0) + OFFSET
         values.append((samples[rng.choice(len(samples), n, replace=False)].mean(axis=0) + OFFSET) / half)
         nulls.append((real[order[n:]].mean(axis=0) + OFFSET) / half)

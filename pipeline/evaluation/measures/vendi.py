@@ -1,4 +1,7 @@
-"""The Vendi score: Friedman and Dieng, "The Vendi Score: A Diversity Evaluation Metric" (2023), with the cosine kernel."""
+"""Vendi score with the cosine kernel.
+
+Friedman and Dieng, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning" (2023).
+"""
 
 import numpy as np
 
@@ -7,16 +10,19 @@ from pipeline.errors import InputError
 
 
 def vendi(features: FloatArray) -> float:
-    """The effective number of different items among features [n, d]: 1 where all point one way, at most min(n, d).
+    """Compute the effective number of distinct items among features [n, d], from 1 to min(n, d).
 
-    exp of the entropy of the eigenvalues of K / n, K the cosines between items (eq. 2); found from the d x d dual where d < n.
-    Raises InputError for no items, or values that are not finite.
+    The score is exp of the entropy of the eigenvalues of K / n, where K holds the cosines between items (eq. 2). With
+    d < n the eigenvalues come from the d x d matrix of the dual problem.
+
+    Raises:
+        InputError: There are no items, or a value is not finite.
     """
     if features.ndim != 2 or len(features) == 0 or not np.isfinite(features).all():
-        raise InputError("a Vendi score needs finite features [n, d] of at least one image")
+        raise InputError("the Vendi score needs finite features [n, d] of at least one image")
     x = features.astype(np.float64)
     lengths = np.linalg.norm(x, axis=1, keepdims=True)
-    # An item without features is like no other, and like itself: nothing of it is left to add.
+    # An item whose features are all zero has no direction: it adds nothing to K.
     x = np.divide(x, lengths, out=np.zeros_like(x), where=lengths > 0)
     n, d = x.shape
     eigenvalues = np.linalg.eigvalsh((x.T @ x if d < n else x @ x.T) / n)

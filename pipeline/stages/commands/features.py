@@ -14,7 +14,7 @@ from pipeline import params as parameters
 from pipeline.arrays import Float32Array, Int64Array
 from pipeline.data.store import DatasetInfo, ItemSet, open_split
 from pipeline.errors import InputError
-from pipeline.evaluation.measures.linear_probe import at_most, probe
+from pipeline.evaluation.measures.linear_probe import limit_per_class, probe
 from pipeline.gans.base import ExportSpec
 from pipeline.gans.registry import build
 from pipeline.media.registry import find_medium
@@ -111,7 +111,10 @@ def untrained_trunk(config: ModelConfig, seed: int) -> nn.Module:
 def compare(sources: Mapping[str, Any], train: ItemSet, test: ItemSet, seed: int) -> dict[str, Any]:
     """Return the accuracy of the linear probe on the vectors of each source; empty with fewer than two labels."""
     per_class = max(1, min(MAX_PER_CLASS, MAX_IMAGES // max(1, len(train.classes))))
-    train_rows, test_rows = at_most(train.labels, per_class, seed), at_most(test.labels, per_class, seed)
+    train_rows, test_rows = (
+        limit_per_class(train.labels, per_class, seed),
+        limit_per_class(test.labels, per_class, seed),
+    )
     if len(np.unique(train.labels[train_rows])) < 2 or not len(test_rows):
         return {}
     measured: dict[str, Any] = {}
@@ -124,9 +127,9 @@ def compare(sources: Mapping[str, Any], train: ItemSet, test: ItemSet, seed: int
             train.labels[train_rows],
             test_vectors,
             test.labels[test_rows],
-            seed,
-            progress_bar,
-            f"probe{name}",
+            seed=seed,
+            progress=progress_bar,
+            label=f"probe{name}",
         )
         measured |= {f"probe_accuracy{name}": round(result.accuracy, 6), f"probe_c{name}": result.c}
     return measured | {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation.measures.modes import Modes
-from pipeline.evaluation.report import Row, data_uri, number, page, row_of
+from pipeline.evaluation.report_page import Row, build_row, data_uri, format_number, render_page
 from pipeline.evaluation.verdict import Scale
 from pipeline.measure import Measure, Measurement
 from pipeline.tasks.generate.evaluator import Evaluation
@@ -65,7 +65,7 @@ def render(
     """
     data, metrics = evaluation.data, evaluation.metrics
     before = previous if previous and previous.get("protocol") == metrics["protocol"] else {}
-    return page(
+    return render_page(
         Path(__file__).with_name("report.html.j2"),
         evaluation.verdict,
         warnings=evaluation.warnings,
@@ -85,7 +85,7 @@ def render(
         plane=optional_uri(pictures.plane),
         among=metrics["neighbours_among"],
         by_class=[
-            (one.name, f"{one.count:,}", f"{100 * one.agreement:.1f} %", number(one.fid_ratio))
+            (one.name, f"{one.count:,}", f"{100 * one.agreement:.1f} %", format_number(one.fid_ratio))
             for one in data.class_distances
         ],
         bars=class_bars(data.modes, data.real.classes) if data.modes else [],
@@ -104,12 +104,12 @@ def measurement_rows(evaluation: Evaluation, before: Mapping[str, object]) -> li
     for test in evaluation.verdict.tests:
         measure = measures.get(test.name)
         meaning = measure.explanation if measure else "samples without NaN or Inf"
-        rows.append(row_of(test, meaning, previous_value(measure, before) if measure else ""))
+        rows.append(build_row(test, meaning, previous_value(measure, before) if measure else ""))
     for name, measure in measures.items():
         value = evaluation.measurements[name].value
         if measure.better is None and measure.reported and value is not None:
             old = previous_value(measure, before)
-            rows.append(Row(name, measure.explanation, number(value), measure.ideal, old, "", ""))
+            rows.append(Row(name, measure.explanation, format_number(value), measure.ideal, old, "", ""))
     return rows
 
 
@@ -119,7 +119,7 @@ def previous_value(measure: Measure[Any], before: Mapping[str, object]) -> str:
     if not isinstance(value, int | float):
         return ""
     known = null if isinstance(null, int | float) else None
-    return number(Scale.of(measure, Measurement(value, known)).value)
+    return format_number(Scale.of(measure, Measurement(value, known)).value)
 
 
 def class_bars(modes: Modes, classes: Sequence[str]) -> list[Bar]:

@@ -13,7 +13,7 @@ from pipeline.arrays import BoolArray, Int64Array, Items
 from pipeline.data.batch_sampling import TrainingItems
 from pipeline.data.views import labelled_few
 from pipeline.errors import InputError
-from pipeline.evaluation.measures.semi_supervised import SemiSupervised, compare
+from pipeline.evaluation.measures.supervised_baseline import SemiSupervised, compare_with_baseline
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import require_reference
 from pipeline.evaluation.settings import EvaluateSettings
@@ -125,17 +125,17 @@ def compare_classifier(case: EvaluationCase, classifier: nn.Module) -> SemiSuper
     labelled = labelled_few(train.labels, case.gan.view.options["per_class"], config.seed)
     # The end of the schedule: how strongly images were changed when training stopped.
     end = Progress(step=0, fraction=1.0)
-    return compare(
+    return compare_with_baseline(
         classifier,
         baseline,
         train,
         labelled,
         case.test,
-        case.device,
-        config.seed,
-        case.settings.batch_size,
-        lambda images, rng: fresh.augment_for_discriminator(images, end, rng),
-        progress_bar,
+        device=case.device,
+        seed=config.seed,
+        batch_size=case.settings.batch_size,
+        augment=lambda images, rng: fresh.augment_for_discriminator(images, end, rng),
+        progress=progress_bar,
     )
 
 

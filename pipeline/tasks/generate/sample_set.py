@@ -9,16 +9,16 @@ import numpy as np
 from pipeline.arrays import Float32Array, Float64Array, Int64Array, UInt8Array
 from pipeline.evaluation.extractors.base import Extractor, Held, Subset, extract
 from pipeline.evaluation.extractors.classifier import classifier
-from pipeline.evaluation.measures.calibration import calibrated, size
+from pipeline.evaluation.measures.calibration import comparison_size, measure_with_nulls
 from pipeline.evaluation.measures.class_diversity import class_diversity
-from pipeline.evaluation.measures.class_fid import OfClass, by_class
-from pipeline.evaluation.measures.copies import copies, thumbnails
+from pipeline.evaluation.measures.class_fid import ClassResult, measure_classes
+from pipeline.evaluation.measures.copies import ImageSets, measure_copies, thumbnails
 from pipeline.evaluation.measures.distances import nearest
 from pipeline.evaluation.measures.fid import fid
-from pipeline.evaluation.measures.modes import Modes, distinct, kl_null
-from pipeline.evaluation.measures.semi_supervised import SemiSupervised
-from pipeline.evaluation.measures.statistics import concatenate, means, statistics
-from pipeline.evaluation.projection import plane, typical
+from pipeline.evaluation.measures.modes import Modes, count_distinct, kl_null
+from pipeline.evaluation.measures.statistics import compare_means, concatenate, statistics
+from pipeline.evaluation.measures.supervised_baseline import SemiSupervised
+from pipeline.evaluation.projection import project_to_plane, rank_by_typicality
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import Ratio, ratio
 from pipeline.evaluation.reliability import near_chance
@@ -101,12 +101,12 @@ class SampleSet:
     @cached_property
     def manifold(self) -> dict[str, Measurement]:
         """Measures of feature space with their nulls; empty if there are too few items."""
-        return calibrated(self.features, self.real.pool, self.seed, self.real.cache, self.real.key)
+        return measure_with_nulls(self.features, self.real.pool, self.seed, self.real.cache, self.real.key)
 
     @property
     def calibrated_size(self) -> int:
         """Items on either side of a calibrated measure; 0 if there are too few."""
-        return size(len(self), len(self.real.pool))
+        return comparison_size(len(self), len(self.real.pool))
 
     # --- classes ---
 
@@ -143,17 +143,19 @@ class SampleSet:
         if not near_chance(accuracy, len(self.real.classes)):
             return ""
         return (
-            f"the classifier names only {percent(accuracy or 0.0)} of the real test images rightly, "
-            "too near to chance to be believed"
+            f"the accuracy of the classifier on real test images is only {percent(accuracy or 0.0)}, "
+            "too close to chance"
         )
 
     @cached_property
-    def class_distances(self) -> list[OfClass]:
+    def class_distances(self) -> list[ClassResult]:
         """Figures of each class that samples were conditioned on; empty for unconditional models."""
         if self.labels is None or self.predicted is None or not len(self):
             return []
         real, labels = self.real, (self.real.test.labels, self.real.train.labels[self.real.calibration_positions])
-        return by_class(self.features, self.labels, self.predicted, real.reference, labels, real.classes, self.seed)
+        return measure_classes(
+            self.features, self.labels, self.predicted, real.reference, labels, classes=real.classes, seed=self.seed
+        )
 
     @cached_property
     def class_diversity(self) -> list[tuple[str, float]]:
@@ -161,7 +163,9 @@ class SampleSet:
         if self.predicted is None:
             return []
         real = self.real
-        return class_diversity(self.features, self.predicted, real.pool, real.pool_labels, real.classes, self.seed)
+        return class_diversity(
+            self.features, self.predicted, real.pool, real.pool_labels, classes=real.classes, seed=self.seed
+        )
 
     @cached_property
     def classification_accuracy_score(self) -> float | None:
@@ -184,7 +188,7 @@ class SampleSet:
     @cached_property
     def distinct(self) -> int | None:
         """Number of samples that differ from each other; None without samples."""
-        return distinct(self.images) if len(self) else None
+        return count_distinct(self.images) if len(self) else None
 
     @cached_property
     def appearance(self) -> dict[str, Measurement]:
@@ -194,16 +198,16 @@ class SampleSet:
         real = self.real
         calibration = Subset(real.train, real.calibration_positions)
         samples, *pool = (statistics(real.item, items) for items in (Held(self.images), real.test, calibration))
-        return means(samples, concatenate(pool), self.seed)
+        return compare_means(samples, concatenate(pool), self.seed)
 
     @cached_property
     def copies(self) -> dict[str, Measurement]:
         """Measures of memorisation with their nulls; empty if there are too few items."""
         real, batch_size = self.real, self.real.settings.batch_size
         sets = (Held(self.images), real.test, real.training_sample)
-        pixels = [thumbnails(images, batch_size) for images in sets]
-        features = (self.features, real.reference.real, real.training_features)
-        return copies(features, (pixels[0], pixels[1], pixels[2]), self.seed, real.cache, real.key)
+        pixels = ImageSets(*(thumbnails(images, batch_size) for images in sets))
+        features = ImageSets(self.features, real.reference.real, real.training_features)
+        return measure_copies(features, pixels, self.seed, real.cache, real.key)
 
     # --- what a person looks at ---
 
@@ -217,9 +221,9 @@ class SampleSet:
     @cached_property
     def most_typical(self) -> Int64Array:
         """Positions of samples, the most like a real item first."""
-        return typical(self.features, self.real.training_features)
+        return rank_by_typicality(self.features, self.real.training_features)
 
     @cached_property
     def plane(self) -> tuple[Float64Array, Float64Array] | None:
         """Samples and real items as points of a plane, [n, 2] each; None without samples."""
-        return plane(self.features, self.real.reference.real, self.seed) if len(self) else None
+        return project_to_plane(self.features, self.real.reference.real, self.seed) if len(self) else None

@@ -17,7 +17,7 @@ from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.evaluation.extractors.random_network import random_network
 from pipeline.evaluation.protocol import QUANTISED, with_code
-from pipeline.evaluation.report import data_uri, page
+from pipeline.evaluation.report_page import data_uri, render_page
 from pipeline.gans.base import GAN, View
 from pipeline.media.image.degradations import upsample
 from pipeline.media.image.preview import grid
@@ -82,7 +82,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         "skipped": verdict.skipped,
         "protocol": text,
     }
-    html = page(
+    html = render_page(
         Path(__file__).with_name("report.html.j2"),
         verdict,
         warnings=[],

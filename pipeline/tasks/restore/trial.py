@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.arrays import Float32Array, UInt8Array
 from pipeline.evaluation.extractors.base import Extractor, Held, extract
 from pipeline.evaluation.measures.fid import fid
-from pipeline.evaluation.measures.image_similarity import Nearness, nearness, sharpness
+from pipeline.evaluation.measures.image_similarity import Similarity, compare_images, sharpness
 
 BATCH = 256
 
@@ -46,8 +46,8 @@ class Trial:
     title: str
     border: int
     nonfinite: int = 0
-    restored: list[Nearness] = field(default_factory=list)
-    inputs: list[Nearness] = field(default_factory=list)
+    restored: list[Similarity] = field(default_factory=list)
+    inputs: list[Similarity] = field(default_factory=list)
     sharpness: list[tuple[float, float]] = field(default_factory=list)
     shifts: list[float] = field(default_factory=list)
     distances: list[tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=list)
@@ -65,8 +65,8 @@ class Trial:
             self.nonfinite += 1
             self.psnrs.append(0.0)
             return
-        self.inputs.append(nearness(given, original, self.border))
-        self.restored.append(nearness(restored, original, self.border))
+        self.inputs.append(compare_images(given, original, self.border))
+        self.restored.append(compare_images(restored, original, self.border))
         self.psnrs.append(self.restored[-1].psnr)
         self.sharpness.append((sharpness(restored), sharpness(original)))
         self.shifts.append(float(np.abs(restored.mean(axis=(0, 1)) - original.mean(axis=(0, 1))).max()))

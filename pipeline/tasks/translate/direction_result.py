@@ -178,7 +178,7 @@ class DirectionResult:
         """What models are compared by: PSNR of each image with pairs, else features, if there are enough."""
         name = self.route.name
         if self.route.paired:
-            return Material(pictures={f"psnr_{name}": np.array(self.translations.partner_psnr)})
+            return Material(item_scores={f"psnr_{name}": np.array(self.translations.partner_psnr)})
         if min(len(self.all_features), len(self.target_features)) < FEWEST:
             return Material()
         return Material(features={f"_{name}": (self.all_features, self.target_features)})

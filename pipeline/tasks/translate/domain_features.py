@@ -9,7 +9,7 @@ from pipeline.arrays import Float32Array, Int64Array, UInt8Array
 from pipeline.data.domains import DomainItems, split_domains
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Extractor, Subset
-from pipeline.evaluation.reference import kept, require_reference
+from pipeline.evaluation.reference import load_or_extract, require_reference
 from pipeline.tasks.base import EvaluationCase, progress_bar
 
 MOST_TRAINING = 10_000
@@ -74,5 +74,12 @@ def load_features(
 ) -> Float32Array:
     """Return the features [n, d] of a domain's images, from the cache if they are there."""
     key = f"{domain.fingerprint} {hashlib.sha256(positions.tobytes()).hexdigest()}"
-    images, batch_size = Subset(domain, positions), case.settings.batch_size
-    return kept(extractor, images, key, batch_size, case.folders.cache, progress_bar, label)
+    return load_or_extract(
+        extractor,
+        Subset(domain, positions),
+        key,
+        batch_size=case.settings.batch_size,
+        cache=case.folders.cache,
+        progress=progress_bar,
+        label=label,
+    )

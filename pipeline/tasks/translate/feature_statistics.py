@@ -14,7 +14,7 @@ import torch
 from torch.nn.functional import pdist
 
 from pipeline.arrays import Float32Array
-from pipeline.evaluation.measures.copies import proportion
+from pipeline.evaluation.measures.copies import compare_proportions
 from pipeline.evaluation.measures.distances import neighbours
 from pipeline.evaluation.measures.fid import Side, fid
 from pipeline.evaluation.reference import DRAWS, DRAWS_WIDE
@@ -108,7 +108,7 @@ def count_repeats(translated: Float32Array, inputs: Float32Array, target: Float3
     repeated_real = float(np.mean(real < REPEATED * usual))
     repeated_inputs = float(np.mean(theirs < REPEATED * float(np.median(theirs))))
     share, null = float(np.mean(ours < REPEATED * usual)), max(repeated_real, repeated_inputs)
-    return Measurement(share, null, proportion(share, null, finite, finite).spread)
+    return Measurement(share, null, compare_proportions(share, null, finite, finite).spread)
 
 
 def input_dependence(first: Float32Array, second: Float32Array, target: Float32Array) -> float | None:

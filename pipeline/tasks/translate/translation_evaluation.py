@@ -19,9 +19,9 @@ from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.evaluation.extractors.selection import unlabelled
 from pipeline.evaluation.measures.kid import SUBSET_SIZE, SUBSETS
-from pipeline.evaluation.projection import typical
+from pipeline.evaluation.projection import rank_by_typicality
 from pipeline.evaluation.protocol import QUANTISED, with_code
-from pipeline.evaluation.report import data_uri, page
+from pipeline.evaluation.report_page import data_uri, render_page
 from pipeline.media.image.preview import grid
 from pipeline.tasks import extractor_export as judges
 from pipeline.tasks.base import EvaluationCase, EvaluationResult
@@ -75,7 +75,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     warnings = [CAUTION] if extractor.spec.name == "random" else []
     previous = case.previous if case.previous and case.previous.get("protocol") == text else {}
     counts = ", ".join(f"{result.total:,} {result.title}" for result in results)
-    html = page(
+    html = render_page(
         Path(__file__).with_name("report.html.j2"),
         verdict,
         warnings=warnings,
@@ -135,12 +135,12 @@ def flatten(parts: Sequence[Part]) -> dict[str, Any]:
 
 def merge_material(results: Sequence[DirectionResult]) -> Material:
     """Return what models are compared by, of all directions."""
-    pictures: dict[str, Any] = {}
+    item_scores: dict[str, Any] = {}
     features: dict[str, Any] = {}
     for result in results:
-        pictures |= result.material.pictures
+        item_scores |= result.material.item_scores
         features |= result.material.features
-    return Material(pictures, features)
+    return Material(item_scores, features)
 
 
 def protocol(results: Sequence[DirectionResult], case: EvaluationCase, extractor: Extractor) -> str:
@@ -185,7 +185,7 @@ def least_convincing(result: DirectionResult) -> list[UInt8Array]:
     pictures = result.translations.pictures
     if len(pictures) < 2 * STRIP_ROWS:
         return []
-    order = typical(result.features[:LISTED][: len(pictures)], result.target_features)[::-1]
+    order = rank_by_typicality(result.features[:LISTED][: len(pictures)], result.target_features)[::-1]
     return [pictures[k] for k in order[:WORST_ROWS]]
 
 

@@ -5,6 +5,7 @@ The null of a measure is what the report shows next to it: real images, or the u
 
 from typing import TYPE_CHECKING
 
+from pipeline.evaluation.verdict import format_numbers
 from pipeline.measure import Bounds, Measure, Measurement, Symptom
 
 if TYPE_CHECKING:
@@ -52,20 +53,15 @@ IGNORED_STYLE = Symptom(
 )
 
 
-def format_test(name: str, value: float | None, bounds: Bounds, real: float) -> str:
-    """Return the numbers of a failed test."""
-    return f"{name} {value:.3g} where {bounds} passes and real images show {real:.3g}"
-
-
 def ignored_input(data: "DirectionResult", bounds: Bounds) -> str:
     """Return the evidence that translations do not depend on the input."""
-    return f"the generator ignores its input: {format_test('dependence', data.dependence, bounds, 1.0)}"
+    return f"the generator ignores its input: {format_numbers('dependence', data.dependence, bounds, 1.0)}"
 
 
 def few_images(data: "DirectionResult", bounds: Bounds) -> str:
     """Return the evidence that translations repeat each other."""
     value, null = data.repeats.number, data.repeats.null or 0.0
-    numbers = f"repeats {value:.3g} where {bounds} + null passes and real images show {null:.3g}"
+    numbers = format_numbers("repeats", value, f"{bounds} + null", null)
     return f"the generator makes fewer different images than there are real ones: {numbers}"
 
 

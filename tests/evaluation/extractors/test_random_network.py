@@ -44,6 +44,6 @@ def test_the_room_imports_with_torch_numpy_and_pydantic_alone() -> None:
 import sys
 for name in ("PIL", "scipy", "sklearn", "pandas", "pyarrow", "jinja2", "tqdm", "mlflow", "torchvision", "safetensors", "torch_fidelity", "onnx", "ruamel"):
     sys.modules[name] = None
-import pipeline.tasks.generate.evaluator, pipeline.evaluation.report
+import pipeline.tasks.generate.evaluator, pipeline.evaluation.report_page
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

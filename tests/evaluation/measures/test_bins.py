@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from sklearn.cluster import KMeans
 
-from pipeline.evaluation.measures.bins import assign, compare, k_means
+from pipeline.evaluation.measures.bins import assign, compare_bins, k_means
 
 
 def blobs(n: int, seed: int) -> npt.NDArray[np.float32]:
@@ -33,7 +33,7 @@ def test_k_means_of_few_or_equal_items() -> None:
 def test_equal_distributions_differ_in_one_bin_of_twenty() -> None:
     centres = k_means(blobs(5000, 0), 100, 0)
     shares = [
-        compare(assign(blobs(3000, 10 + k), centres), assign(blobs(3000, 50 + k), centres), 100).different
+        compare_bins(assign(blobs(3000, 10 + k), centres), assign(blobs(3000, 50 + k), centres), 100).different
         for k in range(6)
     ]
     assert np.mean(shares) == pytest.approx(0.05, abs=0.025)
@@ -41,9 +41,9 @@ def test_equal_distributions_differ_in_one_bin_of_twenty() -> None:
 
 def test_by_hand() -> None:
     fake, real = np.repeat([0, 1, 2], [60, 30, 10]), np.repeat([0, 1, 2], [40, 40, 20])
-    found = compare(fake, real, 4)
+    found = compare_bins(fake, real, 4)
     p, q, pooled = 0.6, 0.4, 0.5
     assert abs(p - q) / math.sqrt(pooled * (1 - pooled) * 2 / 100) > 1.96
     assert found.different == pytest.approx(2 / 4), "the first and, at z = 1.98, the third"
     assert found.divergence == pytest.approx(jensenshannon([0.6, 0.3, 0.1, 0], [0.4, 0.4, 0.2, 0]) ** 2)
-    assert compare(np.zeros(5, int), np.ones(5, int), 2).divergence == pytest.approx(math.log(2))
+    assert compare_bins(np.zeros(5, int), np.ones(5, int), 2).divergence == pytest.approx(math.log(2))

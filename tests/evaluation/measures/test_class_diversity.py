@@ -12,7 +12,7 @@ def sets(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_real_against_real_is_about_one() -> None:
-    found = class_diversity(*sets(0), *sets(1), NAMES, 0)
+    found = class_diversity(*sets(0), *sets(1), classes=NAMES, seed=0)
     assert [name for name, _ in found] == NAMES
     assert [value for _, value in found] == pytest.approx([1, 1, 1], abs=0.05)
 
@@ -21,7 +21,7 @@ def test_the_class_of_few_prototypes_is_named() -> None:
     fake, shown = sets(0)
     members = np.flatnonzero(shown == 1)
     fake[members] = fake[members[:2].repeat(100)]
-    found = dict(class_diversity(fake, shown, *sets(1), NAMES, 0))
+    found = dict(class_diversity(fake, shown, *sets(1), classes=NAMES, seed=0))
     assert found["b"] < 0.2
     assert min(found["a"], found["c"]) > 0.9
 
@@ -29,4 +29,4 @@ def test_the_class_of_few_prototypes_is_named() -> None:
 def test_a_class_hardly_seen_is_left_out() -> None:
     fake, shown = sets(0)
     kept = (shown != 2) | (np.arange(600) < 20)
-    assert [name for name, _ in class_diversity(fake[kept], shown[kept], *sets(1), NAMES, 0)] == ["a", "b"]
+    assert [name for name, _ in class_diversity(fake[kept], shown[kept], *sets(1), classes=NAMES, seed=0)] == ["a", "b"]

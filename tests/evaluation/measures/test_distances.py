@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from pipeline.errors import InputError
-from pipeline.evaluation.measures.distances import BLOCK, count, nearest, neighbours, radii
+from pipeline.evaluation.measures.distances import BLOCK, count_in_balls, nearest, neighbours, radii
 
 
 def features(n: int, d: int = 16, seed: int = 0, offset: float = 0.0, dtype: Any = np.float32) -> Any:
@@ -41,16 +41,16 @@ def test_near_ties_are_told_apart_in_float64() -> None:
     far[:, 0] = 1000 + np.array([5, 3, 1, 4, 2, 6]) * 1e-7
     _, positions = nearest(np.zeros((1, 3)), far, 3)
     assert positions.tolist() == [[2, 4, 1]]
-    held, back = count(np.zeros((1, 3)), far, np.array([1000 + 3.5e-7]), np.full(6, 1000 + 3.5e-7))
-    assert back.inside.tolist() == [0, 1, 1, 0, 1, 0]
-    assert back.filled.tolist() == [3]
-    assert held.filled.tolist() == [0, 1, 1, 0, 1, 0]
-    assert held.inside.tolist() == [3]
+    held, back = count_in_balls(np.zeros((1, 3)), far, np.array([1000 + 3.5e-7]), np.full(6, 1000 + 3.5e-7))
+    assert back.balls_per_row.tolist() == [0, 1, 1, 0, 1, 0]
+    assert back.rows_per_ball.tolist() == [3]
+    assert held.rows_per_ball.tolist() == [0, 1, 1, 0, 1, 0]
+    assert held.balls_per_row.tolist() == [3]
 
 
 def test_on_the_surface_is_outside() -> None:
-    balls, _ = count(np.array([[3.0, 4.0]]), np.zeros((2, 2)), np.ones(1), np.array([5.0, 5.0 + 1e-12]))
-    assert balls.filled.tolist() == [0, 1]
+    balls, _ = count_in_balls(np.array([[3.0, 4.0]]), np.zeros((2, 2)), np.ones(1), np.array([5.0, 5.0 + 1e-12]))
+    assert balls.rows_per_ball.tolist() == [0, 1]
 
 
 @settings(max_examples=40)
@@ -64,11 +64,11 @@ def test_counts_equal_brute_force(n: int, m: int, d: int, seed: int) -> None:
     own = np.linalg.norm(b[:, None].astype(np.float64) - b.astype(np.float64), axis=2)
     np.testing.assert_allclose(radius, np.sort(own + np.diag([np.inf] * m), axis=1)[:, 1])
     other = rng.random(n) * 3
-    balls, back = count(a, b, other, radius)
-    assert back.inside.tolist() == (table < other[:, None]).sum(axis=0).tolist()
-    assert back.filled.tolist() == (table < other[:, None]).sum(axis=1).tolist()
-    assert balls.inside.tolist() == (table < radius).sum(axis=1).tolist()
-    assert balls.filled.tolist() == (table < radius).sum(axis=0).tolist()
+    balls, back = count_in_balls(a, b, other, radius)
+    assert back.balls_per_row.tolist() == (table < other[:, None]).sum(axis=0).tolist()
+    assert back.rows_per_ball.tolist() == (table < other[:, None]).sum(axis=1).tolist()
+    assert balls.balls_per_row.tolist() == (table < radius).sum(axis=1).tolist()
+    assert balls.rows_per_ball.tolist() == (table < radius).sum(axis=0).tolist()
 
 
 def test_what_cannot_be_measured_is_refused() -> None:

@@ -11,7 +11,7 @@ from torch_fidelity.metric_fid import fid_statistics_to_metric
 
 from pipeline.arrays import Float64Array
 from pipeline.errors import InputError
-from pipeline.evaluation.measures.fid import STRIP, Moments, Side, between, fid, frechet
+from pipeline.evaluation.measures.fid import STRIP, Moments, Side, fid, frechet, lower_product
 
 
 def correlated(n: int, d: int, seed: int, shift: float = 0.0) -> Float64Array:
@@ -123,7 +123,7 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
     x = correlated(20, 4, 12)
     y = x.copy()
     y[3, 1] = value
-    with pytest.raises(InputError, match="features of 1 of 20 items hold NaN or Inf"):
+    with pytest.raises(InputError, match="features of 1 of 20 items contain NaN or Inf"):
         fid(x, y)
 
 
@@ -131,9 +131,9 @@ def test_other_unusable_features_are_refused() -> None:
     x = correlated(20, 4, 13)
     for other, message in (
         (x[:1], "at least 2 items"),
-        (x[:0], "not empty"),
-        (x[:, :0], "not empty"),
-        (x[0], "table"),
+        (x[:0], "non-empty"),
+        (x[:, :0], "non-empty"),
+        (x[0], "non-empty array"),
         (x[:, :3], "4 and 3 dimensions"),
         (x * 1e200, "overflow"),
     ):
@@ -159,5 +159,8 @@ def test_the_product_between_two_factors(d: int) -> None:
     rng = np.random.default_rng(d)
     lower, half = np.tril(rng.standard_normal((d, d))), rng.standard_normal((d, d))
     np.testing.assert_allclose(
-        np.tril(between(lower, half @ half.T)), np.tril(lower.T @ half @ half.T @ lower), rtol=1e-9, atol=1e-9 * d**2
+        np.tril(lower_product(lower, half @ half.T)),
+        np.tril(lower.T @ half @ half.T @ lower),
+        rtol=1e-9,
+        atol=1e-9 * d**2,
     )

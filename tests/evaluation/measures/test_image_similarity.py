@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.evaluation.measures.image_similarity import PERFECT, luma, nearness, psnr, sharpness, ssim
+from pipeline.evaluation.measures.image_similarity import PERFECT, compare_images, luma, psnr, sharpness, ssim
 
 
 def pair(channels: int, seed: int = 0, noise: float = 12.0) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +25,7 @@ def test_as_scikit_image_measures(channels: int, border: int, noise: float) -> N
     structural_similarity: Any = metrics.structural_similarity
 
     image, original = pair(channels, noise=noise)
-    found = nearness(image, original, border)
+    found = compare_images(image, original, border)
     a, b = (one[border : 70 - border, border : 90 - border] for one in (image, original))
     assert found.psnr == pytest.approx(peak_signal_noise_ratio(b, a), abs=1e-9)
     settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}

@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from pipeline.errors import InputError
-from pipeline.evaluation.measures.linear_probe import STRENGTHS, at_most, hold_out, probe
+from pipeline.evaluation.measures.linear_probe import STRENGTHS, hold_out, limit_per_class, probe
 
 
 def blobs(n: int, distance: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -24,14 +24,16 @@ def test_what_a_plane_separates_is_told_apart_whatever_its_scale() -> None:
 
 def test_noise_is_not_told_apart() -> None:
     (train, labels), (test, test_labels) = blobs(600, 0, 0), blobs(600, 0, 1)
-    assert probe(train, labels, test, test_labels, 0).accuracy == pytest.approx(1 / 3, abs=4 * np.sqrt(2 / 9 / 600))
+    assert probe(train, labels, test, test_labels, seed=0).accuracy == pytest.approx(
+        1 / 3, abs=4 * np.sqrt(2 / 9 / 600)
+    )
 
 
 def test_what_lies_within_a_ring_is_not_linear() -> None:
     """A probe that were more than linear would get this right."""
     points = np.random.default_rng(0).standard_normal((800, 2)).astype(np.float32)
     labels = (np.linalg.norm(points, axis=1) > 1.1774).astype(np.int64)  # half of them
-    assert probe(points[:400], labels[:400], points[400:], labels[400:], 0).accuracy < 0.62
+    assert probe(points[:400], labels[:400], points[400:], labels[400:], seed=0).accuracy < 0.62
 
 
 def test_it_is_the_regression_of_the_chosen_strength_on_standardised_features() -> None:
@@ -39,8 +41,8 @@ def test_it_is_the_regression_of_the_chosen_strength_on_standardised_features() 
     order = np.random.default_rng(1).permutation(len(labels))
     pixels, labels = pixels[order].astype(np.float32), labels[order].astype(np.int64)
     train, test = slice(0, 500), slice(500, 1500)
-    found = probe(pixels[train], labels[train], pixels[test], labels[test], 0)
-    assert found == probe(pixels[train], labels[train], pixels[test], labels[test], 0)
+    found = probe(pixels[train], labels[train], pixels[test], labels[test], seed=0)
+    assert found == probe(pixels[train], labels[train], pixels[test], labels[test], seed=0)
     mean, deviation = pixels[train].mean(axis=0), pixels[train].std(axis=0)
     deviation[deviation == 0] = 1  # some pixels are always black
     by_hand = {
@@ -56,7 +58,7 @@ def test_it_is_the_regression_of_the_chosen_strength_on_standardised_features() 
 def test_the_test_items_choose_nothing() -> None:
     (train, labels), (test, _) = blobs(300, 1, 0), blobs(300, 1, 1)
     strengths = {
-        probe(train, labels, test, wrong, 0).c for wrong in (np.zeros(300, dtype=np.int64), np.arange(300) % 3)
+        probe(train, labels, test, wrong, seed=0).c for wrong in (np.zeros(300, dtype=np.int64), np.arange(300) % 3)
     }
     assert len(strengths) == 1
 
@@ -71,16 +73,16 @@ def test_a_fifth_of_each_class_is_held_out() -> None:
 
 def test_at_most_so_many_a_class_and_none_without_a_label() -> None:
     labels = np.array([2, -1, 0] * 40 + [1])
-    picked = at_most(labels, 25, 0)
+    picked = limit_per_class(labels, 25, 0)
     assert np.bincount(labels[picked]).tolist() == [25, 1, 25]
     assert np.all(np.diff(picked) > 0)
-    assert np.array_equal(picked, at_most(labels, 25, 0))
-    assert at_most(np.array([-1, -1]), 5, 0).tolist() == []
-    assert at_most(labels, 1000, 0).tolist() == np.flatnonzero(labels >= 0).tolist()
+    assert np.array_equal(picked, limit_per_class(labels, 25, 0))
+    assert limit_per_class(np.array([-1, -1]), 5, 0).tolist() == []
+    assert limit_per_class(labels, 1000, 0).tolist() == np.flatnonzero(labels >= 0).tolist()
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [0, 1, 2, 3]])
 def test_too_little_to_probe(labels: list[int]) -> None:
     features = np.eye(4, dtype=np.float32)
     with pytest.raises(InputError, match="at least two classes with two training images each"):
-        probe(features, np.array(labels), features, np.array(labels), 0)
+        probe(features, np.array(labels), features, np.array(labels), seed=0)

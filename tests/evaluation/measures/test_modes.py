@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.measures.modes import (
     Modes,
     binomial_tail,
-    distinct,
+    count_distinct,
     duplicate_rate,
     histogram,
     histogram_kl,
@@ -33,7 +33,7 @@ def test_duplicates_are_counted_exactly(n: int, times: int) -> None:
     images = np.arange(n, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), dtype=np.uint8)
     images[:, 0, 0, 0] = np.arange(n)
     repeated = np.repeat(images, times, axis=0)[np.random.default_rng(n).permutation(n * times)]
-    assert distinct(repeated) == n
+    assert count_distinct(repeated) == n
     assert duplicate_rate(repeated) == pytest.approx(1 - 1 / times)
 
 
@@ -127,4 +127,4 @@ def test_deviation_counts_both_sides_chance() -> None:
     modes = Modes(np.array([60, 940, 0]), np.array([100, 900, 0]), np.zeros(3))
     assert modes.deviation(0) == pytest.approx(-0.04 / (0.08 * 0.92 * 0.002) ** 0.5)
     assert modes.deviation(2) == 0
-    assert modes.wanting(0.7) == [0]
+    assert modes.classes_below(0.7) == [0]

@@ -95,11 +95,11 @@ def test_the_file_the_metrics_and_the_message(
 
     extracted = [session.run(None, {"images": images})[0] for images in (seen, new)]
     assert measured["probe_accuracy"] == pytest.approx(
-        probe(extracted[0], seen_split.labels, extracted[1], new_split.labels, 0).accuracy, abs=0.011
+        probe(extracted[0], seen_split.labels, extracted[1], new_split.labels, seed=0).accuracy, abs=0.011
     )
     flat = [images.reshape(len(images), -1) for images in (seen, new)]
     assert measured["probe_accuracy_pixels"] == pytest.approx(
-        probe(flat[0], seen_split.labels, flat[1], new_split.labels, 0).accuracy, abs=0.011
+        probe(flat[0], seen_split.labels, flat[1], new_split.labels, seed=0).accuracy, abs=0.011
     )
     assert (measured["probe_train_images"], measured["probe_test_images"]) == (len(seen_split), len(new_split))
     assert min(measured[f"probe_accuracy{name}"] for name in ("", "_untrained", "_pixels")) > 0.7, "of ten classes"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.measures.modes import Modes
-from pipeline.evaluation.report import data_uri, number
+from pipeline.evaluation.report_page import data_uri, format_number
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
 from pipeline.tasks.generate.report import BARS, Pictures, Strip, class_bars, measurement_rows, render
 
@@ -137,7 +137,7 @@ def test_every_test_and_measure_has_its_row(failed: Evaluation) -> None:
         "fail",
     )
     assert {"kid", "smallest_class_share", "classifier_accuracy"} <= set(table)
-    assert [number(value) for value in (None, 5000, 0.123456, 1.0, 12345.678)] == [
+    assert [format_number(value) for value in (None, 5000, 0.123456, 1.0, 12345.678)] == [
         "–",
         "5,000",
         "0.1235",

@@ -10,7 +10,7 @@ import torch
 
 from pipeline.arrays import UInt8Array
 from pipeline.evaluation.extractors.random_network import random_network
-from pipeline.evaluation.report import Row
+from pipeline.evaluation.report_page import Row
 from pipeline.evaluation.verdict import Verdict
 from pipeline.tasks import parts
 from pipeline.tasks.restore.restoration_evaluation import flatten, material, measure_trials, protocol
@@ -91,14 +91,14 @@ def test_each_bound_can_fail_and_names_its_symptom() -> None:
         verdict = verdict_of(good, gate=OPEN.model_copy(update=change))
         assert verdict.failed == [name]
         assert verdict.reasons[0].startswith(f"{symptom}: {name} ")
-        assert "passes. " in verdict.reasons[0]
+        assert "). " in verdict.reasons[0]
     shifted = verdict_of(trial(shift=9), gate=OPEN)
     assert shifted.failed == ["shift"]
     assert "colours" in shifted.reasons[0].lower()
     worse = verdict_of(trial(made=40.0), gate=OPEN)
     assert {"gain", "ssim_gain", "worst_gain"} <= set(worse.failed)
     assert worse.reasons[0].startswith("little gain over the input: gain ")
-    assert "(with it ssim_gain" in worse.reasons[0]
+    assert "; also failed: ssim_gain" in worse.reasons[0]
 
 
 def test_every_trial_is_tested_and_named() -> None:
@@ -164,12 +164,12 @@ def test_models_are_compared_by_every_image_in_its_place() -> None:
     squares = np.stack([waves(k)[:32, :32] for k in range(100)])
     several[0].compare_texture(random_network(3, torch.device("cpu")), squares, squares, squares)
     left = material(several)
-    assert list(left.pictures) == ["psnr_gaussian_25", "psnr_jpeg_12p5"]
-    assert set(left.pictures) <= set(metrics(*several))
-    assert float(np.mean(left.pictures["psnr_jpeg_12p5"])) == pytest.approx(metrics(*several)["psnr_jpeg_12p5"])
+    assert list(left.item_scores) == ["psnr_gaussian_25", "psnr_jpeg_12p5"]
+    assert set(left.item_scores) <= set(metrics(*several))
+    assert float(np.mean(left.item_scores["psnr_jpeg_12p5"])) == pytest.approx(metrics(*several)["psnr_jpeg_12p5"])
     assert list(left.features) == ["_gaussian_25"]
     assert not left.kernel
-    assert list(material([several[0]]).pictures) == ["psnr"]
+    assert list(material([several[0]]).item_scores) == ["psnr"]
 
 
 def test_the_protocol_says_what_a_psnr_is_of(tmp_path: Path) -> None:

@@ -211,10 +211,10 @@ def test_a_constant_is_named_collapse(root: Path) -> None:
     assert found["cycle_ratio"] > 0.6
     assert len(found["reasons"]) == 2
     assert found["reasons"][0].startswith(
-        "mode collapse (horse to deer): the generator ignores its input: dependence 0 where >= 0.25 passes"
+        "mode collapse (horse to deer): the generator ignores its input: dependence 0 (bound >= 0.25"
     )
-    assert "(with it repeats 1 where <= 0.1 + null passes" in found["reasons"][0]
-    assert " fid_excess " in found["reasons"][0].partition("(with it")[2]
+    assert "; also failed: repeats 1 (bound <= 0.1 + null" in found["reasons"][0]
+    assert " fid_excess " in found["reasons"][0].partition("; also failed:")[2]
 
 
 def test_a_few_pictures_over_and_over_are_named_too(root: Path) -> None:
@@ -298,7 +298,7 @@ def test_pairs_are_held_beside_their_partners(root: Path) -> None:
 
 def test_what_a_translation_is_compared_by(root: Path) -> None:
     domains = judged(perfect, root).material
-    assert (list(domains.pictures), list(domains.features)) == ([], ["_a_to_b", "_b_to_a"])
+    assert (list(domains.item_scores), list(domains.features)) == ([], ["_a_to_b", "_b_to_a"])
     assert judged(perfect, root, count=3).material.features == {}, "too few for a distance"
 
     def broken(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
@@ -307,7 +307,7 @@ def test_what_a_translation_is_compared_by(root: Path) -> None:
         return made
 
     outcome = judged(broken, root, ONE, paired=True)
-    values = outcome.material.pictures["psnr_a_to_b"]
+    values = outcome.material.item_scores["psnr_a_to_b"]
     assert (len(values), values[0], outcome.material.features) == (60, 0, {}), (
         "what is not finite is as bad as can be, and keeps its place"
     )
@@ -318,9 +318,7 @@ def test_styles_are_as_diverse_as_they_are(root: Path) -> None:
     without = judged(perfect, root, STYLED).metrics
     assert without["diversity"] == without["diversity_ratio"] == 0
     assert without["diversity_real"] > 0
-    assert without["reasons"][0].startswith(
-        "styles without effect (horse to deer): diversity_ratio 0 where >= 0.05 passes"
-    )
+    assert without["reasons"][0].startswith("styles without effect (horse to deer): diversity_ratio 0 (bound >= 0.05")
 
     def bright(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         return perfect(images, direction, rng) + 0.2 * torch.randn(len(images), 1, 1, 1, generator=rng)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.arrays import Float32Array
-from pipeline.evaluation.measures.copies import proportion
+from pipeline.evaluation.measures.copies import compare_proportions
 from pipeline.evaluation.verdict import Verdict
 from pipeline.measure import Measurement
 from pipeline.tasks.parts import Part, apply_gate, report_rows
@@ -62,7 +62,9 @@ class Numbers:
         value, finite = self.values.get("repeats"), self.total - self.nonfinite
         if value is None:
             return Measurement(None)
-        return Measurement(value, self.repeats_null, proportion(value, self.repeats_null, finite, finite).spread)
+        return Measurement(
+            value, self.repeats_null, compare_proportions(value, self.repeats_null, finite, finite).spread
+        )
 
     def part(self, name: str = "a_to_b") -> Part:
         """Return the part as the evaluation measures it."""
@@ -181,32 +183,31 @@ def test_a_direction_is_tested_for_what_it_has() -> None:
         (
             {"fid_excess": 0.9},
             "fid_excess",
-            "not like the target domain (horse to deer): fid_excess 0.9 where <= 0.8 passes and real images show 0. "
-            "Train longer",
+            "not like the target domain (horse to deer): fid_excess 0.9 (bound <= 0.8, real images 0). Train longer",
         ),
-        ({"fid_excess": 1.0, "change": 0.4}, "fid_excess", "copies of the input (horse to deer): fid_excess 1 where"),
-        ({"cycle_ratio": 0.7}, "cycle_ratio", "lost content (horse to deer): cycle_ratio 0.7 where <= 0.6 passes. "),
+        ({"fid_excess": 1.0, "change": 0.4}, "fid_excess", "copies of the input (horse to deer): fid_excess 1 (bound"),
+        ({"cycle_ratio": 0.7}, "cycle_ratio", "lost content (horse to deer): cycle_ratio 0.7 (bound <= 0.6). "),
         (
             {"dependence": 0.1},
             "dependence",
-            "mode collapse (horse to deer): the generator ignores its input: dependence 0.1 where >= 0.25 passes and "
-            "real images show 1. Raise",
+            "mode collapse (horse to deer): the generator ignores its input: dependence 0.1 (bound >= 0.25, "
+            "real images 1). Raise",
         ),
         (
             {"repeats": 0.5},
             "repeats",
             "mode collapse (horse to deer): the generator makes fewer different images than there are real ones: "
-            "repeats 0.5 where <= 0.1 + null passes and real images show 0.01. Raise",
+            "repeats 0.5 (bound <= 0.1 + null, real images 0.01). Raise",
         ),
         (
             {"psnr_gain": -1.0},
             "psnr_gain",
-            "no closer to the partner than the input (horse to deer): psnr_gain -1 where >= 0 passes",
+            "no closer to the partner than the input (horse to deer): psnr_gain -1 (bound >= 0",
         ),
         (
             {"diversity_ratio": 0.0},
             "diversity_ratio",
-            "styles without effect (horse to deer): diversity_ratio 0 where >= 0.05 passes",
+            "styles without effect (horse to deer): diversity_ratio 0 (bound >= 0.05",
         ),
     ],
 )
@@ -232,7 +233,7 @@ def test_collapse_explains_what_fails_with_it_and_advice_is_given_once() -> None
     bad = direction(dependence=0.01, repeats=1.0, cycle_ratio=0.9, fid_excess=12.0)
     first, second = judge(bad, replace(bad, title="deer to horse")).reasons
     assert first.startswith("mode collapse (horse to deer): the generator ignores its input: dependence 0.01")
-    assert "(with it repeats 1 where <= 0.1 + null passes and real images show 0.01, fid_excess 12" in first
+    assert "; also failed: repeats 1 (bound <= 0.1 + null, real images 0.01), fid_excess 12" in first
     assert "Raise the weight" in first
     assert second.startswith("mode collapse (deer to horse): ")
     assert "Raise the weight" not in second

@@ -56,7 +56,7 @@ def modes_total(data: "SampleSet") -> int:
 def rare_classes(data: "SampleSet", bounds: Bounds) -> list[int]:
     """Return the classes below the bound whose share is not low by chance."""
     modes = modes_of(data)
-    return [c for c in modes.wanting(bounds.low or 0.0) if modes.deviation(c) < RARE]
+    return [c for c in modes.classes_below(bounds.low or 0.0) if modes.deviation(c) < RARE]
 
 
 def name_rare_classes(data: "SampleSet", bounds: Bounds) -> str:

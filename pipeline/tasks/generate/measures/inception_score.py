@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def score(data: "SampleSet", features: "Float32Array") -> float | None:
     from pipeline.evaluation.extractors.inception import Inception
-    from pipeline.evaluation.measures.inception_score import inception_score as score_of_logits
+    from pipeline.evaluation.measures.classifier_score import inception_score as score_of_logits
 
     extractor = data.real.extractor
     if not isinstance(extractor, Inception) or len(features) < 2:

@@ -6,8 +6,8 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 
 from pipeline.evaluation.measures.bins import assign, k_means
+from pipeline.evaluation.measures.copies import authenticity, copy_rate, copying, mann_whitney
 from pipeline.evaluation.measures.distances import nearest, neighbours
-from pipeline.evaluation.measures.memorisation import authenticity, copy_rate, copying, mann_whitney
 
 Float64 = npt.NDArray[np.float64]
 

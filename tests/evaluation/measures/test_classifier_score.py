@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch_fidelity.metric_isc import isc_features_to_metric
 
 from pipeline.errors import InputError
-from pipeline.evaluation.measures.inception_score import inception_score
+from pipeline.evaluation.measures.classifier_score import inception_score
 
 
 @pytest.mark.parametrize("n", [10, 997, 5000])

@@ -1,4 +1,7 @@
-"""reports/evaluation.html, the part that all tasks share: one file without references to others, the verdict first."""
+"""Render the report of an evaluation: the part of the page that all tasks share.
+
+The page is a single file without references to other files. The verdict comes first.
+"""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -12,7 +15,13 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table of measurements, as text: `null` is what it is compared with, `before` the previous run."""
+    """One row of the table of measurements, as text.
+
+    Attributes:
+        null: The reference value.
+        before: Value in the previous run.
+        state: Result of the test.
+    """
 
     name: str
     meaning: str
@@ -23,12 +32,12 @@ class Row:
     state: str
 
 
-def row_of(test: Test, meaning: str, before: str = "") -> Row:
-    """Return the row of a test."""
-    return Row(test.name, meaning, number(test.value), number(test.null), before, test.bound, test.state)
+def build_row(test: Test, meaning: str, before: str = "") -> Row:
+    """Build the row of a test."""
+    return Row(test.name, meaning, format_number(test.value), format_number(test.null), before, test.bound, test.state)
 
 
-def page(
+def render_page(
     template: Path,
     verdict: Verdict,
     *,
@@ -40,13 +49,18 @@ def page(
     reference_title: str,
     **more: object,
 ) -> str:
-    """Render a task's template, which extends base.html.j2. Everything that is not markup is escaped.
+    """Render the template of a task, which extends base.html.j2. All values are escaped.
 
     Args:
+        template: The template of the task.
+        verdict: Verdict on the model.
+        warnings: Warnings about the numbers.
+        rows: Rows of the table of measurements.
+        protocol: The protocol string.
         provenance: What was evaluated, by name.
-        compared: Whether the rows hold the values of the previous run.
+        compared: Whether the rows contain the values of the previous run.
         reference_title: Heading of the column of reference values.
-        more: What the task's own template reads.
+        more: Variables of the task's template.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -71,7 +85,7 @@ def page(
     )
 
 
-def number(value: object) -> str:
+def format_number(value: object) -> str:
     """Format a number with four significant digits; None as a dash."""
     if value is None:
         return "–"

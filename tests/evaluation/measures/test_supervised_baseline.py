@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
-from pipeline.evaluation.measures import semi_supervised
+from pipeline.evaluation.measures import supervised_baseline
 
 CPU = torch.device("cpu")
 
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(autouse=True)
 def fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images without augmentation need no more."""
-    monkeypatch.setattr(semi_supervised, "STEPS", 300)
+    monkeypatch.setattr(supervised_baseline, "STEPS", 300)
 
 
 class Brightness(nn.Module):
@@ -60,14 +60,14 @@ def network(seed: int = 0) -> nn.Module:
 def test_accuracy_counts_labelled_images_in_the_networks_range(batch_size: int) -> None:
     judge = Brightness()
     test = Set([0, 255, 255, 0, 255, 0, 255], [0, 1, 0, -1, 1, 1, -1])
-    assert semi_supervised.accuracy(judge, test, CPU, batch_size) == 3 / 5
+    assert supervised_baseline.accuracy(judge, test, CPU, batch_size) == 3 / 5
     assert (judge.lowest, judge.highest) == (-1.0, 1.0)
     assert not judge.training_seen, "dropout must be off"
 
 
 def test_a_test_split_without_classes_is_named() -> None:
     with pytest.raises(InputError, match="no image of the test split has a class"):
-        semi_supervised.accuracy(Brightness(), Set([1, 2], [-1, -1]), CPU)
+        supervised_baseline.accuracy(Brightness(), Set([1, 2], [-1, -1]), CPU)
 
 
 def test_the_baseline_learns_from_the_given_labels_and_no_others(digits: Any) -> None:
@@ -77,7 +77,7 @@ def test_the_baseline_learns_from_the_given_labels_and_no_others(digits: Any) ->
     held.pixels, held.labels = digits.train.array, digits.train.labels.copy()
     others = np.setdiff1d(np.arange(len(held)), few)
     held.labels[others] = np.random.default_rng(0).permutation(held.labels[others])
-    found = semi_supervised.compare(network(), network(), held, few, digits.test, CPU)
+    found = supervised_baseline.compare_with_baseline(network(), network(), held, few, digits.test, device=CPU)
     assert held.asked == set(few.tolist())
     assert found.accuracy < 0.3, "the classifier under test was not trained, and is not trained here"
     assert 0.75 < found.supervised < 0.97
@@ -87,7 +87,9 @@ def test_the_baseline_learns_from_the_given_labels_and_no_others(digits: Any) ->
         "labels_used": 100,
     }
 
-    every = semi_supervised.compare(network(), network(), digits.train, np.arange(len(digits.train)), digits.test, CPU)
+    every = supervised_baseline.compare_with_baseline(
+        network(), network(), digits.train, np.arange(len(digits.train)), digits.test, device=CPU
+    )
     assert every.supervised > found.supervised + 0.02, "more labels are worth something"
 
 
@@ -95,11 +97,11 @@ def test_the_same_seed_gives_the_same_baseline_and_leaves_the_callers_random_sta
     few = np.arange(0, 60)
     one, two, other = network(), network(), network()
     before = torch.get_rng_state()
-    semi_supervised.fit(one, digits.train, few, CPU, seed=1)
+    supervised_baseline.train_baseline(one, digits.train, few, device=CPU, seed=1)
     assert torch.equal(before, torch.get_rng_state())
     torch.rand(3)
-    semi_supervised.fit(two, digits.train, few, CPU, seed=1)
-    semi_supervised.fit(other, digits.train, few, CPU, seed=2)
+    supervised_baseline.train_baseline(two, digits.train, few, device=CPU, seed=1)
+    supervised_baseline.train_baseline(other, digits.train, few, device=CPU, seed=2)
     weights = [torch.cat([value.flatten() for value in net.state_dict().values()]) for net in (one, two, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -129,8 +131,10 @@ def test_the_baseline_sees_images_as_it_is_told_to() -> None:
 
     fresh = Watching()
     data = Set([0, 255, 255, 0], [0, 1, 1, 0])
-    semi_supervised.compare(Brightness(), fresh, data, np.array([1, 3]), data, CPU, see=see)
+    supervised_baseline.compare_with_baseline(
+        Brightness(), fresh, data, np.array([1, 3]), data, device=CPU, augment=see
+    )
     assert fresh.shown == 0
     assert fresh.tested == 4 * 64
-    assert len(met) == semi_supervised.STEPS
+    assert len(met) == supervised_baseline.STEPS
     assert {value.item() for batch in met[:3] for value in batch.flatten()} == {-1.0, 1.0}
