@@ -74,8 +74,8 @@ def record_start(root: Path | str, project: Path) -> None:
 def load_state(root: Path | str) -> dict[str, Any]:
     """Return what is recorded about a project's data.
 
-    `began` is the fingerprint of the last run's data, `examined` that of the last data tested for drift, and
-    `drifted` the result of that test.
+    `began` is the fingerprint of the last run's data, `tested` that of the last data tested for drift, and `drift` the
+    result of that test.
     """
     value = Variable.get(variable_name(root), default=None)
     return value if isinstance(value, dict) else {}

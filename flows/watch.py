@@ -60,25 +60,25 @@ def watch(
     resource = {"prefect.resource.id": f"ganline.data.{model}", "prefect.resource.name": f"data of {model}"}
     payload = {"root": str(source), "fingerprint": arrival.fingerprint, "files": arrival.files}
     emit_event(NEW, resource=resource, payload=payload)
-    if known.get("examined") != arrival.fingerprint:
+    if known.get("tested") != arrival.fingerprint:
         try:
             result = measure_drift(project, Path(source), drift_ratio)
         except StageFailed as failure:
             return Failed(message=str(failure), data=failure)
-        known = known | {"examined": arrival.fingerprint, "drifted": result}
+        known = known | {"tested": arrival.fingerprint, "drift": result}
         arrivals.save_state(source, known)
-    result = known["drifted"]
+    result = known["drift"]
     if result.get("drift"):
         emit_event(DRIFT, resource=resource, payload=payload | result)
-        return Completed(name="Drift", message=result["said"])
-    return Completed(name="New data", message=f"{arrival.files:,} files; {result['said']}")
+        return Completed(name="Drift", message=result["message"])
+    return Completed(name="New data", message=f"{arrival.files:,} files; {result['message']}")
 
 
 def measure_drift(project: Path, data: Path, ratio: float) -> dict[str, Any]:
     """Run `ganline drift` if the project has validated data to compare with. Raise StageFailed."""
     paths = Paths(project)
     if not (paths.validated / "index.parquet").is_file():
-        return {"drift": False, "said": "no validated data to compare with yet"}
+        return {"drift": False, "message": "there is no validated data to compare with yet"}
     arguments = ["drift", "--data", str(data.resolve()), "--ratio", str(ratio)]
     run_ganline(project, arguments, get_run_logger().info, {"PYTHONPATH": str(project)})
     result: dict[str, Any] = json.loads(paths.drift.read_text(encoding="utf-8"))

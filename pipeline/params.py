@@ -74,7 +74,7 @@ class Params(Settings):
         if layout.paired and self.model.sides != "paired":
             others = ", ".join(name for name, known in VARIANTS.items() if known.settings.sides == "paired")
             raise ValueError(
-                f"data.pairs: variant {self.model.variant} does not learn from pairs; "
+                f"data.pairs: variant {self.model.variant} does not use pairs; "
                 f"set data.pairs: none, or choose a variant that does ({others})"
             )
         self.model.check_data(layout)

@@ -106,18 +106,18 @@ def test_invalid_text_is_an_input_error(text: str, words: str) -> None:
         (
             "",
             "data: {pairs: halves}",
-            "data.pairs: variant dcgan does not learn from pairs; set data.pairs: none",
+            "data.pairs: variant dcgan does not use pairs; set data.pairs: none",
         ),
         (
             "paired",
             "",
-            "data.pairs none: variant dcgan learns from pairs A and B; set data.pairs: halves, folders or outline",
+            "data.pairs none: variant dcgan needs pairs A and B; set data.pairs: halves, folders or outline",
         ),
-        ("domains", "data: {pairs: folders}", "data.pairs: variant dcgan does not learn from pairs"),
+        ("domains", "data: {pairs: folders}", "data.pairs: variant dcgan does not use pairs"),
         (
             "domains",
             "data: {classes: [a, b, c]}",
-            "data.classes: variant dcgan learns from two domains, and 3 are named; name two",
+            "data.classes: variant dcgan needs two domains, but 3 are named: name two",
         ),
         ("domains", "data: {fit: keep}", "data.fit keep: variant dcgan makes items of one size"),
         (

@@ -1,7 +1,7 @@
-"""Draw batches without end: the order of epochs, random crops, mirroring.
+"""Draw an endless sequence of batches: shuffle epochs, take random crops, mirror.
 
-The order of an epoch is a function of the seed and the epoch's number, so a resumed run sees exactly the items that an
-uninterrupted one would have seen.
+The order of an epoch depends only on the seed and the number of the epoch. A resumed run therefore draws the same items
+as an uninterrupted one.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ RESIDENT_BYTES = 2 * 2**30
 
 
 class TrainingItems(Protocol):
-    """What a view needs of a data set; `pipeline.data.store.ItemSet` is one."""
+    """The dataset interface of a view; `pipeline.data.store.ItemSet` implements it."""
 
     @property
     def labels(self) -> Int64Array:
-        """int64 [N], -1 without classes."""
+        """Labels, int64 [N]; -1 without classes."""
         ...
 
     @property
     def item(self) -> ItemSpec:
-        """What one item is."""
+        """Shape, dtype and class names of an item."""
         ...
 
     def __len__(self) -> int: ...
@@ -41,15 +41,15 @@ class TrainingItems(Protocol):
 
 @runtime_checkable
 class UncroppedItems(TrainingItems, Protocol):
-    """Items that keep their sizes; `pipeline.data.store.VariableSizeSet` is one. `item` describes a crop."""
+    """Items of different sizes; `pipeline.data.store.VariableSizeSet` implements it. `item` describes a crop."""
 
     def read_uncropped(self, position: int, /) -> Items:
-        """Return one item of its own size, [H, W, C]."""
+        """Return one item in its full size, [H, W, C]."""
         ...
 
 
 class Shuffle:
-    """An endless sequence of positions 0..n-1 on a device; every epoch is a new permutation."""
+    """An endless sequence of the positions 0..n-1 on a device; each epoch is a new permutation."""
 
     def __init__(self, n: int, seed: int, device: torch.device) -> None:
         self.n, self.seed, self.device = n, seed, device
@@ -61,7 +61,7 @@ class Shuffle:
         return torch.from_numpy(np.random.default_rng([self.seed, self.epoch]).permutation(self.n)).to(self.device)
 
     def take(self, count: int) -> Tensor:
-        """Return the next `count` positions, int64; continues in the next epoch if necessary."""
+        """Return the next `count` positions, int64; continue with the next epoch if necessary."""
         parts = []
         while count > 0:
             part = self.order[self.position : self.position + count]
@@ -74,7 +74,7 @@ class Shuffle:
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def state(self) -> dict[str, int]:
-        """Return all that resuming needs."""
+        """Return the state that `restore` accepts."""
         return {"epoch": self.epoch, "position": self.position}
 
     def restore(self, state: Mapping[str, int]) -> None:
@@ -84,14 +84,18 @@ class Shuffle:
 
 
 class BatchSampler:
-    """Draws items of a data set without end, as float32 [n, C, H, W] on `device`, as networks of their medium see them.
+    """Draws items as network inputs, float32 [n, C, H, W] on `device`.
 
-    Items are kept on the device in their stored dtype if they take at most `resident_bytes`. Otherwise each batch is
-    read from the memory-mapped shards.
+    Items stay on the device in their stored dtype if they need at most `resident_bytes`. Otherwise each batch is read
+    from the memory-mapped shards.
 
     Args:
+        data: The dataset.
+        device: Device of the batches.
+        seed: Seed of the order and of the flips.
         flips: Mirror items at random.
-        subset: Positions that are drawn from; None draws from all.
+        subset: Positions to draw from; None for all.
+        resident_bytes: Limit for items that stay on the device.
     """
 
     def __init__(
@@ -111,7 +115,7 @@ class BatchSampler:
         item_bytes = data.images([0]).nbytes
         fits = len(self.subset) * item_bytes <= resident_bytes
         self.resident = torch.from_numpy(data.images(subset)).to(device) if fits else None
-        # Positions live where the items are, so that no batch waits for a copy.
+        # Positions are on the device of the items, so that no batch waits for a copy.
         order_device = device if fits else torch.device("cpu")
         self.shuffle = Shuffle(len(self.subset), seed, order_device)
         self.labels = torch.from_numpy(np.ascontiguousarray(data.labels[self.subset])).to(order_device)
@@ -142,7 +146,7 @@ class BatchSampler:
         return self.data.images(positions)
 
     def state(self) -> dict[str, object]:
-        """Return all that resuming needs."""
+        """Return the state that `restore` accepts."""
         return {"shuffle": self.shuffle.state(), "rng": self.rng.get_state()}
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -155,43 +159,43 @@ class BatchSampler:
 
 
 class CropSampler(BatchSampler):
-    """Draws random crops of items that keep their sizes; an item is cropped elsewhere every time."""
+    """Draws random crops of items of different sizes; each draw of an item crops it at a new position."""
 
     data: UncroppedItems
 
     def __init__(self, data: UncroppedItems, device: torch.device, seed: int, *, flips: bool) -> None:
         super().__init__(data, device, seed, flips=flips, resident_bytes=0)
-        self.places = torch.Generator().manual_seed(seed)
+        self.crop_rng = torch.Generator().manual_seed(seed)
 
     def read(self, positions: Int64Array) -> Items:
-        """Read one random crop of every item."""
+        """Read one random crop of each item."""
         size = self.data.item.shape[:2]
         crops = []
         for position in positions.tolist():
             values = self.data.read_uncropped(position)
             top, left = (
-                int(torch.randint(room - side + 1, (), generator=self.places))
+                int(torch.randint(room - side + 1, (), generator=self.crop_rng))
                 for room, side in zip(values.shape[:2], size, strict=True)
             )
             crops.append(values[top : top + size[0], left : left + size[1]])
         return np.stack(crops)
 
     def state(self) -> dict[str, object]:
-        """Return all that resuming needs."""
-        return {**super().state(), "places": self.places.get_state()}
+        """Return the state that `restore` accepts."""
+        return {**super().state(), "places": self.crop_rng.get_state()}
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Continue from a state."""
         super().restore(state)
         places = state["places"]
         assert isinstance(places, Tensor)
-        self.places.set_state(places)
+        self.crop_rng.set_state(places)
 
 
-def sampler_for(
+def build_sampler(
     data: TrainingItems, device: torch.device, seed: int, *, flips: bool, resident_bytes: int
 ) -> BatchSampler:
-    """Return a sampler of items, or of random crops if the items keep their sizes."""
+    """Return a sampler of items, or of random crops if the items have different sizes."""
     if isinstance(data, UncroppedItems):
         return CropSampler(data, device, seed, flips=flips)
     return BatchSampler(data, device, seed, flips=flips, resident_bytes=resident_bytes)

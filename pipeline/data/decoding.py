@@ -1,6 +1,6 @@
 """Decode files in parallel and in order, with a bounded number in flight.
 
-The results depend on the files alone, neither on the number of processes nor on which finishes first.
+The results do not depend on the number of processes or on the order in which they finish.
 """
 
 import collections
@@ -27,32 +27,32 @@ from pipeline.media.settings import DataSettings
 
 CHUNK_FILES = 64
 CHUNK_BYTES = 8 * 2**20
-CHUNK_OWN_SIZES = 4  # files whose items keep their sizes: nothing promises that they are small
-FILES_PER_WORKER = 1024  # fewer files do not repay the start of another process
-MAX_WORKERS = 16  # one process reads for all, and cannot feed more
+CHUNK_OWN_SIZES = 4  # files per chunk if items keep their sizes, because a file may be large
+FILES_PER_WORKER = 1024  # with fewer files, starting another process does not pay off
+MAX_WORKERS = 16  # one process reads all files and cannot supply more workers
 
 Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """What turns the bytes of a file into items of `spec`. It is sent to the worker processes."""
+    """Decodes the bytes of a file into items of `spec`. It is sent to the worker processes."""
 
     medium: Medium
     settings: DataSettings
     spec: ItemSpec
 
     def decode(self, data: bytes) -> "DecodedFile":
-        """Decode one file. A file that cannot be used has an error and no items."""
+        """Decode one file. The result of an unusable file has an error and no items."""
         sha256 = hashlib.sha256(data).hexdigest()
         try:
             items = [DecodedItem.of(item) for item in self.medium.decode(data, self.settings)]
         except BadItem as error:
             return DecodedFile(sha256, error=str(error))
-        return DecodedFile(sha256, items) if items else DecodedFile(sha256, error="holds no items")
+        return DecodedFile(sha256, items) if items else DecodedFile(sha256, error="contains no items")
 
     def files_per_chunk(self) -> int:
-        """Return how many files one chunk holds, so that its items fit into memory."""
+        """Return the number of files per chunk, chosen so that the items of a chunk fit into memory."""
         if self.settings.layout().own_sizes:
             return CHUNK_OWN_SIZES
         size = (
@@ -63,7 +63,7 @@ class Decoder:
 
 @dataclass(frozen=True)
 class DecodedItem:
-    """The values [H, W, C] of one item, their sha256, and the facts of the medium."""
+    """One item: values [H, W, C], their sha256, and the medium's facts about it."""
 
     values: Items
     sha256: str
@@ -71,14 +71,14 @@ class DecodedItem:
 
     @classmethod
     def of(cls, item: Item) -> "DecodedItem":
-        """Return an item of a medium with the hash of its values."""
+        """Add the hash of its values to an item."""
         values = np.ascontiguousarray(item.values)
         return cls(values, hashlib.sha256(values.tobytes()).hexdigest(), dict(item.facts))
 
 
 @dataclass(frozen=True)
 class DecodedFile:
-    """What is known of one file after decoding; `error` is None if it could be used."""
+    """The result of decoding one file; `error` is None if it succeeded."""
 
     sha256: str
     items: list[DecodedItem] = field(default_factory=list)
@@ -87,25 +87,30 @@ class DecodedFile:
 
 @dataclass(frozen=True)
 class DecodingJob(Generic[Key]):
-    """One file to decode; `key` comes back with the result. `data` None passes through undecoded, in its turn."""
+    """One file to decode.
+
+    Attributes:
+        key: Is returned with the result.
+        data: Content of the file; None if it was not read. Such a job keeps its place in the order.
+    """
 
     key: Key
     data: bytes | None
 
 
 def decode_chunk(files: list[bytes | None], decoder: Decoder) -> list[DecodedFile | None]:
-    """Decode some files; runs in a worker process. The result of a file that was not read is None."""
+    """Decode a chunk in a worker process. The result of a file that was not read is None."""
     return [None if data is None else decoder.decode(data) for data in files]
 
 
-def worker_count(files: int) -> int:
-    """Return the number of processes worth starting for so many files; 1 decodes in this process."""
+def choose_workers(files: int) -> int:
+    """Return the number of worker processes for `files` files; 1 means to decode in this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, MAX_WORKERS, files // FILES_PER_WORKER))
 
 
-def chunks(jobs: Iterable[DecodingJob[Key]], most: int) -> Iterator[list[DecodingJob[Key]]]:
-    """Group jobs, bounded by their number and their encoded size."""
+def group_jobs(jobs: Iterable[DecodingJob[Key]], most: int) -> Iterator[list[DecodingJob[Key]]]:
+    """Group jobs into chunks of at most `most` files and about 8 MiB."""
     group: list[DecodingJob[Key]] = []
     size = 0
     for job in jobs:
@@ -121,17 +126,17 @@ def chunks(jobs: Iterable[DecodingJob[Key]], most: int) -> Iterator[list[Decodin
 def decode_all(
     jobs: Iterable[DecodingJob[Key]], decoder: Decoder, workers: int
 ) -> Iterator[tuple[Key, DecodedFile | None]]:
-    """Yield every job's key with its result, in the order given. `workers` 1 decodes in this process.
+    """Yield the key and result of each job, in the given order. With 1 worker, decode in this process.
 
     Raises:
         InputError: A decoding process was killed.
     """
-    groups = chunks(jobs, decoder.files_per_chunk())
+    groups = group_jobs(jobs, decoder.files_per_chunk())
     if workers == 1:
         for group in groups:
             yield from zip((job.key for job in group), decode_chunk([job.data for job in group], decoder), strict=True)
         return
-    # Spawned, not forked: the fork of a process that has threads (torch, Arrow) can hang.
+    # Spawned, because forking a process with threads (torch, Arrow) can hang.
     pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=exit_with_parent)
     waiting: collections.deque[tuple[list[Key], Future[list[DecodedFile | None]]]] = collections.deque()
     try:
@@ -139,13 +144,13 @@ def decode_all(
             future = pool.submit(decode_chunk, [job.data for job in group], decoder)
             waiting.append(([job.key for job in group], future))
             if len(waiting) > 2 * workers:
-                yield from results(*waiting.popleft())
+                yield from collect_results(*waiting.popleft())
         while waiting:
-            yield from results(*waiting.popleft())
+            yield from collect_results(*waiting.popleft())
     except BrokenProcessPool:
         raise InputError(
-            "a decoding process was killed (most often because memory ran out); nothing was written. "
-            "Lower data.limits or free memory, then run it again"
+            "a decoding process was killed, most likely because memory ran out; nothing was written. "
+            "Lower data.limits or free memory, then run the command again."
         ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -165,6 +170,8 @@ def exit_with_parent() -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def results(keys: list[Key], future: Future[list[DecodedFile | None]]) -> Iterator[tuple[Key, DecodedFile | None]]:
-    """Yield the results of one chunk, once it is done."""
+def collect_results(
+    keys: list[Key], future: Future[list[DecodedFile | None]]
+) -> Iterator[tuple[Key, DecodedFile | None]]:
+    """Wait for a chunk and yield its results."""
     yield from zip(keys, future.result(), strict=True)

@@ -1,4 +1,4 @@
-"""The two domains of a translation: A and B of pairs, or the two classes of a data set."""
+"""The two domains of a translation: sides A and B of pairs, or the two classes of a dataset."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -20,9 +20,10 @@ class DomainItems:
 
     Attributes:
         name: A, B or a class.
-        read: Returns the items at some positions.
-        names: The files that the items come from.
-        fingerprint: Stands for values and order.
+        item: Shape and dtype of an item.
+        read: Returns the items at given positions.
+        names: Files of the items.
+        fingerprint: Digest of the values in their order.
     """
 
     name: str
@@ -36,7 +37,7 @@ class DomainItems:
 
     @property
     def labels(self) -> Int64Array:
-        """int64 [N], all -1."""
+        """Labels, int64 [N], all -1."""
         return np.full(len(self), -1, dtype=np.int64)
 
     def images(self, indices: npt.ArrayLike | None = None) -> Items:
@@ -52,7 +53,7 @@ def split_domains(data: ItemSet) -> tuple[DomainItems, DomainItems]:
     """
     if isinstance(data, PairSet):
         a, b = (
-            DomainItems(name, data.item, partial(data.read_side, number), data.names, derive(data, number))
+            DomainItems(name, data.item, partial(data.read_side, number), data.names, domain_fingerprint(data, number))
             for number, name in enumerate("AB")
         )
         return a, b
@@ -60,26 +61,26 @@ def split_domains(data: ItemSet) -> tuple[DomainItems, DomainItems]:
     if len(classes) != 2:
         count = f"{len(classes)} ({', '.join(classes[:20])})" if classes else "none"
         raise InputError(
-            f"a translation needs two domains, and the data has {count} for classes, not two; name two in "
-            "data.classes, such as [horse, deer], or set data.pairs"
+            f"a translation needs two domains, but the number of classes is {count}: name two in data.classes, such as "
+            "[horse, deer], or set data.pairs"
         )
-    return domain_of_class(data, 0), domain_of_class(data, 1)
+    return select_class(data, 0), select_class(data, 1)
 
 
-def domain_of_class(data: ItemSet, label: int) -> DomainItems:
-    """Return one class of a data set."""
+def select_class(data: ItemSet, label: int) -> DomainItems:
+    """Return one class of a dataset as a domain."""
     members = np.flatnonzero(data.labels == label)
     return DomainItems(
         data.item.classes[label],
         data.item,
         lambda positions: data.images(members[positions]),
         [data.names[position] for position in members.tolist()],
-        derive(data, label),
+        domain_fingerprint(data, label),
     )
 
 
 def flatten_pairs(data: ItemSet) -> ItemSet | DomainItems:
-    """Return pairs as single items, all of A and then all of B; other data as it is."""
+    """Return pairs as single items, first all of A and then all of B; return other data unchanged."""
     if not isinstance(data, PairSet):
         return data
     a, b = split_domains(data)
@@ -94,6 +95,6 @@ def flatten_pairs(data: ItemSet) -> ItemSet | DomainItems:
     return DomainItems("A and B", data.item, read, [*data.names, *data.names], f"{data.fingerprint} squares")
 
 
-def derive(data: ItemSet, number: int) -> str:
+def domain_fingerprint(data: ItemSet, number: int) -> str:
     """Return the fingerprint of one domain."""
     return hashlib.sha256(f"{data.fingerprint} side {number}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Check the data with Great Expectations: each key of `validate` is one expectation, with a message if it fails."""
+"""Validate the data with Great Expectations: each key of `validate` is one expectation with a failure message."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Failure:
 
 
 def tables(findings: Findings) -> dict[str, pd.DataFrame]:
-    """Return the tables of the expectations, by the names that the Data Docs show."""
+    """Return the tables that are validated, by their names in the Data Docs."""
     frames = {
         "files": findings.files,
         "items": findings.items,
@@ -36,9 +36,9 @@ def tables(findings: Findings) -> dict[str, pd.DataFrame]:
 
 
 def expectations(findings: Findings, settings: ValidationSettings) -> list[Expectation]:
-    """Return every expectation that is not `off` and has something to check.
+    """Return the expectations that apply and are not `off`.
 
-    Expectations on classes need classes, leakage needs a test split.
+    Expectations on classes need classes; leakage needs a test split.
     """
     expected = share_expectations(findings, settings)
     expected += findings.medium.expectations(findings.items, findings.accepted, settings)
@@ -49,7 +49,7 @@ def expectations(findings: Findings, settings: ValidationSettings) -> list[Expec
 
 
 def share_expectations(findings: Findings, settings: ValidationSettings) -> list[Expectation]:
-    """Return the bounds on shares of files and items with something wrong."""
+    """Return the bounds on the fractions of defective files and items."""
     noun = findings.medium.noun
     items, test = findings.items, findings.of_split("test", findings.items)
     wrong = [

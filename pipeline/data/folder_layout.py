@@ -1,4 +1,4 @@
-"""Splits and classes from names alone: flat, one folder a class, or train/test above the classes."""
+"""Derive splits and classes from folder names: flat, one folder per class, or train/ and test/ with classes."""
 
 import difflib
 import os
@@ -18,7 +18,7 @@ COMPOUND = re.compile(rf"((?i:{'|'.join(sorted(TRAIN | TEST | VALIDATION))}))[-_
 """One folder for a split and a side: trainA, trainB, testA, testB."""
 
 MAX_LISTED = 20
-"""Classes that a message lists, at most."""
+"""Maximum number of classes that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Place:
     """Where a file belongs.
 
     Attributes:
-        split: None if the source has no split.
-        label: None if there are no classes.
-        error: Why the file has no place; None if it has one.
-        wanted: The file lies in a class that was asked for.
+        split: "train" or "test"; None if the source has no split.
+        label: Class; None if there are no classes.
+        error: Why the file belongs nowhere; None if it has a place.
+        wanted: Whether `data.classes` selects the file.
     """
 
     split: str | None = None
@@ -40,16 +40,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the folders of a source mean.
+    """The meaning of the folders of a source.
 
     Attributes:
-        wrapping: Folders above everything else (a zipped folder), which mean nothing.
-        splits: Maps a folder below them to "train" or "test"; empty if the source has no split.
-        inner: Folders below the split that all files share; they are skipped. The next folder is the class, and deeper
-            folders mean nothing.
+        wrapping: Number of outer folders that all files share (a zipped folder); they are ignored.
+        splits: Maps the next folder to "train" or "test"; empty if the source has no split.
+        inner: Number of folders below the split that all files share; they are ignored. The next folder is the class.
+            Deeper folders are ignored.
+        classes: Names of the class folders.
         compound: Split and class are one folder (trainA).
-        only: The classes asked for, in their order; None for all.
-        labelled: Without it, classes only select.
+        only: Classes that `data.classes` selects, in its order; None for all.
+        labelled: Whether classes are labels; if False, they only select files.
     """
 
     wrapping: int
@@ -62,7 +63,7 @@ class Layout:
 
     @classmethod
     def of(cls, folders: Iterable[Folders]) -> "Layout":
-        """Return the layout of files that lie in `folders`, each named at least once."""
+        """Derive the layout from the folders of all files."""
         paths = set(folders)
         wrapping = common_depth(paths)
         below = {parts[wrapping:] for parts in paths}
@@ -70,7 +71,7 @@ class Layout:
         sides, splits_of_sides = {side for _, side in matches}, {split for split, _ in matches}
         compound = len(sides) == 2 and bool(split_folders(splits_of_sides))
         if compound:
-            below = {separate(parts) for parts in below}
+            below = {split_compound(parts) for parts in below}
         splits = split_folders({parts[0] for parts in below if parts})
         if splits:
             below = {parts[1:] for parts in below if parts and parts[0] in splits}
@@ -79,22 +80,21 @@ class Layout:
         return cls(wrapping, splits, inner, tuple(classes) if len(classes) > 1 else (), compound)
 
     def with_classes(self, names: Sequence[str]) -> "Layout":
-        """Return the layout with these classes only, in this order. A single class is no label.
+        """Restrict the layout to these classes, in this order. A single class is not a label.
 
         Raises:
             InputError: The source has no class of that name.
         """
         if not self.classes:
             raise InputError(
-                "data.classes: the source has no classes; classes are the names of folders, "
-                "one folder a class, at least two"
+                "data.classes: the source has no classes. Classes are folders: one folder per class, at least two"
             )
         for name in names:
             if name not in self.classes:
                 near = difflib.get_close_matches(name, self.classes, n=1, cutoff=0.5)
                 hint = f"did you mean `{near[0]}`? " if near else ""
                 raise InputError(
-                    f"data.classes: the source has no class {name!r}; {hint}there are {self.list_classes()}"
+                    f"data.classes: the source has no class {name!r}; {hint}its classes are {self.list_classes()}"
                 )
         return replace(self, only=tuple(names), labelled=len(names) > 1)
 
@@ -104,7 +104,7 @@ class Layout:
         return ", ".join(self.classes[:MAX_LISTED]) + rest
 
     def without_labels(self) -> "Layout":
-        """Return the layout without labels: classes still select if they were asked for."""
+        """Return the layout without labels. `data.classes` still selects files."""
         return replace(self, labelled=False, classes=self.classes if self.only else ())
 
     @property
@@ -116,36 +116,36 @@ class Layout:
         """Return where a file in `folders` belongs."""
         parts = folders[self.wrapping :]
         if self.compound:
-            parts = separate(parts)
+            parts = split_compound(parts)
         split = None
         if self.splits:
             split = self.splits.get(parts[0]) if parts else None
             if split is None:
-                return Place(error=f"lies outside the folders {', '.join(sorted(self.splits))}")
+                return Place(error=f"is outside the folders {', '.join(sorted(self.splits))}")
             parts = parts[1 + self.inner :]
         if not self.classes:
             return Place(split)
         if not parts or parts[0] not in self.classes:
-            return Place(split, error="lies next to the class folders, not in one")
+            return Place(split, error="is next to the class folders, not in one of them")
         return Place(split, parts[0] if self.labelled else None, wanted=self.only is None or parts[0] in self.only)
 
     def pair_name(self, path: str, suffixes: Collection[str]) -> str:
-        """Return what the paths of partners in two class folders share: the path below, without a known suffix."""
+        """Return the common name of partners in two class folders: the path below, without a known suffix."""
         depth = self.wrapping + (self.inner + (0 if self.compound else 1) if self.splits else 0) + 1
         *inner, name = path.split("/")[depth:]
         stem, suffix = os.path.splitext(name)
-        # macOS writes letters with accents as two characters, other systems as one.
+        # macOS stores accented letters as two characters, other systems as one.
         return unicodedata.normalize("NFC", "/".join([*inner, stem if suffix.casefold() in suffixes else name]))
 
 
-def separate(parts: Folders) -> Folders:
-    """Return trainA/... as train/A/...; other folders are unchanged."""
+def split_compound(parts: Folders) -> Folders:
+    """Convert trainA/... to train/A/...; return other folders unchanged."""
     match = COMPOUND.fullmatch(parts[0]) if parts else None
     return (*match.groups(), *parts[1:]) if match else parts
 
 
 def common_depth(folders: set[Folders]) -> int:
-    """Return how many leading folders all share."""
+    """Return the number of leading folders that all paths share."""
     if not folders:
         return 0
     first, last = min(folders), max(folders)
@@ -156,9 +156,9 @@ def common_depth(folders: set[Folders]) -> int:
 
 
 def split_folders(names: set[str]) -> dict[str, str]:
-    """Return the split of each split folder; empty unless there are a train folder and a held-out one.
+    """Map split folders to splits; empty without a train folder and a held-out folder.
 
-    `test` is never trained on. `val` is held out too if there is no `test`; next to one it is training data.
+    `test` is never trained on. `val` is training data if there is a `test` folder, and held out otherwise.
     """
     known = {name: name.casefold() for name in names}
     train = {name for name, plain in known.items() if plain in TRAIN}

@@ -1,4 +1,4 @@
-"""From a source to the store: a first pass over names (see `survey`), a second that reads, decodes and stores."""
+"""Ingest a source into the store, in two passes: over names (see `survey`), then read, decode and store."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.data.decoding import DecodedFile, DecodedItem, Decoder, DecodingJob, decode_all, worker_count
+from pipeline.data.decoding import DecodedFile, DecodedItem, Decoder, DecodingJob, choose_workers, decode_all
 from pipeline.data.folder_layout import Place
 from pipeline.data.sources import open_source
 from pipeline.data.sources.base import Source, SourceFile, Unreadable
@@ -19,7 +19,7 @@ from pipeline.media.registry import find_medium
 from pipeline.media.settings import DataSettings
 
 Progress = Callable[[int, int], None]
-"""(files done, files in all) -> None."""
+"""Receives the number of files done and the total."""
 
 QUOTED_ERRORS = 3
 
@@ -33,17 +33,20 @@ def ingest(
     workers: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> DatasetInfo:
-    """Write `settings.source` as a store into `folder`, which is replaced only if everything succeeds.
+    """Write the source of the settings to a store in `folder`, which is replaced only on success.
 
-    The bytes written depend on the source and the settings alone.
+    The written bytes depend only on the source and the settings.
 
     Args:
+        settings: Section `data` of params.yaml.
         root: Folder that relative sources start from.
         cache: Folder for downloads.
+        folder: Folder of the store.
         workers: Decoding processes; None chooses.
+        progress: Receives the number of files done and the total.
 
     Raises:
-        InputError: The source cannot be opened, or no file of it can be used.
+        InputError: The source cannot be opened, or none of its files can be used.
     """
     medium = find_medium(settings.medium)
     source = open_source(medium, settings, root, cache)
@@ -52,7 +55,7 @@ def ingest(
     reader = Reader(medium, settings, survey, source)
     if settings.pairs == "folders" and settings.limit is not None:
         reader.pairs = first_pairs(source, survey.layout, medium, settings)
-    workers = workers or worker_count(survey.estimate(settings.limit))
+    workers = workers or choose_workers(survey.estimate(settings.limit))
     own_sizes = settings.layout().own_sizes
     with StoreWriter(folder, spec, medium.facts, own_sizes=own_sizes, pairs=settings.pairs) as writer:
         for key, file in decode_all(reader.jobs(), Decoder(medium, settings, spec), workers):
@@ -70,9 +73,12 @@ class FileKey:
     """A file on its way through the decoder.
 
     Attributes:
-        size: In bytes; None if it was not read.
+        number: Position in the source, from 1.
+        path: Name inside the source.
+        place: Split and class.
+        size: Size in bytes; None if it was not read.
         error: Why it was not read.
-        pair: The name it shares with its partner.
+        pair: Name that it shares with its partner.
     """
 
     number: int
@@ -85,12 +91,12 @@ class FileKey:
 
 @dataclass
 class Reader:
-    """The second pass: which files are read, where their items belong, and when there are enough of them.
+    """The second pass: decides which files to read, where their items belong, and when `data.limit` is reached.
 
     Attributes:
-        pairs: Of folders, the splits and names that are read; None reads all.
-        counts: Items so far in every split and class; `data.limit` takes the first in the source's order.
-        errors: The first few, to be quoted.
+        pairs: Splits and names of the pairs to read from two folders; None reads all.
+        counts: Items so far in each split and class; `data.limit` keeps the first ones in the order of the source.
+        errors: The first few errors, for messages.
     """
 
     medium: Medium
@@ -105,7 +111,7 @@ class Reader:
         self.label_numbers = {name: number for number, name in enumerate(self.survey.layout.labels)}
 
     def jobs(self) -> Iterator[DecodingJob[FileKey]]:
-        """Yield the files that are wanted, in the source's order."""
+        """Yield the files to read, in the order of the source."""
         layout = self.survey.layout
         for number, file in enumerate(self.source.stream(), start=1):
             if self.is_complete():
@@ -123,7 +129,7 @@ class Reader:
                 yield self.read(number, file, place)
 
     def read(self, number: int, file: SourceFile, place: Place, pair: str | None = None) -> DecodingJob[FileKey]:
-        """Return one file with its bytes, or with the reason why it cannot be read."""
+        """Return a file with its bytes, or with the reason why it cannot be read."""
         try:
             data = file.load(self.settings.limits.bytes)
         except Unreadable as error:
@@ -131,10 +137,10 @@ class Reader:
         return DecodingJob(FileKey(number, file.path, place, len(data), None, pair), data)
 
     def is_full(self, split: str | None, label: str | None) -> bool:
-        """Return whether a group has as many items as are wanted.
+        """Return whether a group has reached `data.limit`.
 
-        It decides both which files are read and which results are kept, so the records do not depend on how many files
-        are in flight.
+        The check decides which files are read and also which results are kept, so the records do not depend on the
+        number of files in flight.
         """
         if self.settings.limit is None or self.settings.pairs == "folders":
             return False
@@ -142,7 +148,7 @@ class Reader:
         return all(self.counts[each, label] >= self.settings.limit for each in splits)
 
     def is_complete(self) -> bool:
-        """Return whether every group is full: the rest of the source is not read."""
+        """Return whether all groups are full, so that the rest of the source need not be read."""
         return (
             self.settings.limit is not None
             and self.settings.pairs != "folders"
@@ -150,12 +156,12 @@ class Reader:
         )
 
     def records(self, key: FileKey, file: DecodedFile | None) -> Iterator[tuple[dict[str, Any], DecodedItem | None]]:
-        """Yield the manifest's columns of every item of a file, or of the file if it failed; nothing beyond the limit."""
+        """Yield the row of each item of a file, or of a file that failed, until `data.limit` is reached."""
         error = key.error or (file.error if file else None) or key.place.error
         items: list[DecodedItem | None] = [None]
         if file is not None and file.items:
             items = [*file.items]
-        # The items of one file share a split. A file of one item is split by its values: copies may be other files.
+        # All items of a file belong to one split. A single item is split by its values, as copies may be other files.
         content = None if file is None else file.sha256
         if len(items) == 1 and items[0] is not None:
             content = items[0].sha256
@@ -172,7 +178,7 @@ class Reader:
     def record(
         self, key: FileKey, file: DecodedFile | None, item: DecodedItem | None, split: str | None, error: str | None
     ) -> dict[str, Any]:
-        """Return the columns of one item, or of a file that failed."""
+        """Return the row of one item, or of a file that failed."""
         label = key.place.label
         facts = {} if item is None else {**item.facts, "pixels_sha256": item.sha256}
         return facts | {
@@ -188,11 +194,14 @@ class Reader:
 
 
 def explain_empty(medium: Medium, settings: DataSettings, files: int, errors: list[str]) -> str:
-    """Return what was looked for, and what was there instead."""
-    wanted = f"{medium.noun}s ({medium.file_types}), flat, one folder a class, or train/test above the classes"
+    """Return the message for a source without usable files."""
+    wanted = (
+        f"{medium.noun}s ({medium.file_types}) in one folder, in one folder per class, "
+        "or in train/ and test/ with a folder per class"
+    )
     if files == 0:
-        return f"data.source: {settings.source}: empty; looked for {wanted}"
+        return f"data.source: {settings.source}: is empty; expected {wanted}"
     return (
-        f"data.source: {settings.source}: none of its {files} files can be used; looked for {wanted}. "
-        f"The first: {'; '.join(errors)}"
+        f"data.source: {settings.source}: none of its {files} files can be used; expected {wanted}. "
+        f"First errors: {'; '.join(errors)}"
     )

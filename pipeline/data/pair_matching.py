@@ -1,4 +1,4 @@
-"""Match the files of two folders by the names that ingest recorded, for validation."""
+"""Match the files of two folders by name, for validation."""
 
 from collections.abc import Sequence
 
@@ -8,17 +8,17 @@ KEY = ["split", "pair", "label"]
 
 
 def find_partners(files: pd.DataFrame, classes: Sequence[str], facts: Sequence[str]) -> pd.DataFrame:
-    """Return for every row its partner, and what is wrong with the pair.
+    """Find the partner of each row, and what is wrong with the pair.
 
     Args:
         files: The columns of the manifest.
         classes: Names of the two folders.
-        facts: Columns in which partners must agree.
+        facts: Columns that must be equal for partners.
 
     Returns:
-        `partner`: the index of the partner's row, null without one. `alone`: why there is no partner of this name: none
-        was read, or another file of the folder had the name before. `unequal`: in what partners differ. Null if nothing
-        is wrong.
+        A row for each file. `partner`: index of the partner's row. `alone`: why it has no partner: no file of this name
+        was read, or an earlier file in the same folder has the name. `unequal`: how the partners differ. Values that do
+        not apply are null.
     """
     result = pd.DataFrame({"partner": pd.NA, "alone": None, "unequal": None}, index=files.index)
     result = result.astype({"partner": "Int64"})
@@ -47,16 +47,16 @@ def find_partners(files: pd.DataFrame, classes: Sequence[str], facts: Sequence[s
 
 
 def describe(row: dict[str, object], names: Sequence[str]) -> str:
-    """Return facts in words: "50 x 15"."""
+    """Format facts, such as "50 x 15"."""
     return " x ".join(f"{row[name]:.10g}" if isinstance(row[name], float) else str(row[name]) for name in names)
 
 
 def pair_identities(files: pd.DataFrame, partner: pd.Series) -> pd.Series:
-    """Return what makes a file a copy of another: its values and its partner's, on the same side.
+    """Return keys that are equal for copies: the values of a file and of its partner, on the same side.
 
-    A file without a partner equals no other.
+    The key of a file without a partner is unique.
     """
-    rows = zip(files["label"], files["pixels_sha256"], of_partners(files["pixels_sha256"], partner), strict=True)
+    rows = zip(files["label"], files["pixels_sha256"], partner_values(files["pixels_sha256"], partner), strict=True)
     both = [
         f"{label} {own} {other}" if isinstance(own, str) and isinstance(other, str) else f"file {row}"
         for row, (label, own, other) in enumerate(rows)
@@ -64,7 +64,7 @@ def pair_identities(files: pd.DataFrame, partner: pd.Series) -> pd.Series:
     return pd.Series(both, index=files.index, dtype=object)
 
 
-def of_partners(column: pd.Series, partner: pd.Series) -> pd.Series:
-    """Return the value of a column in each row's partner; None without one."""
+def partner_values(column: pd.Series, partner: pd.Series) -> pd.Series:
+    """Return the value of a column for the partner of each row; None without a partner."""
     values = column.astype(object).to_numpy()
     return pd.Series([None if pd.isna(row) else values[row] for row in partner], index=column.index, dtype=object)

@@ -1,4 +1,4 @@
-"""Read the store: shards, memory-mapped, and the index of accepted rows."""
+"""Read the store: memory-mapped shards and the index of accepted rows."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,7 +19,13 @@ from pipeline.settings import Settings
 
 
 class Shard(Settings):
-    """One file under shards/: `rows` items, or values of items that keep their sizes, and the sha256 of the file."""
+    """One file under shards/.
+
+    Attributes:
+        file: Name of the file.
+        rows: Number of items; with `own_sizes`, number of values.
+        sha256: Digest of the file.
+    """
 
     file: str
     rows: int
@@ -27,15 +33,19 @@ class Shard(Settings):
 
 
 class DatasetInfo(Settings):
-    """dataset.json: what the shards hold, without a path of the machine that wrote them.
+    """dataset.json: a description of the shards, without paths of the machine that wrote them.
 
     Attributes:
-        images: Items that were decoded.
-        set_aside: Files that were not.
-        item: One item; of a pair, one of its sides; with `own_sizes`, one of the crops that training takes.
-        own_sizes: Items keep their sizes.
-        pairs: data.pairs. The partners of folders are stored as two classes, A first; those of any other kind of pairs
-            in one row of twice the width, A on the left.
+        source: Name of the source.
+        fingerprint: Digest of all items, with labels and splits.
+        images: Number of items that were decoded.
+        set_aside: Number of files that could not be decoded.
+        item: Shape and dtype of an item; for pairs, of one side; with `own_sizes`, of the crops for training.
+        splits: Number of items in each split.
+        shards: Files of the store.
+        own_sizes: Whether items keep their sizes.
+        pairs: `data.pairs`. Partners from two folders are stored as two classes, A first. Partners of other kinds are
+            stored in one row of twice the width, A on the left.
     """
 
     source: str
@@ -56,12 +66,12 @@ class DatasetInfo(Settings):
 
     @property
     def side_by_side(self) -> bool:
-        """Whether one row holds both partners of a pair."""
+        """Whether a row contains both partners of a pair."""
         return self.pairs not in ("none", "folders")
 
     @property
     def row_shape(self) -> tuple[int, int, int]:
-        """Shape of one stored row: of one item, or of two partners side by side."""
+        """Shape of a stored row: one item, or two partners side by side."""
         return row_shape(self.item, side_by_side=self.side_by_side)
 
     @classmethod
@@ -79,7 +89,7 @@ class DatasetInfo(Settings):
 
 
 def row_shape(item: ItemSpec, *, side_by_side: bool) -> tuple[int, int, int]:
-    """Return the shape of one stored row."""
+    """Return the shape of a stored row, [H, W, C]."""
     return item.height, item.width * (2 if side_by_side else 1), item.channels
 
 
@@ -88,11 +98,12 @@ class ItemSet:
     """The accepted items of one split.
 
     Attributes:
-        shard, row: Where each item lies.
-        labels: int64 [N], -1 without classes.
-        names: The files that the items come from.
-        item: What one item is.
-        fingerprint: A sha256 over values and labels in order: two sets with one fingerprint hold the same data.
+        shards: Memory-mapped shards.
+        shard, row: Shard of each item and position in it, int64 [N].
+        labels: Labels, int64 [N]; -1 without classes.
+        names: Files of the items.
+        item: Shape, dtype and class names of an item.
+        fingerprint: sha256 over values and labels in order; equal fingerprints mean equal data.
     """
 
     shards: Sequence[Items] = field(repr=False)
@@ -123,16 +134,16 @@ class ItemSet:
 
 @dataclass(frozen=True)
 class VariableSizeSet(ItemSet):
-    """Items that keep their sizes; `row` is where one begins in its flat shard.
+    """Items of different sizes; `row` is the position of the first value in the flat shard.
 
-    Read as items of one shape, they are crops from the centre of the shape in `item`.
+    `images` returns centre crops of the shape in `item`.
     """
 
     heights: Int64Array = field(repr=False, kw_only=True)
     widths: Int64Array = field(repr=False, kw_only=True)
 
     def read_uncropped(self, position: int) -> Items:
-        """Return one item of its own size [H, W, C], memory-mapped."""
+        """Return one item in its full size, [H, W, C], memory-mapped."""
         shape = int(self.heights[position]), int(self.widths[position]), self.item.channels
         flat, start = self.shards[int(self.shard[position])], int(self.row[position])
         return flat[start : start + shape[0] * shape[1] * shape[2]].reshape(shape)
@@ -151,11 +162,13 @@ class VariableSizeSet(ItemSet):
 
 @dataclass(frozen=True)
 class PairSet(ItemSet):
-    """Pairs A and B.
+    """Pairs of an item A and an item B.
 
-    `shard` and `row` say where the row with both lies, or where A lies; then `partners` (shards, rows) says where B
-    lies. Read as single items they are A and B side by side, [n, H, 2 W, C]. `item` is one side, `names` are those of
-    A, all `labels` are -1.
+    `images` returns A and B side by side, [n, H, 2 W, C]. `item` describes one side, `names` are those of A, and all
+    `labels` are -1.
+
+    Attributes:
+        partners: Shards and rows of B, if `shard` and `row` are those of A; None if one row contains both.
     """
 
     partners: tuple[Int64Array, Int64Array] | None = field(repr=False, kw_only=True)
@@ -177,7 +190,7 @@ class PairSet(ItemSet):
 
 
 def read_rows(shards: Sequence[Items], shard: Int64Array, row: Int64Array) -> Items:
-    """Return rows of shards, [n, H, W, C]."""
+    """Read rows of shards, [n, H, W, C]."""
     out = np.empty((len(row), *shards[0].shape[1:]), dtype=shards[0].dtype)
     for number in np.unique(shard):
         members = np.flatnonzero(shard == number)
@@ -186,13 +199,16 @@ def read_rows(shards: Sequence[Items], shard: Int64Array, row: Int64Array) -> It
 
 
 def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = False) -> ItemSet:
-    """Open the accepted items of `split` ("train" or "test").
+    """Open the accepted items of a split.
 
     Args:
-        verify: Check the sha256 of every shard.
+        dataset: Folder of the store.
+        validated: Folder of the index.
+        split: "train" or "test".
+        verify: Verify the sha256 of each shard.
 
     Raises:
-        InputError: A file is missing or damaged; the message names it.
+        InputError: A file is missing or damaged.
     """
     info = DatasetInfo.read(dataset)
     index = validated / "index.parquet"
@@ -225,13 +241,13 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
 
 
 def int_column(table: pa.Table, name: str) -> Int64Array:
-    """Return one column as int64."""
+    """Return a column as int64."""
     values: Int64Array = table.column(name).to_numpy().astype(np.int64)
     return values
 
 
 def fingerprint(tables: Sequence[pa.Table], labels: Int64Array) -> str:
-    """Return a sha256 over values and labels of rows in order; of pairs over both partners."""
+    """Return a sha256 over the values and labels of rows in order; for pairs over both partners."""
     digest = hashlib.sha256()
     columns = [table.column("pixels_sha256").to_pylist() for table in tables]
     for *values, label in zip(*columns, labels.tolist(), strict=True):
@@ -243,14 +259,14 @@ def match_partners(table: pa.Table, index: Path) -> tuple[list[int], list[int]]:
     """Return the positions of A's rows, in order, and of their partners' rows, matched by name.
 
     Raises:
-        InputError: A row has no partner. The validate stage sets such files aside.
+        InputError: A row has no partner, although the validate stage sets such files aside.
     """
     names, labels = table.column("pair").to_pylist(), table.column("label").to_pylist()
     places: list[dict[str, int]] = [{}, {}]
     for position, (name, label) in enumerate(zip(names, labels, strict=True)):
         places[label][name] = position
     if places[0].keys() != places[1].keys() or len(places[0]) * 2 != len(names):
-        raise InputError(f"{index}: holds items without a partner; run `dvc repro -f validate`")
+        raise InputError(f"{index}: contains items without a partner; run `dvc repro -f validate`")
     return list(places[0].values()), [places[1][name] for name in places[0]]
 
 
@@ -263,7 +279,7 @@ def open_shard(dataset: Path, info: DatasetInfo, shard: Shard, *, verify: bool) 
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             if sha256 != shard.sha256:
                 raise InputError(
-                    f"{path}: its sha256 is not the one in dataset.json; it was damaged or edited: "
+                    f"{path}: its sha256 differs from dataset.json, so it was damaged or edited: "
                     "run `dvc repro -f ingest`"
                 )
         array: Items = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -272,7 +288,8 @@ def open_shard(dataset: Path, info: DatasetInfo, shard: Shard, *, verify: bool) 
     expected = (shard.rows,) if info.own_sizes else (shard.rows, *info.row_shape)
     if array.dtype != np.dtype(info.item.dtype) or array.shape != expected:
         raise InputError(
-            f"{path}: holds {array.dtype} {list(array.shape)}, dataset.json says {info.item.dtype} {list(expected)}; "
+            f"{path}: contains {array.dtype} {list(array.shape)}, but dataset.json says {info.item.dtype} "
+            f"{list(expected)}; "
             "run `dvc repro -f ingest`"
         )
     return array

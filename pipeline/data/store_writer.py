@@ -1,4 +1,4 @@
-"""Write the store: shards and manifest go into a temporary folder, which is renamed once it is complete."""
+"""Write the store: shards and manifest are written to a temporary folder, which is renamed when it is complete."""
 
 import hashlib
 import math
@@ -37,24 +37,24 @@ COLUMNS = {
     "stored_width": pa.int32(),
     "pair": pa.string(),
 }
-"""Columns of the manifest that every medium has: one row for every item, and one for every file that failed.
+"""Columns of the manifest for all media. There is one row for each item, and one for each file that failed.
 
-`part` counts the items of one file; `sha256` is that of the file, `pixels_sha256` that of the item's values.
+`part` counts the items of one file. `sha256` is the digest of the file, `pixels_sha256` that of the item's values.
 """
 
 
 class StoreWriter:
-    """Write one data set. Use it as a context manager: unless `finish` is called, nothing remains of what it wrote.
+    """Writes a dataset. A context manager that removes its files unless `finish` is called.
 
-    Items of one shape are rows of 4-d shards. With `own_sizes` a shard is flat: the values of one item follow those of
-    the item before, and `row` is the position of its first value.
+    Items of equal shape are rows of 4-d shards. With `own_sizes` a shard is flat: the values of the items follow each
+    other, and `row` is the position of an item's first value.
 
     Args:
-        folder: Where the store appears once `finish` is called; an older store there is replaced.
-        item: One item; of a pair, one of its sides.
-        facts: Columns of the manifest that the medium adds.
-        own_sizes: Items keep their sizes.
-        pairs: data.pairs.
+        folder: Folder of the finished store; an older store is replaced.
+        item: Shape and dtype of an item; for pairs, of one side.
+        facts: Columns that the medium adds to the manifest.
+        own_sizes: Whether items keep their sizes.
+        pairs: `data.pairs`.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class StoreWriter:
         rows = max(1, self.values_per_shard // math.prod(shape))
         self.buffer: Items = np.empty((0 if own_sizes else rows, *shape), dtype=self.dtype)
         self.flat: list[Items] = []
-        self.filled = 0  # rows of the shard, or values of a flat one
+        self.used = 0  # rows of the current shard; values if it is flat
         self.shards: list[Shard] = []
         self.schema = pa.schema(COLUMNS | {fact.name: getattr(pa, fact.type)() for fact in facts})
         self.columns: dict[str, list[Any]] = {name: [] for name in self.schema.names}
@@ -97,7 +97,7 @@ class StoreWriter:
         shutil.rmtree(self.partial, ignore_errors=True)
 
     def add(self, record: Mapping[str, Any], values: Items | None) -> None:
-        """Add one row of the manifest; absent columns are null. `values` [H, W, C] is None for a file that failed."""
+        """Add a row to the manifest; missing columns are null. `values` [H, W, C] is None for a file that failed."""
         row: dict[str, Any] = {"label": -1, "part": 0, **record, "id": self.rows}
         if values is not None:
             row |= self.store(values, record.get("path"))
@@ -105,7 +105,7 @@ class StoreWriter:
             self.splits[row["split"]] += 1
             partner = "" if row.get("pair") is None else f" {row['pair']}"
             self.digest.update(f"{row['pixels_sha256']} {row['label']} {row['split']}{partner}\n".encode())
-            if self.filled >= (self.values_per_shard if self.own_sizes else len(self.buffer)):
+            if self.used >= (self.values_per_shard if self.own_sizes else len(self.buffer)):
                 self.write_shard()
         for name, column in self.columns.items():
             column.append(row.get(name))
@@ -114,33 +114,33 @@ class StoreWriter:
             self.write_rows()
 
     def store(self, values: Items, path: str | None) -> dict[str, int]:
-        """Append the values to the current shard and return where they lie."""
+        """Append values to the current shard and return their position."""
         if values.dtype != self.dtype:
             raise ValueError(f"{path}: {values.dtype} values for a store of {self.dtype}")
         place = {
             "shard": len(self.shards),
-            "row": self.filled,
+            "row": self.used,
             "stored_height": values.shape[0],
             "stored_width": values.shape[1],
         }
         if self.own_sizes:
             self.flat.append(values.reshape(-1))
-            self.filled += values.size
+            self.used += values.size
         else:
-            self.buffer[self.filled] = values
-            self.filled += 1
+            self.buffer[self.used] = values
+            self.used += 1
         return place
 
     def write_shard(self) -> None:
-        """Write the current shard and begin the next."""
+        """Write the current shard and start the next one."""
         name = f"{len(self.shards):05d}.npy"
         path = self.partial / "shards" / name
-        np.save(path, np.concatenate(self.flat) if self.own_sizes else self.buffer[: self.filled], allow_pickle=False)
+        np.save(path, np.concatenate(self.flat) if self.own_sizes else self.buffer[: self.used], allow_pickle=False)
         self.flat.clear()
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        self.shards.append(Shard(file=name, rows=self.filled, sha256=sha256))
-        self.filled = 0
+        self.shards.append(Shard(file=name, rows=self.used, sha256=sha256))
+        self.used = 0
 
     def write_rows(self) -> None:
         """Write the rows of the manifest that are in memory."""
@@ -149,8 +149,8 @@ class StoreWriter:
             column.clear()
 
     def finish(self, source: str) -> DatasetInfo:
-        """Write what is still in memory and dataset.json, then move the store to its final place."""
-        if self.filled:
+        """Write the remaining rows and dataset.json, then move the store to its final folder."""
+        if self.used:
             self.write_shard()
         if self.columns["id"]:
             self.write_rows()

@@ -1,4 +1,4 @@
-"""The first pass over a source, over names alone: what the folders mean, and which files belong together."""
+"""The first pass over a source reads names only: it derives the folder layout and matches pairs."""
 
 import hashlib
 import os
@@ -12,18 +12,18 @@ from pipeline.media.base import Medium
 from pipeline.media.settings import DataSettings
 
 Group = tuple[str | None, str | None]
-"""(split, class), None if the source has none."""
+"""(split, class); None for what the source does not have."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What the names of a source tell.
+    """The result of the first pass.
 
     Attributes:
-        files: How many files there are.
-        wanted: How many of them `data.classes` asks for.
-        layout: What the folders mean.
-        groups: The splits and classes that there are.
+        files: Number of files.
+        wanted: Number of files that `data.classes` selects.
+        layout: Meaning of the folders.
+        groups: Splits and classes of the source.
     """
 
     files: int
@@ -33,7 +33,10 @@ class Survey:
 
     @classmethod
     def of(cls, source: Source, medium: Medium, settings: DataSettings) -> "Survey":
-        """Read all names once. The layout follows from files with a suffix of the medium, or from all if none has one."""
+        """Read all names once.
+
+        The layout is derived from files with a suffix of the medium, or from all files if none has one.
+        """
         files = 0
         known: Counter[Folders] = Counter()
         others: Counter[Folders] = Counter()
@@ -48,7 +51,7 @@ class Survey:
         return cls(files, files - unwanted, layout, frozenset(groups))
 
     def estimate(self, limit: int | None) -> int:
-        """Return about how many files will be decoded."""
+        """Estimate the number of files to decode."""
         if limit is None:
             return self.wanted
         return min(self.wanted, sum(limit * (1 if split else 2) for split, _ in self.groups))
@@ -60,10 +63,10 @@ def has_suffix(file: SourceFile, medium: Medium) -> bool:
 
 
 def apply_settings(layout: Layout, medium: Medium, settings: DataSettings) -> Layout:
-    """Return the layout that `data.classes` and `data.pairs` ask for.
+    """Apply `data.classes` and `data.pairs` to a layout.
 
     Raises:
-        InputError: A class is missing, or pairs need two folders and there are not two.
+        InputError: A class is missing, or there are not exactly two folders for pairs.
     """
     if settings.classes is not None:
         layout = layout.with_classes(settings.classes)
@@ -73,36 +76,36 @@ def apply_settings(layout: Layout, medium: Medium, settings: DataSettings) -> La
         labels = layout.labels
         count = f"{len(labels)} ({', '.join(labels[:MAX_LISTED])})" if labels else "none"
         raise InputError(
-            f"data.pairs folders: looked for two folders of {medium.noun}s, A and B (or train/A, train/B, test/A, "
-            f"test/B), and found {count}; name the two in data.classes, that of A first"
+            f"data.pairs folders: expected two folders of {medium.noun}s, A and B (or train/A, train/B, test/A, "
+            f"test/B), but found {count}. Name the two in data.classes, A first"
         )
     return layout
 
 
 def split_by_hash(content: str, settings: DataSettings) -> str:
-    """Return the split of a file if the source has none.
+    """Choose the split of a file by its content, for sources without splits.
 
-    Its content decides, so copies are never in both splits, and no file changes its split when the data grows.
+    Copies are therefore in the same split, and no file changes its split when the data grows.
     """
     digest = hashlib.sha256(f"{settings.seed}:{content}".encode()).digest()
     return "test" if int.from_bytes(digest[:8], "big") / 2**64 < settings.test_fraction else "train"
 
 
 def pair_of(file: SourceFile, place: Place, layout: Layout, medium: Medium, settings: DataSettings) -> tuple[str, str]:
-    """Return split and pair name of a file in one of two folders. The name decides the split, so partners share it."""
+    """Return split and pair name of a file in two folders. The name decides, so partners share a split."""
     name = layout.pair_name(file.path, medium.suffixes)
     return place.split or split_by_hash(name, settings), name
 
 
 def first_pairs(source: Source, layout: Layout, medium: Medium, settings: DataSettings) -> frozenset[tuple[str, str]]:
-    """Return splits and names of the first `data.limit` pairs of each split, in order of their names.
+    """Return splits and names of the first `data.limit` pairs of each split, ordered by name.
 
-    This holds all names in memory: only after the last one it is known which files are partners.
+    All names are kept in memory, because the last file may complete a pair.
 
     Raises:
         InputError: No file has a partner.
     """
-    sides: dict[tuple[str, str], int] = {}  # 1: A is there, 2: B, 3: both
+    sides: dict[tuple[str, str], int] = {}  # 1: only A exists, 2: only B, 3: both
     other_suffix = set()
     for file in source.stream():
         place = layout.place(file.folders)
@@ -115,10 +118,10 @@ def first_pairs(source: Source, layout: Layout, medium: Medium, settings: DataSe
     complete.sort(key=lambda pair: (pair in other_suffix, pair))
     if not complete:
         firsts = [min((name for (_, name), bits in sides.items() if bits == bit), default="nothing") for bit in (1, 2)]
-        a, b = (f"{label!r} holds {name}" for label, name in zip(layout.labels, firsts, strict=True))
+        a, b = (f"{label!r} contains {name}" for label, name in zip(layout.labels, firsts, strict=True))
         raise InputError(
-            f"data.pairs folders: no file has a partner of its name in the other folder ({a}, {b}, ...); "
-            "give partners one name, apart from the suffix"
+            f"data.pairs folders: no file has a partner with its name in the other folder ({a}, {b}, ...): "
+            "partners need equal names, apart from the suffix"
         )
     by_split = ([pair for pair in complete if pair[0] == split][: settings.limit] for split in ("train", "test"))
     return frozenset(pair for pairs in by_split for pair in pairs)

@@ -1,4 +1,4 @@
-"""Accept every item of the manifest, or set it aside for one reason."""
+"""Accept each item of the manifest, or set it aside with a reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
-from pipeline.data.pair_matching import find_partners, of_partners, pair_identities
+from pipeline.data.pair_matching import find_partners, pair_identities, partner_values
 from pipeline.media.base import Medium
 from pipeline.media.validation import Defect, ValidationSettings
 
@@ -31,14 +31,17 @@ INDEX = [
 
 @dataclass(frozen=True)
 class Findings:
-    """The rows of the manifest with verdicts.
+    """The result of the validation of each item.
 
     Attributes:
-        files: One row for every item, and for every file that failed. The columns added to the manifest's are
-            `duplicate_of` (the first item with the same values in its split), `leaked_from` (of a test item: the
-            training item with the same values), `alone` (of pairs in folders: why there is no partner), and
-            `reason`/`detail`, null for an accepted item.
-        defects: What the medium found.
+        files: One row for each item, and for each file that failed. Columns in addition to those of the manifest:
+            `duplicate_of` (the first item of its split with the same values), `leaked_from` (for test items: the
+            training item with the same values), `alone` (for pairs in folders: why there is no partner), and
+            `reason` and `detail`, which are null for accepted items.
+        classes: Names of the classes.
+        medium: The medium of the items.
+        pairs: `data.pairs`.
+        defects: Defects that the medium found.
     """
 
     files: pd.DataFrame
@@ -64,7 +67,7 @@ class Findings:
 
     @property
     def reasons(self) -> list[str]:
-        """Why an item is set aside; if several apply, the first counts."""
+        """Possible reasons to set an item aside; if several apply, the first counts."""
         return reasons(self.defects)
 
     def of_split(self, split: str, frame: pd.DataFrame) -> pd.DataFrame:
@@ -72,7 +75,7 @@ class Findings:
         return frame[frame["split"] == split]
 
     def per_class(self) -> pd.DataFrame:
-        """Return one row for every class.
+        """Return one row for each class.
 
         Columns are `class`, `train_images` and `test_images` (accepted), and `times_smaller` than the largest class,
         infinite for an empty one.
@@ -119,12 +122,12 @@ class Findings:
 
 
 def reasons(defects: Sequence[Defect]) -> list[str]:
-    """Return why items are set aside, in the order in which the reasons are tried."""
+    """Return the possible reasons to set items aside, in order of priority."""
     return ["undecodable", *(defect.reason for defect in defects), "unpaired", "unequal", "leaked", "duplicate"]
 
 
 def share(flags: pd.Series) -> float:
-    """Return the share of true flags; 0 of none."""
+    """Return the fraction of flags that are true; 0 if there are none."""
     return float(flags.mean()) if len(flags) else 0.0
 
 
@@ -135,13 +138,16 @@ def examine(
     settings: ValidationSettings,
     pairs: str = "none",
 ) -> Findings:
-    """Accept or set aside every row of a manifest.
+    """Accept or set aside each row of a manifest.
 
-    Of pairs in folders no file is accepted without its partner, and only both together are a copy.
+    For pairs in folders, a file is only accepted together with its partner. A pair is a copy if both files are.
 
     Args:
-        manifest: The columns of the store's manifest, in the order of the source.
-        pairs: data.pairs.
+        manifest: The manifest of the store, in the order of the source.
+        classes: Names of the classes.
+        medium: The medium of the items.
+        settings: Section `validate` of params.yaml.
+        pairs: `data.pairs`.
     """
     files = manifest.copy()
     good = files["error"].isna()
@@ -175,7 +181,7 @@ def examine(
 
 
 def find_copies(files: pd.DataFrame) -> None:
-    """Add `duplicate_of` and `leaked_from`."""
+    """Add the columns `duplicate_of` and `leaked_from`."""
     items = files[files["error"].isna()]
     first = items.groupby(["split", "identity"])["path"].transform("first")
     copies = items.duplicated(["split", "identity"])
@@ -186,7 +192,7 @@ def find_copies(files: pd.DataFrame) -> None:
 
 
 def set_aside(files: pd.DataFrame, reason: str, flags: pd.Series, details: pd.Series) -> None:
-    """Set flagged rows aside that have no reason yet."""
+    """Set flagged rows aside, unless they already have a reason."""
     rows = flags.reindex(files.index, fill_value=False).astype(bool) & files["reason"].isna()
     files.loc[rows, "reason"] = reason
     files.loc[rows, "detail"] = details.reindex(files.index)[rows]
@@ -194,7 +200,7 @@ def set_aside(files: pd.DataFrame, reason: str, flags: pd.Series, details: pd.Se
 
 def set_aside_partners(files: pd.DataFrame, partner: pd.Series) -> None:
     """Set aside items whose partner was set aside."""
-    paths, why = of_partners(files["path"], partner), of_partners(files["reason"], partner)
+    paths, why = partner_values(files["path"], partner), partner_values(files["reason"], partner)
     rows = files["reason"].isna() & why.notna()
     files.loc[rows, "reason"] = "unpaired"
     files.loc[rows, "detail"] = [

@@ -1,6 +1,6 @@
-"""Views: what one training batch holds, drawn without end from the accepted items.
+"""Views: the contents of a training batch, drawn endlessly from the accepted items.
 
-The key "image" of a batch holds items of any medium, as its networks see them.
+The key "image" of a batch holds network inputs of any medium.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, TrainingItems, sampler_for
+from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, TrainingItems, build_sampler
 from pipeline.data.domains import DomainItems, split_domains
 from pipeline.data.store import ItemSet, PairSet
 from pipeline.errors import InputError
@@ -36,7 +36,7 @@ class Unlabelled:
         return {"image": self.sampler.take(n)}
 
     def state(self) -> dict[str, object]:
-        """Return all that resuming needs."""
+        """Return the state that `restore` accepts."""
         return self.sampler.state()
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -45,7 +45,11 @@ class Unlabelled:
 
 
 class Labelled(Unlabelled):
-    """Batches {"image": [B, C, H, W], "label": int64 [B]}. Raises InputError unless every item has a class."""
+    """Batches {"image": [B, C, H, W], "label": int64 [B]}.
+
+    Raises:
+        InputError: An item has no class, or there is only one class.
+    """
 
     def __init__(
         self,
@@ -66,9 +70,12 @@ class Labelled(Unlabelled):
 
 
 class PartlyLabelled:
-    """Batches {"image", "labelled_image", "label"}: any items, and as many of the few whose labels may be used.
+    """Batches {"image", "labelled_image", "label"} for semi-supervised training.
 
-    Of each class, `per_class` items count as labelled. Raises InputError unless every item has a class.
+    Images are drawn from all items, labelled images from `per_class` items of each class.
+
+    Raises:
+        InputError: An item has no class, or there is only one class.
     """
 
     def __init__(
@@ -83,16 +90,16 @@ class PartlyLabelled:
     ) -> None:
         require_classes(data)
         self.all = BatchSampler(data, device, seed, flips=flips, resident_bytes=resident_bytes)
-        subset = labelled_few(data.labels, per_class, seed)
+        subset = choose_labelled(data.labels, per_class, seed)
         self.few = BatchSampler(data, device, seed + 1, flips=flips, subset=subset, resident_bytes=resident_bytes)
 
     def next(self, n: int) -> dict[str, Tensor]:
-        """Return the next batch: `n` items, and `n` labelled ones."""
+        """Return the next batch: `n` items and `n` labelled items."""
         items, labels = self.few.take_labelled(n)
         return {"image": self.all.take(n), "labelled_image": items, "label": labels}
 
     def state(self) -> dict[str, object]:
-        """Return all that resuming needs."""
+        """Return the state that `restore` accepts."""
         return {"all": self.all.state(), "few": self.few.state()}
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -104,9 +111,9 @@ class PartlyLabelled:
 
 
 class Degraded:
-    """Batches {"input": [B, C, H / scale, W / scale], "target": [B, C, H, W]}: degraded items, and the clean ones.
+    """Batches {"input": [B, C, H / scale, W / scale], "target": [B, C, H, W]}: degraded and clean items.
 
-    Of items that keep their sizes the targets are random crops. The medium provides the degradation.
+    Targets are random crops if the items have different sizes. The medium provides the degradation.
     """
 
     def __init__(
@@ -119,7 +126,7 @@ class Degraded:
         resident_bytes: int = RESIDENT_BYTES,
         **degradation: Any,
     ) -> None:
-        self.sampler = sampler_for(data, device, seed, flips=flips, resident_bytes=resident_bytes)
+        self.sampler = build_sampler(data, device, seed, flips=flips, resident_bytes=resident_bytes)
         self.degrade = self.sampler.tensors.degradation(**degradation)
         self.rng = torch.Generator(device).manual_seed(seed + 1)
 
@@ -129,7 +136,7 @@ class Degraded:
         return {"input": self.degrade(clean, self.rng), "target": clean}
 
     def state(self) -> dict[str, object]:
-        """Return all that resuming needs."""
+        """Return the state that `restore` accepts."""
         return {"drawing": self.sampler.state(), "rng": self.rng.get_state()}
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -155,10 +162,7 @@ class TwoDomains:
     ) -> None:
         for domain in domains:
             if not len(domain):
-                raise InputError(
-                    f"this split has no item of {domain.name!r}; add items, "
-                    "or hold out another share of them (data.test_fraction)"
-                )
+                raise InputError(f"this split has no item of {domain.name!r}: add items or change data.test_fraction")
         self.a, self.b = (
             BatchSampler(domain, device, seed, flips=flips, resident_bytes=resident_bytes // 2)
             for domain, seed in zip(domains, seeds, strict=True)
@@ -169,7 +173,7 @@ class TwoDomains:
         return {"a": self.a.take(n), "b": self.b.take(n)}
 
     def state(self) -> dict[str, object]:
-        """Return all that resuming needs."""
+        """Return the state that `restore` accepts."""
         return {"a": self.a.state(), "b": self.b.state()}
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -180,7 +184,11 @@ class TwoDomains:
 
 
 class Paired(TwoDomains):
-    """Partners, mirrored together. Raises InputError for data without pairs."""
+    """Partners, mirrored together.
+
+    Raises:
+        InputError: The data has no pairs.
+    """
 
     def __init__(
         self,
@@ -193,14 +201,18 @@ class Paired(TwoDomains):
     ) -> None:
         if not isinstance(data, PairSet):
             raise InputError(
-                "this model.variant learns from pairs, and the data has none; set data.pairs, and run `dvc repro`"
+                "this model.variant needs pairs, but the data has none: set data.pairs and run `dvc repro`"
             )
-        # With one seed both draw the same positions in the same order, and mirror the same ones.
+        # With the same seed, both draw and mirror the same positions in the same order.
         super().__init__(split_domains(data), device, (seed, seed), flips=flips, resident_bytes=resident_bytes)
 
 
 class Domains(TwoDomains):
-    """Items of two classes, drawn independently. Raises InputError for pairs, or without exactly two classes."""
+    """Items of two classes, drawn independently.
+
+    Raises:
+        InputError: The data has pairs, or not exactly two classes.
+    """
 
     def __init__(
         self,
@@ -213,29 +225,29 @@ class Domains(TwoDomains):
     ) -> None:
         if isinstance(data, PairSet):
             raise InputError(
-                "this model.variant learns from two domains, not from pairs; set data.pairs: none, "
-                "name two data.classes, and run `dvc repro`"
+                "this model.variant needs two domains, but the data has pairs: set data.pairs to none, "
+                "name two classes in data.classes and run `dvc repro`"
             )
         super().__init__(split_domains(data), device, (seed, seed + 1), flips=flips, resident_bytes=resident_bytes)
 
 
-def labelled_few(labels: npt.NDArray[np.int64], per_class: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return the positions of `per_class` items of each class, or of all if there are fewer; the seed chooses."""
+def choose_labelled(labels: npt.NDArray[np.int64], per_class: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return sorted positions of `per_class` random items of each class, or of all if there are fewer."""
     rng = np.random.default_rng([seed, per_class])
     members = [rng.permutation(np.flatnonzero(labels == c))[:per_class] for c in np.unique(labels[labels >= 0])]
     return np.sort(np.concatenate(members))
 
 
 def require_classes(data: TrainingItems) -> None:
-    """Raise InputError unless every item has a class and there are two of them."""
+    """Raise InputError if an item has no class, or if there is only one class."""
     without = int((data.labels < 0).sum())
     if without:
         raise InputError(
-            f"this model.variant learns from classes, and {without:,} of {len(data):,} items have none; "
-            "give every class a folder, or choose a variant that needs no classes, such as dcgan"
+            f"this model.variant needs classes, but {without:,} of {len(data):,} items have none: "
+            "put each class into a folder or choose a variant without classes, such as dcgan"
         )
     if len(np.unique(data.labels)) < 2:
         raise InputError(
-            "this model.variant learns from classes, and the data has only one; "
-            "choose a variant that needs no classes, such as dcgan"
+            "this model.variant needs at least two classes, but the data has one: "
+            "choose a variant without classes, such as dcgan"
         )

@@ -1,1 +1,1 @@
-"""Champion and challenger: which exported model serves, decided by measurement and kept as aliases in MLflow's registry."""
+"""Champion and challenger: decide by measurement which exported model is served. Aliases in MLflow record it."""

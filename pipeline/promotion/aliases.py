@@ -1,6 +1,7 @@
 """Champion, previous champion and challenger: aliases of a registered model's versions in MLflow.
 
-Moves are ordered so that after a kill between any two of them the same command, run again, ends where it would have ended.
+Aliases are moved in an order that makes every command idempotent: after a crash between two moves, the same command
+leads to the same final state.
 """
 
 import hashlib
@@ -20,52 +21,53 @@ REPLACED, ROLLED_BACK = "ganline.replaced", "ganline.rolled_back"
 
 
 class Registry:
-    """One registered model. Every verb raises InputError when the store fails."""
+    """A registered model. Every method raises InputError if the store fails."""
 
     def __init__(self, client: "MlflowClient", name: str) -> None:
         self.client, self.name = client, name
 
-    def call(self, verb: str, *arguments: Any, **named: Any) -> Any:
+    def call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method of the MLflow client."""
         try:
-            return getattr(self.client, verb)(*arguments, **named)
+            return getattr(self.client, method)(*arguments, **options)
         except Exception as error:  # noqa: BLE001 - every backend raises its own
             uri = hide_credentials(str(self.client.tracking_uri))
             raise InputError(
-                f"{uri}: MLflow's registry failed ({verb} of {self.name}: {first_line(error)}); mend the store and repeat"
+                f"{uri}: MLflow's registry failed ({method} of {self.name}: {first_line(error)}). "
+                "Check the store and repeat the command."
             ) from None
 
     def aliases(self) -> dict[str, str]:
-        """Versions by alias; none where the model is not registered at all."""
-        found = self.call("search_registered_models", f"name = '{self.name}'")
-        if not found:
+        """Return the versions by alias; empty if the model is not registered."""
+        if not self.call("search_registered_models", f"name = '{self.name}'"):
             return {}
         return {alias: str(version) for alias, version in self.call("get_registered_model", self.name).aliases.items()}
 
-    def version_of(self, sha256: str) -> str | None:
-        """The version that holds the file of this digest."""
+    def find_version(self, sha256: str) -> str | None:
+        """Return the version whose file has this digest; None if there is none."""
         for version in self.call("search_model_versions", f"name = '{self.name}'"):
             if version.tags.get(SHA256) == sha256:
                 return str(version.version)
         return None
 
     def version(self, number: str) -> Any:
-        """MLflow's description of a version: tags, run_id, source."""
+        """Return MLflow's description of a version: tags, run_id, source."""
         return self.call("get_model_version", self.name, number)
 
     def tag(self, number: str, values: Mapping[str, str]) -> None:
-        """Sets the tags that are not yet as they should be."""
+        """Set the tags of a version whose values differ."""
         before = self.version(number).tags
         for key, value in values.items():
             if before.get(key) != value:
                 self.call("set_model_version_tag", self.name, number, key, value)
 
     def point(self, alias: str, number: str) -> None:
-        """Moves an alias, unless it is there already."""
+        """Move an alias to a version, if it is not there already."""
         if self.aliases().get(alias) != number:
             self.call("set_registered_model_alias", self.name, alias, number)
 
     def promote(self, number: str) -> None:
-        """`previous_champion` <- champion, `champion` <- this version; nothing where it is the champion."""
+        """Make a version the champion and the former champion the previous champion. Idempotent."""
         champion = self.aliases().get(CHAMPION)
         if champion == number:
             return
@@ -75,20 +77,28 @@ class Registry:
         self.point(CHAMPION, number)
 
     def roll_back(self) -> tuple[str, str]:
-        """`champion` <- previous_champion, which becomes the one before it; returns the versions before and after.
+        """Make the previous champion the champion again, and the one before it the previous champion.
 
-        The version that is taken back is tagged, so that it is not promoted again. Raises InputError where there is nothing to go back to.
+        The version that was rolled back is tagged, so it is not promoted again.
+
+        Returns:
+            The version that was rolled back, and the new champion.
+
+        Raises:
+            InputError: There is no champion, or no previous champion.
         """
         aliases = self.aliases()
         champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
         if champion is None:
-            raise InputError(f"{self.name}: has no champion yet; `ganline promote` makes one")
+            raise InputError(f"{self.name}: there is no champion yet. `ganline promote` sets one.")
         if previous is None:
             raise InputError(
-                f"{self.name}: version {champion} is the first champion, there is none to go back to; promote another, or delete the alias by hand"
+                f"{self.name}: version {champion} is the first champion, so there is no previous one. "
+                "Promote another model or delete the alias in MLflow."
             )
-        # The same version twice: a promotion or a rollback was killed halfway, and the version it was about has recorded whom it replaced.
-        bad = champion if champion != previous else self.replacing(previous)
+        # If both aliases point to one version, a promotion or rollback was killed between two moves. The version that
+        # it was about has recorded which version it replaced.
+        bad = champion if champion != previous else self.find_replacement(previous)
         if bad is not None:
             self.tag(bad, {ROLLED_BACK: datetime.now(UTC).isoformat(timespec="seconds")})
         self.point(CHAMPION, previous)
@@ -99,35 +109,36 @@ class Registry:
             self.call("delete_registered_model_alias", self.name, PREVIOUS)
         return bad or previous, previous
 
-    def replacing(self, number: str) -> str | None:
-        """The newest version that replaced this one, or was about to."""
-        found = [
-            int(v.version)
-            for v in self.call("search_model_versions", f"name = '{self.name}'")
-            if v.tags.get(REPLACED) == number
-        ]
-        return str(max(found)) if found else None
+    def find_replacement(self, number: str) -> str | None:
+        """Return the newest version that replaced a version, or was about to; None if there is none."""
+        versions = self.call("search_model_versions", f"name = '{self.name}'")
+        replacements = [int(version.version) for version in versions if version.tags.get(REPLACED) == number]
+        return str(max(replacements)) if replacements else None
 
     def download(self, number: str, folder: Path) -> Path:
-        """The version's ONNX file, put below `folder`. Raises InputError where it is gone, or is not the file that was registered."""
+        """Download a version's ONNX file to `folder` and return its path.
+
+        Raises:
+            InputError: The file is missing, or is not the one that was registered.
+        """
         import mlflow.artifacts
 
         version = self.version(number)
         try:
             uri = str(self.client.tracking_uri)
-            made = Path(
-                mlflow.artifacts.download_artifacts(
-                    artifact_uri=version.source, dst_path=str(folder), tracking_uri=uri, registry_uri=uri
-                )
+            downloaded = mlflow.artifacts.download_artifacts(
+                artifact_uri=version.source, dst_path=str(folder), tracking_uri=uri, registry_uri=uri
             )
-            path = made / "model.onnx"
+            path = Path(downloaded) / "model.onnx"
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
         except Exception as error:  # noqa: BLE001 - every artifact store raises its own
             raise InputError(
-                f"{self.name} version {number}: its file cannot be read from {version.source} ({first_line(error)}); mend the store"
+                f"{self.name} version {number}: cannot read the model file from {version.source} "
+                f"({first_line(error)}). Check that the artifact store is reachable."
             ) from None
         if digest != version.tags.get(SHA256):
             raise InputError(
-                f"{self.name} version {number}: the file at {version.source} is not the one that was registered (sha256 {digest[:12]}...)"
+                f"{self.name} version {number}: the file at {version.source} is not the one that was registered "
+                f"(sha256 {digest[:12]}...). Restore it, or register the model again."
             )
         return path

@@ -1,4 +1,4 @@
-"""The checks of a promotion: whether the challenger becomes the champion, with each value and its bound."""
+"""The checks of a promotion, which decide whether the challenger becomes the champion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,9 +15,12 @@ class Check(Settings):
     """One row of the verdict.
 
     Attributes:
+        name: What is checked.
+        state: Result of the check.
         value: The challenger's value.
         champion: The champion's value, if the check compares the two.
-        reason: Why it failed, and what to do.
+        bound: The values that pass, as text.
+        reason: Why the check failed, and what to do.
     """
 
     name: str
@@ -86,12 +89,12 @@ def check_all(evidence: Evidence, settings: PromoteSettings) -> list[Check]:
 
 
 def check_admission(evidence: Evidence) -> list[Check]:
-    """Return the checks that need no comparison: the gate, the lineage, and an earlier rollback."""
+    """Return the checks without comparison: gate, lineage and earlier rollbacks."""
     return [check_gate(evidence), check_lineage(evidence), check_rollback(evidence)]
 
 
 def check_gate(evidence: Evidence) -> Check:
-    """Check that the evaluation's verdict is pass."""
+    """Check that the verdict of the evaluation is "pass"."""
     verdict = str(evidence.evaluation.get("verdict"))
     reasons = evidence.evaluation.get("reasons") or ["no reason recorded"]
     return Check(
@@ -112,7 +115,7 @@ def check_lineage(evidence: Evidence) -> Check:
         value="broken" if broken else "complete",
         bound="complete",
         reason=f"its lineage is broken: {'; '.join(broken)}. Run `dvc repro`, or `dvc repro -f -s evaluate export` if "
-        "MLflow is behind. `ganline lineage` shows the whole chain.",
+        "MLflow is out of date. `ganline lineage` shows all links.",
     )
 
 
@@ -129,7 +132,7 @@ def check_rollback(evidence: Evidence) -> Check:
 
 
 def check_limits(evaluation: Mapping[str, Any], settings: PromoteSettings) -> list[Check]:
-    """Check the absolute bounds, which apply without a champion; skip what the task does not measure."""
+    """Check the absolute bounds, which apply if there is no champion. Skip measures that the task does not have."""
     return [
         check_upper_bound(name, evaluation[name], most, f"promote.limits.{name}, which applies without a champion")
         if name in evaluation
@@ -148,8 +151,8 @@ def check_against_champion(against: Against, settings: PromoteSettings) -> list[
             state="off" if settings.require == "no_worse" else "pass" if better else "fail",
             value="yes" if better else "no",
             bound="yes",
-            reason=f"none of {', '.join(against.measures)} is better than the champion's (version {against.version}) "
-            "beyond chance; promote.require is better",
+            reason=f"none of {', '.join(against.measures)} is significantly better than the champion's "
+            f"(version {against.version}), which promote.require: better demands",
         )
     )
     names = dict.fromkeys([*settings.floors.model_dump(), *against.challenger_diversity])
@@ -157,7 +160,7 @@ def check_against_champion(against: Against, settings: PromoteSettings) -> list[
 
 
 def check_measure(name: str, against: Against) -> Check:
-    """Check that one measure is not worse than the champion's, beyond its bootstrap interval."""
+    """Check that a measure is not significantly worse than the champion's, by its bootstrap interval."""
     comparison = against.measures[name]
     ours, theirs = against.challenger.get(name), against.champion.get(name)
     interval = f"95 % interval of the difference [{comparison.low:.3g}, {comparison.high:.3g}]"
@@ -167,13 +170,13 @@ def check_measure(name: str, against: Against) -> Check:
         value=ours,
         champion=theirs,
         bound=f"not worse ({interval})",
-        reason=f"{name} is worse than the champion's (version {against.version}): {format_number(ours)} against "
+        reason=f"{name} is worse than the champion's (version {against.version}): {format_number(ours)}, champion "
         f"{format_number(theirs)}, {interval}",
     )
 
 
 def check_diversity(name: str, against: Against, least: float | None) -> Check:
-    """Check that the challenger keeps a share of the champion's diversity."""
+    """Check that the challenger has at least a fraction of the champion's diversity."""
     ours, theirs = against.challenger_diversity.get(name), against.champion_diversity.get(name)
     label = f"{name} against champion"
     if least is None or ours is None or theirs is None:
@@ -184,33 +187,38 @@ def check_diversity(name: str, against: Against, least: float | None) -> Check:
         value=ours,
         champion=theirs,
         bound=f">= {least * theirs:.3g}",
-        reason=f"{name} fell to {ours:.3g} from the champion's {theirs:.3g} (version {against.version}): less than "
-        f"{least:g} of it (promote.diversity)",
+        reason=f"{name} is {ours:.3g}, the champion's is {theirs:.3g} (version {against.version}): the ratio is below "
+        f"{least:g} (promote.diversity)",
     )
 
 
 def check_floor(name: str, value: float | None, least: float | None) -> Check:
-    """Check that diversity relative to real data is large enough, with or without a champion."""
+    """Check the lower bound on diversity relative to real data, with or without a champion."""
     if least is None or value is None:
         return Check(name=name, state="off" if least is None else "skipped", value=value)
-    reason = f"{name} is {value:.3g} of what real images show, below promote.floors.{name} {least:g}"
+    reason = f"{name} is {value:.3g} relative to real images, below {least:g} (promote.floors.{name})"
     return Check(
         name=name, state="pass" if value >= least else "fail", value=value, bound=f">= {least:g}", reason=reason
     )
 
 
 def check_upper_bound(name: str, value: Any, most: float | None, reason: str) -> Check:
-    """Check an upper bound; a value that was not measured fails, unless the check is off."""
+    """Check an upper bound. A missing value fails unless the check is off."""
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
     if most is None:
         return Check(name=name, state="off", value=number)
     bound = f"<= {most:g}"
     if number is None:
-        return Check(name=name, state="fail", bound=bound, reason=f"{name} was not measured; its bound is {most:g}")
+        return Check(
+            name=name,
+            state="fail",
+            bound=bound,
+            reason=f"{name} was not measured, but has the bound {most:g} ({reason})",
+        )
     reason = f"{name} is {number:.4g}, above {most:g} ({reason})"
     return Check(name=name, state="pass" if number <= most else "fail", value=number, bound=bound, reason=reason)
 
 
 def format_number(value: object) -> str:
-    """Return four significant digits, or "unmeasured"."""
+    """Format a number with four significant digits; "unmeasured" for anything else."""
     return f"{value:.4g}" if isinstance(value, int | float) else "unmeasured"

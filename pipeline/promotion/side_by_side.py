@@ -1,4 +1,4 @@
-"""Evaluate champion and challenger as they were exported: in ONNX Runtime, on the same data, under one protocol."""
+"""Evaluate the exported champion and challenger in ONNX Runtime, on the same data and with the same protocol."""
 
 from pathlib import Path
 
@@ -21,18 +21,21 @@ DROP_CHAMPION = (
 )
 """What to do if a graph of the champion is missing."""
 
-RENAME = "they cannot be compared. Set another name for the new kind of model in `tracking.model`."
+RENAME = "the two cannot be compared. Set another name for the new kind of model in `tracking.model`."
 
 
-def side_by_side(task: Task, case: EvaluationCase, challenger: Path, champion: Path, version: str) -> Against:
-    """Evaluate both models; each is a graph with its other graphs next to it. Cached evaluations are reused.
+def evaluate_both(task: Task, case: EvaluationCase, challenger: Path, champion: Path, version: str) -> Against:
+    """Evaluate both models. Cached evaluations are reused.
 
     Args:
+        task: The task of the models.
         case: The data and settings; its `gan` is the challenger's variant, untrained.
+        challenger: ONNX file, with its companion graphs next to it.
+        champion: ONNX file, with its companion graphs next to it.
         version: The champion's version in the registry.
 
     Raises:
-        InputError: The champion does another task than the challenger, or lacks a graph, or the data cannot be read.
+        InputError: The models have different tasks, a companion graph is missing, or the data cannot be read.
     """
     require_reference(case.test)
     models = (
@@ -53,11 +56,11 @@ def side_by_side(task: Task, case: EvaluationCase, challenger: Path, champion: P
 
 
 def require_comparable(task: Task, model: ExportedModel, challenger: Metadata, info: DatasetInfo) -> None:
-    """Raise InputError if a model cannot be evaluated on this data, or does not do what the challenger does."""
+    """Raise InputError if a model does not fit the data, or has another task or scale than the challenger."""
     metadata, name = model.graph.metadata, model.graph.path.name
     if (metadata.task, metadata.scale) != (challenger.task, challenger.scale):
         raise InputError(
-            f"{name}: {model.label} is a model to {metadata.task} (x{metadata.scale}), the challenger one to "
+            f"{name}: the task of {model.label} is {metadata.task} (x{metadata.scale}), that of the challenger is "
             f"{challenger.task} (x{challenger.scale}): {RENAME}"
         )
     multiple, item, data = metadata.multiple, metadata.item, info.item
@@ -66,6 +69,6 @@ def require_comparable(task: Task, model: ExportedModel, challenger: Metadata, i
     if item.channels != data.channels or not fits:
         size = f"whose sides are multiples of {multiple} px" if multiple else f"of {item.height} px"
         raise InputError(
-            f"{name}: {model.label} {'takes' if task.takes_input else 'makes'} images {size} and {item.channels} "
-            f"channels, the data has {data.height} px and {data.channels}: {RENAME}"
+            f"{name}: {model.label} {'takes' if task.takes_input else 'generates'} images {size} with {item.channels} "
+            f"channels, but the data has {data.height} px and {data.channels} channels: {RENAME}"
         )

@@ -76,8 +76,8 @@ def evaluation_folders(paths: Paths) -> Folders:
         root=paths.root,
         model=paths.weights.parent,
         cache=paths.cache,
-        extractors=paths.judges,
-        evaluations=paths.judged,
+        extractors=paths.extractors,
+        evaluations=paths.evaluations,
     )
 
 

@@ -139,11 +139,11 @@ class Paths:
         return self.work / "drift.json"
 
     @property
-    def judged(self) -> Path:
-        """Judgements of exported models, by file and protocol."""
-        return self.cache / "judged"
+    def evaluations(self) -> Path:
+        """Cached evaluations of exported models, by file and protocol."""
+        return self.cache / "evaluations"
 
     @property
-    def judges(self) -> Path:
-        """Networks that judged, as ONNX, named by their weights."""
-        return self.work / "judges"
+    def extractors(self) -> Path:
+        """Exported feature extractors, named after their weights."""
+        return self.work / "extractors"

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, CropSampler, Shuffle, sampler_for
+from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, CropSampler, Shuffle, build_sampler
 from tests.data.test_views import Arrays, Photos
 
 CPU = torch.device("cpu")
@@ -70,5 +70,5 @@ def test_crops_resume(flips: bool) -> None:
 
 
 def test_what_is_drawn_follows_from_the_images() -> None:
-    assert type(sampler_for(Arrays(3), CPU, 0, flips=False, resident_bytes=RESIDENT_BYTES)) is BatchSampler
-    assert type(sampler_for(Photos(), CPU, 0, flips=False, resident_bytes=RESIDENT_BYTES)) is CropSampler
+    assert type(build_sampler(Arrays(3), CPU, 0, flips=False, resident_bytes=RESIDENT_BYTES)) is BatchSampler
+    assert type(build_sampler(Photos(), CPU, 0, flips=False, resident_bytes=RESIDENT_BYTES)) is CropSampler

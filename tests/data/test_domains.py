@@ -75,7 +75,7 @@ def test_two_classes() -> None:
 
 @pytest.mark.parametrize(
     ("classes", "words"),
-    [([], "none for classes"), (["a", "b", "c"], r"3 \(a, b, c\) for classes"), (["a"], r"1 \(a\)")],
+    [([], "is none"), (["a", "b", "c"], r"is 3 \(a, b, c\)"), (["a"], r"is 1 \(a\)")],
 )
 def test_neither_pairs_nor_two_classes(classes: list[str], words: str) -> None:
     with pytest.raises(InputError, match=f"{words}.*name two in data.classes"):

@@ -70,10 +70,10 @@ def test_what_lies_elsewhere_is_named() -> None:
     layout = Layout.of([("train", "a"), ("train", "b"), ("test", "a"), ("other",), ()])
     assert layout.classes == ("a", "b")
     assert layout.place(("train", "b", "deep")) == Place("train", "b")
-    assert layout.place(("other",)).error == "lies outside the folders test, train"
-    assert layout.place(()).error == "lies outside the folders test, train"
-    assert layout.place(("train",)) == Place("train", None, "lies next to the class folders, not in one")
-    assert Layout.of([("a",), ("b",), ()]).place(()).error == "lies next to the class folders, not in one"
+    assert layout.place(("other",)).error == "is outside the folders test, train"
+    assert layout.place(()).error == "is outside the folders test, train"
+    assert layout.place(("train",)) == Place("train", None, "is next to the class folders, not in one of them")
+    assert Layout.of([("a",), ("b",), ()]).place(()).error == "is next to the class folders, not in one of them"
 
 
 folder = st.lists(st.sampled_from(["train", "test", "val", "a", "b", "images", "Ünï", " "]), max_size=4).map(tuple)
@@ -134,7 +134,7 @@ def test_classes_asked_for() -> None:
     assert some.labels == ("horse", "cat")
     assert some.place(("train", "horse")) == Place("train", "horse")
     assert some.place(("test", "deer", "deep")) == Place("test", "deer", wanted=False)
-    assert some.place(("train",)).error == "lies next to the class folders, not in one"
+    assert some.place(("train",)).error == "is next to the class folders, not in one of them"
     one = every.with_classes(["deer"])
     assert one.labels == ()
     assert (one.place(("train", "deer")), one.place(("train", "cat"))) == (Place("train"), Place("train", wanted=False))
@@ -143,11 +143,11 @@ def test_classes_asked_for() -> None:
     assert every.without_labels().place(("train",)) == Place("train"), (
         "where nothing was asked for, folders mean nothing"
     )
-    with pytest.raises(InputError, match=r"no class 'hrose'; did you mean `horse`\? there are cat, deer, horse$"):
+    with pytest.raises(InputError, match=r"no class 'hrose'; did you mean `horse`\? its classes are cat, deer, horse$"):
         every.with_classes(["cat", "hrose"])
     with pytest.raises(InputError, match="the source has no classes"):
         Layout.of([("photos",)]).with_classes(["photos"])
-    with pytest.raises(InputError, match=r"there are .* and 180 more$"):
+    with pytest.raises(InputError, match=r"its classes are .* and 180 more$"):
         Layout.of([(f"{number:03d}",) for number in range(200)]).with_classes(["x"])
 
 

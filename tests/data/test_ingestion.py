@@ -98,8 +98,8 @@ def test_folder_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, by
     info, rows = run(source, tmp_path)
     good = good_files | {"link_in.png": good_files["rgb.png"], "caf\\xe9.png": good_files["gray.png"]}
     links = {
-        "link_out.png": "leaves the folder",
-        "link_nowhere.png": "leads nowhere",
+        "link_out.png": "outside the folder",
+        "link_nowhere.png": "does not exist",
         "link_circle": "not followed",
         "pipe.png": "not a regular file",
     }
@@ -147,7 +147,7 @@ def test_zip_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes
     info, rows = run(path, tmp_path)
     inside = {f"upload/{name}": content for name, content in good_files.items()}
     reasons = {f"upload/{name}": reason for name, reason in bad_files.reasons.items()}
-    reasons |= dict.fromkeys(climbing[:2] + climbing[4:], "climbs out") | {
+    reasons |= dict.fromkeys(climbing[:2] + climbing[4:], "points outside") | {
         climbing[2]: "absolute path",
         climbing[3]: "drive letter",
     }
@@ -198,7 +198,7 @@ def test_tar_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes
         add("caf\udce9.png", good_files["gray.png"])
     _, rows = run(path, tmp_path)
     reasons = bad_files.reasons | {
-        "../climbs.png": "climbs out",
+        "../climbs.png": "points outside",
         "/absolute.png": "absolute path",
         "symbolic.png": "a link",
         "hard.png": "a link",
@@ -365,7 +365,7 @@ def test_nothing_good_is_an_error_and_leaves_what_was_there(tmp_path: Path, imag
     before = digests(tmp_path / "dataset")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / ".DS_Store").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"empty: empty; looked for images"):
+    with pytest.raises(InputError, match=r"empty: is empty; expected images"):
         run(tmp_path / "empty", tmp_path)
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("a")
@@ -457,7 +457,7 @@ def test_only_the_classes_asked_for_in_their_order(tmp_path: Path, image_folder:
     before = digests(tmp_path / "dataset")
     with pytest.raises(
         InputError,
-        match=r"data.classes: the source has no class 'hrose'; did you mean `horse`\? there are cat, deer, horse",
+        match=r"data.classes: the source has no class 'hrose'; did you mean `horse`\? its classes are cat, deer, horse",
     ):
         run(source, tmp_path, classes=["hrose", "deer"])
     assert digests(tmp_path / "dataset") == before
@@ -610,13 +610,14 @@ def test_folders_that_are_no_two_or_hold_no_pair_are_named(tmp_path: Path, image
     source = image_folder(["a/x_a.png", "b/x_b.png", "c/y.png"])
     with pytest.raises(
         InputError,
-        match=r"data.pairs folders: looked for two folders .* and found 3 \(a, b, c\); name the two in data.classes",
+        match=r"data.pairs folders: expected two folders .* but found 3 \(a, b, c\)\. Name the two in data.classes",
     ):
         run(source, tmp_path, pairs="folders")
-    with pytest.raises(InputError, match="and found none"):
+    with pytest.raises(InputError, match="but found none"):
         run(image_folder(["1.png", "2.png"], "flat"), tmp_path, pairs="folders")
     with pytest.raises(
-        InputError, match=r"no file has a partner of its name in the other folder \('a' holds x_a, 'b' holds x_b, ...\)"
+        InputError,
+        match=r"no file has a partner with its name in the other folder \('a' contains x_a, 'b' contains x_b, ...\)",
     ):
         run(source, tmp_path, pairs="folders", classes=["a", "b"], limit=5, test_fraction=0)
 
@@ -624,5 +625,5 @@ def test_folders_that_are_no_two_or_hold_no_pair_are_named(tmp_path: Path, image
 def test_a_lone_partner_in_the_index_is_an_error(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     run(image_folder(["A/1.png", "A/2.png", "B/1.png", "B/2.png"]), tmp_path, pairs="folders", test_fraction=0)
     assert len(opened(tmp_path)) == 2
-    with pytest.raises(InputError, match=r"index\.parquet: holds items without a partner"):
+    with pytest.raises(InputError, match=r"index\.parquet: contains items without a partner"):
         opened(tmp_path, drop=("B/1.png",))

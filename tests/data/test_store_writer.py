@@ -65,7 +65,9 @@ def test_items_of_any_shape_and_dtype(tmp_path: Path, dtype: Dtype) -> None:
     assert shard.dtype == dtype
     assert (shard == items).all()
     other = info.model_copy(update={"item": info.item.model_copy(update={"width": 12})})
-    with pytest.raises(InputError, match=rf"holds {dtype} \[5, 6, 10, 2\], dataset.json says {dtype} \[5, 6, 12, 2\]"):
+    with pytest.raises(
+        InputError, match=rf"contains {dtype} \[5, 6, 10, 2\], but dataset.json says {dtype} \[5, 6, 12, 2\]"
+    ):
         open_shard(tmp_path / "store", other, info.shards[0], verify=False)
 
 

@@ -155,7 +155,7 @@ PAIRS = [
     paired("A", "t1", "a1", split="test"),
     paired("A", "t2", "a2", split="test"),
     paired("A", "1", "x", split="test", path="test/A/1"),
-    row("stray", "s", error="lies next to the class folders, not in one"),
+    row("stray", "s", error="is next to the class folders, not in one of them"),
     paired("B", "1", "b1"),
     paired("B", "2", "b1"),
     paired("B", "3", "b3"),
@@ -193,7 +193,7 @@ def test_pairs_in_folders() -> None:
         "A/twice.jpg": "unpaired: A/twice has this name already",
         "A/t1": "leaked: same values as training image A/1",
         "B/t1": "leaked: same values as training image B/1",
-        "stray": "undecodable: lies next to the class folders, not in one",
+        "stray": "undecodable: is next to the class folders, not in one of them",
     }
     assert found.accepted["path"].tolist() == [
         "A/1",

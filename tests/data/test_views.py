@@ -191,9 +191,9 @@ def test_both_resume_bit_for_bit(
 
 
 def test_data_of_the_wrong_kind_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match="learns from pairs, and the data has none"):
+    with pytest.raises(InputError, match="needs pairs, but the data has none"):
         Paired(two_classes(), CPU, 0)
-    with pytest.raises(InputError, match="two domains, not from pairs"):
+    with pytest.raises(InputError, match="needs two domains, but the data has pairs"):
         Domains(two_sides(), CPU, 0)
     with pytest.raises(InputError, match="this split has no item of 'deer'"):
         Domains(two_classes((5, 0)), CPU, 0)

@@ -59,7 +59,7 @@ def test_a_good_one_passes_with_and_without_a_champion() -> None:
         ({"verdict": "fail", "reasons": ["dropped classes: 4"]}, {}, "gate", "dropped classes: 4"),
         ({"fid_ratio": 3.5}, {}, "fid_ratio", r"promote\.limits\.fid_ratio"),
         ({"fid_ratio": None}, {}, "fid_ratio", "was not measured"),
-        ({"recall": 0.3}, {}, "recall", r"0\.375 of what real images show, below promote\.floors\.recall 0\.4"),
+        ({"recall": 0.3}, {}, "recall", r"0\.375 relative to real images, below 0\.4 \(promote\.floors\.recall\)"),
         ({"coverage": 0.5}, {}, "coverage", r"promote\.floors\.coverage"),
         ({"vendi_ratio": 0.7}, {}, "vendi_ratio", r"promote\.floors\.vendi_ratio"),
         ({"modes_covered": 9}, {}, "modes_covered", "0.9 of what"),

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from pipeline.data.store import DatasetInfo, Shard, open_split
-from pipeline.data.views import labelled_few
+from pipeline.data.views import choose_labelled
 from pipeline.errors import InputError
 from pipeline.evaluation.measures import supervised_baseline
 from pipeline.gans.registry import build
@@ -179,10 +179,10 @@ def test_the_judge_is_kept_and_judges_the_same_elsewhere(
 ) -> None:
     """Its ONNX, given as evaluate.features to a checkout that never trained a classifier with it, measures the same distance."""
     before = metrics_of(evaluated)
-    (kept,) = (evaluated / ".ganline" / "judges").iterdir()
+    (kept,) = (evaluated / ".ganline" / "extractors").iterdir()
     assert kept.name == f"fd_classifier_{before['features_sha256'][:8]}.onnx"
     other = tmp_path / "other"
-    shutil.copytree(evaluated, other, ignore=shutil.ignore_patterns("cache", "judges"))
+    shutil.copytree(evaluated, other, ignore=shutil.ignore_patterns("cache", "extractors"))
     (other / "params.yaml").write_text(PARAMS.replace("samples: 300", f"features: {kept}, samples: 300"))
     evaluate.run(other)
     after = metrics_of(other)
@@ -248,7 +248,7 @@ def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
     monkeypatch.setattr(sample_evaluation, "compare_with_baseline", watched)
     evaluate.run(root)
     metrics = metrics_of(root)
-    assert used == [labelled_few(train.labels, 4, 3).tolist()]
+    assert used == [choose_labelled(train.labels, 4, 3).tolist()]
     assert metrics["labels_used"] == 40
     assert metrics["semi_supervised_accuracy"] < 0.4 < metrics["supervised_accuracy"], (
         "the model was not trained, the baseline was"

@@ -72,7 +72,7 @@ def test_a_relative_folder_with_a_bad_file(project: Path, ganline: Ganline) -> N
         ("data: {source: nowhere}", "data.source: 'nowhere': no such folder or archive"),
         ("data: {source: notes.txt}", "notes.txt: a file that is neither .zip nor"),
         ("data: {source: broken.zip}", "broken.zip: not a zip archive, or cut off"),
-        ("data: {source: empty}", "data.source: empty: empty; looked for images"),
+        ("data: {source: empty}", "data.source: empty: is empty; expected images"),
         (
             "data: {source: digits, resolution: 12}",
             "data.resolution 12 x 12: variant dcgan needs squares whose side is a power of two",

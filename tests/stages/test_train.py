@@ -136,7 +136,7 @@ def test_a_damaged_shard_is_named(project: Path, digits: Path) -> None:
     shard.write_bytes(data)
     done = run_ganline(project, "train")
     assert done.returncode == 2
-    assert "00000.npy: its sha256 is not the one in dataset.json" in done.stderr
+    assert "00000.npy: its sha256 differs from dataset.json" in done.stderr
     assert "Traceback" not in done.stderr
 
 

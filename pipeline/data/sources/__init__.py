@@ -1,4 +1,4 @@
-"""Where files come from: one module for each kind of source. `open_source` chooses by `data.source`."""
+"""Sources of files, one module for each kind. `open_source` selects one by `data.source`."""
 
 import difflib
 from pathlib import Path
@@ -16,11 +16,13 @@ def open_source(medium: Medium, settings: DataSettings, root: Path, cache: Path)
     """Open the source that `data.source` names.
 
     Args:
+        medium: The medium, which may have built-in sources.
+        settings: Section `data` of params.yaml.
         root: Folder that relative paths start from.
         cache: Folder for downloads.
 
     Raises:
-        InputError: There is no such source, folder or archive, or the file is not an archive.
+        InputError: The source does not exist, or the file is not an archive.
     """
     builtin = medium.open_source(settings.source, settings, cache)
     if builtin is not None:
@@ -36,7 +38,7 @@ def open_source(medium: Medium, settings: DataSettings, root: Path, cache: Path)
         if name.endswith(TAR_SUFFIXES):
             return Tar(path)
         raise InputError(
-            f"data.source: {path}: a file that is neither .zip nor {', '.join(TAR_SUFFIXES)}; sources are {kinds}"
+            f"data.source: {path}: the file is neither .zip nor {', '.join(TAR_SUFFIXES)}; sources are {kinds}"
         )
     if path.is_symlink() or path.exists():
         raise InputError(f"data.source: {path}: neither a folder nor a file; sources are {kinds}")

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.data.sources.base import SourceFile, Unreadable, read_at_most, refuse, too_large
-from pipeline.data.sources.names import litter, printable, segments, unsafe
+from pipeline.data.sources.names import explain_unsafe, is_litter, make_printable, split_name
 from pipeline.errors import InputError
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
-# Everything the standard library's readers raise on damaged or hostile members.
+# Everything that the readers of the standard library raise for damaged or hostile members.
 ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -29,11 +29,11 @@ TAR_ERRORS = (tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError, V
 
 
 class Zip:
-    """A zip archive, in the order of its directory. Two members of one name are two files."""
+    """A zip archive, in the order of its directory. Two members with the same name are two files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.name = printable(path.name)
+        self.name = make_printable(path.name)
 
     def stream(self) -> Iterator[SourceFile]:
         """Yield the members. Raise InputError for a broken archive."""
@@ -46,10 +46,10 @@ class Zip:
         with archive:
             for member in archive.infolist():
                 name = member.filename
-                if problem := unsafe(name):
-                    yield refuse(printable(name), problem)
-                elif not member.is_dir() and not litter(parts := segments(name)):
-                    path = printable("/".join(parts))
+                if problem := explain_unsafe(name):
+                    yield refuse(make_printable(name), problem)
+                elif not member.is_dir() and not is_litter(parts := split_name(name)):
+                    path = make_printable("/".join(parts))
                     if stat.S_ISLNK(member.external_attr >> 16):
                         yield refuse(path, "a link; links in archives are not followed")
                     elif member.flag_bits & 1:
@@ -59,7 +59,7 @@ class Zip:
 
 
 def load_zipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
-    """Return the bytes of one member, with its checksum checked. Raise Unreadable."""
+    """Return the bytes of a member and verify its checksum. Raise Unreadable."""
     if member.file_size > limit:
         raise too_large(limit)
     try:
@@ -68,12 +68,12 @@ def load_zipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -
     except ZIP_ERRORS as error:
         raise Unreadable(f"damaged in the archive: {str(error) or type(error).__name__}") from None
     if len(data) != member.file_size:
-        raise Unreadable(f"damaged in the archive: {len(data)} bytes, its directory says {member.file_size}")
+        raise Unreadable(f"damaged in the archive: {len(data)} bytes instead of {member.file_size}")
     return data
 
 
 class StrictHeader(tarfile.TarInfo):
-    """A header that reports damage. The standard reader takes a damaged header for the end of the archive."""
+    """A header that raises if it is damaged; the standard reader would treat it as the end of the archive."""
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "StrictHeader":
@@ -84,14 +84,14 @@ class StrictHeader(tarfile.TarInfo):
 
 
 class Tar:
-    """A tar archive, compressed or not, in its own order.
+    """A tar archive, optionally compressed, in the order of its members.
 
-    A compressed one is decompressed twice, in memory and piece by piece: once for the names and once for the bytes.
+    A compressed archive is decompressed twice in memory, piece by piece: for the names and for the bytes.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.name = printable(path.name)
+        self.name = make_printable(path.name)
 
     def stream(self) -> Iterator[SourceFile]:
         """Yield the members. Raise InputError for a broken archive."""
@@ -99,7 +99,7 @@ class Tar:
         try:
             with tarfile.open(self.path, "r:*", tarinfo=StrictHeader) as archive:
                 while (member := archive.next()) is not None:
-                    # It keeps every header it has read; memory must not grow with the archive.
+                    # tarfile keeps all headers that it has read; memory must not grow with the archive.
                     archive.members.clear()  # type: ignore[attr-defined]
                     count += 1
                     file = self.source_file(archive, member)
@@ -112,13 +112,13 @@ class Tar:
             ) from None
 
     def source_file(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> SourceFile | None:
-        """Return one member as a file; None for folders and what operating systems leave."""
-        if problem := unsafe(member.name):
-            return refuse(printable(member.name), problem)
-        parts = segments(member.name)
-        if member.isdir() or litter(parts):
+        """Return a member as a file; None for folders and files that operating systems create."""
+        if problem := explain_unsafe(member.name):
+            return refuse(make_printable(member.name), problem)
+        parts = split_name(member.name)
+        if member.isdir() or is_litter(parts):
             return None
-        path = printable("/".join(parts))
+        path = make_printable("/".join(parts))
         if member.issym() or member.islnk():
             return refuse(path, "a link; links in archives are not followed")
         if not member.isfile():

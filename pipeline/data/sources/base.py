@@ -1,4 +1,4 @@
-"""A source: a named stream of files, read once for the names and once for the bytes."""
+"""A source: a named stream of files, which is read twice, for the names and for the bytes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ class SourceFile:
     """One file of a source.
 
     Attributes:
-        path: Its name inside the source, with forward slashes, printable.
-        load: Returns its bytes, at most so many, and raises Unreadable; valid until the next file is requested.
-        error: Why it must not be read (a link, a name that leaves the source); None for a readable file.
+        path: Printable name inside the source, with forward slashes.
+        load: Returns the bytes, up to a limit, or raises Unreadable; valid until the next file is requested.
+        error: Why it must not be read (a link, a path outside the source); None for a readable file.
     """
 
     path: str
@@ -25,21 +25,23 @@ class SourceFile:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """The folders that the file lies in."""
+        """Names of the folders above the file."""
         return tuple(self.path.split("/")[:-1])
 
 
 class Source(Protocol):
-    """Where files come from.
+    """A stream of files.
 
     Attributes:
-        name: What dataset.json records: no path of this machine.
+        name: Name in dataset.json, without a path of this machine.
     """
 
     name: str
 
     def stream(self) -> Iterator[SourceFile]:
-        """Yield the files in the source's own order, the same at every call, without what operating systems leave.
+        """Yield the files in the order of the source, which is the same for each call.
+
+        Files that operating systems create, such as .DS_Store, are left out.
 
         Raises:
             InputError: The source is broken.
@@ -47,7 +49,7 @@ class Source(Protocol):
 
 
 def refuse(path: str, reason: str) -> SourceFile:
-    """Return a file that is recorded but never read."""
+    """Return a file that is recorded with a reason but never read."""
 
     def load(limit: int) -> bytes:
         raise Unreadable(reason)
@@ -56,7 +58,7 @@ def refuse(path: str, reason: str) -> SourceFile:
 
 
 def read_at_most(file: IO[bytes], limit: int) -> bytes:
-    """Read a whole file, whatever size its header states. Raise Unreadable over `limit` bytes."""
+    """Read a whole file, regardless of the size in its header. Raise Unreadable above `limit` bytes."""
     data = file.read(limit + 1)
     if len(data) > limit:
         raise too_large(limit)
@@ -64,5 +66,5 @@ def read_at_most(file: IO[bytes], limit: int) -> bytes:
 
 
 def too_large(limit: int) -> Unreadable:
-    """Return the error for a file over data.limits.bytes."""
+    """Return the error for a file above data.limits.bytes."""
     return Unreadable(f"larger than data.limits.bytes ({limit} bytes)")

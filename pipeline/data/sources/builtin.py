@@ -1,4 +1,4 @@
-"""A source that a medium brings along."""
+"""A built-in source of a medium."""
 
 from collections.abc import Callable, Iterator
 
@@ -16,11 +16,11 @@ class Builtin:
     def stream(self) -> Iterator[SourceFile]:
         """Yield the files in the medium's order."""
         for path, load in self.source.files():
-            yield SourceFile(path, limited(load))
+            yield SourceFile(path, limit_size(load))
 
 
-def limited(load: Callable[[], bytes]) -> Callable[[int], bytes]:
-    """Return a loader that refuses files over a limit, and files that cannot be had."""
+def limit_size(load: Callable[[], bytes]) -> Callable[[int], bytes]:
+    """Return a loader that raises Unreadable for files above a limit and files that cannot be loaded."""
 
     def load_at_most(limit: int) -> bytes:
         try:

@@ -1,4 +1,4 @@
-"""A folder of files, at any depth, in order of their names."""
+"""A folder of files at any depth, ordered by name."""
 
 import functools
 import os
@@ -6,36 +6,36 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.data.sources.base import SourceFile, Unreadable, read_at_most, refuse, too_large
-from pipeline.data.sources.names import litter, printable
+from pipeline.data.sources.names import is_litter, make_printable
 
 
 class Folder:
-    """Files below one folder.
+    """Files below a folder.
 
-    Links that leave it, links to folders (they may form cycles) and special files are refused, never opened.
+    Special files, links out of the folder and links to folders (which may form cycles) are never opened.
     """
 
     def __init__(self, path: Path) -> None:
         self.root = path.resolve()
-        self.name = printable(self.root.name)
+        self.name = make_printable(self.root.name)
 
     def stream(self) -> Iterator[SourceFile]:
         """Yield all files."""
         yield from self.walk("")
 
     def walk(self, below: str) -> Iterator[SourceFile]:
-        """Yield the files of one folder and of those in it."""
+        """Yield the files of a folder and of its subfolders."""
         try:
             with os.scandir(self.root / below) as entries:
                 children = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            yield refuse(printable(below) or ".", f"the folder cannot be read: {error.strerror}")
+            yield refuse(make_printable(below) or ".", f"the folder cannot be read: {error.strerror}")
             return
         for entry in children:
-            if litter((entry.name,)):
+            if is_litter((entry.name,)):
                 continue
             inner = f"{below}/{entry.name}" if below else entry.name
-            path = printable(inner)
+            path = make_printable(inner)
             if entry.is_symlink():
                 problem = self.link_problem(Path(entry.path))
                 yield refuse(path, problem) if problem else SourceFile(path, functools.partial(load, entry.path))
@@ -47,13 +47,13 @@ class Folder:
                 yield refuse(path, "not a regular file (a pipe, a socket or a device)")
 
     def link_problem(self, link: Path) -> str | None:
-        """Return why a link is not followed; None for one to a file inside the folder."""
+        """Return why a link is not followed; None for a link to a file inside the folder."""
         try:
             target = link.resolve(strict=True)
         except (OSError, RuntimeError):
-            return "a link that leads nowhere"
+            return "a link to a file that does not exist"
         if not target.is_relative_to(self.root):
-            return "a link that leaves the folder"
+            return "a link to a file outside the folder"
         return None if target.is_file() else "a link to a folder or a special file is not followed"
 
 

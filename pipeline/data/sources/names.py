@@ -1,31 +1,31 @@
-"""Names inside a source: which of them leave it, and which are left behind by operating systems."""
+"""Check names inside a source: unsafe paths, and files that operating systems create."""
 
 import re
 
 LITTER = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"})
 
 
-def printable(name: str) -> str:
-    """Return the name with bytes that are not UTF-8 written as \\xNN, so that it can be recorded anywhere."""
+def make_printable(name: str) -> str:
+    """Replace bytes that are not UTF-8 by \\xNN, so that the name can be recorded anywhere."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def segments(name: str) -> tuple[str, ...]:
-    """Return the folders and the file of an archive member's name. Backslashes separate too, as in archives from Windows."""
+def split_name(name: str) -> tuple[str, ...]:
+    """Split the name of an archive member at slashes, and at backslashes as in archives from Windows."""
     return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
 
 
-def unsafe(name: str) -> str | None:
-    """Return why a member's name would leave the archive's folder if unpacked; None for a name that stays inside."""
+def explain_unsafe(name: str) -> str | None:
+    """Return why a name is outside the archive's folder; None for a safe name."""
     if name.startswith(("/", "\\")):
-        return "its name is an absolute path and leaves the archive"
+        return "its name is an absolute path, outside the archive"
     if re.match(r"[A-Za-z]:", name):
-        return "its name starts with a drive letter and leaves the archive"
-    if ".." in segments(name):
-        return "its name climbs out of the archive (..)"
+        return "its name starts with a drive letter, outside the archive"
+    if ".." in split_name(name):
+        return "its name points outside the archive (..)"
     return None
 
 
-def litter(parts: tuple[str, ...]) -> bool:
-    """Return whether this is a hidden file or one that operating systems leave (.DS_Store, Thumbs.db): it is skipped."""
+def is_litter(parts: tuple[str, ...]) -> bool:
+    """Return whether a file is hidden or was created by an operating system (.DS_Store, Thumbs.db)."""
     return any(part.startswith(".") or part.casefold() in LITTER for part in parts)

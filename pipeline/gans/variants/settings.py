@@ -57,11 +57,11 @@ class VariantSettings(Settings):
         self.check_shape(data.height, data.width)
         if self.sides == "paired" and not data.paired:
             raise ValueError(
-                f"data.pairs none: variant {self.variant} learns from pairs A and B; "
+                f"data.pairs none: variant {self.variant} needs pairs A and B; "
                 "set data.pairs: halves, folders or outline"
             )
         if self.sides == "domains" and data.classes is not None and len(data.classes) != 2:
             raise ValueError(
-                f"data.classes: variant {self.variant} learns from two domains, and {len(data.classes)} are named; "
+                f"data.classes: variant {self.variant} needs two domains, but {len(data.classes)} are named: "
                 "name two, such as [horse, deer]"
             )

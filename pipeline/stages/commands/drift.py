@@ -1,4 +1,4 @@
-"""Is newly arrived data unlike what the model was trained on? A distance in the judge's features, beside that between real images."""
+"""`ganline drift`: compare newly arrived data with the data of the model, by a distance in feature space."""
 
 import json
 import sys
@@ -17,22 +17,35 @@ from pipeline.data.store import DatasetInfo, VariableSizeSet, int_column, open_s
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Held, extract
 from pipeline.evaluation.real_data import RealData
-from pipeline.evaluation.reference import ratio, require_reference
+from pipeline.evaluation.reference import Ratio, ratio, require_reference
 from pipeline.files import write_atomically
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import progress_bar
 from pipeline.training.device import pick_device
 
-LEAST = 32  # new images below which nothing can be said
+LEAST = 32
+"""New images that a comparison needs."""
+
 MOST = 10_000
-SIGNIFICANCE = 5.0  # standard deviations of the null, as in the gate
+"""New images that are compared at most."""
+
+SIGNIFICANCE = 5.0
+"""Standard deviations of the null that drift must exceed, as in the gate."""
 
 
 def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, Any]:
-    """Reads the source anew, relative to `data` (default `root`), and compares its images that data/dataset does not hold with the held-out ones.
+    """Read the source again and compare its new images with the held-out images of data/dataset.
 
-    Writes and returns .ganline/drift.json: `new` images, `ratio` of the Fréchet distance to that between two sets of real images of the same size, `z` in
-    its standard deviations, and `drift`, which is said beyond `limit` and five of them. Raises InputError where there is nothing to compare.
+    Writes .ganline/drift.json and returns its content: `new` images, `ratio` of the Fréchet distance to the distance
+    between real images, `z` in standard deviations of the latter, `drift`, and a `message`.
+
+    Args:
+        root: Root of the project.
+        data: Folder that the source is relative to; None for `root`.
+        limit: Ratio beyond which new images count as drift, if `z` is above 5 too.
+
+    Raises:
+        InputError: There is no test split, or the images have another shape than data/dataset.
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
@@ -43,39 +56,44 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
     with tempfile.TemporaryDirectory(dir=paths.work) as scratch:
         ingest(params.data, data or root, paths.cache, Path(scratch) / "dataset")
         images = new_items(Path(scratch) / "dataset", paths.dataset)
-    found: dict[str, Any] = {"new": len(images), "ratio": None, "z": None, "limit": limit, "drift": False}
+    result: dict[str, Any] = {"new": len(images), "ratio": None, "z": None, "limit": limit, "drift": False}
     if len(images) < LEAST:
-        found["said"] = f"{len(images)} images are new, too few to compare"
+        result["message"] = f"{len(images)} new images: at least {LEAST} are needed for a comparison"
+    elif images.shape[1:] != info.item.shape:
+        raise InputError(
+            f"{paths.params}: the shape of the new data is {list(images.shape[1:])}, that of data/dataset is "
+            f"{info.item.size}. Run `dvc repro`."
+        )
     else:
         device = pick_device(params.train.device)
         real = RealData(
             train, test, info.item, params.evaluate, device, cache=paths.cache, root=root, progress=progress_bar
         )
-        shape = images.shape[1:]
-        if shape != info.item.shape:
-            raise InputError(
-                f"{paths.params}: the data is now {list(shape)}, data/dataset holds {info.item.size}; run `dvc repro`"
-            )
         features = extract(real.extractor, Held(images), params.evaluate.batch_size, progress_bar, "new images")
-        compared = ratio(features, real.reference, params.evaluate.seed)
-        if compared is None or compared.value is None:
-            found["said"] = "there are too few held-out images to compare with"
-        else:
-            z = (compared.generated - compared.null) / max(compared.spread, 1e-12)
-            found |= {"ratio": compared.value, "z": z, "drift": bool(compared.value > limit and z > SIGNIFICANCE)}
-            like = "unlike" if found["drift"] else "like"
-            found["said"] = (
-                f"{len(images):,} images are new, and {like} the data so far: {compared.value:.2f} times the distance between real images"
-            )
-    write_atomically(paths.drift, (json.dumps(found, indent=2) + "\n").encode())
-    sys.stdout.write(f"{found['said']}\n")
-    return found
+        result |= compare(len(images), ratio(features, real.reference, params.evaluate.seed), limit)
+    write_atomically(paths.drift, (json.dumps(result, indent=2) + "\n").encode())
+    sys.stdout.write(f"{result['message']}\n")
+    return result
+
+
+def compare(n_new: int, distances: Ratio | None, limit: float) -> dict[str, Any]:
+    """Return `ratio`, `z`, `drift` and `message` for the distances of `n_new` images."""
+    if distances is None or distances.value is None:
+        return {"message": "too few held-out images for a comparison"}
+    z = (distances.generated - distances.null) / max(distances.spread, 1e-12)
+    drift = bool(distances.value > limit and z > SIGNIFICANCE)
+    verb = "differ from" if drift else "resemble"
+    message = (
+        f"{n_new:,} new images, which {verb} the data so far: "
+        f"{distances.value:.2f} times the distance between real images"
+    )
+    return {"ratio": distances.value, "z": z, "drift": drift, "message": message}
 
 
 def new_items(now: Path, before: Path) -> Items:
-    """Return items [n, H, W, C] of the store `now` whose values are not in `before`.
+    """Return items [n, H, W, C] of the store `now` whose values are not in the store `before`.
 
-    Of pairs that is both sides, of items that keep their sizes the centre crops. At most 10,000 rows, evenly spread.
+    Pairs give both sides, items of varying sizes their centre crops. At most 10,000 evenly spaced rows are returned.
     """
     known = set(pq.read_table(before / "manifest.parquet", columns=["pixels_sha256"]).column(0).to_pylist())
     names = ["pixels_sha256", "shard", "row", "error", "stored_height", "stored_width"]

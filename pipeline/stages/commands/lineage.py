@@ -177,7 +177,7 @@ def store_links(paths: Paths, graph: Graph, sha256: str, lock: Mapping[str, Any]
     settings = parameters.load(paths.params).tracking
     client = connect(address(paths.root))
     registry = Registry(client, settings.model)
-    number = registry.version_of(sha256)
+    number = registry.find_version(sha256)
     yield from run_links(client, metadata, DatasetInfo.read(paths.dataset).fingerprint, number)
     if number is None:
         yield Link(

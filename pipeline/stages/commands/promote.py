@@ -1,4 +1,7 @@
-"""Register the exported model as challenger, compare it with the champion, and make it the champion if it passes. Outside DVC: the registry changes."""
+"""`ganline promote` and `ganline rollback`: decide which exported model is the champion.
+
+They are not DVC stages, because they change the registry.
+"""
 
 import hashlib
 import json
@@ -28,11 +31,13 @@ PROMOTED, KEPT, NOT_PROMOTED = "promoted", "champion", "not promoted"
 
 
 def run(root: Path) -> dict[str, Any]:
-    """Reads exported/, metrics/ and data/; moves the aliases; writes metrics/promotion.json, and returns what is in it.
+    """Register the exported model as challenger, and make it the champion if it passes all checks.
 
-    "not promoted" is an outcome. A second time nothing changes: a model is judged once against one champion under one set of settings, and the verdict
-    that the registry holds is the one that counts. Raises InputError for missing or broken inputs, a champion that cannot be compared, or a store that
-    does not answer.
+    Reads exported/, metrics/ and data/. Writes metrics/promotion.json and returns its content. The command is
+    idempotent: a model is evaluated once for each champion and settings, and the verdict in the registry is reused.
+
+    Raises:
+        InputError: Inputs are missing or invalid, the champion cannot be compared, or the store does not respond.
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
@@ -42,34 +47,35 @@ def run(root: Path) -> dict[str, Any]:
         metadata = Graph(paths.generator).metadata
         sha256 = hashlib.sha256(paths.generator.read_bytes()).hexdigest()
         registry = Registry(connect(address(root)), params.tracking.model)
-        number = registry.version_of(sha256) or register(paths, params, metadata, sha256)
-        # Whose tags are written below is this command; what they said before is no evidence.
+        number = registry.find_version(sha256) or register(paths, params, metadata, sha256)
+        # The tags of dvc.lock are written below, so their former values do not count.
         broken = [
             str(link) for link in lineage.chain(root) if link.state == "broken" and lineage.DVC_TAG not in link.detail
         ]
         aliases = registry.aliases()
         version = registry.version(number)
         if aliases.get(CHAMPION) == number:
-            verdict = recorded(version) or {
+            verdict = read_verdict(version) or {
                 "outcome": KEPT,
-                "reasons": ["it is the champion; no verdict of a promotion is recorded"],
+                "reasons": ["it is the champion, but no verdict of a promotion is recorded"],
                 "champion": None,
                 "checks": [],
             }
         else:
             registry.point(CHALLENGER, number)
             champion = aliases.get(CHAMPION)
-            key = fingerprint(params, evaluation, exported, broken, champion, version.tags.get(ROLLED_BACK))
-            before = recorded(version) if version.tags.get(KEY) == key else None
+            rolled_back = version.tags.get(ROLLED_BACK)
+            key = fingerprint(params, evaluation, exported, broken=broken, champion=champion, rolled_back=rolled_back)
+            before = read_verdict(version) if version.tags.get(KEY) == key else None
             if before is not None:
                 verdict = before
             else:
                 diversity = TASKS[params.model.task].relative_diversity(evaluation)
-                evidence = Evidence(evaluation, exported, diversity, broken, version.tags.get(ROLLED_BACK))
+                evidence = Evidence(evaluation, exported, diversity, broken, rolled_back)
                 verdict = decide(paths, params, registry, champion, evidence)
-                log(paths, params, verdict)
-                # Before the aliases move, so that after a kill between them the same command finishes what it decided.
-                record(registry, number, verdict, key)
+                log_verdict(paths, params, verdict)
+                # Stored before the aliases move: after a crash in between, the same command finishes the promotion.
+                store_verdict(registry, number, verdict, key)
             if verdict["outcome"] == PROMOTED:
                 registry.promote(number)
         if not broken:
@@ -80,21 +86,24 @@ def run(root: Path) -> dict[str, Any]:
             | {"aliases": registry.aliases()}
         )
         write_atomically(paths.promotion, (json.dumps(verdict, indent=2, allow_nan=False) + "\n").encode())
-    sys.stdout.write(told(verdict) + "\n")
+    sys.stdout.write(format_outcome(verdict) + "\n")
     return verdict
 
 
 def register(paths: Paths, params: Params, metadata: Metadata, sha256: str) -> str:
-    """A model that this store has not seen: DVC restored it, or it was exported to another store."""
-    described = metrics_files.read(paths.signature, "dvc repro export")
-    beside = [
+    """Register the exported model and return its version.
+
+    The model is unknown to this store if DVC restored it, or if it was exported to another store.
+    """
+    signature = metrics_files.read(paths.signature, "dvc repro export")
+    companions = [
         paths.signature,
         paths.model_card,
-        *(paths.exported / graph["file"] for graph in described.get("further", [])),
+        *(paths.exported / graph["file"] for graph in signature.get("further", [])),
     ]
     with tracked_run.resume(params.tracking, paths.root, paths.run) as tracked:
         number = tracked.log_model(
-            paths.generator, described, params.tracking.model, sha256=sha256, tags=metadata.pairs(), files=beside
+            paths.generator, signature, params.tracking.model, sha256=sha256, tags=metadata.pairs(), files=companions
         )
         tracked.tag({"ganline.verdict": metadata.verdict, "ganline.model_version": number})
     return number
@@ -103,21 +112,21 @@ def register(paths: Paths, params: Params, metadata: Metadata, sha256: str) -> s
 def decide(
     paths: Paths, params: Params, registry: Registry, champion: str | None, evidence: Evidence
 ) -> dict[str, Any]:
-    """The verdict as it is stored: flat numbers, the checks, and the reasons of those that failed."""
+    """Return the verdict as it is stored: flat numbers, the checks, and the reasons of failed checks."""
     task = TASKS[params.model.task]
     measured: dict[str, Any] = {}
     against = None
-    # What the gate or the lineage refuses needs no comparison.
+    # A model that fails the gate or the lineage check is not compared.
     if champion is not None and not any(check.state == "fail" for check in check_admission(evidence)):
         with tempfile.TemporaryDirectory() as folder:
             against = compare_with(registry.download(champion, Path(folder)), champion, paths, params)
-        for name, found in against.measures.items():
+        for name, comparison in against.measures.items():
             measured |= {name: against.challenger.get(name), f"{name}_champion": against.champion.get(name)}
             measured |= {
-                f"{name}_difference": found.difference,
-                f"{name}_low": found.low,
-                f"{name}_high": found.high,
-                f"{name}_verdict": found.verdict,
+                f"{name}_difference": comparison.difference,
+                f"{name}_low": comparison.low,
+                f"{name}_high": comparison.high,
+                f"{name}_verdict": comparison.verdict,
             }
         measured["protocol"] = against.challenger["protocol"]
     else:
@@ -136,14 +145,14 @@ def decide(
         **measured,
         "parity_max_abs": evidence.export.get("parity_max_abs"),
         "latency_ms_batch_1": evidence.export.get("latency_ms_batch_1"),
-        "checks": [row(check) for check in checks],
+        "checks": [check_row(check) for check in checks],
     }
 
 
 def compare_with(champion: Path, version: str, paths: Paths, params: Params) -> Against:
     """Compare the project's exported model with a champion on the project's data."""
     from pipeline.data.store import DatasetInfo, open_split
-    from pipeline.promotion.side_by_side import side_by_side
+    from pipeline.promotion.side_by_side import evaluate_both
     from pipeline.stages.evaluate import evaluation_folders
     from pipeline.tasks.base import EvaluationCase
     from pipeline.training import model_files
@@ -161,11 +170,11 @@ def compare_with(champion: Path, version: str, paths: Paths, params: Params) -> 
         folders=evaluation_folders(paths),
         opset=params.export.opset,
     )
-    return side_by_side(TASKS[params.model.task], case, paths.generator, champion, version)
+    return evaluate_both(TASKS[params.model.task], case, paths.generator, champion, version)
 
 
-def row(check: Check) -> dict[str, Any]:
-    """A check without the words that only its failure needs."""
+def check_row(check: Check) -> dict[str, Any]:
+    """Return a check as a mapping; the reason only if it failed."""
     return check.model_dump(exclude=set() if check.state == "fail" else {"reason"})
 
 
@@ -173,11 +182,12 @@ def fingerprint(
     params: Params,
     evaluation: dict[str, Any],
     exported: dict[str, Any],
+    *,
     broken: list[str],
     champion: str | None,
     rolled_back: str | None,
 ) -> str:
-    """Everything that decides: while it is the same, so is the verdict. Times differ from one measurement to the next and decide nothing but one check."""
+    """Return the digest of everything that decides the verdict, except the duration of the evaluation."""
     settings = params.model_dump(mode="json", by_alias=True, include={"promote", "evaluate", "data"})
     numbers = {name: value for name, value in evaluation.items() if name != "seconds"}
     return hashlib.sha256(
@@ -185,8 +195,8 @@ def fingerprint(
     ).hexdigest()
 
 
-def recorded(version: Any) -> dict[str, Any] | None:
-    """The verdict that a version's tag holds."""
+def read_verdict(version: Any) -> dict[str, Any] | None:
+    """Return the verdict in the tags of a version; None if there is none."""
     try:
         values = json.loads(version.tags.get(VERDICT, ""))
     except ValueError:
@@ -194,8 +204,8 @@ def recorded(version: Any) -> dict[str, Any] | None:
     return values if isinstance(values, dict) and "outcome" in values else None
 
 
-def record(registry: Registry, number: str, verdict: dict[str, Any], key: str) -> None:
-    """The verdict as tags of the version; the key last, so that a verdict cut short is made again."""
+def store_verdict(registry: Registry, number: str, verdict: dict[str, Any], key: str) -> None:
+    """Store the verdict in the tags of a version. The key comes last, so that an incomplete verdict is not reused."""
     registry.tag(
         number,
         {
@@ -207,33 +217,36 @@ def record(registry: Registry, number: str, verdict: dict[str, Any], key: str) -
     registry.tag(number, {KEY: key})
 
 
-def log(paths: Paths, params: Params, verdict: dict[str, Any]) -> None:
-    """The end of the line's MLflow run."""
+def log_verdict(paths: Paths, params: Params, verdict: dict[str, Any]) -> None:
+    """Log the verdict to the MLflow run of the model."""
     with tracked_run.resume(params.tracking, paths.root, paths.run) as tracked:
         tracked.log_metrics({f"promote/{name}": value for name, value in verdict.items()})
         tracked.tag({VERDICT: verdict["outcome"], f"{VERDICT}.reasons": "; ".join(verdict["reasons"])})
 
 
 def roll_back(root: Path) -> str:
-    """`champion` goes back to `previous_champion`. Raises InputError where there is none; returns what was done, in words."""
+    """Make `previous_champion` the champion again and return a message.
+
+    Raises:
+        InputError: There is no previous champion.
+    """
     paths = Paths(root)
     params = parameters.load(paths.params)
     with exclusive_lock(paths.promote_lock, "promoting"):
         registry = Registry(connect(address(root)), params.tracking.model)
         bad, champion = registry.roll_back()
         rest = registry.aliases().get(PREVIOUS)
-    return f"{params.tracking.model}: champion is version {champion} again; version {bad} was taken back" + (
-        f", {PREVIOUS} is version {rest}" if rest else ""
-    )
+    message = f"{params.tracking.model}: version {champion} is the champion again, version {bad} was rolled back"
+    return f"{message}, {PREVIOUS} is version {rest}" if rest else message
 
 
-def told(verdict: dict[str, Any]) -> str:
-    """One line for people, and one a reason."""
+def format_outcome(verdict: dict[str, Any]) -> str:
+    """Format the outcome as one line, followed by one line for each reason."""
     name = f"{verdict['model']} version {verdict['version']}"
     against = f" (champion before: version {verdict['champion']})" if verdict["champion"] is not None else ""
     if verdict["outcome"] == NOT_PROMOTED:
         stays = (
-            f"; the champion stays version {verdict['champion']}"
+            f"; version {verdict['champion']} stays the champion"
             if verdict["champion"] is not None
             else "; there is no champion"
         )

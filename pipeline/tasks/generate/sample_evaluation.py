@@ -11,7 +11,7 @@ from torch import nn
 
 from pipeline.arrays import BoolArray, Int64Array, Items
 from pipeline.data.batch_sampling import TrainingItems
-from pipeline.data.views import labelled_few
+from pipeline.data.views import choose_labelled
 from pipeline.errors import InputError
 from pipeline.evaluation.measures.supervised_baseline import SemiSupervised, compare_with_baseline
 from pipeline.evaluation.real_data import RealData
@@ -122,7 +122,7 @@ def compare_classifier(case: EvaluationCase, classifier: nn.Module) -> SemiSuper
         fresh = build(config.model, config.item).to(case.device)
     baseline = fresh.classifier()
     assert baseline is not None
-    labelled = labelled_few(train.labels, case.gan.view.options["per_class"], config.seed)
+    labelled = choose_labelled(train.labels, case.gan.view.options["per_class"], config.seed)
     # The end of the schedule: how strongly images were changed when training stopped.
     end = Progress(step=0, fraction=1.0)
     return compare_with_baseline(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.sources.names import litter, printable, segments, unsafe
+from pipeline.data.sources.names import explain_unsafe, is_litter, make_printable, split_name
 
 
 @pytest.mark.parametrize(
@@ -29,28 +29,28 @@ from pipeline.data.sources.names import litter, printable, segments, unsafe
     ],
 )
 def test_unsafe(name: str) -> None:
-    assert unsafe(name)
+    assert explain_unsafe(name)
 
 
 @pytest.mark.parametrize(
     "name", ["a", "a/b.png", "./a", "a..b/c", "...", "a/.../b", "..a", "ab:c", "12:30.png", "a//b"]
 )
 def test_safe(name: str) -> None:
-    assert unsafe(name) is None
+    assert explain_unsafe(name) is None
 
 
 @given(st.text(alphabet="./\\:aC ", max_size=12))
 def test_a_safe_name_joined_to_a_folder_stays_in_it(name: str) -> None:
-    if unsafe(name) is None:
-        inside = posixpath.normpath(posixpath.join("/folder", *segments(name)))
+    if explain_unsafe(name) is None:
+        inside = posixpath.normpath(posixpath.join("/folder", *split_name(name)))
         assert inside == "/folder" or inside.startswith("/folder/")
-        assert not any(part in ("", ".", "..") for part in segments(name))
+        assert not any(part in ("", ".", "..") for part in split_name(name))
 
 
 @given(st.binary(max_size=20))
 def test_printable_names_can_be_written_anywhere(raw: bytes) -> None:
     name = os.fsdecode(raw)
-    assert printable(name).encode("utf-8").decode("utf-8") == printable(name)
+    assert make_printable(name).encode("utf-8").decode("utf-8") == make_printable(name)
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_printable_names_can_be_written_anywhere(raw: bytes) -> None:
     ],
 )
 def test_litter(name: str, expected: bool) -> None:
-    assert litter(segments(name)) is expected
+    assert is_litter(split_name(name)) is expected

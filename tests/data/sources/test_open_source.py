@@ -54,7 +54,7 @@ def test_kinds(tmp_path: Path) -> None:
         ("absent", "'absent': no such folder or archive .*sources are digits"),
         ("digit", "did you mean `digits`"),
         ("kaggle:cats", "no such folder or archive"),
-        ("notes.txt", r"notes.txt: a file that is neither .zip nor .tar"),
+        ("notes.txt", r"notes.txt: the file is neither .zip nor .tar"),
         ("torchvision:FashionMNISTT", "did you mean `torchvision:FashionMNIST`"),
         ("torchvision:fashionmnist", "did you mean `torchvision:FashionMNIST`"),
         ("torchvision:zzzzzz", "known: .*CIFAR10"),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from pipeline import params
-from pipeline.data.views import PartlyLabelled, labelled_few
+from pipeline.data.views import PartlyLabelled, choose_labelled
 from pipeline.errors import InputError
 from pipeline.evaluation.measures import supervised_baseline
 from pipeline.gans.base import GAN, Progress
@@ -328,7 +328,7 @@ def test_training_uses_exactly_the_chosen_labels() -> None:
         pixels = ((batch["labelled_image"] + 1) * 127.5).round().to(torch.uint8)
         labelled |= {(int(c), image.numpy().tobytes()) for c, image in zip(batch["label"], pixels, strict=True)}
         every |= {image.numpy().tobytes() for image in ((batch["image"] + 1) * 127.5).round().to(torch.uint8)}
-    chosen = labelled_few(data.labels, 4, 3)
+    chosen = choose_labelled(data.labels, 4, 3)
     assert labelled == {(int(data.labels[k]), data.pixels[k].tobytes()) for k in chosen}
     assert sorted(c for c, _ in labelled) == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
     assert len(every) == 60, "all images are used without labels"
@@ -341,7 +341,7 @@ def test_data_without_classes_is_an_input_error(labels: list[int]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gan = small(8, classes=len({c for c in labels if c >= 0}))
-    with pytest.raises(InputError, match=r"learns from classes, .*choose a variant that needs no classes"):
+    with pytest.raises(InputError, match=r"needs classes, .*choose a variant without classes"):
         TASKS[gan.task].open_view(gan.view, data, CPU, 0)
 
 
@@ -393,7 +393,7 @@ def test_unlabelled_images_improve_the_classifier(
     classifier, baseline = gan.classifier(), fresh.classifier()
     assert classifier is not None
     assert baseline is not None
-    chosen = labelled_few(evaluator.train.labels, 10, 0)
+    chosen = choose_labelled(evaluator.train.labels, 10, 0)
     comparison = supervised_baseline.compare_with_baseline(
         classifier,
         baseline,

@@ -54,7 +54,11 @@ def project(base: Path, tmp_path: Path) -> Path:
 
 def test_nothing_new_is_too_little(project: Path) -> None:
     found = drift.run(project)
-    assert (found["new"], found["drift"], found["said"]) == (0, False, "0 images are new, too few to compare")
+    assert (found["new"], found["drift"], found["message"]) == (
+        0,
+        False,
+        "0 new images: at least 32 are needed for a comparison",
+    )
     assert json.loads((project / ".ganline" / "drift.json").read_text()) == found
 
 
@@ -75,7 +79,7 @@ def test_more_of_the_same_is_no_drift_and_something_else_is(project: Path, tmp_p
     assert other["drift"]
     assert other["ratio"] > 2
     assert other["z"] > 5
-    assert "unlike the data so far" in other["said"]
+    assert "which differ from the data so far" in other["message"]
     assert not drift.run(project, elsewhere, limit=1000.0)["drift"]
 
 

@@ -44,7 +44,7 @@ def state(line: "Line") -> tuple[Any, ...]:
 
 
 def judged(line: "Line") -> int:
-    return len(list((line.root / ".ganline" / "cache" / "judged").glob("*.pt")))
+    return len(list((line.root / ".ganline" / "cache" / "evaluations").glob("*.pt")))
 
 
 def test_from_the_first_champion_to_a_rollback(
@@ -85,9 +85,9 @@ def test_from_the_first_champion_to_a_rollback(
     store = registry(line)
     store.promote("2")
     text = promote.roll_back(line.root)
-    assert text == "line-digits: champion is version 1 again; version 2 was taken back"
+    assert text == "line-digits: version 1 is the champion again, version 2 was rolled back"
     out = capsys.readouterr()
-    assert "not promoted: line-digits version 2; the champion stays version 1" in out.out
+    assert "not promoted: line-digits version 2; version 1 stays the champion" in out.out
     run = store.client.get_run(json.loads((line.root / "models" / "run.json").read_text())["run_id"])
     assert run.data.tags["ganline.promotion"] == "not promoted"
     assert "promote/fid_difference" in run.data.metrics
@@ -217,7 +217,7 @@ def test_a_champion_of_another_shape_is_refused_with_the_way_out(
     export(spec, path, metadata.pairs(), 20)
     paths = Paths(line.root)
     with pytest.raises(
-        InputError, match=r"other\.onnx: the champion \(version 7\) makes images of 16 px.*`tracking\.model`"
+        InputError, match=r"other\.onnx: the champion \(version 7\) generates images of 16 px.*`tracking\.model`"
     ):
         promote.compare_with(path, "7", paths, params.load(paths.params))
 
@@ -247,7 +247,7 @@ def test_champion_and_challenger_on_a_server(
         line.deliver(fade=0.001)
         assert promote.run(line.root)["outcome"] == "promoted"
         line.deliver(fade=0.95)
-        shutil.rmtree(line.root / ".ganline" / "cache" / "judged", ignore_errors=True)
+        shutil.rmtree(line.root / ".ganline" / "cache" / "evaluations", ignore_errors=True)
         found = promote.run(line.root)
         assert (found["outcome"], found["champion"], found["fid_verdict"]) == ("not promoted", 1, "worse")
         assert lineage.broken(lineage.chain(line.root)) == []

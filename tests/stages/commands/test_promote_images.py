@@ -40,7 +40,7 @@ def state(made: Project) -> tuple[Any, ...]:
 
 
 def judged(made: Project) -> int:
-    return len(list((made.root / ".ganline/cache/judged").glob("*.pt")))
+    return len(list((made.root / ".ganline/cache/evaluations").glob("*.pt")))
 
 
 def folder(made: Project, version: str) -> Path:
@@ -86,7 +86,7 @@ def test_restorations_from_the_first_champion_to_a_better_one(tmp_path: Path) ->
     assert judged(made) == 4, "the champion is judged anew under another protocol"
     assert (better["outcome"], better["psnr_gaussian_25_verdict"]) == ("promoted", "better")
     assert better["aliases"] == {"challenger": "3", "champion": "3", "previous_champion": "1"}
-    assert promote.roll_back(made.root) == "tests: champion is version 1 again; version 3 was taken back"
+    assert promote.roll_back(made.root) == "tests: version 1 is the champion again, version 3 was rolled back"
 
 
 def test_translations_without_pairs_are_compared_direction_by_direction(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_translations_without_pairs_are_compared_direction_by_direction(tmp_path
     assert [reason.split(" is ")[0] for reason in second["reasons"]] == ["fid_b_to_a", "kid_b_to_a"]
 
     # What a registry holds may be older than this, or have lost a part.
-    shutil.rmtree(made.root / ".ganline/cache/judged")
+    shutil.rmtree(made.root / ".ganline/cache/evaluations")
     made.set(promote="{diversity: 0.1}")
     (folder(made, "1") / "reverse.onnx").write_bytes((folder(made, "2") / "reverse.onnx").read_bytes())
     with pytest.raises(
@@ -138,7 +138,7 @@ def test_translations_of_pairs_are_compared_by_the_partner(tmp_path: Path) -> No
     )
     with pytest.raises(
         InputError,
-        match=r"champion \(version 7\) is a model to restore \(x2\), the challenger one to translate \(x1\).*`tracking\.model`",
+        match=r"task of the champion \(version 7\) is restore \(x2\), that of the challenger is translate \(x1\).*`tracking\.model`",
     ):
         side_by_side(made, folder(made, "2") / "model.onnx")
     (folder(made, "2") / "model.onnx").write_bytes(retold(made.root / "exported/generator.onnx", multiple=32))
