@@ -1,8 +1,8 @@
-"""Digest of the code that decides a result: a module and everything it imports inside the project.
+"""Compute a digest of the code that decides a result: a module and everything it imports inside the project.
 
-The digest is taken over syntax trees without docstrings and comments, so rewording changes nothing. Templates that a
-module names count as source. Imports are followed from module to module. Package `__init__` files, registries and
-`pipeline.params` are not followed, because they name every variant, task and medium: the caller adds those in use.
+The digest is computed over syntax trees without docstrings and comments, so rewording does not change it. Templates
+that a module names are included. Imports are followed from module to module, except for package `__init__` files,
+registries and `pipeline.params`. These name every variant, task and medium, so the caller adds the ones in use.
 """
 
 import ast
@@ -16,11 +16,11 @@ from pathlib import Path
 
 PACKAGE = __name__.partition(".")[0]
 SOURCE = Path(__file__).parents[1]
-"""The folder that holds the package."""
+"""Folder of the package."""
 
 NOT_FOLLOWED = {"__init__", "registry", "params"}
 DISCOVERY = "iter_modules(__path__)"
-"""How a package imports all its modules without naming them: then all of them count."""
+"""The code by which a package imports all its modules; then all of them are included."""
 
 TEMPLATES = (".j2", ".html")
 EXTENDS = re.compile(r"{%-?\s*(?:extends|include|import)\s+[\"']([^\"']+)")
@@ -28,11 +28,11 @@ EXTENDS = re.compile(r"{%-?\s*(?:extends|include|import)\s+[\"']([^\"']+)")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """What counts of one file.
+    """The relevant parts of one file.
 
     Attributes:
-        digest: sha256 of a module's syntax tree, of any other file's bytes.
-        imports: Dotted names that a module may import, anywhere in it.
+        digest: sha256 of the syntax tree of a module, or of the bytes of another file.
+        imports: Dotted names that a module imports anywhere.
         templates: Names of templates that it uses.
     """
 
@@ -42,11 +42,11 @@ class SourceFile:
 
 
 def code_digest(*modules: str, source: Path = SOURCE) -> str:
-    """Return the sha256 over modules, given by dotted name, and all code of the project that they import.
+    """Return the sha256 of modules and of all code of the project that they import.
 
     Args:
-        modules: Where to start, such as "pipeline.training.loop".
-        source: The folder that holds the package; another one for a copy.
+        modules: Dotted names, such as "pipeline.training.loop".
+        source: Folder of the package; another folder for a copy.
     """
     total = hashlib.sha256()
     for path in source_files(*modules, source=source):
@@ -62,10 +62,10 @@ def defining_modules(*objects: object) -> tuple[str, ...]:
 
 
 def source_files(*modules: str, source: Path = SOURCE) -> tuple[Path, ...]:
-    """Return the files that `modules` consist of: themselves, what they import, and templates; sorted.
+    """Return the sorted files of modules, of everything they import, and of their templates.
 
     Raises:
-        FileNotFoundError: There is no such module.
+        FileNotFoundError: A module does not exist.
     """
     paths: set[Path] = set()
     waiting: list[Path] = []
@@ -78,14 +78,14 @@ def source_files(*modules: str, source: Path = SOURCE) -> tuple[Path, ...]:
         path = waiting.pop()
         if path not in paths:
             paths.add(path)
-            known = read_source(path)
-            waiting += [found for name in known.imports for found in files_of(name, source)]
-            waiting += [found for name in known.templates for found in path.parent.rglob(name)]
+            content = read_source(path)
+            waiting += [file for name in content.imports for file in files_of(name, source)]
+            waiting += [file for name in content.templates for file in path.parent.rglob(name)]
     return tuple(sorted(paths))
 
 
 def files_of(name: str, source: Path) -> Iterator[Path]:
-    """Yield the file of a module, and those of all modules of a package above it that imports them by itself."""
+    """Yield the file of a module, and all files of a parent package that discovers its modules."""
     module = module_file(name, source)
     if module is not None:
         yield module
@@ -97,7 +97,7 @@ def files_of(name: str, source: Path) -> Iterator[Path]:
 
 
 def module_file(name: str, source: Path) -> Path | None:
-    """Return the file of a module of the project; None for packages, registries, names and other projects."""
+    """Return the file of a module; None for packages, registries, names that are no module, and other projects."""
     parts = name.split(".")
     if parts[0] != PACKAGE or parts[-1] in NOT_FOLLOWED:
         return None
@@ -106,21 +106,21 @@ def module_file(name: str, source: Path) -> Path | None:
 
 
 def foreign_file(name: str) -> Path | None:
-    """Return the file of a module outside the project, such as a variant that somebody registers; None if there is none."""
+    """Return the file of a module outside the project, such as an external variant; None if it does not exist."""
     if name.partition(".")[0] == PACKAGE:
         return None
-    found = importlib.util.find_spec(name)
-    return Path(found.origin) if found is not None and found.origin else None
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin) if spec is not None and spec.origin else None
 
 
 def read_source(path: Path) -> SourceFile:
-    """Read a module or a template; files that did not change are read once."""
+    """Read a module or a template. An unchanged file is read only once."""
     return parse_source(path, path.stat().st_mtime_ns)
 
 
 @functools.cache
 def parse_source(path: Path, changed: int) -> SourceFile:
-    """Parse a file that was last changed at a time."""
+    """Parse a file; `changed` is the time of its last change, which is part of the cache key."""
     if path.suffix != ".py":
         content = path.read_bytes()
         return SourceFile(hashlib.sha256(content).hexdigest(), templates=tuple(EXTENDS.findall(content.decode())))
@@ -141,9 +141,9 @@ class WithoutDocstrings(ast.NodeTransformer):
 
 
 def imported_names(tree: ast.AST) -> Iterator[str]:
-    """Yield what a module may import, anywhere in it; of `from a import b` both "a" and "a.b".
+    """Yield the names that a module imports anywhere; `from a import b` yields "a" and "a.b".
 
-    Imports for type checkers only do not count: they decide no result.
+    Imports for type checkers are left out.
     """
     waiting = [tree]
     while waiting:

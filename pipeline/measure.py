@@ -1,6 +1,6 @@
-"""A measure: a number about a model, with everything that settings, gate, report and summary must know about it.
+"""A measure: a number about a model, with everything that settings, gate, report and summary need to know about it.
 
-A leaf module: no torch, nothing of the project. A task declares its measures, a medium declares those of its items.
+This module imports neither torch nor the project. Tasks declare measures of models, media declare measures of items.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,13 +16,13 @@ Data = TypeVar("Data")
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measured value, next to what the same measure shows between two sets of real data (its null).
+    """A measured value and its null: the value of the same measure between two sets of real data.
 
     Attributes:
         value: None if it could not be measured.
         null: Mean of the null; None without one.
         spread: Standard deviation of the null; None if it was not estimated.
-        skip: Why no test may read the value, even if it was measured; empty if tests may.
+        skip: Why tests must ignore the value; empty if they may use it.
     """
 
     value: Value
@@ -45,7 +45,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The values that pass a test, ends included; None where there is no limit."""
+    """The interval of values that pass a test, ends included; None for no limit."""
 
     low: float | None = None
     high: float | None = None
@@ -57,19 +57,21 @@ class Bounds:
 
 
 def format_bound(value: float) -> str:
-    """Return three significant digits, and more for numbers from 1,000 on."""
+    """Format a number with three significant digits, or more from 1,000 on."""
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:g}"
 
 
 @dataclass(frozen=True)
 class Symptom:
-    """A named failure mode, to which failed tests are attributed.
+    """A named failure mode to which failed tests are attributed.
 
     Attributes:
-        priority: Symptoms are tried in ascending order: the most specific first.
+        name: Name of the failure mode.
+        priority: Symptoms are tried in ascending order, the most specific first.
         advice: What to try.
         explains: Measures, or groups of measures, whose failure is a consequence of this symptom.
-        causes: Measures that show the symptom besides those that name it; these come first in the evidence.
+        causes: Further measures that show the symptom, in addition to those that name it. They come first in the
+            evidence.
         when: A further condition on the measurements; None for no condition.
     """
 
@@ -85,28 +87,28 @@ class Symptom:
 class Measure(Generic[Data]):
     """A number about a model, and how it is tested, explained and shown.
 
-    A measure with `better` is a test: its bound is the setting `evaluate.gate.<setting>`. One without is only reported.
+    A measure with `better` is a test, whose bound is the setting `evaluate.gate.<setting>`. Others are only reported.
 
     Attributes:
-        name: Key in the metrics, and the row in the report.
-        compute: Returns the value, or a Measurement if there is a null or a reason to skip the test.
-        explanation: What the number means, for report, settings and documentation.
-        kind: How a test reads the value: as it is, divided by the null, or minus the null.
+        name: Key in the metrics, and name of the row in the report.
+        compute: Returns the value, or a Measurement with a null or a reason to skip the test.
+        explanation: Meaning of the number, for report, settings and documentation.
+        kind: How a test reads the value: unchanged, divided by the null, or minus the null.
         better: Direction of good values.
-        bound: Default of the setting; for a range (least, most), or one number t for [1 - t, 1 / (1 - t)].
-            For `excess` with better "high" it says how far the value may lie below the null. None: off by default.
-        setting: Key of the bound in `evaluate.gate`; empty for the name. Several measures can share one.
-        limits: What the setting accepts, as keywords of pydantic's Field (ge, gt, le, lt).
-        raw: Show the value as measured and apply the null to the bound instead.
+        bound: Default of the setting. For a range it is (minimum, maximum), or a number t for [1 - t, 1 / (1 - t)]. For
+            kind "excess" with better "high" it is the largest distance below the null. None switches the test off.
+        setting: Key of the bound in `evaluate.gate`; empty for the name. Several measures can share a key.
+        limits: Limits of the setting, as keywords of pydantic's Field (ge, gt, le, lt).
+        raw: Show the measured value, and apply the null to the bound instead.
         missing: Why the test is skipped if the value is None.
-        needs: What the data or model must have for this measure to exist, such as "classes"; empty for nothing.
+        needs: What data or model must have for this measure, such as "classes"; empty for nothing.
         group: Family of measures that a symptom can explain as a whole, such as "fidelity".
-        symptoms: Failure modes that a failed test can name.
-        evidence: Words for the reason if the test fails; None uses the numbers of the test.
-        confirm: Decides whether a value beyond its bounds is a failure; None compares it with the null's spread.
-        reported: Whether the report shows it if no test does.
-        headline: Whether the summary of a run shows it.
-        ideal: Value of a perfect model, in words, for the report; for measures without a null.
+        symptoms: Failure modes that a failed test can indicate.
+        evidence: Returns the text for the reason of a failure; None uses the numbers of the test.
+        confirm: Decides whether a value outside its bounds is a failure; None relies on the spread of the null.
+        reported: Whether the report shows the measure if it is not a test.
+        headline: Whether the summary of a run shows the measure.
+        ideal: Value of a perfect model as text, for the report of measures without a null.
     """
 
     name: str
@@ -139,7 +141,7 @@ class Measure(Generic[Data]):
         return result if isinstance(result, Measurement) else Measurement(result)
 
     def bounds(self, setting: Bound) -> Bounds:
-        """Return the interval that a setting describes, in the scale of `kind`."""
+        """Convert a setting to an interval in the scale of `kind`."""
         if setting is None or self.better is None:
             return Bounds()
         if isinstance(setting, tuple):

@@ -1,1 +1,1 @@
-"""The science: one file a variant; objectives, penalties and layers beside them."""
+"""GAN variants (one folder each), and the objectives, penalties, augmentations and networks that they share."""

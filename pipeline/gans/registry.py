@@ -1,4 +1,4 @@
-"""The variants: one line each. `model.variant` names one; its networks are imported only when it is built."""
+"""The registry of variants, one line each. The networks of a variant are imported only when it is built."""
 
 import importlib
 from dataclasses import dataclass
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Variant:
-    """One entry of the registry: the settings class, and where the networks are, as "module:class"."""
+    """An entry of the registry.
+
+    Attributes:
+        settings: Class of the settings.
+        network: Location of the networks, "module:class".
+    """
 
     settings: type[VariantSettings]
     network: str
@@ -62,14 +67,14 @@ def parse_settings(values: Any) -> VariantSettings:
 
 
 ModelSettings = Annotated[SerializeAsAny[VariantSettings], BeforeValidator(parse_settings)]
-"""A field that holds the settings of any registered variant."""
+"""A field with the settings of any registered variant."""
 
 
 def network_class(name: str) -> type["GAN"]:
     """Import the networks of a variant."""
     module, _, attribute = VARIANTS[name].network.partition(":")
-    found: type[GAN] = getattr(importlib.import_module(module), attribute)
-    return found
+    network: type[GAN] = getattr(importlib.import_module(module), attribute)
+    return network
 
 
 def build(settings: VariantSettings, item: ItemSpec) -> "GAN":

@@ -1,6 +1,7 @@
-"""A trained model on disk: its networks as safetensors, and what is needed to build them again.
+"""Save and load a trained model: networks as safetensors, and the configuration to build them.
 
-The averaged networks are what is delivered; the others, the discriminators as their last step left them, lie in a file of their own.
+generator.safetensors holds the EMA networks, which are evaluated and exported. discriminator.safetensors holds the
+other networks as they were after the last step.
 """
 
 from collections.abc import Sequence
@@ -46,12 +47,13 @@ class ModelConfig(Settings):
         ours, theirs = (f"{one.size} {one.dtype}, {one.symbols} symbols" for one in (self.item, item))
         if ours != theirs:
             raise InputError(
-                f"{path}: the model generates items of {self.item.size}, the data holds {item.size}; run `dvc repro train`"
+                f"{path}: the model generates items of {self.item.size}, but the data has {item.size}. "
+                "Run `dvc repro train`."
             )
 
 
-def others(gan: GAN) -> list[str]:
-    """The networks that have weights and are not averaged."""
+def networks_without_ema(gan: GAN) -> list[str]:
+    """Return the names of the networks that have weights but no EMA."""
     return [
         name
         for name, network in gan.named_children()
@@ -60,20 +62,21 @@ def others(gan: GAN) -> list[str]:
 
 
 def save(gan: GAN, config: ModelConfig, folder: Path) -> None:
-    """Writes every network of `gan`, which must currently be set on its averages (see `Average.applied`).
+    """Write all networks of `gan`, whose EMA networks must be in place (see `EMA.apply_to`), and config.json.
 
-    Without other networks than the averaged ones there is no second file.
+    discriminator.safetensors is only written if there are networks without EMA.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write(gan, gan.ema_networks, folder / WEIGHTS)
-    if others(gan):
-        write(gan, others(gan), folder / OTHERS)
+    write_networks(gan, gan.ema_networks, folder / WEIGHTS)
+    if networks_without_ema(gan):
+        write_networks(gan, networks_without_ema(gan), folder / OTHERS)
     else:
         (folder / OTHERS).unlink(missing_ok=True)
     (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
 
 
-def write(gan: GAN, names: Sequence[str], path: Path) -> None:
+def write_networks(gan: GAN, names: Sequence[str], path: Path) -> None:
+    """Write networks as safetensors, atomically."""
     from safetensors.torch import save
 
     write_atomically(
@@ -89,19 +92,24 @@ def write(gan: GAN, names: Sequence[str], path: Path) -> None:
 
 
 def load(folder: Path, *, discriminators: bool = False) -> tuple[GAN, ModelConfig]:
-    """Rebuilds the model on the CPU, in evaluation mode; without `discriminators` the networks that are not averaged are left untrained.
+    """Load a model on the CPU in eval mode.
 
-    Raises InputError naming the file that is missing or does not fit.
+    Args:
+        folder: Folder of the model.
+        discriminators: Load networks without EMA too; if False, they stay untrained.
+
+    Raises:
+        InputError: A file is missing or does not fit.
     """
-    gan, config = untrained(folder)
-    read(gan, gan.ema_networks, folder / WEIGHTS)
-    if discriminators and others(gan):
-        read(gan, others(gan), folder / OTHERS)
+    gan, config = build_untrained(folder)
+    read_networks(gan, gan.ema_networks, folder / WEIGHTS)
+    if discriminators and networks_without_ema(gan):
+        read_networks(gan, networks_without_ema(gan), folder / OTHERS)
     return gan.eval(), config
 
 
-def untrained(folder: Path) -> tuple[GAN, ModelConfig]:
-    """The variant that the folder's config.json describes, without what it learnt. Raises InputError as `load`."""
+def build_untrained(folder: Path) -> tuple[GAN, ModelConfig]:
+    """Build the variant that config.json describes, with new weights. Raise InputError as `load` does."""
     path = folder / CONFIG
     try:
         config = ModelConfig.model_validate_json(path.read_bytes())
@@ -115,7 +123,8 @@ def untrained(folder: Path) -> tuple[GAN, ModelConfig]:
         return build(config.model, config.item), config
 
 
-def read(gan: GAN, names: Sequence[str], path: Path) -> None:
+def read_networks(gan: GAN, names: Sequence[str], path: Path) -> None:
+    """Read the weights of networks. Raise InputError if the file is missing or does not fit."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

@@ -158,7 +158,7 @@ def compare_with(champion: Path, version: str, paths: Paths, params: Params) -> 
     from pipeline.training import model_files
     from pipeline.training.device import pick_device
 
-    gan, config = model_files.untrained(paths.weights.parent)
+    gan, config = model_files.build_untrained(paths.weights.parent)
     case = EvaluationCase(
         gan=gan,
         config=config,

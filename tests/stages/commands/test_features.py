@@ -131,7 +131,7 @@ def test_errors_name_the_file_and_the_remedy(project: Path) -> None:
     intact = described.read_text()
     assert '"height": 8' in intact
     described.write_text(intact.replace('"height": 8', '"height": 16'))
-    with pytest.raises(InputError, match=r"items of 8 x 8 x 1, the data holds 16 x 8 x 1; run `dvc repro train`"):
+    with pytest.raises(InputError, match=r"items of 8 x 8 x 1, but the data has 16 x 8 x 1\. Run `dvc repro train`"):
         features.run(project)
     described.write_text(intact)
     (project / "models" / "discriminator.safetensors").unlink()

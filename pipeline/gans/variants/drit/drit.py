@@ -1,7 +1,7 @@
 """DRIT: Lee et al., "Diverse Image-to-Image Translation via Disentangled Representations" (2018), and DRIT++ (2020).
 
-An image is encoded into a content, from which its domain cannot be told, and a style, which follows a standard normal
-distribution. A translation combines its content with a style of the other domain: that of an example, or a random one.
+An image is encoded into a content, which does not reveal its domain, and a style, which follows a standard normal
+distribution. A translation combines the content with a style of the other domain: that of an example, or a random one.
 One image therefore has many translations.
 
 Differences from the authors' code: no noise is added to the contents, the KL divergence of the styles is averaged over
