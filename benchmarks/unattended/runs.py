@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from sklearn.datasets import load_digits
 
-from benchmarks.judgement.data import Images
+from benchmarks.gate.data import Images
 from benchmarks.unattended.failing import CASES
 from pipeline.data.views import Unlabelled
 from pipeline.evaluation.extractors.base import Held, extract

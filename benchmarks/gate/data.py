@@ -1,4 +1,4 @@
-"""The real images that are degraded: the embedded digits, or any source that `ganline ingest` reads."""
+"""The real images that are corrupted: the embedded digits, or any source that `ganline ingest` reads."""
 
 import tempfile
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.judgement.breakages import Int64, UInt8
+from benchmarks.gate.corruptions import Int64, Real, UInt8
 from pipeline.items import ItemSpec
 
 
 class Images:
-    """An array of images with labels, as a split of a data set."""
+    """Images with labels in memory, as a split of a dataset."""
 
     def __init__(self, array: UInt8, labels: Int64, fingerprint: str) -> None:
         self.array, self.labels, self.fingerprint = array, labels, fingerprint
@@ -23,35 +23,35 @@ class Images:
         return len(self.array)
 
     def images(self, indices: npt.ArrayLike | None = None, /) -> UInt8:
-        picked: UInt8 = self.array if indices is None else self.array[np.asarray(indices, dtype=np.int64)]
-        return picked
+        """Return the images at these positions, [n, H, W, C]; None returns all."""
+        selected: UInt8 = self.array if indices is None else self.array[np.asarray(indices, dtype=np.int64)]
+        return selected
 
 
 @dataclass(frozen=True)
 class Data:
-    """Training images, and the rest, which is split into a reference and fresh samples."""
+    """Training images, and `rest`: images that nothing is trained on, which give references and fresh samples."""
 
     train: Images
     rest: Images
     item: ItemSpec
 
-    def split(self, seed: int, samples: int) -> tuple[Images, UInt8, Int64]:
-        """Return a reference, and up to `samples` fresh images with their labels, from one shuffle of the rest."""
+    def split(self, seed: int, samples: int) -> tuple[Images, Real]:
+        """Shuffle the rest; return one half as reference, and up to `samples` images of the other as fresh images."""
         order = np.random.default_rng(seed).permutation(len(self.rest))
         half = len(order) // 2
         test, fresh = order[:half], order[half:][:samples]
         return (
             Images(self.rest.array[test], self.rest.labels[test], f"{self.rest.fingerprint} {seed}"),
-            self.rest.array[fresh],
-            self.rest.labels[fresh],
+            Real(self.rest.array[fresh], self.rest.labels[fresh], self.train.array),
         )
 
 
-def digits() -> Data:
-    """Return the embedded digits."""
-    from sklearn.datasets import load_digits
+def load_digits() -> Data:
+    """Load scikit-learn's digits, 900 of which are for training."""
+    from sklearn import datasets
 
-    data = load_digits()
+    data = datasets.load_digits()
     images = np.minimum(np.round(data.images * (255 / 16)), 255).astype(np.uint8)[..., None]
     order = np.random.default_rng(0).permutation(len(images))
     train, rest = order[:900], order[900:]
@@ -63,8 +63,8 @@ def digits() -> Data:
     )
 
 
-def source(path: Path, resolution: int) -> Data:
-    """Read a labelled source with a test split, as `ganline ingest` and `ganline validate` do."""
+def ingest_source(path: Path, resolution: int) -> Data:
+    """Ingest and validate a labelled source with a test split."""
     from pipeline.data.store import DatasetInfo, open_split
     from pipeline.stages import ingest, validate
 
