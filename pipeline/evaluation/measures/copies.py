@@ -85,7 +85,8 @@ def measure_copies(
     tensors = remember(cache, "copies", f"{key} {seed} {MOST} {CELLS} {SIDE}", shapes, measure_real)
     real = {name: value.numpy() for name, value in tensors.items()}
     own, centres, real_distance = real["own"][:, 0], real["centres"], real["distance"][:, 0]
-    distance, position = (values[:, 0] for values in nearest(fake, train, 1))
+    distances, positions = nearest(fake, train, 1)
+    distance, position = distances[:, 0], positions[:, 0]
     pixel_distance = nearest(pixels.fake[:MOST], pixels.train, 1)[0][:, 0]
     z = copying(distance, real_distance, assign(fake, centres), assign(heldout, centres))
     authentic = authenticity(distance, position, own)
