@@ -20,9 +20,10 @@ from ruamel.yaml import YAML
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.registry import VARIANTS
 from pipeline.media.registry import MEDIA
+from pipeline.params import Params
 from pipeline.promotion.settings import PromoteSettings
 from pipeline.serving.settings import ExportSettings
-from pipeline.settings import Ramp
+from pipeline.settings import Ramp, Settings
 from pipeline.tasks.registry import TASKS
 from pipeline.tracking.settings import TrackingSettings
 from pipeline.training.settings import TrainSettings
@@ -88,10 +89,10 @@ def describe(path: str, field: FieldInfo, default: object, description: str) -> 
 
 
 def settings_class(annotation: Any) -> type[BaseModel] | None:
-    """Return the settings class in an annotation, if its keys are a section of their own. A ramp is a value."""
+    """Return the settings class in an annotation, if its keys are a section of their own and not on one line."""
     options = [annotation, *typing.get_args(annotation)]
     for option in options:
-        if isinstance(option, type) and issubclass(option, BaseModel) and option is not Ramp:
+        if isinstance(option, type) and issubclass(option, Settings) and not option.one_line:
             return option
     return None
 
@@ -113,6 +114,8 @@ def type_of(annotation: Any) -> str:
         return "`null`"
     if annotation is Ramp:
         return "number | {start, end}"
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return f"{{{', '.join(annotation.model_fields)}}}"
     return WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
@@ -213,7 +216,7 @@ def sentence(text: str) -> str:
     """Return a description as a sentence: a capital first letter, unless it begins with a value, and a full stop."""
     if not text:
         return text
-    is_word = re.match(r"[a-z]+(?=[ ,;.]|$)", text) and not re.match(r"\S+ ?[|:]", text)
+    is_word = re.match(r"[a-z][a-z-]*(?=[ ,;.]|$)", text) and not re.match(r"\S+ ?[|:]", text)
     return (text[0].upper() + text[1:] if is_word else text) + ("" if text.endswith(".") else ".")
 
 
@@ -232,7 +235,10 @@ def pages() -> dict[str, str]:
     found["parameters/evaluate.md"] = f"# evaluate: samples and features\n\n{entries(shared)}"
     for name, medium in MEDIA.items():
         for section, kind in (("data", medium.Settings), ("validate", medium.Validation)):
-            text = entries(sections(kind, section), f"{name}-")
+            about = (
+                f"Each check has a limit and a {description_of(Params, 'validation')}" if section == "validate" else ""
+            )
+            text = entries(sections(kind, section, description=about), f"{name}-")
             found[f"parameters/{section}-{name}.md"] = f"# {section}: medium `{name}`\n\n{text}"
     for name, variant in VARIANTS.items():
         text = entries(sections(variant.settings, "model"), f"{name}-")

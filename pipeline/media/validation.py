@@ -21,7 +21,7 @@ class Bound(Settings):
     one_line: ClassVar[bool] = True
 
     limit: float = Field(ge=0, description="threshold of the expectation")
-    severity: Severity = Field(description="critical stops the line, warning is reported, off disables the check")
+    severity: Severity = Field(description="what exceeding it causes")
 
 
 class ValidationSettings(Settings):

@@ -16,7 +16,7 @@ from pipeline.cli.app import app
 from pipeline.gans.registry import VARIANTS
 from pipeline.media.registry import MEDIA
 from pipeline.params import Params, params_class
-from pipeline.settings import Ramp
+from pipeline.settings import Settings
 from pipeline.tasks.registry import TASKS
 
 CONFVAL = re.compile(r"^```\{confval\} (\S+)$", re.MULTILINE)
@@ -38,7 +38,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield every key of a settings class that holds a value, as a path from the top of params.yaml."""
     for name, field in model.model_fields.items():
         key = f"{prefix}{field.alias or name}"
-        sections = [kind for kind in unpack(field.annotation) if issubclass(kind, BaseModel) and kind is not Ramp]
+        sections = [kind for kind in unpack(field.annotation) if issubclass(kind, Settings) and not kind.one_line]
         if sections:
             yield from keys(sections[0], f"{key}.")
         else:
