@@ -190,6 +190,16 @@ def paragraph(text: str) -> str:
     return "\n\n".join(" ".join(block.split()) for block in text.split("\n\n") if not block.startswith("Attributes:"))
 
 
+def union(found: list[Section]) -> list[Section]:
+    """Return sections without those and the keys that occurred before; a gate has some keys only for some media."""
+    merged: dict[str, Section] = {}
+    for section in found:
+        known = merged.setdefault(section.path, Section(section.path, section.about, []))
+        paths = {parameter.path for parameter in known.parameters}
+        known.parameters.extend(parameter for parameter in section.parameters if parameter.path not in paths)
+    return list(merged.values())
+
+
 def entries(found: typing.Iterable[Section], label: str = "") -> str:
     """Return sections as Markdown. With `label`, keys that several pages share are kept out of the index."""
     lines = []
@@ -245,7 +255,7 @@ def pages() -> dict[str, str]:
         task = f"Task: {{doc}}`{variant.settings.task} <gate-{variant.settings.task}>`.\n\n"
         found[f"parameters/model-{name}.md"] = f"# model: variant `{name}`\n\n{task}{text}"
     for name, task_object in TASKS.items():
-        gates = dict.fromkeys(task_object.gate(medium) for medium in MEDIA.values())
-        text = "\n".join(entries(sections(gate, "evaluate.gate"), f"{name}-") for gate in gates)
+        gates = [task_object.gate(medium) for medium in MEDIA.values()]
+        text = entries(union([section for gate in gates for section in sections(gate, "evaluate.gate")]), f"{name}-")
         found[f"parameters/gate-{name}.md"] = f"# evaluate.gate: task `{name}`\n\n{text}"
     return found

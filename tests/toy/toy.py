@@ -91,7 +91,7 @@ class ToySettings(VariantSettings):
 
     task: ClassVar[str] = "count"
     variant: Literal["toy"] = "toy"
-    latent: int = Field(8, ge=1)
+    latent: int = Field(8, ge=1, description="length of z")
 
     def check_shape(self, height: int, width: int) -> None:
         """Any shape."""
