@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.metrics.routes import ROUTES, Float32
 
 
-def features(n: int, dims: int, seed: int, offset: float) -> Float32:
+def draw_features(n: int, dims: int, seed: int, offset: float) -> Float32:
     """Return random features [n, dims]."""
     scale = 1 / np.sqrt(1 + np.arange(dims) / 16)
     rng, out = np.random.default_rng(seed), np.empty((n, dims), np.float32)
@@ -30,18 +30,18 @@ def features(n: int, dims: int, seed: int, offset: float) -> Float32:
     return out
 
 
-def once(metric: str, route: str, n: int, dims: int) -> None:
+def measure_here(metric: str, route: str, n: int, dims: int) -> None:
     """Measure one call in this process; print seconds, growth of the peak memory in MiB, and the value."""
     import resource
     import time
 
-    fake, real = features(n, dims, 0, 0.02), features(n, dims, 1, 0.0)
-    run, known = ROUTES[metric][route]
-    run(fake[:300, :8].copy(), known(real[:300, :8].copy()))  # imports do not count
-    against = known(real)
+    fake, real = draw_features(n, dims, 0, 0.02), draw_features(n, dims, 1, 0.0)
+    chosen = ROUTES[metric][route]
+    chosen.compute(fake[:300, :8].copy(), chosen.prepare(real[:300, :8].copy()))  # imports do not count
+    reference = chosen.prepare(real)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
-    value = run(fake, against)
+    value = chosen.compute(fake, reference)
     seconds = time.perf_counter() - began
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(json.dumps({"seconds": seconds, "peak": peak, "value": value}))
@@ -51,24 +51,25 @@ def measure(metric: str, route: str, n: int, dims: int) -> dict[str, float]:
     """Measure one call in a new process."""
     command = [sys.executable, "-m", "benchmarks.metrics", "--once", metric, route, str(n), str(dims)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    measurement: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measurement
 
 
-def compared(metric: str, n: int, dims: int, rounds: int) -> list[str]:
+def compare_routes(metric: str, n: int, dims: int, rounds: int) -> list[str]:
     """Return a row for each method: medians over the rounds, and their ratios to ganline's."""
-    found: dict[str, list[dict[str, float]]] = {route: [] for route in ROUTES[metric]}
+    measurements: dict[str, list[dict[str, float]]] = {route: [] for route in ROUTES[metric]}
     for _ in range(rounds):
-        for route in found:
-            found[route].append(measure(metric, route, n, dims))
-    middle = {
-        route: {key: statistics.median(run[key] for run in runs) for key in runs[0]} for route, runs in found.items()
+        for route, values in measurements.items():
+            values.append(measure(metric, route, n, dims))
+    medians = {
+        route: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        for route, runs in measurements.items()
     }
-    ours = middle["ganline"]
+    ours = medians["ganline"]
     return [
         f"| {metric} | {n:,} x {dims} | {route} | {m['seconds']:.2f} | {m['seconds'] / ours['seconds']:.1f} "
         f"| {m['peak']:.0f} | {m['value']:.8g} |"
-        for route, m in middle.items()
+        for route, m in medians.items()
     ]
 
 
@@ -77,16 +78,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.metrics", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--dims", type=int, nargs="+", default=[512, 2048])
-    parser.add_argument("--items", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dims", type=int, nargs="+", default=[512, 2048], help="feature dimensions")
+    parser.add_argument("--items", type=int, default=10_000, help="items per set")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each route; medians are reported")
     parser.add_argument("--scaling", action="store_true", help="measure ganline's PRDC at up to 50,000 images instead")
     parser.add_argument("--out", type=Path, help="folder for the table; without it the result is only printed")
     parser.add_argument("--once", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.once:
         metric, route, n, dims = options.once
-        once(metric, route, int(n), int(dims))
+        measure_here(metric, route, int(n), int(dims))
         return
     lines = [
         "| metric | features | route | seconds | times ganline | peak MiB | value |",
@@ -102,7 +103,7 @@ def main() -> None:
     else:
         for dims in options.dims:
             for metric in ROUTES:
-                lines += compared(metric, options.items, dims, options.rounds)
+                lines += compare_routes(metric, options.items, dims, options.rounds)
     text = "\n".join(lines) + "\n"
     print(text)
     if options.out:

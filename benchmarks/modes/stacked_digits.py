@@ -128,8 +128,8 @@ def run(
 def report(runs: Sequence[Run], classifier: TripleClassifier, floor: Sequence[Coverage], place: str) -> str:
     """Format the Markdown table; `floor` are the results of the true sampler."""
 
-    def cells(found: Sequence[Coverage]) -> list[str]:
-        return [common.spread([c.modes for c in found], 0), common.spread([c.kl for c in found], 4)]
+    def cells(results: Sequence[Coverage]) -> list[str]:
+        return [common.spread([c.modes for c in results], 0), common.spread([c.kl for c in results], 4)]
 
     rows = []
     for recipe in dict.fromkeys(one.recipe for one in runs):

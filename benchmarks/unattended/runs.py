@@ -46,8 +46,8 @@ def digits() -> tuple[Images, Images]:
     images = np.rint(data.images * 255 / 16).astype(np.uint8)[..., None]
     labels = data.target.astype(np.int64)
     order = np.random.default_rng(0).permutation(len(images))
-    held, train = order[:HELD_OUT], order[HELD_OUT:]
-    return Images(images[train], labels[train], "train"), Images(images[held], labels[held], "held")
+    held_out, train = order[:HELD_OUT], order[HELD_OUT:]
+    return Images(images[train], labels[train], "train"), Images(images[held_out], labels[held_out], "held")
 
 
 @dataclass(frozen=True)
@@ -137,30 +137,30 @@ class ImageCounter:
 class CheckEvaluator:
     """Evaluate samples in the features of a classifier."""
 
-    def __init__(self, train: Images, held: Images) -> None:
+    def __init__(self, train: Images, held_out: Images) -> None:
         self.network: Classifier = classifier(
             train,
             np.empty(0, dtype=np.int64),
             ItemSpec(height=8, width=8, channels=1, classes=tuple("0123456789")),
             CPU,
         )
-        self.real = extract(self.network, held, 256)
+        self.real = extract(self.network, held_out, 256)
         self.near = float(np.quantile(neighbours(self.real, 1)[0][:, 0], NEAR))
         self.shares = histogram(self.network.predict(self.real)) / len(self.real)
 
     def __call__(self, images: int, pixels: UInt8) -> CheckResult:
-        found = extract(self.network, Held(pixels), 256)
-        shares = histogram(self.network.predict(found)) / len(found)
+        features = extract(self.network, Held(pixels), 256)
+        shares = histogram(self.network.predict(features)) / len(features)
         covered = float(np.mean(shares >= COVERED_SHARE * self.shares))
-        same = found[: len(self.real)]
-        near = float(np.mean(neighbours(same, 1)[0][:, 0] < self.near))
-        return CheckResult(images, fid(found, self.real), vendi(same) / vendi(self.real), covered, near)
+        subset = features[: len(self.real)]  # as many as real images
+        near = float(np.mean(neighbours(subset, 1)[0][:, 0] < self.near))
+        return CheckResult(images, fid(features, self.real), vendi(subset) / vendi(self.real), covered, near)
 
 
 def run(case: str, seed: int, response: str = "rollback", total: int | None = None) -> Outcome:
     """Train one configuration as `ganline train` does, then evaluate every health check."""
     failing = CASES[case]
-    train, held = digits()
+    train, held_out = digits()
     if failing.images is not None:
         train = Images(train.array[: failing.images], train.labels[: failing.images], "few")
     settings, design, log = failing.training(seed, response, total), failing.design(), ImageCounter()
@@ -173,7 +173,7 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
 
     with tempfile.TemporaryDirectory() as folder:
 
-        def make(symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
+        def build_trainer(symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
             safer, changed, words = respond(settings, design, symptoms)
             torch.manual_seed(seed + len(symptoms))
             gan = build(changed, ItemSpec(height=8, width=8, channels=1))
@@ -181,16 +181,16 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
                 measure,
                 train.item,
                 Unlabelled(train, CPU, seed).next(min(len(train), 400)),
-                Unlabelled(held, CPU, seed).next(HELD_OUT),
+                Unlabelled(held_out, CPU, seed).next(HELD_OUT),
             )
             return Trainer(
                 gan, Unlabelled(train, CPU, seed), safer, device=CPU, folder=Path(folder), observer=log, look=watch
             ), words
 
-        trainer = unattended.start_or_resume(make, None)
+        trainer = unattended.start_or_resume(build_trainer, None)
         selected: int | None
         try:
-            trainer = unattended.run(trainer, make)
+            trainer = unattended.run(trainer, build_trainer)
             selected = trainer.select_best()
             events = trainer.health.events
             names, words = [event.symptom for event in events], [str(event) for event in events]

@@ -139,7 +139,7 @@ class Reader:
     def is_full(self, split: str | None, label: str | None) -> bool:
         """Return whether a group has reached `data.limit`.
 
-        The check decides which files are read and also which results are kept, so the records do not depend on the
+        The check decides which files are read and which results are kept. The records therefore do not depend on the
         number of files in flight.
         """
         if self.settings.limit is None or self.settings.pairs == "folders":

@@ -39,7 +39,7 @@ def describe(measures: list[Measure[Any]]) -> str:
     first = measures[0]
     what = join_names([measure.name for measure in measures]) if len(measures) > 1 else first.explanation
     if first.better == "range":
-        return f"{what}: {'least and most' if isinstance(first.bound, tuple) else 'relative deviation, at most'}"
+        return f"{what}: {'min and max' if isinstance(first.bound, tuple) else 'relative deviation, at most'}"
     if first.better == "high" and first.kind == "excess":
         return f"{what}: deficit, at most"
     return f"{what}, {'at most' if first.better == 'low' else 'at least'}"

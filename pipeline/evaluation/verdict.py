@@ -92,8 +92,8 @@ def apply_bound(
 ) -> Test:
     """Compare a measurement with its bound.
 
-    A value fails if it is outside the bound and, if the spread of the null is known, more than `significance` standard
-    deviations away from the null.
+    A value fails if it is outside the bound. If the spread of the null is known, it must also be more than
+    `significance` standard deviations away from the null.
 
     Args:
         measure: The measure.

@@ -19,14 +19,14 @@ Batch = Mapping[str, Tensor]
 class View:
     """The contents of a variant's batches: the name of a view of the data, and its options.
 
-    | name | tensors in a batch | options |
-    |---|---|---|
-    | unlabelled | image | |
-    | labelled | image, label | |
-    | partly_labelled | image, labelled_image, label | per_class |
-    | degraded | input, target | those of the medium's degradation |
-    | paired | a, b (matching pairs) | |
-    | domains | a, b (unpaired) | |
+    The views and the tensors of their batches:
+
+    - unlabelled: image.
+    - labelled: image, label.
+    - partly_labelled: image, labelled_image, label; option per_class.
+    - degraded: input, target; options of the medium's degradation.
+    - paired: a, b, which match.
+    - domains: a, b, which do not match.
     """
 
     name: str

@@ -14,7 +14,7 @@ CODE = ("pipeline", "params.yaml", "dvc.yaml", "requirements.lock")
 def exported_commit(root: Path, weights: Path, folder: Path, *code: object) -> str:
     """Return the commit at which a model was first exported by this code.
 
-    Code that was only reworded since then exports the same file, so it names the same commit, and the model is not
+    Code that was only reworded since then exports the same file. It names the same commit, so the model is not
     registered as a new version.
 
     Args:

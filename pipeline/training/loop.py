@@ -32,7 +32,7 @@ class Stopped(Exception):
     """Training was asked to stop. A checkpoint of this step exists unless the observer was warned."""
 
 
-def due(interval: int, before: int, now: int) -> bool:
+def is_due(interval: int, before: int, now: int) -> bool:
     """Return whether a multiple of `interval` lies in (before, now]."""
     return now // interval > before // interval
 
@@ -127,8 +127,8 @@ class Trainer:
         while self.images_seen < total and not self.health.should_stop_early():
             before, now = self.images_seen, self.images_seen + size
             finished = now >= total
-            checks = self.look is not None and (finished or due(self.settings.health.images or total, before, now))
-            logs = finished or checks or due(self.settings.log_images, before, now)
+            checks = self.look is not None and (finished or is_due(self.settings.health.images or total, before, now))
+            logs = finished or checks or is_due(self.settings.log_images, before, now)
             norms: Row = {}
             for phase in self.phases:
                 if self.step % phase.every == 0 and self.fraction >= phase.start:
@@ -138,13 +138,13 @@ class Trainer:
             self.ema.update(self.settings.ema_half_life.at(self.fraction), now, size)
             self.observer.on_step(now)
             symptoms = self.record(norms, check=checks) if logs else []
-            if finished or due(self.settings.snapshot_images, before, now):
+            if finished or is_due(self.settings.snapshot_images, before, now):
                 self.take_snapshot()
             self.seconds += time.monotonic() - clock
             clock = time.monotonic()
             stopping = not finished and self.stop()
             best_or_healthy = now in (self.health.last_healthy, self.health.best)
-            if finished or stopping or best_or_healthy or due(self.settings.checkpoint_images, before, now):
+            if finished or stopping or best_or_healthy or is_due(self.settings.checkpoint_images, before, now):
                 self.save()
             if symptoms and not finished:
                 raise Unhealthy(symptoms[0], now, self.gan.advice)

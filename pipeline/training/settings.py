@@ -129,8 +129,8 @@ class TrainSettings(Settings):
     health: HealthSettings = Field(HealthSettings(), description="health checks, model selection and rollbacks")
 
     @model_validator(mode="after")
-    def equal_parts(self) -> "TrainSettings":
-        """Raise ValueError unless micro-batches divide the batch evenly."""
+    def check_divisible(self) -> "TrainSettings":
+        """Raise ValueError if `micro_batch` does not divide `batch_size`."""
         if isinstance(self.micro_batch, int) and self.batch_size % self.micro_batch:
             raise ValueError(f"micro_batch {self.micro_batch} does not divide batch_size {self.batch_size}")
         return self

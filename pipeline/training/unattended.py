@@ -1,9 +1,10 @@
 """Unattended training: respond to symptoms by rolling back, within the configured number of images.
 
-A rollback restores the weights, averages and optimizers of the last healthy check, or of the best one if none was
-healthy, or initialises new weights if there is neither. Training then continues with safer settings. Image count,
-schedules, data position and random state are not rolled back. The same failure therefore does not repeat, and training
-never takes longer than configured. After the last rollback, a symptom ends the training.
+A rollback restores the weights, averages and optimizers of the last healthy check. If none was healthy, it restores
+those of the best check; without one it initialises new weights. Training then continues with safer settings.
+
+Image count, schedules, data position and random state are not rolled back. The same failure therefore does not repeat,
+and training never takes longer than configured. After the last rollback, a symptom ends the training.
 """
 
 import json

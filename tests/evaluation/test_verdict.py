@@ -88,7 +88,7 @@ def test_settings_follow_from_measures() -> None:
     descriptions = {name: info.description for name, info in settings.model_fields.items()}
     assert descriptions == {
         "speed": "How fast, at most",
-        "ratio": "How fast: least and most",
+        "ratio": "How fast: min and max",
         "look": "bright and colour: relative deviation, at most",
     }
 

@@ -16,7 +16,7 @@ from pipeline.gans.game.settings import Penalties
 from pipeline.gans.registry import build
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.training.device import pick_device, pick_precision
-from pipeline.training.loop import Trainer, due
+from pipeline.training.loop import Trainer, is_due
 from pipeline.training.settings import TrainSettings
 from tests.observer import Watcher
 from tests.specs import image_spec
@@ -123,9 +123,9 @@ def test_it_learns(tmp_path: Path) -> None:
 
 
 def test_due() -> None:
-    assert due(100, 96, 112)
-    assert not due(100, 100, 164)
-    assert due(100, 90, 350)
+    assert is_due(100, 96, 112)
+    assert not is_due(100, 100, 164)
+    assert is_due(100, 90, 350)
 
 
 def test_device_and_precision() -> None:

@@ -14,8 +14,8 @@ WIDE = 512
 def fid_infinity(fake: FloatArray, real: FloatArray | Side, seed: int) -> float | None:
     """Extrapolate the Fréchet distance to an infinite number of samples.
 
-    The distance is linear in 1 / n. A line is fitted to the distances at 15 sample sizes, which are evenly spaced from
-    5,000 (or a tenth of the samples if there are few) to all samples. Its value at 1 / n = 0 is returned.
+    The distance is linear in 1 / n. A line is fitted to the distances at 15 sample sizes, and its value at 1 / n = 0 is
+    returned. The sizes are evenly spaced from 5,000 (or a tenth of the samples if there are few) to all samples.
 
     Args:
         fake: Features of samples, [n, d].

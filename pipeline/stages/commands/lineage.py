@@ -1,4 +1,4 @@
-"""Check that dvc.lock, the files, the MLflow run, the ONNX metadata and the registry agree."""
+"""`ganline lineage`: check that dvc.lock, files, MLflow run, ONNX metadata and registry agree."""
 
 import hashlib
 import json
@@ -26,14 +26,20 @@ PASSED_ON = {
     "metrics/evaluation.json": "evaluate",
     "exported": "export",
 }
-"""Outputs that later stages read, and the stage that writes them."""
+"""Outputs that later stages read, with the stage that writes each."""
 
 DVC_TAG = "ganline.dvc."
 
 
 @dataclass(frozen=True)
 class Link:
-    """One fact recorded in two places. `state` is "missing" if it is not recorded in both."""
+    """A fact that is recorded in two places.
+
+    Attributes:
+        name: The two places.
+        state: Whether they agree; "missing" if one of them does not record the fact.
+        detail: The recorded values, or what to do.
+    """
 
     name: str
     state: Literal["agrees", "broken", "missing"]
@@ -44,10 +50,10 @@ class Link:
 
 
 def chain(root: Path) -> list[Link]:
-    """Return all links of the model under exported/, in the order from data to registry.
+    """Return all links of the model in exported/, from the data to the registry.
 
     Raises:
-        InputError: A required file is missing or cannot be read, or MLflow's store does not answer.
+        InputError: A required file is missing or cannot be read, or MLflow's store does not respond.
     """
     paths = Paths(root)
     graph = Graph(paths.generator)
@@ -63,16 +69,16 @@ def chain(root: Path) -> list[Link]:
     return links
 
 
-def broken(links: list[Link]) -> list[str]:
-    """Return the broken links as text."""
+def broken_links(links: list[Link]) -> list[str]:
+    """Format the broken links."""
     return [str(link) for link in links if link.state == "broken"]
 
 
-def hashes(paths: Paths) -> dict[str, str]:
-    """Return the tags that record dvc.lock in the registry: the hash of each stage's output."""
+def output_hashes(paths: Paths) -> dict[str, str]:
+    """Return the tags that record the hashes of the stages' outputs in the registry."""
     lock = read_lock(paths)
     return {
-        f"{DVC_TAG}{path}": hashed for path, stage in PASSED_ON.items() if (hashed := recorded_hash(lock, stage, path))
+        f"{DVC_TAG}{path}": digest for path, stage in PASSED_ON.items() if (digest := recorded_hash(lock, stage, path))
     }
 
 
@@ -103,7 +109,7 @@ def recorded_hash(lock: Mapping[str, Any], stage: str, path: str, side: str = "o
 
 
 def stage_links(lock: Mapping[str, Any]) -> Iterator[Link]:
-    """Check that each stage read what the stage before it wrote."""
+    """Check that each stage read the output of the stage before it."""
     for path, writer in PASSED_ON.items():
         for reader in lock:
             if (read := recorded_hash(lock, reader, path, "deps")) is not None:
@@ -111,7 +117,7 @@ def stage_links(lock: Mapping[str, Any]) -> Iterator[Link]:
 
 
 def file_links(root: Path, lock: Mapping[str, Any]) -> Iterator[Link]:
-    """Check that the files are those of dvc.lock."""
+    """Check that the files match dvc.lock."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -140,7 +146,7 @@ def file_links(root: Path, lock: Mapping[str, Any]) -> Iterator[Link]:
 
 
 def model_links(paths: Paths, metadata: Metadata) -> Iterator[Link]:
-    """Check the data recorded with the weights, and both in the metadata of the graph."""
+    """Check that weights, data and metadata of the graph belong together."""
     try:
         config = ModelConfig.model_validate_json(paths.model_config.read_bytes())
         run_id = json.loads(paths.run.read_text(encoding="utf-8"))["run_id"]
@@ -166,7 +172,7 @@ def model_links(paths: Paths, metadata: Metadata) -> Iterator[Link]:
 
 
 def evaluation_links(evaluation: Mapping[str, Any], metadata: Metadata) -> Iterator[Link]:
-    """Check the evaluation recorded in the metadata of the graph."""
+    """Check that the metadata of the graph records this evaluation."""
     for key in ("verdict", "protocol", "fid"):
         yield compare("metrics/evaluation.json -> ONNX metadata", key, evaluation.get(key), getattr(metadata, key))
 
@@ -226,7 +232,7 @@ def run_links(client: Any, metadata: Metadata, dataset: str, number: str | None)
 
 
 def compare(name: str, what: str, first: Any, second: Any) -> Link:
-    """Return the link between two recorded values."""
+    """Compare two recorded values."""
     if first is None and second is None:
         return Link(name, "missing", f"{what} is recorded in neither place")
     if first is None or second is None:

@@ -79,7 +79,7 @@ def run(root: Path) -> dict[str, Any]:
             if verdict["outcome"] == PROMOTED:
                 registry.promote(number)
         if not broken:
-            registry.tag(number, lineage.hashes(paths))
+            registry.tag(number, lineage.output_hashes(paths))
         verdict = (
             {"model": params.tracking.model, "version": int(number), "sha256": sha256}
             | verdict

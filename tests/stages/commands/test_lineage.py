@@ -127,13 +127,13 @@ def test_a_broken_link_is_named(line: "Line", name: str) -> None:
     run = json.loads((line.root / "models" / "run.json").read_text())["run_id"]
     undo = act(line.root, client, run)
     try:
-        broken = lineage.broken(lineage.chain(line.root))
+        broken = lineage.broken_links(lineage.chain(line.root))
     finally:
         undo()
     assert any(re.match(said, link) for link in broken), broken
     if name in ALONE:
         assert len(broken) == 1, broken
-    assert lineage.broken(lineage.chain(line.root)) == []
+    assert lineage.broken_links(lineage.chain(line.root)) == []
 
 
 def test_a_model_that_was_not_registered_is_missing_not_broken(line: "Line") -> None:

@@ -168,7 +168,7 @@ def test_a_model_that_the_registry_lost_is_registered_again(new_line: Callable[[
     registry(line).client.delete_registered_model("line-digits")
     found = promote.run(line.root)
     assert (found["outcome"], found["version"]) == ("promoted", 1)
-    assert lineage.broken(lineage.chain(line.root)) == []
+    assert lineage.broken_links(lineage.chain(line.root)) == []
 
 
 def test_a_champion_that_version_0_1_exported_is_compared(new_line: Callable[[], "Line"]) -> None:
@@ -250,6 +250,6 @@ def test_champion_and_challenger_on_a_server(
         shutil.rmtree(line.root / ".ganline" / "cache" / "evaluations", ignore_errors=True)
         found = promote.run(line.root)
         assert (found["outcome"], found["champion"], found["fid_verdict"]) == ("not promoted", 1, "worse")
-        assert lineage.broken(lineage.chain(line.root)) == []
+        assert lineage.broken_links(lineage.chain(line.root)) == []
     with pytest.raises(InputError, match="MLflow"):
         promote.run(line.root)

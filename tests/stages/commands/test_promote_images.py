@@ -54,7 +54,7 @@ def test_restorations_from_the_first_champion_to_a_better_one(tmp_path: Path) ->
     first = promote.run(made.root)
     assert (first["outcome"], first["aliases"]) == ("promoted", {"challenger": "1", "champion": "1"})
     assert {check["name"]: check["state"] for check in first["checks"]}["fid_ratio"] == "skipped"
-    assert lineage.broken(lineage.chain(made.root)) == []
+    assert lineage.broken_links(lineage.chain(made.root)) == []
     networks, graphs = both_judged(made.root)
     assert graphs == pytest.approx(networks, rel=1e-3, abs=1e-3)
     before = state(made)
@@ -163,7 +163,7 @@ def test_a_server_hands_out_the_graphs_beside_the_generator(
         made.deliver(3.0)
         found = promote.run(made.root)
         assert (found["outcome"], found["champion"], found["fid_b_to_a_verdict"]) == ("not promoted", 1, "worse")
-        assert lineage.broken(lineage.chain(made.root)) == []
+        assert lineage.broken_links(lineage.chain(made.root)) == []
 
 
 def side_by_side(made: Project, champion: Path) -> Against:
