@@ -28,8 +28,8 @@ def remember(
     """Return the tensors that `make()` computes; read them from `folder` if they were computed before.
 
     The name of the file depends on `key` and on the code: that of the module that defines `make`, and that of the
-    objects in `code`. Changed code therefore computes the tensors again. So does a file that is damaged or holds tensors
-    of other shapes: a broken cache is never an error.
+    objects in `code`. Changed code therefore computes the tensors again. So does a file that is damaged or has other
+    shapes: a broken cache is never an error.
 
     Args:
         folder: Folder of the cache; None keeps nothing.
