@@ -1,4 +1,4 @@
-"""Digits in three parts: what trains, what judges, and fresh images that stand for a perfect generator."""
+"""The digits in three parts: a training split, a test split, and fresh images as a perfect generator's samples."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tests.specs import image_spec
 
 
 class Labelled(Held):
-    """Images in memory with labels and a fingerprint, as the store gives them."""
+    """Images in memory with labels and a fingerprint, like a split of the store."""
 
     item = image_spec(8, 1, 10)
 
@@ -37,7 +37,7 @@ class Digits:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> Iterator[None]:
-    """Tests run beside others: threads that wait for each other on a busy machine cost tenfold."""
+    """Use one thread: on a busy machine, threads that wait for each other take ten times as long."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -64,7 +64,7 @@ def digits() -> Digits:
 
 @pytest.fixture(scope="session")
 def evaluator(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
-    """The evaluator of the digits; its classifier is trained once."""
+    """Return an evaluator of the digits; its classifier is trained once per session."""
     return Evaluator(
         digits.train,
         digits.test,

@@ -1,4 +1,4 @@
-"""Settings of the gate of generated images, for tests."""
+"""Settings of the gate for generated images."""
 
 from typing import Any
 
@@ -8,4 +8,4 @@ from pipeline.tasks.registry import TASKS
 GateSettings: Any = TASKS["generate"].gate(MEDIA["image"])
 
 ALL_OFF = {name: None for name in GateSettings.model_fields if name != "significance"}
-"""Every test switched off."""
+"""Settings that disable every test."""

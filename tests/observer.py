@@ -8,7 +8,7 @@ from pipeline.training.protocols import Row
 
 
 class Watcher:
-    """Records what the loop reports, and stops it at a number of images."""
+    """Record the reports of the loop, and stop it at a number of images."""
 
     def __init__(self, stop_at: float = math.inf) -> None:
         self.images_seen, self.stop_at = 0, stop_at

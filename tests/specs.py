@@ -10,7 +10,7 @@ from pipeline.media.registry import tensors_of
 
 
 def image_spec(resolution: int, channels: int, classes: int | Sequence[str] = 0) -> ItemSpec:
-    """Return a square image item with labels of these names, or with so many labels."""
+    """Return the spec of square images; `classes` are names or their number."""
     names = tuple(map(str, range(classes))) if isinstance(classes, int) else tuple(classes)
     return ItemSpec(height=resolution, width=resolution, channels=channels, classes=names)
 

@@ -1,4 +1,4 @@
-"""Real files of every kind that a source may hold: good ones, and bad ones with the reason they must be set aside for."""
+"""Image files of every kind: valid ones, and invalid ones with the expected reason for quarantine."""
 
 import io
 import struct
@@ -17,7 +17,7 @@ Files = dict[str, bytes]
 
 
 def picture(seed: int, size: tuple[int, int] = (24, 20), mode: str = "RGB") -> Image.Image:
-    """A picture with structure, different for each seed."""
+    """Return a smooth random image that depends on the seed."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (5, 6, 4), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).convert(mode)
@@ -34,7 +34,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that says how large it is and holds next to nothing."""
+    """Return a PNG whose header states a size, with almost no data."""
     ihdr = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + ihdr + chunk(b"IDAT", zlib.compress(b"\0" * 100)) + chunk(b"IEND", b"")
 
@@ -45,7 +45,7 @@ def flipped(data: bytes, position: int) -> bytes:
 
 @pytest.fixture(scope="session")
 def good_files() -> Files:
-    """Pictures of every kind that must be accepted, by file name."""
+    """Return images of every kind that must be accepted, by file name."""
     exif = Image.Exif()
     exif[0x0112] = 6
     deep = Image.fromarray((np.asarray(picture(5, mode="L")).astype(np.uint16)) * 257)
@@ -82,7 +82,7 @@ def good_files() -> Files:
 
 @dataclass(frozen=True)
 class BadFiles:
-    """`files` by name, and for each the words its error must hold."""
+    """Invalid files by name, and a pattern for the error message of each."""
 
     files: Files
     reasons: dict[str, str]
@@ -94,7 +94,7 @@ PIXELS_LIMIT = 1_000_000
 
 @pytest.fixture(scope="session")
 def bad_files() -> BadFiles:
-    """Files of every kind that must be set aside, under limits of BYTES_LIMIT and PIXELS_LIMIT."""
+    """Return files of every kind that must be quarantined with the limits BYTES_LIMIT and PIXELS_LIMIT."""
     png, jpeg = saved(picture(31, (64, 64)), "PNG"), saved(picture(32, (64, 64)), "JPEG")
     middle = png.index(b"IDAT") + 40
     with warnings.catch_warnings():
@@ -136,7 +136,7 @@ def bad_files() -> BadFiles:
 
 @pytest.fixture
 def image_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a folder of small PNGs from relative names; each name gets a picture of its own seed."""
+    """Return a function that writes a folder of small PNGs with the given names; each has its own seed."""
 
     def make(names: list[str], folder: str = "source", seeds: dict[str, int] | None = None) -> Path:
         for position, name in enumerate(names):

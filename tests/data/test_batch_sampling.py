@@ -1,4 +1,4 @@
-"""Drawing without end: every image once an epoch, exact resumption, crops from everywhere."""
+"""Endless sampling: every image once per epoch, exact resumption, crops from all positions."""
 
 import numpy as np
 import pytest
@@ -22,16 +22,16 @@ def test_each_epoch_is_a_permutation(n: int, sizes: list[int], seed: int) -> Non
 
 
 @given(n=st.integers(1, 30), before=st.integers(1, 90), seed=st.integers(0, 3))
-def test_resumed_order_is_the_undisturbed_one(n: int, before: int, seed: int) -> None:
-    undisturbed = Shuffle(n, seed, CPU)
-    undisturbed.take(before)
-    state = undisturbed.state()
+def test_a_resumed_order_equals_an_uninterrupted_one(n: int, before: int, seed: int) -> None:
+    uninterrupted = Shuffle(n, seed, CPU)
+    uninterrupted.take(before)
+    state = uninterrupted.state()
     resumed = Shuffle(n, seed, CPU)
     resumed.restore(state)
-    assert resumed.take(45).tolist() == undisturbed.take(45).tolist()
+    assert resumed.take(45).tolist() == uninterrupted.take(45).tolist()
 
 
-def test_epochs_differ() -> None:
+def test_epochs_have_different_orders() -> None:
     shuffle = Shuffle(100, 0, CPU)
     assert shuffle.take(100).tolist() != shuffle.take(100).tolist()
 
@@ -40,7 +40,7 @@ def levels(images: torch.Tensor) -> torch.Tensor:
     return images.add(1).mul(127.5).round().long()
 
 
-def test_crops_are_whole_pieces_of_their_images_from_every_place() -> None:
+def test_crops_come_from_all_positions_of_their_images() -> None:
     crops = CropSampler(Photos(), CPU, 0, flips=False)
     tops: dict[int, set[tuple[int, int]]] = {0: set(), 1: set(), 2: set()}
     for _ in range(200):
@@ -59,16 +59,16 @@ def test_crops_are_whole_pieces_of_their_images_from_every_place() -> None:
 
 
 @pytest.mark.parametrize("flips", [True, False])
-def test_crops_resume(flips: bool) -> None:
-    undisturbed, resumed = (CropSampler(Photos(), CPU, 1, flips=flips) for _ in range(2))
-    undisturbed.take(5)
-    resumed.restore(undisturbed.state())
-    assert torch.equal(undisturbed.take(20), resumed.take(20))
-    forgetful = CropSampler(Photos(), CPU, 1, flips=flips)
-    forgetful.restore({**undisturbed.state(), "places": torch.Generator().manual_seed(9).get_state()})
-    assert not torch.equal(undisturbed.take(20), forgetful.take(20))
+def test_resumed_crops_equal_uninterrupted_ones(flips: bool) -> None:
+    uninterrupted, resumed = (CropSampler(Photos(), CPU, 1, flips=flips) for _ in range(2))
+    uninterrupted.take(5)
+    resumed.restore(uninterrupted.state())
+    assert torch.equal(uninterrupted.take(20), resumed.take(20))
+    other_places = CropSampler(Photos(), CPU, 1, flips=flips)
+    other_places.restore({**uninterrupted.state(), "places": torch.Generator().manual_seed(9).get_state()})
+    assert not torch.equal(uninterrupted.take(20), other_places.take(20))
 
 
-def test_what_is_drawn_follows_from_the_images() -> None:
+def test_images_of_different_sizes_are_sampled_as_crops() -> None:
     assert type(build_sampler(Arrays(3), CPU, 0, flips=False, resident_bytes=RESIDENT_BYTES)) is BatchSampler
     assert type(build_sampler(Photos(), CPU, 0, flips=False, resident_bytes=RESIDENT_BYTES)) is CropSampler

@@ -1,4 +1,4 @@
-"""The two sides of the data, however it holds them."""
+"""Splitting data into two domains: paired files, wide images, or two classes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from tests.specs import image_spec
 
 
 def stored(kind: type[ItemSet], count: int, width: int = 8, classes: Sequence[str] = (), **more: Any) -> Any:
-    """`count` images of noise in two shards, rows in mixed order."""
+    """Return `count` noise images in two shards, with rows in random order."""
     rng = np.random.default_rng(0)
     shards = [rng.integers(0, 256, (count, 8, width, 3), dtype=np.uint8) for _ in range(2)]
     order = rng.permutation(2 * count)[:count]
@@ -35,7 +35,7 @@ def pairs_of_both_kinds() -> list[PairSet]:
 
 
 @pytest.mark.parametrize("data", pairs_of_both_kinds(), ids=["wide", "apart"])
-def test_pairs(data: PairSet) -> None:
+def test_pairs_are_split_into_a_and_b(data: PairSet) -> None:
     a, b = split_domains(data)
     assert (len(data), len(a), len(b), data.images([0]).shape) == (12, 12, 12, (1, 8, 16, 3))
     assert (a.images().shape, a.name, b.name) == ((12, 8, 8, 3), "A", "B")
@@ -49,7 +49,7 @@ def test_pairs(data: PairSet) -> None:
 
 
 @pytest.mark.parametrize("data", pairs_of_both_kinds(), ids=["wide", "apart"])
-def test_squares_are_all_a_and_then_all_b(data: PairSet) -> None:
+def test_flattened_pairs_are_all_of_a_and_then_all_of_b(data: PairSet) -> None:
     single = flatten_pairs(data)
     a, b = split_domains(data)
     assert len(single) == len(single.labels) == len(single.names) == 24
@@ -60,7 +60,7 @@ def test_squares_are_all_a_and_then_all_b(data: PairSet) -> None:
     assert single.fingerprint != data.fingerprint
 
 
-def test_two_classes() -> None:
+def test_two_classes_are_the_domains() -> None:
     data = stored(ItemSet, 20, labels=np.arange(20) % 3 - 1, classes=["horse", "deer"])
     horse, deer = split_domains(data)
     assert (horse.name, deer.name, len(horse), len(deer)) == ("horse", "deer", 7, 6)
@@ -77,6 +77,6 @@ def test_two_classes() -> None:
     ("classes", "words"),
     [([], "is none"), (["a", "b", "c"], r"is 3 \(a, b, c\)"), (["a"], r"is 1 \(a\)")],
 )
-def test_neither_pairs_nor_two_classes(classes: list[str], words: str) -> None:
+def test_data_without_pairs_or_two_classes_is_rejected(classes: list[str], words: str) -> None:
     with pytest.raises(InputError, match=f"{words}.*name two in data.classes"):
         split_domains(stored(ItemSet, 4, classes=classes))

@@ -1,4 +1,4 @@
-"""Every expectation both ways: it passes at its threshold and fails just beyond it, with a message that holds the numbers."""
+"""Every expectation passes at its threshold and fails just beyond it, with the numbers in its message."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ from pipeline.media.validation import Expectation
 Rows = list[dict[str, Any]]
 IMAGE = MEDIA["image"]
 NAMES = [*COLUMNS, *(fact.name for fact in IMAGE.facts)]
-# What is not looked at in a case must not interfere with it.
+# Expectations that a case does not test always pass.
 LENIENT = {
     key: {"limit": limit, "severity": "warning"}
     for key, limit in (
@@ -34,7 +34,7 @@ LENIENT = {
 
 
 def images(count: int, **values: Any) -> Rows:
-    """Good rows with pixels of their own."""
+    """Return manifest rows of valid images with distinct pixels."""
     good: dict[str, Any] = {
         "width": 10,
         "height": 10,
@@ -62,26 +62,36 @@ def same(count: int, pixels: str = "P", split: str = "train") -> Rows:
     return images(count, pixels_sha256=pixels, split=split)
 
 
+def leaked(count: int) -> Rows:
+    return same(count) + same(count, split="test")
+
+
 def bound(limit: float) -> dict[str, Any]:
     return {"limit": limit, "severity": "critical"}
 
 
-# key, its settings, rows that just pass, rows that just fail, what the message must say
+# key, settings, rows that just pass, rows that just fail, words of the message
 CASES: list[tuple[str, dict[str, Any], Rows, Rows, list[str]]] = [
-    ("max_error_share", bound(0.1), images(9) + bad(1), images(8) + bad(1), ["1 of 9 (11.11%)", "over validate.max_error_share.limit 0.1"]),
+    ("max_error_share", bound(0.1), images(9) + bad(1), images(8) + bad(1),
+     ["1 of 9 (11.11%)", "over validate.max_error_share.limit 0.1"]),
     ("max_error_share", bound(0), images(3), images(99) + bad(1), ["1 of 100 (1.00%)"]),
-    ("max_duplicate_share", bound(0.2), images(3) + same(2), images(7) + same(4), ["3 of 11 (27.27%)", "over validate.max_duplicate_share.limit 0.2"]),
-    ("max_leakage_share", bound(0.25), same(1) + same(1, split="test") + images(3, split="test"), same(1) + same(1, split="test") + images(2, split="test"),
+    ("max_duplicate_share", bound(0.2), images(3) + same(2), images(7) + same(4),
+     ["3 of 11 (27.27%)", "over validate.max_duplicate_share.limit 0.2"]),
+    ("max_leakage_share", bound(0.25), leaked(1) + images(3, split="test"), leaked(1) + images(2, split="test"),
      ["1 of 3 (33.33%)", "test images are also in the training split"]),
-    ("max_constant_share", bound(0.5), images(1) + images(1, std=0.0049), images(1, std=0.0049), ["1 of 1 (100.00%)", "constant_std 0.005"]),
-    ("min_side", bound(8), images(2, width=8), images(2) + images(1, width=7), ["1 of 3", "shorter than validate.min_side.limit 8 pixels"]),
-    ("modes", {"allowed": ["L", "RGB"], "severity": "critical"}, images(1) + images(1, mode="RGB"), images(1) + images(2, mode="CMYK") + images(1, mode="F"),
-     ["3 images (CMYK 2, F 1)", "validate.modes.allowed"]),
+    ("max_constant_share", bound(0.5), images(1) + images(1, std=0.0049), images(1, std=0.0049),
+     ["1 of 1 (100.00%)", "constant_std 0.005"]),
+    ("min_side", bound(8), images(2, width=8), images(2) + images(1, width=7),
+     ["1 of 3", "shorter than validate.min_side.limit 8 pixels"]),
+    ("modes", {"allowed": ["L", "RGB"], "severity": "critical"}, images(1) + images(1, mode="RGB"),
+     images(1) + images(2, mode="CMYK") + images(1, mode="F"), ["3 images (CMYK 2, F 1)", "validate.modes.allowed"]),
     ("min_images", bound(5), images(5) + images(2, split="test"), images(4) + images(2, split="test") + bad(3),
      ["4 training images", "limit 5", "9 files, 3 set"]),
     ("min_images", bound(1), images(1), bad(2), ["0 training images"]),
-    ("min_per_class", bound(3), named("a", 3) + named("b", 4), named("a", 2) + named("b", 4), ["class 'a' has 2", "limit 3"]),
-    ("max_imbalance", bound(2), named("a", 2) + named("b", 4), named("a", 2) + named("b", 5), ["by 2.5", "'a' has 2, class 'b' has 5", "limit 2"]),
+    ("min_per_class", bound(3), named("a", 3) + named("b", 4), named("a", 2) + named("b", 4),
+     ["class 'a' has 2", "limit 3"]),
+    ("max_imbalance", bound(2), named("a", 2) + named("b", 4), named("a", 2) + named("b", 5),
+     ["by 2.5", "'a' has 2, class 'b' has 5", "limit 2"]),
     ("max_imbalance", bound(2), named("a", 2) + named("b", 4), named("b", 5), ["by inf", "'a' has 0"]),
 ]  # fmt: skip
 
@@ -103,7 +113,7 @@ def failures(folder: Path, rows: Rows, settings: dict[str, Any]) -> dict[str, Ex
     CASES,
     ids=[f"{case[0]}-{number}" for number, case in enumerate(CASES)],
 )
-def test_both_ways(
+def test_an_expectation_passes_at_its_limit_and_fails_beyond_it(
     tmp_path: Path, key: str, value: dict[str, Any], passing: Rows, failing: Rows, words: list[str]
 ) -> None:
     settings = LENIENT | {key: value}
@@ -120,7 +130,7 @@ def test_both_ways(
     )
 
 
-def test_mean_range(tmp_path: Path) -> None:
+def test_a_mean_outside_of_its_range_is_a_warning(tmp_path: Path) -> None:
     settings = LENIENT | {"mean_range": [0.2, 0.5]}
     assert failures(tmp_path / "a", images(3, mean=0.5), settings) == {}
     for mean in (0.1999, 0.5001):
@@ -129,13 +139,13 @@ def test_mean_range(tmp_path: Path) -> None:
         assert f"{mean:.4f}" in found.message
 
 
-def test_without_classes_or_test_images_their_checks_are_not_made(tmp_path: Path) -> None:
+def test_checks_of_classes_and_leakage_need_classes_and_a_test_split(tmp_path: Path) -> None:
     strict = LENIENT | {"min_per_class": bound(1e6), "max_imbalance": bound(0), "max_leakage_share": bound(0)}
     assert failures(tmp_path, images(5), strict) == {}
 
 
-def test_pairs_in_folders(tmp_path: Path) -> None:
-    """At the limit it passes, beyond it fails, with the names it counts; for other data there is no such check."""
+def test_the_share_of_unpaired_images_is_checked_for_pairs_in_folders(tmp_path: Path) -> None:
+    """It passes at the limit and fails beyond it. Other data has no such check."""
     rows = [
         {**one, "class": side, "label": "AB".index(side), "pair": str(number)}
         for side, count in (("A", 12), ("B", 8))
@@ -155,13 +165,14 @@ def test_pairs_in_folders(tmp_path: Path) -> None:
     assert "max_unpaired_share" not in [check.key for check in expectations(single, parsed)]
 
 
-def test_a_domain_that_is_too_small_is_named(tmp_path: Path) -> None:
+def test_a_class_that_is_too_small_is_named(tmp_path: Path) -> None:
     found = failures(tmp_path, named("a", 30) + named("b", 9), LENIENT | {"min_per_class": bound(10)})
-    expected = "class 'b' has 9 accepted training images, fewer than validate.min_per_class.limit 10; add images to this class or domain"
-    assert expected in found["min_per_class"].message
+    message = found["min_per_class"].message
+    assert "class 'b' has 9 accepted training images, fewer than validate.min_per_class.limit 10" in message
+    assert "add images to this class or domain" in message
 
 
-def test_an_expectation_that_cannot_be_evaluated_is_no_verdict(tmp_path: Path) -> None:
+def test_an_expectation_that_cannot_be_evaluated_is_an_error(tmp_path: Path) -> None:
     expectation = Expectation(
         "min_side", "items", "ExpectColumnValuesToBeBetween", {"column": "absent", "min_value": 1}, "warning", ""
     )
@@ -169,7 +180,7 @@ def test_an_expectation_that_cannot_be_evaluated_is_no_verdict(tmp_path: Path) -
         validate([expectation], {"items": pd.DataFrame({"present": [1]})}, tmp_path)
 
 
-def test_data_docs_open(tmp_path: Path) -> None:
+def test_the_index_of_data_docs_links_to_its_pages(tmp_path: Path) -> None:
     failures(tmp_path / "docs", images(3) + bad(1), LENIENT)
     index = (tmp_path / "docs" / "index.html").read_text()
     pages = list((tmp_path / "docs").rglob("*.html"))
@@ -178,7 +189,7 @@ def test_data_docs_open(tmp_path: Path) -> None:
     assert linked
 
 
-def test_seventy_thousand_rows_take_seconds(tmp_path: Path) -> None:
+def test_seventy_thousand_rows_are_validated_within_seconds(tmp_path: Path) -> None:
     rows = pd.DataFrame([*images(1, **{"class": "a"}), *images(1, **{"class": "b"})], columns=NAMES)
     manifest = pd.concat([rows] * 35_000, ignore_index=True)
     manifest["pixels_sha256"] = [f"{number:064x}" for number in range(len(manifest))]

@@ -1,4 +1,4 @@
-"""What folders mean: known layouts, and properties that hold for any names."""
+"""Splits and classes from folder names: known layouts, and properties that hold for any names."""
 
 import pytest
 from hypothesis import given
@@ -16,11 +16,11 @@ def places(*folders: str) -> dict[str, Place]:
 
 
 @pytest.mark.parametrize("folders", [[""], ["images"], ["a/b/c"], ["photos", "photos"], ["train"], ["cat"]])
-def test_one_folder_is_flat(folders: list[str]) -> None:
+def test_a_single_folder_has_neither_split_nor_class(folders: list[str]) -> None:
     assert set(places(*folders).values()) == {Place()}
 
 
-def test_classes() -> None:
+def test_folders_are_classes() -> None:
     expected = {"cat": Place(None, "cat"), "dog": Place(None, "dog")}
     assert places("cat", "dog") == expected
     assert places("top/cat", "top/dog") == {f"top/{name}": place for name, place in expected.items()}
@@ -33,14 +33,14 @@ def test_classes() -> None:
 
 @pytest.mark.parametrize("wrapping", ["", "archive/", "archive/data/"])
 @pytest.mark.parametrize("inner", ["", "/images"])
-def test_splits_above_classes(wrapping: str, inner: str) -> None:
+def test_split_folders_hold_class_folders(wrapping: str, inner: str) -> None:
     names = {
         f"{wrapping}{split}{inner}/{name}": Place(split, name) for split in ("train", "test") for name in ("0", "1")
     }
     assert places(*names) == names
 
 
-def test_splits_without_classes() -> None:
+def test_split_folders_without_classes() -> None:
     assert places("train", "test") == {"train": Place("train"), "test": Place("test")}
     assert places("train/all", "test/all") == {"train/all": Place("train"), "test/all": Place("test")}
     assert Layout.of([("train", "cat"), ("test", "cat")]).classes == ()
@@ -62,11 +62,11 @@ def test_splits_without_classes() -> None:
         (set(), {}),
     ],
 )
-def test_split_folders(names: set[str], expected: dict[str, str]) -> None:
+def test_names_of_split_folders(names: set[str], expected: dict[str, str]) -> None:
     assert split_folders(names) == expected
 
 
-def test_what_lies_elsewhere_is_named() -> None:
+def test_files_outside_of_the_layout_are_rejected() -> None:
     layout = Layout.of([("train", "a"), ("train", "b"), ("test", "a"), ("other",), ()])
     assert layout.classes == ("a", "b")
     assert layout.place(("train", "b", "deep")) == Place("train", "b")
@@ -80,7 +80,7 @@ folder = st.lists(st.sampled_from(["train", "test", "val", "a", "b", "images", "
 
 
 @given(st.lists(folder, max_size=12))
-def test_any_names(folders: list[tuple[str, ...]]) -> None:
+def test_any_folders_give_a_consistent_layout(folders: list[tuple[str, ...]]) -> None:
     layout = Layout.of(folders)
     assert layout == Layout.of(reversed(folders))
     assert list(layout.classes) == sorted(set(layout.classes))
@@ -93,13 +93,15 @@ def test_any_names(folders: list[tuple[str, ...]]) -> None:
 
 
 @given(st.lists(folder, max_size=8), st.lists(st.sampled_from(["x", "y"]), max_size=3).map(tuple))
-def test_a_wrapping_folder_changes_nothing(folders: list[tuple[str, ...]], wrapping: tuple[str, ...]) -> None:
+def test_a_wrapping_folder_does_not_change_the_layout(
+    folders: list[tuple[str, ...]], wrapping: tuple[str, ...]
+) -> None:
     plain, wrapped = Layout.of(folders), Layout.of([wrapping + each for each in folders])
     assert [plain.place(each) for each in folders] == [wrapped.place(wrapping + each) for each in folders]
 
 
 @given(st.sets(folder, min_size=1))
-def test_common_depth(folders: set[tuple[str, ...]]) -> None:
+def test_common_depth_is_the_longest_shared_prefix(folders: set[tuple[str, ...]]) -> None:
     depth = common_depth(folders)
     assert len({each[:depth] for each in folders}) == 1
     assert min(map(len, folders)) == depth or len({each[: depth + 1] for each in folders}) > 1
@@ -107,7 +109,7 @@ def test_common_depth(folders: set[tuple[str, ...]]) -> None:
 
 @pytest.mark.parametrize("wrapping", ["", "horse2zebra/"])
 @pytest.mark.parametrize("held_out", ["test", "val", "Testing_"])
-def test_split_and_side_in_one_folder(wrapping: str, held_out: str) -> None:
+def test_one_folder_name_states_split_and_domain(wrapping: str, held_out: str) -> None:
     names = {
         f"{wrapping}{folder}": place
         for folder, place in (("trainA", Place("train", "A")), ("trainB", Place("train", "B")))
@@ -122,12 +124,12 @@ def test_split_and_side_in_one_folder(wrapping: str, held_out: str) -> None:
     )
 
 
-def test_train_a_and_b_alone_are_classes() -> None:
+def test_train_a_and_train_b_without_a_test_folder_are_classes() -> None:
     assert places("trainA", "trainB") == {"trainA": Place(None, "trainA"), "trainB": Place(None, "trainB")}
     assert Layout.of([("trainA",), ("testA",)]).classes == ("testA", "trainA")
 
 
-def test_classes_asked_for() -> None:
+def test_a_selection_of_classes() -> None:
     every = Layout.of([(split, name) for split in ("train", "test") for name in ("cat", "deer", "horse")])
     some = every.with_classes(["horse", "cat"])
     assert every.labels == ("cat", "deer", "horse")
@@ -140,9 +142,7 @@ def test_classes_asked_for() -> None:
     assert (one.place(("train", "deer")), one.place(("train", "cat"))) == (Place("train"), Place("train", wanted=False))
     assert some.without_labels().place(("train", "horse")) == Place("train")
     assert not some.without_labels().place(("train", "deer")).wanted
-    assert every.without_labels().place(("train",)) == Place("train"), (
-        "where nothing was asked for, folders mean nothing"
-    )
+    assert every.without_labels().place(("train",)) == Place("train"), "without a selection every folder is used"
     with pytest.raises(InputError, match=r"no class 'hrose'; did you mean `horse`\? its classes are cat, deer, horse$"):
         every.with_classes(["cat", "hrose"])
     with pytest.raises(InputError, match="the source has no classes"):
@@ -151,7 +151,7 @@ def test_classes_asked_for() -> None:
         Layout.of([(f"{number:03d}",) for number in range(200)]).with_classes(["x"])
 
 
-def test_names_of_partners() -> None:
+def test_partners_have_the_same_name_without_suffix() -> None:
     plain, split = (
         Layout.of([("top", "a"), ("top", "b")]),
         Layout.of([(part, "images", side) for part in ("train", "test") for side in "ab"]),
@@ -167,7 +167,7 @@ def test_names_of_partners() -> None:
         == split.pair_name("test/images/b/x/1.png", SUFFIXES)
         == "x/1"
     )
-    assert plain.pair_name("top/a/1.v2", SUFFIXES) == "1.v2", "only an image's suffix is none of the name"
+    assert plain.pair_name("top/a/1.v2", SUFFIXES) == "1.v2", "only suffixes of images are removed"
     assert plain.pair_name("top/a/1.v2.png", SUFFIXES) == "1.v2"
     assert plain.pair_name("top/a/caf\u00e9.png", SUFFIXES) == plain.pair_name("top/b/cafe\u0301.png", SUFFIXES)
     assert plain.pair_name("top/a/A.png", SUFFIXES) != plain.pair_name("top/b/a.png", SUFFIXES)

@@ -1,4 +1,4 @@
-"""From sources to the store: what is accepted, what is set aside and why, and that the bytes depend on nothing else."""
+"""From sources to the store: accepted files, quarantined files with reasons, reproducible bytes."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ Rows = list[dict[str, Any]]
 
 
 def run(source: Path | str, folder: Path, workers: int = 1, **settings: Any) -> tuple[DatasetInfo, Rows]:
-    """Ingests into folder/dataset, with every warning an error."""
+    """Ingest into folder/dataset; warnings are errors. Return the description and the rows of the manifest."""
     values = {"source": str(source), "channels": "rgb", "limits": LIMITS, **settings}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -51,7 +51,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def check(rows: Rows, good: dict[str, bytes], reasons: dict[str, str]) -> None:
-    """Every good file accepted with its facts, every bad one named with its reason, and nothing else."""
+    """Assert that the rows are the good files with their facts and the bad ones with their reasons."""
     found = errors(rows)
     assert {row["path"] for row in rows if not row["error"]} == set(good)
     assert set(found) == set(reasons)
@@ -75,7 +75,7 @@ def zip_of(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def test_folder_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes], bad_files: Any) -> None:
+def test_a_folder_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes], bad_files: Any) -> None:
     source = tmp_path / "photos"
     source.mkdir()
     for name, data in (good_files | bad_files.files).items():
@@ -110,13 +110,13 @@ def test_folder_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, by
     assert str(tmp_path) not in (tmp_path / "dataset" / "dataset.json").read_text()
 
 
-def test_zip_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes], bad_files: Any) -> None:
+def test_a_zip_archive_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes], bad_files: Any) -> None:
     path = zip_of(
         tmp_path / "upload.zip", {f"upload/{name}": data for name, data in (good_files | bad_files.files).items()}
     )
     climbing = ["../climbs.png", "upload/../../climbs.png", "/etc/absolute.png", "C:\\drive.png", "..\\windows.png"]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # zipfile warns of the duplicate name
+        warnings.simplefilter("ignore")  # zipfile warns about the duplicate name
         with zipfile.ZipFile(path, "a") as archive:
             for name in [*climbing, "__MACOSX/upload/._rgb.png", "upload/.DS_Store", "upload/Thumbs.db"]:
                 archive.writestr(name, good_files["rgb.png"])
@@ -140,7 +140,7 @@ def test_zip_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes
         (b"upload/lying_size.png", 24, (size - 50).to_bytes(4, "little")),
         (b"upload/unknown_method.png", 10, b"\x63\x00"),
     ):
-        entry = data.rindex(member) - 46  # in the central directory, after every local header
+        entry = data.rindex(member) - 46  # the last occurrence: the central directory follows all local headers
         data[entry + offset : entry + offset + len(value)] = value
     path.write_bytes(data)
 
@@ -172,7 +172,9 @@ def test_zip_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes
 
 
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.bz2", "tar.xz"])
-def test_tar_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes], bad_files: Any, suffix: str) -> None:
+def test_a_tar_archive_with_every_kind_of_file(
+    tmp_path: Path, good_files: dict[str, bytes], bad_files: Any, suffix: str
+) -> None:
     path = tmp_path / f"upload.{suffix}"
     mode: Any = f"w:{suffix.removeprefix('tar').removeprefix('.')}"
     with tarfile.open(path, mode) as archive:
@@ -213,7 +215,7 @@ def test_tar_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, bytes
     )
 
 
-def test_one_data_set_is_the_same_store_from_folder_zip_and_tar_and_any_number_of_processes(
+def test_the_store_depends_neither_on_the_kind_of_source_nor_on_the_number_of_processes(
     tmp_path: Path, image_folder: Callable[..., Path]
 ) -> None:
     names = [
@@ -247,7 +249,7 @@ def test_one_data_set_is_the_same_store_from_folder_zip_and_tar_and_any_number_o
     assert info.item.classes == ("cat", "dog")
 
 
-def test_the_store_holds_what_the_decoder_gives(
+def test_the_store_holds_the_decoded_images_and_their_facts(
     tmp_path: Path, image_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_writer, "SHARD_BYTES", 10 * 8 * 8 * 3)
@@ -272,9 +274,9 @@ def test_the_store_holds_what_the_decoder_gives(
     assert info == DatasetInfo.read(tmp_path / "dataset")
 
 
-def test_held_out_by_content(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_the_test_split_is_chosen_by_content(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     names = [f"{number:03d}.png" for number in range(120)]
-    copies = dict.fromkeys(names[:20], 7)  # twenty copies of one picture
+    copies = dict.fromkeys(names[:20], 7)  # twenty copies of one image
     _, rows = run(image_folder(names, seeds=copies), tmp_path, test_fraction=0.25)
     split = {row["path"]: row["split"] for row in rows}
     assert len({split[name] for name in copies}) == 1
@@ -298,7 +300,7 @@ def test_held_out_by_content(tmp_path: Path, image_folder: Callable[..., Path]) 
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_limit_takes_the_first_good_ones_of_each_split_and_class(
+def test_the_limit_takes_the_first_valid_files_of_each_split_and_class(
     tmp_path: Path, image_folder: Callable[..., Path], workers: int
 ) -> None:
     names = [
@@ -319,7 +321,7 @@ def test_limit_takes_the_first_good_ones_of_each_split_and_class(
     assert list(errors(rows)) == ["train/a/001.png"]
 
 
-def test_limit_without_a_split_of_the_source(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_the_limit_with_a_drawn_split(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     source = image_folder([f"{number:03d}.png" for number in range(200)])
     info, rows = run(source, tmp_path, limit=10, test_fraction=0.3)
     assert info.splits == {"train": 10, "test": 10}
@@ -332,7 +334,7 @@ def test_limit_without_a_split_of_the_source(tmp_path: Path, image_folder: Calla
         ][:10]
 
 
-def test_files_in_no_class_are_named(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_files_outside_of_class_folders_are_reported(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     source = image_folder(["train/a/1.png", "train/b/2.png", "test/a/3.png", "stray.png", "train/stray.png"])
     (source / "notes.txt").write_text("notes")
     info, rows = run(source, tmp_path)
@@ -343,7 +345,7 @@ def test_files_in_no_class_are_named(tmp_path: Path, image_folder: Callable[...,
     assert info.images == 3
 
 
-def test_digits(tmp_path: Path) -> None:
+def test_digits_are_scikit_learn_s(tmp_path: Path) -> None:
     from sklearn.datasets import load_digits
 
     info, rows = run("digits", tmp_path, channels="gray")
@@ -360,7 +362,9 @@ def test_digits(tmp_path: Path) -> None:
     assert 0.15 < info.splits["test"] / 1797 < 0.25
 
 
-def test_nothing_good_is_an_error_and_leaves_what_was_there(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_a_source_without_valid_files_is_an_error_and_keeps_the_old_store(
+    tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
     run(image_folder(["1.png", "2.png"]), tmp_path)
     before = digests(tmp_path / "dataset")
     (tmp_path / "empty").mkdir()
@@ -385,14 +389,14 @@ def test_nothing_good_is_an_error_and_leaves_what_was_there(tmp_path: Path, imag
         ("kodak24.zip", {"resolution": 64, "limits": {}}, 24, 0, 0),
     ],
 )
-def test_real_data_sets(
+def test_real_data_sets_are_ingested(
     tmp_path: Path, shared_data: Path, name: str, settings: dict[str, Any], images: int, aside: int, classes: int
 ) -> None:
     info, _ = run(shared_data / name, tmp_path, **settings)
     assert (info.images, info.set_aside, len(info.item.classes), info.source) == (images, aside, classes, name)
 
 
-def test_photographs_keep_their_sizes_and_small_ones_are_set_aside(tmp_path: Path) -> None:
+def test_images_keep_their_sizes_and_small_ones_are_quarantined(tmp_path: Path) -> None:
     from PIL import Image
 
     from pipeline.data.store import VariableSizeSet, open_split
@@ -420,7 +424,7 @@ def test_photographs_keep_their_sizes_and_small_ones_are_set_aside(tmp_path: Pat
 
 
 def opened(folder: Path, split: str = "train", drop: tuple[str, ...] = ()) -> Any:
-    """A split of folder/dataset in which everything that was decoded is accepted, but for the paths in `drop`."""
+    """Open a split of folder/dataset with all decoded files accepted, except the paths in `drop`."""
     from pipeline.data.store import open_split
 
     (folder / "validated").mkdir(exist_ok=True)
@@ -430,7 +434,7 @@ def opened(folder: Path, split: str = "train", drop: tuple[str, ...] = ()) -> An
     return open_split(folder / "dataset", folder / "validated", split)
 
 
-def test_only_the_classes_asked_for_in_their_order(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_only_the_selected_classes_are_stored_in_their_order(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     names = [
         f"{split}/{name}/{number}.png"
         for split in ("train", "test")
@@ -463,7 +467,7 @@ def test_only_the_classes_asked_for_in_their_order(tmp_path: Path, image_folder:
     assert digests(tmp_path / "dataset") == before
 
 
-def test_horse_and_deer_of_cifar(tmp_path: Path, shared_data: Path) -> None:
+def test_two_classes_of_cifar_10_are_domains(tmp_path: Path, shared_data: Path) -> None:
     from pipeline.data.domains import split_domains
 
     info, rows = run(shared_data / "cifar10.zip", tmp_path, resolution=32, classes=["horse", "deer"], limit=20)
@@ -481,7 +485,7 @@ def halved(seed: int, size: int = 16) -> bytes:
     return out.getvalue()
 
 
-def test_halves_are_stored_as_wide_rows(tmp_path: Path, good_files: dict[str, bytes]) -> None:
+def test_halves_are_stored_as_one_wide_item(tmp_path: Path, good_files: dict[str, bytes]) -> None:
     source = tmp_path / "source"
     for number in range(12):
         path = source / ("train" if number < 8 else "val") / f"{number:02d}_AB.png"
@@ -512,7 +516,7 @@ def test_halves_are_stored_as_wide_rows(tmp_path: Path, good_files: dict[str, by
             assert (pairs.read_side(side, [number])[0] == np.split(whole, 2, axis=1)[side]).all()
 
 
-def test_halves_in_class_folders_have_no_classes(tmp_path: Path) -> None:
+def test_halves_have_no_classes(tmp_path: Path) -> None:
     for number, name in enumerate(["maps/1.png", "facades/1.png", "facades/2.png", "3.png"]):
         path = tmp_path / "source" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -526,13 +530,16 @@ def test_halves_in_class_folders_have_no_classes(tmp_path: Path) -> None:
 
 
 def two_folders(tmp_path: Path, image_folder: Callable[..., Path]) -> Path:
-    """Twenty pairs with suffixes of all cases, in two folders; the seed of A's picture is its number, that of B's 100 more."""
+    """Write twenty pairs in two folders, with suffixes in both cases.
+
+    The seed of an image in A is its number; the one of its partner in B is 100 more.
+    """
     seeds = {f"A/{number:02d}{('.png', '.PNG', '.JPG')[number % 3]}": number for number in range(20)}
     seeds |= {f"B/{number:02d}{('.Jpeg', '.png', '.webp')[number % 3]}": 100 + number for number in range(20)}
     return image_folder(list(seeds), seeds=seeds)
 
 
-def test_folders_are_joined_by_name_whatever_holds_them(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_pairs_are_joined_by_name_for_every_kind_of_source(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     source = two_folders(tmp_path, image_folder)
     files = {str(path.relative_to(source)): path.read_bytes() for path in sorted(source.rglob("*")) if path.is_file()}
     mixed = dict(sorted(files.items(), key=lambda item: hashlib.sha256(item[0].encode()).digest()))
@@ -549,7 +556,9 @@ def test_folders_are_joined_by_name_whatever_holds_them(tmp_path: Path, image_fo
         info, rows = run(path, tmp_path / label, workers=workers, pairs="folders", test_fraction=0.3)
         assert (info.pairs, info.item.classes, info.images) == ("folders", ("A", "B"), 40)
         split = {(row["class"], row["pair"]): row["split"] for row in rows}
-        assert all(split["A", name] == split["B", name] for side, name in split if side == "A"), "partners never part"
+        assert all(split["A", name] == split["B", name] for side, name in split if side == "A"), (
+            "partners are in the same split"
+        )
         found[label] = {name: opened(tmp_path / label, name) for name in ("train", "test")}
         assert sum(map(len, found[label].values())) == 20
         for pairs in found[label].values():
@@ -572,8 +581,8 @@ def test_folders_are_joined_by_name_whatever_holds_them(tmp_path: Path, image_fo
     assert (opened(swapped).read_side(0) == found["folder"]["train"].read_side(1)).all()
 
 
-def test_a_fingerprint_is_that_of_who_belongs_to_whom(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
-    """The same pictures in the same order, but two of B's have changed their names."""
+def test_the_fingerprint_depends_on_the_pairing(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    """Both sources have the same images; two images of B have swapped their names."""
     names = ["A/1.png", "A/2.png", "B/1.png", "B/2.png"]
     prints = set()
     for folder, seeds in (("one", [1, 2, 3, 4]), ("other", [1, 2, 4, 3])):
@@ -585,7 +594,7 @@ def test_a_fingerprint_is_that_of_who_belongs_to_whom(tmp_path: Path, image_fold
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_limit_takes_whole_pairs(tmp_path: Path, image_folder: Callable[..., Path], workers: int) -> None:
+def test_the_limit_takes_whole_pairs(tmp_path: Path, image_folder: Callable[..., Path], workers: int) -> None:
     a, b = (
         [f"trainA/{number}.png" for number in (1, 2, 3, 5, 7, 8, 9)],
         [f"trainB/{number}.jpg" for number in (0, 2, 4, 5, 6, 7, 9)],
@@ -606,7 +615,7 @@ def test_limit_takes_whole_pairs(tmp_path: Path, image_folder: Callable[..., Pat
     assert info.splits == {"train": 8, "test": 4}
 
 
-def test_folders_that_are_no_two_or_hold_no_pair_are_named(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_pairs_in_folders_need_two_folders_and_a_common_name(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     source = image_folder(["a/x_a.png", "b/x_b.png", "c/y.png"])
     with pytest.raises(
         InputError,
@@ -622,7 +631,9 @@ def test_folders_that_are_no_two_or_hold_no_pair_are_named(tmp_path: Path, image
         run(source, tmp_path, pairs="folders", classes=["a", "b"], limit=5, test_fraction=0)
 
 
-def test_a_lone_partner_in_the_index_is_an_error(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+def test_an_item_without_its_partner_in_the_index_is_an_error(
+    tmp_path: Path, image_folder: Callable[..., Path]
+) -> None:
     run(image_folder(["A/1.png", "A/2.png", "B/1.png", "B/2.png"]), tmp_path, pairs="folders", test_fraction=0)
     assert len(opened(tmp_path)) == 2
     with pytest.raises(InputError, match=r"index\.parquet: contains items without a partner"):

@@ -1,4 +1,4 @@
-"""The store takes its name only when all of it is there."""
+"""The store is written atomically: it gets its name only when it is complete."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def write(folder: Path, images: int, shape: tuple[int, int, int] = (8, 8, 1)) ->
         return store.finish("test")
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_a_store_reads_back_as_written(tmp_path: Path) -> None:
     info = write(tmp_path / "store", 5)
     assert (info.images, info.set_aside, info.splits) == (5, 1, {"train": 5, "test": 0})
     assert DatasetInfo.read(tmp_path / "store") == info
@@ -33,7 +33,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert shard[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_a_description_from_before_there_were_pairs(tmp_path: Path) -> None:
+def test_a_description_without_pairs_is_readable(tmp_path: Path) -> None:
     info = write(tmp_path / "store", 2)
     path = tmp_path / "store" / "dataset.json"
     path.write_text(path.read_text().replace(',\n  "pairs": "none"', ""))
@@ -41,7 +41,7 @@ def test_a_description_from_before_there_were_pairs(tmp_path: Path) -> None:
     assert DatasetInfo.read(tmp_path / "store") == info
 
 
-def test_a_description_written_before_items_were_described_once(tmp_path: Path) -> None:
+def test_a_description_without_an_item_is_readable(tmp_path: Path) -> None:
     info = write(tmp_path / "store", 2)
     path = tmp_path / "store" / "dataset.json"
     values = json.loads(path.read_text())
@@ -52,7 +52,7 @@ def test_a_description_written_before_items_were_described_once(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16"])
-def test_items_of_any_shape_and_dtype(tmp_path: Path, dtype: Dtype) -> None:
+def test_items_of_any_shape_and_dtype_are_stored(tmp_path: Path, dtype: Dtype) -> None:
     limits = np.iinfo(dtype)
     items = np.random.default_rng(0).integers(limits.min, limits.max, (5, 6, 10, 2), dtype=dtype, endpoint=True)
     with StoreWriter(tmp_path / "store", ItemSpec(height=6, width=10, channels=2, dtype=dtype)) as store:
@@ -71,8 +71,8 @@ def test_items_of_any_shape_and_dtype(tmp_path: Path, dtype: Dtype) -> None:
         open_shard(tmp_path / "store", other, info.shards[0], verify=False)
 
 
-def test_photographs_keep_their_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Several flat shards; whole pictures, and the squares in their middles, come back to the bit."""
+def test_images_of_different_sizes_are_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full images and their centre crops are read back bit for bit from several flat shards."""
     monkeypatch.setattr("pipeline.data.store_writer.SHARD_BYTES", 2000)
     rng = np.random.default_rng(0)
     pictures = [
@@ -97,7 +97,7 @@ def test_photographs_keep_their_sizes(tmp_path: Path, monkeypatch: pytest.Monkey
     assert found.images().shape == (5, 8, 8, 3)
 
 
-def test_a_failure_leaves_the_old_store_and_no_trace(tmp_path: Path) -> None:
+def test_a_failure_keeps_the_old_store_and_leaves_no_files(tmp_path: Path) -> None:
     before = write(tmp_path / "store", 3)
     with pytest.raises(ValueError, match="broadcast"):
         write(tmp_path / "store", 5, shape=(9, 9, 1))
@@ -105,7 +105,7 @@ def test_a_failure_leaves_the_old_store_and_no_trace(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
-def test_a_new_store_replaces_the_old_and_what_a_killed_run_left(tmp_path: Path) -> None:
+def test_a_new_store_replaces_the_old_one_and_remains_of_a_killed_run(tmp_path: Path) -> None:
     write(tmp_path / "store", 3)
     (tmp_path / ".store.partial" / "shards").mkdir(parents=True)
     (tmp_path / ".store.partial" / "shards" / "00007.npy").write_bytes(b"torn")

@@ -1,4 +1,4 @@
-"""Each file judged for the right reason, by hand-made manifests."""
+"""Reasons for quarantine, and counts, from small manifests."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def reasons(**settings: Any) -> dict[str, str]:
     }
 
 
-def test_reasons() -> None:
+def test_each_file_has_the_reason_of_its_quarantine() -> None:
     assert reasons() == {
         "a_again": "duplicate: same values as image a",
         "flat": "near_constant: standard deviation 0.0040",
@@ -87,18 +87,18 @@ def test_reasons() -> None:
         ("min_side", {"small"}),
     ],
 )
-def test_off_sets_nothing_aside(key: str, spared: set[str]) -> None:
+def test_severity_off_disables_a_check(key: str, spared: set[str]) -> None:
     assert set(reasons()) - set(reasons(**{key: {"limit": 8 if key == "min_side" else 0, "severity": "off"}})) == spared
 
 
-def test_leakage_off_leaves_copies_in_test() -> None:
+def test_with_leakage_off_copies_of_training_images_stay_in_the_test_split() -> None:
     assert (
         reasons(max_leakage_share={"limit": 0, "severity": "off"})["leak_again"]
         == "duplicate: same values as image leak"
     )
 
 
-def test_numbers() -> None:
+def test_counts_and_shares() -> None:
     settings = ImageValidation.model_validate({"min_side": {"limit": 8, "severity": "warning"}})
     n = examine(pd.DataFrame(ROWS), [], settings).numbers()
     assert (n["images_total"], n["images_accepted"], n["images_quarantined"]) == (11, 3, 8)
@@ -116,7 +116,7 @@ def test_numbers() -> None:
     assert "imbalance" not in n
 
 
-def test_classes() -> None:
+def test_counts_per_class() -> None:
     rows = [
         row(f"{name}{number}", f"{name}{number}", **{"class": name})
         for name, count in (("a", 6), ("b", 2))
@@ -171,14 +171,14 @@ PAIRS = [
 ]
 
 
-def test_pairs_in_folders() -> None:
-    """A file without a partner is set aside, for want of one; the same picture in two pairs is no copy, the same pair is."""
+def test_pairs_in_folders_are_checked_as_pairs() -> None:
+    """Files without a partner are quarantined. Only a repeated pair is a duplicate, not a repeated image."""
     found = examine(pd.DataFrame(PAIRS), ["A", "B"], ImageValidation(), "folders")
-    said = {
+    reasons_by_path = {
         path: f"{reason}: {detail}"
         for path, reason, detail in found.rejected[["path", "reason", "detail"]].itertuples(index=False)
     }
-    assert said == {
+    assert reasons_by_path == {
         "A/3": "undecodable: not an image",
         "B/3": "unpaired: its partner A/3 was set aside: undecodable",
         "A/4": "near_constant: standard deviation 0.0000",
@@ -212,7 +212,7 @@ def test_pairs_in_folders() -> None:
     n = found.numbers()
     assert (n["quarantined_unpaired"], n["quarantined_unequal"], n["train_images"], n["test_images"]) == (6, 2, 10, 2)
     assert n["unpaired_share"] == pytest.approx(6 / 25), (
-        "of what decodes; whose partner is bad for a reason of its own is not counted"
+        "the share of decodable files; files whose partner was quarantined do not count"
     )
     assert n["duplicate_share"] == pytest.approx(2 / 25)
     spared = examine(
@@ -236,7 +236,7 @@ def test_pairs_in_folders() -> None:
         max_size=14,
     )
 )
-def test_whatever_the_files_each_accepted_one_has_its_partner(files: list[tuple[str, str, str, str | None]]) -> None:
+def test_every_accepted_file_has_its_partner(files: list[tuple[str, str, str, str | None]]) -> None:
     rows = [
         paired(side, name, pixels, split=split, error=None if pixels else "bad") for side, name, split, pixels in files
     ]
@@ -250,7 +250,7 @@ def test_whatever_the_files_each_accepted_one_has_its_partner(files: list[tuple[
     assert found.rejected["detail"].notna().all()
 
 
-def test_only_the_whole_pair_of_halves_is_a_copy() -> None:
+def test_halves_are_compared_as_whole_images() -> None:
     rows = [row("a", "P"), row("narrow", "Q", width=7), row("again", "P")]
     found = examine(
         pd.DataFrame(rows),
@@ -265,12 +265,12 @@ def test_only_the_whole_pair_of_halves_is_a_copy() -> None:
     assert found.numbers()["pixel_std"] is None
 
 
-def test_a_manifest_from_before_there_were_pairs() -> None:
+def test_a_manifest_without_pairs_is_readable() -> None:
     old = pd.DataFrame(ROWS).drop(columns="pair")
     assert len(examine(old, [], ImageValidation()).accepted) > 0
 
 
-def test_nothing_accepted() -> None:
+def test_numbers_of_a_manifest_without_accepted_files() -> None:
     n = examine(pd.DataFrame([bad("x")]), [], ImageValidation()).numbers()
     assert (n["images_accepted"], n["pixel_mean"], n["pixel_std"], n["error_share"], n["duplicate_share"]) == (
         0,

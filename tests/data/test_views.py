@@ -1,4 +1,4 @@
-"""Views: exact resumption, the value range, degraded pairs, two sides."""
+"""Views: exact resumption, value range, degraded images, pairs and domains."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tests.specs import image_spec
 
 
 class Arrays:
-    """A data set in memory: image k is filled with the value k."""
+    """A data set in memory: image k has the value k everywhere but in one corner."""
 
     item = image_spec(4, 3)
 
@@ -32,7 +32,7 @@ class Arrays:
 
 
 class Photos(Arrays):
-    """Images of three sizes, of which crops of 8 are taken: the red is the row, the green the column."""
+    """Images of three sizes for crops of 8 x 8 pixels: red is the row, green the column, blue the image."""
 
     item = image_spec(8, 3)
 
@@ -48,7 +48,7 @@ class Photos(Arrays):
 CPU = torch.device("cpu")
 
 
-def test_batch_is_the_images_in_range_and_channels_last() -> None:
+def test_a_batch_is_in_the_network_s_range_and_channels_last() -> None:
     view = Unlabelled(Arrays(10), CPU, seed=0)
     batch = view.next(10)["image"]
     assert batch.shape == (10, 3, 4, 4)
@@ -57,10 +57,10 @@ def test_batch_is_the_images_in_range_and_channels_last() -> None:
     assert batch.max() == 1.0
     back = ((batch + 1) * 127.5).round().to(torch.uint8)
     assert sorted(back[:, 1, 1, 1].tolist()) == list(range(10))
-    assert (back[:, 0, 0, 0] == 255).all(), "height, width and channels keep their places"
+    assert (back[:, 0, 0, 0] == 255).all(), "height, width and channels are not mixed up"
 
 
-def test_streamed_batches_equal_resident_ones() -> None:
+def test_streamed_batches_equal_batches_from_memory() -> None:
     resident, streamed = (
         Unlabelled(Arrays(20), CPU, 3, flips=True),
         Unlabelled(Arrays(20), CPU, 3, flips=True, resident_bytes=0),
@@ -71,7 +71,7 @@ def test_streamed_batches_equal_resident_ones() -> None:
         torch.testing.assert_close(resident.next(7)["image"], streamed.next(7)["image"], rtol=0, atol=0)
 
 
-def test_flips_mirror_about_half_and_resume() -> None:
+def test_flips_mirror_half_of_the_images_and_resume() -> None:
     view = Unlabelled(Arrays(50), CPU, 0, flips=True)
     corner = view.next(1000)["image"][:, 0, 0, :]
     left, right = (corner[:, 0] == 1).sum().item(), (corner[:, 3] == 1).sum().item()
@@ -82,7 +82,7 @@ def test_flips_mirror_about_half_and_resume() -> None:
     torch.testing.assert_close(other.next(64)["image"], view.next(64)["image"], rtol=0, atol=0)
 
 
-def test_degraded_pairs_resume_and_are_of_one_image() -> None:
+def test_degraded_images_belong_to_their_targets_and_resume() -> None:
     view, other = (Degraded(Arrays(20), CPU, 0, flips=True, gaussian=(5.0, 50.0)) for _ in range(2))
     view.next(7)
     other.restore(view.state())
@@ -96,14 +96,14 @@ def test_degraded_pairs_resume_and_are_of_one_image() -> None:
     torch.testing.assert_close(half["input"][:, 1:, 1, 1].mean(dim=1), inner, rtol=0, atol=2 / 127.5)
 
 
-def test_degraded_photographs_are_crops() -> None:
+def test_degraded_images_of_different_sizes_are_crops() -> None:
     batch = Degraded(Photos(), CPU, 0, scale=4).next(6)
     assert batch["input"].shape == (6, 3, 2, 2)
     assert batch["target"].shape == (6, 3, 8, 8)
 
 
 def two_sides(count: int = 30) -> PairSet:
-    """Pairs whose A and B are one asymmetric picture, B brighter by one: red is the row, green the column, blue the pair."""
+    """Return pairs of equal images, B brighter by 1: red is the row, green the column, blue the pair."""
     rows, columns = np.mgrid[:8, :8]
     blue = np.arange(count)[:, None, None] * np.ones_like(rows)
     a = np.stack(np.broadcast_arrays(rows * 20, columns * 20, blue), axis=3).astype(np.uint8)
@@ -122,7 +122,7 @@ def two_sides(count: int = 30) -> PairSet:
 
 
 def two_classes(counts: tuple[int, int] = (20, 30)) -> ItemSet:
-    """Class 0 holds the values 0 .. 19, class 1 the values 100 .. 129."""
+    """Return images of constant values: 0 to 19 in class 0, 100 to 129 in class 1."""
     values = np.concatenate([np.arange(counts[0]), 100 + np.arange(counts[1])]).astype(np.uint8)
     pixels = values[:, None, None, None] * np.ones((1, 4, 4, 3), dtype=np.uint8)
     labels = np.repeat([0, 1], counts)
@@ -142,7 +142,7 @@ def pixels(batch: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("resident", [True, False])
-def test_partners_stay_together_and_are_mirrored_together(resident: bool) -> None:
+def test_partners_are_drawn_and_mirrored_together(resident: bool) -> None:
     options = {} if resident else {"resident_bytes": 0}
     view, plain = Paired(two_sides(), CPU, 5, flips=True, **options), Paired(two_sides(), CPU, 5)
     assert (view.a.resident is not None) == resident
@@ -152,15 +152,15 @@ def test_partners_stay_together_and_are_mirrored_together(resident: bool) -> Non
         assert set(batch) == {"a", "b"}
         assert batch["a"].shape == batch["b"].shape == (40, 3, 8, 8)
         assert batch["b"].is_contiguous(memory_format=torch.channels_last)
-        assert (pixels(batch["b"]) - pixels(batch["a"]) == 1).all(), "pixel over pixel, in the same orientation"
+        assert (pixels(batch["b"]) - pixels(batch["a"]) == 1).all(), "both have the same orientation"
         turned = pixels(batch["a"])[:, 1, 0, 0] > 0
         expected = torch.where(turned[:, None, None, None], unflipped["a"].flip(3), unflipped["a"])
-        assert torch.equal(batch["a"], expected), "never upside down, and A never in B's place"
+        assert torch.equal(batch["a"], expected), "A is mirrored horizontally only, and never replaced by B"
         mirrored += int(turned.sum())
     assert 150 < mirrored < 250
 
 
-def test_domains_are_drawn_each_by_itself() -> None:
+def test_domains_are_drawn_independently() -> None:
     view = Domains(two_classes(), CPU, 0)
     a, b = [], []
     for _ in range(30):
@@ -171,13 +171,13 @@ def test_domains_are_drawn_each_by_itself() -> None:
     assert sorted(b[:30]) == list(range(30))
     assert sorted(a) == sorted(list(range(20)) * 15)
     together = len(set(zip(a, b, strict=True)))
-    assert together > 200, "who meets whom changes from epoch to epoch"
+    assert together > 200, "the combinations change from epoch to epoch"
 
 
 @pytest.mark.parametrize(("kind", "data"), [(Paired, two_sides()), (Domains, two_classes())])
 @pytest.mark.parametrize("flips", [True, False])
 @pytest.mark.parametrize("options", [{}, {"resident_bytes": 0}])
-def test_both_resume_bit_for_bit(
+def test_pairs_and_domains_resume_bit_for_bit(
     kind: Any, data: ItemSet, flips: bool, options: dict[str, Any], tmp_path: Path
 ) -> None:
     view, other = kind(data, CPU, 3, flips=flips, **options), kind(data, CPU, 3, flips=flips)
@@ -190,7 +190,7 @@ def test_both_resume_bit_for_bit(
         assert all(torch.equal(one[name], two[name]) for name in ("a", "b"))
 
 
-def test_data_of_the_wrong_kind_is_refused_by_name() -> None:
+def test_data_without_the_needed_pairs_or_domains_is_rejected() -> None:
     with pytest.raises(InputError, match="needs pairs, but the data has none"):
         Paired(two_classes(), CPU, 0)
     with pytest.raises(InputError, match="needs two domains, but the data has pairs"):

@@ -1,3 +1,5 @@
+"""The cache of tensors: computed once per key, again if a file is damaged or the code has changed."""
+
 from pathlib import Path
 
 import pytest
@@ -6,8 +8,8 @@ import torch
 from pipeline.evaluation.cache import Tensors, remember
 
 
-class Maker:
-    """Counts how often it had to work."""
+class Computation:
+    """Compute a tensor and count the calls."""
 
     def __init__(self, value: float = 1.0) -> None:
         self.value, self.calls = value, 0
@@ -20,8 +22,8 @@ class Maker:
 SHAPES = {"x": (3,)}
 
 
-def test_made_once_a_key(tmp_path: Path) -> None:
-    first, other = Maker(1.0), Maker(2.0)
+def test_values_are_computed_once_per_key(tmp_path: Path) -> None:
+    first, other = Computation(1.0), Computation(2.0)
     for _ in range(3):
         assert remember(tmp_path, "n", "a", SHAPES, first)["x"].tolist() == [1.0] * 3
     assert remember(tmp_path, "n", "b", SHAPES, other)["x"].tolist() == [2.0] * 3
@@ -30,8 +32,8 @@ def test_made_once_a_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "noise", "other", "list", "missing"])
-def test_a_broken_file_is_made_again(tmp_path: Path, damage: str) -> None:
-    remember(tmp_path, "n", "a", SHAPES, Maker())
+def test_a_damaged_file_is_computed_again(tmp_path: Path, damage: str) -> None:
+    remember(tmp_path, "n", "a", SHAPES, Computation())
     (path,) = tmp_path.iterdir()
     content = path.read_bytes()
     if damage == "truncated":
@@ -46,15 +48,15 @@ def test_a_broken_file_is_made_again(tmp_path: Path, damage: str) -> None:
         torch.save([torch.zeros(3)], path)
     else:
         path.unlink()
-    maker = Maker()
-    assert remember(tmp_path, "n", "a", SHAPES, maker)["x"].tolist() == [1.0] * 3
-    assert maker.calls == 1
-    again = Maker()
+    computation = Computation()
+    assert remember(tmp_path, "n", "a", SHAPES, computation)["x"].tolist() == [1.0] * 3
+    assert computation.calls == 1
+    again = Computation()
     remember(tmp_path, "n", "a", SHAPES, again)
     assert again.calls == 0
 
 
-def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
+def test_code_in_a_pickle_is_never_run(tmp_path: Path) -> None:
     marker = tmp_path / "ran"
 
     class Evil:
@@ -62,21 +64,21 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
             return (Path.touch, (marker,))
 
     folder = tmp_path / "cache"
-    remember(folder, "n", "a", SHAPES, Maker())
+    remember(folder, "n", "a", SHAPES, Computation())
     (path,) = folder.iterdir()
     torch.save({"x": Evil()}, path)
-    maker = Maker()
-    remember(folder, "n", "a", SHAPES, maker)
-    assert maker.calls == 1
+    computation = Computation()
+    remember(folder, "n", "a", SHAPES, computation)
+    assert computation.calls == 1
     assert not marker.exists()
 
 
-def test_a_disk_that_takes_nothing_is_no_failure(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    assert remember(tmp_path / "file" / "cache", "n", "a", SHAPES, Maker())["x"].tolist() == [1.0] * 3
+    assert remember(tmp_path / "file" / "cache", "n", "a", SHAPES, Computation())["x"].tolist() == [1.0] * 3
 
 
-def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failure_leaves_no_files(tmp_path: Path) -> None:
     def fail() -> Tensors:
         raise KeyboardInterrupt
 
@@ -85,9 +87,9 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_changed_code_computes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    remember(tmp_path, "n", "a", SHAPES, Maker())
+def test_changed_code_invalidates_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remember(tmp_path, "n", "a", SHAPES, Computation())
     monkeypatch.setattr("pipeline.evaluation.cache.code_digest", lambda *modules: "another")
-    again = Maker()
+    again = Computation()
     remember(tmp_path, "n", "a", SHAPES, again)
     assert again.calls == 1

@@ -1,4 +1,4 @@
-"""Champion and challenger: differences that are there are found, others are not, and unequal protocols are refused."""
+"""Comparing champion and challenger: real differences are detected, chance is not, protocols must agree."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def normal(n: int, seed: int, offset: float = 0.0) -> npt.NDArray[np.float64]:
     return np.random.default_rng(seed).standard_normal((n, 8)) + offset
 
 
-def test_a_better_and_a_worse_challenger() -> None:
+def test_better_and_worse_challengers_are_detected() -> None:
     real, good, bad = normal(2000, 0), normal(1500, 1, 0.1), normal(1500, 2, 0.4)
     found = compare_frechet(good, bad, real, ("a=1", "a=1"), 0)
     assert found.verdict == "better"
@@ -33,7 +33,7 @@ def test_a_better_and_a_worse_challenger() -> None:
     assert compare_frechet(good, bad, real, ("a=1", "a=1"), 0) == found
 
 
-def test_two_draws_of_one_generator_are_equal_nineteen_times_of_twenty() -> None:
+def test_two_draws_of_one_generator_are_equal_in_95_percent_of_the_cases() -> None:
     verdicts = [
         compare_frechet(
             normal(600, 10 + k, 0.2), normal(600, 50 + k, 0.2), normal(800, k), ("a=1", "a=1"), k, draws=100
@@ -43,7 +43,7 @@ def test_two_draws_of_one_generator_are_equal_nineteen_times_of_twenty() -> None
     assert verdicts.count("equal") >= 17
 
 
-def test_what_cannot_be_compared_is_refused() -> None:
+def test_unequal_protocols_and_sample_counts_are_rejected() -> None:
     x = normal(50, 0)
     with pytest.raises(InputError, match="dims 64 against 512"):
         compare_frechet(x, x, x, ("measure=fid | dims=64", "measure=fid | dims=512"), 0)
@@ -51,8 +51,8 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare_frechet(x, x[:40], x, ("a=1", "a=1"), 0)
 
 
-def test_kernel_distances_are_compared_as_kid_measures_them() -> None:
-    """Without resampling the difference is that of `kid`, and a draw's closed form is the unbiased MMD^2 of the items it drew."""
+def test_differences_of_kernel_distances_equal_those_of_kid() -> None:
+    """A bootstrap draw has the unbiased MMD^2 of the items that it contains."""
     real, first, second = normal(400, 0), normal(400, 1, 0.1), normal(400, 2, 0.4)
     found = compare_kernel(first, second, real, ("a=1", "a=1"), 0)
     assert found.difference == pytest.approx(kid(first, real) - kid(second, real), rel=1e-9)
@@ -67,7 +67,7 @@ def test_kernel_distances_are_compared_as_kid_measures_them() -> None:
     assert float(kernel_differences((x, y, z), counts)[0]) == pytest.approx(straight, rel=1e-9)
 
 
-def test_equal_generators_have_equal_kernel_distances_nineteen_times_of_twenty() -> None:
+def test_kernel_distances_of_one_generator_are_equal_in_95_percent_of_the_cases() -> None:
     verdicts = [
         compare_kernel(normal(600, 10 + k, 0.2), normal(600, 50 + k, 0.2), normal(800, k), ("a=1", "a=1"), k).verdict
         for k in range(20)
@@ -75,8 +75,8 @@ def test_equal_generators_have_equal_kernel_distances_nineteen_times_of_twenty()
     assert verdicts.count("equal") >= 17
 
 
-def test_pictures_are_compared_in_pairs() -> None:
-    """What is hard about a picture cancels: a gain far below the spread of the values is seen, and chance is not."""
+def test_values_per_image_are_compared_in_pairs() -> None:
+    """The difficulty of an image cancels, so a gain far below the spread of the values is detected."""
     rng = np.random.default_rng(0)
     hard, protocols = rng.normal(25, 5, 200), ("a=1", "a=1")
     better = compare_item_scores(hard + 0.2 + rng.normal(0, 0.5, 200), hard, protocols, 0)
@@ -84,7 +84,7 @@ def test_pictures_are_compared_in_pairs() -> None:
     assert 0 < better.low < better.difference < better.high
     assert better.difference == pytest.approx(0.2, abs=0.15)
     half = 1.96 * 0.5 / np.sqrt(200)
-    assert (better.high - better.low) / 2 == pytest.approx(half, rel=0.15), "as the standard error says"
+    assert (better.high - better.low) / 2 == pytest.approx(half, rel=0.15), "1.96 standard errors"
     assert compare_item_scores(hard, hard + 0.2, protocols, 0).verdict == "worse"
     assert compare_item_scores(hard, hard, protocols, 0) == Comparison(0.0, 0.0, 0.0, higher_is_better=True)
     verdicts = [
@@ -93,7 +93,7 @@ def test_pictures_are_compared_in_pairs() -> None:
     assert verdicts.count("equal") >= 34
 
 
-def test_every_measure_that_both_have_is_compared_by_its_name() -> None:
+def test_all_measures_that_both_have_are_compared() -> None:
     x, y, real, protocols = normal(60, 0), normal(60, 1, 0.5), normal(60, 2), ("a=1", "a=1")
     first, second = (
         Material({"psnr": values}, {"_a": (made, real)})

@@ -1,3 +1,5 @@
+"""Protocols list every parameter of a measurement, and only equal ones are compared."""
+
 import pytest
 
 from pipeline.errors import InputError
@@ -10,7 +12,7 @@ PROTOCOL = Protocol(
 )
 
 
-def test_says_every_number() -> None:
+def test_a_protocol_lists_every_parameter() -> None:
     assert fields(str(PROTOCOL)) == {
         "measure": "fd_classifier_ab12cd34",
         "features": "classifier:ab12cd34",
@@ -30,13 +32,13 @@ def test_says_every_number() -> None:
     }
 
 
-def test_only_published_inception_is_called_fid() -> None:
+def test_only_distances_with_the_published_weights_are_called_fid() -> None:
     assert SPEC.measure == "fd_classifier_ab12cd34"
     assert SPEC.model_copy(update={"name": "inception"}).measure == "fd_inception_ab12cd34"
     assert SPEC.model_copy(update={"name": "inception", "published": True}).measure == "fid"
 
 
-def test_refuses_to_compare_unequal_ones_and_says_why() -> None:
+def test_differences_between_protocols_are_named() -> None:
     require_equal(str(PROTOCOL), str(PROTOCOL))
     other = PROTOCOL.model_copy(update={"n_fake": 1000, "seed": 3})
     with pytest.raises(InputError, match=r"n_fake 5000 against 1000; seed 0 against 3"):

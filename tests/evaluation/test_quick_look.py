@@ -1,4 +1,4 @@
-"""The quick look sees what it is for: collapse of either kind, lost classes, blur; and nothing in fresh real images."""
+"""The quick look detects both kinds of collapse, missing classes and blur, and accepts new real images."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def look(digits: Any) -> QuickLook:
     return QuickLook(digits.train, digits.train.labels, 10, 1, 360, 0, CPU)
 
 
-def test_fresh_real_images_look_well(look: QuickLook, digits: Any) -> None:
+def test_new_real_images_have_good_values(look: QuickLook, digits: Any) -> None:
     found = look(digits.fresh)
     assert found["fid"] < 0.1
     assert 0.9 < found["diversity"] < 1.1
@@ -26,7 +26,7 @@ def test_fresh_real_images_look_well(look: QuickLook, digits: Any) -> None:
     assert found["classes"] == 1.0
 
 
-def test_failures_are_seen(look: QuickLook, digits: Any) -> None:
+def test_failures_are_detected(look: QuickLook, digits: Any) -> None:
     real = look(digits.fresh)
     one = look(np.repeat(digits.fresh[:1], 360, axis=0))
     assert one["distance"] == pytest.approx(0.0, abs=1e-6)
@@ -35,7 +35,7 @@ def test_failures_are_seen(look: QuickLook, digits: Any) -> None:
     few = look(digits.fresh[np.random.default_rng(0).choice(20, 360)])
     assert few["near_duplicates"] > 0.9
     assert few["diversity"] < 0.9 * real["diversity"]
-    assert few["distance"] > 0.7, "twenty prototypes lie as far apart as real images: distance alone is blind to them"
+    assert few["distance"] > 0.7, "the mean distance does not detect twenty prototypes"
     lost = look(digits.fresh[~np.isin(digits.fresh_labels, [0, 4, 7])])
     assert lost["classes"] == pytest.approx(0.7)
     blurred = (digits.fresh.astype(np.float64) + np.roll(digits.fresh, 1, 1) + np.roll(digits.fresh, 1, 2)) / 3
@@ -44,8 +44,8 @@ def test_failures_are_seen(look: QuickLook, digits: Any) -> None:
     assert look(noise)["fid"] > 100 * real["fid"]
 
 
-def test_few_training_images_accuse_nobody(digits: Any) -> None:
-    """Forty training images lie further apart than a thousand real images do, whoever made those."""
+def test_few_training_images_cause_no_false_alarm(digits: Any) -> None:
+    """Forty training images are further apart than a thousand."""
     rng = np.random.default_rng(0)
     some = Subset(digits.train, rng.choice(len(digits.train), 40, replace=False))
     look = QuickLook(some, np.full(40, -1), 0, 1, 360, 0, CPU)
@@ -57,8 +57,7 @@ def test_few_training_images_accuse_nobody(digits: Any) -> None:
     assert three["diversity"] < 0.3
 
 
-def test_worse_is_further(look: QuickLook, digits: Any) -> None:
-    """The distance ranks: more noise, larger."""
+def test_the_distance_increases_with_noise(look: QuickLook, digits: Any) -> None:
     rng = np.random.default_rng(0)
     found = [
         look(np.clip(digits.fresh + rng.normal(0, sigma, digits.fresh.shape), 0, 255).astype(np.uint8))["fid"]
@@ -67,19 +66,19 @@ def test_worse_is_further(look: QuickLook, digits: Any) -> None:
     assert found == sorted(found)
 
 
-def test_repeats_and_needs_no_labels(digits: Any) -> None:
+def test_it_is_reproducible_and_needs_no_labels(digits: Any) -> None:
     bare = [QuickLook(digits.train, np.full(len(digits.train), -1), 0, 1, 360, 0, CPU) for _ in range(2)]
     assert bare[0](digits.fresh) == bare[1](digits.fresh)
     assert "classes" not in bare[0](digits.fresh)
 
 
-def test_labels_that_mean_nothing_are_not_believed(digits: Any) -> None:
+def test_classes_are_omitted_if_labels_are_random(digits: Any) -> None:
     shuffled = np.random.default_rng(0).permutation(digits.train.labels)
     assert "classes" not in QuickLook(digits.train, shuffled, 10, 1, 360, 0, CPU)(digits.fresh)
 
 
 @pytest.mark.parametrize("n", [2, 5, 30])
-def test_few_or_constant_real_images_give_numbers(digits: Any, n: int) -> None:
+def test_few_or_constant_real_images_give_finite_numbers(digits: Any, n: int) -> None:
     for array in (digits.train.array[:n], np.full((n, 8, 8, 1), 7, dtype=np.uint8)):
         found = QuickLook(Held(array), digits.train.labels[:n], 10, 1, 64, 0, CPU)(digits.fresh[:64])
         assert all(np.isfinite(value) for value in found.values()), found

@@ -1,4 +1,4 @@
-"""A measure, its setting, its test, and what a failure is called."""
+"""Tests of measurements against their bounds, settings derived from measures, and the diagnosis of failures."""
 
 from typing import Any
 
@@ -30,11 +30,16 @@ def measure(name: str = "speed", **about: Any) -> Measure[Any]:
         ({"better": "high"}, Measurement(None), 2.0, Test("speed", None, ">= 2", state="skipped", note="why")),
         ({"better": "high"}, Measurement(1.9, skip="no"), 2.0, Test("speed", None, ">= 2", state="skipped", note="no")),
         ({"better": "high", "kind": "relative"}, Measurement(3, 4, 0.1), 0.8, Test("speed", 0.75, ">= 0.8", 1, "fail")),
-        ({"better": "high", "kind": "relative", "raw": True}, Measurement(9, 10), 1, Test("speed", 9, ">= 10", 10, "fail")),
-        ({"better": "low", "kind": "excess"}, Measurement(0.5, 0.2, 0.01), 0.25, Test("speed", 0.3, "<= 0.25", 0, "fail")),
-        ({"better": "low", "kind": "excess", "raw": True}, Measurement(0.5, 0.2), 0.3, Test("speed", 0.5, "<= 0.3 + null", 0.2)),
-        ({"better": "high", "kind": "excess"}, Measurement(0.3, 0.5, 0.01), 0.1, Test("speed", -0.2, ">= -0.1", 0, "fail")),
-        ({"better": "range"}, Measurement(1.4, 1.0, 0.01), 0.25, Test("speed", 1.4, ">= 0.75 and <= 1.33", 1.0, "fail")),
+        ({"better": "high", "kind": "relative", "raw": True}, Measurement(9, 10), 1,
+         Test("speed", 9, ">= 10", 10, "fail")),
+        ({"better": "low", "kind": "excess"}, Measurement(0.5, 0.2, 0.01), 0.25,
+         Test("speed", 0.3, "<= 0.25", 0, "fail")),
+        ({"better": "low", "kind": "excess", "raw": True}, Measurement(0.5, 0.2), 0.3,
+         Test("speed", 0.5, "<= 0.3 + null", 0.2)),
+        ({"better": "high", "kind": "excess"}, Measurement(0.3, 0.5, 0.01), 0.1,
+         Test("speed", -0.2, ">= -0.1", 0, "fail")),
+        ({"better": "range"}, Measurement(1.4, 1.0, 0.01), 0.25,
+         Test("speed", 1.4, ">= 0.75 and <= 1.33", 1.0, "fail")),
         ({"better": "range"}, Measurement(0.5), (0.6, 1.3), Test("speed", 0.5, ">= 0.6 and <= 1.3", state="fail")),
         ({"better": "low", "confirm": lambda data, bounds: False}, Measurement(9), 1, Test("speed", 9, "<= 1")),
     ],
@@ -53,14 +58,14 @@ def test_a_measurement_is_compared_with_its_bound(
     )
 
 
-def test_significance_and_evidence() -> None:
+def test_a_deviation_within_chance_passes_and_a_failure_has_evidence() -> None:
     about: dict[str, Any] = {"better": "low", "evidence": lambda data, bounds: f"{data} beyond {bounds.high}"}
     wide = Measurement(3.0, 1.0, 0.5)  # four standard deviations
     assert apply_bound(measure(**about), wide, "data", 2.0).state == "pass"
     assert apply_bound(measure(**about), wide, "data", 2.0, significance=3).evidence == "data beyond 2.0"
 
 
-def test_the_verdict_of_tests() -> None:
+def test_the_verdict_fails_if_a_test_fails() -> None:
     tests = [
         finite_test("finite samples", 5, 5),
         finite_test("finite copies", 4, 5),
@@ -71,7 +76,7 @@ def test_the_verdict_of_tests() -> None:
     assert Verdict(tests[:1]).word == "pass"
 
 
-def test_settings_follow_from_measures() -> None:
+def test_settings_are_derived_from_measures() -> None:
     settings = gate_settings(
         [
             measure(better="low", bound=0.5, limits={"ge": 0, "le": 1}),
@@ -93,7 +98,7 @@ def test_settings_follow_from_measures() -> None:
     }
 
 
-def test_every_failed_test_is_attributed_once_most_specific_symptom_first() -> None:
+def test_each_failed_test_is_explained_by_the_most_specific_symptom() -> None:
     measures = [
         measure("recall", group="fidelity", symptoms=(POOR,)),
         measure("vendi", group="fidelity"),
@@ -119,7 +124,7 @@ def test_every_failed_test_is_attributed_once_most_specific_symptom_first() -> N
         assert diagnose(failed("classes"), also, {"classes": Measurement(value)}, OTHER)[0].symptom.name == name
 
 
-def test_bounds_in_words() -> None:
+def test_bounds_are_formatted() -> None:
     assert [str(Bounds(*ends)) for ends in ((None, 0.005), (1234.0, None), (1 / 3, 3))] == [
         "<= 0.005",
         ">= 1234",

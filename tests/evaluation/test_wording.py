@@ -1,3 +1,5 @@
+"""Formatting of lists of names and of percentages."""
+
 from pipeline.evaluation.wording import join_names, percent
 
 

@@ -1,4 +1,4 @@
-"""Names that climb out never pass; names that stay inside always do."""
+"""Names of archive members: names that leave the target folder are rejected."""
 
 import os
 import posixpath
@@ -28,19 +28,19 @@ from pipeline.data.sources.names import explain_unsafe, is_litter, make_printabl
         "./../a",
     ],
 )
-def test_unsafe(name: str) -> None:
+def test_names_that_leave_the_folder_are_unsafe(name: str) -> None:
     assert explain_unsafe(name)
 
 
 @pytest.mark.parametrize(
     "name", ["a", "a/b.png", "./a", "a..b/c", "...", "a/.../b", "..a", "ab:c", "12:30.png", "a//b"]
 )
-def test_safe(name: str) -> None:
+def test_names_below_the_folder_are_safe(name: str) -> None:
     assert explain_unsafe(name) is None
 
 
 @given(st.text(alphabet="./\\:aC ", max_size=12))
-def test_a_safe_name_joined_to_a_folder_stays_in_it(name: str) -> None:
+def test_a_folder_joined_with_a_safe_name_is_below_the_folder(name: str) -> None:
     if explain_unsafe(name) is None:
         inside = posixpath.normpath(posixpath.join("/folder", *split_name(name)))
         assert inside == "/folder" or inside.startswith("/folder/")
@@ -48,7 +48,7 @@ def test_a_safe_name_joined_to_a_folder_stays_in_it(name: str) -> None:
 
 
 @given(st.binary(max_size=20))
-def test_printable_names_can_be_written_anywhere(raw: bytes) -> None:
+def test_printable_names_are_valid_utf_8(raw: bytes) -> None:
     name = os.fsdecode(raw)
     assert make_printable(name).encode("utf-8").decode("utf-8") == make_printable(name)
 
@@ -66,5 +66,5 @@ def test_printable_names_can_be_written_anywhere(raw: bytes) -> None:
         ("README.md", False),
     ],
 )
-def test_litter(name: str, expected: bool) -> None:
+def test_files_of_operating_systems_are_litter(name: str, expected: bool) -> None:
     assert is_litter(split_name(name)) is expected

@@ -1,4 +1,4 @@
-"""What data.source may be, and what is said when it is something else."""
+"""Values of data.source: each kind of source, and errors for invalid ones."""
 
 import io
 import tarfile
@@ -25,7 +25,7 @@ def names(source: str, root: Path) -> list[str]:
     return [item.path for item in open_source(source, root, root / "cache").stream()]
 
 
-def test_kinds(tmp_path: Path) -> None:
+def test_each_kind_of_source_is_recognised_and_streams_its_files(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "b").mkdir()
     for name in ("b/2.png", "a.png", "c.png"):
@@ -61,7 +61,7 @@ def test_kinds(tmp_path: Path) -> None:
         ("torchvision:", "known: .*CIFAR10"),
     ],
 )
-def test_mistakes(tmp_path: Path, source: str, message: str) -> None:
+def test_invalid_sources_are_rejected_with_a_suggestion(tmp_path: Path, source: str, message: str) -> None:
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(InputError, match=message):
         open_source(source, tmp_path, tmp_path / "cache")
@@ -77,7 +77,7 @@ def tarred(files: int) -> bytes:
     return out.getvalue()
 
 
-def test_broken_archives(tmp_path: Path) -> None:
+def test_broken_archives_are_rejected_by_name(tmp_path: Path) -> None:
     whole = tarred(5)
     damaged = bytearray(whole)
     damaged[2 * 1536 : 2 * 1536 + 20] = b"\xff" * 20  # the third header
@@ -111,13 +111,13 @@ def test_broken_archives(tmp_path: Path) -> None:
     assert len(names("whole.tar", tmp_path)) == 5
 
 
-def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_vanishes_while_listing_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "in" / "sub").mkdir(parents=True)
     (tmp_path / "in" / "a.png").write_bytes(b"x")
     source = Folder(tmp_path / "in")
     stream = source.stream()
     assert next(stream).path == "a.png"
-    (tmp_path / "in" / "sub").rmdir()  # gone between listing and reading
+    (tmp_path / "in" / "sub").rmdir()  # removed between listing and reading
     item = next(stream)
     assert item.path == "sub"
     assert item.error

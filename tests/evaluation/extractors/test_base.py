@@ -1,3 +1,5 @@
+"""Feature extraction in batches, subsets, and the digest of weights."""
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from pipeline.evaluation.extractors.base import Extractor, FeatureSpec, Held, Su
 
 
 class Mean(torch.nn.Module):
-    """The mean of each channel, in 0..255."""
+    """The mean of each channel, from 0 to 255."""
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images.mean(dim=(2, 3))
@@ -40,13 +42,13 @@ def test_a_subset_is_read_in_its_own_order() -> None:
     np.testing.assert_allclose(extract(MEAN, subset, 3), IMAGES[[20, 3, 3, 7]].mean(axis=(1, 2)), rtol=1e-6)
 
 
-def test_only_uint8_images_are_held() -> None:
+def test_other_arrays_than_uint8_images_are_rejected() -> None:
     for wrong in (IMAGES.astype(np.float32), IMAGES[0]):
         with pytest.raises(InputError, match="uint8"):
             Held(wrong)  # type: ignore[arg-type]
 
 
-def test_the_digest_sees_names_shapes_and_values() -> None:
+def test_the_digest_depends_on_names_shapes_and_values_only() -> None:
     base = {"a": torch.arange(4.0), "b": torch.zeros(2)}
     others = [
         {"a": torch.arange(4.0).reshape(2, 2), "b": torch.zeros(2)},

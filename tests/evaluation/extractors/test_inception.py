@@ -1,5 +1,6 @@
-"""Against torch-fidelity's network with the same random weights: no weights file can be had offline."""
+"""Inception against torch-fidelity's network with the same random weights, which need no download."""
 
+import hashlib
 import http.server
 import threading
 from collections.abc import Iterator
@@ -15,13 +16,14 @@ from pipeline.errors import InputError
 from pipeline.evaluation.extractors import inception as module
 from pipeline.evaluation.extractors.inception import FILE, fetched, inception
 from pipeline.evaluation.extractors.inception_network import InceptionV3, tf1_resize
+from tests.waiting import find_free_port
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights in the published layout, scaled so that the signal survives to the end."""
+    """Return random weights in the published layout, scaled so that activations neither vanish nor explode."""
     rng = torch.Generator().manual_seed(0)
     state = InceptionV3().state_dict()
     for name, value in state.items():
@@ -36,7 +38,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_features_equal_torch_fidelitys(weights: Path) -> None:
+def test_features_equal_those_of_torch_fidelity(weights: Path) -> None:
     theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(weights))
     ours = inception(weights, CPU)
     rng = np.random.default_rng(0)
@@ -50,7 +52,7 @@ def test_features_equal_torch_fidelitys(weights: Path) -> None:
         np.testing.assert_allclose(found, expected.numpy(), atol=1e-4)
 
 
-def test_logits_equal_torch_fidelitys_unbiased(weights: Path) -> None:
+def test_logits_equal_the_unbiased_ones_of_torch_fidelity(weights: Path) -> None:
     theirs = FeatureExtractorInceptionV3("x", ["logits_unbiased"], feature_extractor_weights_path=str(weights))
     ours = inception(weights, CPU)
     images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
@@ -67,19 +69,19 @@ def test_the_layout_is_the_published_one(weights: Path) -> None:
 
 
 @pytest.mark.parametrize("side", [1, 8, 28, 32, 75, 299, 300, 512])
-def test_the_resize_is_tensorflow_ones(side: int) -> None:
+def test_resizing_equals_tensorflow_1(side: int) -> None:
     images = torch.randint(0, 256, (2, 3, side, side), generator=torch.Generator().manual_seed(side)).float()
     expected = interpolate_bilinear_2d_like_tensorflow1x(images, size=(299, 299), align_corners=False)
     torch.testing.assert_close(tf1_resize(images, 299), expected, atol=2e-3, rtol=0)
 
 
-def test_gray_is_three_equal_channels(weights: Path) -> None:
+def test_gray_images_are_repeated_to_three_channels(weights: Path) -> None:
     extractor = inception(weights, CPU)
     gray = np.random.default_rng(1).integers(0, 256, (1, 16, 16, 1), dtype=np.uint8)
     np.testing.assert_allclose(extractor.features(gray), extractor.features(gray.repeat(3, axis=3)), atol=1e-5)
 
 
-def test_other_weights_are_not_called_fid(weights: Path) -> None:
+def test_distances_with_other_weights_are_not_called_fid(weights: Path) -> None:
     spec = inception(weights, CPU).spec
     assert not spec.published
     assert spec.measure == f"fd_inception_{spec.sha8}"
@@ -87,7 +89,7 @@ def test_other_weights_are_not_called_fid(weights: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not weights at all", "other"])
-def test_a_wrong_file_is_named(tmp_path: Path, content: bytes | str | None) -> None:
+def test_an_invalid_weights_file_is_named(tmp_path: Path, content: bytes | str | None) -> None:
     path = tmp_path / "weights.pth"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -99,7 +101,7 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: bytes | str | None) -> N
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """Serves a small file that is not Inception."""
+    """Serve a small file that is not the published one."""
     folder = tmp_path / "served"
     folder.mkdir()
     (folder / "weights.pth").write_bytes(b"<html>log in</html>" * 100)
@@ -117,19 +119,17 @@ def server(tmp_path: Path) -> Iterator[str]:
         running.shutdown()
 
 
-def test_fetching(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = tmp_path / "cache"
+def test_downloads_are_verified_and_cached(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, closed = tmp_path / "cache", f"http://127.0.0.1:{find_free_port()}"
     monkeypatch.setattr(module, "PUBLISHED", "00000000")
     with pytest.raises(InputError, match=rf"other content than the published weights.*put {FILE} .*evaluate\.features"):
         fetched(cache, f"{server}/weights.pth")
     with pytest.raises(InputError, match="File not found"):
         fetched(cache, f"{server}/absent.pth")
     with pytest.raises(InputError, match=rf"cannot be fetched.*put {FILE} .* at .*cache.*evaluate\.features"):
-        fetched(cache, "http://127.0.0.1:9/weights.pth")
-    assert not list(cache.iterdir()), "nothing half fetched stays"
-    import hashlib
-
+        fetched(cache, f"{closed}/weights.pth")
+    assert not list(cache.iterdir()), "no partial download is left"
     monkeypatch.setattr(module, "PUBLISHED", hashlib.sha256(b"<html>log in</html>" * 100).hexdigest()[:8])
     path = fetched(cache, f"{server}/weights.pth")
     assert path == cache / FILE
-    assert fetched(cache, "http://127.0.0.1:9/never-asked") == path
+    assert fetched(cache, f"{closed}/never-requested") == path

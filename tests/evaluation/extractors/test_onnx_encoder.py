@@ -1,4 +1,4 @@
-"""A user's ONNX encoder: preprocessing as declared, numbers as by hand, and what does not fit is refused by name."""
+"""A user's ONNX encoder: preprocessing and features against closed forms, and errors for unsuitable files."""
 
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from pipeline.evaluation.settings import EncoderSettings
 
 
 class Flat(nn.Module):
-    """Means of quarters of the image, each channel on its own."""
+    """The means of the four quarters of an image, for each channel."""
 
     def forward(self, x: Tensor) -> Tensor:
         return nn.functional.adaptive_avg_pool2d(x, 2)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("encoder") / "mine.onnx"
     torch.onnx.export(
         Flat(),
@@ -40,9 +40,9 @@ def images(n: int = 6, side: int = 16, channels: int = 3) -> Any:
     return np.random.default_rng(0).integers(0, 256, (n, side, side, channels), dtype=np.uint8)
 
 
-def test_features_by_hand(made: Path) -> None:
+def test_features_equal_the_closed_form(encoder_file: Path) -> None:
     settings = EncoderSettings(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0))
-    extractor = encoder(made, settings, (16, 16, 3))
+    extractor = encoder(encoder_file, settings, (16, 16, 3))
     found = extract(extractor, Held(images()), 4)
     x = (images() / 255 - np.array([0.1, 0.2, 0.3])) / np.array([0.5, 0.25, 2.0])
     expected = x.reshape(6, 2, 8, 2, 8, 3).mean(axis=(2, 4)).transpose(0, 3, 1, 2).reshape(6, 12)
@@ -52,8 +52,8 @@ def test_features_by_hand(made: Path) -> None:
     assert extractor.spec.value_range == "mean=0.1,0.2,0.3,std=0.5,0.25,2"
 
 
-def test_gray_images_are_repeated_and_others_resized(made: Path) -> None:
-    extractor = encoder(made, EncoderSettings(side=16), (8, 8, 1))
+def test_gray_images_are_repeated_and_images_resized(encoder_file: Path) -> None:
+    extractor = encoder(encoder_file, EncoderSettings(side=16), (8, 8, 1))
     gray = images(side=8, channels=1)
     np.testing.assert_array_equal(extractor.features(gray), extractor.features(gray.repeat(3, axis=3)))
     assert prepared(images(side=32), EncoderSettings(side=16), 3).shape == (6, 3, 16, 16)
@@ -70,14 +70,14 @@ def test_gray_images_are_repeated_and_others_resized(made: Path) -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(
-    made: Path, settings: EncoderSettings, shape: tuple[int, int, int], words: str
+def test_images_that_the_encoder_does_not_take_are_rejected(
+    encoder_file: Path, settings: EncoderSettings, shape: tuple[int, int, int], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
-        encoder(made, settings, shape)
+        encoder(encoder_file, settings, shape)
 
 
-def test_what_is_no_encoder_is_refused(tmp_path: Path) -> None:
+def test_unreadable_encoders_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.onnx: cannot be read"):
         encoder(tmp_path / "none.onnx", EncoderSettings(), (8, 8, 1))
     (tmp_path / "text.onnx").write_text("hello")

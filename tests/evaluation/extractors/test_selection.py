@@ -1,4 +1,4 @@
-"""Which features evaluate.features names where there are no labels to learn from."""
+"""The features that evaluate.features selects for data without labels."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("name", ["auto", "random"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_without_a_name_it_is_the_random_network(name: str, channels: int, tmp_path: Path) -> None:
+def test_the_default_is_the_random_network(name: str, channels: int, tmp_path: Path) -> None:
     found = unlabelled(
         EvaluateSettings(features=name, gate=GateSettings()), (16, 16, channels), CPU, tmp_path, tmp_path
     )
@@ -25,7 +25,7 @@ def test_without_a_name_it_is_the_random_network(name: str, channels: int, tmp_p
 
 
 @pytest.mark.parametrize("name", ["mine.onnx", "folder/weights.pth"])
-def test_a_file_is_looked_for_from_the_root(name: str, tmp_path: Path) -> None:
+def test_paths_are_relative_to_the_root(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=str(tmp_path / "root" / name)):
         unlabelled(
             EvaluateSettings(features=name, gate=GateSettings()),
@@ -36,7 +36,7 @@ def test_a_file_is_looked_for_from_the_root(name: str, tmp_path: Path) -> None:
         )
 
 
-def test_inception_is_taken_from_the_cache(tmp_path: Path) -> None:
+def test_inception_weights_are_read_from_the_cache(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"no weights")
     with pytest.raises(InputError, match=rf"{tmp_path / FILE}: not a file of PyTorch weights"):
         unlabelled(

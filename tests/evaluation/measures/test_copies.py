@@ -1,4 +1,4 @@
-"""Copying: against SciPy, and on real copies."""
+"""Measures of memorisation against SciPy, and on exact, noisy and partial copies."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ Float64 = npt.NDArray[np.float64]
 
 
 @pytest.mark.parametrize("ties", [False, True])
-def test_rank_sum_equals_scipy(ties: bool) -> None:
+def test_the_rank_sum_equals_scipy(ties: bool) -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(0, 1, 80), rng.normal(0.4, 1, 130)
     if ties:
@@ -29,7 +29,7 @@ def draw(n: int, seed: int) -> Float64:
 
 
 def measured(fake: Float64) -> tuple[float, float, float]:
-    """Copy rate, AuthPct and C_T of samples, for 3,000 training and 2,000 held-out images of one distribution."""
+    """Return copy rate, AuthPct and C_T for 3,000 training and 2,000 held-out images of one distribution."""
     train, heldout = draw(3000, 0), draw(2000, 1)
     own = neighbours(train, 1)[0][:, 0]
     centres = k_means(train, 6, 0)
@@ -42,7 +42,7 @@ def measured(fake: Float64) -> tuple[float, float, float]:
     )
 
 
-def test_fresh_samples_are_no_copies() -> None:
+def test_new_samples_are_no_copies() -> None:
     rate, authentic, z = measured(draw(2000, 2))
     fresh = authenticity(*reference())
     assert rate == pytest.approx(0.01, abs=0.01)
@@ -56,7 +56,7 @@ def reference() -> tuple[Float64, npt.NDArray[np.int64], Float64]:
     return near[:, 0], where[:, 0], neighbours(train, 1)[0][:, 0]
 
 
-def test_copies_exact_noisy_and_partial() -> None:
+def test_exact_noisy_and_partial_copies_are_detected() -> None:
     train = draw(3000, 0)
     rate, authentic, z = measured(train[:2000])
     assert rate == 1
@@ -73,6 +73,6 @@ def test_copies_exact_noisy_and_partial() -> None:
     assert z < -1.5
 
 
-def test_cells_too_small_count_for_nothing() -> None:
+def test_cells_with_few_samples_are_ignored() -> None:
     cells = np.arange(8)
     assert copying(np.zeros(8), np.ones(8), cells, cells) == 0.0

@@ -1,4 +1,4 @@
-"""Distances against scikit-learn in float64, where float32 would be wrong, over more than one block."""
+"""Distances in float64 against scikit-learn and brute force, over several blocks."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def test_nearest_equals_scikit_learn(offset: float, same: bool) -> None:
     expected, where = tree.kneighbors(None if same else a.astype(np.float64))
     if offset == 0:
         np.testing.assert_array_equal(positions, where)
-    # scikit-learn itself loses digits far from the origin: what it found is measured again directly.
+    # scikit-learn loses digits far from the origin, so its neighbours are measured directly.
     direct = (
         np.linalg.norm(a[:, None].astype(np.float64) - b[where].astype(np.float64), axis=2)
         if len(a) * 4 < 10_000
@@ -35,8 +35,8 @@ def test_nearest_equals_scikit_learn(offset: float, same: bool) -> None:
     np.testing.assert_allclose(distances, direct, rtol=1e-5)
 
 
-def test_near_ties_are_told_apart_in_float64() -> None:
-    """Distances that differ by a ten-thousandth of what float32 resolves at this length."""
+def test_near_ties_are_resolved_in_float64() -> None:
+    """The distances differ by less than a hundredth of float32's resolution at this length."""
     far = np.zeros((6, 3))
     far[:, 0] = 1000 + np.array([5, 3, 1, 4, 2, 6]) * 1e-7
     _, positions = nearest(np.zeros((1, 3)), far, 3)
@@ -48,7 +48,7 @@ def test_near_ties_are_told_apart_in_float64() -> None:
     assert held.balls_per_row.tolist() == [3]
 
 
-def test_on_the_surface_is_outside() -> None:
+def test_points_on_the_surface_of_a_ball_are_outside() -> None:
     balls, _ = count_in_balls(np.array([[3.0, 4.0]]), np.zeros((2, 2)), np.ones(1), np.array([5.0, 5.0 + 1e-12]))
     assert balls.rows_per_ball.tolist() == [0, 1]
 
@@ -57,7 +57,7 @@ def test_on_the_surface_is_outside() -> None:
 @given(n=st.integers(2, 30), m=st.integers(3, 30), d=st.integers(1, 5), seed=st.integers(0, 1000))
 def test_counts_equal_brute_force(n: int, m: int, d: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    # A coarse grid: many distances are exactly equal to a radius.
+    # On a coarse grid many distances equal a radius exactly.
     a, b = rng.integers(0, 4, (n, d)).astype(np.float32), rng.integers(0, 4, (m, d)).astype(np.float32)
     radius = radii(b, 2)
     table = np.linalg.norm(a[:, None].astype(np.float64) - b.astype(np.float64), axis=2)
@@ -71,7 +71,7 @@ def test_counts_equal_brute_force(n: int, m: int, d: int, seed: int) -> None:
     assert balls.rows_per_ball.tolist() == (table < radius).sum(axis=0).tolist()
 
 
-def test_what_cannot_be_measured_is_refused() -> None:
+def test_unusable_features_are_rejected() -> None:
     x = features(5)
     with pytest.raises(InputError, match="5 nearest neighbours cannot be found among 4 images"):
         neighbours(x, 5)

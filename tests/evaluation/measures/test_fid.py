@@ -1,4 +1,4 @@
-"""Closed forms, independent implementations, invariances, and inputs that break naive formulas."""
+"""FID against closed forms and other implementations, invariances, and inputs that break naive formulas."""
 
 from unittest.mock import patch
 
@@ -24,20 +24,23 @@ def moments(mean: Float64Array, covariance: Float64Array) -> Moments:
     return Moments(2, mean, covariance)
 
 
-def test_wider_gaussian_one_apart_is_1024() -> None:
-    """N(0, I) and N(1, 4 I) in 512 dimensions: 512 for the means and 512 (1 + 4 - 4) for the spreads."""
+def test_distance_of_normals_with_different_means_and_variances() -> None:
+    """N(0, I) and N(1, 4 I) in 512 dimensions differ by 512 in the means and 512 (1 + 4 - 4) in the covariances."""
     d = 512
     value = frechet(moments(np.zeros(d), np.eye(d)), moments(np.ones(d), 4 * np.eye(d)))
     assert value == pytest.approx(1024, rel=1e-12)
 
 
-def test_means_one_apart_in_2048_dimensions_is_2048() -> None:
+def test_distance_of_normals_with_different_means_in_2048_dimensions() -> None:
     d = 2048
     assert frechet(moments(np.zeros(d), np.eye(d)), moments(np.ones(d), np.eye(d))) == pytest.approx(2048, rel=1e-12)
 
 
-def test_commuting_covariances() -> None:
-    """In a shared eigenbasis the distance is sum (sqrt a - sqrt b)^2; eigenvalues over ten orders of magnitude, zeros among them."""
+def test_distance_of_normals_with_commuting_covariances() -> None:
+    """In a shared eigenbasis the distance is sum (sqrt a - sqrt b)^2.
+
+    The eigenvalues span ten orders of magnitude, and some are zero.
+    """
     rng = np.random.default_rng(0)
     basis, _ = np.linalg.qr(rng.normal(size=(48, 48)))
     a, b = 10.0 ** rng.uniform(-6, 4, 48), 10.0 ** rng.uniform(-6, 4, 48)
@@ -50,7 +53,7 @@ def test_commuting_covariances() -> None:
 def test_equals_the_matrix_square_root(n: int, m: int, d: int) -> None:
     x, y = correlated(n, d, 1), correlated(m, d, 2, 0.3)
     s1, s2 = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    # A product of singular covariances has no reliable root: a ridge that the comparison tolerates lets sqrtm finish.
+    # sqrtm needs a small ridge if the covariances are singular.
     ridge = 0.0 if min(n, m) > d + 1 else 1e-9
     root = sqrtm((s1 + ridge * np.eye(d)) @ (s2 + ridge * np.eye(d))).real
     expected = np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(s1 + s2 - 2 * root)
@@ -65,13 +68,13 @@ def test_equals_torch_fidelity(n: int, m: int, d: int) -> None:
     assert fid(x, y) == pytest.approx(float(expected), rel=1e-6)
 
 
-def test_both_routes_agree_where_both_hold() -> None:
+def test_features_and_moments_give_the_same_distance() -> None:
     x, y = correlated(33, 32, 5), correlated(32, 32, 6)
     assert fid(x, y) == pytest.approx(frechet(Moments.of(x), Moments.of(y)), rel=1e-6)
 
 
-def test_dead_and_doubled_units() -> None:
-    """A unit that is constant adds only its mean's difference; one that repeats another doubles that one's part."""
+def test_constant_and_repeated_features() -> None:
+    """A constant feature adds its squared difference; repeating every feature doubles the distance."""
     x, y = correlated(400, 16, 7), correlated(300, 16, 8)
     dead = [np.concatenate([z, np.full((len(z), 1), value)], axis=1) for z, value in ((x, 3.0), (y, 5.0))]
     assert fid(*dead) == pytest.approx(fid(x, y) + 4.0, rel=1e-9)
@@ -79,7 +82,7 @@ def test_dead_and_doubled_units() -> None:
     assert fid(*doubled) == pytest.approx(2 * fid(x, y), rel=1e-9)
 
 
-def test_all_items_equal_is_the_distance_of_the_means_and_the_other_spread() -> None:
+def test_distance_of_equal_items_is_that_of_the_means_plus_the_other_variance() -> None:
     x = correlated(500, 8, 9)
     still = np.full((50, 8), 2.0)
     expected = np.sum((x.mean(0) - 2.0) ** 2) + np.trace(np.cov(x, rowvar=False))
@@ -89,7 +92,7 @@ def test_all_items_equal_is_the_distance_of_the_means_and_the_other_spread() -> 
 
 @settings(max_examples=30)
 @given(st.integers(2, 60), st.integers(2, 60), st.integers(1, 24), st.integers(0, 10_000))
-def test_symmetric_invariant_and_not_negative(n: int, m: int, d: int, seed: int) -> None:
+def test_distances_are_symmetric_invariant_and_not_negative(n: int, m: int, d: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     x, y = rng.normal(size=(n, d)), rng.normal(size=(m, d)) * 2 + 1
     value = fid(x, y)
@@ -104,7 +107,7 @@ def test_symmetric_invariant_and_not_negative(n: int, m: int, d: int, seed: int)
 
 @settings(max_examples=30)
 @given(st.integers(2, 60), st.integers(1, 20), st.floats(-1e6, 1e6))
-def test_moments_taken_in_parts_are_those_of_the_whole(n: int, rows: int, offset: float) -> None:
+def test_moments_of_blocks_equal_those_of_all_items(n: int, rows: int, offset: float) -> None:
     x = np.random.default_rng(n).normal(size=(n, 5)) + offset
     with patch("pipeline.evaluation.measures.fid.ROWS", rows):
         found = Moments.of(x)
@@ -113,13 +116,13 @@ def test_moments_taken_in_parts_are_those_of_the_whole(n: int, rows: int, offset
     np.testing.assert_allclose(found.covariance, np.cov(x, rowvar=False), rtol=1e-6, atol=1e-8)
 
 
-def test_a_large_offset_costs_no_digits() -> None:
+def test_a_large_offset_does_not_reduce_the_precision() -> None:
     x, y = correlated(500, 16, 10), correlated(500, 16, 11)
     assert fid(x + 1e4, y + 1e4) == pytest.approx(fid(x, y), rel=1e-6)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_finite_are_refused(value: float) -> None:
+def test_nonfinite_features_are_rejected(value: float) -> None:
     x = correlated(20, 4, 12)
     y = x.copy()
     y[3, 1] = value
@@ -127,7 +130,7 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
         fid(x, y)
 
 
-def test_other_unusable_features_are_refused() -> None:
+def test_unusable_features_are_rejected() -> None:
     x = correlated(20, 4, 13)
     for other, message in (
         (x[:1], "at least 2 items"),
@@ -145,7 +148,7 @@ def test_other_unusable_features_are_refused() -> None:
         frechet(Moments.of(x), Moments.of(x[:1]))
 
 
-def test_a_side_that_is_kept_gives_the_same_distances() -> None:
+def test_a_reused_side_gives_the_same_distances() -> None:
     x, few, many = correlated(60, 8, 14), correlated(7, 8, 15), correlated(90, 8, 16)
     kept = Side(x)
     for other in (few, many, many, few):
@@ -155,7 +158,7 @@ def test_a_side_that_is_kept_gives_the_same_distances() -> None:
 
 
 @pytest.mark.parametrize("d", [1, STRIP - 1, STRIP, 2 * STRIP + 3])
-def test_the_product_between_two_factors(d: int) -> None:
+def test_the_blockwise_product_equals_the_direct_one(d: int) -> None:
     rng = np.random.default_rng(d)
     lower, half = np.tril(rng.standard_normal((d, d))), rng.standard_normal((d, d))
     np.testing.assert_allclose(

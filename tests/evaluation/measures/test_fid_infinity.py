@@ -1,4 +1,4 @@
-"""FID-infinity recovers the distance of the distributions, which the plain distance misses by its bias."""
+"""FID-infinity removes the bias of FID for finite samples."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from pipeline.evaluation.measures.fid import fid
 from pipeline.evaluation.measures.fid_infinity import fid_infinity
 
 
-def test_bias_is_gone() -> None:
-    """Normals with means 0.3 apart in each of 32 dimensions: 32 * 0.09 = 2.88; 1,500 samples show more than that, the extrapolation does not."""
+def test_the_bias_is_removed() -> None:
+    """Normals whose means differ by 0.3 in each of 32 dimensions have a distance of 32 * 0.09 = 2.88."""
     rng = np.random.default_rng(0)
     real = rng.standard_normal((60_000, 32))
     plain, limit = [], []
@@ -20,7 +20,7 @@ def test_bias_is_gone() -> None:
     assert abs(np.mean(limit)) < np.mean(plain) / 3
 
 
-def test_it_repeats_and_says_when_there_are_too_few() -> None:
+def test_it_is_reproducible_and_none_for_too_few_samples() -> None:
     rng = np.random.default_rng(0)
     fake, real = rng.standard_normal((200, 4)), rng.standard_normal((300, 4))
     assert fid_infinity(fake, real, 3) == fid_infinity(fake, real, 3)

@@ -1,4 +1,4 @@
-"""PSNR, SSIM and luma against scikit-image, MATLAB's constants, and by hand."""
+"""PSNR, SSIM and luma against scikit-image and closed forms."""
 
 from typing import Any
 
@@ -12,13 +12,14 @@ def pair(channels: int, seed: int = 0, noise: float = 12.0) -> tuple[np.ndarray,
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:70, :90]
     waves = np.stack([128 + 100 * np.sin(x / (5 + k)) * np.cos(y / 7) for k in range(channels)], axis=2)
-    return tuple(np.clip(np.rint(waves + rng.normal(0, s, waves.shape)), 0, 255).astype(np.uint8) for s in (noise, 3))  # type: ignore[return-value]
+    image, original = (np.rint(waves + rng.normal(0, sigma, waves.shape)).clip(0, 255) for sigma in (noise, 3))
+    return image.astype(np.uint8), original.astype(np.uint8)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("border", [0, 4])
 @pytest.mark.parametrize("noise", [2.0, 12.0, 60.0])
-def test_as_scikit_image_measures(channels: int, border: int, noise: float) -> None:
+def test_psnr_and_ssim_equal_scikit_image(channels: int, border: int, noise: float) -> None:
     from skimage import metrics
 
     peak_signal_noise_ratio: Any = metrics.peak_signal_noise_ratio
@@ -38,7 +39,7 @@ def test_as_scikit_image_measures(channels: int, border: int, noise: float) -> N
         assert (found.psnr_y, found.ssim_y) == (found.psnr, found.ssim)
 
 
-def test_luma_is_that_of_the_literature() -> None:
+def test_luma_is_that_of_bt_601() -> None:
     from skimage.color import rgb2ycbcr
 
     image, _ = pair(3)
@@ -47,13 +48,13 @@ def test_luma_is_that_of_the_literature() -> None:
     np.testing.assert_allclose(luma(ends).ravel(), [16, 235], atol=1e-9)
 
 
-def test_by_hand() -> None:
+def test_constant_images_against_closed_forms() -> None:
     flat = np.full((20, 20, 1), 100.0)
     assert psnr(flat + 10, flat) == pytest.approx(10 * np.log10(255**2 / 100))
     assert psnr(flat, flat) == PERFECT
     assert ssim(flat, flat) == pytest.approx(1)
     c1 = (0.01 * 255) ** 2
-    # Two flat images differ in their means alone.
+    # Constant images differ in their means only.
     assert ssim(flat, flat + 10) == pytest.approx((2 * 100 * 110 + c1) / (100**2 + 110**2 + c1))
 
 

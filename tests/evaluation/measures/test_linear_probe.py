@@ -1,4 +1,4 @@
-"""The probe against data whose answer is known, and against scikit-learn used by hand."""
+"""The linear probe on data with known accuracy, and against scikit-learn."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from pipeline.evaluation.measures.linear_probe import STRENGTHS, hold_out, limit
 
 
 def blobs(n: int, distance: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Three classes in 20 dimensions of very different scales, `distance` standard deviations apart along one each."""
+    """Return three classes in 20 dimensions of very different scales, `distance` standard deviations apart."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 3, n)
     points = rng.standard_normal((n, 20))
@@ -18,25 +18,25 @@ def blobs(n: int, distance: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return (points * 10.0 ** np.linspace(-4, 4, 20) + 1000).astype(np.float32), labels
 
 
-def test_what_a_plane_separates_is_told_apart_whatever_its_scale() -> None:
+def test_linearly_separable_classes_have_accuracy_1_at_any_scale() -> None:
     assert probe(*blobs(300, 12, 0), *blobs(200, 12, 1), seed=0).accuracy == 1.0
 
 
-def test_noise_is_not_told_apart() -> None:
+def test_noise_has_the_accuracy_of_chance() -> None:
     (train, labels), (test, test_labels) = blobs(600, 0, 0), blobs(600, 0, 1)
     assert probe(train, labels, test, test_labels, seed=0).accuracy == pytest.approx(
         1 / 3, abs=4 * np.sqrt(2 / 9 / 600)
     )
 
 
-def test_what_lies_within_a_ring_is_not_linear() -> None:
-    """A probe that were more than linear would get this right."""
+def test_a_disc_in_a_ring_is_not_separated() -> None:
+    """A probe that is not linear would separate these classes."""
     points = np.random.default_rng(0).standard_normal((800, 2)).astype(np.float32)
-    labels = (np.linalg.norm(points, axis=1) > 1.1774).astype(np.int64)  # half of them
+    labels = (np.linalg.norm(points, axis=1) > 1.1774).astype(np.int64)  # the median: half of the points are inside
     assert probe(points[:400], labels[:400], points[400:], labels[400:], seed=0).accuracy < 0.62
 
 
-def test_it_is_the_regression_of_the_chosen_strength_on_standardised_features() -> None:
+def test_it_equals_logistic_regression_on_standardised_features() -> None:
     pixels, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(1).permutation(len(labels))
     pixels, labels = pixels[order].astype(np.float32), labels[order].astype(np.int64)
@@ -44,18 +44,18 @@ def test_it_is_the_regression_of_the_chosen_strength_on_standardised_features() 
     found = probe(pixels[train], labels[train], pixels[test], labels[test], seed=0)
     assert found == probe(pixels[train], labels[train], pixels[test], labels[test], seed=0)
     mean, deviation = pixels[train].mean(axis=0), pixels[train].std(axis=0)
-    deviation[deviation == 0] = 1  # some pixels are always black
+    deviation[deviation == 0] = 1  # pixels that are always black
     by_hand = {
         c: LogisticRegression(C=c, max_iter=2000).fit((pixels[train] - mean) / deviation, labels[train])
         for c in STRENGTHS
     }
     scores = {c: fitted.score((pixels[test] - mean) / deviation, labels[test]) for c, fitted in by_hand.items()}
     assert found.accuracy == pytest.approx(scores[found.c], abs=0.005)
-    assert found.accuracy > max(scores.values()) - 0.02, "the strength is well chosen"
-    assert found.accuracy > scores[STRENGTHS[0]] + 0.02, "and it matters"
+    assert found.accuracy > max(scores.values()) - 0.02, "the strength is chosen well"
+    assert found.accuracy > scores[STRENGTHS[0]] + 0.02, "the choice of the strength matters"
 
 
-def test_the_test_items_choose_nothing() -> None:
+def test_the_strength_does_not_depend_on_the_test_labels() -> None:
     (train, labels), (test, _) = blobs(300, 1, 0), blobs(300, 1, 1)
     strengths = {
         probe(train, labels, test, wrong, seed=0).c for wrong in (np.zeros(300, dtype=np.int64), np.arange(300) % 3)
@@ -71,7 +71,7 @@ def test_a_fifth_of_each_class_is_held_out() -> None:
     assert not np.array_equal(held, hold_out(labels, 1))
 
 
-def test_at_most_so_many_a_class_and_none_without_a_label() -> None:
+def test_the_number_of_items_per_class_is_limited() -> None:
     labels = np.array([2, -1, 0] * 40 + [1])
     picked = limit_per_class(labels, 25, 0)
     assert np.bincount(labels[picked]).tolist() == [25, 1, 25]
@@ -82,7 +82,7 @@ def test_at_most_so_many_a_class_and_none_without_a_label() -> None:
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [0, 1, 2, 3]])
-def test_too_little_to_probe(labels: list[int]) -> None:
+def test_too_few_classes_or_items_are_rejected(labels: list[int]) -> None:
     features = np.eye(4, dtype=np.float32)
     with pytest.raises(InputError, match="at least two classes with two training images each"):
         probe(features, np.array(labels), features, np.array(labels), seed=0)

@@ -1,3 +1,5 @@
+"""Duplicates, histograms of classes, and missing classes."""
+
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ def counts(*values: int) -> Int64Array:
 
 
 def modes_of(fake: Int64Array, real: Int64Array) -> Modes:
-    """No slips."""
+    """Return the modes of a classifier that makes no errors."""
     return Modes(fake, real, np.zeros(len(real)))
 
 
@@ -37,7 +39,7 @@ def test_duplicates_are_counted_exactly(n: int, times: int) -> None:
     assert duplicate_rate(repeated) == pytest.approx(1 - 1 / times)
 
 
-def test_one_grey_level_is_another_image() -> None:
+def test_images_that_differ_in_one_level_are_no_duplicates() -> None:
     images = np.zeros((2, 8, 8, 1), dtype=np.uint8)
     images[1, 7, 7, 0] = 1
     assert duplicate_rate(images) == 0.0
@@ -45,25 +47,25 @@ def test_one_grey_level_is_another_image() -> None:
         duplicate_rate(images[:0])
 
 
-def test_histogram_of_the_most_probable_class() -> None:
+def test_the_histogram_counts_the_most_probable_classes() -> None:
     predicted = np.array([[0.1, 0.9, 0.0], [0.2, 0.3, 0.5], [0.0, 0.6, 0.4]], dtype=np.float32)
     assert histogram(predicted).tolist() == [0, 2, 1]
 
 
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=12), st.integers(0, 5))
-def test_kl_is_never_negative_or_infinite_and_zero_for_equals(values: list[int], turn: int) -> None:
+def test_the_kl_divergence_is_finite_and_zero_for_equal_histograms(values: list[int], turn: int) -> None:
     fake, real = counts(*values), np.roll(counts(*values), turn)
     assert 0 <= histogram_kl(fake, real) < np.inf
     assert histogram_kl(fake, fake) == 0.0
 
 
-def test_kl_of_a_lost_half() -> None:
-    """Half of the classes missing is ln 2 nats, up to the smoothing."""
+def test_the_kl_divergence_of_half_of_the_classes_is_log_2() -> None:
+    """The smoothing changes it slightly."""
     assert histogram_kl(counts(*[2000] * 5, *[0] * 5), counts(*[1000] * 10)) == pytest.approx(np.log(2), abs=5e-3)
 
 
-def test_kl_null_is_the_chance_part() -> None:
-    """(K - 1) / 2 (1 / n + 1 / m) to first order."""
+def test_the_null_of_the_kl_divergence() -> None:
+    """It is (K - 1) / 2 (1 / n + 1 / m) to first order."""
     modes = modes_of(fake=counts(*[500] * 10), real=counts(*[36] * 10))
     mean, spread = kl_null(modes, 0)
     assert mean == pytest.approx(4.5 * (1 / 5000 + 1 / 360), rel=0.15)
@@ -72,32 +74,35 @@ def test_kl_null_is_the_chance_part() -> None:
 
 
 @given(st.integers(1, 300), st.floats(0, 1), st.integers(0, 300))
-def test_binomial_tail_against_scipy(n: int, p: float, count: int) -> None:
+def test_the_binomial_tail_equals_scipy(n: int, p: float, count: int) -> None:
     count = min(count, n)
     assert binomial_tail(count, n, p) == pytest.approx(float(binom.cdf(count, n, p)), rel=1e-6, abs=1e-12)
 
 
-def test_a_few_of_a_class_are_not_the_class() -> None:
+def test_a_class_with_few_samples_is_missing() -> None:
     modes = modes_of(fake=counts(540, 25, 520, 515), real=counts(90, 90, 90, 90))
     assert modes.missing == [1]
     assert (modes.covered, modes.total) == (3, 4)
     assert modes.smallest_share == pytest.approx(25 / 400)
 
 
-def test_few_samples_condemn_no_class() -> None:
-    """None of a class among 50 samples, where 5 are expected, happens by chance once in 200."""
+def test_classes_are_undecidable_with_few_samples() -> None:
+    """If 5 of 50 samples are expected of a class, none of it occurs once in 200 draws."""
     modes = modes_of(fake=counts(0, 45, 5), real=counts(10, 80, 10))
     assert modes.missing == []
     assert modes.undecidable == [0, 2]
 
 
-def test_a_class_that_the_real_images_do_not_show_is_not_asked_for() -> None:
+def test_a_class_without_real_images_is_not_required() -> None:
     modes = modes_of(fake=counts(500, 500, 3), real=counts(50, 50, 0))
     assert (modes.covered, modes.total, modes.missing) == (2, 2, [])
 
 
-def test_slips_of_the_classifier_do_not_make_a_class_present() -> None:
-    """Real: 100 of each class; 30 of class 0 are taken for class 2, 30 of class 2 for class 0. A generator without class 2 still shows 15 % of it."""
+def test_errors_of_the_classifier_do_not_make_a_class_present() -> None:
+    """The classifier confuses 30 % of the real images of classes 0 and 2.
+
+    A generator without class 2 therefore seems to have 15 % of it.
+    """
 
     def answers(*counts: int) -> Any:
         return np.eye(3, dtype=np.float32)[np.repeat(np.arange(3), counts)]
@@ -114,16 +119,16 @@ def test_slips_of_the_classifier_do_not_make_a_class_present() -> None:
     assert Modes.of(half, real, labels).missing == []
 
 
-def test_a_class_that_the_classifier_cannot_tell_is_not_judged() -> None:
-    """It is named as often for the others' images as for its own."""
+def test_a_class_that_the_classifier_cannot_recognise_is_undecidable() -> None:
+    """The classifier predicts it equally often for images of other classes."""
     real = np.array([[0.9, 0.1], [0.1, 0.9]] * 50, dtype=np.float32)
     modes = Modes.of(real[::2], real, np.repeat([0, 1], 50))
     assert np.isnan(modes.presence).all()
     assert (modes.missing, modes.undecidable, modes.smallest_share) == ([], [0, 1], None)
 
 
-def test_deviation_counts_both_sides_chance() -> None:
-    """60 of 1,000 against 100 of 1,000: z of two proportions, by the textbook formula; a class that neither shows deviates by nothing."""
+def test_the_deviation_is_the_z_score_of_two_proportions() -> None:
+    """60 of 1,000 are compared with 100 of 1,000; a class without images has a deviation of 0."""
     modes = Modes(np.array([60, 940, 0]), np.array([100, 900, 0]), np.zeros(3))
     assert modes.deviation(0) == pytest.approx(-0.04 / (0.08 * 0.92 * 0.002) ** 0.5)
     assert modes.deviation(2) == 0

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: equal to the authors' package, to torch-fidelity, and to what is known of normals."""
+"""Precision, recall, density and coverage against the authors' package, torch-fidelity and known values."""
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("k", [3, 5])
-def test_equals_the_authors_package_exactly(name: str, k: int) -> None:
+def test_all_four_equal_the_authors_package(name: str, k: int) -> None:
     real, fake = CASES[name]
     ours, theirs = prdc(fake, real, k), compute_prdc(real.astype(np.float64), fake.astype(np.float64), k)
     assert ours.precision == theirs["precision"]
@@ -39,15 +39,15 @@ def test_equals_the_authors_package_exactly(name: str, k: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["equal", "narrow", "wide", "apart"])
-def test_precision_and_recall_equal_torch_fidelitys(name: str) -> None:
+def test_precision_and_recall_equal_torch_fidelity(name: str) -> None:
     real, fake = CASES[name]
     ours = prdc(fake, real, k=3)
     precision, recall = calculate_precision_recall_full(*(torch.from_numpy(x.astype(np.float64)) for x in (fake, real)))
     assert (ours.precision, ours.recall) == pytest.approx((precision, recall), abs=1e-6)
 
 
-def test_the_anchor_of_normals_in_a_thousand_dimensions() -> None:
-    """Naeem 2020, their test of the metric; at 2,000 images a side here, 10,000 there."""
+def test_values_of_normals_in_a_thousand_dimensions() -> None:
+    """The test of Naeem 2020, with 2,000 instead of 10,000 items each."""
     found = prdc(normal(2000, 1000), normal(2000, 1000, seed=1))
     assert 0.44 < found.precision < 0.56
     assert 0.44 < found.recall < 0.56
@@ -55,8 +55,8 @@ def test_the_anchor_of_normals_in_a_thousand_dimensions() -> None:
     assert 0.95 < found.coverage < 0.99
 
 
-def test_coverage_of_equal_distributions_is_what_is_expected() -> None:
-    """Naeem 2020: for any distribution, so over a few draws of normals too. The anchors are theirs."""
+def test_coverage_of_equal_distributions_has_its_expected_value() -> None:
+    """The expected coverage of any distribution, and three values from Naeem 2020."""
     assert expected_coverage(10_000, 10_000) == pytest.approx(0.9688, abs=1e-4)
     assert expected_coverage(10_000, 5_000) == pytest.approx(0.8684, abs=1e-4)
     assert expected_coverage(10_000, 1_000) == pytest.approx(0.3792, abs=1e-4)
@@ -65,8 +65,8 @@ def test_coverage_of_equal_distributions_is_what_is_expected() -> None:
     assert np.mean([draw.density for draw in draws]) == pytest.approx(1.0, abs=0.06)
 
 
-def test_collapse_to_the_mean_is_seen_by_recall_and_density_alone() -> None:
-    """The trap: precision 1, coverage high, although only one image is made."""
+def test_collapse_to_the_mean_shows_in_recall_and_density_only() -> None:
+    """Precision is 1 although there is only one distinct sample."""
     real = normal(2000, 64)
     found = prdc(np.tile(real.mean(axis=0), (2000, 1)), real)
     assert found.precision == 1
@@ -74,13 +74,13 @@ def test_collapse_to_the_mean_is_seen_by_recall_and_density_alone() -> None:
     assert found.density > 50
 
 
-def test_order_and_scale_do_not_matter() -> None:
+def test_they_are_invariant_to_order_and_scale() -> None:
     real, fake = CASES["wide"]
     rng = np.random.default_rng(0)
     assert prdc(fake[rng.permutation(len(fake))], real[rng.permutation(len(real))]) == prdc(fake, real)
     assert prdc(fake * 4, real * 4) == prdc(fake, real)
 
 
-def test_a_set_no_larger_than_k_is_refused() -> None:
+def test_sets_of_at_most_k_items_are_rejected() -> None:
     with pytest.raises(InputError, match="5 nearest neighbours cannot be found among 4"):
         prdc(normal(50), normal(5))

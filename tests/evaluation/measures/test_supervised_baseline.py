@@ -1,4 +1,4 @@
-"""The comparison with the supervised baseline: exact accuracies, labels that are the given ones, and a baseline that really learns."""
+"""The comparison of a semi-supervised classifier with a supervised baseline: accuracies and labels used."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images without augmentation need no more."""
+    """Train for fewer steps, which suffice without augmentation."""
     monkeypatch.setattr(supervised_baseline, "STEPS", 300)
 
 
 class Brightness(nn.Module):
-    """Class 1 for images brighter than the middle, else 0; remembers the range it saw."""
+    """Classify images by their brightness, and record the range of values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Brightness(nn.Module):
 
 
 class Set:
-    """Flat images of given levels."""
+    """Constant images of the given levels."""
 
     fingerprint = "f" * 64
 
@@ -57,21 +57,21 @@ def network(seed: int = 0) -> nn.Module:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 100])
-def test_accuracy_counts_labelled_images_in_the_networks_range(batch_size: int) -> None:
-    judge = Brightness()
+def test_accuracy_is_measured_on_labelled_images_in_eval_mode(batch_size: int) -> None:
+    network_under_test = Brightness()
     test = Set([0, 255, 255, 0, 255, 0, 255], [0, 1, 0, -1, 1, 1, -1])
-    assert supervised_baseline.accuracy(judge, test, CPU, batch_size) == 3 / 5
-    assert (judge.lowest, judge.highest) == (-1.0, 1.0)
-    assert not judge.training_seen, "dropout must be off"
+    assert supervised_baseline.accuracy(network_under_test, test, CPU, batch_size) == 3 / 5
+    assert (network_under_test.lowest, network_under_test.highest) == (-1.0, 1.0)
+    assert not network_under_test.training_seen, "dropout is disabled"
 
 
-def test_a_test_split_without_classes_is_named() -> None:
+def test_a_test_split_without_labels_is_rejected() -> None:
     with pytest.raises(InputError, match="no image of the test split has a class"):
         supervised_baseline.accuracy(Brightness(), Set([1, 2], [-1, -1]), CPU)
 
 
-def test_the_baseline_learns_from_the_given_labels_and_no_others(digits: Any) -> None:
-    """All other labels are shuffled: the accuracy is what the few give. Only their images are read."""
+def test_the_baseline_uses_the_given_labels_only(digits: Any) -> None:
+    """All other labels are shuffled, and only the images with given labels are read."""
     few = np.concatenate([np.flatnonzero(digits.train.labels == c)[:10] for c in range(10)])
     held = Set([0], [0])
     held.pixels, held.labels = digits.train.array, digits.train.labels.copy()
@@ -79,7 +79,7 @@ def test_the_baseline_learns_from_the_given_labels_and_no_others(digits: Any) ->
     held.labels[others] = np.random.default_rng(0).permutation(held.labels[others])
     found = supervised_baseline.compare_with_baseline(network(), network(), held, few, digits.test, device=CPU)
     assert held.asked == set(few.tolist())
-    assert found.accuracy < 0.3, "the classifier under test was not trained, and is not trained here"
+    assert found.accuracy < 0.3, "the classifier under test is untrained, and is not trained here"
     assert 0.75 < found.supervised < 0.97
     assert found.metrics == {
         "semi_supervised_accuracy": found.accuracy,
@@ -90,10 +90,10 @@ def test_the_baseline_learns_from_the_given_labels_and_no_others(digits: Any) ->
     every = supervised_baseline.compare_with_baseline(
         network(), network(), digits.train, np.arange(len(digits.train)), digits.test, device=CPU
     )
-    assert every.supervised > found.supervised + 0.02, "more labels are worth something"
+    assert every.supervised > found.supervised + 0.02, "more labels improve the accuracy"
 
 
-def test_the_same_seed_gives_the_same_baseline_and_leaves_the_callers_random_state_alone(digits: Any) -> None:
+def test_a_seed_determines_the_baseline_and_the_global_random_state_is_unchanged(digits: Any) -> None:
     few = np.arange(0, 60)
     one, two, other = network(), network(), network()
     before = torch.get_rng_state()
@@ -107,12 +107,12 @@ def test_the_same_seed_gives_the_same_baseline_and_leaves_the_callers_random_sta
     assert not torch.equal(weights[0], weights[2])
 
 
-def test_the_baseline_sees_images_as_it_is_told_to() -> None:
-    """Every training image goes through `see`, in the network's range and with a seeded generator; no test image does."""
-    met: list[Tensor] = []
+def test_training_images_are_augmented_and_test_images_are_not() -> None:
+    """Every training image passes through `see`, in the network's range and with a seeded generator."""
+    augmented: list[Tensor] = []
 
     def see(images: Tensor, rng: torch.Generator) -> Tensor:
-        met.append(images + 0 * torch.rand(1, generator=rng))
+        augmented.append(images + 0 * torch.rand(1, generator=rng))
         return torch.zeros_like(images)
 
     class Watching(nn.Module):
@@ -136,5 +136,5 @@ def test_the_baseline_sees_images_as_it_is_told_to() -> None:
     )
     assert fresh.shown == 0
     assert fresh.tested == 4 * 64
-    assert len(met) == supervised_baseline.STEPS
-    assert {value.item() for batch in met[:3] for value in batch.flatten()} == {-1.0, 1.0}
+    assert len(augmented) == supervised_baseline.STEPS
+    assert {value.item() for batch in augmented[:3] for value in batch.flatten()} == {-1.0, 1.0}

@@ -1,4 +1,4 @@
-"""Degradations against Pillow, and against what their statistics must be."""
+"""Degradations against Pillow, and their statistics against closed forms."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from pipeline.media.image.image import compress_jpeg
 
 
 def smooth(height: int, width: int, n: int = 1) -> torch.Tensor:
-    """Waves in colour, rounded to 8 bits."""
+    """Return coloured waves, rounded to 8 bits."""
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     waves = [torch.sin(x / 3 + k) * torch.cos(y / (4 + k)) for k in range(3)]
     return round_to_bytes(torch.stack(waves)[None].repeat(n, 1, 1, 1) * 0.9)
@@ -26,7 +26,7 @@ def rng() -> torch.Generator:
 
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
-def test_bicubic_is_pillows(scale: int) -> None:
+def test_bicubic_resizing_equals_pillow_s(scale: int) -> None:
     clean = smooth(64, 96)
     low = Degradation(scale=scale)(clean, rng())
     assert low.shape == (1, 3, 64 // scale, 96 // scale)
@@ -36,7 +36,7 @@ def test_bicubic_is_pillows(scale: int) -> None:
     assert np.abs(pixels(upsample(low, scale))[0].astype(int) - back).max() <= 1
 
 
-def test_what_comes_out_fits_into_eight_bits() -> None:
+def test_degraded_images_have_eight_bits() -> None:
     clean = smooth(32, 32, 6)
     for degradation in (
         Degradation(gaussian=(0.0, 80.0)),
@@ -49,20 +49,20 @@ def test_what_comes_out_fits_into_eight_bits() -> None:
         assert low.abs().max() <= 1
 
 
-def test_noise_is_as_strong_as_asked_for() -> None:
+def test_the_noise_has_the_given_strength() -> None:
     gray = torch.zeros(8, 3, 64, 64)
     noisy = Degradation(gaussian=(25.0, 25.0))(gray, rng())
     assert float(noisy.std()) * 127.5 == pytest.approx(25, rel=0.02)
     counted = Degradation(poisson=(100.0, 100.0))(gray, rng())
-    # Half of 100 photons: a standard deviation of sqrt(50) of 100, times 255.
+    # Half of 100 photons has a standard deviation of sqrt(50) / 100, in units of 255 levels.
     assert float(counted.std()) * 127.5 == pytest.approx(255 * 50**0.5 / 100, rel=0.02)
     strengths = Degradation(gaussian=(0.0, 50.0))(torch.zeros(400, 1, 32, 32), rng()).std(dim=(1, 2, 3)) * 127.5
     assert float(strengths.min()) < 3
     assert float(strengths.max()) > 47
-    assert float(strengths.mean()) == pytest.approx(25, abs=2), "blind: every strength alike"
+    assert float(strengths.mean()) == pytest.approx(25, abs=2), "strengths are uniform"
 
 
-def test_compression_is_a_jpeg_files() -> None:
+def test_compression_equals_that_of_a_jpeg_file() -> None:
     clean = smooth(32, 40, 2)
     low = Degradation(jpeg=(30.0, 30.0))(clean, rng())
     assert (pixels(low)[1] == compress_jpeg(pixels(clean)[1], 30)).all()
@@ -70,15 +70,15 @@ def test_compression_is_a_jpeg_files() -> None:
     assert gray.shape == (2, 1, 32, 40)
 
 
-def test_each_image_gets_one_kind() -> None:
+def test_each_image_gets_one_of_the_degradations() -> None:
     black = torch.full((300, 1, 16, 16), -1.0)
-    # No photons, no shot noise; and a JPEG of black is black.
+    # Only Gaussian noise changes black images.
     low = Degradation(gaussian=(50.0, 50.0), poisson=(5.0, 5.0), jpeg=(20.0, 20.0))(black, rng())
     share = float(((low != -1).flatten(1).any(dim=1)).float().mean())
     assert 0.25 < share < 0.42
 
 
-def test_the_generator_decides() -> None:
+def test_the_random_generator_determines_the_result() -> None:
     clean = smooth(16, 16, 4)
     degradation = Degradation(gaussian=(0.0, 50.0), poisson=(5.0, 50.0), jpeg=(10.0, 50.0))
     assert torch.equal(degradation(clean, rng()), degradation(clean, rng()))

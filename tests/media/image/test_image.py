@@ -1,4 +1,4 @@
-"""Decoding against closed forms: what each kind of picture must become, to the pixel where that is defined."""
+"""Decoding images against closed forms: sizes, modes, transparency, orientation, damaged files."""
 
 import contextlib
 import io
@@ -29,7 +29,7 @@ def ramp(size: int = 8) -> npt.NDArray[np.uint8]:
     return (np.arange(size * size, dtype=np.uint8) * (255 // (size * size - 1))).reshape(size, size)
 
 
-def test_pictures_of_the_right_size_and_mode_come_through_untouched() -> None:
+def test_images_of_the_target_size_and_mode_are_unchanged() -> None:
     gray = ramp()
     colour = np.stack([gray, gray[::-1], gray.T], axis=2)
     found = decode(saved(of(gray)), Target(8, "gray"))
@@ -45,7 +45,7 @@ def test_pictures_of_the_right_size_and_mode_come_through_untouched() -> None:
 @pytest.mark.parametrize(
     ("background", "colour"), [("#ffffff", (255, 255, 255)), ("#000000", (0, 0, 0)), ("#2040ff", (32, 64, 255))]
 )
-def test_transparency_shows_the_background(background: str, colour: tuple[int, int, int]) -> None:
+def test_transparent_pixels_show_the_background(background: str, colour: tuple[int, int, int]) -> None:
     target = Target(8, "rgb", background=background)
     rgba = np.zeros((8, 8, 4), dtype=np.uint8)
     rgba[:, :4] = (200, 100, 50, 255)
@@ -74,7 +74,7 @@ def test_transparency_shows_the_background(background: str, colour: tuple[int, i
     assert (keyed == colour).all()
 
 
-def test_deep_pictures_are_scaled_to_eight_bits() -> None:
+def test_values_of_more_than_eight_bits_are_scaled_to_eight() -> None:
     gray = ramp()
     target = Target(8, "gray")
     wide = gray.astype(np.uint16) * 257
@@ -96,13 +96,13 @@ def test_deep_pictures_are_scaled_to_eight_bits() -> None:
 
 
 @pytest.mark.parametrize("values", [[[-1.0, 0.5]], [[np.nan, 0.5]], [[np.inf, 0.5]], [[0.0, 65536.0]]])
-def test_floats_without_a_known_range_are_refused(values: list[list[float]]) -> None:
+def test_floats_outside_of_the_known_ranges_are_rejected(values: list[list[float]]) -> None:
     with pytest.raises(BadImage, match="fit none of the ranges"):
         decode(saved(of(values, np.float32), "TIFF"), Target(8, "gray"))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation(orientation: int) -> None:
+def test_exif_orientation_is_applied(orientation: int) -> None:
     upright = np.kron(ramp(2), np.ones((16, 16), dtype=np.uint8))
     stored = {
         1: upright,
@@ -123,14 +123,14 @@ def test_exif_orientation(orientation: int) -> None:
         assert np.abs(found.astype(int) - upright).max() <= 3, kind
 
 
-def test_a_broken_exif_block_does_not_lose_the_picture() -> None:
+def test_a_broken_exif_block_is_ignored() -> None:
     for exif in (b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0garbage", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01\x03"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert decode(saved(of(ramp(16)), "JPEG", exif=exif), Target(8, "gray")).width == 16
 
 
-def test_crop_takes_the_centre_and_pad_keeps_all_and_stretch_fills() -> None:
+def test_crop_takes_the_centre_pad_keeps_everything_and_stretch_fills() -> None:
     bars = np.zeros((16, 48), dtype=np.uint8)
     bars[:, :16], bars[:, 16:32], bars[:, 32:] = 50, 150, 250
     for image, turn in ((of(bars), False), (of(np.ascontiguousarray(bars.T)), True)):
@@ -154,21 +154,21 @@ def test_crop_takes_the_centre_and_pad_keeps_all_and_stretch_fills() -> None:
 def test_box_filter_averages_exactly() -> None:
     values = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)
     found = decode(saved(of(values)), Target(16, "gray", resize="box")).pixels[:, :, 0]
-    # Pillow rounds after each of its two passes (along rows, then columns): at most half a level each.
+    # Pillow rounds after each of its two passes, by at most half a level.
     assert np.abs(found - values.reshape(16, 2, 16, 2).mean(axis=(1, 3))).max() <= 1
 
 
 @pytest.mark.parametrize("kernel", sorted(FILTERS))
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 @pytest.mark.parametrize("size", [(1, 1), (4000, 1), (1, 4000), (7, 5), (640, 480)])
-def test_every_shape_becomes_the_target(kernel: Any, fit: Any, size: tuple[int, int]) -> None:
+def test_every_size_is_fitted_to_the_target(kernel: Any, fit: Any, size: tuple[int, int]) -> None:
     found = decode(saved(Image.new("RGB", size, "#204060")), Target(8, "rgb", "#204060", fit, kernel))
     assert found.pixels.shape == (8, 8, 3)
     assert (found.width, found.height) == size
     assert (found.pixels == (0x20, 0x40, 0x60)).all()
 
 
-def test_a_large_jpeg_read_at_reduced_size_looks_the_same() -> None:
+def test_a_large_jpeg_decoded_at_reduced_size_looks_the_same() -> None:
     coarse = np.random.default_rng(3).integers(0, 256, (12, 16, 3), dtype=np.uint8)
     large = of(coarse).resize((1600, 1200), Image.Resampling.BICUBIC)
     found = decode(saved(large, "JPEG", quality=95), Target(32, "rgb")).pixels
@@ -177,64 +177,64 @@ def test_a_large_jpeg_read_at_reduced_size_looks_the_same() -> None:
     assert decode(saved(large, "JPEG"), Target(32, "rgb")).width == 1600
 
 
-def test_animations_give_their_first_frame() -> None:
+def test_the_first_frame_of_an_animation_is_used() -> None:
     first, second = Image.new("L", (8, 8), 10), Image.new("L", (8, 8), 200)
     for kind in ("GIF", "PNG", "WEBP", "TIFF"):
         data = saved(first, kind, save_all=True, append_images=[second])
         assert np.abs(decode(data, Target(8, "gray")).pixels.astype(int) - 10).max() <= 2, kind
 
 
-def test_cmyk() -> None:
+def test_cmyk_becomes_rgb() -> None:
     found = decode(saved(Image.new("CMYK", (8, 8), (255, 0, 0, 0)), "TIFF"), Target(8, "rgb"))
     assert found.mode == "CMYK"
     assert (found.pixels == (0, 255, 255)).all()
 
 
-def test_the_pixel_limit_is_ours_alone() -> None:
+def test_the_pixel_limit_replaces_that_of_pillow() -> None:
     before = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(BadImage, match=r"20 x 10 pixels, over data.limits.pixels \(199\)"):
             decode(saved(Image.new("L", (20, 10))), Target(8, "gray", max_pixels=199))
         assert decode(saved(Image.new("L", (20, 10))), Target(8, "gray", max_pixels=200)).width == 20
-        huge = saved(Image.new("1", (12_000, 9_000)))  # over Pillow's own limit, under ours
+        huge = saved(Image.new("1", (12_000, 9_000)))  # above Pillow's own limit, below this one
         assert decode(huge, Target(8, "gray", max_pixels=200_000_000)).width == 12_000
     assert before == Image.MAX_IMAGE_PIXELS
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_end_in_a_reason(data: bytes) -> None:
+def test_random_bytes_are_bad_images(data: bytes) -> None:
     with pytest.raises(BadImage):
         decode(data, Target(8, "gray"))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000"]), st.data())
-def test_damaged_pictures_decode_or_end_in_a_reason(kind: str, draw: st.DataObject) -> None:
+def test_damaged_images_are_decoded_or_bad_images(kind: str, draw: st.DataObject) -> None:
     data = bytearray(saved(of(np.random.default_rng(1).integers(0, 256, (12, 12, 3), dtype=np.uint8)), kind))
     for _ in range(draw.draw(st.integers(1, 6))):
         data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
     data = data[: draw.draw(st.integers(1, len(data)))]
-    with contextlib.suppress(BadImage):  # anything else that is raised fails the test
+    with contextlib.suppress(BadImage):  # any other error fails the test
         assert decode(bytes(data), Target(8, "rgb", max_pixels=100_000)).pixels.shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA"])
-def test_encode_loses_nothing(mode: str) -> None:
+def test_encoding_is_lossless(mode: str) -> None:
     image = of(np.random.default_rng(2).integers(0, 256, (8, 8, 3), dtype=np.uint8)).convert(mode)
     assert (
         np.asarray(Image.open(io.BytesIO(write_lossless(image))).convert("RGBA")) == np.asarray(image.convert("RGBA"))
     ).all()
 
 
-def test_halves_are_fitted_each_by_itself() -> None:
+def test_each_half_is_fitted_by_itself() -> None:
     left, right = ramp(16), ramp(16)[::-1].copy()
     whole = of(np.concatenate([left, right], axis=1))
     found = decode(saved(whole), Target(8, "gray", pairs="halves"))
     assert (found.width, found.height) == (32, 16)
     apart = [decode(saved(of(half)), Target(8, "gray")).pixels for half in (left, right)]
     assert (found.pixels == np.concatenate(apart, axis=1)).all()
-    # Tall halves are cut to their own middles, not to that of the whole.
+    # Tall halves are cropped to their own centres, not to the centre of the whole image.
     tall = np.zeros((30, 20, 3), dtype=np.uint8)
     tall[:, :10, 0], tall[:, 10:, 1] = 200, 100
     for fit in ("crop", "pad", "stretch"):
@@ -248,13 +248,13 @@ def test_halves_are_fitted_each_by_itself() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 @pytest.mark.parametrize("width", [1, 601, 1201])
-def test_an_odd_width_has_no_halves(kind: str, width: int) -> None:
+def test_images_of_odd_width_have_no_halves(kind: str, width: int) -> None:
     with pytest.raises(BadImage, match=f"{width} pixels wide: an odd width has no two halves"):
         decode(saved(of(np.zeros((40, width))), kind), Target(8, "gray", pairs="halves"))
 
 
 def test_halves_of_a_large_jpeg_do_not_bleed_into_each_other() -> None:
-    """Read at a reduced size, 1204 pixels would become 151: no middle."""
+    """Decoded at an eighth, 1204 pixels would become 151, which has no middle."""
     wide = np.zeros((602, 1204), dtype=np.uint8)
     wide[:, 602:] = 255
     pixels = decode(saved(of(wide), "JPEG", quality=95), Target(8, "gray", pairs="halves")).pixels
@@ -262,9 +262,9 @@ def test_halves_of_a_large_jpeg_do_not_bleed_into_each_other() -> None:
     assert pixels[:, 8:].min() >= 252
 
 
-def test_halves_are_those_of_the_upright_picture() -> None:
+def test_the_orientation_is_applied_before_halving() -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown turned by a quarter: its right half was stored below
+    exif[0x0112] = 6  # shown rotated by 90 degrees: the right half is stored below the left one
     stored = np.zeros((16, 8), dtype=np.uint8)
     stored[:8] = 250
     pixels = decode(saved(of(stored), "PNG", exif=exif), Target(8, "gray", pairs="halves")).pixels

@@ -1,4 +1,4 @@
-"""The outline: closed forms, symmetries, and what it makes of real pictures."""
+"""Outlines against closed forms, their symmetries, and outlines of real images."""
 
 import zipfile
 from pathlib import Path
@@ -17,7 +17,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def step(left: tuple[int, ...], right: tuple[int, ...], size: int = 12) -> Pixels:
-    """`left` in the columns up to the middle, `right` in the others."""
+    """Return an image of two colours that meet in the middle column."""
     image = np.empty((size, size, len(left)), dtype=np.uint8)
     image[:, : size // 2], image[:, size // 2 :] = left, right
     return image
@@ -25,14 +25,14 @@ def step(left: tuple[int, ...], right: tuple[int, ...], size: int = 12) -> Pixel
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("value", [0, 77, 255])
-def test_a_flat_picture_is_white(channels: int, value: int) -> None:
+def test_a_constant_image_has_no_outline(channels: int, value: int) -> None:
     assert (outline(np.full((9, 7, channels), value, dtype=np.uint8)) == 255).all()
 
 
 @pytest.mark.parametrize(
     ("left", "right"), [((0,), (255,)), ((255,), (0,)), ((10, 200, 30), (200, 10, 30)), ((0, 0, 0), (80, 0, 0))]
 )
-def test_a_step_is_one_black_line_along_it(left: tuple[int, ...], right: tuple[int, ...]) -> None:
+def test_an_edge_becomes_one_black_line(left: tuple[int, ...], right: tuple[int, ...]) -> None:
     for turned in (0, 1):
         lines = np.rot90(outline(np.rot90(step(left, right), turned)), -turned)
         dark = np.flatnonzero((lines == 0).all(axis=(0, 2)))
@@ -41,13 +41,13 @@ def test_a_step_is_one_black_line_along_it(left: tuple[int, ...], right: tuple[i
         assert (np.delete(lines, dark, axis=1) == 255).all()
 
 
-def test_colours_of_one_brightness_have_an_edge_too() -> None:
-    """Which an outline of the gray picture would miss: opposite steps in red and green."""
+def test_colours_of_equal_brightness_have_an_edge() -> None:
+    """Opposite steps in red and green, which a grayscale outline would miss."""
     assert (outline(step((100, 50, 50), (50, 100, 50))) == 0).any()
 
 
 @pytest.mark.parametrize(("rise", "shade"), [(5, 255), (10, 255), (25, 127), (40, 0), (200, 0)])
-def test_the_shade_is_that_of_the_step(rise: int, shade: int) -> None:
+def test_stronger_edges_are_darker(rise: int, shade: int) -> None:
     for channels in (1, 3):
         lines = outline(step((20,) * channels, (20 + rise,) * channels))
         assert abs(int(lines.min()) - shade) <= 1
@@ -56,7 +56,7 @@ def test_the_shade_is_that_of_the_step(rise: int, shade: int) -> None:
     assert abs(int(red.min()) - expected) <= 1
 
 
-def test_a_slanting_edge_is_a_thin_line_of_the_same_blackness() -> None:
+def test_a_slanted_edge_is_a_thin_black_line() -> None:
     rows, columns = np.mgrid[:32, :32]
     for slope in ((rows + columns) < 32, rows > columns, rows > 2 * columns - 16):
         lines = outline((slope * 255).astype(np.uint8)[:, :, None])[2:-2, 2:-2, 0]
@@ -66,7 +66,7 @@ def test_a_slanting_edge_is_a_thin_line_of_the_same_blackness() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]))))
-def test_any_picture_keeps_shape_and_its_negative_has_the_same_outline(image: Pixels) -> None:
+def test_a_negative_has_the_same_outline(image: Pixels) -> None:
     lines = outline(image)
     assert lines.shape == image.shape
     assert lines.dtype == np.uint8
@@ -75,7 +75,7 @@ def test_any_picture_keeps_shape_and_its_negative_has_the_same_outline(image: Pi
     assert (outline(image[:, :, ::-1]) == lines).all()
 
 
-def test_real_pictures(shared_data: Path) -> None:
+def test_outlines_of_real_images_are_mostly_white(shared_data: Path) -> None:
     with zipfile.ZipFile(shared_data / "noto-emoji.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".png"))[::150]
         pairs = [decode(archive.read(name), Target(64, "rgb", pairs="outline")).pixels for name in names]

@@ -1,4 +1,4 @@
-"""torchvision's own classes, read from files made here: no network."""
+"""torchvision's data sets, read from files that the tests write, without a network."""
 
 import struct
 from pathlib import Path
@@ -19,7 +19,7 @@ def write_idx(folder: Path, name: str, values: Any) -> None:
     (folder / name).write_bytes(header + array.tobytes())
 
 
-def test_fashion_mnist_from_its_own_files(tmp_path: Path) -> None:
+def test_fashion_mnist_is_read_from_its_files(tmp_path: Path) -> None:
     raw = tmp_path / "FashionMNIST" / "FashionMNIST" / "raw"
     rng = np.random.default_rng(0)
     images = {
@@ -40,14 +40,14 @@ def test_fashion_mnist_from_its_own_files(tmp_path: Path) -> None:
         assert load().endswith(pixels.tobytes())
 
 
-def test_a_data_set_without_splits(tmp_path: Path) -> None:
+def test_a_data_set_without_splits_is_read(tmp_path: Path) -> None:
     files = list(Torchvision("FakeData", tmp_path).files())
     assert len(files) == 1000
     assert {path.split("/")[0] for path, _ in files} == {str(number) for number in range(10)}
     assert decode(files[0][1](), Target(8, "rgb")).width == 224
 
 
-def test_no_network_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import urllib.request
 
     def refuse(*args: object, **kwargs: object) -> None:
@@ -55,13 +55,11 @@ def test_no_network_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(urllib.request, "urlopen", refuse)
     for name in ("CIFAR10", "SVHN", "FashionMNIST"):
-        with pytest.raises(
-            InputError,
-            match=rf"torchvision:{name} cannot be opened.*(?s:.)*torchvision\.datasets\.{name}\(.*(?s:.)*copy the folder",
-        ):
+        message = rf"(?s)torchvision:{name} cannot be opened.*torchvision\.datasets\.{name}\(.*copy the folder"
+        with pytest.raises(InputError, match=message):
             Torchvision(name, tmp_path)
 
 
-def test_a_data_set_that_needs_more_than_a_name(tmp_path: Path) -> None:
+def test_a_data_set_that_needs_more_than_a_name_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be opened"):
         Torchvision("ImageFolder", tmp_path)
