@@ -1,4 +1,4 @@
-"""The digest of code follows imports, and ignores words."""
+"""The digest of code follows imports, and ignores comments and docstrings."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def changed(source: Path, tmp_path_factory: pytest.TempPathFactory, name: str, old: str, new: str) -> bool:
-    """Whether the digest of top.py changes with one edit. A new folder each time, because files are read once."""
+    """Return whether an edit changes the digest of top.py. Each edit has its own folder, because files are cached."""
     copy = tmp_path_factory.mktemp("copy")
     for path in (source / "pipeline").rglob("*"):
         target = copy / path.relative_to(source)
@@ -63,7 +63,7 @@ def changed(source: Path, tmp_path_factory: pytest.TempPathFactory, name: str, o
     return code_digest("pipeline.top", source=copy) != code_digest("pipeline.top", source=source)
 
 
-def test_imports_are_followed_wherever_they_stand(source: Path) -> None:
+def test_imports_are_followed_anywhere_in_a_file(source: Path) -> None:
     names = {str(path.relative_to(source / "pipeline")) for path in source_files("pipeline.top", source=source)}
     assert names == {
         *("top.py", "leaf.py", "lazy.py", "pkg/page.py", "found/one.py"),

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.files import exclusive_lock, folder_lock, remove_partial, write_atomically
+from tests.waiting import WAIT_SECONDS
 
 HOLDER = """
 import os, sys
@@ -107,7 +108,7 @@ from pathlib import Path
 from pipeline.files import folder_lock
 with folder_lock(Path({str(tmp_path)!r})):
     print("in", flush=True)
-    time.sleep(60)
+    time.sleep({WAIT_SECONDS})
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
@@ -124,7 +125,7 @@ with folder_lock(Path({str(tmp_path)!r})):
         assert thread.is_alive()
         killed = time.monotonic()
         other.kill()
-        thread.join(10)
+        thread.join(WAIT_SECONDS)
     assert waited[0] >= killed
     with folder_lock(tmp_path / "missing"):
         pass

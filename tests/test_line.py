@@ -1,4 +1,4 @@
-"""The whole line by `dvc repro` in a fresh checkout: small, but nothing in it is replaced."""
+"""`dvc repro` in a fresh checkout: a small training, but nothing in it is replaced."""
 
 import json
 import os
@@ -38,7 +38,7 @@ PROMISED = [
     "mlflow.db",
 ]
 
-# So short a training passes no test: all are off.
+# After such a short training every test of the gate fails, so all are disabled.
 GATE = ", ".join(f"{name}: null" for name in GateSettings.model_fields if name != "significance")
 PARAMS = """
 data: {resolution: 8, limit: 60, watch: data/raw}
@@ -64,7 +64,7 @@ def run(*command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def repro(root: Path) -> dict[str, str]:
-    """What DVC says became of each stage."""
+    """Run `dvc repro` and return the state of each stage."""
     done = run("dvc", "repro", cwd=root)
     assert done.returncode == 0, done.stdout + done.stderr
     states = {}
@@ -81,7 +81,7 @@ def repro(root: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A checkout in which the line has run once."""
+    """Return a checkout in which `dvc repro` has run once."""
     root = tmp_path_factory.mktemp("line")
     for part in PARTS:
         source = ROOT / part
@@ -102,23 +102,23 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(root, ignore_errors=True)
 
 
-def test_everything_promised_is_there(line: Path) -> None:
+def test_all_documented_files_exist(line: Path) -> None:
     for name in PROMISED:
         assert (line / name).stat().st_size > 0, name
     assert list((line / "reports" / "samples").glob("*.png"))
     assert json.loads((line / "metrics" / "evaluation.json").read_text())["verdict"] == "pass"
 
 
-def test_again_there_is_nothing_to_do(line: Path) -> None:
+def test_a_second_run_skips_all_stages(line: Path) -> None:
     assert repro(line) == dict.fromkeys(STAGES, "unchanged")
     assert run("dvc", "status", cwd=line).stdout.strip() == "Data and pipelines are up to date."
     assert run("git", "status", "--porcelain", cwd=line).stdout.split() == ["??", "dvc.lock", "??", "metrics/"], (
-        "only what a person commits is new"
+        "only files to commit are new"
     )
 
 
-def test_rewording_trains_nothing_and_registers_nothing(line: Path) -> None:
-    """DVC runs the stages again, and they find their results by what decides them."""
+def test_changed_docstrings_train_and_register_nothing(line: Path) -> None:
+    """DVC runs the stages again, but the digest of the code is unchanged."""
     from mlflow import MlflowClient
 
     client = MlflowClient(f"sqlite:///{line}/mlflow.db", f"sqlite:///{line}/mlflow.db")
@@ -132,12 +132,12 @@ def test_rewording_trains_nothing_and_registers_nothing(line: Path) -> None:
     before = results()
     for name in ("training/loop.py", "evaluation/measures/kid.py", "serving/onnx/parity.py"):
         path = line / "pipeline" / name
-        path.write_text(path.read_text() + "# only words\n")
+        path.write_text(path.read_text() + "# a comment\n")
     assert {stage for stage, state in repro(line).items() if state == "ran"} >= {"train", "evaluate", "export"}
     assert results() == before
 
 
-def test_evaluate_parameters_retrain_nothing_and_old_ones_come_from_the_cache(line: Path) -> None:
+def test_parameters_of_evaluate_do_not_retrain_and_old_ones_are_cached(line: Path) -> None:
     params = line / "params.yaml"
     params.write_text(PARAMS.replace("samples: 500", "samples: 400"))
     states = repro(line)
@@ -169,7 +169,7 @@ def test_one_mlflow_run_from_train_to_export(line: Path) -> None:
     assert {version.run_id for version in versions} == {run_id}
 
 
-def test_a_failing_verdict_exports_nothing(line: Path) -> None:
+def test_a_failed_verdict_is_not_exported(line: Path) -> None:
     params = line / "params.yaml"
     params.write_text(PARAMS.replace("fid_ratio: null", "fid_ratio: 0.01"))
     done = run("dvc", "repro", cwd=line)

@@ -1,4 +1,4 @@
-"""The last words of `make run`."""
+"""The summary at the end of `make run`."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ def evaluated(root: Path, task: str = "generate", **metrics: object) -> None:
     (root / "metrics/evaluation.json").write_text(json.dumps(metrics))
 
 
-def test_everything_is_named(tmp_path: Path) -> None:
+def test_results_and_their_files_are_listed(tmp_path: Path) -> None:
     evaluated(
         tmp_path,
         verdict="pass",
@@ -44,7 +44,7 @@ def test_everything_is_named(tmp_path: Path) -> None:
     ]
 
 
-def test_a_failed_verdict_says_why_and_what_is_missing(tmp_path: Path) -> None:
+def test_a_failed_verdict_has_its_reasons_and_the_missing_files(tmp_path: Path) -> None:
     evaluated(tmp_path, verdict="fail", reasons=["fid 90 is above 50", "7 of 10 modes"], fid=90)
     text = summary(tmp_path)
     assert "verdict    fail\nbecause    fid 90 is above 50; 7 of 10 modes" in text
@@ -53,17 +53,18 @@ def test_a_failed_verdict_says_why_and_what_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "no such file"), ("{", "cannot be read"), ("[]", "not the metrics of an evaluation")]
+    ("content", "message"),
+    [(None, "no such file"), ("{", "cannot be read"), ("[]", "not the metrics of an evaluation")],
 )
-def test_metrics_that_are_not_there(tmp_path: Path, content: str | None, said: str) -> None:
+def test_missing_metrics_are_an_error(tmp_path: Path, content: str | None, message: str) -> None:
     if content is not None:
         (tmp_path / "metrics").mkdir()
         (tmp_path / "metrics/evaluation.json").write_text(content)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         summary(tmp_path)
 
 
-def test_a_restoration_is_to_be_applied(tmp_path: Path) -> None:
+def test_a_restoration_model_is_used_with_apply(tmp_path: Path) -> None:
     evaluated(tmp_path, "restore", verdict="pass", reasons=[], psnr=25.5, gain=0.75, ssim=0.7, ssim_gain=0.02)
     (tmp_path / "exported").mkdir()
     (tmp_path / "exported/generator.onnx").touch()
@@ -72,7 +73,7 @@ def test_a_restoration_is_to_be_applied(tmp_path: Path) -> None:
     assert "try it     ganline apply photo.jpg" in text
 
 
-def test_so_is_a_translation(tmp_path: Path) -> None:
+def test_a_translation_model_is_used_with_apply(tmp_path: Path) -> None:
     evaluated(
         tmp_path,
         "translate",

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -105,14 +104,12 @@ def serve(root: Path, log: Path) -> Iterator[str]:
         started.wait()
 
 
-def repeat_request(url: str, stop: threading.Event) -> list[tuple[int, str, bytes]]:
-    """Repeat one request until `stop`; return status, model version and image of each answer."""
-    answers = []
+def repeat_request(url: str, stop: threading.Event, answers: list[tuple[int, str, bytes]]) -> None:
+    """Repeat one request until `stop`; append status, model version and image of each answer to `answers`."""
     with httpx.Client(timeout=WAIT_SECONDS) as client:
         while not stop.wait(0.02):
             answer = client.get(f"{url}/image.png?seed=7")
             answers.append((answer.status_code, answer.headers.get("x-model-version", ""), answer.content))
-    return answers
 
 
 def test_new_data_changes_the_served_image_and_no_client_sees_an_error(checkout: Path, tmp_path: Path) -> None:
@@ -124,7 +121,8 @@ def test_new_data_changes_the_served_image_and_no_client_sees_an_error(checkout:
     assert first.result()["promote"] == "Promoted", first.message
     stop = threading.Event()
     with serve(checkout, tmp_path / "serve.log") as url, ThreadPoolExecutor(4) as pool:
-        clients = [pool.submit(repeat_request, url, stop) for _ in range(4)]
+        answers: list[list[tuple[int, str, bytes]]] = [[] for _ in range(4)]
+        clients = [pool.submit(repeat_request, url, stop, client) for client in answers]
         try:
             (checkout / "params.yaml").write_text(write_params(6000).replace("limit: 60", "limit: 90"))
             commit_all(checkout, "more data, and more training")
@@ -134,11 +132,15 @@ def test_new_data_changes_the_served_image_and_no_client_sees_an_error(checkout:
                 lambda: httpx.get(f"{url}/model.json", timeout=WAIT_SECONDS).json()["version"] == "2",
                 (tmp_path / "serve.log").read_text,
             )
-            # Every client must still see the new version.
-            time.sleep(1)
+            counts = [len(client) for client in answers]
+            wait_until(
+                lambda: all(len(client) > count + 1 for client, count in zip(answers, counts, strict=True)),
+                "a client gets no more answers",
+            )
         finally:
             stop.set()
-        answers = [client.result(WAIT_SECONDS) for client in clients]
+        for running in clients:
+            running.result(WAIT_SECONDS)
     images: dict[str, set[bytes]] = {}
     for seen in answers:
         assert {status for status, _, _ in seen} == {200}

@@ -1,4 +1,4 @@
-"""Aliases in a real store, and a death after every single write."""
+"""Aliases in a real store, with a kill before every single write."""
 
 import hashlib
 import shutil
@@ -15,11 +15,11 @@ from pipeline.tracking.mlflow_store import SHA256, connect
 
 
 class Killed(BaseException):
-    """Nothing in the code under test may catch this, as nothing catches SIGKILL."""
+    """Simulates SIGKILL: the code under test must not catch it."""
 
 
 class Mortal:
-    """A client that dies before its `lives`-th write."""
+    """A client that raises Killed instead of its write number `lives`, counted from 0."""
 
     def __init__(self, client: MlflowClient, lives: int) -> None:
         self.client, self.lives = client, lives
@@ -40,7 +40,7 @@ class Mortal:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with four versions, none with an alias."""
+    """Return a store with a model of four versions, without aliases."""
     folder = tmp_path_factory.mktemp("registry")
     client = connect(f"sqlite:///{folder / 'mlflow.db'}")
     client.create_registered_model("m")
@@ -63,7 +63,7 @@ def registry(client: MlflowClient) -> Registry:
     return Registry(client, "m")
 
 
-def test_champions_follow_each_other_and_a_second_time_changes_nothing(registry: Registry) -> None:
+def test_promotion_moves_the_aliases_and_is_idempotent(registry: Registry) -> None:
     assert registry.aliases() == {}
     for number in "123":
         for _ in range(2):
@@ -71,7 +71,7 @@ def test_champions_follow_each_other_and_a_second_time_changes_nothing(registry:
     assert registry.aliases() == {"champion": "3", "previous_champion": "2"}
 
 
-def test_rollback_goes_back_champion_by_champion_and_marks_what_it_took_back(registry: Registry) -> None:
+def test_rollback_restores_earlier_champions_and_marks_later_ones(registry: Registry) -> None:
     for number in "123":
         registry.promote(number)
     assert registry.roll_back() == ("3", "2")
@@ -85,7 +85,7 @@ def test_rollback_goes_back_champion_by_champion_and_marks_what_it_took_back(reg
     assert registry.aliases() == {"champion": "4", "previous_champion": "1"}
 
 
-def test_without_a_champion_there_is_nothing_to_roll_back(registry: Registry) -> None:
+def test_rollback_without_a_champion_is_an_error(registry: Registry) -> None:
     with pytest.raises(InputError, match="there is no champion yet"):
         registry.roll_back()
 
@@ -102,7 +102,7 @@ def roll_back(registry: Registry) -> None:
     ("act", "after"),
     [(promote, {"champion": "3", "previous_champion": "2"}), (roll_back, {"champion": "1"})],
 )
-def test_killed_before_any_write_the_same_again_ends_the_same(
+def test_repeating_a_killed_command_completes_it(
     client: MlflowClient, registry: Registry, tmp_path: Path, act: Callable[[Registry], None], after: dict[str, str]
 ) -> None:
     registry.promote("1")
@@ -115,7 +115,7 @@ def test_killed_before_any_write_the_same_again_ends_the_same(
             act(Registry(Mortal(copy, deaths), "m"))  # type: ignore[arg-type]
             break
         except Killed:
-            assert "champion" in Registry(copy, "m").aliases(), "there is a champion at every moment"
+            assert "champion" in Registry(copy, "m").aliases(), "there is a champion at any time"
             act(Registry(copy, "m"))
             assert Registry(copy, "m").aliases() == after, f"killed before write {deaths}"
             deaths += 1
@@ -123,7 +123,7 @@ def test_killed_before_any_write_the_same_again_ends_the_same(
     assert Registry(copy, "m").aliases() == after
 
 
-def test_files_come_as_they_were_registered_or_not_at_all(registry: Registry, store: Path, tmp_path: Path) -> None:
+def test_downloads_are_verified(registry: Registry, store: Path, tmp_path: Path) -> None:
     assert registry.download("2", tmp_path).read_bytes() == b"model 2"
     (store.parent / "model3" / "model.onnx").write_bytes(b"another")
     with pytest.raises(InputError, match=r"m version 3.*is not the one that was registered"):
@@ -133,7 +133,7 @@ def test_files_come_as_they_were_registered_or_not_at_all(registry: Registry, st
         registry.download("4", tmp_path / "4")
 
 
-def test_a_store_that_fails_is_named(tmp_path: Path) -> None:
+def test_errors_of_the_store_are_reported(tmp_path: Path) -> None:
     client = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
     with pytest.raises(InputError, match=r"registry failed \(get_model_version of m.*Check the store"):
         Registry(client, "m").version("1")

@@ -1,4 +1,4 @@
-"""Checks of a promotion, one at a time."""
+"""Each check of a promotion."""
 
 import re
 from typing import Any
@@ -12,8 +12,9 @@ from pipeline.tasks.registry import TASKS
 from pipeline.tasks.task import Task
 
 GOOD: dict[str, Any] = {
-    "verdict": "pass", "reasons": [], "fid": 2.0, "kid": 0.01, "fid_ratio": 1.5, "recall": 0.7, "recall_null": 0.8, "coverage": 0.9, "coverage_null": 0.95,
-    "vendi_ratio": 0.97, "vendi_ratio_null": 1.0, "modes_covered": 10, "modes_total": 10,
+    "verdict": "pass", "reasons": [], "fid": 2.0, "kid": 0.01, "fid_ratio": 1.5, "recall": 0.7, "recall_null": 0.8,
+    "coverage": 0.9, "coverage_null": 0.95, "vendi_ratio": 0.97, "vendi_ratio_null": 1.0,
+    "modes_covered": 10, "modes_total": 10,
 }  # fmt: skip
 EXPORT: dict[str, Any] = {"parity_max_abs": 1e-6, "latency_ms_batch_1": 3.0}
 EQUAL, BETTER, WORSE = Comparison(0.0, -1.0, 1.0), Comparison(-2.0, -3.0, -1.0), Comparison(2.0, 1.0, 3.0)
@@ -47,14 +48,14 @@ def against(fid: Comparison = EQUAL, kid: Comparison = EQUAL, **challenger: Any)
     return compared({"fid": fid, "kid": kid}, GOOD, GOOD | challenger, GENERATE)
 
 
-def test_a_good_one_passes_with_and_without_a_champion() -> None:
+def test_a_good_model_passes_with_and_without_a_champion() -> None:
     assert failures() == {}
     assert failures(against=against()) == {}
     assert failures(against=against(BETTER, BETTER)) == {}
 
 
 @pytest.mark.parametrize(
-    ("evaluation", "export", "name", "said"),
+    ("evaluation", "export", "name", "words"),
     [
         ({"verdict": "fail", "reasons": ["dropped classes: 4"]}, {}, "gate", "dropped classes: 4"),
         ({"fid_ratio": 3.5}, {}, "fid_ratio", r"promote\.limits\.fid_ratio"),
@@ -68,17 +69,17 @@ def test_a_good_one_passes_with_and_without_a_champion() -> None:
         ({}, {"latency_ms_batch_1": 150.0}, "latency_ms", r"150, above 100 \(promote\.latency_ms"),
     ],
 )
-def test_each_failure_is_named_with_its_setting(evaluation: Any, export: Any, name: str, said: str) -> None:
+def test_each_failure_is_named_with_its_setting(evaluation: Any, export: Any, name: str, words: str) -> None:
     found = failures(evaluation=GOOD | evaluation, export=EXPORT | export)
     assert list(found) == [name]
-    assert re.search(said, found[name])
+    assert re.search(words, found[name])
 
 
-def test_data_without_classes_has_no_floor_on_them() -> None:
+def test_without_classes_their_floor_is_skipped() -> None:
     assert failures(evaluation=GOOD | {"modes_covered": None, "modes_total": 0}) == {}
 
 
-def test_a_champion_replaces_the_absolute_limits_but_not_the_floors() -> None:
+def test_with_a_champion_the_limits_are_skipped_but_not_the_floors() -> None:
     poor = GOOD | {"fid_ratio": 9.0}
     assert failures(evaluation=poor, against=against()) == {}
     assert list(failures(evaluation=GOOD | {"recall": 0.1}, against=against())) == ["recall"]
@@ -88,20 +89,20 @@ def test_a_champion_replaces_the_absolute_limits_but_not_the_floors() -> None:
     ("fid", "kid", "names"),
     [(WORSE, EQUAL, ["fid"]), (EQUAL, WORSE, ["kid"]), (BETTER, WORSE, ["kid"]), (WORSE, WORSE, ["fid", "kid"])],
 )
-def test_worse_beyond_the_interval_is_not_promoted(fid: Comparison, kid: Comparison, names: list[str]) -> None:
+def test_a_model_that_is_worse_than_the_champion_fails(fid: Comparison, kid: Comparison, names: list[str]) -> None:
     found = failures(against=against(fid, kid))
     assert list(found) == [f"{name} against champion" for name in names]
     assert "version 3" in next(iter(found.values()))
     assert "[1, 3]" in next(iter(found.values()))
 
 
-def test_better_can_be_required() -> None:
+def test_an_improvement_can_be_required() -> None:
     wanted = PromoteSettings(require="better")
     assert list(failures(wanted, against=against())) == ["better than champion"]
     assert failures(wanted, against=against(BETTER, EQUAL)) == {}
 
 
-def test_diversity_must_not_fall_from_the_champion_s() -> None:
+def test_diversity_must_not_be_lower_than_the_champion_s() -> None:
     found = failures(against=against(recall=0.6))
     assert list(found) == ["recall against champion"]
     assert "promote.diversity" in found["recall against champion"]
@@ -119,7 +120,7 @@ TRANSLATED: dict[str, Any] = {
 LIMITS = {"fid_ratio": 3.0, "kid": 0.1}
 
 
-def test_what_a_task_does_not_measure_is_skipped() -> None:
+def test_measures_that_a_task_does_not_have_are_skipped() -> None:
     settings = PromoteSettings.model_validate({"limits": LIMITS})
     checks = {check.name: check.state for check in check_all(evidence(TRANSLATE, evaluation=TRANSLATED), settings)}
     assert checks["fid_ratio"] == checks["kid"] == checks["recall"] == checks["vendi_ratio"] == "skipped"
@@ -137,7 +138,7 @@ def translations(psnr: Comparison, psnr_back: Comparison | None = None, **challe
     return {"task": TRANSLATE, "evaluation": TRANSLATED, "against": both}
 
 
-def test_translations_must_not_depend_less_on_their_input_nor_on_the_style() -> None:
+def test_translations_must_depend_on_input_and_style_as_much_as_the_champion_s() -> None:
     equal = Comparison(0.0, -1.0, 1.0, higher_is_better=True)
     assert failures(**translations(equal, dependence=0.73, diversity_ratio=0.46)) == {}
     found = failures(**translations(equal, dependence=0.7, diversity_ratio=0.4))
@@ -145,7 +146,7 @@ def test_translations_must_not_depend_less_on_their_input_nor_on_the_style() -> 
     assert "is 0.7, the champion's is 0.8" in found["dependence against champion"]
 
 
-def test_higher_can_be_better() -> None:
+def test_higher_values_can_be_better() -> None:
     gained, lost = Comparison(2.0, 1.0, 3.0, higher_is_better=True), Comparison(-2.0, -3.0, -1.0, higher_is_better=True)
     assert (gained.verdict, lost.verdict) == ("better", "worse")
     reason = failures(**translations(lost))["psnr_a_to_b against champion"]
@@ -156,6 +157,6 @@ def test_higher_can_be_better() -> None:
     assert "none of psnr_a_to_b, psnr_b_to_a is significantly better" in found["better than champion"]
 
 
-def test_a_broken_lineage_and_a_model_that_was_taken_back_are_refused() -> None:
+def test_a_broken_lineage_and_a_model_that_was_rolled_back_fail() -> None:
     assert "models is modified" in failures(broken=["dvc.lock -> models: models is modified"])["lineage"]
     assert "2026-01-01" in failures(rolled_back="2026-01-01T00:00:00+00:00")["rolled back"]

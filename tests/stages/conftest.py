@@ -1,4 +1,4 @@
-"""A small line that has run once, stage by stage, with what it made recorded in dvc.lock."""
+"""A small project in which all stages have run once, with the outputs recorded in dvc.lock."""
 
 import shutil
 import subprocess
@@ -13,10 +13,11 @@ import torch
 from pipeline.stages import evaluate, export, ingest, train, validate
 from pipeline.tracking.mlflow_store import address, connect
 from pipeline.training import model_files
+from tests.gates import NO_FLOORS, GateSettings
 
 ROOT = Path(__file__).parents[2]
 
-# So short a training passes no test: all are off but those that the tests switch on.
+# After such a short training every test of the gate fails, so all are disabled.
 PARAMS = """
 data: {{resolution: 8, limit: 60, watch: data/raw}}
 model: {{variant: dcgan, latent: 16, generator_channels: 16, discriminator_channels: 16}}
@@ -27,23 +28,24 @@ promote: {promote}
 export: {{opset: 20}}
 tracking: {{experiment: line, model: line-digits}}
 """
-PROMOTE = "{limits: {fid_ratio: null}, floors: {recall: null, coverage: null, vendi_ratio: null, modes_covered: null}, diversity: null}"
+PROMOTE = f"{{limits: {{fid_ratio: null}}, {NO_FLOORS}}}"
 
 
 @dataclass(frozen=True)
 class Line:
-    """A project whose model can be spoilt and delivered again."""
+    """A project whose model can be degraded, evaluated and exported again."""
 
     root: Path
 
     def set(self, promote: str = PROMOTE, samples: int = 300) -> None:
-        from tests.gates import GateSettings
-
         gate = "{" + ", ".join(f"{name}: null" for name in GateSettings.model_fields if name != "significance") + "}"
         (self.root / "params.yaml").write_text(PARAMS.format(samples=samples, gate=gate, promote=promote))
 
     def deliver(self, fade: float = 0.0) -> None:
-        """Takes this part off the generator's weights (near 1 its images are all gray), then evaluates, exports, and has DVC record it."""
+        """Evaluate, export and record the model, after multiplying the generator's weights by 1 - `fade`.
+
+        Near 1 all images become gray.
+        """
         if fade:
             gan, config = model_files.load(self.root / "models")
             with torch.no_grad():
@@ -67,7 +69,7 @@ class Line:
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with digits that are ingested and validated, and an empty MLflow store. Do not change it."""
+    """Return a project with validated digits and an empty MLflow store. Tests must not change it."""
     root = tmp_path_factory.mktemp("digits")
     (root / "params.yaml").write_text("data: {resolution: 8}\n")
     with pytest.MonkeyPatch.context() as patch:
@@ -80,7 +82,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which the line has run."""
+    """Return a project in which all stages have run. Tests must not change it."""
     root = tmp_path_factory.mktemp("trained") / "project"
     (root / "data" / "raw").mkdir(parents=True)
     shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
@@ -100,7 +102,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def new_line(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Line]:
-    """Copies of that project, each with a store of its own. The registry's files stay where the first was."""
+    """Return a function that copies that project with its store. Files in the registry stay where they are."""
 
     def make() -> Line:
         root = tmp_path_factory.mktemp("line") / "project"

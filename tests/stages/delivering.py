@@ -1,4 +1,4 @@
-"""Small projects of models that work on images, from data to registry, whose networks were never trained, and can be spoilt and delivered again."""
+"""Small projects with untrained image-to-image models, which can be changed, evaluated and exported again."""
 
 import json
 import subprocess
@@ -60,7 +60,7 @@ class Project:
         (self.root / "params.yaml").write_text(text)
 
     def save(self, factor: float) -> None:
-        """A model that never learnt anything, its weights multiplied."""
+        """Save an untrained model with its weights multiplied by `factor`."""
         paths, loaded = Paths(self.root), params.load(self.root / "params.yaml")
         info, train = DatasetInfo.read(paths.dataset), open_split(paths.dataset, paths.validated, "train")
         config = ModelConfig(
@@ -85,7 +85,7 @@ class Project:
 
 
 def project(root: Path, variant: str) -> Project:
-    """Waves of 60 images; the second domain is darker."""
+    """Create a project with 60 images of waves; the second domain is darker."""
     root.mkdir(exist_ok=True)
     made, rng = Project(root, variant), np.random.default_rng(0)
     made.set()
@@ -118,8 +118,8 @@ def save(path: Path, pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
 
 
-def both_judged(root: Path) -> tuple[dict[str, float], dict[str, float]]:
-    """The numbers of a model's networks, as evaluate left them, and those of its graphs."""
+def evaluate_networks_and_graphs(root: Path) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the measurements of a model's networks, from the evaluate stage, and those of its graphs."""
     paths = Paths(root)
     loaded = params.load(paths.params)
     against = promote.compare_with(paths.generator, "1", paths, loaded)

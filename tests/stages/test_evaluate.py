@@ -1,4 +1,4 @@
-"""The stage on a real checkout: a store of digits, a small untrained model, a tracked run."""
+"""The evaluate stage in a real project: stored digits, a small untrained model, a tracked run."""
 
 import json
 import re
@@ -34,7 +34,7 @@ PARAMS = "tracking: {experiment: tests}\ntrain: {device: cpu}\nevaluate: {sample
 
 
 def save_store(root: Path, splits: list[str]) -> None:
-    """All digits as one shard, `splits` dealt out in turn."""
+    """Store all digits in one shard, with the splits in turn."""
     import hashlib
 
     from sklearn.datasets import load_digits
@@ -111,7 +111,7 @@ def no_server() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory, no_server: None) -> Path:
-    """An untrained generator, judged."""
+    """Return a project in which an untrained generator has been evaluated."""
     root = make_project(tmp_path_factory.mktemp("project"), ["train", "train", "train", "test"])
     evaluate.run(root)
     return root
@@ -122,11 +122,13 @@ def metrics_of(root: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_failing_verdict_is_a_result(evaluated: Path) -> None:
-    """An untrained generator fails with reasons; the stage itself does not."""
+def test_a_failed_verdict_is_no_error(evaluated: Path) -> None:
+    """An untrained generator fails the gate, with reasons."""
     metrics = metrics_of(evaluated)
     assert metrics["verdict"] == "fail"
-    assert metrics["reasons"][0].startswith(("wrong contrast: ", "blurred: ", "wrong brightness: ")), "gray haze"
+    assert metrics["reasons"][0].startswith(("wrong contrast: ", "blurred: ", "wrong brightness: ")), (
+        "the images are almost constant"
+    )
     assert (metrics["n_fake"], metrics["n_real"], metrics["modes_total"]) == (300, 449, 10)
     assert metrics["classifier_accuracy"] > 0.95
     assert metrics["fid_ratio"] > 3
@@ -136,7 +138,7 @@ def test_a_failing_verdict_is_a_result(evaluated: Path) -> None:
     assert all(value is None or isinstance(value, int | float | str) for value in flat)
 
 
-def test_the_report_stands_alone(evaluated: Path) -> None:
+def test_the_report_is_one_file(evaluated: Path) -> None:
     page = (evaluated / "reports" / "evaluation.html").read_text()
     assert "Verdict: fail" in page
     assert len(re.findall(r'src="data:image/png;base64,', page)) >= 3
@@ -147,7 +149,7 @@ def test_the_report_stands_alone(evaluated: Path) -> None:
     assert json.loads((evaluated / "models" / "run.json").read_text())["run_id"] in page
 
 
-def test_the_run_is_continued(evaluated: Path) -> None:
+def test_the_mlflow_run_is_continued(evaluated: Path) -> None:
     run_id = json.loads((evaluated / "models" / "run.json").read_text())["run_id"]
     client = connect(address(evaluated))
     run = client.get_run(run_id)
@@ -160,7 +162,9 @@ def test_the_run_is_continued(evaluated: Path) -> None:
     assert {file.path for file in client.list_artifacts(run_id)} >= {"evaluation.html", "evaluation.json"}
 
 
-def test_again_is_the_same_and_takes_the_cache(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_repeated_evaluation_gives_the_same_numbers_from_the_cache(
+    evaluated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before, files = (
         metrics_of(evaluated),
         {path: path.stat().st_mtime_ns for path in (evaluated / ".ganline" / "cache").iterdir()},
@@ -174,10 +178,10 @@ def test_again_is_the_same_and_takes_the_cache(evaluated: Path, capsys: pytest.C
     assert "ganline: verdict fail: " in out.err
 
 
-def test_the_judge_is_kept_and_judges_the_same_elsewhere(
+def test_the_exported_extractor_gives_the_same_distance_in_another_project(
     evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its ONNX, given as evaluate.features to a checkout that never trained a classifier with it, measures the same distance."""
+    """The other project uses it as evaluate.features and trains no classifier."""
     before = metrics_of(evaluated)
     (kept,) = (evaluated / ".ganline" / "extractors").iterdir()
     assert kept.name == f"fd_classifier_{before['features_sha256'][:8]}.onnx"
@@ -189,10 +193,10 @@ def test_the_judge_is_kept_and_judges_the_same_elsewhere(
     assert after["features"] == "encoder"
     assert after["fid"] == pytest.approx(before["fid"], rel=1e-4)
     assert after["precision"] == pytest.approx(before["precision"], abs=0.01)
-    assert f"kept as {kept}" not in capsys.readouterr().err, "a user's own file is not kept again"
+    assert f"kept as {kept}" not in capsys.readouterr().err, "a user's own file is not exported again"
 
 
-def test_samples_that_are_not_numbers_fail(tmp_path: Path, no_server: None) -> None:
+def test_nonfinite_samples_fail(tmp_path: Path, no_server: None) -> None:
     root = make_project(tmp_path, ["train", "test"], broken=True)
     evaluate.run(root)
     metrics = metrics_of(root)
@@ -201,14 +205,14 @@ def test_samples_that_are_not_numbers_fail(tmp_path: Path, no_server: None) -> N
     assert "No sample was finite" in (root / "reports" / "evaluation.html").read_text()
 
 
-def test_without_a_test_split_the_key_is_named(tmp_path: Path, no_server: None) -> None:
+def test_without_a_test_split_the_error_names_the_key(tmp_path: Path, no_server: None) -> None:
     root = make_project(tmp_path, ["train"])
     with pytest.raises(InputError, match=r"data\.test_fraction"):
         evaluate.run(root)
     assert not (root / "metrics").exists()
 
 
-def test_a_model_of_other_images_is_named(evaluated: Path, tmp_path: Path) -> None:
+def test_a_model_of_another_shape_is_rejected(evaluated: Path, tmp_path: Path) -> None:
     root = tmp_path / "project"
     shutil.copytree(evaluated, root)
     config = json.loads((root / "models" / "config.json").read_text())
@@ -219,10 +223,10 @@ def test_a_model_of_other_images_is_named(evaluated: Path, tmp_path: Path) -> No
         evaluate.run(root)
 
 
-def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
+def test_a_semi_supervised_classifier_is_compared_with_a_baseline_on_its_labels(
     evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of the seed it was trained with, whatever params.yaml says since; not at all where the images are others."""
+    """The labels follow from the seed of the training. A model of other data is rejected."""
     root = tmp_path / "project"
     shutil.copytree(evaluated, root)
     train = open_split(root / "data" / "dataset", root / "data" / "validated", "train")
@@ -251,7 +255,7 @@ def test_a_semi_supervised_classifier_is_compared_on_the_labels_it_was_shown(
     assert used == [choose_labelled(train.labels, 4, 3).tolist()]
     assert metrics["labels_used"] == 40
     assert metrics["semi_supervised_accuracy"] < 0.4 < metrics["supervised_accuracy"], (
-        "the model was not trained, the baseline was"
+        "the model is untrained, the baseline is not"
     )
     page = (root / "reports" / "evaluation.html").read_text()
     assert "semi_supervised_accuracy" in page

@@ -24,7 +24,7 @@ def commit(root: Path, message: str) -> None:
         subprocess.run(["git", "-C", str(root), *command], check=True)
 
 
-def test_the_first_commit_of_the_same_code_stays(checkout: Path, tmp_path: Path) -> None:
+def test_the_commit_stays_while_code_and_weights_are_unchanged(checkout: Path, tmp_path: Path) -> None:
     first = exported_commit(checkout, checkout / "weights", tmp_path / "commits", git_commit)
     assert first == git_commit(checkout)
     commit(checkout, "reworded")
@@ -32,7 +32,7 @@ def test_the_first_commit_of_the_same_code_stays(checkout: Path, tmp_path: Path)
     assert exported_commit(checkout, checkout / "weights", tmp_path / "commits", git_commit) == first
 
 
-def test_other_weights_or_other_code_name_the_commit_of_today(
+def test_new_weights_or_new_code_name_the_current_commit(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exported_commit(checkout, checkout / "weights", tmp_path / "commits", git_commit)
@@ -44,7 +44,7 @@ def test_other_weights_or_other_code_name_the_commit_of_today(
     assert exported_commit(checkout, checkout / "weights", tmp_path / "commits", git_commit) == git_commit(checkout)
 
 
-def test_a_change_of_code_is_dirty_and_outside_git_it_is_unknown(checkout: Path, tmp_path: Path) -> None:
+def test_uncommitted_code_is_dirty_and_without_git_the_commit_is_unknown(checkout: Path, tmp_path: Path) -> None:
     (checkout / "notes.txt").write_text("not code")
     assert not git_commit(checkout).endswith("-dirty")
     (checkout / "pipeline" / "code.py").write_text("VALUE = 2\n")

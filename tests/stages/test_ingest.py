@@ -1,4 +1,4 @@
-"""`ganline ingest` as a person runs it: exit codes, messages, and the same bytes the second time."""
+"""`ganline ingest` in a process of its own: exit codes, messages, reproducible files."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ganline(project: Path) -> Ganline:
-    """Runs the command in the project, with the given text as params.yaml."""
+    """Return a function that runs a stage with the given text as params.yaml."""
 
     def run(stage: str, params: str) -> subprocess.CompletedProcess[str]:
         (project / "params.yaml").write_text(params)
@@ -32,7 +32,7 @@ def ganline(project: Path) -> Ganline:
     return run
 
 
-def test_digits_twice(project: Path, ganline: Ganline) -> None:
+def test_repeated_ingestion_writes_the_same_bytes(project: Path, ganline: Ganline) -> None:
     def digest() -> str:
         files = sorted(path for path in (project / "data").rglob("*") if path.is_file())
         assert [path.name for path in files] == ["dataset.json", "manifest.parquet", "00000.npy"]
@@ -46,7 +46,7 @@ def test_digits_twice(project: Path, ganline: Ganline) -> None:
     assert digest() == before
 
 
-def test_a_relative_folder_with_a_bad_file(project: Path, ganline: Ganline) -> None:
+def test_a_relative_folder_with_an_invalid_file(project: Path, ganline: Ganline) -> None:
     for number in range(6):
         path = project / "drop" / "in" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def test_a_relative_folder_with_a_bad_file(project: Path, ganline: Ganline) -> N
         ),
     ],
 )
-def test_mistakes_exit_2_with_one_message(project: Path, ganline: Ganline, params: str, message: str) -> None:
+def test_invalid_sources_exit_with_2_and_a_message(project: Path, ganline: Ganline, params: str, message: str) -> None:
     (project / "notes.txt").write_text("x")
     (project / "broken.zip").write_text("x")
     (project / "empty").mkdir()

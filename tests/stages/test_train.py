@@ -52,10 +52,10 @@ def curves(root: Path) -> list[dict[str, str]]:
         ]
 
 
-def test_a_stopped_and_resumed_training_equals_an_undisturbed_one(project: Path, digits: Path) -> None:
+def test_a_stopped_and_resumed_training_equals_an_uninterrupted_one(project: Path, digits: Path) -> None:
     """SIGTERM ends the run with exit code 130 and a checkpoint; resumed, it gives the same bits."""
-    undisturbed = link_digits(digits, project / "undisturbed")
-    assert run_ganline(undisturbed, "train").returncode == 0
+    uninterrupted = link_digits(digits, project / "uninterrupted")
+    assert run_ganline(uninterrupted, "train").returncode == 0
 
     table, log = project / "reports" / "training.csv", project / "log"
     with start_ganline(project, "train", output=log, errors=log) as child:
@@ -78,18 +78,18 @@ def test_a_stopped_and_resumed_training_equals_an_undisturbed_one(project: Path,
     assert "resuming after" in done.stderr
 
     for file in ("discriminator.safetensors", "generator.safetensors"):
-        ours, theirs = (load_file(root / "models" / file) for root in (project, undisturbed))
+        ours, theirs = (load_file(root / "models" / file) for root in (project, uninterrupted))
         assert ours.keys() == theirs.keys()
         for name, value in ours.items():
             assert value.tobytes() == theirs[name].tobytes(), name
-        assert (project / "models" / file).read_bytes() == (undisturbed / "models" / file).read_bytes()
-    assert curves(project) == curves(undisturbed)
+        assert (project / "models" / file).read_bytes() == (uninterrupted / "models" / file).read_bytes()
+    assert curves(project) == curves(uninterrupted)
     images = sorted(path.name for path in (project / "reports" / "samples").iterdir())
     assert images == ["000000000.png", "000001024.png", "000002016.png", "000003008.png"]
     for name in images:
-        ours_theirs = [(root / "reports" / "samples" / name).read_bytes() for root in (project, undisturbed)]
+        ours_theirs = [(root / "reports" / "samples" / name).read_bytes() for root in (project, uninterrupted)]
         assert ours_theirs[0] == ours_theirs[1]
-    assert (project / "models" / "config.json").read_text() == (undisturbed / "models" / "config.json").read_text()
+    assert (project / "models" / "config.json").read_text() == (uninterrupted / "models" / "config.json").read_text()
 
     metrics = json.loads((project / "metrics" / "train.json").read_text())
     assert metrics["images_seen"] == 3008
@@ -98,7 +98,7 @@ def test_a_stopped_and_resumed_training_equals_an_undisturbed_one(project: Path,
     # More images extend the training, fewer are refused, and other settings start a new one.
     set_params(project, total=3500)
     assert "resuming after 3,008 images" in run_ganline(project, "train").stderr
-    assert curves(project)[:12] == curves(undisturbed)[:12]
+    assert curves(project)[:12] == curves(uninterrupted)[:12]
     set_params(project, total=1500)
     done = run_ganline(project, "train")
     assert "already seen more than train.total_images 1,500; to train again from the start, delete" in done.stderr
@@ -188,7 +188,7 @@ def test_symptoms_become_events(project: Path) -> None:
         ("train: {bacth_size: 3}", "did you mean `batch_size`?"),
     ],
 )
-def test_wrong_settings(project: Path, text: str, words: str) -> None:
+def test_invalid_settings_exit_with_2_and_a_message(project: Path, text: str, words: str) -> None:
     import torch
 
     if "cuda" in text and torch.cuda.is_available():
@@ -204,7 +204,7 @@ def test_wrong_settings(project: Path, text: str, words: str) -> None:
     ("micro_batch", "remedy"),
     [("null", "Set train.micro_batch: auto"), ("auto", "Lower the model's widths or train.batch_size")],
 )
-def test_running_out_of_gpu_memory_is_told(
+def test_running_out_of_gpu_memory_is_an_error_with_advice(
     project: Path, monkeypatch: pytest.MonkeyPatch, micro_batch: str, remedy: str
 ) -> None:
     import torch
@@ -227,15 +227,15 @@ def test_running_out_of_gpu_memory_is_told(
         train.run(project)
 
 
-def test_nothing_ingested(tmp_path: Path) -> None:
+def test_without_data_the_error_names_the_command(tmp_path: Path) -> None:
     set_params(tmp_path)
     done = run_ganline(tmp_path, "train")
     assert done.returncode == 2
     assert "run `dvc repro ingest` first" in done.stderr
 
 
-def test_data_made_for_pairs_is_not_trained_on_as_single_images(project: Path, digits: Path) -> None:
-    """A stage run by hand after data.pairs was changed: by name, not by a shape that does not fit."""
+def test_data_ingested_with_other_pairs_is_rejected(project: Path, digits: Path) -> None:
+    """The stage is run by hand after data.pairs has changed. The message names the setting, not the shape."""
     from pipeline.errors import InputError
     from pipeline.stages import train
 

@@ -1,4 +1,4 @@
-"""Faults that a long training meets, in real processes: kills, signals, a full disk, a dead server, two at once."""
+"""Faults in a long training, in real processes: kills, signals, a full disk, a dead server, two trainings."""
 
 import contextlib
 import csv
@@ -135,16 +135,16 @@ def project(validated: Path, tmp_path: Path) -> Path:
     return checkout(validated, tmp_path / "disturbed")
 
 
-def assert_as_undisturbed(project: Path, validated: Path, **params: int) -> None:
-    """Assert that model and curves are, to the bit, those of an undisturbed training with the same parameters."""
-    undisturbed = checkout(validated, project.parent / "undisturbed")
-    set_params(undisturbed, **params)
-    finish(undisturbed)
-    assert read_model(project) == read_model(undisturbed)
-    assert curves(project) == curves(undisturbed)
+def assert_as_uninterrupted(project: Path, validated: Path, **params: int) -> None:
+    """Assert that model and curves are bit-identical to those of an uninterrupted training."""
+    uninterrupted = checkout(validated, project.parent / "uninterrupted")
+    set_params(uninterrupted, **params)
+    finish(uninterrupted)
+    assert read_model(project) == read_model(uninterrupted)
+    assert curves(project) == curves(uninterrupted)
 
 
-def test_a_training_killed_20_times_equals_an_undisturbed_one(project: Path, validated: Path) -> None:
+def test_a_training_killed_20_times_equals_an_uninterrupted_one(project: Path, validated: Path) -> None:
     """SIGKILL at random moments, and every other time while a checkpoint is written."""
     draw = random.Random(0)
     set_params(project)
@@ -161,11 +161,11 @@ def test_a_training_killed_20_times_equals_an_undisturbed_one(project: Path, val
             child.kill()
             assert wait_for_exit(child) == -signal.SIGKILL
         torn += partial(project)
-    assert torn >= 3, "too few kills fell into a write for this test to show anything"
+    assert torn >= 3, "too few kills interrupted a write"
     reached = newest(project)
     set_params(project, reached + 1000)
     assert f"resuming after {reached:,} images" in finish(project)
-    assert_as_undisturbed(project, validated, total=reached + 1000, checkpoint=FOREVER)
+    assert_as_uninterrupted(project, validated, total=reached + 1000, checkpoint=FOREVER)
     assert len(checkpoints(project)) == 2
     assert not partial(project)
 
@@ -237,7 +237,7 @@ def test_a_full_disk_costs_checkpoints_but_not_the_training(project: Path, valid
     total = newest(project) + 1000
     set_params(project, total, checkpoint=320, log=320)
     finish(project)
-    assert_as_undisturbed(project, validated, total=total, log=320)
+    assert_as_uninterrupted(project, validated, total=total, log=320)
 
 
 def test_a_disk_that_stays_full_is_named_at_the_end(project: Path) -> None:

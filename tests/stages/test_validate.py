@@ -1,4 +1,4 @@
-"""`ganline validate` as a person runs it: what it writes when data is accepted and when it is rejected."""
+"""`ganline validate` in a process of its own: its files for accepted and for rejected data."""
 
 import csv
 import json
@@ -19,7 +19,7 @@ from tests.processes import run_ganline
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project whose ingested data has every fault once: 40 pictures, a copy, a flat one, a leaked one, a small one, one that is no picture."""
+    """Return a project with 40 valid images and one file for each reason of quarantine."""
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     rng = np.random.default_rng(0)
 
@@ -62,11 +62,16 @@ EXPECTED = {
     "train/b/flat.png": ("b", "train", "near_constant: standard deviation 0.0000"),
     "test/b/leak.png": ("b", "test", "leaked: same values as training image train/b/04.png"),
 }
-LENIENT = "validate: {min_images: {limit: 30, severity: critical}, min_side: {limit: 8, severity: warning}, max_error_share: {limit: 0.1, severity: critical}}"
+LENIENT = """
+validate:
+  min_images: {limit: 30, severity: critical}
+  min_side: {limit: 8, severity: warning}
+  max_error_share: {limit: 0.1, severity: critical}
+"""
 STRICT = "validate: {min_side: {limit: 8, severity: critical}, max_error_share: {limit: 0.01, severity: critical}}"
 
 
-def test_accepted_then_rejected(project: Path) -> None:
+def test_data_is_accepted_with_lenient_limits_and_rejected_with_strict_ones(project: Path) -> None:
     done = validate(project, LENIENT)
     assert done.returncode == 0, done.stderr
     assert "40 of 45 accepted (30 train, 10 test), 5 set aside, 3 warnings" in done.stdout
@@ -124,8 +129,8 @@ def test_accepted_then_rejected(project: Path) -> None:
         open_split(project / "data/dataset", project / "data/validated", "train")
 
 
-def test_pairs_in_folders(tmp_path: Path) -> None:
-    """Ingested and validated by the command: who has no partner is named, and the rest opens as pairs."""
+def test_pairs_in_folders_are_validated(tmp_path: Path) -> None:
+    """Files without a partner are quarantined; the others open as pairs."""
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     rng = np.random.default_rng(0)
     for side, suffix in (("photo", ".png"), ("label", ".PNG")):
@@ -173,7 +178,7 @@ def test_pairs_in_folders(tmp_path: Path) -> None:
             ).all()
 
 
-def test_without_data(tmp_path: Path) -> None:
+def test_missing_and_damaged_data_exit_with_2(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     done = validate(tmp_path, "")
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""What a task is given to evaluate a model with."""
+"""The provenance of an evaluation, and progress bars."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from pipeline.tasks.base import progress_bar
 from tests.tasks.translate.test_translation_evaluation import case, perfect
 
 
-def test_provenance_names_model_run_and_data(tmp_path: Path) -> None:
+def test_the_provenance_names_model_run_and_data(tmp_path: Path) -> None:
     assert case(perfect, tmp_path).provenance(images="7") == {
         "model": "dcgan, 7 images seen",
         "MLflow run": "run",
@@ -19,7 +19,7 @@ def test_provenance_names_model_run_and_data(tmp_path: Path) -> None:
     }
 
 
-def test_a_progress_bar_is_shown_for_more_than_one_step_and_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_progress_bar_needs_several_steps_and_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert progress_bar(range(0, 8, 8), "one") == range(0, 8, 8)
     steps = progress_bar(range(0, 20, 8), "samples")
     assert isinstance(steps, tqdm)

@@ -1,4 +1,4 @@
-"""A training is looked at by its task: what is held, what it is measured beside, and that the same is seen each time."""
+"""Health checks of each task during training: the measures, the images to compare with, reproducibility."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ def model(name: str) -> GAN:
 
 
 def data(n: int, seed: int, *, paired: bool) -> ItemSet:
-    """Dark and bright noise as two classes, or as partners."""
+    """Return dark and bright noise as two classes, or as pairs."""
     rng = np.random.default_rng(seed)
     dark, bright = (rng.integers(low, low + 100, (n, 16, 16, 3), dtype=np.uint8) for low in (20, 150))
     common: dict[str, Any] = {
@@ -74,7 +74,7 @@ def training_case(name: str, held: int = 40) -> TrainingCase:
     ("name", "kind"),
     [("dcgan", SampleLook), ("denoise", RestorationLook), ("pix2pix", TranslationLook), ("cyclegan", TranslationLook)],
 )
-def test_each_task_has_its_look_and_it_sees_the_same_twice(name: str, kind: type) -> None:
+def test_each_task_has_its_own_look_with_reproducible_numbers(name: str, kind: type) -> None:
     case = training_case(name)
     look = TASKS[case.gan.task].look(case)
     assert isinstance(look, kind)
@@ -85,7 +85,7 @@ def test_each_task_has_its_look_and_it_sees_the_same_twice(name: str, kind: type
 
 
 class Swapped(torch.nn.Module):
-    """Dark noise made bright, or bright noise dark."""
+    """Add a constant: makes dark noise bright, or bright noise dark."""
 
     def __init__(self, by: float) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Swapped(torch.nn.Module):
         return images + self.by
 
 
-def test_a_translation_is_measured_beside_the_side_it_should_be_like() -> None:
+def test_translations_are_compared_with_their_target_domain() -> None:
     case = training_case("cyclegan")
     look = TASKS["translate"].look(case)
     before = look.look(case.gan, 64, 0, 8)
@@ -109,7 +109,7 @@ def test_a_translation_is_measured_beside_the_side_it_should_be_like() -> None:
 
 
 @pytest.mark.parametrize("held", [0, 40])
-def test_without_held_out_pictures_training_pictures_serve(held: int) -> None:
+def test_without_held_out_images_training_images_are_used(held: int) -> None:
     case = training_case("pix2pix", held)
     look = TASKS["translate"].look(case)
     assert isinstance(look, TranslationLook)
@@ -117,7 +117,7 @@ def test_without_held_out_pictures_training_pictures_serve(held: int) -> None:
     assert set(look.measures) == {"b"}
 
 
-def test_examples_are_entries_of_the_variant_s_view() -> None:
+def test_examples_are_batches_of_the_variant_s_view() -> None:
     pairs = data(40, 1, paired=True)
     first, second = (TASKS["translate"].examples(model("pix2pix"), pairs, CPU, 3) for _ in range(2))
     assert {name: len(values) for name, values in first.items()} == {"a": 8, "b": 8}

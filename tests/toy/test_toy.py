@@ -1,4 +1,4 @@
-"""A medium, a task and a variant from outside: the whole line, without a change in the project."""
+"""All stages with a medium, a task and a variant that are defined outside of the package."""
 
 import json
 import shutil
@@ -35,7 +35,9 @@ train: {{device: cpu, seed: {seed}, batch_size: 32, total_images: 3200, log_imag
   learning_rate: {{generator: 0.02, discriminator: 0.02}}}}
 evaluate: {{samples: 200, gate: {{share_error: {bound}}}}}
 export: {{opset: 20}}
-promote: {{limits: {{fid_ratio: null}}, floors: {{recall: null, coverage: null, vendi_ratio: null, modes_covered: null}}}}
+promote:
+  limits: {{fid_ratio: null}}
+  floors: {{recall: null, coverage: null, vendi_ratio: null, modes_covered: null}}
 tracking: {{experiment: toy, model: toy}}
 """
 
@@ -75,7 +77,7 @@ def metrics(root: Path, name: str) -> Any:
     return json.loads((root / "metrics" / f"{name}.json").read_text())
 
 
-def test_the_whole_line_runs_with_a_medium_a_task_and_a_variant_from_outside(project: Path) -> None:
+def test_all_stages_run_with_a_new_medium_task_and_variant(project: Path) -> None:
     for stage in (ingest, validate, train, evaluate, export):
         stage.run(project)
     dataset = json.loads((project / "data" / "dataset" / "dataset.json").read_text())
@@ -109,7 +111,7 @@ def test_the_whole_line_runs_with_a_medium_a_task_and_a_variant_from_outside(pro
     assert {"share_error_difference", "share_error_verdict"} <= set(second)
 
 
-def test_its_gate_refuses_with_its_own_symptom(project: Path) -> None:
+def test_the_gate_of_the_task_names_its_symptom(project: Path) -> None:
     set_params(project, bound=0.0)
     for stage in (ingest, validate, train, evaluate):
         stage.run(project)

@@ -1,4 +1,4 @@
-"""A medium that is no picture, a task of its own, and a variant: everything that an addition consists of."""
+"""A medium that is no image, a task and a variant: everything that an addition to the package consists of."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -25,6 +25,7 @@ from pipeline.errors import InputError
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect, hide_credentials
 from pipeline.tracking.settings import TrackingSettings
+from tests.waiting import WAIT_SECONDS, find_free_port
 
 SETTINGS = TrackingSettings(experiment="tests", model="tests-model")
 
@@ -211,7 +212,7 @@ def test_an_unusable_store_is_an_input_error_with_a_remedy(tmp_path: Path, monke
         began = time.monotonic()
         with pytest.raises(InputError, match=r"MLFLOW_TRACKING_URI http://127\.0\.0\.1.*unset") as caught:
             tracked_run.start(SETTINGS, tmp_path)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 60, "without MLflow's retries, which take minutes"
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     (tmp_path / "file").touch()
@@ -281,9 +282,7 @@ def test_nothing_is_lost_if_a_server_stops_and_starts_again(
     monkeypatch: pytest.MonkeyPatch,
     capfd: Any,
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_free_port()
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     picture = root / "grid.png"
     picture.write_bytes(b"picture")
@@ -296,7 +295,7 @@ def test_nothing_is_lost_if_a_server_stops_and_starts_again(
     for step in range(10, 40):
         run.log_history([{"step": step, "loss": float(step)}])
     run.log_file(picture)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60, "without MLflow's retries, which take minutes"
     with mlflow_server(root, port):
         run.log_history([{"step": 40, "loss": 40.0}])
         run.end()
@@ -325,5 +324,5 @@ def test_processes_that_start_together_create_one_database(tmp_path: Path) -> No
         for _ in range(2)
     ]
     for process in both:
-        out, error = process.communicate(timeout=240)
+        out, error = process.communicate(timeout=WAIT_SECONDS)
         assert (process.returncode, out) == (0, "Default\n"), error

@@ -12,15 +12,16 @@ from pipeline.serving.http.batching import Batcher
 from pipeline.serving.http.prometheus_metrics import Metrics
 from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.settings import ServeSettings
+from tests.waiting import WAIT_SECONDS
 
 
 class Doubler:
-    """A model that returns 2 z, records its batches, and can be blocked."""
+    """A model that returns 2 z, records its batches, and can be blocked. `started` is set once it runs."""
 
     def __init__(self, sizes: tuple[int, ...] = (1, 2, 4, 8), *, held: bool = False) -> None:
         self.sizes = sizes
         self.batches: list[int] = []
-        self.go = threading.Event()
+        self.started, self.go = threading.Event(), threading.Event()
         if not held:
             self.go.set()
 
@@ -28,7 +29,8 @@ class Doubler:
         return max((size for size in self.sizes if size <= rows), default=self.sizes[0])
 
     def run(self, inputs: Arrays, outputs: Any) -> Arrays:
-        assert self.go.wait(20)
+        self.started.set()
+        assert self.go.wait(WAIT_SECONDS)
         self.batches.append(len(inputs["z"]))
         if (inputs["z"] < 0).any():
             raise RuntimeError("negative")
@@ -44,18 +46,25 @@ async def draw(batcher: Batcher, model: Any, *values: float) -> list[float]:
     return drawn
 
 
-def test_batches() -> None:
+async def wait_for_queue(batcher: Batcher, waiting: int) -> None:
+    """Wait until so many rows are in the queue."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while batcher.waiting != waiting:
+            await asyncio.sleep(0.005)
+
+
+def test_waiting_requests_share_batches() -> None:
     async def main() -> None:
         metrics = Metrics()
-        batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=20, max_queue=40, timeout=20), metrics)
+        batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=20, max_queue=40, timeout=WAIT_SECONDS), metrics)
         worker = asyncio.create_task(batcher.run_forever())
         model = Doubler()
         answers = await asyncio.gather(*(draw(batcher, model, k, k + 100) for k in range(13)))
-        assert answers == [[2 * k, 2 * k + 200] for k in range(13)], "to each its own"
+        assert answers == [[2 * k, 2 * k + 200] for k in range(13)], "each request gets its own results"
         assert model.batches == [8, 8, 8, 2]
         model.batches.clear()
         assert await draw(batcher, model, *range(19)) == [2 * k for k in range(19)], (
-            "one that is larger than a batch is cut, and put together"
+            "large requests are split and joined"
         )
         assert model.batches == [8, 8, 2, 1]
         assert b"ganline_images_total 45.0" in metrics.text()
@@ -68,7 +77,7 @@ def test_batches() -> None:
         model.batches.clear()
         results = await asyncio.gather(draw(batcher, model, 1), draw(batcher, model, -1), return_exceptions=True)
         assert all(isinstance(one, RuntimeError) for one in results)
-        assert await draw(batcher, model, 5) == [10], "a failure is its batch's alone"
+        assert await draw(batcher, model, 5) == [10], "a failure affects its own batch only"
         assert batcher.waiting == 0
         worker.cancel()
         batcher.close()
@@ -78,14 +87,13 @@ def test_batches() -> None:
 
 def test_a_full_queue_rejects_with_retry_after() -> None:
     async def main() -> None:
-        batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=0, max_queue=10, timeout=20), Metrics())
+        batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=0, max_queue=10, timeout=WAIT_SECONDS), Metrics())
         worker = asyncio.create_task(batcher.run_forever())
         slow = Doubler(held=True)
         first = asyncio.create_task(draw(batcher, slow, *range(8)))
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(slow.started.wait, WAIT_SECONDS)
         waiting = asyncio.create_task(draw(batcher, slow, *range(10)))
-        await asyncio.sleep(0.05)
-        assert batcher.waiting == 10
+        await wait_for_queue(batcher, 10)
         with pytest.raises(RequestError, match="10 images are already waiting") as refused:
             await draw(batcher, slow, 1)
         assert refused.value.status == 429
@@ -100,16 +108,16 @@ def test_a_full_queue_rejects_with_retry_after() -> None:
     asyncio.run(main())
 
 
-def test_requests_that_timed_out_or_left_are_not_computed() -> None:
+def test_requests_that_timed_out_or_were_cancelled_are_not_computed() -> None:
     async def main() -> None:
         batcher = Batcher(ServeSettings(max_batch=4, max_delay_ms=0, max_queue=40, timeout=0.2), Metrics())
         worker = asyncio.create_task(batcher.run_forever())
         slow = Doubler(held=True)
         started = asyncio.create_task(draw(batcher, slow, 1))
-        await asyncio.sleep(0.02)
+        await asyncio.to_thread(slow.started.wait, WAIT_SECONDS)
         left = asyncio.create_task(draw(batcher, slow, *range(9)))
         late = asyncio.create_task(draw(batcher, slow, 3))
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0)
         left.cancel()
         with pytest.raises(RequestError, match=r"not finished within 0\.2 s") as refused:
             await late
@@ -119,7 +127,7 @@ def test_requests_that_timed_out_or_left_are_not_computed() -> None:
         assert batcher.waiting == 0
         slow.go.set()
         assert await draw(batcher, slow, 7) == [14]
-        assert slow.batches == [1, 1], "only what was already being drawn, and the new one"
+        assert slow.batches == [1, 1], "only the running batch and the new request"
         worker.cancel()
         batcher.close()
 

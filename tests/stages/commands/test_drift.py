@@ -1,4 +1,4 @@
-"""New data that is like the old and new data that is not."""
+"""Drift of new data: none if it is like the old data, detected if it is not."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def write(folder: Path, first: int, last: int, change: Callable[[np.ndarray], np.ndarray] = lambda x: x) -> None:
-    """Digits of these numbers as pictures, a folder a class."""
+    """Write some of the digits as images, with one folder per class."""
     data = load_digits()
     images = np.rint(data.images * 255 / 16).astype(np.uint8)
     for number in range(first, last):
@@ -32,7 +32,7 @@ def write(folder: Path, first: int, last: int, change: Callable[[np.ndarray], np
 
 @pytest.fixture(scope="module")
 def base(new_line: Callable[[], "Line"]) -> Path:
-    """A project whose data are 900 digits in a folder, validated; nothing more is needed."""
+    """Return a project with 900 validated digits from a folder."""
     line = new_line()
     text = (
         (line.root / "params.yaml")
@@ -52,7 +52,7 @@ def project(base: Path, tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
-def test_nothing_new_is_too_little(project: Path) -> None:
+def test_without_new_images_nothing_is_compared(project: Path) -> None:
     found = drift.run(project)
     assert (found["new"], found["drift"], found["message"]) == (
         0,
@@ -62,12 +62,12 @@ def test_nothing_new_is_too_little(project: Path) -> None:
     assert json.loads((project / ".ganline" / "drift.json").read_text()) == found
 
 
-def test_more_of_the_same_is_no_drift_and_something_else_is(project: Path, tmp_path: Path) -> None:
+def test_similar_images_are_no_drift_and_mirrored_ones_are(project: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(project / "data", elsewhere / "data")
     write(elsewhere / "data" / "raw" / "mine", 900, 1700)
     same = drift.run(project, elsewhere)
-    # Some of the digits hold the very pixels of others.
+    # Some digits are pixel by pixel equal to others.
     assert 780 <= same["new"] <= 800
     assert not same["drift"]
     assert 0.5 < same["ratio"] < 2
@@ -84,7 +84,10 @@ def test_more_of_the_same_is_no_drift_and_something_else_is(project: Path, tmp_p
 
 
 def arrivals(root: Path, write: Callable[[Path, int, int, bool], None], first: int, last: int) -> dict[str, Any]:
-    """What drift says of a project that was made of the images before `first`, when those up to `last` come as they are (same) and pale (other)."""
+    """Return the drift of new images, unchanged ("same") and pale ("other").
+
+    The project has the images before `first`; those from `first` to `last` are new.
+    """
     raw = root / "data" / "raw"
     write(raw, 0, first, False)
     ingest.run(root)
@@ -100,14 +103,14 @@ def arrivals(root: Path, write: Callable[[Path, int, int, bool], None], first: i
 
 
 @pytest.mark.parametrize("pairs", ["halves", "folders"])
-def test_pairs_are_looked_at_as_single_pictures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pairs: str) -> None:
-    """A is the digit, B its negative; what is new is pale on one side alone, which no comparison of A would see."""
+def test_both_images_of_a_pair_are_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pairs: str) -> None:
+    """A is the digit, B its negative. Only B of the new pairs is pale."""
     monkeypatch.setattr(DCGANSettings, "sides", "paired")
     root = tmp_path / "project"
     root.mkdir()
     text = "data: {resolution: 8, source: data/raw, pairs: PAIRS, test_fraction: 0.4}\ntrain: {device: cpu}\n"
     (root / "params.yaml").write_text(text.replace("PAIRS", pairs))
-    # As they come digits are in order of who wrote them, which is a drift of its own.
+    # The digits are sorted by writer, which would be drift as well.
     images = np.random.default_rng(0).permutation(np.rint(load_digits().images * 255 / 16).astype(np.uint8))
 
     def write_pairs(folder: Path, first: int, last: int, pale: bool) -> None:
@@ -125,11 +128,11 @@ def test_pairs_are_looked_at_as_single_pictures(monkeypatch: pytest.MonkeyPatch,
     assert found["other"]["drift"]
 
 
-def test_photographs_of_their_own_sizes_are_looked_at_in_their_middles(tmp_path: Path) -> None:
+def test_images_of_different_sizes_are_compared_by_their_centre_crops(tmp_path: Path) -> None:
     root = tmp_path / "project"
     root.mkdir()
-    text = "data: {resolution: 8, source: data/raw, fit: keep, test_fraction: 0.4}\ntrain: {device: cpu}\nmodel: {variant: denoise}\n"
-    (root / "params.yaml").write_text(text)
+    data = "data: {resolution: 8, source: data/raw, fit: keep, test_fraction: 0.4}\n"
+    (root / "params.yaml").write_text(data + "train: {device: cpu}\nmodel: {variant: denoise}\n")
     images = np.random.default_rng(0).permutation(np.rint(load_digits().images * 255 / 16).astype(np.uint8))
 
     def frame(folder: Path, first: int, last: int, pale: bool) -> None:
@@ -142,7 +145,7 @@ def test_photographs_of_their_own_sizes_are_looked_at_in_their_middles(tmp_path:
     assert (found["same"]["new"], found["same"]["drift"], found["other"]["drift"]) == (200, False, True)
 
 
-def test_without_data_to_compare_with_it_says_what_to_run(tmp_path: Path) -> None:
+def test_without_ingested_data_the_error_names_the_command(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("")
     with pytest.raises(InputError, match=r"dataset\.json: no such file; run `dvc repro ingest`"):
         drift.run(tmp_path)

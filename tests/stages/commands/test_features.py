@@ -63,13 +63,13 @@ def test_the_file_the_metrics_and_the_message(
 ) -> None:
     monkeypatch.chdir(project)
     app(["features"], standalone_mode=False)
-    said = capfd.readouterr()
-    assert said.out.count("\n") == 1
+    captured = capfd.readouterr()
+    assert captured.out.count("\n") == 1
     measured = json.loads((project / "metrics" / "features.json").read_text())
-    assert f"{measured['dims']} features per image; accuracy of a linear probe on" in said.out
+    assert f"{measured['dims']} features per image; accuracy of a linear probe on" in captured.out
     accuracy, pixels, untrained = (measured[f"probe_accuracy{name}"] for name in ("", "_pixels", "_untrained"))
     numbers = f"{accuracy:.1%}, {pixels:.1%} with raw pixels, {untrained:.1%} with the untrained network"
-    assert numbers in said.out
+    assert numbers in captured.out
     assert not any(isinstance(value, dict | list) for value in measured.values())
 
     path = project / "exported" / "features.onnx"

@@ -1,4 +1,4 @@
-"""Each link of the chain is broken once and must be named."""
+"""The chain from data to registered model: each broken link is named."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def line(new_line: Callable[[], "Line"]) -> "Line":
     return found
 
 
-def test_after_promotion_every_link_agrees(line: "Line") -> None:
+def test_every_link_agrees_after_a_promotion(line: "Line") -> None:
     links = lineage.chain(line.root)
     assert {link.state for link in links} == {"agrees"}
     places = " ".join(link.name for link in links)
@@ -46,7 +46,7 @@ def test_after_promotion_every_link_agrees(line: "Line") -> None:
 
 Undo = Callable[[], object]
 Act = Callable[[Path, "MlflowClient", str], Undo]
-"""Breaks something of the project, given MLflow and the run's id; returns a function that undoes it."""
+"""Breaks a link, given the project, MLflow and the run's id. Returns a function that restores it."""
 
 
 def text(name: str, old: str, new: str) -> Act:
@@ -122,7 +122,7 @@ BREAKS: dict[str, tuple[Act, str]] = {
 
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_broken_link_is_named(line: "Line", name: str) -> None:
-    act, said = BREAKS[name]
+    act, words = BREAKS[name]
     client = connect(address(line.root))
     run = json.loads((line.root / "models" / "run.json").read_text())["run_id"]
     undo = act(line.root, client, run)
@@ -130,13 +130,13 @@ def test_a_broken_link_is_named(line: "Line", name: str) -> None:
         broken = lineage.broken_links(lineage.chain(line.root))
     finally:
         undo()
-    assert any(re.match(said, link) for link in broken), broken
+    assert any(re.match(words, link) for link in broken), broken
     if name in ALONE:
         assert len(broken) == 1, broken
     assert lineage.broken_links(lineage.chain(line.root)) == []
 
 
-def test_a_model_that_was_not_registered_is_missing_not_broken(line: "Line") -> None:
+def test_an_unregistered_model_is_missing_but_not_broken(line: "Line") -> None:
     client = connect(address(line.root))
     undo = version_tag("ganline.sha256")(line.root, client, "")
     try:

@@ -1,10 +1,9 @@
-"""Promotion of real exports against a real registry: outcomes, repetition, kills."""
+"""Promotion of exported models in a real registry: outcomes, repetition, kills."""
 
 import hashlib
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,7 +21,9 @@ from pipeline.stages.commands import lineage, promote
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
 from pipeline.tracking.settings import TrackingSettings
+from tests.gates import NO_FLOORS
 from tests.specs import image_spec
+from tests.waiting import find_free_port
 
 if TYPE_CHECKING:
     from tests.stages.conftest import Line
@@ -33,7 +34,7 @@ def registry(line: "Line") -> Registry:
 
 
 def state(line: "Line") -> tuple[Any, ...]:
-    """All that a second promotion could change."""
+    """Return everything that a second promotion could change."""
     store = registry(line)
     versions = store.call("search_model_versions", "name = 'line-digits'")
     return (
@@ -43,13 +44,11 @@ def state(line: "Line") -> tuple[Any, ...]:
     )
 
 
-def judged(line: "Line") -> int:
+def count_evaluations(line: "Line") -> int:
     return len(list((line.root / ".ganline" / "cache" / "evaluations").glob("*.pt")))
 
 
-def test_from_the_first_champion_to_a_rollback(
-    new_line: Callable[[], "Line"], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_promotion_refusal_and_rollback(new_line: Callable[[], "Line"], capsys: pytest.CaptureFixture[str]) -> None:
     line = new_line()
     first = promote.run(line.root)
     assert (first["outcome"], first["champion"], first["aliases"]) == (
@@ -60,7 +59,7 @@ def test_from_the_first_champion_to_a_rollback(
     assert json.loads((line.root / "metrics" / "promotion.json").read_text()) == first
     before = state(line)
     assert promote.run(line.root) == first
-    assert state(line) == before, "twice changes nothing"
+    assert state(line) == before, "promotion is idempotent"
 
     line.deliver(fade=0.95)
     worse = promote.run(line.root)
@@ -73,13 +72,13 @@ def test_from_the_first_champion_to_a_rollback(
     before = state(line)
     assert promote.run(line.root) == worse
     assert state(line) == before
-    assert judged(line) == 2
+    assert count_evaluations(line) == 2
 
     line.set(samples=400)
     line.deliver(fade=0.9)
     again = promote.run(line.root)
     assert "n_fake=400" in again["protocol"]
-    assert judged(line) == 4, "the champion is judged anew under another protocol"
+    assert count_evaluations(line) == 4, "another protocol evaluates the champion again"
     assert (again["outcome"], again["version"]) == ("not promoted", 3)
 
     store = registry(line)
@@ -94,16 +93,14 @@ def test_from_the_first_champion_to_a_rollback(
 
 
 @pytest.mark.slow
-def test_a_better_one_is_promoted_and_one_taken_back_is_not_promoted_again(new_line: Callable[[], "Line"]) -> None:
+def test_a_better_model_is_promoted_but_not_again_after_a_rollback(new_line: Callable[[], "Line"]) -> None:
     line = new_line()
     good = (line.root / "models" / "generator.safetensors").read_bytes()
     line.deliver(fade=0.95)
     assert promote.run(line.root)["outcome"] == "promoted"
     (line.root / "models" / "generator.safetensors").write_bytes(good)
     line.deliver(fade=0.01)
-    line.set(
-        promote="{require: better, floors: {recall: null, coverage: null, vendi_ratio: null, modes_covered: null}, diversity: null}"
-    )
+    line.set(promote=f"{{require: better, {NO_FLOORS}}}")
     found = promote.run(line.root)
     assert (found["outcome"], found["fid_verdict"]) == ("promoted", "better")
     assert found["aliases"] == {"challenger": "3", "champion": "3", "previous_champion": "2"}
@@ -130,7 +127,9 @@ promote.run(Path(sys.argv[1]))
 
 
 @pytest.mark.parametrize("alias", ["previous_champion", "champion"])
-def test_killed_between_the_aliases_the_next_run_finishes(new_line: Callable[[], "Line"], alias: str) -> None:
+def test_a_promotion_killed_between_two_aliases_is_completed_by_the_next(
+    new_line: Callable[[], "Line"], alias: str
+) -> None:
     line = new_line()
     promote.run(line.root)
     line.deliver(fade=0.001)
@@ -148,7 +147,7 @@ def test_killed_between_the_aliases_the_next_run_finishes(new_line: Callable[[],
     assert found["aliases"] == {"challenger": "2", "champion": "2", "previous_champion": "1"}
 
 
-def test_what_is_broken_or_failed_is_not_promoted(new_line: Callable[[], "Line"]) -> None:
+def test_a_broken_lineage_or_a_failed_check_is_not_promoted(new_line: Callable[[], "Line"]) -> None:
     line = new_line()
     config = line.root / "models" / "config.json"
     kept = config.read_text()
@@ -163,7 +162,7 @@ def test_what_is_broken_or_failed_is_not_promoted(new_line: Callable[[], "Line"]
     assert found["aliases"] == {"challenger": "1"}
 
 
-def test_a_model_that_the_registry_lost_is_registered_again(new_line: Callable[[], "Line"]) -> None:
+def test_a_model_missing_from_the_registry_is_registered_again(new_line: Callable[[], "Line"]) -> None:
     line = new_line()
     registry(line).client.delete_registered_model("line-digits")
     found = promote.run(line.root)
@@ -171,8 +170,8 @@ def test_a_model_that_the_registry_lost_is_registered_again(new_line: Callable[[
     assert lineage.broken_links(lineage.chain(line.root)) == []
 
 
-def test_a_champion_that_version_0_1_exported_is_compared(new_line: Callable[[], "Line"]) -> None:
-    """Its metadata and tags describe the item by flat keys; it takes labels, the challenger does not."""
+def test_a_champion_exported_by_version_0_1_is_compared(new_line: Callable[[], "Line"]) -> None:
+    """Its metadata and tags have flat keys. It takes labels; the challenger does not."""
     line = new_line()
     old = Path(__file__).parents[2] / "serving" / "fixtures" / "v0.1" / "cgan"
     content = (old / "generator.onnx").read_bytes()
@@ -193,7 +192,7 @@ def test_a_champion_that_version_0_1_exported_is_compared(new_line: Callable[[],
     assert registry(line).version(number).tags["ganline.resolution"] == "8"
 
 
-def test_a_champion_of_another_shape_is_refused_with_the_way_out(
+def test_a_champion_of_another_shape_is_an_error_that_names_the_setting(
     new_line: Callable[[], "Line"], tmp_path: Path
 ) -> None:
     from pipeline import params
@@ -222,7 +221,7 @@ def test_a_champion_of_another_shape_is_refused_with_the_way_out(
         promote.compare_with(path, "7", paths, params.load(paths.params))
 
 
-def test_without_an_export_it_says_what_to_run(tmp_path: Path) -> None:
+def test_without_an_evaluation_the_error_names_the_command(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text("")
     with pytest.raises(InputError, match=r"evaluation\.json: no such file; run `dvc repro evaluate`"):
         promote.run(tmp_path)
@@ -235,12 +234,9 @@ def test_champion_and_challenger_on_a_server(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The server decides where files lie, and hands the champion's out."""
+    """Files are stored and served by the MLflow server."""
     line = new_line()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with mlflow_server(tmp_path, port) as uri:
+    with mlflow_server(tmp_path, find_free_port()) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         with tracked_run.start(TrackingSettings(experiment="line"), line.root) as run:
             (line.root / "models" / "run.json").write_text(json.dumps(run.describe()))

@@ -1,7 +1,6 @@
-"""Promotion of models that work on images, against a real registry: from the graphs as they were delivered, with no word of any variant."""
+"""Promotion of image-to-image models in a real registry; champion and challenger are evaluated as graphs."""
 
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,11 +17,12 @@ from pipeline.promotion.checks import Against
 from pipeline.serving.runtime.generator import Graph
 from pipeline.stages.commands import lineage, promote
 from pipeline.stages.paths import Paths
-from tests.stages.delivering import Project, both_judged, project
+from tests.stages.delivering import Project, evaluate_networks_and_graphs, project
+from tests.waiting import find_free_port
 
 
 @pytest.fixture(autouse=True)
-def alone() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -30,7 +30,7 @@ def alone() -> Iterator[None]:
 
 
 def state(made: Project) -> tuple[Any, ...]:
-    """All that a second promotion could change."""
+    """Return everything that a second promotion could change."""
     versions = made.registry.call("search_model_versions", "name = 'tests'")
     return (
         made.registry.aliases(),
@@ -39,27 +39,27 @@ def state(made: Project) -> tuple[Any, ...]:
     )
 
 
-def judged(made: Project) -> int:
+def count_evaluations(made: Project) -> int:
     return len(list((made.root / ".ganline/cache/evaluations").glob("*.pt")))
 
 
 def folder(made: Project, version: str) -> Path:
-    """Where the registry keeps a version's files."""
+    """Return the folder with a version's files."""
     return Path(urlsplit(made.registry.version(version).source).path)
 
 
-def test_restorations_from_the_first_champion_to_a_better_one(tmp_path: Path) -> None:
+def test_restorations_are_compared_image_by_image(tmp_path: Path) -> None:
     made = project(tmp_path, "denoise")
     made.deliver(1.0)
     first = promote.run(made.root)
     assert (first["outcome"], first["aliases"]) == ("promoted", {"challenger": "1", "champion": "1"})
     assert {check["name"]: check["state"] for check in first["checks"]}["fid_ratio"] == "skipped"
     assert lineage.broken_links(lineage.chain(made.root)) == []
-    networks, graphs = both_judged(made.root)
+    networks, graphs = evaluate_networks_and_graphs(made.root)
     assert graphs == pytest.approx(networks, rel=1e-3, abs=1e-3)
     before = state(made)
     assert promote.run(made.root) == first
-    assert state(made) == before, "twice changes nothing"
+    assert state(made) == before, "promotion is idempotent"
 
     made.deliver(3.0)
     worse = promote.run(made.root)
@@ -73,23 +73,23 @@ def test_restorations_from_the_first_champion_to_a_better_one(tmp_path: Path) ->
         worse["psnr_gaussian_30"] - worse["psnr_gaussian_30_champion"]
     )
     assert any("psnr_gaussian_25 is worse than the champion's (version 1)" in reason for reason in worse["reasons"])
-    assert worse["fid_gaussian_25_verdict"] == "worse", "texture"
+    assert worse["fid_gaussian_25_verdict"] == "worse", "the texture is worse, too"
     before = state(made)
     assert promote.run(made.root) == worse
     assert state(made) == before
-    assert judged(made) == 2
+    assert count_evaluations(made) == 2
 
     made.set(promote="{require: better}", seed=1)
     made.deliver(0.2)
     better = promote.run(made.root)
     assert "seed=1" in better["protocol"]
-    assert judged(made) == 4, "the champion is judged anew under another protocol"
+    assert count_evaluations(made) == 4, "another protocol evaluates the champion again"
     assert (better["outcome"], better["psnr_gaussian_25_verdict"]) == ("promoted", "better")
     assert better["aliases"] == {"challenger": "3", "champion": "3", "previous_champion": "1"}
     assert promote.roll_back(made.root) == "tests: version 1 is the champion again, version 3 was rolled back"
 
 
-def test_translations_without_pairs_are_compared_direction_by_direction(tmp_path: Path) -> None:
+def test_translations_without_pairs_are_compared_in_each_direction(tmp_path: Path) -> None:
     made = project(tmp_path, "cyclegan")
     made.deliver(1.0)
     first = promote.run(made.root)
@@ -104,7 +104,7 @@ def test_translations_without_pairs_are_compared_direction_by_direction(tmp_path
     )
     assert [reason.split(" is ")[0] for reason in second["reasons"]] == ["fid_b_to_a", "kid_b_to_a"]
 
-    # What a registry holds may be older than this, or have lost a part.
+    # Graphs in the registry may be older, or missing.
     shutil.rmtree(made.root / ".ganline/cache/evaluations")
     made.set(promote="{diversity: 0.1}")
     (folder(made, "1") / "reverse.onnx").write_bytes((folder(made, "2") / "reverse.onnx").read_bytes())
@@ -123,7 +123,7 @@ def test_translations_without_pairs_are_compared_direction_by_direction(tmp_path
         side_by_side(made, folder(made, "2") / "model.onnx")
 
 
-def test_translations_of_pairs_are_compared_by_the_partner(tmp_path: Path) -> None:
+def test_translations_of_pairs_are_compared_by_their_partners(tmp_path: Path) -> None:
     made = project(tmp_path, "pix2pix")
     made.deliver(1.0)
     assert promote.run(made.root)["outcome"] == "promoted"
@@ -134,14 +134,15 @@ def test_translations_of_pairs_are_compared_by_the_partner(tmp_path: Path) -> No
     assert found["reasons"][0].startswith("psnr_a_to_b is worse than the champion's (version 1)")
 
     (folder(made, "2") / "model.onnx").write_bytes(
-        retold(made.root / "exported/generator.onnx", task="restore", scale=2)
+        with_metadata(made.root / "exported/generator.onnx", task="restore", scale=2)
     )
     with pytest.raises(
         InputError,
-        match=r"task of the champion \(version 7\) is restore \(x2\), that of the challenger is translate \(x1\).*`tracking\.model`",
+        match=r"task of the champion \(version 7\) is restore \(x2\), that of the challenger is translate \(x1\)"
+        r".*`tracking\.model`",
     ):
         side_by_side(made, folder(made, "2") / "model.onnx")
-    (folder(made, "2") / "model.onnx").write_bytes(retold(made.root / "exported/generator.onnx", multiple=32))
+    (folder(made, "2") / "model.onnx").write_bytes(with_metadata(made.root / "exported/generator.onnx", multiple=32))
     with pytest.raises(
         InputError, match=r"takes images whose sides are multiples of 32 px and 3 channels, the data has 16 px and 3"
     ):
@@ -149,13 +150,10 @@ def test_translations_of_pairs_are_compared_by_the_partner(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_server_hands_out_the_graphs_beside_the_generator(
+def test_a_server_serves_all_graphs_of_a_model(
     mlflow_server: Callable[[Path, int], AbstractContextManager[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with mlflow_server(tmp_path, port) as uri:
+    with mlflow_server(tmp_path, find_free_port()) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         made = project(tmp_path / "project", "cyclegan")
         made.deliver(1.0)
@@ -171,8 +169,8 @@ def side_by_side(made: Project, champion: Path) -> Against:
     return promote.compare_with(champion, "7", paths, params.load(paths.params))
 
 
-def retold(path: Path, **changes: Any) -> bytes:
-    """An exported graph that says something else of itself."""
+def with_metadata(path: Path, **changes: Any) -> bytes:
+    """Return an exported graph with changes to its metadata."""
     graph = onnx.load(path)
     onnx.helper.set_model_props(graph, Graph(path).metadata.model_copy(update=changes).pairs())
     return bytes(graph.SerializeToString())

@@ -1,14 +1,12 @@
-"""Registered models as a source, in SQLite and on a server: the alias is followed."""
+"""Registered models as a source, in SQLite and on a server; the alias is followed."""
 
 import hashlib
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -27,6 +25,7 @@ from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import connect
 from pipeline.tracking.settings import TrackingSettings
 from tests.specs import image_spec
+from tests.waiting import WAIT_SECONDS, find_free_port, wait_until
 
 SETTINGS = TrackingSettings(experiment="registered", model="pictures")
 
@@ -106,7 +105,7 @@ def follow(root: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
             RegistrySource(root, f"models:/{model}").revision()
 
 
-def test_in_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_and_aliases_in_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     follow(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", monkeypatch)
     shutil.rmtree(tmp_path / "mlartifacts")
@@ -114,13 +113,12 @@ def test_in_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         RegistrySource(tmp_path, "models:/pictures@champion").fetch()
 
 
-def test_behind_a_server(
+def test_versions_and_aliases_on_a_server(
     tmp_path: Path,
     mlflow_server: Callable[[Path, int], AbstractContextManager[str]],
-    unused_port: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with mlflow_server(tmp_path, unused_port) as uri:
+    with mlflow_server(tmp_path, find_free_port()) as uri:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
         follow(tmp_path, uri, monkeypatch)
         source = RegistrySource(tmp_path, "models:/pictures@champion")
@@ -129,13 +127,12 @@ def test_behind_a_server(
 
 
 @pytest.mark.slow
-def test_mlflow_serves_the_registered_version(
-    tmp_path: Path, unused_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mlflow_serves_the_registered_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`mlflow models serve` on the registered version."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with tracked_run.start(SETTINGS, tmp_path) as run:
         export(run, make(tmp_path / "0.onnx", 0.25))
+    port = find_free_port()
     command = [
         sys.executable,
         "-m",
@@ -145,7 +142,7 @@ def test_mlflow_serves_the_registered_version(
         "-m",
         "models:/pictures/1",
         "--port",
-        str(unused_port),
+        str(port),
         "--env-manager",
         "local",
     ]
@@ -154,32 +151,23 @@ def test_mlflow_serves_the_registered_version(
         started = subprocess.Popen(
             command, stdout=log, stderr=log, env=environment, cwd=tmp_path, start_new_session=True
         )
+
+    def request() -> httpx.Response | None:
+        assert started.poll() is None, (tmp_path / "log").read_text()
+        content = {"inputs": {"z": [[1, 2, 3, 4], [0, 0, 0, 0]]}}
+        try:
+            return httpx.post(f"http://127.0.0.1:{port}/invocations", json=content, timeout=WAIT_SECONDS)
+        except httpx.TransportError:
+            return None
+
     try:
-        deadline = time.monotonic() + 240
-        while True:
-            try:
-                answer = httpx.post(
-                    f"http://127.0.0.1:{unused_port}/invocations",
-                    json={"inputs": {"z": [[1, 2, 3, 4], [0, 0, 0, 0]]}},
-                    timeout=60,
-                )
-                break
-            except httpx.TransportError:
-                assert started.poll() is None, (tmp_path / "log").read_text()
-                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
-                time.sleep(0.5)
+        answer = wait_until(request, (tmp_path / "log").read_text, pause=0.5)
+        assert answer is not None
     finally:
         os.killpg(started.pid, signal.SIGKILL)
         started.wait()
     assert answer.status_code == 200, answer.text
     assert answer.json()["predictions"]["images"] == [[[[1.25, 2.25], [3.25, 4.25]]], [[[0.25, 0.25], [0.25, 0.25]]]]
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize(

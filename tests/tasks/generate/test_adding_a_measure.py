@@ -1,4 +1,4 @@
-"""A measure is one decorated function: settings, gate, report, metrics, summary and documentation follow from it."""
+"""A measure is one decorated function; settings, gate, report, metrics and summary are derived from it."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ TASK, PNG = TASKS["generate"], b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 @pytest.fixture(scope="module", autouse=True)
 def added() -> Iterator[None]:
-    """What a developer writes to add a measure."""
+    """Add a measure as a developer does."""
 
     @measure(
         explanation="standard deviation of the pixels",
@@ -71,5 +71,5 @@ def test_metrics_report_and_summary_show_it(evaluation: Evaluation) -> None:
     assert f"pixel_spread {evaluation.metrics['pixel_spread']:.4g}" in TASK.summary(evaluation.metrics)
 
 
-def test_its_code_is_part_of_the_evaluation() -> None:
+def test_the_digest_of_the_evaluation_includes_its_code() -> None:
     assert __name__ in TASK.evaluation_modules(MEDIA["image"])

@@ -1,4 +1,4 @@
-"""Are failures seen? Held-out digits pass, and are then broken one way at a time."""
+"""The evaluator accepts new real digits and detects every kind of damage to them."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ def no_nan(evaluation: Evaluation) -> None:
     json.dumps(evaluation.metrics, allow_nan=False)
 
 
-def test_fresh_real_digits_pass(evaluator: Evaluator, digits: Any) -> None:
+def test_new_real_digits_pass(evaluator: Evaluator, digits: Any) -> None:
     evaluation = evaluator.evaluate(digits.fresh)
     metrics = evaluation.metrics
     assert (metrics["verdict"], metrics["reasons"], metrics["skipped"]) == ("pass", [], [])
@@ -44,8 +44,8 @@ def test_fresh_real_digits_pass(evaluator: Evaluator, digits: Any) -> None:
     no_nan(evaluation)
 
 
-def test_what_the_classifier_was_trained_on_is_no_better(evaluator: Evaluator, digits: Any) -> None:
-    """A generator that copies the training split gains nothing by the classifier's knowing it, and is told that it copies."""
+def test_training_images_are_not_rated_better_and_are_memorisation(evaluator: Evaluator, digits: Any) -> None:
+    """The classifier was trained on them, which must not lower their distance."""
     evaluation = evaluator.evaluate(digits.train.array)
     assert 0.6 < evaluation.metrics["fid_ratio"] < 1.5
     assert [reason.partition(":")[0] for reason in evaluation.verdict.reasons] == ["memorisation"]
@@ -93,16 +93,16 @@ def broken(digits: Any, way: str) -> Any:
         ("mostly ones", ["repeated samples: ", "dropped classes: 4 ("]),
     ],
 )
-def test_every_break_is_seen_and_named(evaluator: Evaluator, digits: Any, way: str, reasons: list[str]) -> None:
+def test_every_kind_of_damage_is_named(evaluator: Evaluator, digits: Any, way: str, reasons: list[str]) -> None:
     evaluation = evaluator.evaluate(broken(digits, way))
     assert evaluation.metrics["verdict"] == "fail"
-    assert len(evaluation.verdict.reasons) == len(reasons), "what follows from a failure is told with it"
+    assert len(evaluation.verdict.reasons) == len(reasons), "consequences of a failure are no reasons of their own"
     for reason in reasons:
         assert [found for found in evaluation.verdict.reasons if found.startswith(reason)], evaluation.verdict.reasons
     no_nan(evaluation)
 
 
-def test_order_does_not_matter_and_repeats_do(evaluator: Evaluator, digits: Any) -> None:
+def test_order_does_not_matter_but_repetitions_do(evaluator: Evaluator, digits: Any) -> None:
     once = evaluator.evaluate(digits.fresh).metrics
     turned = evaluator.evaluate(digits.fresh[::-1]).metrics
     for name in ("fid", "duplicate_rate", "mode_kl", "modes_covered", "smallest_class_share"):
@@ -110,10 +110,10 @@ def test_order_does_not_matter_and_repeats_do(evaluator: Evaluator, digits: Any)
     twice = evaluator.evaluate(np.concatenate([digits.fresh] * 2)).metrics
     assert twice["duplicate_rate"] == pytest.approx(0.5)
     assert twice["fid"] == pytest.approx(once["fid"], rel=0.2)
-    assert evaluator.evaluate(digits.fresh).metrics == once, "seeded, and the cache changes nothing"
+    assert evaluator.evaluate(digits.fresh).metrics == once, "reproducible, with and without the cache"
 
 
-def test_nothing_finite_is_a_verdict_and_no_crash(evaluator: Evaluator, digits: Any) -> None:
+def test_samples_without_a_finite_one_fail(evaluator: Evaluator, digits: Any) -> None:
     evaluation = evaluator.evaluate(digits.fresh[:0], nonfinite=50)
     assert evaluation.metrics["verdict"] == "fail"
     assert evaluation.metrics["fid"] is None
@@ -122,7 +122,7 @@ def test_nothing_finite_is_a_verdict_and_no_crash(evaluator: Evaluator, digits: 
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_fewer_samples_than_features(evaluator: Evaluator, digits: Any, n: int) -> None:
+def test_few_samples_give_finite_numbers_and_a_warning(evaluator: Evaluator, digits: Any, n: int) -> None:
     evaluation = evaluator.evaluate(digits.fresh[:n], nonfinite=0)
     assert (evaluation.metrics["fid"] is None) == (n == 1)
     assert any("cannot detect whether 0, 1" in text for text in evaluation.warnings)
@@ -130,8 +130,8 @@ def test_fewer_samples_than_features(evaluator: Evaluator, digits: Any, n: int) 
 
 
 @pytest.mark.parametrize("n", [2, 3, 6])
-def test_a_reference_smaller_than_its_neighbourhoods(evaluator: Evaluator, digits: Any, n: int) -> None:
-    """What cannot be measured is skipped with the reason; nothing is NaN, and nothing crashes."""
+def test_few_real_images_give_finite_numbers_and_a_warning(evaluator: Evaluator, digits: Any, n: int) -> None:
+    """Some measures need more images than these, and are skipped."""
     small = type(digits.test)(digits.test.array[:n], digits.test.labels[:n], "4" * 64)
     few = type(digits.train)(digits.train.array[:60], digits.train.labels[:60], "5" * 64)
     evaluation = dataclasses.replace(evaluator, train=few, test=small, cache=None).evaluate(digits.fresh)
@@ -139,8 +139,7 @@ def test_a_reference_smaller_than_its_neighbourhoods(evaluator: Evaluator, digit
     no_nan(evaluation)
 
 
-def test_constant_reference(evaluator: Evaluator, digits: Any) -> None:
-    """Real images without any variance: real samples are far from them, and the numbers are numbers."""
+def test_constant_real_images_give_finite_numbers(evaluator: Evaluator, digits: Any) -> None:
     flat = [
         type(split)(np.full_like(split.array, 99), split.labels, split.fingerprint[:-1] + "c")
         for split in (digits.train, digits.test)
@@ -150,14 +149,14 @@ def test_constant_reference(evaluator: Evaluator, digits: Any) -> None:
     assert evaluation.metrics["fid"] > 0
 
 
-def test_constant_images(evaluator: Evaluator) -> None:
+def test_constant_samples_fail(evaluator: Evaluator) -> None:
     evaluation = evaluator.evaluate(np.full((200, 8, 8, 1), 128, dtype=np.uint8))
     assert evaluation.metrics["verdict"] == "fail"
     assert evaluation.metrics["duplicate_rate"] == pytest.approx(0.995)
     no_nan(evaluation)
 
 
-def test_without_labels_the_random_network_judges_and_modes_are_not_made_up(evaluator: Evaluator, digits: Any) -> None:
+def test_without_labels_random_features_are_used_and_classes_are_skipped(evaluator: Evaluator, digits: Any) -> None:
     bare = [
         type(split)(split.array, np.full(len(split), -1), split.fingerprint) for split in (digits.train, digits.test)
     ]
@@ -179,7 +178,7 @@ def test_without_labels_the_random_network_judges_and_modes_are_not_made_up(eval
         )
 
 
-def test_one_class_is_judged_as_none(evaluator: Evaluator, digits: Any) -> None:
+def test_a_single_class_is_treated_as_no_classes(evaluator: Evaluator, digits: Any) -> None:
     ones = [
         type(split)(
             split.array[split.labels == 1], np.zeros((split.labels == 1).sum(), dtype=np.int64), split.fingerprint
@@ -195,8 +194,8 @@ def test_one_class_is_judged_as_none(evaluator: Evaluator, digits: Any) -> None:
     assert any("the reference has only" in text for text in metrics["warnings"])
 
 
-def test_shuffled_labels_are_noticed(evaluator: Evaluator, digits: Any) -> None:
-    """A classifier of labels that mean nothing is near chance: its tests are skipped, and it says so."""
+def test_random_labels_are_a_warning_and_skip_the_tests_of_classes(evaluator: Evaluator, digits: Any) -> None:
+    """A classifier with random labels has the accuracy of chance."""
     train = type(digits.train)(digits.train.array, np.random.default_rng(0).permutation(digits.train.labels), "3" * 64)
     metrics = dataclasses.replace(evaluator, train=train).evaluate(digits.fresh).metrics
     assert metrics["classifier_accuracy"] < 0.3
@@ -204,7 +203,7 @@ def test_shuffled_labels_are_noticed(evaluator: Evaluator, digits: Any) -> None:
     assert [text.split(":")[0] for text in metrics["skipped"]] == ["modes_covered", "smallest_class_share", "mode_kl"]
 
 
-def test_random_features_still_name_classes_where_there_are_labels(evaluator: Evaluator, digits: Any) -> None:
+def test_classes_are_tested_with_random_features_too(evaluator: Evaluator, digits: Any) -> None:
     metrics = (
         with_settings(evaluator, features="random", gate=GateSettings(fid_ratio=None))
         .evaluate(broken(digits, "without 4"))
@@ -213,7 +212,7 @@ def test_random_features_still_name_classes_where_there_are_labels(evaluator: Ev
     assert (metrics["features"], metrics["modes_covered"], metrics["verdict"]) == ("random", 9, "fail")
 
 
-def test_wrong_inputs_are_named(evaluator: Evaluator, digits: Any) -> None:
+def test_invalid_inputs_are_rejected(evaluator: Evaluator, digits: Any) -> None:
     with pytest.raises(InputError, match="the model was trained on other data"):
         evaluator.evaluate(np.zeros((5, 16, 16, 1), dtype=np.uint8))
     with pytest.raises(InputError, match=r"data\.test_fraction"):

@@ -1,3 +1,5 @@
+"""The HTML report of generated samples: one file, escaped names, a row per measure, the previous run."""
+
 import dataclasses
 import re
 from html.parser import HTMLParser
@@ -16,7 +18,7 @@ HOSTILE = '<script>alert(1)</script>" onerror="x'
 
 
 class Page(HTMLParser):
-    """Collects tags, the addresses they name and the text between."""
+    """Collects tags, attributes, addresses and text of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -46,7 +48,7 @@ def page_of(evaluation: Evaluation) -> str:
     return render(evaluation, Pictures(PNG, PNG, strips), {"model": "dcgan", "data": HOSTILE})
 
 
-def test_is_one_file_with_the_verdict_first(failed: Evaluation, digits: Any) -> None:
+def test_it_is_one_file_with_the_verdict_first(failed: Evaluation, digits: Any) -> None:
     text = page_of(failed)
     page = Page(text)
     assert page.addresses
@@ -60,7 +62,7 @@ def test_is_one_file_with_the_verdict_first(failed: Evaluation, digits: Any) -> 
             "Verdict: fail",
             "dropped classes: 4 (",
             "Try training longer",
-            "Real beside generated",
+            "Real and generated",
             "Measurements",
             "protocol",
         )
@@ -84,15 +86,15 @@ def test_names_are_escaped(failed: Evaluation) -> None:
     assert "a & b" in page.text
 
 
-def test_a_pass_and_a_page_without_classes_or_samples(evaluator: Evaluator, digits: Any) -> None:
+def test_pages_of_passing_and_of_nonfinite_samples(evaluator: Evaluator, digits: Any) -> None:
     assert "Verdict: pass" in page_of(evaluator.evaluate(digits.fresh))
     page = Page(render(evaluator.evaluate(digits.fresh[:0], nonfinite=9), Pictures(PNG, None), {}))
     assert "No sample was finite" in page.text
     assert "non-finite samples: 9 of 9" in page.text
 
 
-def test_asked_classes_paths_and_neighbours_have_their_place(evaluator: Evaluator, digits: Any) -> None:
-    """Samples that were asked for by class: two classes swapped show in the table, the worst by name; twins of training images in the sheet."""
+def test_requested_classes_interpolations_and_neighbours_have_sections(evaluator: Evaluator, digits: Any) -> None:
+    """The requested labels of classes 3 and 8 are swapped."""
     swapped = np.where(digits.fresh_labels == 3, 8, np.where(digits.fresh_labels == 8, 3, digits.fresh_labels))
     evaluation = evaluator.evaluate(digits.fresh, labels=swapped)
     of = {one.name: one for one in evaluation.data.class_distances}
@@ -115,7 +117,7 @@ def test_asked_classes_paths_and_neighbours_have_their_place(evaluator: Evaluato
         assert part not in plain
 
 
-def test_every_test_and_measure_has_its_row(failed: Evaluation) -> None:
+def test_every_measure_has_a_row(failed: Evaluation) -> None:
     table = {row.name: row for row in measurement_rows(failed, {})}
     assert list(table)[:7] == [
         "finite samples",
@@ -146,7 +148,7 @@ def test_every_test_and_measure_has_its_row(failed: Evaluation) -> None:
     ]
 
 
-def test_the_run_before_stands_beside_in_the_same_protocol_only(failed: Evaluation, digits: Any) -> None:
+def test_the_previous_run_is_shown_if_its_protocol_is_equal(failed: Evaluation, digits: Any) -> None:
     before = failed.metrics | {
         "recall": failed.metrics["recall_null"] / 2,
         "kid": 0.5,
@@ -160,7 +162,7 @@ def test_the_run_before_stands_beside_in_the_same_protocol_only(failed: Evaluati
         assert "Before" not in Page(render(failed, pictures, {}, other)).text
 
 
-def test_of_many_classes_the_worst_are_drawn() -> None:
+def test_of_many_classes_the_worst_have_bars() -> None:
     fake = np.full(500, 20, dtype=np.int64)
     fake[321] = 0
     fake[77] = 400
@@ -177,5 +179,5 @@ def test_of_many_classes_the_worst_are_drawn() -> None:
     )
 
 
-def test_pictures_are_inside() -> None:
+def test_images_are_data_uris() -> None:
     assert data_uri(b"abc") == "data:image/png;base64,YWJj"

@@ -1,4 +1,4 @@
-"""The report in a browser, on small and large screens: all images are decoded, nothing is wider than the screen."""
+"""The report in a browser: images are decoded, and nothing is wider than the screen of a phone or desktop."""
 
 import dataclasses
 import html
@@ -18,12 +18,14 @@ MEASURE = """
 window.onload = () => {
   const inner = document.querySelector('iframe').contentDocument, root = inner.documentElement;
   const visible = [...inner.body.querySelectorAll('*')].filter(e => e.getClientRects().length);
-  const overflowing = e => !e.parentElement || (getComputedStyle(e.parentElement).overflowX === 'visible' && overflowing(e.parentElement));
+  const overflowing = e => !e.parentElement
+    || (getComputedStyle(e.parentElement).overflowX === 'visible' && overflowing(e.parentElement));
+  const tooWide = e => e.getBoundingClientRect().right > root.clientWidth + 1 && overflowing(e);
   const written = visible.filter(e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
   document.title = 'measured ' + JSON.stringify({
     width: root.clientWidth,
     scroll: root.scrollWidth,
-    wide: visible.filter(e => e.getBoundingClientRect().right > root.clientWidth + 1 && overflowing(e)).map(e => e.tagName).slice(0, 5),
+    wide: visible.filter(tooWide).map(e => e.tagName).slice(0, 5),
     pictures: [...inner.images].map(i => [i.complete, i.naturalWidth, i.getBoundingClientRect().width]),
     verdict: [...inner.querySelectorAll('h1')].map(e => [e.textContent.trim(), e.getBoundingClientRect().bottom]),
     smallest: Math.min(...written.map(e => parseFloat(getComputedStyle(e).fontSize))),
@@ -53,7 +55,7 @@ def png(images: Any, columns: int | None = None) -> bytes:
 
 @pytest.fixture(scope="module")
 def page(evaluator: Evaluator, digits: Any) -> str:
-    """A failed verdict with everything a report can hold, and a class with a long name."""
+    """Return a report with all sections, a failed verdict and a long class name."""
     classes = ("a class with a very long name, as folders at times have", *digits.classes[1:])
     named = dataclasses.replace(evaluator, item=evaluator.item.model_copy(update={"classes": classes}))
     present = digits.fresh_labels != 4
@@ -74,7 +76,7 @@ def page(evaluator: Evaluator, digits: Any) -> str:
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (390, 844), (1280, 800)])
-def test_fits_the_screen(tab: Page, page: str, width: int, height: int, tmp_path: Path) -> None:
+def test_the_report_fits_the_screen(tab: Page, page: str, width: int, height: int, tmp_path: Path) -> None:
     found = measure_layout(tab, page, width, height, tmp_path)
     assert found["scroll"] <= found["width"], found["wide"]
     assert found["wide"] == []
@@ -82,12 +84,12 @@ def test_fits_the_screen(tab: Page, page: str, width: int, height: int, tmp_path
     assert all(complete and natural > 0 and shown > 0 for complete, natural, shown in found["pictures"])
     ((heading, bottom),) = found["verdict"]
     assert "fail" in heading
-    assert bottom < height / 2, "the verdict stands on the first screen"
+    assert bottom < height / 2, "the verdict is visible without scrolling"
     assert found["smallest"] >= 11
 
 
-def test_the_measure_sees_what_is_too_wide(tab: Page, page: str, tmp_path: Path) -> None:
-    """A guard for the test above."""
+def test_elements_that_are_too_wide_are_detected(tab: Page, page: str, tmp_path: Path) -> None:
+    """Otherwise the test above would prove nothing."""
     found = measure_layout(
         tab,
         page.replace("</body>", '<p style="width:2000px">wide</p><img src="data:image/png;base64,AAAA"></body>'),

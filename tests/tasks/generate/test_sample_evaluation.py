@@ -1,4 +1,4 @@
-"""What is drawn of a generator to be judged: how many, of which classes, and what becomes of samples that are not finite."""
+"""Drawing samples for the evaluation: their number, their classes, and non-finite ones."""
 
 from tempfile import TemporaryFile
 from types import SimpleNamespace
@@ -16,8 +16,8 @@ from tests.gates import GateSettings
 from tests.specs import image_spec
 
 
-class Told(GAN):
-    """Paints its label, or a shade of its own, and NaN where that is `broken`."""
+class Painter(GAN):
+    """Paints images in the shade of their label, or a random one; the shade `broken` becomes NaN."""
 
     view = View("unlabelled")
 
@@ -46,42 +46,42 @@ ALIKE: Any = SimpleNamespace(item=image_spec(8, 1), labels=np.zeros(4, dtype=np.
 SETTINGS = EvaluateSettings(samples=1000, batch_size=300, seed=5, gate=GateSettings())
 
 
-def test_as_many_as_asked_for_in_batches_and_always_the_same() -> None:
-    gan = Told()
+def test_samples_are_drawn_in_batches_and_are_reproducible() -> None:
+    gan = Painter()
     with TemporaryFile() as scratch:
         found = draw_samples(gan, SETTINGS, TRAIN, scratch)
         assert found.images.shape == (1000, 8, 8, 1)
         assert (found.nonfinite, found.labels, gan.asked) == (0, None, 4)
         with TemporaryFile() as second:
-            assert (draw_samples(Told(), SETTINGS, TRAIN, second).images == found.images).all()
+            assert (draw_samples(Painter(), SETTINGS, TRAIN, second).images == found.images).all()
         with TemporaryFile() as third:
             assert (
-                draw_samples(Told(), SETTINGS.model_copy(update={"seed": 6}), TRAIN, third).images != found.images
+                draw_samples(Painter(), SETTINGS.model_copy(update={"seed": 6}), TRAIN, third).images != found.images
             ).any()
 
 
-def test_classes_are_asked_for_in_the_shares_of_the_training_images() -> None:
+def test_classes_are_requested_as_often_as_in_the_training_images() -> None:
     with TemporaryFile() as scratch:
-        found = draw_samples(Told(classes=3), SETTINGS, TRAIN, scratch)
+        found = draw_samples(Painter(classes=3), SETTINGS, TRAIN, scratch)
         assert found.labels is not None
-        assert (found.images[:, 0, 0, 0] == found.labels).all(), "each is the class that was asked for"
+        assert (found.images[:, 0, 0, 0] == found.labels).all(), "each sample has the class that was requested"
         assert np.bincount(found.labels) / 1000 == pytest.approx([0.7, 0.2, 0.1], abs=0.05)
 
 
-def test_what_is_not_finite_is_counted_and_left_out_with_its_class() -> None:
+def test_nonfinite_samples_are_counted_and_dropped_with_their_labels() -> None:
     with TemporaryFile() as scratch:
-        found = draw_samples(Told(classes=3, broken=1), SETTINGS, TRAIN, scratch)
+        found = draw_samples(Painter(classes=3, broken=1), SETTINGS, TRAIN, scratch)
         assert found.labels is not None
         assert found.nonfinite + len(found.images) == 1000
         assert set(found.labels.tolist()) == {0, 2}
         assert (found.images[:, 0, 0, 0] == found.labels).all()
     with TemporaryFile() as scratch:
-        nothing = draw_samples(Told(classes=1, broken=0), SETTINGS, ALIKE, scratch)
+        nothing = draw_samples(Painter(classes=1, broken=0), SETTINGS, ALIKE, scratch)
         assert nothing.images.shape == (0, 8, 8, 1)
         assert nothing.nonfinite == 1000
 
 
-def test_the_line_says_what_matters_most() -> None:
+def test_the_headline_has_the_most_important_numbers() -> None:
     metrics = {"fid": 12.345678, "fid_ratio": None, "duplicate_rate": 0.0}
     data = SimpleNamespace(modes=SimpleNamespace(covered=9, total=10))
     evaluation: Any = SimpleNamespace(metrics=metrics, data=data)

@@ -1,4 +1,4 @@
-"""Looks of the task "generate"."""
+"""Health checks of the task "generate"."""
 
 import numpy as np
 import pytest
@@ -33,11 +33,11 @@ def batch(seed: int, n: int = 40) -> dict[str, Tensor]:
         SGANSettings.model_validate(SMALL),
     ],
 )
-def test_a_look_leaves_no_trace(settings: DCGANSettings) -> None:
-    """Weights, buffers, modes and random numbers are as before; the same latents each time."""
+def test_a_look_changes_no_state_and_is_reproducible(settings: DCGANSettings) -> None:
+    """Weights, buffers, training modes and the random state are unchanged."""
     torch.manual_seed(0)
     gan = build(settings, IMAGE).train()
-    gan.get_submodule("generator").eval()  # as averages are
+    gan.get_submodule("generator").eval()  # like averaged networks
     before, drawn = {name: value.clone() for name, value in gan.state_dict().items()}, torch.get_rng_state()
     seen: list[UInt8Array] = []
 
@@ -50,9 +50,7 @@ def test_a_look_leaves_no_trace(settings: DCGANSettings) -> None:
     assert first == second
     assert seen[0].shape == (50, 8, 8, 1)
     assert (seen[0] == seen[1]).all()
-    assert len(np.unique(seen[0].reshape(50, -1), axis=0)) > 40, (
-        "new latents, though an untrained generator tells few apart"
-    )
+    assert len(np.unique(seen[0].reshape(50, -1), axis=0)) > 40, "latents differ within a look"
     assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())
     assert torch.equal(torch.get_rng_state(), drawn)
     assert all(module.training for module in gan.get_submodule("discriminator").modules())
@@ -71,22 +69,22 @@ def level(value: float, spread: float = 0.01) -> Tensor:
 
 
 @pytest.mark.parametrize(("held", "expected"), [(1.0, 0.0), (0.0, 0.5), (-1.0, 1.0), (0.6, 0.2)])
-def test_r_v_is_the_papers(held: float, expected: float) -> None:
+def test_overfitting_is_r_v_of_the_paper(held: float, expected: float) -> None:
     look = SampleLook(lambda _: {}, IMAGE, {"image": level(1.0)}, {"image": level(held)})
     assert look.overfitting(Scorer(), level(-1.0), None) == pytest.approx(expected, abs=1e-6)  # type: ignore[arg-type]
 
 
-def test_a_discriminator_that_tells_nothing_apart_cannot_overfit() -> None:
+def test_a_discriminator_without_discrimination_does_not_overfit() -> None:
     look = SampleLook(lambda _: {}, IMAGE, {"image": level(0.001, 1.0)}, {"image": level(-0.5, 1.0)})
     assert look.overfitting(Scorer(), level(0.0, 1.0), None) == 0.0  # type: ignore[arg-type]
 
 
-def test_without_held_out_images_it_is_not_measured() -> None:
+def test_overfitting_needs_held_out_images() -> None:
     gan = build(DCGANSettings.model_validate(SMALL), IMAGE)
     assert SampleLook(lambda _: {"fid": 2.0}, IMAGE, batch(0), None).look(gan, 16, 0, 16) == {"fid": 2.0}
 
 
-def test_an_image_that_is_not_finite_is_a_distance_that_is_not() -> None:
+def test_nonfinite_images_have_the_distance_nan() -> None:
     gan = build(DCGANSettings.model_validate(SMALL), IMAGE)
     with torch.no_grad():
         next(iter(gan.get_submodule("generator").parameters())).fill_(float("nan"))

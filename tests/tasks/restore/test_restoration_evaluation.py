@@ -1,4 +1,4 @@
-"""The whole line of a restoration, small: photographs of their own sizes, a training in two parts, the judgement, the graph, its use."""
+"""All stages for a small restoration model: images of different sizes, pretraining, evaluation, export, use."""
 
 import json
 from collections.abc import Iterator
@@ -14,13 +14,16 @@ from pipeline.errors import GateRefused, InputError
 from pipeline.serving.runtime.image_to_image import ImageToImage
 from pipeline.stages import evaluate, export, ingest, train, validate
 from pipeline.tasks.restore.restoration_evaluation import crop_centre, cut_squares, read_image
-from tests.stages.delivering import both_judged
+from tests.stages.delivering import evaluate_networks_and_graphs
 
 PARAMS = """
 data: {source: data/raw, resolution: 16, channels: rgb, fit: keep, test_fraction: 0.4}
 validate: {min_images: {limit: 3, severity: critical}, max_error_share: {limit: 0.2, severity: critical}}
-model: {variant: srgan, scale: 2, generator_channels: 4, blocks: 1, kernel: 3, discriminator_channels: 4, pretraining: 0.5}
-train: {device: cpu, batch_size: 4, total_images: 48, log_images: 8, snapshot_images: 24, checkpoint_images: 24, health: {images: 16, samples: 64}}
+model:
+  {variant: srgan, scale: 2, generator_channels: 4, blocks: 1, kernel: 3, discriminator_channels: 4, pretraining: 0.5}
+train:
+  {device: cpu, batch_size: 4, total_images: 48, log_images: 8, snapshot_images: 24, checkpoint_images: 24,
+   health: {images: 16, samples: 64}}
 evaluate: {samples: 50, gate: {gain: -30, ssim_gain: -1, worst_gain: -30, texture: null, sharpness: null, shift: 60}}
 tracking: {experiment: tests, model: tests-srgan}
 """
@@ -49,25 +52,25 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     torch.set_num_threads(before)
 
 
-def test_small_photographs_are_set_aside(line: Path) -> None:
+def test_small_images_are_quarantined(line: Path) -> None:
     assert "small.png" in (line / "data" / "validated" / "quarantine.csv").read_text()
 
 
-def test_it_trained_in_two_parts(line: Path) -> None:
+def test_training_starts_with_the_pixel_loss_only(line: Path) -> None:
     header, *rows = (line / "reports" / "training.csv").read_text().splitlines()
     columns = header.split(",")
-    told = [dict(zip(columns, row.split(","), strict=True)) for row in rows]
-    assert [row["loss_discriminator"] != "" for row in told] == [False, False, False, True, True, True]
-    assert all(row["loss_pixel"] for row in told)
-    looks = [row for row in told if row["health_psnr"]]
+    curves = [dict(zip(columns, row.split(","), strict=True)) for row in rows]
+    assert [row["loss_discriminator"] != "" for row in curves] == [False, False, False, True, True, True]
+    assert all(row["loss_pixel"] for row in curves)
+    looks = [row for row in curves if row["health_psnr"]]
     assert len(looks) == 3
     assert all(float(row["health_rmse"]) > 0 for row in looks)
     pictures = sorted((line / "reports" / "samples").glob("*.png"))
     with Image.open(pictures[-1]) as sheet:
-        assert sheet.width < sheet.height, "rows of three"
+        assert sheet.width < sheet.height, "rows of input, output and target"
 
 
-def test_it_was_judged_beside_its_input(line: Path) -> None:
+def test_the_evaluation_compares_results_with_inputs(line: Path) -> None:
     found = json.loads((line / "metrics" / "evaluation.json").read_text())
     assert found["verdict"] == "pass"
     assert found["images"] == len(open_split(line / "data/dataset", line / "data/validated", "test"))
@@ -79,7 +82,7 @@ def test_it_was_judged_beside_its_input(line: Path) -> None:
         assert words in page, words
 
 
-def test_it_is_delivered_for_any_size(line: Path) -> None:
+def test_the_exported_graph_takes_images_of_any_size(line: Path) -> None:
     signature = json.loads((line / "exported" / "signature.json").read_text())
     assert signature["inputs"][0]["name"] == "image"
     assert signature["inputs"][0]["shape"] == [-1, 3, -1, -1]
@@ -91,13 +94,13 @@ def test_it_is_delivered_for_any_size(line: Path) -> None:
     assert made(np.zeros((7, 30, 3), dtype=np.uint8)).shape == (14, 60, 3)
 
 
-def test_its_graph_is_judged_like_its_network(line: Path) -> None:
-    networks, graphs = both_judged(line)
+def test_the_graph_has_the_same_measurements_as_the_network(line: Path) -> None:
+    networks, graphs = evaluate_networks_and_graphs(line)
     assert len(graphs) > 15
     assert graphs == pytest.approx(networks, rel=1e-3, abs=1e-3)
 
 
-def test_a_failing_verdict_exports_nothing(line: Path, tmp_path: Path) -> None:
+def test_a_failed_verdict_is_not_exported(line: Path, tmp_path: Path) -> None:
     params = line / "params.yaml"
     before = params.read_text()
     kept = (line / "metrics" / "evaluation.json").read_text()
@@ -114,11 +117,12 @@ def test_a_failing_verdict_exports_nothing(line: Path, tmp_path: Path) -> None:
         (line / "metrics" / "evaluation.json").write_text(kept)
 
 
-def test_a_model_of_another_task_is_refused(line: Path) -> None:
+def test_a_model_of_another_variant_than_in_params_is_rejected(line: Path) -> None:
     params = line / "params.yaml"
     before = params.read_text()
-    kept = "\n".join(text for text in before.splitlines() if not text.startswith(("model:", "evaluate:", "data:")))
-    params.write_text(kept + "\ndata: {resolution: 16, channels: rgb}\n")
+    params.write_text(
+        "data: {resolution: 16, channels: rgb}\ntrain: {device: cpu}\n" + before[before.index("tracking:") :]
+    )
     try:
         with pytest.raises(InputError, match=r"the model is a srgan, but model\.variant is dcgan"):
             evaluate.run(line)
@@ -126,7 +130,7 @@ def test_a_model_of_another_task_is_refused(line: Path) -> None:
         params.write_text(before)
 
 
-def test_pieces_of_pictures() -> None:
+def test_squares_and_centre_crops_of_an_image() -> None:
     picture = np.arange(7 * 9, dtype=np.uint8).reshape(7, 9, 1)
     squares = cut_squares(picture, 3)
     assert squares.shape == (6, 3, 3, 1)
@@ -135,7 +139,7 @@ def test_pieces_of_pictures() -> None:
     assert (crop_centre(picture)[:, :, 0] == picture[:, 1:8, 0]).all()
 
 
-def test_whole_images_are_cut_to_what_the_scale_divides(line: Path) -> None:
+def test_images_are_cropped_to_multiples_of_the_scale(line: Path) -> None:
     test = open_split(line / "data/dataset", line / "data/validated", "test")
     for position in range(len(test)):
         image = read_image(test, position, 4)

@@ -1,4 +1,4 @@
-"""Looks of the task "restore"."""
+"""Health checks of the task "restore"."""
 
 import torch
 
@@ -9,7 +9,7 @@ from pipeline.tasks.restore.restoration_look import RestorationLook
 from tests.specs import image_spec
 
 
-def test_restorations_are_of_the_same_images_each_time() -> None:
+def test_the_same_images_are_restored_at_every_look() -> None:
     gan = build(SRGANSettings(generator_channels=4, blocks=1, scale=2, pretraining=1), image_spec(16, 3)).eval()
     rng = torch.Generator().manual_seed(0)
     held_out = {

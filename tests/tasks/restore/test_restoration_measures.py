@@ -1,4 +1,4 @@
-"""Measures of restored images, the verdict, the metrics and the rows of the report."""
+"""Measures of restored images, verdict, metrics and rows of the report."""
 
 import math
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_measures_are_means_over_the_images() -> None:
     assert found["worst_gain"] <= found["gain"]
 
 
-def test_settings_of_the_gate_derive_from_the_measures() -> None:
+def test_settings_of_the_gate_are_derived_from_the_measures() -> None:
     assert RestorationGate().model_dump() == {
         "gain": 0.0,
         "ssim_gain": 0.0,
@@ -113,7 +113,7 @@ def test_every_trial_is_tested_and_named() -> None:
     assert "gain_gaussian_25" not in metrics(easy)
 
 
-def test_images_that_are_not_finite_fail() -> None:
+def test_nonfinite_images_fail() -> None:
     broken = trial()
     broken.add(waves(0), None, waves(0))
     verdict = verdict_of(broken, gate=OPEN)
@@ -155,10 +155,10 @@ def test_rows_show_the_input_next_to_the_result() -> None:
     assert "input_psnr" not in table
 
 
-def test_models_are_compared_by_every_image_in_its_place() -> None:
+def test_models_are_compared_image_by_image() -> None:
     one = trial()
     one.add(waves(0), None, waves(0))
-    assert one.psnrs == [*(near.psnr for near in one.restored), 0.0], "an image that is not finite counts as the worst"
+    assert one.psnrs == [*(near.psnr for near in one.restored), 0.0], "non-finite images count as the worst"
     assert material([one]).features == {}
     several = [trial(), trial("jpeg 12.5")]
     squares = np.stack([waves(k)[:32, :32] for k in range(100)])
@@ -172,7 +172,7 @@ def test_models_are_compared_by_every_image_in_its_place() -> None:
     assert list(material([several[0]]).item_scores) == ["psnr"]
 
 
-def test_the_protocol_says_what_a_psnr_is_of(tmp_path: Path) -> None:
+def test_the_protocol_defines_the_psnr(tmp_path: Path) -> None:
     extractor = random_network(3, torch.device("cpu"))
     text = protocol([Trial("x4", border=4)], case(perfect, tmp_path, seed=7), extractor)
     for part in (

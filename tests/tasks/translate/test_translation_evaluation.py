@@ -1,4 +1,4 @@
-"""The judgement of translators whose merits are known: perfect, idle, constant, noisy, broken, with and without styles, of pairs and of domains."""
+"""The evaluation of translators with known behaviour: perfect, identity, constant, noisy, broken, with styles."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ Translate = Callable[[Tensor, str, torch.Generator], Tensor]
 
 
 def gratings(n: int, seed: int) -> UInt8Array:
-    """Horizontal waves, more blue than red; the other side's are their transposes, red for blue: a bijection between the two."""
+    """Return horizontal waves, more blue than red. Their partners are transposed, with red and blue swapped."""
     rng = np.random.default_rng(seed)
     y = np.arange(SIDE)[None, :, None, None]
     period, phase, strength = (rng.uniform(low, high, (n, 1, 1, 1)) for low, high in ((3, 9), (0, 6.3), (20, 100)))
@@ -72,7 +72,7 @@ def domains(n: int, seed: int, fingerprint: str) -> ItemSet:
 
 
 class Translator(GAN):
-    """Does what it is told."""
+    """Translates with a given function."""
 
     task = "translate"
 
@@ -146,7 +146,7 @@ def case(
     )
 
 
-def judged(does: Translate, root: Path, *rest: Any, **more: Any) -> EvaluationResult:
+def evaluate(does: Translate, root: Path, *rest: Any, **more: Any) -> EvaluationResult:
     outcome = TASKS["translate"].evaluate(case(does, root, *rest, **more))
     json.dumps(outcome.metrics, allow_nan=False)
     return outcome
@@ -166,7 +166,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_perfect_translator_passes_everything(root: Path) -> None:
-    outcome = judged(perfect, root)
+    outcome = evaluate(perfect, root)
     found = outcome.metrics
     assert found["verdict"] == "pass", found["reasons"]
     assert found["fid_excess"] == pytest.approx(0, abs=0.15)
@@ -190,8 +190,8 @@ def test_a_perfect_translator_passes_everything(root: Path) -> None:
         assert words in outcome.page, words
 
 
-def test_an_idle_one_has_gained_nothing(root: Path) -> None:
-    found = judged(lambda images, _d, _r: images, root).metrics
+def test_the_identity_copies_its_input(root: Path) -> None:
+    found = evaluate(lambda images, _d, _r: images, root).metrics
     for way in BOTH:
         assert found[f"fid_ratio_{way}"] == 1
         assert found[f"fid_excess_{way}"] == pytest.approx(1)
@@ -204,8 +204,8 @@ def test_an_idle_one_has_gained_nothing(root: Path) -> None:
     ]
 
 
-def test_a_constant_is_named_collapse(root: Path) -> None:
-    found = judged(lambda images, _d, _r: torch.zeros_like(images) + 0.2, root).metrics
+def test_a_constant_is_mode_collapse(root: Path) -> None:
+    found = evaluate(lambda images, _d, _r: torch.zeros_like(images) + 0.2, root).metrics
     assert found["dependence"] == 0
     assert found["repeats"] == 1
     assert found["cycle_ratio"] > 0.6
@@ -217,13 +217,13 @@ def test_a_constant_is_named_collapse(root: Path) -> None:
     assert " fid_excess " in found["reasons"][0].partition("; also failed:")[2]
 
 
-def test_a_few_pictures_over_and_over_are_named_too(root: Path) -> None:
+def test_a_few_repeated_images_are_mode_collapse(root: Path) -> None:
     stock = torch.from_numpy(swapped(gratings(5, 9)).astype(np.float32) / 127.5 - 1).permute(0, 3, 1, 2)
 
     def few(images: Tensor, _direction: str, _rng: torch.Generator) -> Tensor:
         return stock[(images.sum(dim=(1, 2, 3)) * 10).long() % 5] + 0.02 * images
 
-    found = judged(few, root, ONE).metrics
+    found = evaluate(few, root, ONE).metrics
     assert found["repeats_a_to_b"] > 0.8
     assert found["dependence"] > 0.25
     assert found["reasons"][0].startswith(
@@ -231,23 +231,23 @@ def test_a_few_pictures_over_and_over_are_named_too(root: Path) -> None:
     )
 
 
-def test_noise_is_neither_like_the_target_nor_an_answer(root: Path) -> None:
+def test_noise_is_unlike_the_target_and_ignores_its_input(root: Path) -> None:
     def noise(images: Tensor, _direction: str, rng: torch.Generator) -> Tensor:
         return torch.rand(images.shape, generator=rng) * 2 - 1
 
-    found = judged(noise, root).metrics
+    found = evaluate(noise, root).metrics
     assert found["fid_excess"] > 0.5
-    assert found["dependence"] == 0, "the same noise, whatever the input"
+    assert found["dependence"] == 0, "the noise does not depend on the input"
     assert all(reason.startswith("mode collapse") for reason in found["reasons"])
 
 
-def test_content_that_is_lost_is_named(root: Path) -> None:
-    """Every input becomes a real picture of the other side, but not its own."""
+def test_lost_content_is_named(root: Path) -> None:
+    """Every input becomes a real image of the target domain, but not its own partner."""
 
     def other(images: Tensor, _direction: str, rng: torch.Generator) -> Tensor:
         return images.transpose(2, 3).flip(1).roll(1, dims=0)
 
-    found = judged(other, root).metrics
+    found = evaluate(other, root).metrics
     assert found["fid_excess"] == pytest.approx(0, abs=0.15)
     assert found["cycle_ratio"] > 0.8
     assert [reason.partition(":")[0] for reason in found["reasons"]] == [
@@ -257,13 +257,13 @@ def test_content_that_is_lost_is_named(root: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.3, 1.0])
-def test_what_is_not_finite_is_counted_and_named(share: float, root: Path) -> None:
+def test_nonfinite_images_are_counted_and_named(share: float, root: Path) -> None:
     def broken(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         made = perfect(images, direction, rng)
         made[images.flatten(1).mean(dim=1).argsort()[: int(share * len(images))]] = torch.nan
         return made
 
-    outcome = judged(broken, root, ONE)
+    outcome = evaluate(broken, root, ONE)
     found = outcome.metrics
     assert found["nonfinite"] == int(share * 60)
     assert found["reasons"][0] == (
@@ -273,13 +273,13 @@ def test_what_is_not_finite_is_counted_and_named(share: float, root: Path) -> No
     assert (found["fid"] is not None) == (share < 1)
     assert list(outcome.material.features) == ["_a_to_b"]
     assert [len(side) for side in outcome.material.features["_a_to_b"]] == [60, 67], (
-        "compared as delivered: what is not finite is black"
+        "comparisons use the exported images, in which NaN is black"
     )
     assert ("No translation was finite" in outcome.page) == (share == 1)
 
 
-def test_pairs_are_held_beside_their_partners(root: Path) -> None:
-    outcome = judged(perfect, root, ONE, paired=True)
+def test_pairs_are_compared_with_their_partners(root: Path) -> None:
+    outcome = evaluate(perfect, root, ONE, paired=True)
     found = outcome.metrics
     assert (found["psnr"], found["l1"]) == (100, 0)
     assert found["ssim"] == pytest.approx(1)
@@ -288,34 +288,34 @@ def test_pairs_are_held_beside_their_partners(root: Path) -> None:
     assert found["verdict"] == "pass"
     assert "cycle_error" not in found
     assert "as deer, real deer. Not picked" in outcome.page
-    idle = judged(lambda images, _d, _r: images, root, ONE, paired=True).metrics
+    idle = evaluate(lambda images, _d, _r: images, root, ONE, paired=True).metrics
     for name in ("l1", "psnr", "ssim"):
         assert idle[name] == idle[f"input_{name}"]
     assert idle["psnr_gain"] == 0
-    worse = judged(lambda images, d, r: -perfect(images, d, r), root, ONE, paired=True).metrics
+    worse = evaluate(lambda images, d, r: -perfect(images, d, r), root, ONE, paired=True).metrics
     assert any(reason.startswith("no closer to the partner than the input") for reason in worse["reasons"])
 
 
-def test_what_a_translation_is_compared_by(root: Path) -> None:
-    domains = judged(perfect, root).material
+def test_models_are_compared_by_features_or_by_partners(root: Path) -> None:
+    domains = evaluate(perfect, root).material
     assert (list(domains.item_scores), list(domains.features)) == ([], ["_a_to_b", "_b_to_a"])
-    assert judged(perfect, root, count=3).material.features == {}, "too few for a distance"
+    assert evaluate(perfect, root, count=3).material.features == {}, "too few for a distance"
 
     def broken(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         made = 0.9 * perfect(images, direction, rng)
         made[0] = torch.nan
         return made
 
-    outcome = judged(broken, root, ONE, paired=True)
+    outcome = evaluate(broken, root, ONE, paired=True)
     values = outcome.material.item_scores["psnr_a_to_b"]
     assert (len(values), values[0], outcome.material.features) == (60, 0, {}), (
-        "what is not finite is as bad as can be, and keeps its place"
+        "non-finite images keep their place and count as the worst"
     )
     assert float(np.mean(values[1:])) == pytest.approx(outcome.metrics["psnr_a_to_b"])
 
 
-def test_styles_are_as_diverse_as_they_are(root: Path) -> None:
-    without = judged(perfect, root, STYLED).metrics
+def test_the_diversity_of_styles_is_tested(root: Path) -> None:
+    without = evaluate(perfect, root, STYLED).metrics
     assert without["diversity"] == without["diversity_ratio"] == 0
     assert without["diversity_real"] > 0
     assert without["reasons"][0].startswith("styles without effect (horse to deer): diversity_ratio 0 (bound >= 0.05")
@@ -323,14 +323,14 @@ def test_styles_are_as_diverse_as_they_are(root: Path) -> None:
     def bright(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         return perfect(images, direction, rng) + 0.2 * torch.randn(len(images), 1, 1, 1, generator=rng)
 
-    outcome = judged(bright, root, STYLED)
+    outcome = evaluate(bright, root, STYLED)
     assert outcome.metrics["diversity_ratio"] > 0.05
     assert outcome.metrics["verdict"] == "pass", outcome.metrics["reasons"]
     assert "in 8 styles drawn at random" in outcome.page
 
 
-def test_the_same_twice_and_beside_the_run_before(root: Path) -> None:
-    first = judged(perfect, root)
+def test_it_is_reproducible_and_shows_the_previous_run(root: Path) -> None:
+    first = evaluate(perfect, root)
     again = case(perfect, root)
     second = TASKS["translate"].evaluate(dataclasses.replace(again, previous=first.metrics))
     assert second.metrics == first.metrics
@@ -342,16 +342,16 @@ def test_the_same_twice_and_beside_the_run_before(root: Path) -> None:
     assert "<th>Before</th>" not in other.page
 
 
-def test_fewer_images_than_say_anything_are_not_judged_by(root: Path) -> None:
-    found = judged(perfect, root, count=3).metrics
+def test_distances_of_few_images_are_skipped(root: Path) -> None:
+    found = evaluate(perfect, root, count=3).metrics
     assert found["verdict"] == "pass"
     assert found["fid"] is None
     assert any(text.startswith("fid_excess (horse to deer): fewer than 10 images") for text in found["skipped"])
 
 
-def test_what_cannot_judge_is_refused(root: Path) -> None:
+def test_unsuitable_features_and_empty_domains_are_rejected(root: Path) -> None:
     with pytest.raises(InputError, match=r"evaluate\.features is classifier"):
-        judged(perfect, root, features="classifier")
+        evaluate(perfect, root, features="classifier")
     empty = case(perfect, root)
     with pytest.raises(InputError, match="test split holds 0 images"):
         TASKS["translate"].evaluate(dataclasses.replace(empty, test=held(gratings(0, 1), [], "6")))
@@ -359,7 +359,7 @@ def test_what_cannot_judge_is_refused(root: Path) -> None:
         TASKS["translate"].evaluate(dataclasses.replace(empty, test=held(gratings(5, 1), [0] * 5, "7")))
 
 
-def test_large_pictures_are_shrunk_for_the_page() -> None:
+def test_large_images_are_shrunk_for_the_report() -> None:
     images = np.arange(2 * 256 * 256 * 3, dtype=np.uint32).reshape(2, 256, 256, 3).astype(np.uint8)
     small = shrink(images)
     assert small.shape == (2, 128, 128, 3)
@@ -368,8 +368,8 @@ def test_large_pictures_are_shrunk_for_the_page() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(320, 568), (1280, 800)])
-def test_the_page_fits_the_screen(tab: Page, width: int, height: int, root: Path, tmp_path: Path) -> None:
-    page = judged(lambda images, _d, rng: images + 0.2 * torch.rand(images.shape, generator=rng), root, STYLED).page
+def test_the_report_fits_the_screen(tab: Page, width: int, height: int, root: Path, tmp_path: Path) -> None:
+    page = evaluate(lambda images, _d, rng: images + 0.2 * torch.rand(images.shape, generator=rng), root, STYLED).page
     found = measure_layout(tab, page, width, height, tmp_path)
     assert found["scroll"] <= found["width"], found["wide"]
     assert found["wide"] == []

@@ -1,4 +1,4 @@
-"""Looks of the task "translate"."""
+"""Health checks of the task "translate"."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from pipeline.tasks.translate.translation_look import TranslationLook
 from tests.specs import image_spec, to_uint8
 
 
-def test_translations_are_looked_at_in_every_direction() -> None:
+def test_every_direction_is_measured() -> None:
     gan = build(
         CycleGANSettings(generator_channels=4, blocks=1, discriminator_channels=4, discriminator_layers=1),
         image_spec(16, 3),

@@ -1,4 +1,4 @@
-"""Measures of translations: distances against closed forms, the verdict and its reasons, the rows of the report."""
+"""Measures of translations against closed forms, verdict, metrics and rows of the report."""
 
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -44,7 +44,7 @@ ALL = frozenset({"inverse", "styles", "pairs"})
 
 @dataclass(frozen=True)
 class Numbers:
-    """A direction whose measures are known."""
+    """A direction with given measurements."""
 
     values: dict[str, float | None] = field(default_factory=dict)
     title: str = "horse to deer"
@@ -67,7 +67,7 @@ class Numbers:
         )
 
     def part(self, name: str = "a_to_b") -> Part:
-        """Return the part as the evaluation measures it."""
+        """Return the direction as the evaluation measures it."""
         measures = [measure for measure in MEASURES if not measure.needs or measure.needs in self.provides]
         found = {m.name: Measurement(self.values.get(m.name), NULLS.get(m.name)) for m in measures}
         if self.nonfinite == self.total:
@@ -82,7 +82,7 @@ def direction(**changes: float | None) -> Numbers:
     return Numbers({**GOOD, **changes})
 
 
-def judge(*directions: Numbers, gate: Any = None) -> Verdict:
+def verdict_of(*directions: Numbers, gate: Any = None) -> Verdict:
     names = ("a_to_b", "b_to_a")
     parts = [one.part(name) for one, name in zip(directions, names, strict=False)]
     return apply_gate(parts, gate or TranslationGate())
@@ -92,8 +92,8 @@ def normal(n: int, seed: int, d: int = 6, shift: float = 0.0) -> Float32Array:
     return (np.random.default_rng(seed).normal(size=(n, d)) + shift).astype(np.float32)
 
 
-def test_distances_are_those_of_normal_distributions() -> None:
-    """Of N(s, I) to N(0, I) in d dimensions it is d s^2."""
+def test_distances_of_normal_distributions() -> None:
+    """N(s, I) and N(0, I) in d dimensions have the distance d s^2."""
     found = compare_distances(normal(800, 1, shift=1), normal(800, 2, shift=3), normal(800, 3), normal(800, 4), 0)
     assert found is not None
     assert found.n == 800
@@ -104,7 +104,7 @@ def test_distances_are_those_of_normal_distributions() -> None:
     assert found.null < 0.1
 
 
-def test_copies_and_perfect_translations_are_1_and_0_at_any_size() -> None:
+def test_the_excess_of_copies_is_1_and_of_perfect_translations_0_at_any_size() -> None:
     for n in (40, 400):
         inputs, target, train = normal(n, 1, shift=1), normal(n, 2), normal(4 * n, 3)
         copies = compare_distances(inputs, inputs, target, train, 0)
@@ -112,20 +112,20 @@ def test_copies_and_perfect_translations_are_1_and_0_at_any_size() -> None:
         assert copies is not None
         assert perfect is not None
         assert (copies.ratio, copies.excess) == (1, 1)
-        assert perfect.excess == pytest.approx(0, abs=0.08), "the bias of few images is in all three distances"
+        assert perfect.excess == pytest.approx(0, abs=0.08), "all three distances have the same bias"
 
 
-def test_domains_that_cannot_be_told_apart_are_not_tested() -> None:
+def test_equal_domains_skip_the_test_of_the_excess() -> None:
     found = compare_distances(normal(100, 1), normal(100, 2), normal(100, 3), normal(400, 4), 0)
     assert found is not None
     assert found.excess is None
-    verdict = judge(direction(fid_excess=found.excess))
+    verdict = verdict_of(direction(fid_excess=found.excess))
     assert verdict.word == "pass"
     assert "as close to the target domain as its own images" in verdict.skipped[0]
     assert compare_distances(normal(9, 1), normal(9, 2), normal(100, 3), normal(100, 4), 0) is None
 
 
-def test_repeats_are_much_closer_than_real_images() -> None:
+def test_repeats_are_closer_than_real_images() -> None:
     real, inputs = normal(200, 1), normal(200, 2)
 
     def repeats(translated: Float32Array, inputs: Float32Array = inputs) -> tuple[Any, float | None]:
@@ -137,13 +137,13 @@ def test_repeats_are_much_closer_than_real_images() -> None:
     prototypes = normal(20, 4)[np.arange(200) % 20] + 0.001 * normal(200, 5)
     assert repeats(prototypes) == (1, 0)
     twice = np.concatenate([inputs[:100], inputs[:100]])
-    assert repeats(prototypes, twice)[1] == 0, "if every input occurs twice, the usual distance is 0"
+    assert repeats(prototypes, twice)[1] == 0, "repeated inputs may have repeated translations"
     some = np.concatenate([inputs[:180], inputs[:20]])
     assert repeats(some, some) == (0.2, 0.2)
     assert count_repeats(real[:5], inputs, real, 5).value is None
 
 
-def test_distances_between_pairs() -> None:
+def test_mean_distances_against_closed_forms() -> None:
     x = normal(30, 1)
     mean = np.mean([float(np.linalg.norm(a - b)) for a, b in combinations(x.astype(np.float64), 2)])
     assert mean_distance(x) == pytest.approx(mean)
@@ -156,7 +156,7 @@ def test_distances_between_pairs() -> None:
     assert style_diversity(np.stack([x, 2 * x], axis=1)) == pytest.approx(np.linalg.norm(x, axis=1).mean())
 
 
-def test_settings_of_the_gate_derive_from_the_measures() -> None:
+def test_settings_of_the_gate_are_derived_from_the_measures() -> None:
     assert TranslationGate().model_dump() == {
         "fid_excess": 0.8,
         "dependence": 0.25,
@@ -167,9 +167,9 @@ def test_settings_of_the_gate_derive_from_the_measures() -> None:
     }
 
 
-def test_a_direction_is_tested_for_what_it_has() -> None:
+def test_the_tests_depend_on_what_a_direction_provides() -> None:
     def tests(*provides: str) -> list[str]:
-        verdict = judge(replace(direction(), provides=frozenset(provides)))
+        verdict = verdict_of(replace(direction(), provides=frozenset(provides)))
         return [test.name.split(" (")[0] for test in verdict.tests[1:]]
 
     assert tests() == ["fid_excess", "dependence", "repeats"]
@@ -213,25 +213,25 @@ def test_a_direction_is_tested_for_what_it_has() -> None:
 )
 def test_each_bound_can_fail_and_names_its_symptom(numbers: dict[str, float], name: str, words: str) -> None:
     good = replace(direction(psnr_gain=3.0, diversity_ratio=0.3), provides=ALL)
-    assert judge(good).word == "pass"
+    assert verdict_of(good).word == "pass"
     bad = replace(good, values={**good.values, **numbers})
-    verdict = judge(bad)
+    verdict = verdict_of(bad)
     assert verdict.failed == [f"{name} (horse to deer)"]
     assert len(verdict.reasons) == 1
     assert verdict.reasons[0].startswith(words)
     off: dict[str, Any] = {name: None}
-    assert judge(bad, gate=TranslationGate(**off)).word == "pass"
+    assert verdict_of(bad, gate=TranslationGate(**off)).word == "pass"
 
 
-def test_few_repeats_by_chance_do_not_fail() -> None:
+def test_repeats_within_chance_do_not_fail() -> None:
     few = replace(direction(repeats=0.2), repeats_null=0.0, total=10)
-    assert judge(few).word == "pass"
-    assert judge(replace(few, total=500)).word == "fail"
+    assert verdict_of(few).word == "pass"
+    assert verdict_of(replace(few, total=500)).word == "fail"
 
 
-def test_collapse_explains_what_fails_with_it_and_advice_is_given_once() -> None:
+def test_collapse_explains_its_consequences_and_advice_is_given_once() -> None:
     bad = direction(dependence=0.01, repeats=1.0, cycle_ratio=0.9, fid_excess=12.0)
-    first, second = judge(bad, replace(bad, title="deer to horse")).reasons
+    first, second = verdict_of(bad, replace(bad, title="deer to horse")).reasons
     assert first.startswith("mode collapse (horse to deer): the generator ignores its input: dependence 0.01")
     assert "; also failed: repeats 1 (bound <= 0.1 + null, real images 0.01), fid_excess 12" in first
     assert "Raise the weight" in first
@@ -239,15 +239,15 @@ def test_collapse_explains_what_fails_with_it_and_advice_is_given_once() -> None
     assert "Raise the weight" not in second
 
 
-def test_images_that_are_not_finite_fail() -> None:
-    verdict = judge(replace(direction(), nonfinite=3))
+def test_nonfinite_images_fail() -> None:
+    verdict = verdict_of(replace(direction(), nonfinite=3))
     assert verdict.failed == ["finite images (horse to deer)"]
     assert verdict.reasons == [
         "non-finite images (horse to deer): 3 of 200 hold NaN or Inf; the generator diverged. "
         "Try a lower train.learning_rate"
     ]
     nothing = replace(direction(), nonfinite=200)
-    verdict = judge(nothing)
+    verdict = verdict_of(nothing)
     assert all(text.endswith(": no finite image") for text in verdict.skipped)
     assert len(verdict.skipped) == 4
     metrics = flatten([nothing.part()])
@@ -256,7 +256,7 @@ def test_images_that_are_not_finite_fail() -> None:
     assert report_rows([nothing.part()], verdict, {})
 
 
-def test_metrics_are_flat_means_and_each_direction() -> None:
+def test_metrics_are_means_and_values_of_each_direction() -> None:
     flat = flatten([direction().part(), direction(fid=4.0, kid=None).part("b_to_a")])
     assert (flat["fid"], flat["fid_a_to_b"], flat["fid_b_to_a"]) == (3.0, 2.0, 4.0)
     assert (flat["kid"], flat["kid_b_to_a"]) == (0.01, None)
@@ -264,11 +264,11 @@ def test_metrics_are_flat_means_and_each_direction() -> None:
     assert flatten([direction().part()])["fid_a_to_b"] == 2.0
 
 
-def test_rows_show_what_to_compare_with_and_the_previous_run() -> None:
+def test_rows_show_the_null_and_the_previous_run() -> None:
     both = [direction(), replace(direction(), title="deer to horse")]
     parts = [one.part(name) for one, name in zip(both, ("a_to_b", "b_to_a"), strict=True)]
     previous = {"fid_b_to_a": 7.5, "fid_excess_b_to_a": 0.5, "kid_b_to_a": None}
-    table = {row.name: row for row in report_rows(parts, judge(*both), previous)}
+    table = {row.name: row for row in report_rows(parts, verdict_of(*both), previous)}
     fid = table["fid (deer to horse)"]
     assert (fid.value, fid.null, fid.before, fid.state) == ("2", "1", "7.5", "")
     test = table["fid_excess (deer to horse)"]
