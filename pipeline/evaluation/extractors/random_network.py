@@ -29,10 +29,11 @@ class Network(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         x = images / 127.5 - 1.0
         parts = [F.adaptive_avg_pool2d(x.mean(dim=1, keepdim=True), 4).flatten(1)]
-        for weight in self.weights:
+        for scale, weight in enumerate(self.weights):
+            if scale:
+                x = F.avg_pool2d(x, [min(2, side) for side in x.shape[2:]])
             x = F.leaky_relu(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), weight), 0.2)
             parts += [x.mean(dim=(2, 3)), x.var(dim=(2, 3), unbiased=False).add(1e-8).sqrt()]
-            x = F.avg_pool2d(x, 2)
         return torch.cat(parts, dim=1)
 
 
@@ -44,7 +45,7 @@ def uniform(rng: torch.Generator, outputs: int, inputs: int) -> nn.Parameter:
 
 
 def random_network(channels: int, device: torch.device) -> Extractor:
-    """The fixed random network for images of `channels` channels and sides of 8 and more."""
+    """Return the fixed random network for images of any size with `channels` channels."""
     network = Network(channels)
     spec = FeatureSpec(
         name="random",
