@@ -1,5 +1,6 @@
 """The digits in three parts: a training split, a test split, and fresh images as a perfect generator's samples."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -64,12 +65,15 @@ def digits() -> Digits:
 
 @pytest.fixture(scope="session")
 def evaluator(digits: Digits, tmp_path_factory: pytest.TempPathFactory) -> Evaluator:
-    """Return an evaluator of the digits; its classifier is trained once per session."""
+    """Return an evaluator of the digits. All workers of a session share its cache, and with it the classifier."""
+    cache = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        cache = cache.parent
     return Evaluator(
         digits.train,
         digits.test,
         ItemSpec(height=8, width=8, channels=1, classes=tuple(digits.classes)),
         EvaluateSettings(gate=GateSettings()),
         torch.device("cpu"),
-        tmp_path_factory.mktemp("cache"),
+        cache / "evaluator-of-digits",
     )

@@ -1,6 +1,8 @@
 """N + N steps equal 2N steps bit for bit, for every variant and every stabiliser with a state."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -234,21 +236,44 @@ def stopped(model: Mapping[str, Any], folder: Path, stop_at: int) -> tuple[Watch
     return watcher, state
 
 
+@dataclass(frozen=True)
+class Uninterrupted:
+    """An uninterrupted training: its reports and its last state."""
+
+    watcher: Watcher
+    state: Mapping[str, Any]
+
+
+@pytest.fixture(scope="module")
+def train_uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Uninterrupted]:
+    """Return a function that trains a model of MODELS without a stop, once per module."""
+
+    @cache
+    def train(name: str) -> Uninterrupted:
+        watcher = Watcher()
+        training = trainer(MODELS[name], tmp_path_factory.mktemp("uninterrupted"), watcher)
+        training.run()
+        return Uninterrupted(watcher, training.state())
+
+    return train
+
+
 @pytest.mark.parametrize("stop_at", [16, 112, 192, 368])
 @pytest.mark.parametrize("name", MODELS)
-def test_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, name: str, stop_at: int) -> None:
+def test_resumed_training_equals_an_uninterrupted_one(
+    tmp_path: Path, train_uninterrupted: Callable[[str], Uninterrupted], name: str, stop_at: int
+) -> None:
     """Weights, optimizers, EMA, random states, rows and pictures; stopped on and off the intervals."""
-    whole, second = Watcher(), Watcher()
-    uninterrupted = trainer(MODELS[name], tmp_path / "a", whole)
-    uninterrupted.run()
-    first, state = stopped(MODELS[name], tmp_path / "b", stop_at)
-    resumed = trainer(MODELS[name], tmp_path / "b", second)
+    expected = train_uninterrupted(name)
+    first, state = stopped(MODELS[name], tmp_path, stop_at)
+    second = Watcher()
+    resumed = trainer(MODELS[name], tmp_path, second)
     resumed.restore(state)
     resumed.run()
-    assert differences(uninterrupted.state(), resumed.state()) == []
-    assert differences(whole.rows, first.rows + second.rows) == []
-    assert differences(whole.snapshots, first.snapshots | second.snapshots) == []
-    assert sorted(whole.snapshots) == [0, 192, 384]
+    assert differences(expected.state, resumed.state()) == []
+    assert differences(expected.watcher.rows, first.rows + second.rows) == []
+    assert differences(expected.watcher.snapshots, first.snapshots | second.snapshots) == []
+    assert sorted(expected.watcher.snapshots) == [0, 192, 384]
 
 
 def test_an_extended_training_equals_a_long_one(tmp_path: Path) -> None:
@@ -304,12 +329,12 @@ def test_an_extended_training_equals_a_long_one(tmp_path: Path) -> None:
         ("gan.pool_b.count", "cyclegan"),
     ],
 )
-def test_every_part_of_a_checkpoint_matters(tmp_path: Path, part: str, name: str) -> None:
+def test_every_part_of_a_checkpoint_matters(
+    tmp_path: Path, train_uninterrupted: Callable[[str], Uninterrupted], part: str, name: str
+) -> None:
     """If one part is replaced by that of a new training, the comparison above fails."""
-    uninterrupted = trainer(MODELS[name], tmp_path / "a", Watcher())
-    uninterrupted.run()
-    _, state = stopped(MODELS[name], tmp_path / "b", 112)
-    resumed = trainer(MODELS[name], tmp_path / "b", Watcher())
+    _, state = stopped(MODELS[name], tmp_path, 112)
+    resumed = trainer(MODELS[name], tmp_path, Watcher())
     fresh: dict[str, Any] = resumed.state()
     section, _, key = part.partition(".")
     if key:
@@ -320,4 +345,4 @@ def test_every_part_of_a_checkpoint_matters(tmp_path: Path, part: str, name: str
         state[section] = fresh[section]
     resumed.restore(state)
     resumed.run()
-    assert differences(uninterrupted.state(), resumed.state()) != []
+    assert differences(train_uninterrupted(name).state, resumed.state()) != []

@@ -10,6 +10,7 @@ import torch
 
 from pipeline.evaluation.extractors import classifier as module
 from pipeline.evaluation.extractors.classifier import DIMS, Network, classifier, shifted
+from pipeline.evaluation.reference import calibration
 from pipeline.items import ItemSpec
 from pipeline.tasks.generate.evaluator import Evaluator
 from tests.specs import image_spec
@@ -17,15 +18,15 @@ from tests.specs import image_spec
 CPU = torch.device("cpu")
 
 
-def test_digits_are_learned_within_seconds_and_cached(digits: Any, tmp_path: Path) -> None:
-    held = np.arange(260)
+def test_digits_are_learned_within_seconds_and_cached(evaluator: Evaluator, digits: Any, tmp_path: Path) -> None:
+    held = calibration(digits.train, digits.test)
     began = time.process_time()
     trained = classifier(digits.train, held, image_spec(8, 1, 10), CPU, tmp_path)
     assert time.process_time() - began < 20, "seconds of processor time, which do not depend on the load"
     accuracy = (trained.predict(trained.features(digits.test.array)).argmax(axis=1) == digits.test.labels).mean()
     assert accuracy >= 0.97
-    again = classifier(digits.train, held, image_spec(8, 1, 10), CPU, None)
-    assert again.spec.sha256 == trained.spec.sha256, "the same data and machine give the same weights"
+    assert evaluator.classifier is not None
+    assert evaluator.classifier.spec.sha256 == trained.spec.sha256, "the same data and machine give the same weights"
     (path,) = tmp_path.iterdir()
     before = path.stat().st_mtime_ns
     kept = classifier(digits.train, held, image_spec(8, 1, 10), CPU, tmp_path)

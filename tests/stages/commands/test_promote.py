@@ -4,8 +4,6 @@ import hashlib
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,6 +20,7 @@ from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
 from pipeline.tracking.settings import TrackingSettings
 from tests.gates import NO_FLOORS
+from tests.processes import FORKS, wait_for_exit
 from tests.specs import image_spec
 from tests.waiting import find_free_port
 
@@ -112,17 +111,17 @@ def test_a_better_model_is_promoted_but_not_again_after_a_rollback(new_line: Cal
 
 
 KILLED = """
-import os, signal, sys
-from pathlib import Path
+import os, signal
 from pipeline.promotion import aliases
 from pipeline.stages.commands import promote
 point = aliases.Registry.point
 def dying(self, alias, number):
-    if alias == sys.argv[2]:
+    if alias == name:
         os.kill(os.getpid(), signal.SIGKILL)
     point(self, alias, number)
 aliases.Registry.point = dying
-promote.run(Path(sys.argv[1]))
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+promote.run(root)
 """
 
 
@@ -133,14 +132,9 @@ def test_a_promotion_killed_between_two_aliases_is_completed_by_the_next(
     line = new_line()
     promote.run(line.root)
     line.deliver(fade=0.001)
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(line.root), alias],
-        cwd=line.root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    child = FORKS.Process(target=exec, args=(KILLED, {"root": line.root, "name": alias}))
+    child.start()
+    assert wait_for_exit(child) == -signal.SIGKILL
     assert registry(line).aliases()["champion"] == "1"
     found = promote.run(line.root)
     assert (found["outcome"], found["champion"]) == ("promoted", 1)
