@@ -10,7 +10,7 @@ import torch
 
 from pipeline.evaluation.extractors import classifier as module
 from pipeline.evaluation.extractors.classifier import DIMS, Network, classifier, shifted
-from pipeline.evaluation.reference import calibration
+from pipeline.evaluation.reference import select_calibration
 from pipeline.items import ItemSpec
 from pipeline.tasks.generate.evaluator import Evaluator
 from tests.specs import image_spec
@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 def test_digits_are_learned_within_seconds_and_cached(evaluator: Evaluator, digits: Any, tmp_path: Path) -> None:
-    held = calibration(digits.train, digits.test)
+    held = select_calibration(digits.train, digits.test)
     began = time.process_time()
     trained = classifier(digits.train, held, image_spec(8, 1, 10), CPU, tmp_path)
     assert time.process_time() - began < 20, "seconds of processor time, which do not depend on the load"

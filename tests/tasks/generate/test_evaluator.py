@@ -208,6 +208,7 @@ def test_a_single_class_is_treated_as_no_classes(evaluator: Evaluator, digits: A
 def test_random_labels_are_a_warning_and_skip_the_tests_of_classes(evaluator: Evaluator, digits: Any) -> None:
     """A classifier with random labels has the accuracy of chance. With the true ones, it learns in as many steps."""
     short = dataclasses.replace(evaluator, cache=None)
+    assert short.classifier_accuracy is not None
     assert short.classifier_accuracy > 0.9
     train = type(digits.train)(digits.train.array, np.random.default_rng(0).permutation(digits.train.labels), "3" * 64)
     metrics = dataclasses.replace(short, train=train).evaluate(digits.fresh).metrics
