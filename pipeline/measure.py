@@ -83,6 +83,21 @@ class Symptom:
     when: Callable[[Mapping[str, Measurement]], bool] | None = None
 
 
+@dataclass(frozen=True)
+class PromotionBound:
+    """A bound on a measure that `ganline promote` applies; it is a setting in params.yaml.
+
+    Attributes:
+        default: Default of the setting; None: off by default.
+        limits: What the setting accepts, as keywords of pydantic's Field.
+        over: Metric that the value is divided by before it is compared; empty for none.
+    """
+
+    default: float | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
+    over: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Measure(Generic[Data]):
     """A number about a model, and how it is tested, explained and shown.
@@ -109,6 +124,9 @@ class Measure(Generic[Data]):
         reported: Whether the report shows the measure if it is not a test.
         headline: Whether the summary of a run shows the measure.
         ideal: Value of a perfect model as text, for the report of measures without a null.
+        promotion_limit: Upper bound without a champion, the setting `promote.limits.<name>`; None: no such setting.
+        promotion_floor: Lower bound on diversity relative to real data, the setting `promote.floors.<name>`; None: no
+            such setting. Such a measure is also compared with the champion's (`promote.diversity`).
     """
 
     name: str
@@ -129,6 +147,8 @@ class Measure(Generic[Data]):
     reported: bool = True
     headline: bool = False
     ideal: str = ""
+    promotion_limit: PromotionBound | None = None
+    promotion_floor: PromotionBound | None = None
 
     @property
     def key(self) -> str:

@@ -22,7 +22,7 @@ from pipeline.gans.variants.settings import VariantSettings
 from pipeline.media.registry import MEDIA
 from pipeline.media.settings import DataSettings
 from pipeline.media.validation import ValidationSettings
-from pipeline.promotion.settings import PromoteSettings
+from pipeline.promotion.settings import PromoteSettings, promote_settings
 from pipeline.serving.settings import ExportSettings
 from pipeline.settings import Settings
 from pipeline.tasks.registry import TASKS
@@ -54,7 +54,7 @@ class Params(Settings):
     train: TrainSettings = Field(TrainSettings(), description="lengths are in images: steps x batch_size")
     evaluate: SerializeAsAny[EvaluateSettings] = Field(EvaluateSettings(), description="measures and the gate")
     export: ExportSettings = Field(ExportSettings(), description="the ONNX graph")
-    promote: PromoteSettings = Field(
+    promote: SerializeAsAny[PromoteSettings] = Field(
         PromoteSettings(), description="`ganline promote`; outside the graph, so a change reruns no stage"
     )
     tracking: TrackingSettings = Field(
@@ -88,8 +88,10 @@ class Params(Settings):
 
 
 @functools.cache
-def params_class(medium: str, model: type[VariantSettings], gate: type[Gate]) -> type[Params]:
-    """Return Params with the fields of one medium, one variant and one task's gate."""
+def params_class(
+    medium: str, model: type[VariantSettings], gate: type[Gate], promote: type[PromoteSettings]
+) -> type[Params]:
+    """Return Params with the fields of one medium, one variant, and one task's gate and promotion."""
     evaluate = create_model("EvaluateSettings", __base__=EvaluateSettings, gate=narrow(EvaluateSettings, "gate", gate))
     return create_model(
         "Params",
@@ -98,6 +100,7 @@ def params_class(medium: str, model: type[VariantSettings], gate: type[Gate]) ->
         validation=narrow(Params, "validation", MEDIA[medium].Validation),
         model=narrow(Params, "model", model),
         evaluate=narrow(Params, "evaluate", evaluate),
+        promote=narrow(Params, "promote", promote),
     )
 
 
@@ -117,7 +120,9 @@ def params_class_for(values: Mapping[str, Any]) -> type[Params]:
     medium = axis_value(data, "data.medium", "medium", MEDIA, MEDIUM)
     variant = axis_value(model, "model.variant", "variant", VARIANTS, VARIANT if not model else None)
     settings = VARIANTS[variant].settings
-    return params_class(medium, settings, TASKS[settings.task].gate(MEDIA[medium]))
+    task = TASKS[settings.task]
+    promote = promote_settings(tuple(task.measures(MEDIA[medium])))
+    return params_class(medium, settings, task.gate(MEDIA[medium]), promote)
 
 
 def axis_value(section: Any, path: str, key: str, known: Mapping[str, object], default: str | None) -> str:
@@ -203,6 +208,8 @@ def explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
 
 def suggest(wanted: str, known: list[str], label: str) -> str:
     """Suggest the closest known name, or list them all."""
+    if not known:
+        return "this variant's task has no such setting; delete the key"
     near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
     return f"did you mean `{near[0]}`?" if near else f"{label}: {', '.join(sorted(known))}"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.arrays import Int64Array, UInt8Array
-from pipeline.evaluation.extractors.base import Held
+from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.items import ItemSpec
 from pipeline.tasks.generate.evaluator import Evaluator
@@ -17,7 +17,7 @@ from tests.gates import GateSettings
 from tests.specs import image_spec
 
 
-class Labelled(Held):
+class Labelled(ArrayItems):
     """Images in memory with labels and a fingerprint, like a split of the store."""
 
     item = image_spec(8, 1, 10)

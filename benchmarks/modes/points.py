@@ -69,7 +69,7 @@ class PointGAN(Adversarial):
 
 
 class Points:
-    """Batches {"image": float32 [B, 2]} of unit variance, drawn with replacement from a fixed training set."""
+    """Batches {"item": float32 [B, 2]} of unit variance, drawn with replacement from a fixed training set."""
 
     def __init__(self, mixture: Mixture, n: int, device: torch.device, seed: int) -> None:
         points = mixture.draw(n, np.random.default_rng(seed)) / mixture.scale
@@ -78,7 +78,7 @@ class Points:
 
     def next(self, n: int) -> Batch:
         return {
-            "image": self.points[torch.randint(len(self.points), (n,), generator=self.rng, device=self.points.device)]
+            "item": self.points[torch.randint(len(self.points), (n,), generator=self.rng, device=self.points.device)]
         }
 
     def state(self) -> dict[str, object]:

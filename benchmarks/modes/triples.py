@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.modes.metrics import Coverage, coverage_of_triples
 from pipeline.arrays import Int64Array, UInt8Array
-from pipeline.evaluation.extractors.base import Held, extract
-from pipeline.evaluation.extractors.classifier import Classifier, classifier
+from pipeline.evaluation.extractors.base import ArrayItems, extract
+from pipeline.evaluation.extractors.classifier import Classifier, train_classifier
 from pipeline.items import ItemSpec
 
 TRAINING_TRIPLES, EVALUATED_TRIPLES = 128_000, 26_000
@@ -78,7 +78,7 @@ class TripleClassifier:
     def __init__(self, device: torch.device) -> None:
         self.train, held_out = digits()
         item = ItemSpec(height=8, width=8, channels=1, classes=tuple(map(str, range(CLASSES))))
-        self.classifier: Classifier = classifier(
+        self.classifier: Classifier = train_classifier(
             self.train,
             np.empty(0, dtype=np.int64),
             item,
@@ -88,7 +88,7 @@ class TripleClassifier:
 
     def classify(self, pixels: UInt8Array) -> Int64Array:
         """Return the classes int64 [n] of single digits [n, 8, 8, 1]."""
-        probabilities = self.classifier.predict(extract(self.classifier, Held(pixels), 4096))
+        probabilities = self.classifier.predict(extract(self.classifier, ArrayItems(pixels), 4096))
         classes: Int64Array = np.argmax(probabilities, axis=1)
         return classes
 

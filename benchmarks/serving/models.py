@@ -9,7 +9,8 @@ from pipeline import __version__
 from pipeline.gans.variants.dcgan.dcgan import DCGAN
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.items import ItemSpec
-from pipeline.serving.onnx.graph_export import export
+from pipeline.media.registry import MEDIA
+from pipeline.serving.onnx.graph_export import export, name_tensors
 from pipeline.serving.onnx.metadata import Metadata
 
 
@@ -51,6 +52,6 @@ def export_untrained(model: Model, path: Path) -> Path:
         fid=None,
         protocol="none",
     )
-    (spec,) = gan.eval().export()
+    spec = name_tensors(gan.eval().export()[0], MEDIA["image"])
     export(spec, path, metadata.pairs(), 20)
     return path

@@ -14,8 +14,8 @@ from sklearn.datasets import load_digits
 from benchmarks.gate.data import Images
 from benchmarks.unattended.failing import CASES
 from pipeline.data.views import Unlabelled
-from pipeline.evaluation.extractors.base import Held, extract
-from pipeline.evaluation.extractors.classifier import Classifier, classifier
+from pipeline.evaluation.extractors.base import ArrayItems, extract
+from pipeline.evaluation.extractors.classifier import Classifier, train_classifier
 from pipeline.evaluation.measures.distances import NEAR, neighbours
 from pipeline.evaluation.measures.fid import fid
 from pipeline.evaluation.measures.modes import COVERED_SHARE, histogram
@@ -134,14 +134,17 @@ class ImageCounter:
     def on_warning(self, message: str) -> None: ...
 
 
+DIGIT = ItemSpec(height=8, width=8, channels=1, classes=tuple("0123456789"))
+
+
 class CheckEvaluator:
     """Evaluate samples in the features of a classifier."""
 
     def __init__(self, train: Images, held_out: Images) -> None:
-        self.network: Classifier = classifier(
+        self.network: Classifier = train_classifier(
             train,
             np.empty(0, dtype=np.int64),
-            ItemSpec(height=8, width=8, channels=1, classes=tuple("0123456789")),
+            DIGIT,
             CPU,
         )
         self.real = extract(self.network, held_out, 256)
@@ -149,7 +152,7 @@ class CheckEvaluator:
         self.shares = histogram(self.network.predict(self.real)) / len(self.real)
 
     def __call__(self, images: int, pixels: UInt8) -> CheckResult:
-        features = extract(self.network, Held(pixels), 256)
+        features = extract(self.network, ArrayItems(pixels), 256)
         shares = histogram(self.network.predict(features)) / len(features)
         covered = float(np.mean(shares >= COVERED_SHARE * self.shares))
         subset = features[: len(self.real)]  # as many as real images
@@ -164,7 +167,7 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
     if failing.images is not None:
         train = Images(train.array[: failing.images], train.labels[: failing.images], "few")
     settings, design, log = failing.training(seed, response, total), failing.design(), ImageCounter()
-    quick = QuickLook(train, train.labels, 10, 1, settings.health.samples, seed, CPU)
+    quick = QuickLook(train, DIGIT, samples=settings.health.samples, seed=seed, device=CPU, labels=train.labels)
     looks: list[tuple[int, UInt8]] = []
 
     def measure(pixels: UInt8) -> dict[str, float]:

@@ -52,7 +52,9 @@ def format_params(params: Params, header: str = "", comments: Mapping[str, str] 
 
 
 def format_field(name: str, info: FieldInfo, value: Any, path: str, comments: Mapping[str, str]) -> Iterator[str]:
-    """Yield the lines of one key and of the keys below it."""
+    """Yield the lines of one key and of the keys below it; none for a section without keys."""
+    if isinstance(value, Settings) and not type(value).model_fields:
+        return
     key = info.alias or name
     indent = " " * INDENT * path.count(".")
     path += key

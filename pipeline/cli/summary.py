@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.media.registry import MEDIA
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.tasks.registry import TASKS
@@ -14,7 +15,7 @@ WIDTH = 11
 def summary(root: Path) -> str:
     """Return the verdict, the key numbers and the paths of the results. Raises InputError before an evaluation."""
     paths = Paths(root)
-    measured = read(paths.evaluation_metrics)
+    measured = read_evaluation(paths.evaluation_metrics)
     task = TASKS[measured["task"]]
     lines = [("verdict", str(measured.get("verdict", "none")))]
     if reasons := measured.get("reasons"):
@@ -28,21 +29,22 @@ def summary(root: Path) -> str:
         ("report", paths.evaluation_report),
         ("generator", paths.generator),
     ]:
-        lines.append((name, shown(path, root)))
+        lines.append((name, describe_path(path, root)))
     if paths.generator.exists():
-        lines.append(("try it", task.try_it()))
+        lines.append(("try it", task.try_it(MEDIA[measured["medium"]])))
     return "\n".join(f"{name:<{WIDTH}}{text}" for name, text in lines)
 
 
-def read(path: Path) -> dict[str, Any]:
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """Return metrics/evaluation.json. Raises InputError if it is missing or holds something else."""
     content = metrics_files.read(path, "dvc repro")
-    if not isinstance(content, dict) or content.get("task") not in TASKS:
+    if not isinstance(content, dict) or content.get("task") not in TASKS or content.get("medium") not in MEDIA:
         raise InputError(f"{path}: these are not the metrics of an evaluation. Run `dvc repro -f evaluate`.")
     return content
 
 
-def shown(path: Path, root: Path) -> str:
-    """A path relative to the project; the newest picture inside where it is a folder of pictures."""
+def describe_path(path: Path, root: Path) -> str:
+    """Return a path relative to the project; of a folder of pictures also their number and the newest one."""
     name = path.relative_to(root)
     if not path.exists():
         return f"{name}: not there; run `dvc repro`"

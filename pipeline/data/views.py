@@ -1,6 +1,6 @@
 """Views: the contents of a training batch, drawn endlessly from the accepted items.
 
-The key "image" of a batch holds network inputs of any medium.
+The key "item" of a batch holds network inputs of any medium.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from pipeline.errors import InputError
 
 
 class Unlabelled:
-    """Batches {"image": [B, C, H, W]}."""
+    """Batches {"item": [B, C, H, W]}."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Unlabelled:
 
     def next(self, n: int) -> dict[str, Tensor]:
         """Return the next batch of `n` items."""
-        return {"image": self.sampler.take(n)}
+        return {"item": self.sampler.take(n)}
 
     def state(self) -> dict[str, object]:
         """Return the state that `restore` accepts."""
@@ -45,7 +45,7 @@ class Unlabelled:
 
 
 class Labelled(Unlabelled):
-    """Batches {"image": [B, C, H, W], "label": int64 [B]}.
+    """Batches {"item": [B, C, H, W], "label": int64 [B]}.
 
     Raises:
         InputError: An item has no class, or there is only one class.
@@ -66,11 +66,11 @@ class Labelled(Unlabelled):
     def next(self, n: int) -> dict[str, Tensor]:
         """Return the next batch of `n` items with their labels."""
         items, labels = self.sampler.take_labelled(n)
-        return {"image": items, "label": labels}
+        return {"item": items, "label": labels}
 
 
 class PartlyLabelled:
-    """Batches {"image", "labelled_image", "label"} for semi-supervised training.
+    """Batches {"item", "labelled_item", "label"} for semi-supervised training.
 
     Images are drawn from all items, labelled images from `per_class` items of each class.
 
@@ -96,7 +96,7 @@ class PartlyLabelled:
     def next(self, n: int) -> dict[str, Tensor]:
         """Return the next batch: `n` items and `n` labelled items."""
         items, labels = self.few.take_labelled(n)
-        return {"image": self.all.take(n), "labelled_image": items, "label": labels}
+        return {"item": self.all.take(n), "labelled_item": items, "label": labels}
 
     def state(self) -> dict[str, object]:
         """Return the state that `restore` accepts."""

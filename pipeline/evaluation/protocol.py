@@ -7,9 +7,14 @@ from pipeline.evaluation.measures.bins import BINS
 from pipeline.evaluation.measures.calibration import DRAWS
 from pipeline.evaluation.measures.kid import SUBSET_SIZE, SUBSETS
 from pipeline.evaluation.measures.prdc import K
+from pipeline.items import ItemSpec
+from pipeline.media.registry import find_medium
 from pipeline.settings import Settings
 
-QUANTISED = "floor(127.5x+128)"  # how a generator's [-1, 1] became uint8
+
+def describe_rounding(item: ItemSpec) -> str:
+    """Return how the output of a generator becomes stored items, such as "floor(127.5x+128)"."""
+    return find_medium(item.medium).rounding(item)
 
 
 class Protocol(Settings):
@@ -26,6 +31,7 @@ class Protocol(Settings):
     """
 
     features: FeatureSpec
+    item: ItemSpec
     split: str
     fingerprint: str
     n_real: int
@@ -45,7 +51,7 @@ class Protocol(Settings):
             "dims": spec.dims,
             "resize": spec.resize,
             "range": spec.value_range,
-            "uint8": QUANTISED,
+            self.item.dtype: describe_rounding(self.item),
             "real": f"{self.split}:{self.fingerprint[:8]}",
             "n_real": self.n_real,
             "n_fake": self.n_fake,

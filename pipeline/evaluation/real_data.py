@@ -11,8 +11,8 @@ import torch
 from pipeline.arrays import Float32Array, Int64Array
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Extractor, Progress, Subset, quiet
-from pipeline.evaluation.extractors.classifier import Classifier, Labelled, classifier
-from pipeline.evaluation.extractors.selection import unlabelled
+from pipeline.evaluation.extractors.classifier import Classifier, Labelled, train_classifier
+from pipeline.evaluation.extractors.selection import open_extractor
 from pipeline.evaluation.measures.fid import Side
 from pipeline.evaluation.reference import (
     Reference,
@@ -80,7 +80,14 @@ class RealData:
                     "set it to auto, random or inception"
                 )
             return None
-        return classifier(self.train, self.calibration_positions, self.item, self.device, self.cache, self.progress)
+        return train_classifier(
+            self.train,
+            self.calibration_positions,
+            self.item,
+            self.device,
+            folder=self.cache,
+            progress=self.progress,
+        )
 
     @cached_property
     def extractor(self) -> Extractor:
@@ -92,7 +99,7 @@ class RealData:
         if self.classifier is not None and self.settings.features in ("auto", "classifier"):
             return self.classifier
         cache = self.cache if self.cache is not None else self.root
-        return unlabelled(self.settings, self.item.shape, self.device, cache, self.root)
+        return open_extractor(self.settings, self.item, self.device, cache, self.root)
 
     @cached_property
     def reference(self) -> Reference:

@@ -21,9 +21,9 @@ class View:
 
     The views and the tensors of their batches:
 
-    - unlabelled: image.
-    - labelled: image, label.
-    - partly_labelled: image, labelled_image, label; option per_class.
+    - unlabelled: item.
+    - labelled: item, label.
+    - partly_labelled: item, labelled_item, label; option per_class.
     - degraded: input, target; options of the medium's degradation.
     - paired: a, b, which match.
     - domains: a, b, which do not match.
@@ -119,7 +119,8 @@ class ExportSpec:
         name: File name without its suffix.
         module: What to export.
         inputs: Example inputs by name, in the order of `module`'s arguments.
-        outputs: Names of the outputs.
+        outputs: Names of the outputs. The export replaces `item`, an input to transform, and `items`, generated or
+            judged ones, by the medium's names.
         multiple: If above 0, height and width of image inputs are dynamic and multiples of it; 0 fixes them.
     """
 

@@ -71,6 +71,7 @@ class Medium(ABC):
         name: The value of `data.medium`.
         noun: One item in words; its plural ends in s.
         file_types: The files that `decode` reads, in words.
+        example_file: A file name for examples.
         suffixes: Suffixes of such files, lower case with the dot.
         formats: Suffixes that `encode` writes, with their MIME types; the first is the default.
         Settings: The medium's part of `data:` in params.yaml.
@@ -80,12 +81,14 @@ class Medium(ABC):
         sources: Built-in sources, as messages list them.
         flips: Mirroring an item gives another plausible item (train.flips).
         augmentations: Policies of model.stabilisers.augment that make sense.
+        input: Name of the ONNX graphs' tensor that holds an item to transform.
         output: Name of the ONNX graphs' tensor that holds generated items.
     """
 
     name: ClassVar[str]
     noun: ClassVar[str]
     file_types: ClassVar[str]
+    example_file: ClassVar[str] = "item"
     suffixes: ClassVar[frozenset[str]]
     formats: ClassVar[Mapping[str, str]]
     Settings: ClassVar[type[DataSettings]]
@@ -95,11 +98,20 @@ class Medium(ABC):
     sources: ClassVar[tuple[str, ...]] = ()
     flips: ClassVar[bool] = False
     augmentations: ClassVar[frozenset[str]] = frozenset()
+    input: ClassVar[str] = "item"
     output: ClassVar[str] = "items"
 
     @abstractmethod
     def spec(self, settings: Any, classes: tuple[str, ...]) -> ItemSpec:
         """Return the items that these settings make; of pairs, one side."""
+
+    def kind(self, spec: ItemSpec) -> str:
+        """Return what one item of this spec is, in words; its plural ends in s."""
+        return self.noun
+
+    def extent(self, height: int, width: int) -> str:
+        """Return the size of an item in words."""
+        return f"{height} x {width}"
 
     @abstractmethod
     def decode(self, data: bytes, settings: Any) -> Iterator[Item]:
@@ -178,6 +190,24 @@ class Medium(ABC):
     def from_network(self, values: Float32Array, spec: ItemSpec) -> Items:
         """Return an ONNX graph's output [n, C', H, W] as items [n, H, W, C]; the same rounding as `Tensors`."""
         return scale.from_network(values, spec)
+
+    def rounding(self, spec: ItemSpec) -> str:
+        """Return how `from_network` rounds, as a protocol states it, such as "floor(127.5x+128)"."""
+        return scale.describe_rounding(spec)
+
+    def code_to_items(self, spec: ItemSpec, name: str) -> str:
+        """Return numpy code that does the same as `from_network` with the array `name`, except for the order of axes."""
+        return scale.code_to_items(spec, name)
+
+    def apply_code(self, spec: ItemSpec, result: str, *, multiple: int, latent: int) -> str:
+        """Return Python code that applies `generator.onnx` to a file without ganline; empty if there is no short way.
+
+        Args:
+            result: Name of the output file, without its suffix.
+            multiple: Height and width must be multiples of it; at most 1 if they are free or fixed.
+            latent: Length of the style z that the graph takes; 0 if it takes none.
+        """
+        return ""
 
     def tensors(self, spec: ItemSpec) -> Tensors:
         """Return the torch part for items of `spec`. Only here is torch imported."""

@@ -54,6 +54,21 @@ BYTES = scale_of(np.uint8)
 """The scale of uint8: 127.5 levels for one unit of [-1, 1]."""
 
 
+def describe_rounding(spec: ItemSpec) -> str:
+    """Return the way back in words, as a protocol states it."""
+    return "argmax" if spec.symbols else scale_of(spec.dtype).formula
+
+
+def code_to_items(spec: ItemSpec, name: str) -> str:
+    """Return numpy code that turns the array `name`, float [n, C', H, W], into stored values [n, C, H, W]."""
+    if spec.symbols:
+        shape = f"(-1, {spec.channels}, {spec.symbols}, *{name}.shape[2:])"
+        return f"{name}.reshape({shape}).argmax(axis=2).astype(np.{spec.dtype})"
+    scale = scale_of(spec.dtype)
+    levels = f"np.floor({scale.half:g} * {name} + {scale.rounding:g})"
+    return f"np.clip({levels}, {scale.lowest}, {scale.highest}).astype(np.{spec.dtype})"
+
+
 def to_network(items: Items, spec: ItemSpec) -> Float32Array:
     """Return stored items [n, H, W, C] as a network takes them, float32 [n, C', H, W]; categories become one-hot maps."""
     if spec.symbols:

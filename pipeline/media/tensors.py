@@ -77,5 +77,15 @@ class Tensors:
         raise InputError(f"data.medium {self.spec.medium}: there is no degradation of this medium to restore from")
 
     def classifier_body(self) -> nn.Module | None:
-        """Return an untrained network from `to_features` values to features [n, d]; None takes the default network."""
+        """Return the body of the medium's classifier, initialised from torch's global generator; None: the default.
+
+        It maps `to_features` values [n, C', H, W] to features [n, d].
+        """
+        return None
+
+    def random_network(self) -> nn.Module | None:
+        """Return the medium's untrained feature network; None: the default, which filters over height and width.
+
+        It maps `to_features` values [n, C', H, W] to features [n, d]. Its weights are the same on every machine.
+        """
         return None

@@ -1,31 +1,17 @@
 """Settings of `ganline promote`."""
 
-from typing import Literal
+import functools
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializeAsAny, create_model
 
+from pipeline.measure import Measure, PromotionBound
 from pipeline.settings import Settings
 
 
-class Limits(Settings):
-    """Absolute bounds on the task's measures that apply if there is no champion; null disables a bound."""
-
-    fid_ratio: float | None = Field(
-        3.0,
-        gt=0,
-        description="FID over the FID between two sets of real images (translate: over that of the inputs), at most",
-    )
-    fid: float | None = Field(None, gt=0, description="FID, at most")
-    kid: float | None = Field(None, gt=0, description="KID, at most")
-
-
-class Floors(Settings):
-    """Lower bounds on the diversity of generated images, relative to real images; null disables a bound."""
-
-    recall: float | None = Field(0.4, ge=0, description="recall over that of real images, at least")
-    coverage: float | None = Field(0.7, ge=0, description="coverage over that of real images, at least")
-    vendi_ratio: float | None = Field(0.8, ge=0, description="Vendi score over that of real images, at least")
-    modes_covered: float | None = Field(1.0, ge=0, le=1, description="fraction of the classes covered, at least")
+class PromotionBounds(Settings):
+    """Bounds on measures by name; null disables a bound. Each task has subclasses, derived from its measures."""
 
 
 class PromoteSettings(Settings):
@@ -40,13 +26,41 @@ class PromoteSettings(Settings):
         0.9,
         ge=0,
         le=1,
-        description="recall, coverage, Vendi score, classes and dependence over the champion's, at least; null: off",
+        description="each measure of diversity (see floors) over the champion's, at least; null: off",
     )
-    limits: Limits = Field(Limits(), description="bounds that apply if there is no champion; null disables a bound")
-    floors: Floors = Field(Floors(), description="lower bounds on diversity; null disables a bound")
+    limits: SerializeAsAny[PromotionBounds] = Field(
+        PromotionBounds(), description="upper bounds that apply if there is no champion; null disables a bound"
+    )
+    floors: SerializeAsAny[PromotionBounds] = Field(
+        PromotionBounds(), description="lower bounds on diversity relative to real data; null disables a bound"
+    )
     parity: float = Field(
         1e-3, gt=0, lt=1, description="difference between PyTorch and ONNX Runtime as measured by export, at most"
     )
     latency_ms: float | None = Field(
-        100.0, gt=0, description="latency for one image as measured by export in ms, at most; null disables"
+        100.0, gt=0, description="latency for one item as measured by export in ms, at most; null disables"
     )
+
+
+@functools.cache
+def promote_settings(measures: tuple[Measure[Any], ...]) -> type[PromoteSettings]:
+    """Return the settings of `promote:` with the limits and floors that these measures declare."""
+    limits = {measure: bound for measure in measures if (bound := measure.promotion_limit) is not None}
+    floors = {measure: bound for measure in measures if (bound := measure.promotion_floor) is not None}
+    fields: dict[str, Any] = {}
+    for name, bounds, direction in (("limits", limits, "at most"), ("floors", floors, "at least")):
+        kind = bounds_settings(bounds, direction)
+        fields[name] = kind, Field(kind(), description=PromoteSettings.model_fields[name].description)
+    return create_model("PromoteSettings", __base__=PromoteSettings, **fields)
+
+
+def bounds_settings(bounds: Mapping[Measure[Any], PromotionBound], direction: str) -> type[PromotionBounds]:
+    """Return a settings class with one bound for each measure."""
+    fields: dict[str, Any] = {}
+    for measure, bound in bounds.items():
+        limits: Any = bound.limits
+        # The explanation of a relative measure names what it is relative to.
+        over = f", over {bound.over}" if bound.over and measure.raw else ""
+        description = f"{measure.explanation}{over}, {direction}"
+        fields[measure.name] = (float | None, Field(bound.default, description=description, **limits))
+    return create_model("PromotionBounds", __base__=PromotionBounds, **fields)

@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline.data.store import DatasetInfo
 from pipeline.errors import InputError
 from pipeline.evaluation.reference import require_reference
+from pipeline.media.registry import find_medium
 from pipeline.promotion.checks import Against
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.runtime.generator import Graph
@@ -45,13 +46,14 @@ def evaluate_both(task: Task, case: EvaluationCase, challenger: Path, champion: 
     for model in models:
         require_comparable(task, model, models[0].graph.metadata, case.info)
     ours, theirs = (task.evaluate_exported(model, case) for model in models)
+    medium = find_medium(case.info.item.medium)
     return Against(
         version=version,
         champion=theirs.metrics,
         challenger=ours.metrics,
         measures=task.compare(ours, theirs, case.settings.seed),
-        champion_diversity=task.relative_diversity(theirs.metrics),
-        challenger_diversity=task.relative_diversity(ours.metrics),
+        champion_diversity=task.relative_diversity(theirs.metrics, medium),
+        challenger_diversity=task.relative_diversity(ours.metrics, medium),
     )
 
 
@@ -63,12 +65,19 @@ def require_comparable(task: Task, model: ExportedModel, challenger: Metadata, i
             f"{name}: the task of {model.label} is {metadata.task} (x{metadata.scale}), that of the challenger is "
             f"{challenger.task} (x{challenger.scale}): {RENAME}"
         )
-    multiple, item, data = metadata.multiple, metadata.item, info.item
+    if metadata.item.medium != info.item.medium:
+        raise InputError(
+            f"{name}: {model.label} is a model of {find_medium(metadata.item.medium).noun}s, and this data holds "
+            f"{find_medium(info.item.medium).noun}s: {RENAME}"
+        )
+    medium, multiple, item, data = find_medium(info.item.medium), metadata.multiple, metadata.item, info.item
     sides = data.height, data.width
     fits = all(side % multiple == 0 for side in sides) if multiple else sides == (item.height, item.width)
-    if item.channels != data.channels or not fits:
-        size = f"whose sides are multiples of {multiple} px" if multiple else f"of {item.height} px"
+    if item.channels != data.channels or item.dtype != data.dtype or not fits:
+        size = (
+            f"whose sides are multiples of {multiple}" if multiple else f"of {medium.extent(item.height, item.width)}"
+        )
         raise InputError(
-            f"{name}: {model.label} {'takes' if task.takes_input else 'generates'} images {size} with {item.channels} "
-            f"channels, but the data has {data.height} px and {data.channels} channels: {RENAME}"
+            f"{name}: {model.label} {'takes' if task.takes_input else 'generates'} {medium.kind(item)}s {size}, but this data "
+            f"holds {medium.kind(data)}s of {medium.extent(*sides)}: {RENAME}"
         )

@@ -5,7 +5,6 @@ the parity check, the warm-up, the Open Inference Protocol, `ganline sample`, th
 `TENSORS`. To add an input, add an entry.
 """
 
-import difflib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
@@ -14,59 +13,20 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.arrays import Float32Array, Int64Array
+from pipeline.arrays import Float32Array
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
+from pipeline.media.base import Medium
 from pipeline.media.registry import find_medium
 from pipeline.media.scale import scale_of
+from pipeline.serving.controls import LABEL, PSI, PSI_LIMITS, Control, Limits
 from pipeline.serving.onnx.metadata import Metadata
 
 Arrays = dict[str, npt.NDArray[Any]]
 """Tensors by name; their first axis is the batch."""
 
-Limits = tuple[float, float]
-
 EXAMPLE_ROWS = 16
 """Rows of the example on the model card."""
-
-LISTED_CLASSES = 20
-"""Class names that an error message lists."""
-
-
-@dataclass(frozen=True)
-class Control:
-    """How a person sets an input: an option of `ganline sample`, a query parameter, an element of the page.
-
-    Attributes:
-        name: Of the option, the query parameter and the element.
-        title: Label of the element.
-        value: Type of one value.
-        many: Several values may be given; items take them in turn.
-        widget: Element on the page.
-        limits: Of numbers.
-        choices: Names to choose from.
-        step: Smallest change of a range.
-        default: Value that a range starts with.
-        help: Description for the command line and the HTTP API.
-        usage: Sentence on the model card about the option.
-        parse: Turn the given value or values, None for no choice, into rows that items take in turn.
-            Raises InputError for values that do not exist.
-        absent: Why a model may lack this input; completes "this model (VARIANT) ...".
-    """
-
-    name: str
-    title: str
-    value: type[str] | type[float]
-    many: bool
-    widget: Literal["choice", "range"]
-    help: str
-    usage: str
-    parse: Callable[[Any, Metadata], npt.NDArray[Any]]
-    absent: str
-    limits: Limits | None = None
-    choices: Callable[[ItemSpec], list[str]] | None = None
-    step: float | None = None
-    default: float | None = None
 
 
 @dataclass(frozen=True)
@@ -117,41 +77,6 @@ def latents(seed: int, first: int, n: int, length: int) -> Float32Array:
     )
 
 
-def class_indices(chosen: Sequence[str | int] | Int64Array | None, metadata: Metadata) -> Int64Array:
-    """Return class indices of names or indices; of all classes if none is chosen.
-
-    Raises InputError naming the closest class for one that does not exist.
-    """
-    if chosen is None or not len(chosen):
-        return np.arange(len(metadata.item.classes), dtype=np.int64)
-    return np.array([class_index(one, metadata.item.classes) for one in chosen], dtype=np.int64)
-
-
-def class_index(chosen: str | int, classes: Sequence[str]) -> int:
-    """Return a class by name, or by index, which may be text unless a class has that name."""
-    if chosen in classes:
-        return classes.index(str(chosen))
-    text = str(chosen)
-    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) < len(classes):
-        return int(text)
-    folded = {name.casefold(): name for name in classes}
-    close = difflib.get_close_matches(text.casefold(), folded, n=1, cutoff=0.5)
-    hint = f"Did you mean {folded[close[0]]!r}? " if close else ""
-    rest = f" and {len(classes) - LISTED_CLASSES} more" if len(classes) > LISTED_CLASSES else ""
-    raise InputError(
-        f"no class {text!r}. {hint}Classes: {', '.join(classes[:LISTED_CLASSES])}{rest}, "
-        f"or indices 0 .. {len(classes) - 1}."
-    )
-
-
-def truncation(psi: float | None, metadata: Metadata) -> Float32Array:
-    """Return psi as one row; None means 1, no truncation. Raises InputError outside of its limits."""
-    value = 1.0 if psi is None else psi
-    if not PSI_LIMITS[0] <= value <= PSI_LIMITS[1]:
-        raise InputError(f"psi must lie in {PSI_LIMITS[0]:g} .. {PSI_LIMITS[1]:g}, not {value:g}.")
-    return np.array([value], dtype=np.float32)
-
-
 def noise_items(metadata: Metadata, n: int, seed: int) -> Float32Array:
     """Return items of clipped Gaussian noise, float32 [n, C, H, W]."""
     shape = item_shape(metadata)
@@ -180,7 +105,7 @@ def items_meaning(item: ItemSpec) -> str:
     noun = find_medium(item.medium).noun
     if item.symbols:
         return f"{noun}s NCHW, one map per channel and symbol; the symbol is that of the largest value"
-    return f"{noun}s NCHW; to {item.dtype} as {scale_of(item.dtype).formula}, clamped"
+    return f"{noun}s NCHW; to {item.dtype} as {find_medium(item.medium).rounding(item)}, clamped"
 
 
 def input_meaning(item: ItemSpec) -> str:
@@ -191,42 +116,6 @@ def input_meaning(item: ItemSpec) -> str:
     scale = scale_of(item.dtype)
     return f"{noun}s to transform, NCHW; from {item.dtype} as x / {scale.half:g} - {scale.offset:g}"
 
-
-INPUT_ITEM = "image"
-"""The input that holds the item to transform, in graphs that restore or translate."""
-
-PSI_LIMITS = (0.0, 1.5)
-
-LABEL = Control(
-    name="label",
-    title="Class",
-    value=str,
-    many=True,
-    widget="choice",
-    choices=lambda item: list(item.classes),
-    help="Class by name or index. Give several to use them in turn; all classes by default.",
-    usage="`--label NAME` chooses the class; repeat it for several, omit it for all.",
-    parse=class_indices,
-    absent="its generator is not class-conditional",
-)
-
-PSI = Control(
-    name="psi",
-    title="Truncation psi",
-    value=float,
-    many=False,
-    widget="range",
-    limits=PSI_LIMITS,
-    step=0.05,
-    default=1.0,
-    help="Truncation psi: 0 gives the average item, 1 disables truncation.",
-    usage="`--psi 0.7` truncates: less variety, higher fidelity.",
-    parse=truncation,
-    absent="its generator does not support truncation",
-)
-
-ITEMS = GraphTensor(meaning=items_meaning, shape=generated_shape, limits=item_limits, example=noise_items)
-"""Generated items, and the input of classifiers. The medium names the output of a generator; see `graph_tensor`."""
 
 TENSORS: dict[str, GraphTensor] = {
     "z": GraphTensor(
@@ -256,8 +145,8 @@ TENSORS: dict[str, GraphTensor] = {
         example=lambda metadata, n, seed: np.full(n, 0.7, dtype=np.float32),
         control=PSI,
     ),
-    INPUT_ITEM: GraphTensor(meaning=input_meaning, shape=item_shape, limits=item_limits, example=noise_items),
-    "images": ITEMS,
+    "item": GraphTensor(meaning=input_meaning, shape=item_shape, limits=item_limits, example=noise_items),
+    "items": GraphTensor(meaning=items_meaning, shape=generated_shape, limits=item_limits, example=noise_items),
     "w": GraphTensor(meaning="styles by layer, truncated; layers of two items can be mixed"),
     "logits": GraphTensor(
         meaning="one per class, in the order of the model's class names; softmax gives probabilities, "
@@ -265,15 +154,21 @@ TENSORS: dict[str, GraphTensor] = {
     ),
     "features": GraphTensor(meaning="feature vectors"),
 }
-"""All tensors of exported graphs, by name."""
+"""All tensors of exported graphs, by name. A medium has its own names for `item` and `items`; see `medium_names`."""
 
 TENSOR_OF_CONTROL = {tensor.control.name: name for name, tensor in TENSORS.items() if tensor.control is not None}
 """The input that a control sets, by the control's name."""
 
 
+def medium_names(medium: Medium) -> dict[str, str]:
+    """Return the names that exported graphs of a medium use for `item` (to transform) and `items` (generated)."""
+    return {"item": medium.input, "items": medium.output}
+
+
 def graph_tensor(name: str, item: ItemSpec) -> GraphTensor | None:
     """Return the entry of a tensor of a graph for these items; None if the table has none."""
-    return ITEMS if name == find_medium(item.medium).output else TENSORS.get(name)
+    generic = {own: known for known, own in medium_names(find_medium(item.medium)).items()}
+    return TENSORS.get(generic.get(name, name))
 
 
 def controls(inputs: Iterable[str]) -> list[Control]:
@@ -313,7 +208,8 @@ def example_inputs(inputs: Iterable[str], metadata: Metadata, n: int, seed: int 
     """Return varied inputs of a graph, n rows. Raises InputError for an input without an example."""
     arrays = {}
     for name in inputs:
-        example = TENSORS[name].example if name in TENSORS else None
+        tensor = graph_tensor(name, metadata.item)
+        example = tensor.example if tensor is not None else None
         if example is None:
             raise InputError(f"no example is known for the input {name!r} of this graph.")
         arrays[name] = example(metadata, n, seed)

@@ -55,7 +55,12 @@ def run(root: Path) -> None:
             previous=metrics_files.read_cached(previous),
         )
         result = task.evaluate(case)
-        metrics = {"task": task.name, **result.metrics, "seconds": round(time.monotonic() - began, 2)}
+        metrics = {
+            "task": task.name,
+            "medium": info.item.medium,
+            **result.metrics,
+            "seconds": round(time.monotonic() - began, 2),
+        }
         paths.evaluation_report.parent.mkdir(parents=True, exist_ok=True)
         paths.evaluation_report.write_text(result.page, encoding="utf-8")
         metrics_files.write(paths.evaluation_metrics, metrics)

@@ -13,8 +13,9 @@ from pipeline import __version__
 from pipeline import params as parameters
 from pipeline.errors import GateRefused, InputError
 from pipeline.gans.base import GAN
+from pipeline.media.registry import find_medium
 from pipeline.params import Params
-from pipeline.serving.onnx.graph_export import export
+from pipeline.serving.onnx.graph_export import export, name_tensors
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.onnx.model_card import reasons_of, render_card
 from pipeline.serving.onnx.parity import Parity, check_parity
@@ -111,7 +112,8 @@ def export_graphs(gan: GAN, metadata: Metadata, folder: Path, params: Params) ->
     """Export all graphs of a model to `folder` and check them against PyTorch."""
     measured: dict[str, Any] = {}
     signatures = []
-    for number, spec in enumerate(gan.export()):
+    medium = find_medium(metadata.item.medium)
+    for number, spec in enumerate(name_tensors(spec, medium) for spec in gan.export()):
         path = folder / f"{spec.name}.onnx"
         export(spec, path, metadata.pairs(), params.export.opset)
         parity = check_parity(spec, path, params.export.parity_tolerance, metadata.item)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Direction, ExportSpec, Phase, View
+from pipeline.serving.graph_tensors import medium_names
 from pipeline.serving.runtime.generator import Graph
 from pipeline.tasks.base import EvaluationCase, EvaluationResult
 from pipeline.tasks.exported_model import ExportedEvaluation, ExportedModel, load_or_evaluate
@@ -78,7 +79,7 @@ class ExportedGAN(GAN):
         return self.variant.directions()
 
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
-        return transform(self.generator, conditions["image"], rng)
+        return transform(self.generator, conditions["item"], rng)
 
     def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         return transform(self.graphs[direction], images, rng)
@@ -89,9 +90,7 @@ class ExportedGAN(GAN):
         back = self.graphs[forward.inverse]
         if "z" not in back.inputs:
             return transform(back, translated, rng)
-        return run_graph(
-            back, "images", image=translated, z=run_graph(self.styles[forward.source], "z", image=originals)
-        )
+        return run_graph(back, "items", item=translated, z=run_graph(self.styles[forward.source], "z", item=originals))
 
     def map_identity(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
         """Return None for graphs that take styles: none of them keeps an image in its domain."""
@@ -102,13 +101,15 @@ class ExportedGAN(GAN):
 def transform(graph: Graph, images: Tensor, rng: torch.Generator) -> Tensor:
     """Run a graph on images, with styles from `rng` if it takes styles."""
     styles = {"z": torch.randn(len(images), graph.metadata.latent, generator=rng)} if "z" in graph.inputs else {}
-    return run_graph(graph, "images", image=images, **styles)
+    return run_graph(graph, "items", item=images, **styles)
 
 
 def run_graph(graph: Graph, output: str, **inputs: Tensor) -> Tensor:
-    """Return one output of a graph, on the device of the images."""
-    (values,) = graph.session.run([output], {name: value.cpu().numpy() for name, value in inputs.items()})
-    return torch.from_numpy(values).to(inputs["image"].device)
+    """Return one output of a graph on the device of the images; `item` and `items` stand for the medium's names."""
+    names = medium_names(graph.medium)
+    arrays = {names.get(name, name): value.cpu().numpy() for name, value in inputs.items()}
+    (values,) = graph.session.run([names.get(output, output)], arrays)
+    return torch.from_numpy(values).to(inputs["item"].device)
 
 
 def evaluate_exported(

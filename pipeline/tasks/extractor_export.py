@@ -14,11 +14,11 @@ from pipeline.media.tensors import Tensors
 from pipeline.serving.onnx import graph_export
 
 EXPORTED = ("classifier", "random")
-"""Extractors that are built here; an Inception or an encoder is a file of the user's already."""
+"""Extractors that are made from the data or the code; Inception and encoders are files already."""
 
 
 class NetworkRange(nn.Module):
-    """An extractor's network for values as generators produce them, which is what evaluate.encoder's defaults expect."""
+    """An extractor's network that takes values as generators return them, as the defaults of evaluate.encoder expect."""
 
     def __init__(self, network: nn.Module, tensors: Tensors) -> None:
         super().__init__()
@@ -30,10 +30,10 @@ class NetworkRange(nn.Module):
         return features
 
 
-def keep(extractor: Extractor, item: ItemSpec, folder: Path, opset: int) -> Path | None:
-    """Write `folder`/fd_<name>_<sha8>.onnx unless it exists; None if there is nothing to export.
+def keep_extractor(extractor: Extractor, item: ItemSpec, folder: Path, opset: int) -> Path | None:
+    """Write `folder`/fd_<name>_<sha8>.onnx unless it exists; return None if the extractor is a file already.
 
-    Given as evaluate.features it measures the same features within 1e-4, without training the classifier again.
+    As evaluate.features, the file measures the same features within 1e-4, without training a classifier.
     """
     if extractor.spec.name not in EXPORTED:
         return None
@@ -45,7 +45,7 @@ def keep(extractor: Extractor, item: ItemSpec, folder: Path, opset: int) -> Path
         example = torch.zeros(2, item.network_channels, item.height, item.width)
         metadata = {f"ganline.{name}": str(value) for name, value in extractor.spec.model_dump().items()}
         part = path.with_suffix(".part")
-        inputs = {find_medium(item.medium).output: example}
-        graph_export.export(ExportSpec("judge", network, inputs, ("features",)), part, metadata, opset)
+        spec = ExportSpec("extractor", network, {"items": example}, ("features",))
+        graph_export.export(graph_export.name_tensors(spec, find_medium(item.medium)), part, metadata, opset)
         part.replace(path)
     return path

@@ -40,7 +40,8 @@ class Task(ABC):
         evaluator: The function that evaluates a model: EvaluationCase -> EvaluationResult.
         compared: Names of the measures that promotion records if there is no champion to compare with.
         takes_input: The model transforms an item that it is given; if not, it draws samples from latents alone.
-        intended_use: The model card's sentence on what the model is good for.
+        intended_use: The model card's sentence on what the model is good for. In this and the next two, {noun} stands
+            for one item of the medium.
         risk: The model card's sentence on what to check before using its output.
         evidence_note: The model card's sentence on why its output is not evidence.
     """
@@ -80,7 +81,7 @@ class Task(ABC):
         """Return the section of the model card that shows how to use the model, as Markdown."""
 
     @abstractmethod
-    def try_it(self) -> str:
+    def try_it(self, medium: Medium) -> str:
         """Return a command line that tries the exported model."""
 
     def summary(self, metrics: Mapping[str, Any]) -> list[str]:
@@ -150,9 +151,16 @@ class Task(ABC):
         protocols = str(challenger.metrics["protocol"]), str(champion.metrics["protocol"])
         return compare_all(challenger.material, champion.material, protocols, seed)
 
-    def relative_diversity(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        """Return the measures of diversity relative to real data that promotion must not lose; 1 is real data's."""
-        return {}
+    def relative_diversity(self, metrics: Mapping[str, Any], medium: Medium) -> dict[str, float]:
+        """Return the measures with a `promotion_floor`, relative to real data: 1 is the diversity of real data."""
+        diversity = {}
+        for measure in self.measures(medium):
+            if measure.promotion_floor is not None:
+                over = measure.promotion_floor.over
+                value, real = metrics.get(measure.name), metrics.get(over) if over else 1.0
+                if isinstance(value, int | float) and isinstance(real, int | float) and real > 0:
+                    diversity[measure.name] = value / real
+        return diversity
 
 
 def load(reference: str) -> Any:

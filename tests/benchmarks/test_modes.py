@@ -122,11 +122,11 @@ def test_all_points_of_a_pack_share_the_fourier_features() -> None:
 
 def test_points_have_unit_variance_and_resume() -> None:
     batches = Points(GRID, 10_000, CPU, seed=1)
-    assert batches.next(5000)["image"].square().mean().sqrt() == pytest.approx(1, abs=0.03)
+    assert batches.next(5000)["item"].square().mean().sqrt() == pytest.approx(1, abs=0.03)
     state = batches.state()
-    expected = batches.next(7)["image"]
+    expected = batches.next(7)["item"]
     batches.restore(state)
-    assert torch.equal(batches.next(7)["image"], expected)
+    assert torch.equal(batches.next(7)["item"], expected)
 
 
 def test_every_recipe_for_gaussians_trains_and_appears_in_the_report(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def test_the_complete_text_names_every_key(preset: Preset) -> None:
 def key_paths(value: object, path: str = "") -> set[str]:
     if not isinstance(value, dict):
         return {path}
+    if not value:  # the section has no keys for this task
+        return set()
     return {path} | {found for name, below in value.items() for found in key_paths(below, f"{path}.{name}")}
 
 

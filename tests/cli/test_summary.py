@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 
 def evaluated(root: Path, task: str = "generate", **metrics: object) -> None:
     (root / "metrics").mkdir()
-    metrics["task"] = task
+    metrics |= {"task": task, "medium": "image"}
     (root / "metrics/evaluation.json").write_text(json.dumps(metrics))
 
 

@@ -50,7 +50,7 @@ CPU = torch.device("cpu")
 
 def test_a_batch_is_in_the_network_s_range_and_channels_last() -> None:
     view = Unlabelled(Arrays(10), CPU, seed=0)
-    batch = view.next(10)["image"]
+    batch = view.next(10)["item"]
     assert batch.shape == (10, 3, 4, 4)
     assert batch.dtype == torch.float32
     assert batch.is_contiguous(memory_format=torch.channels_last)
@@ -68,18 +68,18 @@ def test_streamed_batches_equal_batches_from_memory() -> None:
     assert resident.sampler.resident is not None
     assert streamed.sampler.resident is None
     for _ in range(4):
-        torch.testing.assert_close(resident.next(7)["image"], streamed.next(7)["image"], rtol=0, atol=0)
+        torch.testing.assert_close(resident.next(7)["item"], streamed.next(7)["item"], rtol=0, atol=0)
 
 
 def test_flips_mirror_half_of_the_images_and_resume() -> None:
     view = Unlabelled(Arrays(50), CPU, 0, flips=True)
-    corner = view.next(1000)["image"][:, 0, 0, :]
+    corner = view.next(1000)["item"][:, 0, 0, :]
     left, right = (corner[:, 0] == 1).sum().item(), (corner[:, 3] == 1).sum().item()
     assert left + right == 1000
     assert 420 < left < 580
     other = Unlabelled(Arrays(50), CPU, 0, flips=True)
     other.restore(view.state())
-    torch.testing.assert_close(other.next(64)["image"], view.next(64)["image"], rtol=0, atol=0)
+    torch.testing.assert_close(other.next(64)["item"], view.next(64)["item"], rtol=0, atol=0)
 
 
 def test_degraded_images_belong_to_their_targets_and_resume() -> None:

@@ -4,11 +4,20 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import FeatureSpec
-from pipeline.evaluation.protocol import Protocol, fields, require_equal
+from pipeline.evaluation.protocol import Protocol, describe_rounding, fields, require_equal
+from pipeline.items import ItemSpec
+from tests.specs import image_spec
 
 SPEC = FeatureSpec(name="classifier", sha256="ab12cd34" + "0" * 56, dims=64, resize="none", value_range="-1..1")
 PROTOCOL = Protocol(
-    features=SPEC, split="test", fingerprint="9" * 64, n_real=360, n_fake=5000, n_calibrated=400, seed=0
+    features=SPEC,
+    item=image_spec(8, 1),
+    split="test",
+    fingerprint="9" * 64,
+    n_real=360,
+    n_fake=5000,
+    n_calibrated=400,
+    seed=0,
 )
 
 
@@ -45,3 +54,10 @@ def test_differences_between_protocols_are_named() -> None:
         require_equal(str(PROTOCOL), str(other))
     with pytest.raises(InputError, match="not a protocol"):
         require_equal(str(PROTOCOL), "classifier features, 5000 samples")
+
+
+def test_the_rounding_of_every_dtype_is_stated() -> None:
+    shape = {"height": 4, "width": 4, "channels": 1}
+    assert describe_rounding(ItemSpec(**shape, dtype="uint16")) == "floor(32767.5x+32768)"
+    assert describe_rounding(ItemSpec(**shape, dtype="int16")) == "floor(32767x+0.5)"
+    assert describe_rounding(ItemSpec(**shape, symbols=3)) == "argmax"

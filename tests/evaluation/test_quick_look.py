@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.evaluation.extractors.base import Held, Subset
+from pipeline.evaluation.extractors.base import ArrayItems, Subset
 from pipeline.evaluation.quick_look import QuickLook
+from tests.specs import image_spec
 
 CPU = torch.device("cpu")
 
 
+def quick_look(real: Any, labels: Any = None, samples: int = 360) -> QuickLook:
+    return QuickLook(real, image_spec(8, 1, 10), samples=samples, seed=0, device=CPU, labels=labels)
+
+
 @pytest.fixture(scope="module")
 def look(digits: Any) -> QuickLook:
-    return QuickLook(digits.train, digits.train.labels, 10, 1, 360, 0, CPU)
+    return quick_look(digits.train, digits.train.labels)
 
 
 def test_new_real_images_have_good_values(look: QuickLook, digits: Any) -> None:
@@ -48,7 +53,7 @@ def test_few_training_images_cause_no_false_alarm(digits: Any) -> None:
     """Forty training images are further apart than a thousand."""
     rng = np.random.default_rng(0)
     some = Subset(digits.train, rng.choice(len(digits.train), 40, replace=False))
-    look = QuickLook(some, np.full(40, -1), 0, 1, 360, 0, CPU)
+    look = quick_look(some)
     found = look(digits.fresh)
     assert found["near_duplicates"] < 0.1
     assert 0.85 < found["diversity"] < 1.15
@@ -67,18 +72,18 @@ def test_the_distance_increases_with_noise(look: QuickLook, digits: Any) -> None
 
 
 def test_it_is_reproducible_and_needs_no_labels(digits: Any) -> None:
-    bare = [QuickLook(digits.train, np.full(len(digits.train), -1), 0, 1, 360, 0, CPU) for _ in range(2)]
+    bare = [quick_look(digits.train) for _ in range(2)]
     assert bare[0](digits.fresh) == bare[1](digits.fresh)
     assert "classes" not in bare[0](digits.fresh)
 
 
 def test_classes_are_omitted_if_labels_are_random(digits: Any) -> None:
     shuffled = np.random.default_rng(0).permutation(digits.train.labels)
-    assert "classes" not in QuickLook(digits.train, shuffled, 10, 1, 360, 0, CPU)(digits.fresh)
+    assert "classes" not in quick_look(digits.train, shuffled)(digits.fresh)
 
 
 @pytest.mark.parametrize("n", [2, 5, 30])
 def test_few_or_constant_real_images_give_finite_numbers(digits: Any, n: int) -> None:
     for array in (digits.train.array[:n], np.full((n, 8, 8, 1), 7, dtype=np.uint8)):
-        found = QuickLook(Held(array), digits.train.labels[:n], 10, 1, 64, 0, CPU)(digits.fresh[:64])
+        found = quick_look(ArrayItems(array), digits.train.labels[:n], samples=64)(digits.fresh[:64])
         assert all(np.isfinite(value) for value in found.values()), found

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.evaluation.extractors.base import Held
+from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.evaluation.reference import Reference, ratio, require_reference, select_calibration
 
 
@@ -66,4 +66,4 @@ def test_too_few_or_equal_images_have_no_ratio() -> None:
 @pytest.mark.parametrize("n", [0, 1])
 def test_an_empty_test_split_is_an_error_that_names_the_key(n: int) -> None:
     with pytest.raises(InputError, match=r"data\.test_fraction"):
-        require_reference(Held(np.zeros((n, 8, 8, 1), dtype=np.uint8)))
+        require_reference(ArrayItems(np.zeros((n, 8, 8, 1), dtype=np.uint8)))

@@ -43,9 +43,9 @@ def batch() -> Callable[[int, int, int, int], Batch]:
     def make(n: int, resolution: int, channels: int, classes: int) -> Batch:
         label = torch.arange(n) % max(classes, 1)
         return {
-            "image": random_images(n, resolution, channels),
+            "item": random_images(n, resolution, channels),
             "label": label,
-            "labelled_image": random_images(n, resolution, channels),
+            "labelled_item": random_images(n, resolution, channels),
         }
 
     return make

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from pipeline.evaluation.comparison import Comparison
+from pipeline.media.registry import MEDIA
 from pipeline.promotion.checks import Against, Evidence, check_all
-from pipeline.promotion.settings import PromoteSettings
+from pipeline.promotion.settings import PromoteSettings, promote_settings
 from pipeline.tasks.registry import TASKS
 from pipeline.tasks.task import Task
 
@@ -20,18 +21,24 @@ EXPORT: dict[str, Any] = {"parity_max_abs": 1e-6, "latency_ms_batch_1": 3.0}
 EQUAL, BETTER, WORSE = Comparison(0.0, -1.0, 1.0), Comparison(-2.0, -3.0, -1.0), Comparison(2.0, 1.0, 3.0)
 
 
+IMAGES = MEDIA["image"]
 GENERATE, RESTORE, TRANSLATE = (TASKS[name] for name in ("generate", "restore", "translate"))
 
 
 def evidence(task: Task = GENERATE, **changes: Any) -> Evidence:
     """Return the evidence of a good model, with changes."""
     values = {"evaluation": GOOD, "export": EXPORT} | changes
-    return Evidence(diversity=task.relative_diversity(values["evaluation"]), **values)
+    return Evidence(diversity=task.relative_diversity(values["evaluation"], IMAGES), **values)
+
+
+def promotion(task: Task = GENERATE, **values: Any) -> PromoteSettings:
+    """Return the settings of a task."""
+    return promote_settings(tuple(task.measures(IMAGES))).model_validate(values)
 
 
 def failures(settings: PromoteSettings | None = None, task: Task = GENERATE, **changes: Any) -> dict[str, str]:
     """Return the reasons of the failed checks, by name."""
-    checks = check_all(evidence(task, **changes), settings or PromoteSettings())
+    checks = check_all(evidence(task, **changes), settings or promotion(task))
     return {check.name: check.reason for check in checks if check.state == "fail"}
 
 
@@ -39,7 +46,7 @@ def compared(
     measures: dict[str, Comparison], champion: dict[str, Any], challenger: dict[str, Any], task: Task
 ) -> Against:
     """Return a comparison with champion version 3."""
-    diversity = (task.relative_diversity(metrics) for metrics in (champion, challenger))
+    diversity = (task.relative_diversity(metrics, IMAGES) for metrics in (champion, challenger))
     return Against("3", champion, challenger, measures, *diversity)
 
 
@@ -97,7 +104,7 @@ def test_a_model_that_is_worse_than_the_champion_fails(fid: Comparison, kid: Com
 
 
 def test_an_improvement_can_be_required() -> None:
-    wanted = PromoteSettings(require="better")
+    wanted = promotion(require="better")
     assert list(failures(wanted, against=against())) == ["better than champion"]
     assert failures(wanted, against=against(BETTER, EQUAL)) == {}
 
@@ -107,7 +114,7 @@ def test_diversity_must_not_be_lower_than_the_champion_s() -> None:
     assert list(found) == ["recall against champion"]
     assert "promote.diversity" in found["recall against champion"]
     assert failures(against=against(recall=0.65)) == {}
-    assert failures(PromoteSettings(diversity=None), against=against(recall=0.1)) == {}
+    assert failures(promotion(diversity=None), against=against(recall=0.1)) == {}
 
 
 TRANSLATED: dict[str, Any] = {
@@ -117,17 +124,39 @@ TRANSLATED: dict[str, Any] = {
     "dependence": 0.8,
     "diversity_ratio": 0.5,
 }
-LIMITS = {"fid_ratio": 3.0, "kid": 0.1}
 
 
-def test_measures_that_a_task_does_not_have_are_skipped() -> None:
-    settings = PromoteSettings.model_validate({"limits": LIMITS})
-    checks = {check.name: check.state for check in check_all(evidence(TRANSLATE, evaluation=TRANSLATED), settings)}
-    assert checks["fid_ratio"] == checks["kid"] == checks["recall"] == checks["vendi_ratio"] == "skipped"
+def test_measures_that_a_model_does_not_have_are_skipped() -> None:
+    settings = promotion(TRANSLATE, limits={"fid_ratio": 3.0, "kid": 0.1}, floors={"dependence": 0.1})
+    evaluation = {name: value for name, value in TRANSLATED.items() if name != "dependence"}
+    checks = {check.name: check.state for check in check_all(evidence(TRANSLATE, evaluation=evaluation), settings)}
+    assert checks["fid_ratio"] == checks["kid"] == checks["dependence"] == "skipped"
     assert "fail" not in checks.values()
+    assert failures(promotion(TRANSLATE, floors={"dependence": 0.9}), TRANSLATE, evaluation=TRANSLATED).keys() == {
+        "dependence"
+    }
+
+
+def test_a_task_has_the_limits_and_floors_of_its_measures() -> None:
+    names = {
+        task.name: [
+            list(bounds) for bounds in (promotion(task).limits.model_dump(), promotion(task).floors.model_dump())
+        ]
+        for task in (GENERATE, RESTORE, TRANSLATE)
+    }
+    assert names == {
+        "generate": [["fid_ratio", "fid", "kid"], ["modes_covered", "recall", "coverage", "vendi_ratio"]],
+        "restore": [[], []],
+        "translate": [["fid", "fid_ratio", "kid"], ["dependence", "diversity_ratio"]],
+    }
+
+
+def test_restorations_are_promoted_by_their_own_measures() -> None:
     restored = {"verdict": "pass", "reasons": [], "psnr": 30.0}
     both = compared({"psnr": EQUAL}, restored, restored, RESTORE)
-    names = {check.name for check in check_all(evidence(RESTORE, evaluation=restored, against=both), settings)}
+    names = {
+        check.name for check in check_all(evidence(RESTORE, evaluation=restored, against=both), promotion(RESTORE))
+    }
     assert "dependence against champion" not in names
 
 
@@ -151,7 +180,7 @@ def test_higher_values_can_be_better() -> None:
     assert (gained.verdict, lost.verdict) == ("better", "worse")
     reason = failures(**translations(lost))["psnr_a_to_b against champion"]
     assert "psnr_a_to_b is worse than the champion's (version 3)" in reason
-    better = PromoteSettings(require="better")
+    better = promotion(require="better")
     assert failures(better, **translations(gained, EQUAL)) == {}
     found = failures(better, **translations(EQUAL, EQUAL))
     assert "none of psnr_a_to_b, psnr_b_to_a is significantly better" in found["better than champion"]

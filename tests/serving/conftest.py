@@ -18,9 +18,10 @@ from pipeline.gans.variants.dcgan.dcgan import DCGAN
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
 from pipeline.items import ItemSpec
+from pipeline.media.registry import MEDIA
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.model_source import FileSource
-from pipeline.serving.onnx.graph_export import export
+from pipeline.serving.onnx.graph_export import export, name_tensors
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.settings import ServeSettings
 from tests.specs import image_spec
@@ -135,7 +136,7 @@ def dcgan() -> DCGAN:
 
 @pytest.fixture(scope="session")
 def plain_graph(dcgan: DCGAN, tmp_path_factory: pytest.TempPathFactory) -> ExportedGraph:
-    (spec,) = dcgan.export()
+    spec = name_tensors(dcgan.export()[0], MEDIA["image"])
     path = tmp_path_factory.mktemp("exported") / "generator.onnx"
     export(spec, path, describe().pairs(), 20)
     return ExportedGraph(path, spec, describe())
@@ -187,7 +188,7 @@ def upscaler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     gan = build(settings, image_spec(16, 3)).eval()
     path = tmp_path_factory.mktemp("larger") / "srgan3.onnx"
-    export(gan.export()[0], path, photographs("srgan", scale=2).pairs(), 20)
+    export(name_tensors(gan.export()[0], MEDIA["image"]), path, photographs("srgan", scale=2).pairs(), 20)
     return path
 
 

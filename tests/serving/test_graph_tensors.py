@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.errors import InputError
-from pipeline.serving.graph_tensors import TENSORS, example_inputs, parse_conditions, take_in_turn
+from pipeline.serving.graph_tensors import TENSORS, example_inputs, graph_tensor, parse_conditions, take_in_turn
 from pipeline.serving.onnx.metadata import Metadata
 
 
@@ -42,8 +42,9 @@ def test_examples_fit_the_graphs(which: str, request: pytest.FixtureRequest) -> 
     for name, like in exported.spec.inputs.items():
         assert torch.from_numpy(inputs[name]).dtype == like.dtype
         assert inputs[name].shape[1:] == tuple(like.shape[1:])
-        assert name in TENSORS
-    assert set(exported.spec.outputs) <= set(TENSORS)
+    item = exported.metadata.item
+    assert all(graph_tensor(name, item) is not None for name in (*exported.spec.inputs, *exported.spec.outputs))
+    assert graph_tensor("blocks", item) is None
 
 
 def test_conditions_are_rows_that_items_take_in_turn(describe: Callable[..., Metadata]) -> None:
@@ -64,7 +65,7 @@ def test_conditions_are_rows_that_items_take_in_turn(describe: Callable[..., Met
         ("label", [-1], r"must lie in 0 \.\. 2"),
         ("z", [np.inf], "not finite"),
         ("z", [99.0], None),
-        ("image", [[[[1.5]]]], None),
+        ("item", [[[[1.5]]]], None),
     ],
 )
 def test_values_outside_of_the_limits(

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from torch import nn
 
 from pipeline.data.store import DatasetInfo, Shard, open_split
 from pipeline.data.views import choose_labelled
@@ -245,11 +246,13 @@ def test_a_semi_supervised_classifier_is_compared_with_a_baseline_on_its_labels(
     model_files.save(build(settings, image_spec(8, 1, 10)), config, root / "models")
     used: list[list[int]] = []
 
-    def watched(*arguments: Any, **options: Any) -> supervised_baseline.SemiSupervised:
-        used.append(arguments[3].tolist())
-        return supervised_baseline.compare_with_baseline(*arguments, **options)
+    def compare(
+        classifier: nn.Module, fresh: nn.Module, splits: supervised_baseline.LabelledSplits
+    ) -> supervised_baseline.SemiSupervised:
+        used.append(splits.labelled.tolist())
+        return supervised_baseline.compare_classifiers(classifier, fresh, splits)
 
-    monkeypatch.setattr(sample_evaluation, "compare_with_baseline", watched)
+    monkeypatch.setattr(sample_evaluation, "compare_classifiers", compare)
     evaluate.run(root)
     metrics = metrics_of(root)
     assert used == [choose_labelled(train.labels, 4, 3).tolist()]

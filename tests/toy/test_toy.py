@@ -35,9 +35,6 @@ train: {{device: cpu, seed: {seed}, batch_size: 32, total_images: 3200, log_imag
   learning_rate: {{generator: 0.02, discriminator: 0.02}}}}
 evaluate: {{samples: 200, gate: {{share_error: {bound}}}}}
 export: {{opset: 20}}
-promote:
-  limits: {{fid_ratio: null}}
-  floors: {{recall: null, coverage: null, vendi_ratio: null, modes_covered: null}}
 tracking: {{experiment: toy, model: toy}}
 """
 

@@ -138,7 +138,7 @@ class Toy(GAN):
         return "share_error"
 
     def export(self) -> list[ExportSpec]:
-        return [ExportSpec("generator", self.generator, {"z": torch.zeros(2, self.latent)}, ("blocks",))]
+        return [ExportSpec("generator", self.generator, {"z": torch.zeros(2, self.latent)}, ("items",))]
 
 
 # --- the task: letters as frequent as in the data ---
@@ -148,7 +148,7 @@ class Counted(Unlabelled):
     """Batches {"letters"}: the task's own view."""
 
     def next(self, n: int) -> dict[str, Tensor]:
-        return {"letters": super().next(n)["image"]}
+        return {"letters": super().next(n)["item"]}
 
 
 class CountGate(Gate):
@@ -242,7 +242,7 @@ class CountTask(Task):
     def usage(self, metadata: Metadata, signature: Mapping[str, Any]) -> str:
         return "## How to sample\n\n`ganline sample -o letters/`\n"
 
-    def try_it(self) -> str:
+    def try_it(self, medium: Medium) -> str:
         return "ganline sample -o letters/"
 
     def evaluate_exported(self, model: ExportedModel, case: EvaluationCase) -> ExportedEvaluation:

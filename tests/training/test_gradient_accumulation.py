@@ -53,7 +53,7 @@ class Noise:
     def next(self, n: int) -> Batch:
         rng = torch.Generator().manual_seed(self.count)
         self.count += 1
-        return {"image": torch.rand(n, 1, 8, 8, generator=rng) * 2 - 1, "label": torch.randint(4, (n,), generator=rng)}
+        return {"item": torch.rand(n, 1, 8, 8, generator=rng) * 2 - 1, "label": torch.randint(4, (n,), generator=rng)}
 
     def state(self) -> dict[str, object]:
         return {"count": self.count}
@@ -156,8 +156,8 @@ def limited(loss: LossFunction, most: int, *, late: bool = False) -> LossFunctio
     """Limit a loss to `most` images, as GPU memory does; with `late` it fails after the computation."""
 
     def on_device(batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
-        found = loss(batch, progress, rng) if late or len(batch["image"]) <= most else None
-        if found is None or len(batch["image"]) > most:
+        found = loss(batch, progress, rng) if late or len(batch["item"]) <= most else None
+        if found is None or len(batch["item"]) > most:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return found
 
@@ -229,7 +229,7 @@ def test_tensors_of_a_failed_attempt_are_released(tmp_path: Path) -> None:
             alive.append(sum(reference() is not None for reference in references))
             activations = torch.zeros(1000)
             references.append(weakref.ref(activations))
-            if len(batch["image"]) > 4:
+            if len(batch["item"]) > 4:
                 raise torch.OutOfMemoryError(f"no room for {len(activations)}")
             return loss(batch, progress, rng)
 
@@ -243,11 +243,11 @@ def test_tensors_of_a_failed_attempt_are_released(tmp_path: Path) -> None:
 
 def test_split_batch_keeps_the_order_and_shares_memory() -> None:
     image = torch.arange(12.0).reshape(6, 2).requires_grad_()
-    parts = split_batch({"image": image, "label": torch.arange(6)}, 2)
+    parts = split_batch({"item": image, "label": torch.arange(6)}, 2)
     assert [part["label"].tolist() for part in parts] == [[0, 1], [2, 3], [4, 5]]
-    assert torch.equal(torch.cat([part["image"] for part in parts]), image)
-    assert parts[1]["image"].data_ptr() == image[2:].data_ptr()
-    assert not parts[0]["image"].requires_grad
+    assert torch.equal(torch.cat([part["item"] for part in parts]), image)
+    assert parts[1]["item"].data_ptr() == image[2:].data_ptr()
+    assert not parts[0]["item"].requires_grad
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from torch import nn
 
 from pipeline.data.views import Unlabelled
 from pipeline.errors import InputError, TrainingFailed
-from pipeline.evaluation.extractors.base import Held
+from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, View
 from pipeline.gans.game.settings import Penalties
 from pipeline.gans.registry import build
@@ -31,7 +31,7 @@ MODEL = DCGANSettings(
 )
 
 
-class Bars(Held):
+class Bars(ArrayItems):
     """Bright bars on black, 90 images."""
 
     item = image_spec(8, 1)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from pipeline.data.store import ItemSet, PairSet
-from pipeline.evaluation.extractors.base import Held
+from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.tasks.registry import TASKS
 from pipeline.training import checkpoint
@@ -125,7 +125,7 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-class Bars(Held):
+class Bars(ArrayItems):
     """90 bright bars on black; the class is the column of the bar, one of four."""
 
     item = image_spec(8, 1, 4)

@@ -12,7 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from pipeline.data.views import Unlabelled
-from pipeline.evaluation.extractors.base import Held
+from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.registry import build
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
@@ -33,7 +33,7 @@ SMALL = DCGANSettings.model_validate(
 )
 
 
-class Digits(Held):
+class Digits(ArrayItems):
     item = image_spec(8, 1)
 
     def __init__(self) -> None:
@@ -71,7 +71,16 @@ class Training:
         }
         self.settings = TrainSettings.model_validate(values | settings | {"health": health})
         self.look = (
-            QuickLook(DIGITS, DIGITS.labels, 10, 1, self.settings.health.samples, 0, CPU) if story is None else None
+            QuickLook(
+                DIGITS,
+                image_spec(8, 1, 10),
+                samples=self.settings.health.samples,
+                seed=0,
+                device=CPU,
+                labels=DIGITS.labels,
+            )
+            if story is None
+            else None
         )
 
     def make(self, symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:

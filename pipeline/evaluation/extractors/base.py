@@ -1,4 +1,4 @@
-"""What turns images into features, and how such an extractor is named."""
+"""Feature extractors: networks that map stored items to features, and how such a network is named."""
 
 import hashlib
 import struct
@@ -11,121 +11,154 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from pipeline.arrays import Float32Array, Int64Array, UInt8Array
+from pipeline.arrays import Float32Array, Int64Array, Items
 from pipeline.errors import InputError
+from pipeline.items import ItemSpec
+from pipeline.media.tensors import Tensors
 from pipeline.settings import Settings
 
 
 class Images(Protocol):
-    """A set of images that is read piece by piece: pipeline.data.store.ItemSet is one."""
+    """A set of items that is read piece by piece; `pipeline.data.store.ItemSet` is one."""
 
     def __len__(self) -> int: ...
 
-    def images(self, indices: npt.ArrayLike | None = None, /) -> UInt8Array:
-        """uint8 [n, H, W, C] for positions in the set."""
+    def images(self, indices: npt.ArrayLike | None = None, /) -> Items:
+        """Read the items at these positions, [n, H, W, C]."""
         ...
 
 
 class Progress(Protocol):
-    """Shows the way through a range, as tqdm does."""
+    """Shows the progress through a range, as tqdm does."""
 
     def __call__(self, steps: range, label: str, /) -> Iterable[int]: ...
 
 
 def quiet(steps: range, label: str) -> Iterable[int]:
-    """No progress shown."""
+    """Show no progress."""
     return steps
 
 
 class FeatureSpec(Settings):
-    """An extractor's name, weights and preprocessing: what its numbers' protocol says."""
+    """Name, weights and preprocessing of an extractor: the part of a protocol that describes the features.
+
+    Attributes:
+        sha256: Digest of the weights.
+        dims: Number of features of one item.
+        resize: How items are resized.
+        value_range: The range that the network's first layer receives.
+        published: The weights are those that the literature measures the FID with.
+    """
 
     name: str
     sha256: str
     dims: int
     resize: str
     value_range: str
-    published: bool = False  # the weights that the literature's FID is measured with
+    published: bool = False
 
     @property
     def sha8(self) -> str:
+        """The first eight digits of the weights' digest."""
         return self.sha256[:8]
 
     @property
     def measure(self) -> str:
-        """`fid` is reserved for the published Inception weights; anything else is a Fréchet distance in features of its own."""
+        """Name of the Fréchet distance in these features: `fid` only with the published Inception weights."""
         return "fid" if self.published else f"fd_{self.name}_{self.sha8}"
 
 
 class Extractor:
-    """A network [N, C, H, W] float in 0..255 -> [N, dims], and what it is called."""
+    """A network that maps items to features.
 
-    def __init__(self, spec: FeatureSpec, network: nn.Module, device: torch.device) -> None:
-        self.spec = spec
+    Args:
+        spec: Its name and preprocessing.
+        network: Maps values float32 [n, C', H, W] in 0 .. 255 (see `Tensors.to_features`) to features [n, dims].
+        tensors: Turns stored items into such values.
+    """
+
+    def __init__(self, spec: FeatureSpec, network: nn.Module, tensors: Tensors, device: torch.device) -> None:
+        self.spec, self.tensors, self.device = spec, tensors, device
         self.network = network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-        self.device = device
 
-    def features(self, images: UInt8Array) -> Float32Array:
-        """One batch of uint8 [n, H, W, C] -> float32 [n, dims]."""
+    def features(self, items: Items) -> Float32Array:
+        """Return the features of one batch of stored items [n, H, W, C], float32 [n, dims]."""
         with torch.inference_mode(), exact(self.device):
-            return self.network(to_tensor(images, self.device)).float().cpu().numpy()  # type: ignore[no-any-return]
+            values = feature_values(items, self.tensors, self.device)
+            return self.network(values).float().cpu().numpy()  # type: ignore[no-any-return]
+
+
+def feature_values(items: Items, tensors: Tensors, device: torch.device) -> Tensor:
+    """Return stored items [n, H, W, C] as extractors take them, float32 [n, C', H, W] in 0 .. 255, on `device`."""
+    return tensors.to_features(torch.from_numpy(np.ascontiguousarray(items)).to(device))
+
+
+def network_values(items: Items, tensors: Tensors, device: torch.device) -> Tensor:
+    """Return stored items [n, H, W, C] as a variant's networks take them, float32 [n, C', H, W], on `device`."""
+    return tensors.to_network(torch.from_numpy(np.ascontiguousarray(items)).to(device))
 
 
 def extract(
-    extractor: Extractor, images: Images, batch_size: int, progress: Progress = quiet, label: str = "features"
+    extractor: Extractor, items: Images, batch_size: int, progress: Progress = quiet, label: str = "features"
 ) -> Float32Array:
-    """Features of a whole set, float32 [N, dims]; holds one batch of images at a time."""
-    out = np.empty((len(images), extractor.spec.dims), dtype=np.float32)
-    for start in progress(range(0, len(images), batch_size), label):
-        stop = min(start + batch_size, len(images))
-        out[start:stop] = extractor.features(images.images(np.arange(start, stop)))
+    """Return the features of a set of items, float32 [N, dims]. One batch of items is in memory at a time."""
+    out = np.empty((len(items), extractor.spec.dims), dtype=np.float32)
+    for start in progress(range(0, len(items), batch_size), label):
+        stop = min(start + batch_size, len(items))
+        out[start:stop] = extractor.features(items.images(np.arange(start, stop)))
     return out
 
 
 class Subset:
-    """Some items of a set of images, in a given order."""
+    """Some items of a set, in a given order."""
 
-    def __init__(self, images: Images, indices: Int64Array) -> None:
-        self.of, self.indices = images, indices
+    def __init__(self, items: Images, indices: Int64Array) -> None:
+        self.of, self.indices = items, indices
 
     def __len__(self) -> int:
         return len(self.indices)
 
-    def images(self, indices: npt.ArrayLike | None = None, /) -> UInt8Array:
+    def images(self, indices: npt.ArrayLike | None = None, /) -> Items:
+        """Read the items at these positions of the subset, [n, H, W, C]."""
         return self.of.images(self.indices if indices is None else self.indices[np.asarray(indices, dtype=np.int64)])
 
 
-class Held:
-    """An array of images uint8 [N, H, W, C] that is in memory already, as a set."""
+class ArrayItems:
+    """Stored items in memory [N, H, W, C] as a set. Raises InputError for an array that cannot hold stored items."""
 
-    def __init__(self, array: UInt8Array) -> None:
-        if array.dtype != np.uint8 or array.ndim != 4:
+    def __init__(self, array: Items) -> None:
+        if array.ndim != 4 or array.dtype.kind not in "ui":
             raise InputError(
-                f"images must be uint8 [n, height, width, channels], not {array.dtype} {list(array.shape)}"
+                f"items must be integers [n, height, width, channels], not {array.dtype} {list(array.shape)}"
             )
         self.array = array
 
     def __len__(self) -> int:
         return len(self.array)
 
-    def images(self, indices: npt.ArrayLike | None = None, /) -> UInt8Array:
+    def images(self, indices: npt.ArrayLike | None = None, /) -> Items:
+        """Return the items at these positions, [n, H, W, C]."""
         return self.array if indices is None else self.array[np.asarray(indices, dtype=np.int64)]
 
 
-def to_tensor(images: UInt8Array, device: torch.device) -> Tensor:
-    """uint8 [n, H, W, C] -> float32 [n, C, H, W] in 0..255, on the device."""
-    return torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float()
+def count_features(network: nn.Module, item: ItemSpec) -> int:
+    """Return the number of features that a network makes of one item."""
+    training = network.training
+    with torch.no_grad():
+        features = network.eval()(torch.zeros(1, item.network_channels, item.height, item.width))
+    network.train(training)
+    return int(features.shape[1])
 
 
 def exact(device: torch.device) -> AbstractContextManager[None]:
-    """float32 that is float32, and the same twice: no TF32, no kernel chosen by a race."""
+    """Compute in float32 that is reproducible: no TF32, and no kernel that is chosen by timing."""
     return torch.backends.cudnn.flags(
         enabled=device.type == "cuda", benchmark=False, deterministic=True, allow_tf32=False
     )
 
 
 def digest(state: Mapping[str, Tensor]) -> str:
-    """sha256 over a network's weights: names, shapes and bytes, in the order of their names."""
+    """Return the sha256 of a network's weights: names, shapes and bytes, in the order of the names."""
     total = hashlib.sha256()
     for name in sorted(state):
         array = state[name].detach().cpu().contiguous().numpy()

@@ -1,4 +1,4 @@
-"""A user's own encoder: any ONNX graph that turns images into features, with the preprocessing it was trained with declared."""
+"""An encoder of the user's: any ONNX graph that maps items to features, with its preprocessing in the settings."""
 
 import hashlib
 from pathlib import Path
@@ -7,43 +7,49 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.arrays import Float32Array, UInt8Array
+from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
-from pipeline.evaluation.extractors.base import Extractor, FeatureSpec, to_tensor
+from pipeline.evaluation.extractors.base import Extractor, FeatureSpec, feature_values
 from pipeline.evaluation.settings import EncoderSettings
+from pipeline.items import ItemSpec
+from pipeline.media.registry import tensors_of
+
+CPU = torch.device("cpu")
 
 
 class Encoder(Extractor):
-    """An opened ONNX graph: float32 [n, C, H, W] in, [n, d] (or anything that flattens to it) out, run by ONNX Runtime."""
+    """An ONNX graph that ONNX Runtime runs: float32 [n, C, H, W] in, [n, ...] out, flattened to [n, d]."""
 
-    def __init__(self, session: Any, spec: FeatureSpec, settings: EncoderSettings, channels: int) -> None:
+    def __init__(
+        self, session: Any, spec: FeatureSpec, settings: EncoderSettings, channels: int, item: ItemSpec
+    ) -> None:
         self.session, self.spec, self.settings, self.channels = session, spec, settings, channels
-        self.device = torch.device("cpu")
+        self.tensors, self.device = tensors_of(item), CPU
 
-    def features(self, images: UInt8Array) -> Float32Array:
-        output = self.session.run(
-            None, {self.session.get_inputs()[0].name: prepared(images, self.settings, self.channels)}
-        )[0]
-        flat: Float32Array = np.asarray(output, dtype=np.float32).reshape(len(images), -1)
+    def features(self, items: Items) -> Float32Array:
+        """Return the features of one batch of stored items [n, H, W, C], float32 [n, d]."""
+        output = self.session.run(None, {self.session.get_inputs()[0].name: self.prepare(items)})[0]
+        flat: Float32Array = np.asarray(output, dtype=np.float32).reshape(len(items), -1)
         return flat
 
+    def prepare(self, items: Items) -> Float32Array:
+        """Return items as the graph takes them: resized with antialiasing, gray repeated, (x / 255 - mean) / std."""
+        x, side = feature_values(items, self.tensors, CPU) / 255, self.settings.side
+        if side is not None and tuple(x.shape[2:]) != (side, side):
+            x = torch.nn.functional.interpolate(x, size=(side, side), mode="bilinear", antialias=True)
+        if x.shape[1] == 1 and self.channels == 3:
+            x = x.expand(-1, 3, -1, -1)
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.settings.mean, self.settings.std))
+        result: Float32Array = ((x - mean) / std).contiguous().numpy()
+        return result
 
-def prepared(images: UInt8Array, settings: EncoderSettings, channels: int) -> Float32Array:
-    """uint8 [n, H, W, C] as the encoder wants it: resized with antialiasing, gray repeated, (x / 255 - mean) / std."""
-    x = to_tensor(images, torch.device("cpu")) / 255
-    if settings.side is not None and tuple(x.shape[2:]) != (settings.side, settings.side):
-        x = torch.nn.functional.interpolate(x, size=(settings.side, settings.side), mode="bilinear", antialias=True)
-    if x.shape[1] == 1 and channels == 3:
-        x = x.expand(-1, 3, -1, -1)
-    mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in (settings.mean, settings.std))
-    result: Float32Array = ((x - mean) / std).contiguous().numpy()
-    return result
 
+def open_encoder(path: Path, settings: EncoderSettings, item: ItemSpec) -> Extractor:
+    """Open an encoder for these items.
 
-def encoder(path: Path, settings: EncoderSettings, shape: tuple[int, ...]) -> Extractor:
-    """Opens `path` for images of `shape` [H, W, C].
-
-    Raises InputError naming the file when it is missing, is no ONNX model, or does not take such images; the key when the preprocessing does not fit.
+    Raises:
+        InputError: The file is missing, is no ONNX model, or does not take such items; or the preprocessing does not
+            fit its channels.
     """
     import onnxruntime
 
@@ -51,7 +57,8 @@ def encoder(path: Path, settings: EncoderSettings, shape: tuple[int, ...]) -> Ex
         content = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}); evaluate.features takes auto, classifier, random, inception, or a file"
+            f"{path}: cannot be read ({error.strerror}); "
+            "evaluate.features takes auto, classifier, random, inception, or a file"
         ) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -64,10 +71,10 @@ def encoder(path: Path, settings: EncoderSettings, shape: tuple[int, ...]) -> Ex
     inputs = session.get_inputs()
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].type != "tensor(float)":
         raise InputError(
-            f"{path}: evaluate.features needs an encoder with one input, float images [n, channels, height, width]"
+            f"{path}: evaluate.features needs an encoder with one input, float32 [n, channels, height, width]"
         )
     wanted = inputs[0].shape[1]
-    channels = wanted if isinstance(wanted, int) else shape[2]
+    channels = wanted if isinstance(wanted, int) else item.network_channels
     for name, values in (("mean", settings.mean), ("std", settings.std)):
         if len(values) not in (1, channels):
             raise InputError(
@@ -80,12 +87,13 @@ def encoder(path: Path, settings: EncoderSettings, shape: tuple[int, ...]) -> Ex
         resize="none" if settings.side is None else f"bilinear-antialias-{settings.side}",
         value_range=f"mean={','.join(f'{v:g}' for v in settings.mean)},std={','.join(f'{v:g}' for v in settings.std)}",
     )
-    made = Encoder(session, spec, settings, channels)
+    encoder = Encoder(session, spec, settings, channels, item)
     try:
-        dims = made.features(np.zeros((2, *shape), dtype=np.uint8)).shape[1]
+        dims = encoder.features(np.zeros((2, *item.shape), dtype=item.dtype)).shape[1]
     except Exception as error:  # noqa: BLE001 - as above
         raise InputError(
-            f"{path}: does not take images of {shape[0]} px and {shape[2]} channels ({' '.join(str(error).split())[:160]}); set evaluate.encoder.side"
+            f"{path}: does not take items of {item.size} ({' '.join(str(error).split())[:160]}); "
+            "set evaluate.encoder.side"
         ) from None
-    made.spec = spec.model_copy(update={"dims": dims})
-    return made
+    encoder.spec = spec.model_copy(update={"dims": dims})
+    return encoder

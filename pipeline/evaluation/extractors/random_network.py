@@ -1,33 +1,39 @@
-"""Features of a network that was never trained: the default where there are no labels and no Inception weights.
+"""Features of an untrained network: the default without labels and without Inception weights.
 
-Its weights are the same everywhere, so its numbers can be repeated by anyone. What it cannot do: it answers to texture
-and contrast, not to meaning, so a harmless shift by one pixel can outrank a lost class. Trust it to see blur, noise and
-complete collapse, not to rank two good generators.
+The weights are the same on every machine, so anyone can repeat the numbers. These features respond to texture and
+contrast, not to meaning: a harmless shift by one pixel can weigh more than a lost class. They detect blur, noise and
+complete collapse; they do not rank two good generators.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.evaluation.extractors.base import Extractor, FeatureSpec, digest
+from pipeline.evaluation.extractors.base import Extractor, FeatureSpec, count_features, digest
+from pipeline.items import ItemSpec
+from pipeline.media.registry import tensors_of
+from pipeline.media.scale import BYTES
 
 SEED = 20_140_610
 WIDTH = 12
 SCALES = 3
 
 
-class Network(nn.Module):
-    """[N, C, H, W] in 0..255 -> [N, 24 * SCALES + 16]: mean and spread of random filters at three scales, and a 4x4 thumbnail."""
+class RandomNetwork(nn.Module):
+    """Mean and spread of random filters at three scales, and a 4 x 4 thumbnail.
+
+    Maps values [n, C, H, W] in 0 .. 255 to features [n, 24 * SCALES + 16]. A side of 1 is not pooled further.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         rng = torch.Generator().manual_seed(SEED)
         self.weights = nn.ParameterList(
-            uniform(rng, WIDTH, channels if scale == 0 else WIDTH) for scale in range(SCALES)
+            draw_filters(rng, WIDTH, channels if scale == 0 else WIDTH) for scale in range(SCALES)
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        x = images / 127.5 - 1.0
+    def forward(self, values: Tensor) -> Tensor:
+        x = values / BYTES.half - BYTES.offset
         parts = [F.adaptive_avg_pool2d(x.mean(dim=1, keepdim=True), 4).flatten(1)]
         for scale, weight in enumerate(self.weights):
             if scale:
@@ -37,21 +43,25 @@ class Network(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def uniform(rng: torch.Generator, outputs: int, inputs: int) -> nn.Parameter:
-    """3x3 filters of zero mean and unit gain, made from whole numbers: a generator's integers are the same on every machine, its normals are not."""
+def draw_filters(rng: torch.Generator, outputs: int, inputs: int) -> nn.Parameter:
+    """Draw 3 x 3 filters [outputs, inputs, 3, 3] of zero mean and unit gain.
+
+    They are made from integers: a generator's integers are the same on every machine, its normal values are not.
+    """
     whole = torch.randint(-(2**15), 2**15, (outputs, inputs, 3, 3), generator=rng)
     values = whole.to(torch.float64) / 2**15
     return nn.Parameter((values * (3.0 * 2.0 / (9 * inputs)) ** 0.5).float(), requires_grad=False)
 
 
-def random_network(channels: int, device: torch.device) -> Extractor:
-    """Return the fixed random network for images of any size with `channels` channels."""
-    network = Network(channels)
+def open_random_network(item: ItemSpec, device: torch.device) -> Extractor:
+    """Return the extractor of the fixed random network for these items."""
+    tensors = tensors_of(item)
+    network = tensors.random_network() or RandomNetwork(item.network_channels)
     spec = FeatureSpec(
         name="random",
         sha256=digest(network.state_dict()),
-        dims=2 * WIDTH * SCALES + 16,
+        dims=count_features(network, item),
         resize="none",
         value_range="-1..1",
     )
-    return Extractor(spec, network, device)
+    return Extractor(spec, network, tensors, device)

@@ -1,28 +1,34 @@
-"""The features that evaluate.features names, but for the classifier, which is trained on labels."""
+"""Open the feature extractor that evaluate.features names, except the classifier, which is trained on labels."""
 
 from pathlib import Path
 
 import torch
 
 from pipeline.evaluation.extractors.base import Extractor
-from pipeline.evaluation.extractors.inception import fetched, inception
-from pipeline.evaluation.extractors.onnx_encoder import encoder
-from pipeline.evaluation.extractors.random_network import random_network
+from pipeline.evaluation.extractors.inception import download_weights, open_inception
+from pipeline.evaluation.extractors.onnx_encoder import open_encoder
+from pipeline.evaluation.extractors.random_network import open_random_network
 from pipeline.evaluation.settings import EvaluateSettings
+from pipeline.items import ItemSpec
 
 
-def unlabelled(
-    settings: EvaluateSettings, shape: tuple[int, ...], device: torch.device, cache: Path, root: Path
+def open_extractor(
+    settings: EvaluateSettings, item: ItemSpec, device: torch.device, cache: Path, root: Path
 ) -> Extractor:
-    """For images of `shape` [H, W, C]: the random network for auto, Inception (fetched into `cache`), or a file named from `root`.
+    """Open an extractor for these items: the random network if evaluate.features is auto.
 
-    Raises InputError where a file is missing or is none of these.
+    Args:
+        cache: Folder that Inception weights are downloaded to.
+        root: Folder that a relative path in evaluate.features starts from.
+
+    Raises:
+        InputError: A file is missing, cannot be used, or does not take such items.
     """
-    wanted = settings.features
-    if wanted in ("auto", "random"):
-        return random_network(shape[2], device)
-    if wanted == "inception":
-        return inception(fetched(cache), device)
-    if wanted.endswith(".onnx"):
-        return encoder(root / wanted, settings.encoder, shape)
-    return inception(root / wanted, device)
+    name = settings.features
+    if name in ("auto", "random"):
+        return open_random_network(item, device)
+    if name == "inception":
+        return open_inception(download_weights(cache), item, device)
+    if name.endswith(".onnx"):
+        return open_encoder(root / name, settings.encoder, item)
+    return open_inception(root / name, item, device)

@@ -12,11 +12,13 @@ import torch
 
 from pipeline.arrays import Float32Array, Float64Array, FloatArray, Int64Array
 from pipeline.evaluation.cache import remember
-from pipeline.evaluation.extractors.base import Images
+from pipeline.evaluation.extractors.base import Images, feature_values
 from pipeline.evaluation.measures.bins import assign, k_means
 from pipeline.evaluation.measures.calibration import MOST
 from pipeline.evaluation.measures.distances import NEAR, nearest, neighbours
+from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
+from pipeline.media.registry import tensors_of
 
 CELLS = 10  # cells of feature space within which C_T compares ranks
 SIDE = 16  # pixels of a thumbnail
@@ -35,12 +37,12 @@ class ImageSets:
     train: FloatArray
 
 
-def thumbnails(images: Images, batch_size: int) -> Float32Array:
-    """Average-pool images to at most 16 pixels per side and flatten them, [n, values]."""
-    parts = []
-    for start in range(0, len(images), batch_size):
-        batch = images.images(np.arange(start, min(start + batch_size, len(images))))
-        small = torch.from_numpy(np.ascontiguousarray(batch)).permute(0, 3, 1, 2).float()
+def thumbnails(items: Images, item: ItemSpec, batch_size: int) -> Float32Array:
+    """Average-pool items to a height of about 16 at most and flatten them, [n, values]."""
+    parts, tensors = [], tensors_of(item)
+    for start in range(0, len(items), batch_size):
+        batch = items.images(np.arange(start, min(start + batch_size, len(items))))
+        small = feature_values(batch, tensors, torch.device("cpu"))
         if small.shape[2] > SIDE:
             small = torch.nn.functional.avg_pool2d(small, small.shape[2] // SIDE)
         parts.append(small.flatten(1).numpy())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.arrays import Float64Array, FloatArray, Int64Array, UInt8Array
+from pipeline.arrays import Float64Array, FloatArray, Int64Array, Items
 from pipeline.errors import InputError
 
 COVERED_SHARE = 0.25
@@ -15,16 +15,16 @@ CHANCE = 1e-4
 """Chance does not explain a count whose probability is below this value."""
 
 
-def duplicate_rate(images: UInt8Array) -> float:
+def duplicate_rate(images: Items) -> float:
     """Return the fraction of images [n, H, W, C] that equal an earlier image pixel for pixel: (n - distinct) / n."""
     if len(images) == 0:
         raise InputError("cannot count duplicates: there are no images")
     return 1.0 - count_distinct(images) / len(images)
 
 
-def count_distinct(images: UInt8Array) -> int:
-    """Return the number of different images."""
-    return len({hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images})
+def count_distinct(items: Items) -> int:
+    """Return the number of different items among stored items [n, H, W, C]."""
+    return len({hashlib.blake2b(item.tobytes(), digest_size=16).digest() for item in items})
 
 
 @dataclass(frozen=True)

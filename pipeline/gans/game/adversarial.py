@@ -109,7 +109,7 @@ class Adversarial(GAN):
 
     def discriminator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the objective with LeCam, and with the penalties unless they are lazy."""
-        real, label = batch["image"], self.labels_of(batch)
+        real, label = batch["item"], self.labels_of(batch)
         with torch.no_grad():
             fake = self.generate(len(real), label, rng)
         eager = self.penalties.every == 1
@@ -139,7 +139,7 @@ class Adversarial(GAN):
     def regularisation_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the penalties alone, `every` times as strong, so that their average strength is unchanged."""
         label, weights = self.labels_of(batch), self.penalties
-        images = batch["image"].requires_grad_()
+        images = batch["item"].requires_grad_()
         real = Scored(images, self.discriminate(images, label, progress, rng) if weights.r1.ever else None)
         fake = None
         if weights.r2.ever or weights.gp > 0:
@@ -177,7 +177,7 @@ class Adversarial(GAN):
 
     def generator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the objective on new samples, on the best `top_k` of them if configured."""
-        real, label = batch["image"], self.labels_of(batch)
+        real, label = batch["item"], self.labels_of(batch)
         fake_logits = self.discriminate(self.generate(len(real), label, rng), label, progress, rng)
         real_logits = fake_logits.detach()
         if self.objective.paired:
@@ -225,7 +225,7 @@ class Adversarial(GAN):
         inputs = {"z": torch.zeros(2, self.latent)} | (
             {"label": torch.zeros(2, dtype=torch.int64)} if self.classes else {}
         )
-        return [ExportSpec("generator", self.generator, inputs, ("images",))]
+        return [ExportSpec("generator", self.generator, inputs, ("items",))]
 
     def trunk(self) -> nn.Module:
         """Return the discriminator without its head, images [n, C, H, W] -> features [n, d]."""

@@ -144,20 +144,20 @@ class Restoration(GAN):
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
         """Restore the degraded images of the condition `image`."""
-        images: Tensor = self.generator(conditions["image"].to(next(self.generator.parameters()).device))
+        images: Tensor = self.generator(conditions["item"].to(next(self.generator.parameters()).device))
         return images.float()
 
     def preview(self, n: int, rng: torch.Generator, examples: Batch) -> Tensor:
         """Return one row per example: degraded, restored, clean."""
-        restored = self.sample(n, rng, image=examples["input"])
+        restored = self.sample(n, rng, item=examples["input"])
         degraded = interpolate(examples["input"], restored.shape[2:], mode="nearest")
         return torch.stack([degraded, restored, examples["target"]], dim=1).flatten(0, 1)
 
     def export(self) -> list[ExportSpec]:
         """Return the generator, for images of any height and width."""
         channels, side = self.shape
-        example = {"image": torch.zeros(2, channels, side, side)}
-        return [ExportSpec("generator", self.generator, example, ("images",), multiple=1)]
+        example = {"item": torch.zeros(2, channels, side, side)}
+        return [ExportSpec("generator", self.generator, example, ("items",), multiple=1)]
 
 
 def feature_matching_loss(fake: list[Tensor], real: list[Tensor]) -> Tensor:

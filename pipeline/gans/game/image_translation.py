@@ -75,7 +75,7 @@ class Translation(GAN):
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
         """Translate the condition `image` in the first direction."""
-        images = conditions["image"].to(next(self.parameters()).device)
+        images = conditions["item"].to(next(self.parameters()).device)
         return self.translate(images, next(iter(self.directions())), rng)
 
     @torch.no_grad()

@@ -36,6 +36,7 @@ class ImageMedium(Medium):
     name = "image"
     noun = "image"
     file_types = "PNG, JPEG, GIF, BMP, TIFF, WebP, ..."
+    example_file = "photo.jpg"
     suffixes = SUFFIXES
     formats = {  # noqa: RUF012
         ".png": "image/png",
@@ -61,6 +62,7 @@ class ImageMedium(Medium):
     sources = ("digits", "torchvision:NAME")
     flips = True
     augmentations = frozenset({"diffaugment", "ada"})
+    input = "image"
     output = "images"
 
     def spec(self, settings: ImageSettings, classes: tuple[str, ...]) -> ItemSpec:
@@ -68,6 +70,14 @@ class ImageMedium(Medium):
         layout = settings.layout()
         channels = 1 if settings.channels == "gray" else 3
         return ItemSpec(medium=self.name, height=layout.height, width=layout.width, channels=channels, classes=classes)
+
+    def kind(self, spec: ItemSpec) -> str:
+        """Return "RGB image" or "gray image"."""
+        return f"{'RGB' if spec.channels == 3 else 'gray'} image"
+
+    def extent(self, height: int, width: int) -> str:
+        """Return the size in pixels."""
+        return f"{height} x {width} pixels"
 
     def decode(self, data: bytes, settings: ImageSettings) -> Iterator[Item]:
         """Yield the one image of a file."""
@@ -161,6 +171,32 @@ class ImageMedium(Medium):
     def measurements(self, accepted: pd.DataFrame, pairs: str) -> dict[str, float | None]:
         """Return mean and standard deviation of the accepted pixels."""
         return validation.measurements(accepted, side_by_side=pairs in ("halves", "outline"))
+
+    def apply_code(self, spec: ItemSpec, result: str, *, multiple: int, latent: int) -> str:
+        """Return code that reads and writes images with Pillow."""
+        rgb = spec.channels == 3
+        mode, back = ("RGB", "[0].transpose(1, 2, 0)") if rgb else ("L", "[0, 0]")
+        batch = "pixels.transpose(2, 0, 1)[None]" if rgb else "pixels[None, None]"
+        crop = (
+            f"pixels = pixels[: pixels.shape[0] // {multiple} * {multiple}, : pixels.shape[1] // {multiple} * {multiple}]"
+            f"  # height and width must be multiples of {multiple}\n"
+            if multiple > 1
+            else ""
+        )
+        style, feed = "", ""
+        if latent:
+            style = f"z = np.random.default_rng(7).standard_normal((1, {latent}), dtype=np.float32)\n"
+            feed = ', "z": z'
+        return f"""import numpy as np
+import onnxruntime
+from PIL import Image
+
+session = onnxruntime.InferenceSession("generator.onnx")
+pixels = np.asarray(Image.open("{self.example_file}").convert("{mode}"), dtype=np.float32) / 127.5 - 1
+{crop}{style}images = session.run(["images"], {{"image": {batch}{feed}}})[0]
+pixels = {self.code_to_items(spec, "images")}
+Image.fromarray(pixels{back}).save("{result}.png")
+"""
 
     def tensors(self, spec: ItemSpec) -> Tensors:
         """Return the torch part."""

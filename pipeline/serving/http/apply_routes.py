@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.arrays import Items
 from pipeline.media.base import BadItem
-from pipeline.serving.graph_tensors import INPUT_ITEM, Arrays
+from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.http.image_routes import Png, encode_png, result_headers, result_responses
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.loaded_model import LoadedModel
@@ -139,7 +139,8 @@ async def transform_tensors(
 
     Raises RequestError if the images are too large.
     """
-    images = request.inputs[INPUT_ITEM]
+    item = loaded.graph.item_input
+    images = request.inputs[item]
     pixels = images.shape[0] * images.shape[2] * images.shape[3] * loaded.graph.metadata.scale**2
     if pixels > service.settings.max_pixels:
         raise RequestError(
@@ -156,7 +157,7 @@ async def transform_tensors(
     results = []
     with service.reserve(pixels, loaded.tile):
         for index, image in enumerate(images):
-            conditions = {name: rows[index : index + 1] for name, rows in request.inputs.items() if name != INPUT_ITEM}
+            conditions = {name: rows[index : index + 1] for name, rows in request.inputs.items() if name != item}
             tiles = loaded.transform.float_tiles(image, TileSize(loaded.tile))
             work = run_tiles(service, loaded, tiles, conditions, disconnected)
             await with_timeout(work, service.settings.timeout)

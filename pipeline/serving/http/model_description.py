@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from pipeline.serving.graph_tensors import Control, controls
+from pipeline.serving.controls import Control
+from pipeline.serving.graph_tensors import controls
 from pipeline.serving.http.loaded_model import LoadedModel
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.runtime.generator import Generator

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from pipeline.serving.graph_tensors import TENSORS, Arrays
+from pipeline.serving.graph_tensors import Arrays, graph_tensor
 from pipeline.serving.http.loaded_model import DTYPES, LoadedModel, TensorInfo
 from pipeline.serving.http.request_error import RequestError
 
@@ -177,7 +177,9 @@ def from_bytes(content: memoryview, size: Any, tensor: TensorInfo, shape: tuple[
 def check_values(inputs: Arrays, loaded: LoadedModel) -> None:
     """Raise RequestError for values that the graph does not accept."""
     for name, rows in inputs.items():
-        problem = TENSORS[name].violation(rows, loaded.graph.metadata.item)
+        item = loaded.graph.metadata.item
+        tensor = graph_tensor(name, item)
+        problem = tensor.violation(rows, item) if tensor is not None else None
         if problem is not None:
             raise bad_request(f"input {name!r} {problem}.")
 

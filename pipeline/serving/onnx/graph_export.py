@@ -6,10 +6,13 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.gans.base import ExportSpec
+from pipeline.media.base import Medium
+from pipeline.serving.graph_tensors import medium_names
 
 if TYPE_CHECKING:
     import onnx
@@ -20,6 +23,13 @@ BATCH = "batch"
 
 SPATIAL = {2: "height", 3: "width"}
 """Names of the other dynamic axes of a graph that takes images of any size."""
+
+
+def name_tensors(spec: ExportSpec, medium: Medium) -> ExportSpec:
+    """Return the spec with the medium's names for `item` and `items`."""
+    names = medium_names(medium)
+    inputs = {names.get(name, name): example for name, example in spec.inputs.items()}
+    return replace(spec, inputs=inputs, outputs=tuple(names.get(name, name) for name in spec.outputs))
 
 
 def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int) -> None:

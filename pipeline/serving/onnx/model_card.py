@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from pipeline.media.registry import find_medium
 from pipeline.serving.onnx.metadata import Metadata
 
 
@@ -12,7 +13,7 @@ class CardText(Protocol):
 
     @property
     def intended_use(self) -> str:
-        """What the model is good for."""
+        """What the model is good for; {noun} stands for one item, here and below."""
 
     @property
     def risk(self) -> str:
@@ -45,6 +46,7 @@ def render_card(
         evaluation: Content of metrics/evaluation.json.
         measured: Content of metrics/export.json.
     """
+    noun = find_medium(metadata.item.medium).noun
     return f"""# Model card: {metadata.variant} on {metadata.dataset_name}
 
 {task.describe(metadata)}, exported by ganline {metadata.version}.
@@ -71,28 +73,29 @@ Protocol: {metadata.protocol}. Do not compare numbers of different protocols.
 {task.usage(metadata, signature)}
 ## Intended use
 
-{task.intended_use}
+{task.intended_use.format(noun=noun)}
 
 ## Limits
 
 - The model knows only its training data and repeats that data's gaps and biases.
-- {task.risk}
-- The numbers above are averages; a single image can be poor.
-- Its output is not evidence: {task.evidence_note}
+- {task.risk.format(noun=noun)}
+- The numbers above are averages; a single {noun} can be poor.
+- Its output is not evidence: {task.evidence_note.format(noun=noun)}
 """
 
 
 def training_text(metadata: Metadata, settings: Mapping[str, Any]) -> str:
     """Return the sections on data and training."""
+    noun = find_medium(metadata.item.medium).noun
     classes = ", ".join(metadata.classes) if metadata.classes else "none: the data has no labels"
     return f"""## Training data
 
 | | |
 |---|---|
 | data | {metadata.dataset_name} |
-| fingerprint of the images and labels | `{metadata.dataset_fingerprint}` |
+| fingerprint of the {noun}s and labels | `{metadata.dataset_fingerprint}` |
 | classes | {classes} |
-| images seen in training | {metadata.images_seen:,} |
+| {noun}s seen in training | {metadata.images_seen:,} |
 
 ## Training
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.errors import InputError
 from pipeline.gans.base import ExportSpec
 from pipeline.items import ItemSpec
-from pipeline.serving.graph_tensors import TENSORS
+from pipeline.serving.graph_tensors import graph_tensor
 from pipeline.serving.runtime.session import median_ms, open_session
 
 BATCHES = (1, 2, 7, 64)
@@ -82,7 +82,8 @@ def random_inputs(
     def draw(name: str, like: Tensor) -> Tensor:
         if like.is_floating_point():
             return torch.randn(shape(like), generator=rng, dtype=like.dtype)
-        low, high = TENSORS[name].limits(item) or (0, 0)
+        tensor = graph_tensor(name, item)
+        low, high = (tensor.limits(item) if tensor else None) or (0, 0)
         return torch.randint(int(low), int(high) + 1, shape(like), generator=rng, dtype=like.dtype)
 
     return {name: draw(name, like) for name, like in spec.inputs.items()}

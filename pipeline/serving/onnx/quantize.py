@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.media.scale import BYTES
-from pipeline.serving.graph_tensors import INPUT_ITEM, Arrays, example_inputs
+from pipeline.serving.graph_tensors import Arrays, example_inputs
 from pipeline.serving.runtime.generator import Graph, read_model
 from pipeline.serving.runtime.image_to_image import ImageToImage, open_model
 from pipeline.serving.runtime.session import median_ms, open_session
@@ -124,7 +124,7 @@ def convert_to_int8(content: bytes, graph: Graph) -> bytes:
 def difference_in_levels(graph: Graph, session: Any) -> tuple[float, float]:
     """Return the largest and the mean absolute difference of the images in 8-bit levels; infinite if not finite."""
     worst, total, count = 0.0, 0.0, 0
-    items = BATCH if INPUT_ITEM in graph.inputs else COMPARED_ITEMS
+    items = BATCH if graph.item_input in graph.inputs else COMPARED_ITEMS
     for inputs in example_batches(graph, items, seed=2):
         ours, theirs = (one.run([graph.items_output], inputs)[0].astype(np.float64) for one in (graph.session, session))
         difference = np.abs(np.nan_to_num(theirs, nan=np.inf) - ours) * BYTES.half

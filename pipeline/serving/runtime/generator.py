@@ -9,7 +9,7 @@ import numpy as np
 from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
 from pipeline.media.registry import find_medium
-from pipeline.serving.graph_tensors import INPUT_ITEM, TENSORS, Arrays, latents, parse_conditions, take_in_turn
+from pipeline.serving.graph_tensors import TENSORS, Arrays, latents, parse_conditions, take_in_turn
 from pipeline.serving.onnx.metadata import PREFIX, Metadata
 from pipeline.serving.runtime.session import Provider, open_session
 
@@ -54,6 +54,11 @@ class Graph:
         self.outputs = [tensor.name for tensor in self.session.get_outputs()]
 
     @property
+    def item_input(self) -> str:
+        """Name of the input that holds the item to transform, in graphs that restore or translate."""
+        return self.medium.input
+
+    @property
     def items_output(self) -> str:
         """Name of the output that holds items."""
         return self.medium.output
@@ -91,7 +96,9 @@ class Generator:
         if "z" not in self.inputs or not settable or self.graph.items_output not in self.graph.outputs:
             raise self.graph.mismatch(
                 f"latents z to {self.graph.items_output}",
-                "Use `ganline apply`" if INPUT_ITEM in self.inputs else "Use the generator.onnx in the same folder",
+                "Use `ganline apply`"
+                if self.graph.item_input in self.inputs
+                else "Use the generator.onnx in the same folder",
             )
         self.classes = self.metadata.classes if "label" in self.inputs else []
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
 from pipeline.media.base import BadItem
-from pipeline.serving.graph_tensors import INPUT_ITEM, Arrays, latents
+from pipeline.serving.graph_tensors import Arrays, latents
 from pipeline.serving.runtime.generator import Generator, Graph, checked_seed
 from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, run_tiles
 
@@ -41,9 +41,10 @@ class ImageToImage:
         self.graph = source if isinstance(source, Graph) else Graph(source)
         self.metadata, self.provider = self.graph.metadata, self.graph.provider
         inputs, returns_items = set(self.graph.inputs), self.graph.items_output in self.graph.outputs
-        if not {INPUT_ITEM} <= inputs <= {INPUT_ITEM, "z"} or not returns_items:
+        item = self.graph.item_input
+        if not {item} <= inputs <= {item, "z"} or not returns_items:
             raise self.graph.mismatch(
-                f"an {INPUT_ITEM} to {self.graph.items_output}",
+                f"an {item} to {self.graph.items_output}",
                 "Use `ganline sample`: it generates images from latents"
                 if "z" in inputs and returns_items
                 else "Use the generator.onnx in the same folder",
@@ -78,7 +79,7 @@ class ImageToImage:
         """Return the inputs of the graph for one tile [1, C, h, w], of an item or of network values."""
         if tile.dtype != np.float32:
             tile = self.graph.medium.to_network(tile.transpose(0, 2, 3, 1), self.metadata.item)
-        return {INPUT_ITEM: tile, **conditions}
+        return {self.graph.item_input: tile, **conditions}
 
     def tiles(self, item: Items, size: TileSize | None = None) -> Tiles:
         """Split an item [H, W, C]; its bands are [rows, scale W, C].
@@ -117,7 +118,7 @@ class ImageToImage:
 
 def open_model(graph: Graph) -> Generator | ImageToImage:
     """Return what the graph is by its inputs. Raises InputError if it is neither."""
-    return ImageToImage(graph) if INPUT_ITEM in graph.inputs else Generator(graph)
+    return ImageToImage(graph) if graph.item_input in graph.inputs else Generator(graph)
 
 
 class StyleEncoder:
@@ -126,9 +127,9 @@ class StyleEncoder:
     def __init__(self, path: Path) -> None:
         """Raise InputError if the file cannot be opened (see `Graph`) or returns no styles."""
         self.graph = Graph(path)
-        if self.graph.inputs != [INPUT_ITEM] or "z" not in self.graph.outputs:
+        if self.graph.inputs != [self.graph.item_input] or "z" not in self.graph.outputs:
             raise self.graph.mismatch(
-                f"an {INPUT_ITEM} to its style z", "Export the model again: `dvc repro -f export`"
+                f"an {self.graph.item_input} to its style z", "Export the model again: `dvc repro -f export`"
             )
 
     def encode(self, path: Path) -> Float32Array:
@@ -142,7 +143,7 @@ class StyleEncoder:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{path}: {reason}. --example takes an image.") from None
         values = self.graph.medium.to_network(item[None], self.graph.metadata.item)
-        style: Float32Array = self.graph.session.run(["z"], {INPUT_ITEM: values})[0]
+        style: Float32Array = self.graph.session.run(["z"], {self.graph.item_input: values})[0]
         return style
 
 

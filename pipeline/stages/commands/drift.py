@@ -15,7 +15,7 @@ from pipeline.data.domains import flatten_pairs
 from pipeline.data.ingestion import ingest
 from pipeline.data.store import DatasetInfo, VariableSizeSet, int_column, open_shard, open_split, read_rows
 from pipeline.errors import InputError
-from pipeline.evaluation.extractors.base import Held, extract
+from pipeline.evaluation.extractors.base import ArrayItems, extract
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import Ratio, ratio, require_reference
 from pipeline.files import write_atomically
@@ -69,7 +69,7 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
         real = RealData(
             train, test, info.item, params.evaluate, device, cache=paths.cache, root=root, progress=progress_bar
         )
-        features = extract(real.extractor, Held(images), params.evaluate.batch_size, progress_bar, "new images")
+        features = extract(real.extractor, ArrayItems(images), params.evaluate.batch_size, progress_bar, "new images")
         result |= compare(len(images), ratio(features, real.reference, params.evaluate.seed), limit)
     write_atomically(paths.drift, (json.dumps(result, indent=2) + "\n").encode())
     sys.stdout.write(f"{result['message']}\n")

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline import params as parameters
 from pipeline.files import exclusive_lock, write_atomically
+from pipeline.media.registry import find_medium
 from pipeline.params import Params
 from pipeline.promotion.aliases import CHALLENGER, CHAMPION, PREVIOUS, ROLLED_BACK, Registry
 from pipeline.promotion.checks import Against, Check, Evidence, check_admission, check_all
@@ -70,7 +71,7 @@ def run(root: Path) -> dict[str, Any]:
             if before is not None:
                 verdict = before
             else:
-                diversity = TASKS[params.model.task].relative_diversity(evaluation)
+                diversity = TASKS[params.model.task].relative_diversity(evaluation, find_medium(params.data.medium))
                 evidence = Evidence(evaluation, exported, diversity, broken, rolled_back)
                 verdict = decide(paths, params, registry, champion, evidence)
                 log_verdict(paths, params, verdict)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.arrays import Int64Array, UInt8Array
+from pipeline.arrays import Int64Array, Items
 from pipeline.errors import InputError
 from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.protocol import Protocol, with_code
@@ -50,8 +50,8 @@ class Evaluation:
 class Evaluator(RealData):
     """Evaluates samples against real data."""
 
-    def evaluate(self, images: UInt8Array, nonfinite: int = 0, labels: Int64Array | None = None) -> Evaluation:
-        """Evaluate finite samples, uint8 [n, H, W, C].
+    def evaluate(self, images: Items, nonfinite: int = 0, labels: Int64Array | None = None) -> Evaluation:
+        """Evaluate finite samples, stored items [n, H, W, C].
 
         Args:
             nonfinite: Number of samples that were dropped because they held NaN or Inf.
@@ -123,6 +123,7 @@ def context(data: SampleSet) -> Metrics:
     searched, train = len(real.training_positions), len(real.train)
     protocol = Protocol(
         features=spec,
+        item=real.item,
         split="test",
         fingerprint=real.test.fingerprint,
         n_real=len(real.reference.real),

@@ -5,7 +5,7 @@ from typing import IO
 
 import numpy as np
 
-from pipeline.arrays import Int64Array, UInt8Array
+from pipeline.arrays import Int64Array, Items
 from pipeline.errors import InputError
 from pipeline.evaluation.real_data import RealData
 from pipeline.serving.runtime.generator import Generator
@@ -39,20 +39,18 @@ def evaluate_exported(model: ExportedModel, case: EvaluationCase) -> ExportedEva
     return load_or_evaluate(case, [model.graph.path], "", compute, code=code)
 
 
-def draw_samples(generator: Generator, case: EvaluationCase, scratch: IO[bytes]) -> UInt8Array:
-    """Draw `evaluate.samples` images, uint8 [n, H, W, C], onto the disk behind `scratch`."""
+def draw_samples(generator: Generator, case: EvaluationCase, scratch: IO[bytes]) -> Items:
+    """Draw `evaluate.samples` items [n, H, W, C] onto the disk behind `scratch`."""
     settings, name = case.settings, generator.graph.path.name
     n = settings.samples
     labels = choose_labels(generator, case, n)
-    shape: tuple[int, ...] = ()
     for start in progress_bar(range(0, n, settings.batch_size), f"samples of {name}"):
         size = min(settings.batch_size, n - start)
         conditions = generator.conditions(label=None if labels is None else labels[start : start + size])
-        images = generator.generate(generator.latents(settings.seed, start, size), conditions)
-        shape = images.shape[1:]
-        scratch.write(images.tobytes())
+        items = generator.generate(generator.latents(settings.seed, start, size), conditions)
+        scratch.write(items.tobytes())
     scratch.flush()
-    return np.memmap(scratch, dtype=np.uint8, mode="r", shape=(n, *shape))
+    return np.memmap(scratch, dtype=items.dtype, mode="r", shape=(n, *items.shape[1:]))
 
 
 def choose_labels(generator: Generator, case: EvaluationCase, n: int) -> Int64Array | None:

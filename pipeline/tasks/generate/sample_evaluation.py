@@ -13,14 +13,14 @@ from pipeline.arrays import BoolArray, Int64Array, Items
 from pipeline.data.batch_sampling import TrainingItems
 from pipeline.data.views import choose_labelled
 from pipeline.errors import InputError
-from pipeline.evaluation.measures.supervised_baseline import SemiSupervised, compare_with_baseline
+from pipeline.evaluation.measures.supervised_baseline import LabelledSplits, SemiSupervised, compare_classifiers
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import require_reference
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
 from pipeline.media.registry import tensors_of
-from pipeline.tasks import extractor_export as judges
+from pipeline.tasks import extractor_export
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.evaluator import Evaluation, evaluate
 from pipeline.tasks.generate.report import Pictures, render
@@ -49,21 +49,28 @@ def evaluate_case(case: EvaluationCase) -> EvaluationResult:
     )
     with tempfile.TemporaryFile() as scratch:
         samples = draw_samples(case.gan, settings, case.train, scratch)
-        compare = classifier_comparison(case)
-        evaluation = evaluate(SampleSet(real, samples.images, samples.nonfinite, samples.labels, compare))
+        comparison = classifier_comparison(case)
+        evaluation = evaluate(SampleSet(real, samples.images, samples.nonfinite, samples.labels, comparison))
         page = report(evaluation, case)
-    kept = judges.keep(real.extractor, info.item, folders.extractors, case.opset)
+    file = extractor_export.keep_extractor(real.extractor, info.item, folders.extractors, case.opset)
     notes = [f"note: {text}" for text in evaluation.warnings]
-    if kept:
+    if file:
         notes.append(
-            f"the judging network is kept as {kept}; evaluate.features takes it, to judge by the same on another machine"
+            f"the feature extractor is written to {file}; set evaluate.features to a copy of it to measure the same "
+            "features on another machine"
         )
     return EvaluationResult(evaluation.metrics, page, headline(evaluation), notes, evaluation.material)
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Finite samples as stored items [m, H, W, C]; the number of others; the labels [m] they were conditioned on, if any."""
+    """Samples of a generator.
+
+    Attributes:
+        images: The finite samples as stored items [m, H, W, C].
+        nonfinite: Number of the others.
+        labels: int64 [m], the classes that the finite ones were conditioned on; None for unconditional models.
+    """
 
     images: Items
     nonfinite: int
@@ -122,21 +129,20 @@ def compare_classifier(case: EvaluationCase, classifier: nn.Module) -> SemiSuper
         fresh = build(config.model, config.item).to(case.device)
     baseline = fresh.classifier()
     assert baseline is not None
-    labelled = choose_labelled(train.labels, case.gan.view.options["per_class"], config.seed)
-    # The end of the schedule: how strongly images were changed when training stopped.
+    # The end of the schedule: the augmentation at the end of training.
     end = Progress(step=0, fraction=1.0)
-    return compare_with_baseline(
-        classifier,
-        baseline,
-        train,
-        labelled,
-        case.test,
+    splits = LabelledSplits(
+        train=train,
+        labelled=choose_labelled(train.labels, case.gan.view.options["per_class"], config.seed),
+        test=case.test,
+        tensors=case.tensors,
         device=case.device,
         seed=config.seed,
         batch_size=case.settings.batch_size,
-        augment=lambda images, rng: fresh.augment_for_discriminator(images, end, rng),
+        augment=lambda values, rng: fresh.augment_for_discriminator(values, end, rng),
         progress=progress_bar,
     )
+    return compare_classifiers(classifier, baseline, splits)
 
 
 def report(evaluation: Evaluation, case: EvaluationCase) -> str:

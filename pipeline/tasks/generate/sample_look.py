@@ -65,7 +65,7 @@ class SampleLook:
         """
         if self.train is None or self.held_out is None:
             return None
-        train, held_out = (gan.score(batch["image"], batch.get("label")) for batch in (self.train, self.held_out))
+        train, held_out = (gan.score(batch["item"], batch.get("label")) for batch in (self.train, self.held_out))
         generated = gan.score(fake, None if label is None else label.to(fake.device))
         if train is None or held_out is None or generated is None:
             return None
@@ -77,9 +77,7 @@ class SampleLook:
 def build_look(case: TrainingCase) -> SampleLook:
     """Build the look: training images to compare samples with, and images for the discriminator to score."""
     samples, seed = case.settings.health.samples, case.settings.seed
-    measure = QuickLook(
-        case.train, case.train.labels, len(case.item.classes), case.item.channels, samples, seed, case.device
-    )
+    measure = QuickLook(case.train, case.item, samples=samples, seed=seed, device=case.device, labels=case.train.labels)
     return SampleLook(measure, case.item, score_batch(case, case.train), score_batch(case, case.held_out))
 
 

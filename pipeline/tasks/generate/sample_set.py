@@ -6,9 +6,9 @@ from functools import cached_property
 
 import numpy as np
 
-from pipeline.arrays import Float32Array, Float64Array, Int64Array, UInt8Array
-from pipeline.evaluation.extractors.base import Extractor, Held, Subset, extract
-from pipeline.evaluation.extractors.classifier import classifier
+from pipeline.arrays import Float32Array, Float64Array, Int64Array, Items
+from pipeline.evaluation.extractors.base import ArrayItems, Extractor, Subset, extract
+from pipeline.evaluation.extractors.classifier import train_classifier
 from pipeline.evaluation.measures.calibration import comparison_size, measure_with_nulls
 from pipeline.evaluation.measures.class_diversity import class_diversity
 from pipeline.evaluation.measures.class_fid import ClassResult, measure_classes
@@ -29,12 +29,12 @@ NEIGHBOURS_OF, NEIGHBOURS = 12, 7
 """Samples whose nearest training items the report shows, and how many of them."""
 
 
-class LabelledSamples(Held):
+class LabelledSamples(ArrayItems):
     """Samples with the classes they were conditioned on, as a split to train on; without a fingerprint, not cached."""
 
     fingerprint = ""
 
-    def __init__(self, array: UInt8Array, labels: Int64Array) -> None:
+    def __init__(self, array: Items, labels: Int64Array) -> None:
         super().__init__(array)
         self.labels = labels
 
@@ -44,14 +44,14 @@ class SampleSet:
     """Samples of a generator, and what is derived from them and the real data. Parts are computed on first use.
 
     Attributes:
-        images: Finite samples, uint8 [n, H, W, C].
+        images: Finite samples, stored items [n, H, W, C].
         nonfinite: Number of samples that were dropped because they held NaN or Inf.
         labels: int64 [n], the classes that samples were conditioned on; None for unconditional models.
         compare_classifier: Compares the classifier of a semi-supervised model with a supervised one; None without.
     """
 
     real: RealData
-    images: UInt8Array
+    images: Items
     nonfinite: int = 0
     labels: Int64Array | None = None
     compare_classifier: Callable[[], SemiSupervised] | None = None
@@ -86,7 +86,9 @@ class SampleSet:
         return self.features_by(self.real.extractor)
 
     def features_by(self, extractor: Extractor) -> Float32Array:
-        return extract(extractor, Held(self.images), self.real.settings.batch_size, self.real.progress, "features")
+        return extract(
+            extractor, ArrayItems(self.images), self.real.settings.batch_size, self.real.progress, "features"
+        )
 
     @cached_property
     def frechet_distance(self) -> float | None:
@@ -174,7 +176,7 @@ class SampleSet:
             return None
         real, nothing = self.real, np.empty(0, dtype=np.int64)
         samples = LabelledSamples(self.images, self.labels)
-        student = classifier(samples, nothing, real.item, real.device, None, real.progress)
+        student = train_classifier(samples, nothing, real.item, real.device, progress=real.progress)
         features = extract(student, real.test, real.settings.batch_size, real.progress, "features")
         return real.accuracy(student.predict(features))
 
@@ -197,15 +199,15 @@ class SampleSet:
             return {}
         real = self.real
         calibration = Subset(real.train, real.calibration_positions)
-        samples, *pool = (statistics(real.item, items) for items in (Held(self.images), real.test, calibration))
+        samples, *pool = (statistics(real.item, items) for items in (ArrayItems(self.images), real.test, calibration))
         return compare_means(samples, concatenate(pool), self.seed)
 
     @cached_property
     def copies(self) -> dict[str, Measurement]:
         """Measures of memorisation with their nulls; empty if there are too few items."""
         real, batch_size = self.real, self.real.settings.batch_size
-        sets = (Held(self.images), real.test, real.training_sample)
-        pixels = ImageSets(*(thumbnails(images, batch_size) for images in sets))
+        sets = (ArrayItems(self.images), real.test, real.training_sample)
+        pixels = ImageSets(*(thumbnails(items, real.item, batch_size) for items in sets))
         features = ImageSets(self.features, real.reference.real, real.training_features)
         return measure_copies(features, pixels, self.seed, real.cache, real.key)
 

@@ -1,4 +1,4 @@
-"""The task "generate": draw new images from latents."""
+"""The task "generate": draw new items from latents."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pipeline.evaluation.settings import Gate as GateBase
 from pipeline.measure import Measure
 from pipeline.media.base import Medium
+from pipeline.media.registry import find_medium
 from pipeline.serving.graph_tensors import TENSORS, controls, generated_shape
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.tasks.generate.measures.registry import MEASURES, in_order, measure_modules, measures_for
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class GenerateTask(Task):
-    """Draw new images from latents."""
+    """Draw new items from latents."""
 
     name = "generate"
     Gate = SampleGate
@@ -32,11 +33,11 @@ class GenerateTask(Task):
     compared = ("fid", "kid")
     takes_input = False
     intended_use = (
-        "Synthetic images that resemble the training data: illustrations, tests, augmentation, study of the model "
+        "Synthetic {noun}s that resemble the training data: illustrations, tests, augmentation, study of the model "
         "itself."
     )
     risk = (
-        "Generated images can be close to training images. If those are confidential, inspect the output before you "
+        "Generated {noun}s can be close to training {noun}s. If those are confidential, inspect the output before you "
         "publish it."
     )
     evidence_note = "what it shows never happened."
@@ -55,11 +56,12 @@ class GenerateTask(Task):
         return tuple(measure.name for measure in in_order(MEASURES.values()) if measure.headline)
 
     def describe(self, metadata: Metadata) -> str:
-        kind = "RGB" if metadata.item.channels == 3 else "gray"
-        size = f"{metadata.item.height} x {metadata.item.width}"
-        return f"A generative adversarial network that makes {kind} images of {size} pixels"
+        medium, item = find_medium(metadata.item.medium), metadata.item
+        extent = medium.extent(item.height, item.width)
+        return f"A generative adversarial network that generates {medium.kind(item)}s of {extent}"
 
     def usage(self, metadata: Metadata, signature: Mapping[str, Any]) -> str:
+        medium = find_medium(metadata.item.medium)
         names = [tensor["name"] for tensor in signature["inputs"]]
         options = "".join(f"{control.usage} " for control in controls(names))
         code = {name: TENSORS[name].numpy for name in names}
@@ -71,7 +73,7 @@ class GenerateTask(Task):
 ganline sample -n 64 --seed 7 -o grid.png --model generator.onnx
 ```
 
-{options}A seed gives the same images regardless of how many are drawn. Any ONNX Runtime works as well:
+{options}A seed gives the same {medium.noun}s regardless of how many are drawn. Any ONNX Runtime works as well:
 
 ```python
 import numpy as np
@@ -81,12 +83,12 @@ session = onnxruntime.InferenceSession("generator.onnx")
 inputs = {{
 {inputs}
 }}
-images = session.run(["images"], inputs)[0]  # [16, {shape}] in [-1, 1]
-pixels = np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8)
+{medium.output} = session.run(["{medium.output}"], inputs)[0]  # [16, {shape}]
+values = {medium.code_to_items(metadata.item, medium.output)}
 ```
 """
 
-    def try_it(self) -> str:
+    def try_it(self, medium: Medium) -> str:
         return "ganline sample -n 64 --seed 7 -o grid.png"
 
     def summary(self, metrics: Mapping[str, Any]) -> list[str]:
@@ -98,15 +100,3 @@ pixels = np.clip(np.floor(127.5 * images + 128), 0, 255).astype(np.uint8)
         from pipeline.tasks.generate.exported_samples import evaluate_exported
 
         return evaluate_exported(model, case)
-
-    def relative_diversity(self, metrics: Mapping[str, Any]) -> dict[str, float]:
-        nulls = {name: f"{name}_null" for name in ("recall", "coverage", "vendi_ratio")}
-        values = {
-            name: (metrics.get(name), metrics.get(null))
-            for name, null in (nulls | {"modes_covered": "modes_total"}).items()
-        }
-        return {
-            name: value / null
-            for name, (value, null) in values.items()
-            if isinstance(value, int | float) and isinstance(null, int | float) and null > 0
-        }

@@ -15,8 +15,8 @@ from pipeline.data.store import ItemSet
 from pipeline.errors import InputError
 from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.extractors.base import Extractor
-from pipeline.evaluation.extractors.random_network import random_network
-from pipeline.evaluation.protocol import QUANTISED, with_code
+from pipeline.evaluation.extractors.random_network import open_random_network
+from pipeline.evaluation.protocol import describe_rounding, with_code
 from pipeline.evaluation.report_page import data_uri, render_page
 from pipeline.gans.base import GAN, View
 from pipeline.media.image.degradations import upsample
@@ -69,7 +69,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
             "the data has no test split to restore. Set data.test_fraction above 0, or give a test folder, then run "
             "`dvc repro`."
         )
-    extractor = random_network(case.info.item.channels, case.device)
+    extractor = open_random_network(case.info.item, case.device)
     views = case.gan.evaluation_views().items()
     results = [run_trial(case, title, view, extractor) for title, view in views]
     trials, pictures = [trial for trial, _ in results], [shown for _, shown in results]
@@ -143,7 +143,7 @@ def protocol(trials: Sequence[Trial], case: EvaluationCase, extractor: Extractor
         "pixels": "8-bit RGB, and Y of BT.601",
         "border": "/".join(dict.fromkeys(str(trial.border) for trial in trials)),
         "ssim": "gaussian 1.5, 11x11",
-        "uint8": QUANTISED,
+        case.info.item.dtype: describe_rounding(case.info.item),
         "trials": ", ".join(trial.title for trial in trials),
         "down": "bicubic antialias a=-0.5, rounded to 8 bits",
         "real": f"test:{case.test.fingerprint[:8]}",
@@ -200,7 +200,7 @@ def restore(gan: GAN, low: Tensor) -> Tensor:
     rng = torch.Generator()
 
     def run(tile: Float32Array) -> Float32Array:
-        restored: Float32Array = gan.sample(1, rng, image=torch.from_numpy(tile).to(low.device)).cpu().numpy()
+        restored: Float32Array = gan.sample(1, rng, item=torch.from_numpy(tile).to(low.device)).cpu().numpy()
         return restored
 
     return torch.from_numpy(run_tiled(run, low[0].cpu().numpy(), gan.scale))[None].to(low.device)

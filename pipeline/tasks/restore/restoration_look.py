@@ -10,7 +10,7 @@ import torch
 from pipeline.arrays import Items, UInt8Array
 from pipeline.data.batch_sampling import UncroppedItems
 from pipeline.data.views import Degraded
-from pipeline.evaluation.extractors.base import Held
+from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.evaluation.measures.image_similarity import sharpness
 from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.base import GAN, Batch
@@ -47,7 +47,7 @@ class RestorationLook:
         rng = torch.Generator().manual_seed(seed + 1)
         n = min(samples, len(self.held_out["input"]))
         parts = torch.split(self.held_out["input"][:n], batch_size)
-        restored = [gan.sample(len(part), rng, image=part) for part in parts]
+        restored = [gan.sample(len(part), rng, item=part) for part in parts]
         if not all(bool(torch.isfinite(images).all()) for images in restored):
             return {"fid": float("nan"), "rmse": float("nan")}
         to_items = tensors_of(self.item).from_network
@@ -63,16 +63,8 @@ def build_look(case: TrainingCase) -> RestorationLook:
     view = Degraded(images, case.device, case.settings.seed, **trial.options)
     crops = CROPS if isinstance(images, UncroppedItems) else 1
     held_out = view.next(min(RESTORED, case.settings.health.samples, crops * len(images)))
-    originals = Held(tensors_of(case.item).from_network(held_out["target"]))
-    texture = QuickLook(
-        originals,
-        np.full(len(originals), -1),
-        0,
-        case.item.channels,
-        len(originals),
-        case.settings.seed,
-        case.device,
-    )
+    originals = ArrayItems(tensors_of(case.item).from_network(held_out["target"]))
+    texture = QuickLook(originals, case.item, samples=len(originals), seed=case.settings.seed, device=case.device)
 
     def measure(restored: UInt8Array, target: UInt8Array) -> dict[str, float]:
         distances = texture(restored)

@@ -1,19 +1,20 @@
-"""The task "restore": make a clean image of a degraded one."""
+"""The task "restore": make a clean item of a degraded one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pipeline.measure import Measure
 from pipeline.media.base import Medium
+from pipeline.media.registry import find_medium
 from pipeline.serving.onnx.metadata import Metadata
-from pipeline.tasks.apply_usage import apply_usage
+from pipeline.tasks.apply_usage import apply_command, apply_usage
 from pipeline.tasks.restore.restoration_measures import MEASURES
 from pipeline.tasks.restore.settings import RestorationGate
 from pipeline.tasks.task import Task
 
 
 class RestoreTask(Task):
-    """Make a clean image of a degraded one."""
+    """Make a clean item of a degraded one."""
 
     name = "restore"
     Gate = RestorationGate
@@ -23,9 +24,9 @@ class RestoreTask(Task):
     headline = tuple(measure.name for measure in MEASURES if measure.headline)
     compared = ("psnr", "fid")
     takes_input = True
-    intended_use = "Making images of the training data's kind larger or cleaner, for people to look at."
+    intended_use = "Making {noun}s like the training data larger or cleaner, for people."
     risk = (
-        "It was trained on one kind of degradation (see the settings above); it can make images with other "
+        "It was trained on one kind of degradation (see the settings above); it can make {noun}s with other "
         "degradations worse."
     )
     evidence_note = (
@@ -36,12 +37,12 @@ class RestoreTask(Task):
         return MEASURES
 
     def describe(self, metadata: Metadata) -> str:
-        kind = "RGB" if metadata.item.channels == 3 else "gray"
+        kind = find_medium(metadata.item.medium).kind(metadata.item)
         larger = f", {metadata.scale} times larger," if metadata.scale > 1 else ""
-        return f"A network that restores {kind} images of any size{larger} from degraded ones"
+        return f"A network that restores {kind}s of any size{larger} from degraded ones"
 
     def usage(self, metadata: Metadata, signature: Mapping[str, Any]) -> str:
         return apply_usage(metadata, signature, "restored")
 
-    def try_it(self) -> str:
-        return "ganline apply photo.jpg -o restored.png"
+    def try_it(self, medium: Medium) -> str:
+        return apply_command(medium, "restored")

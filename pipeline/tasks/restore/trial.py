@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 
 from pipeline.arrays import Float32Array, UInt8Array
-from pipeline.evaluation.extractors.base import Extractor, Held, extract
+from pipeline.evaluation.extractors.base import ArrayItems, Extractor, extract
 from pipeline.evaluation.measures.fid import fid
 from pipeline.evaluation.measures.image_similarity import Similarity, compare_images, sharpness
 
@@ -77,7 +77,7 @@ class Trial:
         """Compare squares [n, S, S, C] of all images, if there are enough."""
         if len(original) < FEWEST:
             return
-        real, ours, theirs = (extract(extractor, Held(squares), BATCH) for squares in (original, restored, given))
+        real, ours, theirs = (extract(extractor, ArrayItems(squares), BATCH) for squares in (original, restored, given))
         self.texture = Texture(fid(ours, real), fid(theirs, real), (ours, real))
 
     @property

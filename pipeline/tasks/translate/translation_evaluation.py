@@ -17,13 +17,13 @@ from pipeline.arrays import UInt8Array
 from pipeline.errors import InputError
 from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.extractors.base import Extractor
-from pipeline.evaluation.extractors.selection import unlabelled
+from pipeline.evaluation.extractors.selection import open_extractor
 from pipeline.evaluation.measures.kid import SUBSET_SIZE, SUBSETS
 from pipeline.evaluation.projection import rank_by_typicality
-from pipeline.evaluation.protocol import QUANTISED, with_code
+from pipeline.evaluation.protocol import describe_rounding, with_code
 from pipeline.evaluation.report_page import data_uri, render_page
 from pipeline.media.image.preview import grid
-from pipeline.tasks import extractor_export as judges
+from pipeline.tasks import extractor_export
 from pipeline.tasks.base import EvaluationCase, EvaluationResult
 from pipeline.tasks.generate.report_pictures import png
 from pipeline.tasks.parts import Part, apply_gate, measure_part, report_rows
@@ -103,15 +103,18 @@ def select_extractor(case: EvaluationCase) -> Extractor:
             "evaluate.features is classifier. A classifier of the two domains learns only what separates them, which is "
             "what a translator is trained to imitate. Set it to auto, inception, or the path of an encoder."
         )
-    return unlabelled(settings, case.info.item.shape, case.device, folders.cache, folders.root)
+    return open_extractor(settings, case.info.item, case.device, folders.cache, folders.root)
 
 
 def keep_extractor(case: EvaluationCase, extractor: Extractor) -> list[str]:
     """Write the feature extractor as ONNX if it was made here; return a note that names the file."""
-    file = judges.keep(extractor, case.info.item, case.folders.extractors, case.opset)
+    file = extractor_export.keep_extractor(extractor, case.info.item, case.folders.extractors, case.opset)
     if file is None:
         return []
-    return [f"the feature extractor is kept as {file}; evaluate.features takes it, for the same features elsewhere"]
+    return [
+        f"the feature extractor is written to {file}; set evaluate.features to a copy of it to measure the same "
+        "features on another machine"
+    ]
 
 
 def measure_directions(results: Sequence[DirectionResult]) -> list[Part]:
@@ -153,7 +156,7 @@ def protocol(results: Sequence[DirectionResult], case: EvaluationCase, extractor
         "dims": spec.dims,
         "resize": spec.resize,
         "range": spec.value_range,
-        "uint8": QUANTISED,
+        case.info.item.dtype: describe_rounding(case.info.item),
         "real": f"test:{case.test.fingerprint[:8]}",
         "null": f"test+train:{case.train.fingerprint[:8]}",
         "ways": ", ".join(f"{result.route.name} {result.total}" for result in results),

@@ -78,7 +78,7 @@ def build_look(case: TrainingCase) -> TranslationLook:
     number = len(held_out["a"])
     targets = {direction.target for direction in gan.directions().values()}
     measures: dict[str, QuickLook] = {
-        name: QuickLook(side, side.labels, 0, case.item.channels, number, settings.seed, case.device)
+        name: QuickLook(side, case.item, samples=number, seed=settings.seed, device=case.device)
         for name, side in zip("ab", split_domains(case.train), strict=True)
         if name in targets
     }

@@ -6,7 +6,7 @@ The null of a measure is what the report shows next to it: real images, or the u
 from typing import TYPE_CHECKING
 
 from pipeline.evaluation.verdict import format_numbers
-from pipeline.measure import Bounds, Measure, Measurement, Symptom
+from pipeline.measure import Bounds, Measure, Measurement, PromotionBound, Symptom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +123,7 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         missing="images that do not differ",
         symptoms=(COLLAPSE,),
         evidence=ignored_input,
+        promotion_floor=PromotionBound(limits={"ge": 0}),
     ),
     Measure(
         "repeats",
@@ -169,15 +170,23 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         missing="images that do not differ",
         symptoms=(IGNORED_STYLE,),
         headline=True,
+        promotion_floor=PromotionBound(limits={"ge": 0}),
     ),
     Measure(
         "fid",
         lambda data: Measurement(from_distances("translated")(data), from_distances("null")(data)),
         "Fréchet distance to held-out images of the target domain; next to it, between real images",
         headline=True,
+        promotion_limit=PromotionBound(limits={"gt": 0}),
     ),
     Measure("input_fid", from_distances("inputs"), "Fréchet distance of the untranslated inputs"),
-    Measure("fid_ratio", from_distances("ratio"), "fid over input_fid", headline=True),
+    Measure(
+        "fid_ratio",
+        from_distances("ratio"),
+        "fid over input_fid",
+        headline=True,
+        promotion_limit=PromotionBound(3.0, {"gt": 0}),
+    ),
     Measure("fid_null", from_distances("null"), "Fréchet distance between real images", reported=False),
     Measure("fid_null_sd", from_distances("spread"), "standard deviation of fid_null", reported=False),
     Measure("n_compared", from_distances("n"), "images on each side of a Fréchet distance", reported=False),
@@ -186,6 +195,7 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         lambda data: Measurement(data.kid, data.input_kid),
         "kernel distance to the target domain; next to it, that of the untranslated inputs",
         headline=True,
+        promotion_limit=PromotionBound(limits={"gt": 0}),
     ),
     Measure("input_kid", lambda data: data.input_kid, "kernel distance of the untranslated inputs", reported=False),
     Measure("repeats_null", lambda data: data.repeats.null, "share of real images that repeat another", reported=False),

@@ -14,8 +14,9 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors import inception as module
-from pipeline.evaluation.extractors.inception import FILE, fetched, inception
+from pipeline.evaluation.extractors.inception import FILE, download_weights, open_inception
 from pipeline.evaluation.extractors.inception_network import InceptionV3, tf1_resize
+from tests.specs import image_spec
 from tests.waiting import find_free_port
 
 CPU = torch.device("cpu")
@@ -40,7 +41,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_features_equal_those_of_torch_fidelity(weights: Path) -> None:
     theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(weights))
-    ours = inception(weights, CPU)
+    ours = open_inception(weights, image_spec(32, 3), CPU)
     rng = np.random.default_rng(0)
     for side in (32, 64, 299, 310):
         images = rng.integers(0, 256, (2, side, side, 3), dtype=np.uint8)
@@ -54,7 +55,7 @@ def test_features_equal_those_of_torch_fidelity(weights: Path) -> None:
 
 def test_logits_equal_the_unbiased_ones_of_torch_fidelity(weights: Path) -> None:
     theirs = FeatureExtractorInceptionV3("x", ["logits_unbiased"], feature_extractor_weights_path=str(weights))
-    ours = inception(weights, CPU)
+    ours = open_inception(weights, image_spec(32, 3), CPU)
     images = np.random.default_rng(2).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     with torch.inference_mode():
         (expected,) = theirs(torch.from_numpy(images).permute(0, 3, 1, 2))
@@ -76,13 +77,13 @@ def test_resizing_equals_tensorflow_1(side: int) -> None:
 
 
 def test_gray_images_are_repeated_to_three_channels(weights: Path) -> None:
-    extractor = inception(weights, CPU)
+    extractor = open_inception(weights, image_spec(16, 1), CPU)
     gray = np.random.default_rng(1).integers(0, 256, (1, 16, 16, 1), dtype=np.uint8)
     np.testing.assert_allclose(extractor.features(gray), extractor.features(gray.repeat(3, axis=3)), atol=1e-5)
 
 
 def test_distances_with_other_weights_are_not_called_fid(weights: Path) -> None:
-    spec = inception(weights, CPU).spec
+    spec = open_inception(weights, image_spec(32, 3), CPU).spec
     assert not spec.published
     assert spec.measure == f"fd_inception_{spec.sha8}"
     assert (spec.dims, spec.resize) == (2048, "tf1-bilinear-299")
@@ -96,7 +97,14 @@ def test_an_invalid_weights_file_is_named(tmp_path: Path, content: bytes | str |
     elif content:
         torch.save({"fc.weight": torch.zeros(2)}, path)
     with pytest.raises(InputError, match=r"weights\.pth.*evaluate\.features"):
-        inception(path, CPU)
+        open_inception(path, image_spec(32, 3), CPU)
+
+
+def test_items_of_other_channels_are_refused(weights: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"evaluate\.features: Inception takes items of 1 or 3 channels.*auto or random"
+    ):
+        open_inception(weights, image_spec(16, 2), CPU)
 
 
 @pytest.fixture
@@ -123,13 +131,13 @@ def test_downloads_are_verified_and_cached(server: str, tmp_path: Path, monkeypa
     cache, closed = tmp_path / "cache", f"http://127.0.0.1:{find_free_port()}"
     monkeypatch.setattr(module, "PUBLISHED", "00000000")
     with pytest.raises(InputError, match=rf"other content than the published weights.*put {FILE} .*evaluate\.features"):
-        fetched(cache, f"{server}/weights.pth")
+        download_weights(cache, f"{server}/weights.pth")
     with pytest.raises(InputError, match="File not found"):
-        fetched(cache, f"{server}/absent.pth")
-    with pytest.raises(InputError, match=rf"cannot be fetched.*put {FILE} .* at .*cache.*evaluate\.features"):
-        fetched(cache, f"{closed}/weights.pth")
+        download_weights(cache, f"{server}/absent.pth")
+    with pytest.raises(InputError, match=rf"cannot be downloaded.*put {FILE} .* at .*cache.*evaluate\.features"):
+        download_weights(cache, f"{closed}/weights.pth")
     assert not list(cache.iterdir()), "no partial download is left"
     monkeypatch.setattr(module, "PUBLISHED", hashlib.sha256(b"<html>log in</html>" * 100).hexdigest()[:8])
-    path = fetched(cache, f"{server}/weights.pth")
+    path = download_weights(cache, f"{server}/weights.pth")
     assert path == cache / FILE
-    assert fetched(cache, f"{closed}/never-requested") == path
+    assert download_weights(cache, f"{closed}/never-requested") == path

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
-from pipeline.evaluation.extractors.base import Held, extract
-from pipeline.evaluation.extractors.onnx_encoder import encoder, prepared
+from pipeline.evaluation.extractors.base import ArrayItems, extract
+from pipeline.evaluation.extractors.onnx_encoder import Encoder, open_encoder
 from pipeline.evaluation.settings import EncoderSettings
+from tests.specs import image_spec
 
 
 class Flat(nn.Module):
@@ -42,8 +43,8 @@ def images(n: int = 6, side: int = 16, channels: int = 3) -> Any:
 
 def test_features_equal_the_closed_form(encoder_file: Path) -> None:
     settings = EncoderSettings(mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0))
-    extractor = encoder(encoder_file, settings, (16, 16, 3))
-    found = extract(extractor, Held(images()), 4)
+    extractor = open_encoder(encoder_file, settings, image_spec(16, 3))
+    found = extract(extractor, ArrayItems(images()), 4)
     x = (images() / 255 - np.array([0.1, 0.2, 0.3])) / np.array([0.5, 0.25, 2.0])
     expected = x.reshape(6, 2, 8, 2, 8, 3).mean(axis=(2, 4)).transpose(0, 3, 1, 2).reshape(6, 12)
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -53,33 +54,35 @@ def test_features_equal_the_closed_form(encoder_file: Path) -> None:
 
 
 def test_gray_images_are_repeated_and_images_resized(encoder_file: Path) -> None:
-    extractor = encoder(encoder_file, EncoderSettings(side=16), (8, 8, 1))
+    extractor = open_encoder(encoder_file, EncoderSettings(side=16), image_spec(8, 1))
     gray = images(side=8, channels=1)
     np.testing.assert_array_equal(extractor.features(gray), extractor.features(gray.repeat(3, axis=3)))
-    assert prepared(images(side=32), EncoderSettings(side=16), 3).shape == (6, 3, 16, 16)
+    larger = open_encoder(encoder_file, EncoderSettings(side=16), image_spec(32, 3))
+    assert isinstance(larger, Encoder)
+    assert larger.prepare(images(side=32)).shape == (6, 3, 16, 16)
 
 
 @pytest.mark.parametrize(
-    ("settings", "shape", "words"),
+    ("settings", "side", "words"),
     [
-        (EncoderSettings(), (32, 32, 3), "does not take images of 32 px and 3 channels .*; set evaluate.encoder.side"),
+        (EncoderSettings(), 32, "does not take items of 32 x 32 x 3 .*; set evaluate.encoder.side"),
         (
             EncoderSettings(mean=(0.1, 0.2)),
-            (16, 16, 3),
+            16,
             "evaluate.encoder.mean has 2 values, and mine.onnx takes 3 channels",
         ),
     ],
 )
 def test_images_that_the_encoder_does_not_take_are_rejected(
-    encoder_file: Path, settings: EncoderSettings, shape: tuple[int, int, int], words: str
+    encoder_file: Path, settings: EncoderSettings, side: int, words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
-        encoder(encoder_file, settings, shape)
+        open_encoder(encoder_file, settings, image_spec(side, 3))
 
 
 def test_unreadable_encoders_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.onnx: cannot be read"):
-        encoder(tmp_path / "none.onnx", EncoderSettings(), (8, 8, 1))
+        open_encoder(tmp_path / "none.onnx", EncoderSettings(), image_spec(8, 1))
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(InputError, match=r"text\.onnx: not a model that ONNX Runtime can run"):
-        encoder(tmp_path / "text.onnx", EncoderSettings(), (8, 8, 1))
+        open_encoder(tmp_path / "text.onnx", EncoderSettings(), image_spec(8, 1))

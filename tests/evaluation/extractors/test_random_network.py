@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.evaluation.extractors.random_network import random_network
+from pipeline.evaluation.extractors.random_network import open_random_network
 from pipeline.evaluation.measures.fid import fid
+from pipeline.items import ItemSpec
+from tests.specs import image_spec
 
 CPU = torch.device("cpu")
 
@@ -15,14 +17,14 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize(("channels", "sha8"), [(1, "50d2c6a9"), (3, "94274ee0")])
 def test_weights_do_not_depend_on_machine_or_seed(channels: int, sha8: str) -> None:
     torch.manual_seed(channels)
-    assert random_network(channels, CPU).spec.sha8 == sha8
+    assert open_random_network(image_spec(8, channels), CPU).spec.sha8 == sha8
 
 
 @pytest.mark.parametrize(
     "shape", [(4, 4, 1), (6, 10, 3), (8, 8, 1), (8, 8, 3), (16, 16, 1), (64, 64, 3), (256, 256, 3), (1, 3000, 2)]
 )
 def test_features_of_any_image_are_finite(shape: tuple[int, int, int]) -> None:
-    extractor = random_network(shape[2], CPU)
+    extractor = open_random_network(ItemSpec(height=shape[0], width=shape[1], channels=shape[2]), CPU)
     images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
     images[0] = 7
     features = extractor.features(images)
@@ -32,7 +34,7 @@ def test_features_of_any_image_are_finite(shape: tuple[int, int, int]) -> None:
 
 
 def test_noise_blur_and_collapse_increase_the_distance(digits: Any) -> None:
-    extractor = random_network(1, CPU)
+    extractor = open_random_network(image_spec(8, 1), CPU)
     real, fresh = extractor.features(digits.test.array), extractor.features(digits.fresh)
     null = fid(fresh, real)
     noisy = np.clip(digits.fresh + np.random.default_rng(0).normal(0, 60, digits.fresh.shape), 0, 255).astype(np.uint8)

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from pipeline.evaluation.measures import supervised_baseline
+from pipeline.evaluation.measures.supervised_baseline import LabelledSplits
+from pipeline.media.registry import tensors_of
+from tests.specs import image_spec
 
 CPU = torch.device("cpu")
 
@@ -51,6 +54,11 @@ class Set:
         return self.pixels if indices is None else self.pixels[np.asarray(indices)]
 
 
+def splits(train: Any, labelled: Any, test: Any, **more: Any) -> LabelledSplits:
+    tensors = tensors_of(image_spec(8, 1))
+    return LabelledSplits(train=train, labelled=np.asarray(labelled), test=test, tensors=tensors, device=CPU, **more)
+
+
 def network(seed: int = 0) -> nn.Module:
     torch.manual_seed(seed)
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 128), nn.LeakyReLU(0.2), nn.Dropout(0.3), nn.Linear(128, 10))
@@ -60,14 +68,16 @@ def network(seed: int = 0) -> nn.Module:
 def test_accuracy_is_measured_on_labelled_images_in_eval_mode(batch_size: int) -> None:
     network_under_test = Brightness()
     test = Set([0, 255, 255, 0, 255, 0, 255], [0, 1, 0, -1, 1, 1, -1])
-    assert supervised_baseline.accuracy(network_under_test, test, CPU, batch_size) == 3 / 5
+    assert (
+        supervised_baseline.measure_accuracy(network_under_test, splits(test, [], test, batch_size=batch_size)) == 3 / 5
+    )
     assert (network_under_test.lowest, network_under_test.highest) == (-1.0, 1.0)
     assert not network_under_test.training_seen, "dropout is disabled"
 
 
 def test_a_test_split_without_labels_is_rejected() -> None:
-    with pytest.raises(InputError, match="no image of the test split has a class"):
-        supervised_baseline.accuracy(Brightness(), Set([1, 2], [-1, -1]), CPU)
+    with pytest.raises(InputError, match="no item of the test split has a class"):
+        supervised_baseline.measure_accuracy(Brightness(), splits(Set([1], [1]), [], Set([1, 2], [-1, -1])))
 
 
 def test_the_baseline_uses_the_given_labels_only(digits: Any) -> None:
@@ -77,7 +87,7 @@ def test_the_baseline_uses_the_given_labels_only(digits: Any) -> None:
     held.pixels, held.labels = digits.train.array, digits.train.labels.copy()
     others = np.setdiff1d(np.arange(len(held)), few)
     held.labels[others] = np.random.default_rng(0).permutation(held.labels[others])
-    found = supervised_baseline.compare_with_baseline(network(), network(), held, few, digits.test, device=CPU)
+    found = supervised_baseline.compare_classifiers(network(), network(), splits(held, few, digits.test))
     assert held.asked == set(few.tolist())
     assert found.accuracy < 0.3, "the classifier under test is untrained, and is not trained here"
     assert 0.75 < found.supervised < 0.97
@@ -87,9 +97,8 @@ def test_the_baseline_uses_the_given_labels_only(digits: Any) -> None:
         "labels_used": 100,
     }
 
-    every = supervised_baseline.compare_with_baseline(
-        network(), network(), digits.train, np.arange(len(digits.train)), digits.test, device=CPU
-    )
+    all_labels = splits(digits.train, np.arange(len(digits.train)), digits.test)
+    every = supervised_baseline.compare_classifiers(network(), network(), all_labels)
     assert every.supervised > found.supervised + 0.02, "more labels improve the accuracy"
 
 
@@ -97,21 +106,21 @@ def test_a_seed_determines_the_baseline_and_the_global_random_state_is_unchanged
     few = np.arange(0, 60)
     one, two, other = network(), network(), network()
     before = torch.get_rng_state()
-    supervised_baseline.train_baseline(one, digits.train, few, device=CPU, seed=1)
+    supervised_baseline.train_baseline(one, splits(digits.train, few, digits.test, seed=1))
     assert torch.equal(before, torch.get_rng_state())
     torch.rand(3)
-    supervised_baseline.train_baseline(two, digits.train, few, device=CPU, seed=1)
-    supervised_baseline.train_baseline(other, digits.train, few, device=CPU, seed=2)
+    supervised_baseline.train_baseline(two, splits(digits.train, few, digits.test, seed=1))
+    supervised_baseline.train_baseline(other, splits(digits.train, few, digits.test, seed=2))
     weights = [torch.cat([value.flatten() for value in net.state_dict().values()]) for net in (one, two, other)]
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
 
 
 def test_training_images_are_augmented_and_test_images_are_not() -> None:
-    """Every training image passes through `see`, in the network's range and with a seeded generator."""
+    """Every training image is augmented, in the network's range and with a seeded generator."""
     augmented: list[Tensor] = []
 
-    def see(images: Tensor, rng: torch.Generator) -> Tensor:
+    def augment(images: Tensor, rng: torch.Generator) -> Tensor:
         augmented.append(images + 0 * torch.rand(1, generator=rng))
         return torch.zeros_like(images)
 
@@ -131,9 +140,7 @@ def test_training_images_are_augmented_and_test_images_are_not() -> None:
 
     fresh = Watching()
     data = Set([0, 255, 255, 0], [0, 1, 1, 0])
-    supervised_baseline.compare_with_baseline(
-        Brightness(), fresh, data, np.array([1, 3]), data, device=CPU, augment=see
-    )
+    supervised_baseline.compare_classifiers(Brightness(), fresh, splits(data, [1, 3], data, augment=augment))
     assert fresh.shown == 0
     assert fresh.tested == 4 * 64
     assert len(augmented) == supervised_baseline.STEPS

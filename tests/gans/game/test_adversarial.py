@@ -58,7 +58,7 @@ def make(variant: str, **settings: object) -> Any:
 
 def run_phases(gan: GAN) -> None:
     """Run every phase once; losses and gradients must be finite."""
-    batch = {"image": torch.rand(8, 1, 8, 8, generator=rng()) * 2 - 1, "label": torch.arange(8) % 3}
+    batch = {"item": torch.rand(8, 1, 8, 8, generator=rng()) * 2 - 1, "label": torch.arange(8) % 3}
     for phase in gan.phases():
         loss = phase.loss({name: value.clone() for name, value in batch.items()}, Progress(0, 0.25), rng())
         torch.autograd.backward(loss.total)
@@ -114,7 +114,7 @@ class Game(Adversarial):
 
 
 def points(n: int = 6) -> dict[str, Tensor]:
-    return {"image": torch.randn(n, 2, generator=torch.Generator().manual_seed(1))}
+    return {"item": torch.randn(n, 2, generator=torch.Generator().manual_seed(1))}
 
 
 def total(game: Game, loss: Callable[..., Any] | None = None, fraction: float = 0.0) -> float:
@@ -144,7 +144,7 @@ def test_weights_are_clipped_after_every_critic_update() -> None:
 def test_label_smoothing_by_hand() -> None:
     """Smoothing by s adds s times the mean real logit to the cross-entropy."""
     plain, smooth = Game([0.3, -0.2]), Game([0.3, -0.2], stabilisers={"label_smoothing": 0.1})
-    mean = (points()["image"] @ torch.tensor([0.3, -0.2])).mean().item()
+    mean = (points()["item"] @ torch.tensor([0.3, -0.2])).mean().item()
     assert total(smooth) - total(plain) == pytest.approx(0.1 * mean, abs=1e-6)
 
 
@@ -174,6 +174,6 @@ def test_relativistic_generator_loss_depends_on_real_images() -> None:
     """The relativistic loss depends on the real batch; the non-saturating one does not."""
     game, plain = Game([1.0, 1.0], objective="relativistic"), Game([1.0, 1.0])
     for one, depends in ((game, True), (plain, False)):
-        near, far = ({"image": points()["image"] + offset} for offset in (0.0, 5.0))
+        near, far = ({"item": points()["item"] + offset} for offset in (0.0, 5.0))
         values = [one.generator_loss(batch, Progress(0, 0.0), rng()).total.item() for batch in (near, far)]
         assert (not math.isclose(*values)) == depends

@@ -141,7 +141,7 @@ def test_preview_shows_input_output_and_target(variant: str) -> None:
     batch = pairs(gan, gan.preview_examples)
     sheet = gan.preview(64, torch.Generator(), batch)
     assert sheet.shape == (3 * gan.preview_examples, 3, 16, 16)
-    torch.testing.assert_close(sheet[1::3], gan.sample(12, torch.Generator(), image=batch["input"]))
+    torch.testing.assert_close(sheet[1::3], gan.sample(12, torch.Generator(), item=batch["input"]))
     torch.testing.assert_close(sheet[2::3], batch["target"])
     factor = 16 // gan.shape[1]
     torch.testing.assert_close(sheet[0::3][:, :, ::factor, ::factor], batch["input"])
@@ -154,7 +154,7 @@ def test_onnx_at_several_sizes_and_batches(
 ) -> None:
     gan = small(variant, channels=channels, generator_norm="batch")
     (spec,) = gan.export()
-    assert (list(spec.inputs), spec.multiple) == (["image"], 1)
+    assert (list(spec.inputs), spec.multiple) == (["item"], 1)
     assert onnx_parity(gan, 0) < 1e-5
 
 

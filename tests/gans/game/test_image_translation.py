@@ -28,9 +28,9 @@ def test_onnx_at_several_sizes_and_batches(
 ) -> None:
     gan = small(variant, channels=channels)
     graphs = {spec.name: list(spec.inputs) for spec in gan.export()}
-    inputs = ["image", "z"] if variant == "drit" else ["image"]
+    inputs = ["item", "z"] if variant == "drit" else ["item"]
     expected = {"generator": inputs} | ({} if variant == "pix2pix" else {"reverse": inputs})
-    assert graphs == expected | ({"style_a": ["image"], "style_b": ["image"]} if variant == "drit" else {})
+    assert graphs == expected | ({"style_a": ["item"], "style_b": ["item"]} if variant == "drit" else {})
     assert onnx_parity(gan, 0) < 1e-4
 
 
@@ -55,7 +55,7 @@ def test_sample_translates_in_the_first_direction(variant: str) -> None:
     name, way = next(iter(gan.directions().items()))
     images = random_pairs()[way.source]
     rngs = [torch.Generator().manual_seed(5) for _ in range(2)]
-    torch.testing.assert_close(gan.sample(4, rngs[0], image=images), gan.translate(images, name, rngs[1]))
+    torch.testing.assert_close(gan.sample(4, rngs[0], item=images), gan.translate(images, name, rngs[1]))
 
 
 def test_discriminator_accuracy_counts_patches() -> None:

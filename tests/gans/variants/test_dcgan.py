@@ -59,7 +59,7 @@ def test_shapes(resolution: int, channels: int, architecture: str) -> None:
 def test_each_phase_updates_its_networks_only(
     penalties: Penalties, architecture: str, check_updates: Callable[[DCGAN, dict[str, Tensor]], None]
 ) -> None:
-    check_updates(small(penalties=penalties, architecture=architecture), {"image": images(6)})
+    check_updates(small(penalties=penalties, architecture=architecture), {"item": images(6)})
 
 
 def test_discriminator_loss_against_the_formula() -> None:
@@ -68,7 +68,7 @@ def test_discriminator_loss_against_the_formula() -> None:
     with torch.no_grad():
         for p in gan.discriminator.parameters():
             p.mul_(20)  # with the published initialisation logits and penalties are near zero
-    loss = gan.discriminator_loss({"image": images(5)}, START, rng())
+    loss = gan.discriminator_loss({"item": images(5)}, START, rng())
 
     gan = gan.double()
     fake = gan.generator(gan.sample_latents(5, rng()).double()).detach().requires_grad_()
@@ -101,7 +101,7 @@ def test_lazy_penalty_keeps_its_average_strength() -> None:
     plain, eager, lazy = (
         with_large_weights(penalties) for penalties in (Penalties(), Penalties(r1=1.0), Penalties(r1=1.0, every=4))
     )
-    batch = {"image": images(6)}
+    batch = {"item": images(6)}
     none, eager_loss, lazy_loss = (
         gan.discriminator_loss(batch, START, rng()).total.item() for gan in (plain, eager, lazy)
     )

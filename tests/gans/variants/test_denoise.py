@@ -37,6 +37,6 @@ def test_it_removes_noise() -> None:
         gan.generator_loss(batch(), Progress(step, 0.0), rng).total.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     test = batch()
-    restored = gan.sample(16, rng, image=test["input"])
+    restored = gan.sample(16, rng, item=test["input"])
     before, after = (float((x - test["target"]).square().mean()) for x in (test["input"], restored))
     assert after < before / 4, "6 dB"

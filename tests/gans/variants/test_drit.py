@@ -95,6 +95,6 @@ def test_an_image_has_many_translations_and_one_reconstruction() -> None:
     back = gan.painters(gan.contents(translated, "b"), gan.styles(images, "a")[0], "a")
     torch.testing.assert_close(gan.reconstruct(translated, images, "a_to_b", rng(3)), back)
     z = torch.zeros(4, 8)
-    torch.testing.assert_close(gan.sample(4, rng(), image=images, z=z), gan.painters(gan.contents(images, "a"), z, "b"))
+    torch.testing.assert_close(gan.sample(4, rng(), item=images, z=z), gan.painters(gan.contents(images, "a"), z, "b"))
     own = gan.painters(gan.contents(images, "a"), gan.styles(images, "a")[0], "a")
     torch.testing.assert_close(gan.map_identity(images, "b_to_a", rng()), own)

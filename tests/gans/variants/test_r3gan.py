@@ -135,8 +135,8 @@ def test_losses_against_the_formulas() -> None:
     gan = with_nonzero_weights(small(penalties={"r1": {"start": 2.0, "end": 1.0}, "r2": {"start": 2.0, "end": 1.0}}))
     gamma = 1.5
     image = torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    discriminator_loss = gan.discriminator_loss({"image": image.clone()}, Progress(7, 0.5), rng())
-    generator_loss = gan.generator_loss({"image": image.clone()}, Progress(7, 0.5), rng())
+    discriminator_loss = gan.discriminator_loss({"item": image.clone()}, Progress(7, 0.5), rng())
+    generator_loss = gan.generator_loss({"item": image.clone()}, Progress(7, 0.5), rng())
 
     z = gan.sample_latents(5, rng()).double()
     gan = gan.double()
@@ -177,7 +177,7 @@ def test_mixed_precision_keeps_the_first_stage_in_32_bits() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert gan.trunk()(torch.randn(2, 1, 16, 16)).dtype == torch.float32
         assert torch.isfinite(
-            gan.discriminator_loss({"image": torch.randn(4, 1, 16, 16)}, Progress(0, 0.0), rng()).total
+            gan.discriminator_loss({"item": torch.randn(4, 1, 16, 16)}, Progress(0, 0.0), rng()).total
         )
 
 

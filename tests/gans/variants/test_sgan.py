@@ -22,6 +22,7 @@ from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
 from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.gans.variants.sgan.sgan import SGAN, feature_matching_loss, supervised_loss, unsupervised_loss
+from pipeline.media.registry import tensors_of
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
 from pipeline.tasks.registry import TASKS
 from pipeline.training import model_files
@@ -137,17 +138,17 @@ def test_discriminator_loss_against_the_formula() -> None:
     """The sum of both losses and R1 on Z, on the same latents, in float64."""
     gan = small(dropout=0.0, penalties={"r1": 2.0})
     batch = {
-        "image": torch.randn(5, 1, 16, 16),
-        "labelled_image": torch.randn(4, 1, 16, 16),
+        "item": torch.randn(5, 1, 16, 16),
+        "labelled_item": torch.randn(4, 1, 16, 16),
         "label": torch.tensor([0, 2, 1, 1]),
     }
     loss = gan.discriminator_loss({name: value.clone() for name, value in batch.items()}, START, rng())
     gan = gan.double()
-    real = batch["image"].double().requires_grad_()
+    real = batch["item"].double().requires_grad_()
     fake = gan.generator(gan.sample_latents(5, rng()).double()).detach()
     z_real, z_fake = (gan.discriminator.class_logits(x).double().logsumexp(dim=1) for x in (real, fake))
     (gradient,) = torch.autograd.grad(z_real.sum(), real, retain_graph=True)
-    labelled = gan.discriminator.class_logits(batch["labelled_image"].double()).double()
+    labelled = gan.discriminator.class_logits(batch["labelled_item"].double()).double()
     expected = (
         supervised_loss(labelled, batch["label"]) + unsupervised_loss(z_real, z_fake) + gradient.square().sum() / 5
     )
@@ -188,8 +189,8 @@ def test_labelled_images_are_augmented_like_all_others(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(gan, "augment_for_discriminator", augment_for_discriminator)
     batch = {
-        "image": torch.randn(5, 1, 16, 16),
-        "labelled_image": torch.randn(4, 1, 16, 16),
+        "item": torch.randn(5, 1, 16, 16),
+        "labelled_item": torch.randn(4, 1, 16, 16),
         "label": torch.tensor([0, 2, 1, 1]),
     }
     gan.discriminator_loss(batch, START, rng())
@@ -325,9 +326,9 @@ def test_training_uses_exactly_the_chosen_labels() -> None:
     every: set[bytes] = set()
     for _ in range(20):
         batch = view.next(16)
-        pixels = ((batch["labelled_image"] + 1) * 127.5).round().to(torch.uint8)
+        pixels = ((batch["labelled_item"] + 1) * 127.5).round().to(torch.uint8)
         labelled |= {(int(c), image.numpy().tobytes()) for c, image in zip(batch["label"], pixels, strict=True)}
-        every |= {image.numpy().tobytes() for image in ((batch["image"] + 1) * 127.5).round().to(torch.uint8)}
+        every |= {image.numpy().tobytes() for image in ((batch["item"] + 1) * 127.5).round().to(torch.uint8)}
     chosen = choose_labelled(data.labels, 4, 3)
     assert labelled == {(int(data.labels[k]), data.pixels[k].tobytes()) for k in chosen}
     assert sorted(c for c, _ in labelled) == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
@@ -349,8 +350,8 @@ def test_exported_graphs_equal_the_networks(onnx_parity: Callable[[GAN, int], fl
     gan = small(16, 3, 4)
     assert onnx_parity(gan, 4) < 1e-5
     generator, classifier = gan.export()
-    assert (generator.name, list(generator.inputs), generator.outputs) == ("generator", ["z"], ("images",))
-    assert (classifier.name, list(classifier.inputs), classifier.outputs) == ("classifier", ["images"], ("logits",))
+    assert (generator.name, list(generator.inputs), generator.outputs) == ("generator", ["z"], ("items",))
+    assert (classifier.name, list(classifier.inputs), classifier.outputs) == ("classifier", ["items"], ("logits",))
     images = torch.randn(5, 3, 16, 16)
     torch.testing.assert_close(classifier.module(images), gan.classifier()(images), rtol=0, atol=0)
 
@@ -393,16 +394,15 @@ def test_unlabelled_images_improve_the_classifier(
     classifier, baseline = gan.classifier(), fresh.classifier()
     assert classifier is not None
     assert baseline is not None
-    chosen = choose_labelled(evaluator.train.labels, 10, 0)
-    comparison = supervised_baseline.compare_with_baseline(
-        classifier,
-        baseline,
-        evaluator.train,
-        chosen,
-        evaluator.test,
+    splits = supervised_baseline.LabelledSplits(
+        train=evaluator.train,
+        labelled=choose_labelled(evaluator.train.labels, 10, 0),
+        test=evaluator.test,
+        tensors=tensors_of(evaluator.item),
         device=CPU,
-        augment=lambda images, rng: fresh.augment_for_discriminator(images, Progress(0, 1.0), rng),
+        augment=lambda values, rng: fresh.augment_for_discriminator(values, Progress(0, 1.0), rng),
     )
+    comparison = supervised_baseline.compare_classifiers(classifier, baseline, splits)
     assert comparison.labels == 100
     assert comparison.accuracy > comparison.supervised  # measured: 0.947 over 0.928
     assert comparison.accuracy > 0.93

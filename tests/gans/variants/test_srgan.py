@@ -20,5 +20,5 @@ def test_output_has_the_size_of_the_target(scale: int) -> None:
     clean = torch.rand(2, 3, 64, 64) * 2 - 1
     low = Degradation(**gan.view.options)(clean, torch.Generator())
     assert low.shape == (2, *gan.shape, 64 // scale)
-    assert gan.sample(2, torch.Generator(), image=low).shape == clean.shape
+    assert gan.sample(2, torch.Generator(), item=low).shape == clean.shape
     assert gan.discriminator(clean).shape == (2,)

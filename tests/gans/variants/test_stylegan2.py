@@ -103,13 +103,13 @@ def test_lazy_updates_are_corrected(settings: dict[str, Any], corrections: dict[
 def test_each_phase_updates_its_networks_only(
     settings: dict[str, Any], images: Images, check_updates: Callable[[GAN, Mapping[str, Tensor]], None]
 ) -> None:
-    check_updates(small(8, **settings), {"image": images(6, 8, 1)})
+    check_updates(small(8, **settings), {"item": images(6, 8, 1)})
 
 
 def test_path_length_has_gradients_where_it_depends_on_parameters(images: Images) -> None:
     gan = with_noise(small(8))
     gan.discriminator.requires_grad_(False)
-    torch.autograd.backward(gan.path_length_loss({"image": images(6, 8, 1)}, START, rng()).total)
+    torch.autograd.backward(gan.path_length_loss({"item": images(6, 8, 1)}, START, rng()).total)
     for name, parameter in gan.generator.named_parameters():
         has_gradient = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
         # A bias that no activation follows does not change the Jacobian.
@@ -122,7 +122,7 @@ def test_path_length_has_gradients_where_it_depends_on_parameters(images: Images
 def test_every_objective_has_finite_losses(objective: Objective, images: Images) -> None:
     gan = small(8, objective=objective)
     for phase in gan.phases():
-        loss = phase.loss({"image": images(8, 8, 1)}, START, rng()).total
+        loss = phase.loss({"item": images(8, 8, 1)}, START, rng()).total
         assert torch.isfinite(loss)
         torch.autograd.backward(loss)
 
@@ -283,7 +283,7 @@ def test_path_length_loss_against_the_formula(images: Images) -> None:
         (gradient,) = torch.autograd.grad((rendered * y).sum(), w)
         lengths = gradient.square().sum(dim=2).mean(dim=1).sqrt()
         mean = 0.99 * mean + 0.01 * lengths.mean().item()
-        loss = gan.path_length_loss({"image": images(9, 8, 1)}, START, rng(seed))
+        loss = gan.path_length_loss({"item": images(9, 8, 1)}, START, rng(seed))
         assert loss.total.item() == pytest.approx(3 * 5 * (lengths - mean).square().mean().item(), rel=1e-4)
         assert gan.path_mean.item() == pytest.approx(mean, rel=1e-5)
         assert loss.terms["path_length"].item() == pytest.approx(lengths.mean().item(), rel=1e-5)
@@ -380,21 +380,21 @@ def test_styles_can_be_mixed_with_the_exported_graphs(onnx_parity: Callable[[GAN
     sessions = {spec.name: open_session(tmp_path / f"{spec.name}.onnx", spec.name) for spec in gan.export()}
     assert list(sessions) == ["generator", "synthesis"]
     z, psi = torch.randn(5, 6, generator=rng()), np.ones(5, dtype=np.float32)
-    images, w = sessions["generator"].run(["images", "w"], {"z": z.numpy(), "psi": psi})
+    images, w = sessions["generator"].run(["items", "w"], {"z": z.numpy(), "psi": psi})
     np.testing.assert_allclose(images, gan.sample(5, rng()).numpy(), atol=1e-5)
-    np.testing.assert_allclose(sessions["synthesis"].run(["images"], {"w": w})[0], images, atol=1e-5)
-    half, truncated = sessions["generator"].run(["images", "w"], {"z": z.numpy(), "psi": 0.5 * psi})
+    np.testing.assert_allclose(sessions["synthesis"].run(["items"], {"w": w})[0], images, atol=1e-5)
+    half, truncated = sessions["generator"].run(["items", "w"], {"z": z.numpy(), "psi": 0.5 * psi})
     np.testing.assert_allclose(half, gan.sample(5, rng(), psi=torch.full((5,), 0.5)).numpy(), atol=1e-5)
     np.testing.assert_allclose(truncated, (w + gan.generator.w_average.numpy()) / 2, atol=1e-5)
     mixed_styles = np.concatenate([np.roll(w, -1, axis=0)[:, :2], w[:, 2:]], axis=1)
-    (mixed,) = sessions["synthesis"].run(["images"], {"w": mixed_styles})
+    (mixed,) = sessions["synthesis"].run(["items"], {"w": mixed_styles})
     with torch.no_grad():
         np.testing.assert_allclose(mixed, gan.generator.synthesis(torch.from_numpy(mixed_styles)).numpy(), atol=1e-5)
     assert np.abs(mixed - images).max() > 0.05
     assert np.abs(mixed - np.roll(images, -1, axis=0)).max() > 0.05
 
 
-@pytest.mark.parametrize("name", ["z", "psi", "w", "images"])
+@pytest.mark.parametrize("name", ["z", "psi", "w", "items"])
 def test_the_signature_knows_the_tensors(name: str) -> None:
     assert (TENSORS[name].limits(image_spec(8, 1)) is None) == (name in ("z", "w"))
 

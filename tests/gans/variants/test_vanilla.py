@@ -52,8 +52,8 @@ def test_losses_against_the_formulas(objective: Literal["minimax", "nonsaturatin
     """Goodfellow 2014, eq. 1, with probabilities and logarithms, in float64."""
     gan = small(objective=objective, dropout=0.0)
     image = torch.rand(5, 1, 8, 8, generator=rng()) * 2 - 1
-    discriminator_loss = gan.discriminator_loss({"image": image.clone()}, START, rng()).total.item()
-    generator_loss = gan.generator_loss({"image": image.clone()}, START, rng()).total.item()
+    discriminator_loss = gan.discriminator_loss({"item": image.clone()}, START, rng()).total.item()
+    generator_loss = gan.generator_loss({"item": image.clone()}, START, rng()).total.item()
     z = gan.sample_latents(5, rng()).double()
     gan = gan.double()
     real, fake = torch.sigmoid(gan.discriminator(image.double())), torch.sigmoid(gan.discriminator(gan.generator(z)))

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.items import ItemSpec
-from pipeline.serving.onnx.graph_export import export
+from pipeline.media.registry import MEDIA
+from pipeline.serving.onnx.graph_export import export, name_tensors
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.onnx.model_card import render_card
 from pipeline.serving.onnx.signature import describe_graph
@@ -38,9 +39,9 @@ def test_the_example_code_generates_images(
     monkeypatch.chdir(Path(exported.path).parent)
     scope: dict[str, Any] = {}
     exec(code, scope)
-    pixels = scope["pixels"].transpose(0, 2, 3, 1)
-    assert (pixels.shape, pixels.dtype) == (shape, np.uint8)
-    assert len(np.unique(pixels.reshape(16, -1), axis=0)) == 16
+    items = scope["values"].transpose(0, 2, 3, 1)
+    assert (items.shape, items.dtype) == (shape, np.uint8)
+    assert len(np.unique(items.reshape(16, -1), axis=0)) == 16
     assert ("--label" in card, "--psi" in card) == (which != "plain_graph", which == "styled_graph")
 
 
@@ -56,7 +57,7 @@ def test_the_example_code_transforms_an_image(
         {"variant": variant, **small, "blocks": 1} if variant != "pix2pix" else {"variant": variant, **small}
     )
     gan = build(settings, image_spec(16 if variant != "srgan" else 32, channels, 2))
-    spec = gan.export()[0]
+    spec = name_tensors(gan.export()[0], MEDIA["image"])
     about = {
         "version": "1",
         "variant": variant,

@@ -14,7 +14,7 @@ from pipeline.gans.variants.denoise.settings import DenoiseSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
 from pipeline.media.registry import MEDIA
 from pipeline.serving.graph_tensors import latents
-from pipeline.serving.onnx.graph_export import export
+from pipeline.serving.onnx.graph_export import export, name_tensors
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.runtime.apply_files import ApplyOptions, apply_to_files, plan_files
 from pipeline.serving.runtime.image_to_image import ImageToImage, TileSize
@@ -50,7 +50,7 @@ def make(folder: Path, name: str, channels: int) -> Path:
         {**ORIGIN, "variant": name, "item": image_spec(16, channels), "scale": gan.scale}
     )
     path = folder / f"{name}{channels}.onnx"
-    export(gan.export()[0], path, metadata.pairs(), 20)
+    export(name_tensors(gan.export()[0], IMAGES), path, metadata.pairs(), 20)
     return path
 
 

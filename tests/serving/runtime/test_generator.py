@@ -11,7 +11,8 @@ import torch
 
 from pipeline.errors import InputError
 from pipeline.media.registry import MEDIA
-from pipeline.serving.graph_tensors import class_indices, latents
+from pipeline.serving.controls import class_indices
+from pipeline.serving.graph_tensors import latents
 from pipeline.serving.runtime.generator import BATCH, Generator
 from tests.specs import image_spec
 from tests.specs import to_uint8 as torch_to_uint8

@@ -192,7 +192,8 @@ def test_a_champion_of_another_shape_is_an_error_that_names_the_setting(
     from pipeline import params
     from pipeline.gans.variants.dcgan.dcgan import DCGAN
     from pipeline.gans.variants.dcgan.settings import DCGANSettings
-    from pipeline.serving.onnx.graph_export import export
+    from pipeline.media.registry import MEDIA
+    from pipeline.serving.onnx.graph_export import export, name_tensors
     from pipeline.serving.runtime.generator import Generator
     from pipeline.stages.paths import Paths
 
@@ -207,10 +208,11 @@ def test_a_champion_of_another_shape_is_an_error_that_names_the_setting(
     metadata = Generator(line.root / "exported" / "generator.onnx").metadata.model_copy(
         update={"item": image_spec(16, 1), "latent": 8}
     )
-    export(spec, path, metadata.pairs(), 20)
+    export(name_tensors(spec, MEDIA["image"]), path, metadata.pairs(), 20)
     paths = Paths(line.root)
     with pytest.raises(
-        InputError, match=r"other\.onnx: the champion \(version 7\) generates images of 16 px.*`tracking\.model`"
+        InputError,
+        match=r"other\.onnx: the champion \(version 7\) generates gray images of 16 x 16 pixels, but this data holds gray images of 8 x 8 pixels.*`tracking\.model`",
     ):
         promote.compare_with(path, "7", paths, params.load(paths.params))
 

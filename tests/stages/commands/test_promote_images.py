@@ -144,7 +144,8 @@ def test_translations_of_pairs_are_compared_by_their_partners(tmp_path: Path) ->
         side_by_side(made, folder(made, "2") / "model.onnx")
     (folder(made, "2") / "model.onnx").write_bytes(with_metadata(made.root / "exported/generator.onnx", multiple=32))
     with pytest.raises(
-        InputError, match=r"takes images whose sides are multiples of 32 px and 3 channels, the data has 16 px and 3"
+        InputError,
+        match=r"takes RGB images whose sides are multiples of 32, but this data holds RGB images of 16 x 16 pixels",
     ):
         side_by_side(made, folder(made, "2") / "model.onnx")
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors import classifier
-from pipeline.evaluation.extractors.base import Held
+from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.evaluation.protocol import fields
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.items import ItemSpec
@@ -235,6 +235,6 @@ def test_invalid_inputs_are_rejected(evaluator: Evaluator, digits: Any) -> None:
         )
     with pytest.raises(InputError, match=r"no/such\.pth.*evaluate\.features"):
         with_settings(evaluator, features="no/such.pth").evaluate(digits.fresh)
-    with pytest.raises(InputError, match="uint8"):
+    with pytest.raises(InputError, match="items must be integers"):
         evaluator.evaluate(digits.fresh.astype(np.float32))
-    assert Held(digits.fresh).images().shape == (360, 8, 8, 1)
+    assert ArrayItems(digits.fresh).images().shape == (360, 8, 8, 1)

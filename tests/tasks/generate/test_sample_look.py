@@ -19,7 +19,7 @@ IMAGE = image_spec(8, 1, 3)
 
 def batch(seed: int, n: int = 40) -> dict[str, Tensor]:
     rng = torch.Generator().manual_seed(seed)
-    return {"image": torch.rand(n, 1, 8, 8, generator=rng) * 2 - 1, "label": torch.arange(n) % 3}
+    return {"item": torch.rand(n, 1, 8, 8, generator=rng) * 2 - 1, "label": torch.arange(n) % 3}
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def level(value: float, spread: float = 0.01) -> Tensor:
 
 @pytest.mark.parametrize(("held", "expected"), [(1.0, 0.0), (0.0, 0.5), (-1.0, 1.0), (0.6, 0.2)])
 def test_overfitting_is_r_v_of_the_paper(held: float, expected: float) -> None:
-    look = SampleLook(lambda _: {}, IMAGE, {"image": level(1.0)}, {"image": level(held)})
+    look = SampleLook(lambda _: {}, IMAGE, {"item": level(1.0)}, {"item": level(held)})
     assert look.overfitting(Scorer(), level(-1.0), None) == pytest.approx(expected, abs=1e-6)  # type: ignore[arg-type]
 
 
 def test_a_discriminator_without_discrimination_does_not_overfit() -> None:
-    look = SampleLook(lambda _: {}, IMAGE, {"image": level(0.001, 1.0)}, {"image": level(-0.5, 1.0)})
+    look = SampleLook(lambda _: {}, IMAGE, {"item": level(0.001, 1.0)}, {"item": level(-0.5, 1.0)})
     assert look.overfitting(Scorer(), level(0.0, 1.0), None) == 0.0  # type: ignore[arg-type]
 
 

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from pipeline.arrays import UInt8Array
-from pipeline.evaluation.extractors.random_network import random_network
+from pipeline.evaluation.extractors.random_network import open_random_network
 from pipeline.evaluation.report_page import Row
 from pipeline.evaluation.verdict import Verdict
 from pipeline.tasks import parts
 from pipeline.tasks.restore.restoration_evaluation import flatten, material, measure_trials, protocol
 from pipeline.tasks.restore.settings import RestorationGate
 from pipeline.tasks.restore.trial import Trial
+from tests.specs import image_spec
 from tests.tasks.translate.test_translation_evaluation import case, perfect
 
 RNG = np.random.default_rng(0)
@@ -129,7 +130,7 @@ def test_nonfinite_images_fail() -> None:
 
 
 def test_texture_is_a_ratio_of_frechet_distances_of_enough_squares() -> None:
-    extractor = random_network(3, torch.device("cpu"))
+    extractor = open_random_network(image_spec(16, 3), torch.device("cpu"))
     clean = np.concatenate([RNG.integers(0, 256, (1, 16, 16, 3), dtype=np.uint8) // 2 + k for k in range(120)])
     near, far = (np.clip(clean + RNG.normal(0, s, clean.shape), 0, 255).astype(np.uint8) for s in (2, 40))
     found = trial()
@@ -162,7 +163,7 @@ def test_models_are_compared_image_by_image() -> None:
     assert material([one]).features == {}
     several = [trial(), trial("jpeg 12.5")]
     squares = np.stack([waves(k)[:32, :32] for k in range(100)])
-    several[0].compare_texture(random_network(3, torch.device("cpu")), squares, squares, squares)
+    several[0].compare_texture(open_random_network(image_spec(16, 3), torch.device("cpu")), squares, squares, squares)
     left = material(several)
     assert list(left.item_scores) == ["psnr_gaussian_25", "psnr_jpeg_12p5"]
     assert set(left.item_scores) <= set(metrics(*several))
@@ -173,7 +174,7 @@ def test_models_are_compared_image_by_image() -> None:
 
 
 def test_the_protocol_defines_the_psnr(tmp_path: Path) -> None:
-    extractor = random_network(3, torch.device("cpu"))
+    extractor = open_random_network(image_spec(16, 3), torch.device("cpu"))
     text = protocol([Trial("x4", border=4)], case(perfect, tmp_path, seed=7), extractor)
     for part in (
         "measure=psnr",

@@ -353,7 +353,7 @@ def test_unsuitable_features_and_empty_domains_are_rejected(root: Path) -> None:
     with pytest.raises(InputError, match=r"evaluate\.features is classifier"):
         evaluate(perfect, root, features="classifier")
     empty = case(perfect, root)
-    with pytest.raises(InputError, match="test split holds 0 images"):
+    with pytest.raises(InputError, match="test split has 0 images"):
         TASKS["translate"].evaluate(dataclasses.replace(empty, test=held(gratings(0, 1), [], "6")))
     with pytest.raises(InputError, match="0 images of the domain deer"):
         TASKS["translate"].evaluate(dataclasses.replace(empty, test=held(gratings(5, 1), [0] * 5, "7")))

@@ -84,8 +84,8 @@ class CycleGAN(Translation):
     def export(self) -> list[ExportSpec]:
         """Return `generator` (a to b) and `reverse` (b to a), for sides that are multiples of 8."""
         channels, side = self.shape
-        example = {"image": torch.zeros(2, channels, side, side)}
+        example = {"item": torch.zeros(2, channels, side, side)}
         return [
-            ExportSpec("generator", self.generator_ab, example, ("images",), multiple=SIZE_MULTIPLE),
-            ExportSpec("reverse", self.generator_ba, example, ("images",), multiple=SIZE_MULTIPLE),
+            ExportSpec("generator", self.generator_ab, example, ("items",), multiple=SIZE_MULTIPLE),
+            ExportSpec("reverse", self.generator_ba, example, ("items",), multiple=SIZE_MULTIPLE),
         ]

@@ -169,7 +169,7 @@ class DRIT(Translation):
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
         """Translate the condition `image` from a to b, in the style `z` or a random one."""
-        images, z = conditions["image"].to(self.device), conditions.get("z")
+        images, z = conditions["item"].to(self.device), conditions.get("z")
         if z is None:
             return self.translate(images, "a_to_b", rng)
         return self.apply_style(images, "a_to_b", z.to(self.device))
@@ -206,13 +206,13 @@ class DRIT(Translation):
     def export(self) -> list[ExportSpec]:
         """Return both directions with a style `z`, and the style encoders of both domains."""
         channels, side = self.shape
-        image = {"image": torch.zeros(2, channels, side, side)}
+        image = {"item": torch.zeros(2, channels, side, side)}
         styled = image | {"z": torch.zeros(2, self.latent)}
         a_to_b = StyledTranslator(self.contents, self.painters, "a", "b")
         b_to_a = StyledTranslator(self.contents, self.painters, "b", "a")
         return [
-            ExportSpec("generator", a_to_b, styled, ("images",), multiple=SIZE_MULTIPLE),
-            ExportSpec("reverse", b_to_a, styled, ("images",), multiple=SIZE_MULTIPLE),
+            ExportSpec("generator", a_to_b, styled, ("items",), multiple=SIZE_MULTIPLE),
+            ExportSpec("reverse", b_to_a, styled, ("items",), multiple=SIZE_MULTIPLE),
             ExportSpec("style_a", StyleReader(self.styles, "a"), image, ("z",), multiple=SIZE_MULTIPLE),
             ExportSpec("style_b", StyleReader(self.styles, "b"), image, ("z",), multiple=SIZE_MULTIPLE),
         ]

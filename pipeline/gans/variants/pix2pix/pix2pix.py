@@ -67,5 +67,5 @@ class Pix2Pix(Translation):
     def export(self) -> list[ExportSpec]:
         """Return the generator, for sides that the U-Net can halve down to its bottleneck."""
         multiple = self.generator.multiple
-        example = {"image": torch.zeros(2, self.shape[0], multiple, multiple)}
-        return [ExportSpec("generator", self.generator, example, ("images",), multiple=multiple)]
+        example = {"item": torch.zeros(2, self.shape[0], multiple, multiple)}
+        return [ExportSpec("generator", self.generator, example, ("items",), multiple=multiple)]

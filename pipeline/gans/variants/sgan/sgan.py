@@ -115,7 +115,7 @@ class SGAN(Adversarial):
     def discriminator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return L_sup + L_unsup, and the penalties on Z."""
         unsupervised = super().discriminator_loss(batch, progress, rng)
-        images = self.augment_for_discriminator(batch["labelled_image"], progress, rng)
+        images = self.augment_for_discriminator(batch["labelled_item"], progress, rng)
         logits = self.discriminator.class_logits(images)
         supervised = supervised_loss(logits, batch["label"])
         accuracy = (logits.argmax(dim=1) == batch["label"]).float().mean()
@@ -124,7 +124,7 @@ class SGAN(Adversarial):
 
     def generator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the feature matching loss on the discriminator's trunk."""
-        real, trunk = batch["image"], self.discriminator.trunk
+        real, trunk = batch["item"], self.discriminator.trunk
         fake = self.generate(len(real), None, rng)
         fake_features = trunk(self.augment_for_discriminator(fake, progress, rng)).float()
         with torch.no_grad():
@@ -138,7 +138,7 @@ class SGAN(Adversarial):
 
     def export(self) -> list[ExportSpec]:
         """Return the generator and the classifier."""
-        images = {"images": torch.zeros(2, *self.shape)}
+        images = {"items": torch.zeros(2, *self.shape)}
         return [*super().export(), ExportSpec("classifier", self.classifier(), images, ("logits",))]
 
 

@@ -90,7 +90,7 @@ class StyleGAN2(Adversarial):
 
         a is the moving average of the lengths.
         """
-        n, synthesis = max(1, len(batch["image"]) // 2), self.generator.synthesis
+        n, synthesis = max(1, len(batch["item"]) // 2), self.generator.synthesis
         w = self.sample_styles(n, rng)
         lengths = path_lengths(synthesis.render(w, synthesis.sample_noise(n, rng)).float(), w, rng)
         with torch.no_grad():
@@ -125,8 +125,8 @@ class StyleGAN2(Adversarial):
         latents = {"z": torch.zeros(2, self.latent), "psi": torch.ones(2)}
         styles = {"w": torch.zeros(2, synthesis.layers, width)}
         return [
-            ExportSpec("generator", self.generator, latents, ("images", "w")),
-            ExportSpec("synthesis", synthesis, styles, ("images",)),
+            ExportSpec("generator", self.generator, latents, ("items", "w")),
+            ExportSpec("synthesis", synthesis, styles, ("items",)),
         ]
 
 

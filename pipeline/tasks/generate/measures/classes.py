@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.wording import join_names, percent
-from pipeline.measure import Bounds, Measurement
+from pipeline.measure import Bounds, Measurement, PromotionBound
 from pipeline.tasks.generate.measures.registry import measure
 from pipeline.tasks.generate.symptoms import DROPPED_CLASSES, SINGLE_CLASS, UNBALANCED_CLASSES
 
@@ -40,6 +40,7 @@ def missing_classes(data: "SampleSet", bounds: Bounds) -> str:
     group="classes",
     symptoms=(SINGLE_CLASS, DROPPED_CLASSES),
     evidence=missing_classes,
+    promotion_floor=PromotionBound(1.0, {"ge": 0, "le": 1}, over="modes_total"),
 )
 def modes_covered(data: "SampleSet") -> Measurement:
     modes = data.modes

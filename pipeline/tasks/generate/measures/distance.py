@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.measure import Bounds, Measurement
+from pipeline.measure import Bounds, Measurement, PromotionBound
 from pipeline.tasks.generate.measures.registry import measure
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def compare_with_null(data: "SampleSet", bounds: Bounds) -> str:
     group="fidelity",
     evidence=compare_with_null,
     headline=True,
+    promotion_limit=PromotionBound(3.0, {"gt": 0}),
 )
 def fid_ratio(data: "SampleSet") -> Measurement:
     return Measurement(data.equal_size.value if data.equal_size else None, 1.0)
@@ -62,6 +63,7 @@ def n_null(data: "SampleSet") -> int | None:
         f"the Fréchet distance is {data.frechet_distance or 0.0:.4g}, above evaluate.gate.fid {bounds.high:g}"
     ),
     headline=True,
+    promotion_limit=PromotionBound(limits={"gt": 0}),
 )
 def fid(data: "SampleSet") -> float | None:
     return data.frechet_distance
@@ -79,6 +81,7 @@ def fid_infinity(data: "SampleSet") -> float | None:
     group="fidelity",
     ideal="0",
     headline=True,
+    promotion_limit=PromotionBound(limits={"gt": 0}),
 )
 def kid(data: "SampleSet") -> float | None:
     from pipeline.evaluation.measures.kid import kid as kernel_distance

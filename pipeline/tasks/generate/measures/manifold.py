@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.measure import Measurement
+from pipeline.measure import Measurement, PromotionBound
 from pipeline.tasks.generate.measures.registry import measure
 from pipeline.tasks.generate.symptoms import CROWDED, INTRA_CLASS_COLLAPSE, LOW_DIVERSITY, UNREAL
 
@@ -41,6 +41,7 @@ def precision(data: "SampleSet") -> Measurement:
     group="fidelity",
     symptoms=(LOW_DIVERSITY,),
     headline=True,
+    promotion_floor=PromotionBound(0.4, {"ge": 0}, over="recall_null"),
 )
 def recall(data: "SampleSet") -> Measurement:
     return from_manifold(data, "recall")
@@ -56,6 +57,7 @@ def recall(data: "SampleSet") -> Measurement:
     group="fidelity",
     symptoms=(LOW_DIVERSITY,),
     headline=True,
+    promotion_floor=PromotionBound(0.7, {"ge": 0}, over="coverage_null"),
 )
 def coverage(data: "SampleSet") -> Measurement:
     return from_manifold(data, "coverage")
@@ -71,6 +73,7 @@ def coverage(data: "SampleSet") -> Measurement:
     group="fidelity",
     symptoms=(LOW_DIVERSITY,),
     headline=True,
+    promotion_floor=PromotionBound(0.8, {"ge": 0}, over="vendi_ratio_null"),
 )
 def vendi_ratio(data: "SampleSet") -> Measurement:
     return from_manifold(data, "vendi_ratio")
