@@ -1,44 +1,32 @@
 """A measure is one decorated function; settings, gate, report, metrics and summary are derived from it."""
 
 import dataclasses
+import importlib
+import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pipeline import params
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.measure import Symptom
 from pipeline.media.registry import MEDIA
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
-from pipeline.tasks.generate.measures.registry import MEASURES, measure
+from pipeline.tasks.generate.measures.registry import MEASURES
 from pipeline.tasks.generate.report import Pictures, render
 from pipeline.tasks.registry import TASKS
 
-if TYPE_CHECKING:
-    from pipeline.tasks.generate.sample_set import SampleSet
-
+EXAMPLE = "tests.tasks.generate.example_measure"
 TASK, PNG = TASKS["generate"], b"\x89PNG\r\n\x1a\n" + bytes(20)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def added() -> Iterator[None]:
-    """Add a measure as a developer does."""
-
-    @measure(
-        explanation="standard deviation of the pixels",
-        better="high",
-        bound=0.2,
-        limits={"ge": 0},
-        symptoms=(Symptom("flat samples", 15, "Train longer", explains=frozenset({"fidelity", "appearance"})),),
-        headline=True,
-    )
-    def pixel_spread(data: "SampleSet") -> float:
-        return float(data.images.std() / 255)
-
+    """Add the measure of the developer documentation."""
+    importlib.import_module(EXAMPLE)
     yield
-    del MEASURES["pixel_spread"]
+    del MEASURES["pixel_spread"], sys.modules[EXAMPLE]
 
 
 @pytest.fixture(scope="module")
@@ -72,4 +60,4 @@ def test_metrics_report_and_summary_show_it(evaluation: Evaluation) -> None:
 
 
 def test_the_digest_of_the_evaluation_includes_its_code() -> None:
-    assert __name__ in TASK.evaluation_modules(MEDIA["image"])
+    assert EXAMPLE in TASK.evaluation_modules(MEDIA["image"])
