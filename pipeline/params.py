@@ -78,6 +78,15 @@ class Params(Settings):
                 f"set data.pairs: none, or choose a variant that does ({others})"
             )
         self.model.check_data(layout)
+        medium = MEDIA[self.data.medium]
+        if self.train.flips and not medium.flips:
+            raise ValueError(f"train.flips: a mirrored {medium.noun} is not a plausible {medium.noun}; set it to false")
+        if self.model.augmentation not in {"none", *medium.augmentations}:
+            known = ", ".join(["none", *sorted(medium.augmentations)])
+            raise ValueError(
+                f"model.stabilisers.augment.policy: {self.model.augmentation} does not suit {medium.noun}s; "
+                f"choose one of {known}"
+            )
         group = self.model.group
         for name, size in (("batch_size", self.train.batch_size), ("micro_batch", self.train.micro_batch)):
             if isinstance(size, int) and size % group:

@@ -65,19 +65,15 @@ def require_comparable(task: Task, model: ExportedModel, challenger: Metadata, i
             f"{name}: the task of {model.label} is {metadata.task} (x{metadata.scale}), that of the challenger is "
             f"{challenger.task} (x{challenger.scale}): {RENAME}"
         )
-    if metadata.item.medium != info.item.medium:
-        raise InputError(
-            f"{name}: {model.label} is a model of {find_medium(metadata.item.medium).noun}s, and this data holds "
-            f"{find_medium(info.item.medium).noun}s: {RENAME}"
-        )
-    medium, multiple, item, data = find_medium(info.item.medium), metadata.multiple, metadata.item, info.item
+    multiple, item, data = metadata.multiple, metadata.item, info.item
+    ours, theirs = find_medium(data.medium), find_medium(item.medium)
     sides = data.height, data.width
     fits = all(side % multiple == 0 for side in sides) if multiple else sides == (item.height, item.width)
-    if item.channels != data.channels or item.dtype != data.dtype or not fits:
+    if (item.medium, item.channels, item.dtype) != (data.medium, data.channels, data.dtype) or not fits:
         size = (
-            f"whose sides are multiples of {multiple}" if multiple else f"of {medium.extent(item.height, item.width)}"
+            f"whose sides are multiples of {multiple}" if multiple else f"of {theirs.extent(item.height, item.width)}"
         )
         raise InputError(
-            f"{name}: {model.label} {'takes' if task.takes_input else 'generates'} {medium.kind(item)}s {size}, but this data "
-            f"holds {medium.kind(data)}s of {medium.extent(*sides)}: {RENAME}"
+            f"{name}: {model.label} {'takes' if task.takes_input else 'generates'} {theirs.kind(item)}s {size}, but "
+            f"this data holds {ours.kind(data)}s of {ours.extent(*sides)}: {RENAME}"
         )

@@ -29,6 +29,11 @@ class AdversarialSettings(VariantSettings):
         """Items of a batch that are scored together and cannot be separated (PacGAN)."""
         return self.stabilisers.packing
 
+    @property
+    def augmentation(self) -> str:
+        """The policy that augments what the discriminator sees."""
+        return self.stabilisers.augment.policy
+
 
 class PyramidSettings(AdversarialSettings):
     """Networks whose resolution doubles or halves from stage to stage, as in DCGAN."""

@@ -34,6 +34,11 @@ class VariantSettings(Settings):
         return 1
 
     @property
+    def augmentation(self) -> str:
+        """The policy that augments what the discriminator sees; "none" without one."""
+        return "none"
+
+    @property
     def smallest(self) -> int:
         """The smallest height and width the variant can be trained at."""
         return 8
