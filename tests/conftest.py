@@ -23,18 +23,32 @@ settings.load_profile("unhurried")
 # A shell that runs this in the background ignores Ctrl-C. Every process that the tests start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-TOGETHER = ("tests/flows/", "tests/stages/")
-"""Folders whose tests run in one worker: they share a Prefect server, or a trained model and a fork server."""
+TOGETHER = ("tests/stages/", "tests/flows/")
+"""Folders whose tests run in one worker: they share a trained model and a fork server, or a Prefect server."""
+
+LONGEST_FIRST = (*TOGETHER, "tests/test_line.py", "tests/training/", "tests/gans/", "tests/tasks/", "tests/serving/")
+"""Long files and folders, which run first. A worker that started one at the end would be the last one by minutes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move tests of LONGEST_FIRST to the front."""
+
+    def find_rank(item: pytest.Item) -> int:
+        ranks = (rank for rank, path in enumerate(LONGEST_FIRST) if item.nodeid.startswith(path))
+        return next(ranks, len(LONGEST_FIRST))
+
+    items.sort(key=find_rank)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each worker whole files, or the whole of a folder in TOGETHER."""
+    """Give each worker whole files, or the whole of a folder in TOGETHER, in the order of the tests."""
     from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
     def find_group(nodeid: str) -> str:
         return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::", 1)[0])
 
+    config.option.loadscopereorder = False  # by default, files with the most tests run first
     scheduler = LoadFileScheduling(config, log)
     scheduler._split_scope = find_group
     return scheduler

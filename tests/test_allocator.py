@@ -14,10 +14,10 @@ if sys.argv[1] == "kept":
     assert keep_freed_memory()
 def step():
     return float((torch.ones(12_000_000) + 1).sum())
-for _ in range(20):
+for _ in range(12):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF)
-for _ in range(20):
+for _ in range(10):
     step()
 after = resource.getrusage(resource.RUSAGE_SELF)
 print(after.ru_minflt - before.ru_minflt, after.ru_maxrss - before.ru_maxrss)
@@ -26,9 +26,9 @@ print(after.ru_minflt - before.ru_minflt, after.ru_maxrss - before.ru_maxrss)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 def test_freed_memory_is_reused() -> None:
-    """Twenty steps with two tensors of 48 MB each need two gigabytes of new pages, or none.
+    """Ten steps with two tensors of 48 MB each need one gigabyte of new pages, or none.
 
-    The first twenty steps are not counted: small blocks fragment the heap for up to nine steps (measured in 60 runs).
+    The first twelve steps are not counted: small blocks fragment the heap for up to nine steps (measured in 60 runs).
     """
     faults, growth = {}, {}
     for mode in ("usual", "kept"):

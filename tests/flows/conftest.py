@@ -14,13 +14,6 @@ from tests.flows.project import DVC_YAML, Project, Schedule, commit_all, run_com
 from tests.waiting import find_free_port, list_running, wait_until
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all tests that need the Prefect server in one worker, so that a session starts one server."""
-    for item in items:
-        if "schedule" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("prefect"))
-
-
 @pytest.fixture(scope="session")
 def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
     """Return a function that creates projects, each in a folder of its own."""

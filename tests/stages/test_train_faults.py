@@ -144,12 +144,12 @@ def assert_as_uninterrupted(project: Path, validated: Path, **params: int) -> No
     assert curves(project) == curves(uninterrupted)
 
 
-def test_a_training_killed_20_times_equals_an_uninterrupted_one(project: Path, validated: Path) -> None:
+def test_a_training_killed_12_times_equals_an_uninterrupted_one(project: Path, validated: Path) -> None:
     """SIGKILL at random moments, and every other time while a checkpoint is written."""
     draw = random.Random(0)
     set_params(project)
     torn = 0
-    for number in range(20):
+    for number in range(12):
         before = newest(project)
         with training(project) as child:
             while newest(project) == before:
