@@ -62,7 +62,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "$(CURDIR)" > $@
 
 .PHONY: test
-test: lint ## Set up, lint, check formatting and types, and run the tests (about 6 minutes)
+test: lint ## Set up, lint, check formatting and types, and run the tests (about 10 minutes)
 	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --durations=30 -m "not slow"
 
 .PHONY: test-all

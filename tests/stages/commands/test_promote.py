@@ -212,7 +212,8 @@ def test_a_champion_of_another_shape_is_an_error_that_names_the_setting(
     paths = Paths(line.root)
     with pytest.raises(
         InputError,
-        match=r"other\.onnx: the champion \(version 7\) generates gray images of 16 x 16 pixels, but this data holds gray images of 8 x 8 pixels.*`tracking\.model`",
+        match=r"other\.onnx: the champion \(version 7\) generates gray images of 16 x 16 pixels, "
+        r"but this data holds gray images of 8 x 8 pixels.*`tracking\.model`",
     ):
         promote.compare_with(path, "7", paths, params.load(paths.params))
 
