@@ -22,6 +22,7 @@ class Protocol(Settings):
 
     Attributes:
         features: The feature extractor.
+        item: Shape and dtype of an item.
         split: Name of the split that the samples are compared with.
         fingerprint: Digest of the split.
         n_real: Real images in the reference.

@@ -1,8 +1,8 @@
-"""The gain of a semi-supervised classifier: its accuracy, next to that of its network trained on the labels alone.
+"""Compare a semi-supervised classifier with a baseline that is trained on the same labelled items only.
 
-The baseline has the same architecture, newly initialised. It is trained by cross-entropy on the labelled items only,
-under the same augmentation and noise: a fixed number of updates, a learning rate that falls to 0, the last weights, and
-no look at the test split. It lacks the unlabelled items and the generator; the difference is what they are worth.
+The baseline has the same architecture, newly initialised. It is trained by cross-entropy with the same augmentation and
+noise, for a fixed number of updates with a learning rate that falls to 0. Its last weights are used: the test split
+selects nothing. The difference in accuracy is what the unlabelled items and the generator contribute.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from pipeline.media.tensors import Tensors
 BATCH = 64
 
 STEPS = 2000
-"""Updates of the baseline. The digits need 250; with augmentation 1500 are two points better than 500."""
+"""Updates of the baseline. 250 suffice for the digits; with augmentation, 1500 are two points better than 500."""
 
 LEARNING_RATE = 1e-3
 
@@ -35,9 +35,9 @@ class SemiSupervised:
     """Accuracies on the test split, 0 to 1.
 
     Attributes:
-        accuracy: Of the classifier under test.
-        supervised: Of the baseline.
-        labels: Number of labels that both were given.
+        accuracy: Accuracy of the semi-supervised classifier.
+        supervised: Accuracy of the baseline.
+        labels: Number of labels that both were trained on.
     """
 
     accuracy: float
@@ -46,7 +46,7 @@ class SemiSupervised:
 
     @property
     def metrics(self) -> dict[str, float | int]:
-        """The numbers under their names in metrics/evaluation.json."""
+        """The values by their names in metrics/evaluation.json."""
         return {
             "semi_supervised_accuracy": self.accuracy,
             "supervised_accuracy": self.supervised,
@@ -56,12 +56,18 @@ class SemiSupervised:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledSplits:
-    """What both classifiers are trained and tested on.
+    """The data and settings of the comparison.
 
     Attributes:
-        labelled: Positions in `train` of the items whose labels the classifier was given.
-        tensors: Turns stored items into the values that networks take.
-        augment: Applied to the values in training.
+        train: Training split.
+        labelled: Positions in `train` of the items whose labels the classifier was trained on.
+        test: Test split.
+        tensors: Converts stored items to network inputs.
+        device: Device of the networks.
+        seed: Seed of the baseline's training.
+        batch_size: Test items per forward pass.
+        augment: Augmentation of the network inputs in training.
+        progress: Shows the progress of the training.
     """
 
     train: Labelled
@@ -76,7 +82,7 @@ class LabelledSplits:
 
 
 def compare_classifiers(classifier: nn.Module, fresh: nn.Module, splits: LabelledSplits) -> SemiSupervised:
-    """Train the untrained `fresh` on the labelled items, and test both.
+    """Train `fresh`, which is newly initialised, on the labelled items, and test both classifiers.
 
     Both networks map values [n, C', H, W] to class logits [n, K].
 
