@@ -86,7 +86,7 @@ def bind(command: Command, derived: DerivedOptions) -> Command:
 
 
 def condition_options() -> DerivedOptions:
-    """Return one option per control of the graph tensors. The command receives their values by name, None if omitted."""
+    """Return one option per control of the graph tensors; the command gets their values by name, None if omitted."""
     from pipeline.serving.graph_tensors import TENSOR_OF_CONTROL, TENSORS
 
     options = []

@@ -115,7 +115,10 @@ def nearest_distance(features: Float32Array) -> Float64Array:
 
 
 def spread(features: Float32Array) -> float:
-    """Return the root mean square distance between two of the features [n, d]: its square is twice the total variance."""
+    """Return the root mean square distance between two of the features [n, d].
+
+    Its square is twice the total variance.
+    """
     return float(np.sqrt(2 * features.astype(np.float64).var(axis=0, ddof=1).sum()))
 
 

@@ -196,7 +196,7 @@ class Medium(ABC):
         return scale.describe_rounding(spec)
 
     def code_to_items(self, spec: ItemSpec, name: str) -> str:
-        """Return numpy code that does the same as `from_network` with the array `name`, except for the order of axes."""
+        """Return numpy code that rounds the array `name` as `from_network` does; the axes stay [n, C, H, W]."""
         return scale.code_to_items(spec, name)
 
     def apply_code(self, spec: ItemSpec, result: str, *, multiple: int, latent: int) -> str:

@@ -1,7 +1,7 @@
 """Stored integers as floats that networks see, and back: one formula for every medium whose values lie on a scale.
 
-Unsigned values 0 .. top become v / (top / 2) - 1; the way back is floor(top / 2 * x + (top + 1) / 2), which for uint8 is
-floor(127.5 x + 128). Signed values become v / top, so that 0 stays 0.
+Unsigned values 0 .. top become v / (top / 2) - 1. The inverse is floor(top / 2 * x + (top + 1) / 2); for uint8 that is
+floor(127.5 x + 128). Signed values become v / top, so 0 stays 0.
 """
 
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def code_to_items(spec: ItemSpec, name: str) -> str:
 
 
 def to_network(items: Items, spec: ItemSpec) -> Float32Array:
-    """Return stored items [n, H, W, C] as a network takes them, float32 [n, C', H, W]; categories become one-hot maps."""
+    """Return stored items [n, H, W, C] as a network takes them, float32 [n, C', H, W]; categories are one-hot."""
     if spec.symbols:
         maps = np.eye(spec.symbols, dtype=np.float32)[items.transpose(0, 3, 1, 2)]
         n, channels, height, width, symbols = maps.shape

@@ -35,7 +35,7 @@ class Tensors:
         return (items.permute(0, 3, 1, 2) / self.scale.half).sub_(self.scale.offset)
 
     def from_network(self, values: Tensor) -> Items:
-        """Return network values [n, C', H, W] as stored items [n, H, W, C]: rounded and clipped, or the likeliest category.
+        """Return network values [n, C', H, W] as stored items [n, H, W, C]: rounded and clipped, or by argmax.
 
         Values that are not finite become 0; a caller that must know of them looks before.
         """

@@ -18,7 +18,7 @@ EXPORTED = ("classifier", "random")
 
 
 class NetworkRange(nn.Module):
-    """An extractor's network that takes values as generators return them, as the defaults of evaluate.encoder expect."""
+    """An extractor's network that takes values as generators return them: the default of evaluate.encoder."""
 
     def __init__(self, network: nn.Module, tensors: Tensors) -> None:
         super().__init__()

@@ -11,9 +11,8 @@ from torch.nn import functional as F
 
 SIDE = 299
 DIMS = 2048
-LOGITS = (
-    1008  # the file carries the classifier too; it is loaded so that nothing in the file goes unchecked, and not used
-)
+LOGITS = 1008
+"""Outputs of the classifier in the file, which only the Inception score uses."""
 
 
 class Conv(nn.Module):
@@ -33,6 +32,7 @@ class Conv(nn.Module):
 
 
 def average(x: Tensor) -> Tensor:
+    """Average-pool by 3 x 3 with stride 1, without counting the padding."""
     return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
 
 
@@ -112,7 +112,7 @@ class BlockD(nn.Module):
 
 
 class BlockE(nn.Module):
-    """8x8: branches that fan out into 1x3 and 3x1; the last block of the graph pools by maximum where the one before averages."""
+    """8x8: branches that split into 1x3 and 3x1. The first such block pools by average, the last one by maximum."""
 
     def __init__(self, inputs: int, maximum: bool) -> None:
         super().__init__()
@@ -175,7 +175,10 @@ class InceptionV3(nn.Module):
 
 
 def tf1_resize(images: Tensor, side: int) -> Tensor:
-    """Bilinear [N, C, H, W] -> [N, C, side, side] as TensorFlow 1 does: corners not aligned, pixel centres not halved, no antialias."""
+    """Resize [N, C, H, W] bilinearly to [N, C, side, side] as TensorFlow 1 does.
+
+    Corners are not aligned, pixel centres lie at whole numbers, and there is no antialiasing.
+    """
     return interpolation(images.shape[2], side, images) @ images @ interpolation(images.shape[3], side, images).T
 
 

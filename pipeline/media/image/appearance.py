@@ -1,6 +1,6 @@
-"""Statistics of images, whatever they show: brightness, contrast, sharpness, colour, and the checkerboard of generators.
+"""Statistics of images of any content: brightness, contrast, sharpness, colour, and checkerboard artefacts.
 
-The features of a classifier ignore blur and noise; these five numbers do not, and they name what is wrong.
+The features of a classifier ignore blur and noise. These five numbers do not, and they name what is wrong.
 """
 
 from collections.abc import Mapping
@@ -63,15 +63,18 @@ def is_distinct(found: Mapping[str, Measurement]) -> bool:
 
 
 def is_checkerboard(found: Mapping[str, Measurement]) -> bool:
+    """Return whether the two-pixel pattern is stronger than the sharpness explains."""
     pattern = (found["checkerboard"].number or 0.0) / max(found["sharpness"].number or 0.0, 1.0)
     return pattern > (1.45 if crispness(found) < 1.12 else 2.0)
 
 
 def is_blurred(found: Mapping[str, Measurement]) -> bool:
+    """Return whether images are less sharp than their contrast explains."""
     return is_distinct(found) and crispness(found) < 0.8
 
 
 def is_noisy(found: Mapping[str, Measurement]) -> bool:
+    """Return whether images are sharper than real ones and than their contrast explains."""
     return is_distinct(found) and crispness(found) > 1.12 and (found["sharpness"].number or 0.0) > 1
 
 

@@ -105,7 +105,7 @@ def decode(data: bytes, target: Target) -> Decoded:
             raise
         except MemoryError:
             raise BadImage("needs more memory than there is to decode") from None
-        except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes (SyntaxError, struct.error)
+        except Exception as error:  # noqa: BLE001 - decoders raise anything on hostile bytes
             raise BadImage(f"cannot be decoded: {str(error).strip() or type(error).__name__}") from None
 
 

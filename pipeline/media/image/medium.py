@@ -178,8 +178,8 @@ class ImageMedium(Medium):
         mode, back = ("RGB", "[0].transpose(1, 2, 0)") if rgb else ("L", "[0, 0]")
         batch = "pixels.transpose(2, 0, 1)[None]" if rgb else "pixels[None, None]"
         crop = (
-            f"pixels = pixels[: pixels.shape[0] // {multiple} * {multiple}, : pixels.shape[1] // {multiple} * {multiple}]"
-            f"  # height and width must be multiples of {multiple}\n"
+            f"height, width = (side // {multiple} * {multiple} for side in pixels.shape[:2])\n"
+            f"pixels = pixels[:height, :width]  # multiples of {multiple}\n"
             if multiple > 1
             else ""
         )

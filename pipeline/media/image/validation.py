@@ -104,8 +104,8 @@ def expectations(images: pd.DataFrame, accepted: pd.DataFrame, settings: ImageVa
             "ExpectColumnValuesToBeBetween",
             {"column": "std", "min_value": settings.constant_std, "mostly": max(0.0, 1 - share.limit)},
             share.severity,
-            f"{constant} of {total} ({constant / max(total, 1):.2%}) images are near-constant (standard deviation below "
-            f"validate.constant_std {settings.constant_std:g}), over validate.max_constant_share.limit "
+            f"{constant} of {total} ({constant / max(total, 1):.2%}) images are near-constant (standard deviation "
+            f"below validate.constant_std {settings.constant_std:g}), over validate.max_constant_share.limit "
             f"{share.limit:g}; {QUARANTINE}: fix the source or raise the limit",
         ),
         Expectation(

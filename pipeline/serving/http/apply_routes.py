@@ -89,8 +89,8 @@ def result_pixels(body: bytes, loaded: LoadedModel, largest: int) -> int:
         times = f", {scale} times larger" if scale > 1 else ""
         raise RequestError(
             413,
-            f"an image of {width // scale} x {height // scale} pixels{times}: the result may have at most {largest:,} pixels. Send a "
-            "smaller one.",
+            f"an image of {width // scale} x {height // scale} pixels{times}: the result may have at most {largest:,} "
+            "pixels. Send a smaller one.",
         )
     return height * width
 

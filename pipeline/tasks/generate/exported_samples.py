@@ -68,8 +68,8 @@ def choose_labels(generator: Generator, case: EvaluationCase, n: int) -> Int64Ar
     labels = case.train.labels[np.isin(case.train.labels, list(positions))]
     if not len(labels):
         raise InputError(
-            f"{generator.graph.path.name}: the model knows the classes {', '.join(generator.classes[:LISTED])}, and the "
-            "data has none of them. The two models cannot be compared."
+            f"{generator.graph.path.name}: the model knows the classes {', '.join(generator.classes[:LISTED])}, and "
+            "the data has none of them. The two models cannot be compared."
         )
     chosen = np.random.default_rng(case.settings.seed).choice(labels, n)
     return np.array([positions[int(label)] for label in chosen], dtype=np.int64)

@@ -105,7 +105,7 @@ def draw_samples(gan: GAN, settings: EvaluateSettings, train: TrainingItems, scr
 
 
 def classifier_comparison(case: EvaluationCase) -> Callable[[], SemiSupervised] | None:
-    """Return the comparison of a semi-supervised variant's classifier with a supervised one; None for other variants."""
+    """Return the comparison of a semi-supervised variant's classifier with a baseline; None for other variants."""
     classifier = case.gan.classifier()
     if classifier is None or case.gan.view.name != "partly_labelled":
         return None

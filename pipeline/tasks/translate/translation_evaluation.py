@@ -44,7 +44,8 @@ CELL = 96
 
 CAUTION = (
     "Features of an untrained network see colour, texture, noise, blur and collapse, but not whether a translation "
-    "means the right thing. Set evaluate.features to Inception weights or an encoder of your own, and look at the images."
+    "means the right thing. Set evaluate.features to Inception weights or an encoder of your own, and look at the "
+    "images."
 )
 
 
@@ -100,8 +101,8 @@ def select_extractor(case: EvaluationCase) -> Extractor:
     settings, folders = case.settings, case.folders
     if settings.features == "classifier":
         raise InputError(
-            "evaluate.features is classifier. A classifier of the two domains learns only what separates them, which is "
-            "what a translator is trained to imitate. Set it to auto, inception, or the path of an encoder."
+            "evaluate.features is classifier. A classifier of the two domains learns only what separates them, which "
+            "is what a translator is trained to imitate. Set it to auto, inception, or the path of an encoder."
         )
     return open_extractor(settings, case.info.item, case.device, folders.cache, folders.root)
 

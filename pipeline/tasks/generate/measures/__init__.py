@@ -1,4 +1,4 @@
-"""The measures of generated samples. A module in this folder is found by itself: it declares measures with `@measure`."""
+"""The measures of generated samples. Modules in this folder are discovered; they declare measures with `@measure`."""
 
 import importlib
 import pkgutil

@@ -16,6 +16,7 @@ RARE = -4.5
 
 
 def missing_classes(data: "SampleSet", bounds: Bounds) -> str:
+    """Return the evidence that classes are missing, with expected and observed counts."""
     modes, classes = modes_of(data), data.real.classes
     missing = modes.missing
     counts, expected, total = modes.fake[missing], modes.expected[missing], int(modes.fake.sum())
@@ -61,6 +62,7 @@ def rare_classes(data: "SampleSet", bounds: Bounds) -> list[int]:
 
 
 def name_rare_classes(data: "SampleSet", bounds: Bounds) -> str:
+    """Return the evidence that classes are rare."""
     names = join_names([data.real.classes[c] for c in rare_classes(data, bounds)])
     return f"{names} appear at less than {percent(bounds.low or 0.0)} of the share of real images"
 
@@ -83,6 +85,7 @@ def smallest_class_share(data: "SampleSet") -> Measurement:
 
 
 def describe_imbalance(data: "SampleSet", bounds: Bounds) -> str:
+    """Return the evidence that the class histogram differs, with the classes that differ most."""
     modes, classes = modes_of(data), data.real.classes
     fake, real = modes.fake / modes.fake.sum(), modes.real / modes.real.sum()
     least, most = int((fake - real).argmin()), int((fake - real).argmax())

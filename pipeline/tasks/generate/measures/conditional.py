@@ -26,6 +26,7 @@ def cas(data: "SampleSet") -> float | None:
 
 
 def class_ratios(data: "SampleSet") -> list[tuple[float, str]]:
+    """Return fid_ratio and name of each class that has enough items."""
     return [(one.fid_ratio, one.name) for one in data.class_distances if one.fid_ratio is not None]
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 
 def compare_with_null(data: "SampleSet", bounds: Bounds) -> str:
+    """Return the evidence that the distance exceeds the one between real images."""
     equal = data.equal_size
     assert equal is not None
     return (

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
 
 
-def evidence(data: "SampleSet", bounds: Bounds) -> str:
+def count_repeats(data: "SampleSet", bounds: Bounds) -> str:
+    """Return the evidence that samples repeat each other."""
     distinct, count = data.distinct or 0, len(data)
     return (
         f"only {distinct:,} of {count:,} samples are distinct images "
@@ -26,7 +27,7 @@ def evidence(data: "SampleSet", bounds: Bounds) -> str:
     limits={"ge": 0, "le": 1},
     group="repeats",
     symptoms=(COLLAPSE, REPEATS),
-    evidence=evidence,
+    evidence=count_repeats,
     headline=True,
 )
 def duplicate_rate(data: "SampleSet") -> Measurement:

@@ -13,6 +13,7 @@ TOO_FEW = "too few real images for two sets of them"
 
 
 def from_manifold(data: "SampleSet", name: str) -> Measurement:
+    """Return a measure of feature space; no value if there are too few items."""
     return data.manifold.get(name, Measurement(None))
 
 
@@ -107,7 +108,8 @@ def near_duplicates(data: "SampleSet") -> Measurement:
 
 
 @measure(
-    explanation="Jensen-Shannon divergence of the shares in bins of feature space from the real ones (nats), over chance",
+    explanation="Jensen-Shannon divergence (nats) of the shares in bins of feature space from the real ones, "
+    "beyond chance",
     kind="excess",
     better="low",
     bound=0.05,
