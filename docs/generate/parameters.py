@@ -21,13 +21,16 @@ from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.registry import VARIANTS
 from pipeline.media.registry import MEDIA
 from pipeline.params import Params
-from pipeline.promotion.settings import PromoteSettings
+from pipeline.promotion.settings import PromoteSettings, promote_settings
 from pipeline.serving.settings import ExportSettings
 from pipeline.settings import Ramp, Settings
 from pipeline.tasks.registry import TASKS
 from pipeline.tracking.settings import TrackingSettings
 from pipeline.training.settings import TrainSettings
 
+OF_A_TASK = ("evaluate.gate", "promote.limits", "promote.floors")
+"""Sections whose keys depend on the task of the variant."""
+PROMOTION = "Bounds of the task's measures that {doc}`ganline promote </guides/promotion>` applies."
 WORDS = {int: "integer", float: "number", str: "text", bool: "true or false"}
 
 
@@ -236,13 +239,15 @@ def pages() -> dict[str, str]:
     for name, model, title in (
         ("train", TrainSettings, "train: the training loop"),
         ("export", ExportSettings, "export: the ONNX graph"),
-        ("promote", PromoteSettings, "promote: champion and challenger"),
         ("tracking", TrackingSettings, "tracking: names in MLflow"),
     ):
         found[f"parameters/{name}.md"] = f"# {title}\n\n{entries(sections(model, name))}"
-    common = list(sections(EvaluateSettings, "evaluate"))
-    shared = [section for section in common if not section.path.startswith("evaluate.gate")]
-    found["parameters/evaluate.md"] = f"# evaluate: samples and features\n\n{entries(shared)}"
+    for name, model, title in (
+        ("evaluate", EvaluateSettings, "evaluate: samples and features"),
+        ("promote", PromoteSettings, "promote: champion and challenger"),
+    ):
+        shared = [section for section in sections(model, name) if section.path not in OF_A_TASK]
+        found[f"parameters/{name}.md"] = f"# {title}\n\n{entries(shared)}"
     for name, medium in MEDIA.items():
         for section, kind in (("data", medium.Settings), ("validate", medium.Validation)):
             about = (
@@ -258,4 +263,9 @@ def pages() -> dict[str, str]:
         gates = [task_object.gate(medium) for medium in MEDIA.values()]
         text = entries(union([section for gate in gates for section in sections(gate, "evaluate.gate")]), f"{name}-")
         found[f"parameters/gate-{name}.md"] = f"# evaluate.gate: task `{name}`\n\n{text}"
+        promotions = [promote_settings(tuple(task_object.measures(medium))) for medium in MEDIA.values()]
+        bounds = union([section for kind in promotions for section in sections(kind, "promote")])
+        if bounds := [section for section in bounds if section.path in OF_A_TASK and section.parameters]:
+            text = entries([Section("", PROMOTION, []), *bounds], f"{name}-")
+            found[f"parameters/promotion-{name}.md"] = f"# promote.limits, promote.floors: task `{name}`\n\n{text}"
     return found

@@ -15,12 +15,13 @@ from docs.generate.pages import pages
 from pipeline.cli.app import app
 from pipeline.gans.registry import VARIANTS
 from pipeline.media.registry import MEDIA
-from pipeline.params import Params, params_class
+from pipeline.params import Params, params_class_for
 from pipeline.settings import Settings
 from pipeline.tasks.registry import TASKS
 
 CONFVAL = re.compile(r"^```\{confval\} (\S+)$", re.MULTILINE)
 ENTRY = r"^```\{confval\} (\S+)\n(?::[^\n]*\n)*\n(.*?)```$"
+OF_A_TASK = ("evaluate.gate.", "promote.limits.", "promote.floors.")
 
 
 @pytest.fixture(scope="module")
@@ -53,22 +54,31 @@ def unpack(annotation: Any) -> list[type]:
 
 
 def params_of(medium: str, variant: str) -> type[Params]:
-    settings = VARIANTS[variant].settings
-    return params_class(medium, settings, TASKS[settings.task].gate(MEDIA[medium]))
+    return params_class_for({"data": {"medium": medium}, "model": {"variant": variant}})
+
+
+def bounds_of(task: str, section: str) -> set[str]:
+    """Return the keys of one section that depend on the task, for all media together."""
+    variant = next(name for name, variant in VARIANTS.items() if variant.settings.task == task)
+    found = {key for medium in MEDIA for key in keys(params_of(medium, variant)) if key.startswith(OF_A_TASK)}
+    return {key for key in found if key.startswith(section)}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("medium", MEDIA)
 def test_every_parameter_is_documented_and_no_other(built: dict[str, str], medium: str, variant: str) -> None:
-    task = VARIANTS[variant].settings.task
     names = ["train", "evaluate", "export", "promote", "tracking"]
     names += [f"data-{medium}", f"validate-{medium}", f"model-{variant}"]
-    wanted = set(keys(params_of(medium, variant)))
-    bounds = {key for key in wanted if key.startswith("evaluate.gate.")}
-    assert documented(built, *names) == wanted - bounds
-    gates = [TASKS[task].gate(one) for one in MEDIA.values()]
-    assert bounds <= documented(built, f"gate-{task}")
-    assert documented(built, f"gate-{task}") == {key for gate in gates for key in keys(gate, "evaluate.gate.")}
+    assert documented(built, *names) == {
+        key for key in keys(params_of(medium, variant)) if not key.startswith(OF_A_TASK)
+    }
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_bound_of_a_task_is_documented_and_no_other(built: dict[str, str], task: str) -> None:
+    assert documented(built, f"gate-{task}") == bounds_of(task, "evaluate.")
+    if wanted := bounds_of(task, "promote."):
+        assert documented(built, f"promotion-{task}") == wanted
 
 
 def test_every_parameter_and_section_has_a_description(built: dict[str, str]) -> None:
@@ -90,7 +100,9 @@ def test_every_axis_has_its_page(built: dict[str, str]) -> None:
     wanted = {f"{section}-{name}" for section in ("data", "validate") for name in MEDIA} | {
         f"model-{name}" for name in VARIANTS
     }
-    wanted |= {f"gate-{name}" for name in TASKS}
+    wanted |= {f"gate-{name}" for name in TASKS} | {
+        f"promotion-{name}" for name in TASKS if bounds_of(name, "promote.")
+    }
     found = {re.sub(r"^parameters/|\.md$", "", path) for path in built if path.startswith("parameters/")}
     assert wanted == {name for name in found if "-" in name}
 
