@@ -238,13 +238,10 @@ def pages() -> dict[str, str]:
     found = {}
     for name, model, title in (
         ("train", TrainSettings, "train: the training loop"),
-        ("export", ExportSettings, "export: the ONNX graph"),
-        ("tracking", TrackingSettings, "tracking: names in MLflow"),
-    ):
-        found[f"parameters/{name}.md"] = f"# {title}\n\n{entries(sections(model, name))}"
-    for name, model, title in (
         ("evaluate", EvaluateSettings, "evaluate: samples and features"),
+        ("export", ExportSettings, "export: the ONNX graph"),
         ("promote", PromoteSettings, "promote: champion and challenger"),
+        ("tracking", TrackingSettings, "tracking: names in MLflow"),
     ):
         shared = [section for section in sections(model, name) if section.path not in OF_A_TASK]
         found[f"parameters/{name}.md"] = f"# {title}\n\n{entries(shared)}"
