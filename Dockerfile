@@ -38,7 +38,7 @@ COPY --from=build /opt/venv /opt/venv
 COPY --chown=ganline:ganline . /project
 ENV PATH=/opt/venv/bin:$PATH VIRTUAL_ENV=/opt/venv PYTHONUNBUFFERED=1 HOME=/home/ganline USER=ganline \
     DO_NOT_TRACK=true PREFECT_SERVER_ANALYTICS_ENABLED=false DVC_NO_ANALYTICS=1 \
-    GX_ANALYTICS_ENABLED=false MLFLOW_DISABLE_TELEMETRY=true \
+    GX_ANALYTICS_ENABLED=false MLFLOW_DISABLE_TELEMETRY=true ORT_DISABLE_TELEMETRY=1 \
     NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER ganline
 WORKDIR /project

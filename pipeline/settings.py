@@ -5,6 +5,9 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+MAX_SEED = 2**62
+"""The largest seed in params.yaml. Streams derived from a seed add small numbers to it, and torch takes 64 bits."""
+
 
 class Settings(BaseModel):
     """The base of all settings. Unknown keys are errors, and values cannot be changed.

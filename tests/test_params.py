@@ -78,6 +78,15 @@ ROOT = Path(__file__).parents[1]
         ("train: {batch_size: 64, micro_batch: 24}", "train: micro_batch 24 does not divide batch_size 64"),
         ("data: {background: white}", "data.background"),
         ("tracking: {model: a/b}", "tracking.model"),
+        ("tracking: {model: ada@home}", "tracking.model"),
+        ('tracking: {model: "ada\'s"}', "tracking.model"),
+        ("train: {seed: 9223372036854775808}", "train.seed: Input should be less than or equal to 4611686018427387904"),
+        ("evaluate: {seed: 9223372036854775808}", "evaluate.seed: Input should be less than or equal to"),
+        ("data: {seed: 9223372036854775808}", "data.seed: Input should be less than or equal to"),
+        (
+            "model: {variant: denoise}\npromote: {floors: {recall: 0.4}}",
+            "promote.floors.recall: unknown key; this variant's task has no such setting; delete the key",
+        ),
         (
             "train: {health: {calmer: 0.5}}",
             "train.health.calmer: renamed to `train.health.learning_rate_factor`; see CHANGELOG.md",

@@ -20,7 +20,13 @@ from pipeline.stages.paths import project_root
 from pipeline.telemetry import switch_off_telemetry
 
 TORCH_STAGES = {"train", "evaluate"}
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+REMEDIES = {
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG): "make room on its disk",
+    (errno.EACCES, errno.EPERM, errno.EROFS): "give this user write access to it",
+    (errno.EISDIR, errno.ENOTDIR, errno.EEXIST): "move it away: it is a file in the place of a folder, or the reverse",
+    (errno.EMFILE, errno.ENFILE): "raise the limit of open files (`ulimit -n`)",
+}
+"""What to do about errors of the operating system, by their numbers."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -282,10 +288,9 @@ def main() -> None:
         typer.echo(f"ganline: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        where = error.filename or "writing"
-        typer.echo(f"ganline: {where}: {error.strerror}; make room on its disk and run the command again", err=True)
+        where = f"{error.filename}: " if error.filename else ""
+        remedy = next((text for numbers, text in REMEDIES.items() if error.errno in numbers), "check this path")
+        typer.echo(f"ganline: {where}{error.strerror or error}; {remedy} and run the command again", err=True)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

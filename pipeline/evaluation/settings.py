@@ -2,7 +2,7 @@
 
 from pydantic import Field, SerializeAsAny, model_validator
 
-from pipeline.settings import Settings
+from pipeline.settings import MAX_SEED, Settings
 
 
 class Gate(Settings):
@@ -42,6 +42,6 @@ class EvaluateSettings(Settings):
     encoder: EncoderSettings = Field(
         EncoderSettings(), description="preprocessing for an .onnx encoder: resize, then (x / 255 - mean) / std"
     )
-    seed: int = Field(0, ge=0, description="seed of the latents and of the random subsets of the measures")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of the latents and of the random subsets of the measures")
     batch_size: int = Field(256, ge=1, le=65536, description="samples generated at a time")
     gate: SerializeAsAny[Gate] = Field(Gate(), description="bounds of the tests; null disables a test")

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, field_validator
 
 from pipeline.items import DataLayout
-from pipeline.settings import Settings
+from pipeline.settings import MAX_SEED, Settings
 
 ClassName = Annotated[str, StringConstraints(min_length=1), Field(coerce_numbers_to_str=True)]
 
@@ -46,7 +46,7 @@ class DataSettings(Settings):
         description="maximum items per split (and class, if there are classes), or pairs of folders; null takes all",
     )
     limits: Limits = Field(Limits(), description="largest input that is accepted")
-    seed: int = Field(0, ge=0, description="decides which items are held out")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="decides which items are held out")
 
     @field_validator("classes")
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline import params as parameters
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
+from pipeline.files import write_atomically
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, Folders
@@ -62,7 +63,7 @@ def run(root: Path) -> None:
             "seconds": round(time.monotonic() - began, 2),
         }
         paths.evaluation_report.parent.mkdir(parents=True, exist_ok=True)
-        paths.evaluation_report.write_text(result.page, encoding="utf-8")
+        write_atomically(paths.evaluation_report, result.page.encode())
         metrics_files.write(paths.evaluation_metrics, metrics)
         metrics_files.write(previous, metrics)
         tracked.log_params(params.model_dump(by_alias=True, include={"evaluate"}))

@@ -12,6 +12,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline import params as parameters
 from pipeline.errors import GateRefused, InputError
+from pipeline.files import write_atomically
 from pipeline.gans.base import GAN
 from pipeline.media.registry import find_medium
 from pipeline.params import Params
@@ -145,10 +146,10 @@ def publish(paths: Paths, folder: Path, model: ExportedModel, config: ModelConfi
     for old in paths.exported.glob("*.onnx"):
         old.unlink()
     for graph in model.signatures:
-        (paths.exported / graph["file"]).write_bytes((folder / graph["file"]).read_bytes())
+        write_atomically(paths.exported / graph["file"], (folder / graph["file"]).read_bytes())
     generator, *others = model.signatures
     described = generator | ({"further": others} if others else {})
-    (paths.exported / "signature.json").write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    write_atomically(paths.exported / "signature.json", (json.dumps(described, indent=2) + "\n").encode())
     write_repository(paths.exported / "triton", model.signatures, paths.exported)
     # Latencies vary between runs and would give exported/ a new hash in DVC without a new model.
     stable = {name: value for name, value in model.measured.items() if "latency" not in name}
@@ -160,7 +161,7 @@ def publish(paths: Paths, folder: Path, model: ExportedModel, config: ModelConfi
         evaluation=evaluation,
         measured=stable,
     )
-    (paths.exported / "model_card.md").write_text(card, encoding="utf-8")
+    write_atomically(paths.exported / "model_card.md", card.encode())
 
 
 def register_model(tracked: tracked_run.Run, paths: Paths, params: Params, model: ExportedModel) -> None:

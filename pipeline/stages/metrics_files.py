@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.files import write_atomically
 
 
 def write(path: Path, values: Mapping[str, Any]) -> None:
     """Write measurements. Raise ValueError for NaN or infinity, which are not valid JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_atomically(path, (json.dumps(values, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read(path: Path, command: str) -> Any:

@@ -12,7 +12,7 @@ from pipeline import params as parameters
 from pipeline.code_digest import code_digest, defining_modules
 from pipeline.data.store import DatasetInfo, ItemSet, open_split
 from pipeline.errors import InputError, TrainingFailed
-from pipeline.files import exclusive_lock
+from pipeline.files import exclusive_lock, write_atomically
 from pipeline.gans.base import Batch
 from pipeline.gans.registry import VARIANTS, build
 from pipeline.media.registry import find_medium
@@ -95,7 +95,7 @@ def train(inputs: Inputs) -> None:
             tracked.log_dataset(inputs.info.source, inputs.data.fingerprint, inputs.info.source)
             trainer = run_to_end(trainer, builder)
         metrics = summarise(trainer, reporter, selected_images=save_model(trainer, inputs))
-        paths.run.write_text(json.dumps(tracked.describe(), indent=2) + "\n")
+        write_atomically(paths.run, (json.dumps(tracked.describe(), indent=2) + "\n").encode())
         metrics_files.write(paths.train_metrics, metrics)
         tracked.log_metrics({f"train/{name}": v for name, v in metrics.items() if isinstance(v, int | float)})
         tracked.log_file(paths.train_metrics)

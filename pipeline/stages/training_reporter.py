@@ -49,6 +49,7 @@ class Reporter:
         for directory in (paths.samples, paths.curves.parent, self.pictures):
             directory.mkdir(parents=True, exist_ok=True)
         remove_partial(self.pictures)
+        paths.curves.unlink(missing_ok=True)  # DVC may have linked it to its cache
         self.file = paths.curves.open("w", newline="")
         self.columns: list[str] = []
         self.incomplete = False  # the file lacks rows, because the disk was full
@@ -92,7 +93,7 @@ class Reporter:
             self.write(row)
         for picture in sorted(self.pictures.glob("*.png")):
             if int(picture.stem) <= trainer.images_seen and trainer.step > 0:
-                (self.paths.samples / picture.name).write_bytes(picture.read_bytes())
+                write_atomically(self.paths.samples / picture.name, picture.read_bytes())
         self.tracked.log_history(trainer.history)
         self.bar.update(trainer.images_seen)
         if trainer.step > 0:

@@ -10,5 +10,8 @@ class TrackingSettings(Settings):
 
     experiment: str = Field("ganline", min_length=1, description="MLflow experiment of all runs")
     model: str = Field(
-        "ganline-digits", min_length=1, pattern=r"^[^/:]+$", description="name of the registered model in MLflow"
+        "ganline-digits",
+        min_length=1,
+        pattern=r"^[^/:@'\"]+$",
+        description="name of the registered model in MLflow, without slashes, colons, @ and quotes",
     )

@@ -72,7 +72,7 @@ def save(gan: GAN, config: ModelConfig, folder: Path) -> None:
         write_networks(gan, networks_without_ema(gan), folder / OTHERS)
     else:
         (folder / OTHERS).unlink(missing_ok=True)
-    (folder / CONFIG).write_text(config.model_dump_json(indent=2) + "\n")
+    write_atomically(folder / CONFIG, (config.model_dump_json(indent=2) + "\n").encode())
 
 
 def write_networks(gan: GAN, names: Sequence[str], path: Path) -> None:

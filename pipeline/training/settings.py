@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from pipeline.settings import Ramp, Settings, bounded, ramp
+from pipeline.settings import MAX_SEED, Ramp, Settings, bounded, ramp
 
 Rate = Annotated[Ramp, AfterValidator(partial(bounded, least=1e-9, most=1.0))]
 Decay = Annotated[Ramp, AfterValidator(partial(bounded, least=0.0, most=0.999999))]
@@ -103,7 +103,7 @@ class TrainSettings(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="mixed precision; auto: bfloat16 autocast on CUDA if supported, float32 on the CPU"
     )
-    seed: int = Field(0, ge=0, description="seed of weights, noise and batch order")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of weights, noise and batch order")
     batch_size: int = Field(64, ge=2, le=65536, description="images per step")
     micro_batch: MicroBatch = Field(
         "auto",

@@ -66,6 +66,17 @@ def test_presets_are_listed_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyP
             2,
             "ganline: /data/x: No space left on device; make room on its disk and run the command again\n",
         ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/data/x"),
+            2,
+            "ganline: /data/x: Permission denied; give this user write access to it and run the command again\n",
+        ),
+        (
+            OSError(errno.EROFS, "Read-only file system", "/data/x"),
+            2,
+            "ganline: /data/x: Read-only file system; give this user write access to it and run the command again\n",
+        ),
+        (OSError("torn"), 2, "ganline: torn; check this path and run the command again\n"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

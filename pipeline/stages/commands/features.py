@@ -15,6 +15,7 @@ from pipeline.arrays import Float32Array, Int64Array
 from pipeline.data.store import DatasetInfo, ItemSet, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.measures.linear_probe import limit_per_class, probe
+from pipeline.files import write_atomically
 from pipeline.gans.base import ExportSpec
 from pipeline.gans.registry import build
 from pipeline.media.registry import find_medium
@@ -154,7 +155,7 @@ def write(target: Path, content: bytes) -> None:
     """Write a file and its folder. Raise InputError."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        write_atomically(target, content)
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from None
 
