@@ -62,13 +62,14 @@ $(STAMP): requirements.lock pyproject.toml
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@echo "$(CURDIR)" > $@
 
+# Three workers keep two cores busy: tests of the flows and of the service mostly wait.
 .PHONY: test
 test: lint ## Set up, lint, check formatting and types, and run the tests (about 10 minutes)
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --durations=30 -m "not slow"
+	OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --durations=30 -m "not slow"
 
 .PHONY: test-all
-test-all: lint ## Like `make test`, with the slow tests (over a minute each)
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --durations=30
+test-all: lint ## Like `make test`, with the slow tests
+	OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --durations=30
 
 .PHONY: lint
 lint: $(STAMP) ## Run the linter, the formatter check and the type checker
@@ -78,7 +79,7 @@ lint: $(STAMP) ## Run the linter, the formatter check and the type checker
 
 .PHONY: coverage
 coverage: $(STAMP) ## Run the tests of `make test` and report which lines they cover
-	OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered --cov-report=html
+	OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile -m "not slow" --cov --cov-report=term:skip-covered --cov-report=html
 	@echo "htmlcov/index.html"
 
 .PHONY: docs

@@ -178,6 +178,7 @@ def test_new_parameters_of_evaluate_do_not_retrain_and_a_failed_verdict_is_not_e
     assert (line / "exported" / "generator.onnx").exists()
 
 
+@pytest.mark.slow
 def test_the_flow_and_dvc_agree(line: Path) -> None:
     """After `dvc repro` the flow finds every stage unchanged, and after the flow so does `dvc repro`."""
     done = run(sys.executable, "-m", "flows.retrain", cwd=line)
@@ -187,6 +188,7 @@ def test_the_flow_and_dvc_agree(line: Path) -> None:
     assert repro(line) == dict.fromkeys(STAGES, "unchanged")
 
 
+@pytest.mark.slow
 def test_experiments_metric_diffs_and_plots_work(line: Path) -> None:
     """The commands are `dvc exp run -S`, `dvc metrics diff` and `dvc plots show`."""
     for command in (

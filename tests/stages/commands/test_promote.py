@@ -125,17 +125,15 @@ promote.run(root)
 """
 
 
-@pytest.mark.parametrize("alias", ["previous_champion", "champion"])
-def test_a_promotion_killed_between_two_aliases_is_completed_by_the_next(
-    new_line: Callable[[], "Line"], alias: str
-) -> None:
+def test_a_promotion_killed_before_each_alias_is_completed_by_the_next(new_line: Callable[[], "Line"]) -> None:
     line = new_line()
     promote.run(line.root)
     line.deliver(fade=0.001)
-    child = FORKS.Process(target=exec, args=(KILLED, {"root": line.root, "name": alias}))
-    child.start()
-    assert wait_for_exit(child) == -signal.SIGKILL
-    assert registry(line).aliases()["champion"] == "1"
+    for alias in ("previous_champion", "champion"):
+        child = FORKS.Process(target=exec, args=(KILLED, {"root": line.root, "name": alias}))
+        child.start()
+        assert wait_for_exit(child) == -signal.SIGKILL
+        assert registry(line).aliases()["champion"] == "1"
     found = promote.run(line.root)
     assert (found["outcome"], found["champion"]) == ("promoted", 1)
     assert found["aliases"] == {"challenger": "2", "champion": "2", "previous_champion": "1"}
