@@ -125,20 +125,24 @@ def test_data_without_classes_is_an_input_error(evaluator: Evaluator) -> None:
         TASKS[gan.task].open_view(gan.view, Unlabelled(), torch.device("cpu"), 0)
 
 
-@BOTH
+@pytest.mark.parametrize(("conditioning", "total_images"), [("concat", 25_000), ("projection", 50_000)])
 def test_it_learns_the_digits_with_their_labels(
-    conditioning: Conditioning, learn: Callable[..., tuple[Evaluation, GAN]], evaluator: Evaluator
+    conditioning: Conditioning,
+    total_images: int,
+    learn: Callable[..., tuple[Evaluation, GAN]],
+    evaluator: Evaluator,
 ) -> None:
     settings = CGANSettings(
         latent=32, generator_channels=24, discriminator_channels=24, conditioning=conditioning, penalties={"r1": 0.1}
     )
     rate = {"start": 2e-3, "end": 2e-4}
-    evaluation, gan = learn(settings, total_images=50_000, learning_rate={"generator": rate, "discriminator": rate})
+    rates = {"generator": rate, "discriminator": rate}
+    evaluation, gan = learn(settings, total_images=total_images, learning_rate=rates)
     assert evaluation.metrics["modes_covered"] == 10
     assert evaluation.metrics["fid_ratio"] < 5
     labels = torch.arange(500) % 10
     samples = to_uint8(gan.eval().sample(500, rng(), label=labels))
     predicted = evaluator.evaluate(samples).data.predicted
     assert predicted is not None
-    # Training takes half a minute. The preset cgan-digits reaches 0.996; chance is 0.1.
-    assert (predicted == labels.numpy()).mean() > 0.8, "samples show the digit of their label"
+    # The preset cgan-digits reaches 0.996 with a longer training; chance is 0.1.
+    assert (predicted == labels.numpy()).mean() > 0.75, "samples show the digit of their label"

@@ -76,10 +76,10 @@ def test_onnx(onnx_parity: Callable[[GAN, int], float]) -> None:
 
 
 def test_it_learns_the_digits(learn: Callable[..., tuple[Evaluation, Any]]) -> None:
-    rate = {"start": 5e-4, "end": 5e-5}
+    rate = {"start": 1e-3, "end": 1e-4}
     evaluation, _ = learn(
         VanillaSettings(latent=32, hidden=(128, 256)),
-        total_images=200_000,
+        total_images=80_000,
         learning_rate={"generator": rate, "discriminator": rate},
     )
     assert evaluation.metrics["modes_covered"] >= 9
