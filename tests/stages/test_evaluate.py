@@ -91,10 +91,10 @@ def save_model(root: Path, *, broken: bool = False) -> None:
     model_files.save(gan, config, root / "models")
 
 
-def make_project(root: Path, splits: list[str], *, broken: bool = False) -> Path:
+def make_project(root: Path, splits: list[str]) -> Path:
     (root / "params.yaml").write_text(PARAMS)
     save_store(root, splits)
-    save_model(root, broken=broken)
+    save_model(root)
     with tracked_run.start(TrackingSettings(experiment="tests"), root) as run:
         (root / "models" / "run.json").write_text(json.dumps(run.describe()))
     return root
@@ -197,8 +197,10 @@ def test_the_exported_extractor_gives_the_same_distance_in_another_project(
     assert f"kept as {kept}" not in capsys.readouterr().err, "a user's own file is not exported again"
 
 
-def test_nonfinite_samples_fail(tmp_path: Path, no_server: None) -> None:
-    root = make_project(tmp_path, ["train", "test"], broken=True)
+def test_nonfinite_samples_fail(evaluated: Path, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(evaluated, root)
+    save_model(root, broken=True)
     evaluate.run(root)
     metrics = metrics_of(root)
     assert (metrics["verdict"], metrics["nonfinite_samples"], metrics["fid"]) == ("fail", 300, None)
@@ -253,6 +255,7 @@ def test_a_semi_supervised_classifier_is_compared_with_a_baseline_on_its_labels(
         return supervised_baseline.compare_classifiers(classifier, fresh, splits)
 
     monkeypatch.setattr(sample_evaluation, "compare_classifiers", compare)
+    monkeypatch.setattr(supervised_baseline, "STEPS", 500)
     evaluate.run(root)
     metrics = metrics_of(root)
     assert used == [choose_labelled(train.labels, 4, 3).tolist()]
