@@ -1,4 +1,4 @@
-"""Atomic writes and locks: files that neither a crash nor another process can damage."""
+"""Atomic writes and locks, which neither a crash nor another process can damage; and names that are not data."""
 
 import fcntl
 import os
@@ -7,6 +7,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.errors import InputError
+
+LITTER = frozenset(
+    {
+        *("__macosx", "icon\r"),  # macOS
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "zbthumbnail.info"),  # Windows
+        *("$recycle.bin", "recycler", "system volume information", "found.000"),  # Windows drives
+        *("@eadir", "@tmp", "@recycle", "#recycle", "#snapshot", "@sharebin"),  # Synology and QNAP
+        *("lost+found", "picasa.ini", "__pycache__"),
+    }
+)
+"""Names of files and folders, in lower case, that operating systems, storage devices and programs create."""
+
+
+def is_litter(parts: tuple[str, ...]) -> bool:
+    """Return whether a path has a part that is hidden or that no user created, such as .DS_Store or @eaDir."""
+    return any(part.startswith(".") or part.casefold() in LITTER for part in parts)
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:

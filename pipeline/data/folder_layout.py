@@ -12,8 +12,11 @@ from pipeline.errors import InputError
 Folders = tuple[str, ...]
 
 TRAIN = frozenset({"train", "training"})
-TEST = frozenset({"test", "testing"})
-VALIDATION = frozenset({"val", "valid", "validation"})
+TEST = frozenset({"test", "testing", "eval", "evaluation", "holdout", "heldout"})
+VALIDATION = frozenset({"val", "valid", "validation", "dev", "development"})
+DECORATION = re.compile(r"[-_ ]?(set|split|data|images|imgs|pictures|photos|files)")
+"""What may follow the name of a split: training_set, train_images."""
+
 COMPOUND = re.compile(rf"((?i:{'|'.join(sorted(TRAIN | TEST | VALIDATION))}))[-_ ]?([AB])")
 """One folder for a split and a side: trainA, trainB, testA, testB."""
 
@@ -155,12 +158,19 @@ def common_depth(folders: set[Folders]) -> int:
     )
 
 
+def plain_split_name(name: str) -> str:
+    """Return a folder's name in lower case, without what may follow the name of a split: Train_Images is train."""
+    plain = name.casefold().replace("held_out", "heldout").replace("held-out", "heldout").replace("hold_out", "holdout")
+    match = re.fullmatch(rf"({'|'.join(sorted(TRAIN | TEST | VALIDATION))}){DECORATION.pattern}", plain)
+    return match[1] if match else plain
+
+
 def split_folders(names: set[str]) -> dict[str, str]:
     """Map split folders to splits; empty without a train folder and a held-out folder.
 
     `test` is never trained on. `val` is training data if there is a `test` folder, and held out otherwise.
     """
-    known = {name: name.casefold() for name in names}
+    known = {name: plain_split_name(name) for name in names}
     train = {name for name, plain in known.items() if plain in TRAIN}
     test = {name for name, plain in known.items() if plain in TEST}
     validation = {name for name, plain in known.items() if plain in VALIDATION}

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.data.sources.base import SourceFile, Unreadable, read_at_most, refuse, too_large
-from pipeline.data.sources.names import explain_unsafe, is_litter, make_printable, split_name
+from pipeline.data.sources.names import explain_unsafe, make_printable, split_name
 from pipeline.errors import InputError
+from pipeline.files import is_litter
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Everything that the readers of the standard library raise for damaged or hostile members.

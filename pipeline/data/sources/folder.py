@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.data.sources.base import SourceFile, Unreadable, read_at_most, refuse, too_large
-from pipeline.data.sources.names import is_litter, make_printable
+from pipeline.data.sources.names import make_printable
+from pipeline.files import is_litter
 
 
 class Folder:

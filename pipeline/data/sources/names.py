@@ -1,8 +1,6 @@
-"""Check names inside a source: unsafe paths, and files that operating systems create."""
+"""Check names inside a source: unsafe paths, and names that are not valid UTF-8."""
 
 import re
-
-LITTER = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"})
 
 
 def make_printable(name: str) -> str:
@@ -24,8 +22,3 @@ def explain_unsafe(name: str) -> str | None:
     if ".." in split_name(name):
         return "its name points outside the archive (..)"
     return None
-
-
-def is_litter(parts: tuple[str, ...]) -> bool:
-    """Return whether a file is hidden or was created by an operating system (.DS_Store, Thumbs.db)."""
-    return any(part.startswith(".") or part.casefold() in LITTER for part in parts)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pipeline.arrays import Items
 from pipeline.errors import InputError
+from pipeline.files import is_litter
 from pipeline.media.base import BadItem, Medium
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.image_to_image import LARGEST_RESULT, ImageToImage, StyleEncoder, TileSize
@@ -63,6 +64,8 @@ def apply_to_files(
 def plan_files(inputs: Sequence[Path], output: Path, medium: Medium) -> list[FilePair]:
     """Return the files to process, in order. Folders are searched recursively and keep their structure in `output`.
 
+    Hidden files, those that operating systems create, and results below `output` are not processed.
+
     If there is one input file, `output` may name its result; otherwise `output` is a folder. Raises InputError for
     missing files, for no image at all, if two results would have the same name, and if a result would overwrite its
     source.
@@ -85,7 +88,14 @@ def plan_input(path: Path, output: Path, medium: Medium) -> list[FilePair]:
     suffix = next(iter(medium.formats))
     if path.is_dir():
         files = (file for file in sorted(path.rglob("*")) if file.suffix.casefold() in medium.suffixes)
-        return [FilePair(file, output / file.relative_to(path).with_suffix(suffix)) for file in files if file.is_file()]
+        names = (file.relative_to(path) for file in files if file.is_file())
+        results, source = output.absolute(), path.absolute()
+        inside = results != source and results.is_relative_to(source)
+        return [
+            FilePair(path / name, output / name.with_suffix(suffix))
+            for name in names
+            if not is_litter(name.parts) and not (inside and (source / name).is_relative_to(results))
+        ]
     if path.is_file():
         return [FilePair(path, output / f"{path.stem}{suffix}")]
     raise InputError(f"{path}: no such file or folder.")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.data.sources.names import explain_unsafe, is_litter, make_printable, split_name
+from pipeline.data.sources.names import explain_unsafe, make_printable, split_name
+from pipeline.files import is_litter
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,13 @@ def test_printable_names_are_valid_utf_8(raw: bytes) -> None:
         ("__MACOSX/a.png", True),
         ("a/Thumbs.db", True),
         ("Desktop.ini", True),
+        ("photos/@eaDir/cat.jpg/SYNOPHOTO_THUMB_M.jpg", True),
+        ("$RECYCLE.BIN/S-1-5-21/$R1.png", True),
+        ("System Volume Information/tracking.log", True),
+        ("lost+found/1.png", True),
+        ("#recycle/a.png", True),
+        ("recycled/a.png", False),
+        ("lost and found/a.png", False),
         ("a/b.png", False),
         ("thumbs.db.png", False),
         ("README.md", False),

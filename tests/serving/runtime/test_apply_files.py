@@ -107,6 +107,16 @@ def test_folders_keep_their_structure_and_bad_files_are_reported(larger: Path, t
     ]
 
 
+def test_litter_and_earlier_results_are_not_processed(larger: Path, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a.png")
+    for name in (".hidden.png", "@eaDir/a.png", "$RECYCLE.BIN/b.png"):
+        save(tmp_path / "in" / name)
+    for _ in range(2):
+        assert apply_to_files(larger, [tmp_path / "in"], tmp_path / "in" / "larger") == (1, [])
+    results = [path.relative_to(tmp_path / "in").as_posix() for path in (tmp_path / "in" / "larger").rglob("*.png")]
+    assert results == ["larger/a.png"]
+
+
 def test_a_gray_model_converts_rgb_input_to_gray(gray: Path, tmp_path: Path) -> None:
     assert apply_to_files(gray, [save(tmp_path / "in.png")], tmp_path / "out.png")[0] == 1
     with Image.open(tmp_path / "out.png") as image:
