@@ -68,7 +68,7 @@ def test_a_measure_changes_the_evaluation_and_a_training_only_if_its_looks_use_i
             assert changed == {"training", "evaluation"}, name
         elif name not in OF_OTHERS:
             assert "evaluation" in changed, name
-    for name in ("kid", "fid_infinity", "inception_score", "memorisation", "copies"):
+    for name in ("kid", "fid_infinity", "classifier_score", "supervised_baseline", "copies"):
         assert edit(f"pipeline/evaluation/measures/{name}.py", "CHANGED = 1") == {"evaluation"}, name
     assert edit("pipeline/tasks/generate/measures/new.py", "CHANGED = 1") == {"evaluation"}
 

@@ -57,7 +57,7 @@ def test_from_the_first_poll_to_a_run(root: Path) -> None:
     state = poll(root, settle=6000)
     assert state.name == "Still arriving", "a copy keeps its modification time; its time of arrival counts"
     state = poll(root)
-    assert (state.name, state.message) == ("New data", "2 files; no validated data to compare with yet")
+    assert (state.name, state.message) == ("New data", "2 files; there is no validated data to compare with yet")
     assert poll(root).name == "New data", "the event is re-emitted until a run starts"
     wait_until(lambda: read_events(root) == ["ganline.data.new"] * 2, "the events do not arrive")
     arrivals.record_start(root, root)
