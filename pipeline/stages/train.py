@@ -60,7 +60,11 @@ def run(root: Path) -> None:
 
 
 def open_inputs(paths: Paths, params: Params) -> Inputs:
-    """Open the training split. Raises InputError if it was made with other parameters."""
+    """Open the training split.
+
+    Raises:
+        InputError: The data was made with other parameters, or its test split does not suffice for the evaluation.
+    """
     info = DatasetInfo.read(paths.dataset)
     if info.pairs != params.data.pairs:
         raise InputError(
@@ -68,6 +72,7 @@ def open_inputs(paths: Paths, params: Params) -> Inputs:
             "Run `dvc repro`"
         )
     data = open_split(paths.dataset, paths.validated, "train", verify=True)
+    TASKS[params.model.task].check_test_split(open_split(paths.dataset, paths.validated, "test"))
     return Inputs(paths, params, info, data, pick_device(params.train.device))
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.data.batch_sampling import TrainingItems
+    from pipeline.data.store import ItemSet
     from pipeline.evaluation.comparison import Comparison
     from pipeline.gans.base import GAN, Batch, View
     from pipeline.tasks.base import EvaluationCase, EvaluationResult
@@ -114,6 +115,16 @@ class Task(ABC):
         """Build the look that measures the averaged networks during training."""
         look: Look = load(self.look_builder)(case)
         return look
+
+    def check_test_split(self, test: "ItemSet") -> None:
+        """Check that a test split suffices for an evaluation; the train stage does so before it trains.
+
+        Raises:
+            InputError: It does not suffice. The message names the remedy.
+        """
+        from pipeline.evaluation.reference import require_reference
+
+        require_reference(test)
 
     def evaluate(self, case: "EvaluationCase") -> "EvaluationResult":
         """Evaluate a model on held-out data.

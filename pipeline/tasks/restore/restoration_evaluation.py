@@ -58,17 +58,22 @@ class TrialPictures:
     gains: list[float] = field(default_factory=list)
 
 
+def require_test_images(test: ItemSet) -> None:
+    """Raise InputError if there is no image to restore."""
+    if not len(test):
+        raise InputError(
+            "the data has no test split to restore. Set data.test_fraction above 0, or give a test folder, then run "
+            "`dvc repro`."
+        )
+
+
 def evaluate(case: EvaluationCase) -> EvaluationResult:
     """Evaluate restorations of at most `evaluate.samples` images of the test split.
 
     Raises:
         InputError: The test split is empty.
     """
-    if not len(case.test):
-        raise InputError(
-            "the data has no test split to restore. Set data.test_fraction above 0, or give a test folder, then run "
-            "`dvc repro`."
-        )
+    require_test_images(case.test)
     extractor = open_random_network(case.info.item, case.device)
     views = case.gan.evaluation_views().items()
     results = [run_trial(case, title, view, extractor) for title, view in views]

@@ -1,7 +1,7 @@
 """The task "restore": make a clean item of a degraded one."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.measure import Measure
 from pipeline.media.base import Medium
@@ -11,6 +11,9 @@ from pipeline.tasks.apply_usage import apply_command, apply_usage
 from pipeline.tasks.restore.restoration_measures import MEASURES
 from pipeline.tasks.restore.settings import RestorationGate
 from pipeline.tasks.task import Task
+
+if TYPE_CHECKING:
+    from pipeline.data.store import ItemSet
 
 
 class RestoreTask(Task):
@@ -35,6 +38,11 @@ class RestoreTask(Task):
 
     def measures(self, medium: Medium) -> Sequence[Measure[Any]]:
         return MEASURES
+
+    def check_test_split(self, test: "ItemSet") -> None:
+        from pipeline.tasks.restore.restoration_evaluation import require_test_images
+
+        require_test_images(test)
 
     def describe(self, metadata: Metadata) -> str:
         kind = find_medium(metadata.item.medium).kind(metadata.item)

@@ -7,6 +7,7 @@ import numpy as np
 
 from pipeline.arrays import Float32Array, Int64Array, UInt8Array
 from pipeline.data.domains import DomainItems, split_domains
+from pipeline.data.store import ItemSet
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Extractor, Subset
 from pipeline.evaluation.reference import load_or_extract, require_reference
@@ -38,13 +39,25 @@ class DomainFeatures:
         return self.held_out.images(self.order[part])
 
 
+def require_domains(test: ItemSet) -> None:
+    """Raise InputError if a test split holds fewer than 2 images of a domain."""
+    require_reference(test)
+    names = test.classes if len(test.classes) == 2 else ("A", "B")
+    for name, domain in zip(names, split_domains(test), strict=True):
+        if len(domain) < 2:
+            raise InputError(
+                f"the test split holds {len(domain)} images of the domain {name}. A translation is compared with at "
+                "least 2: raise data.test_fraction."
+            )
+
+
 def load_domains(case: EvaluationCase, extractor: Extractor) -> dict[str, DomainFeatures]:
     """Return the domains "a" and "b" with their features.
 
     Raises:
         InputError: The test split is empty, or holds fewer than 2 images of a domain.
     """
-    require_reference(case.test)
+    require_domains(case.test)
     held_out, train = split_domains(case.test), split_domains(case.train)
     names = case.test.classes if len(case.test.classes) == 2 else ("A", "B")
     rng = np.random.default_rng(case.settings.seed)
@@ -52,11 +65,6 @@ def load_domains(case: EvaluationCase, extractor: Extractor) -> dict[str, Domain
     shuffle = rng.permutation(max(map(len, held_out)))
     domains = {}
     for key, name, new, known in zip("ab", names, held_out, train, strict=True):
-        if len(new) < 2:
-            raise InputError(
-                f"the test split holds {len(new)} images of the domain {name}. A translation is compared with at "
-                "least 2: raise data.test_fraction."
-            )
         order = shuffle[shuffle < len(new)][: case.settings.samples]
         positions = np.sort(rng.permutation(len(known))[: min(len(new), MOST_TRAINING)])
         domains[key] = DomainFeatures(

@@ -1,7 +1,7 @@
 """The task "translate": turn items of one domain into items of another."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeline.measure import Measure
 from pipeline.media.base import Medium
@@ -11,6 +11,9 @@ from pipeline.tasks.apply_usage import apply_command, apply_usage
 from pipeline.tasks.task import Task
 from pipeline.tasks.translate.settings import TranslationGate
 from pipeline.tasks.translate.translation_measures import MEASURES
+
+if TYPE_CHECKING:
+    from pipeline.data.store import ItemSet
 
 
 class TranslateTask(Task):
@@ -36,6 +39,11 @@ class TranslateTask(Task):
 
     def measures(self, medium: Medium) -> Sequence[Measure[Any]]:
         return MEASURES
+
+    def check_test_split(self, test: "ItemSet") -> None:
+        from pipeline.tasks.translate.domain_features import require_domains
+
+        require_domains(test)
 
     def describe(self, metadata: Metadata) -> str:
         medium, item = find_medium(metadata.item.medium), metadata.item
