@@ -44,7 +44,7 @@ deployments:
     entrypoint: flows.retrain.retrain
     parameters: {promote: false}
     work_pool: {name: ganline}
-    schedules: [{interval: 10, active: false}]
+    schedules: [{interval: 20, active: false}]
   - name: manual
     entrypoint: flows.retrain.retrain
     parameters: {promote: false}
