@@ -121,7 +121,7 @@ def test_data_without_classes_is_an_input_error(evaluator: Evaluator) -> None:
             return np.zeros((4, 8, 8, 1), dtype=np.uint8)
 
     gan = build(CGANSettings(latent=8), image_spec(8, 1, 0))
-    with pytest.raises(InputError, match=r"needs classes, but 4 of 4 items have none; .* such as dcgan"):
+    with pytest.raises(InputError, match=r"needs classes, but 4 of 4 items have none: .* such as dcgan"):
         TASKS[gan.task].open_view(gan.view, Unlabelled(), torch.device("cpu"), 0)
 
 
