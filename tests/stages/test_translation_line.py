@@ -37,7 +37,9 @@ def save(path: Path, pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
 
 
-@pytest.fixture(scope="module", params=["pix2pix", pytest.param("cyclegan", marks=pytest.mark.slow), "drit"])
+@pytest.fixture(
+    scope="module", params=["pix2pix", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cyclegan", "drit"))]
+)
 def line(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     variant = request.param
     root = tmp_path_factory.mktemp(variant)

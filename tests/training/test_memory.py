@@ -74,6 +74,7 @@ def growth(folder: Path, steps: int, leak: int) -> float:
     return float(np.polyfit(step[warm], resident[warm], 1)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from Linux's /proc")
 def test_host_memory_is_flat(tmp_path: Path) -> None:
     """The training has rows, previews, checkpoints, lazy penalties and micro-batches."""

@@ -123,6 +123,7 @@ def test_translations_without_pairs_are_compared_in_each_direction(tmp_path: Pat
         side_by_side(made, folder(made, "2") / "model.onnx")
 
 
+@pytest.mark.slow
 def test_translations_of_pairs_are_compared_by_their_partners(tmp_path: Path) -> None:
     made = project(tmp_path, "pix2pix")
     made.deliver(1.0)
