@@ -4,7 +4,7 @@ The key "item" of a batch holds network inputs of any medium.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,13 @@ from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, TrainingI
 from pipeline.data.domains import DomainItems, split_domains
 from pipeline.data.store import ItemSet, PairSet
 from pipeline.errors import InputError
+
+
+class SamplingOptions(TypedDict, total=False):
+    """Options of every view: random flips, and the bytes up to which items stay on the device."""
+
+    flips: bool
+    resident_bytes: int
 
 
 class Unlabelled:
@@ -52,16 +59,10 @@ class Labelled(Unlabelled):
     """
 
     def __init__(
-        self,
-        data: TrainingItems,
-        device: torch.device,
-        seed: int,
-        *,
-        flips: bool = False,
-        resident_bytes: int = RESIDENT_BYTES,
+        self, data: TrainingItems, device: torch.device, seed: int, **sampling: Unpack[SamplingOptions]
     ) -> None:
         require_classes(data)
-        super().__init__(data, device, seed, flips=flips, resident_bytes=resident_bytes)
+        super().__init__(data, device, seed, **sampling)
 
     def next(self, n: int) -> dict[str, Tensor]:
         """Return the next batch of `n` items with their labels."""
@@ -157,8 +158,8 @@ class TwoDomains:
         device: torch.device,
         seeds: tuple[int, int],
         *,
-        flips: bool,
-        resident_bytes: int,
+        flips: bool = False,
+        resident_bytes: int = RESIDENT_BYTES,
     ) -> None:
         for domain in domains:
             if not len(domain):
@@ -190,21 +191,13 @@ class Paired(TwoDomains):
         InputError: The data has no pairs.
     """
 
-    def __init__(
-        self,
-        data: ItemSet,
-        device: torch.device,
-        seed: int,
-        *,
-        flips: bool = False,
-        resident_bytes: int = RESIDENT_BYTES,
-    ) -> None:
+    def __init__(self, data: ItemSet, device: torch.device, seed: int, **sampling: Unpack[SamplingOptions]) -> None:
         if not isinstance(data, PairSet):
             raise InputError(
                 "this model.variant needs pairs, but the data has none: set data.pairs and run `dvc repro`"
             )
         # With the same seed, both draw and mirror the same positions in the same order.
-        super().__init__(split_domains(data), device, (seed, seed), flips=flips, resident_bytes=resident_bytes)
+        super().__init__(split_domains(data), device, (seed, seed), **sampling)
 
 
 class Domains(TwoDomains):
@@ -214,21 +207,13 @@ class Domains(TwoDomains):
         InputError: The data has pairs, or not exactly two classes.
     """
 
-    def __init__(
-        self,
-        data: ItemSet,
-        device: torch.device,
-        seed: int,
-        *,
-        flips: bool = False,
-        resident_bytes: int = RESIDENT_BYTES,
-    ) -> None:
+    def __init__(self, data: ItemSet, device: torch.device, seed: int, **sampling: Unpack[SamplingOptions]) -> None:
         if isinstance(data, PairSet):
             raise InputError(
                 "this model.variant needs two domains, but the data has pairs: set data.pairs to none, "
                 "name two classes in data.classes and run `dvc repro`"
             )
-        super().__init__(split_domains(data), device, (seed, seed + 1), flips=flips, resident_bytes=resident_bytes)
+        super().__init__(split_domains(data), device, (seed, seed + 1), **sampling)
 
 
 def choose_labelled(labels: npt.NDArray[np.int64], per_class: int, seed: int) -> npt.NDArray[np.int64]:

@@ -54,7 +54,7 @@ class Tensors:
         """Return stored items [n, H, W, C] as feature extractors see them, float32 [n, C', H, W] in 0 .. 255."""
         if self.spec.symbols:
             return self.one_hot(items) * BYTES.highest
-        if self.scale is not BYTES and self.scale != BYTES:
+        if self.scale != BYTES:
             return self.network_to_features(self.to_network(items))
         return items.permute(0, 3, 1, 2).float()
 

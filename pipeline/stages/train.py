@@ -42,6 +42,7 @@ class Inputs:
     params: Params
     info: DatasetInfo
     data: ItemSet
+    test: ItemSet
     device: torch.device
 
 
@@ -72,8 +73,9 @@ def open_inputs(paths: Paths, params: Params) -> Inputs:
             "Run `dvc repro`"
         )
     data = open_split(paths.dataset, paths.validated, "train", verify=True)
-    TASKS[params.model.task].check_test_split(open_split(paths.dataset, paths.validated, "test"))
-    return Inputs(paths, params, info, data, pick_device(params.train.device))
+    test = open_split(paths.dataset, paths.validated, "test")
+    TASKS[params.model.task].check_test_split(test)
+    return Inputs(paths, params, info, data, test, pick_device(params.train.device))
 
 
 def train(inputs: Inputs) -> None:
@@ -136,7 +138,7 @@ class TrainerBuilder:
         task = TASKS[gan.task]
         batches = task.open_view(gan.view, inputs.data, inputs.device, params.train.seed, flips=params.train.flips)
         if self.shared is None:
-            test = open_split(inputs.paths.dataset, inputs.paths.validated, "test")
+            test = inputs.test
             case = TrainingCase(gan, inputs.info.item, inputs.data, test, params.train, inputs.device)
             look = task.look(case) if params.train.health.images is not None else None
             examples = task.examples(gan, test if len(test) else inputs.data, inputs.device, params.train.seed)

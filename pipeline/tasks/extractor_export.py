@@ -12,6 +12,7 @@ from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium, tensors_of
 from pipeline.media.tensors import Tensors
 from pipeline.serving.onnx import graph_export
+from pipeline.tasks.base import EvaluationCase
 
 EXPORTED = ("classifier", "random")
 """Extractors that are made from the data or the code; Inception and encoders are files already."""
@@ -28,6 +29,17 @@ class NetworkRange(nn.Module):
         """Return features [n, d] of values [n, C, H, W]."""
         features: Tensor = self.network(self.tensors.network_to_features(values))
         return features
+
+
+def keep_with_note(extractor: Extractor, case: EvaluationCase) -> list[str]:
+    """Write the extractor of an evaluation as ONNX; return a note that names the file, none if it is one already."""
+    file = keep_extractor(extractor, case.info.item, case.folders.extractors, case.opset)
+    if file is None:
+        return []
+    return [
+        f"the feature extractor is written to {file}; set evaluate.features to a copy of it to measure the same "
+        "features on another machine"
+    ]
 
 
 def keep_extractor(extractor: Extractor, item: ItemSpec, folder: Path, opset: int) -> Path | None:

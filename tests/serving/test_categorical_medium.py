@@ -1,9 +1,8 @@
 """A medium that is no image and has categories: exported, sampled and served without a change in the package."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -15,9 +14,7 @@ from torch import Tensor, nn
 from pipeline.arrays import Items
 from pipeline.gans.base import ExportSpec
 from pipeline.items import ItemSpec
-from pipeline.media.base import Encoded, Item, Medium
 from pipeline.media.registry import MEDIA
-from pipeline.media.settings import DataSettings
 from pipeline.serving.graph_tensors import latents
 from pipeline.serving.http.application import create_app
 from pipeline.serving.http.inference_service import InferenceService
@@ -29,6 +26,7 @@ from pipeline.serving.onnx.signature import describe_graph
 from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.sample_files import Request, sample_to_files
 from pipeline.serving.settings import ServeSettings
+from tests.toy import toy
 
 SYMBOLS = 5
 SPEC = ItemSpec(
@@ -36,35 +34,10 @@ SPEC = ItemSpec(
 )
 
 
-class Letters(Medium):
-    """Two blocks of 6 lines of 10 letters."""
+class Letters(toy.Letters):
+    """Two blocks of 6 lines of 10 letters, with another noun."""
 
-    name = "letters"
     noun = "letter"
-    file_types = "text files"
-    suffixes = frozenset({".letters"})
-    formats: ClassVar = {".letters": "text/plain; charset=utf-8"}
-    Settings = DataSettings
-    output = "blocks"
-
-    def spec(self, settings: Any, classes: tuple[str, ...]) -> ItemSpec:
-        return SPEC
-
-    def decode(self, data: bytes, settings: Any) -> Iterator[Item]:
-        raise NotImplementedError
-
-    def text(self, values: Items) -> str:
-        return "\n".join("".join("abcde"[v] for v in line) for line in values.transpose(2, 0, 1).reshape(-1, 10))
-
-    def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
-        return Encoded(self.text(values).encode(), self.formats[".letters"], ".letters")
-
-    def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:
-        rows = (batch[..., 0] * 50).astype(np.uint8).reshape(-1, spec.width)
-        return Image.fromarray(rows)
-
-    def html(self, values: Items, spec: ItemSpec) -> str:
-        return f"<pre>{self.text(values)}</pre>"
 
 
 class Writer(nn.Module):

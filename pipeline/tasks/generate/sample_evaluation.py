@@ -20,8 +20,8 @@ from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
 from pipeline.media.registry import tensors_of
-from pipeline.tasks import extractor_export
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
+from pipeline.tasks.extractor_export import keep_with_note
 from pipeline.tasks.generate.evaluator import Evaluation, evaluate
 from pipeline.tasks.generate.report import Pictures, render
 from pipeline.tasks.generate.report_pictures import ReportPictures, plane_chart
@@ -52,13 +52,7 @@ def evaluate_case(case: EvaluationCase) -> EvaluationResult:
         comparison = classifier_comparison(case)
         evaluation = evaluate(SampleSet(real, samples.images, samples.nonfinite, samples.labels, comparison))
         page = report(evaluation, case)
-    file = extractor_export.keep_extractor(real.extractor, info.item, folders.extractors, case.opset)
-    notes = [f"note: {text}" for text in evaluation.warnings]
-    if file:
-        notes.append(
-            f"the feature extractor is written to {file}; set evaluate.features to a copy of it to measure the same "
-            "features on another machine"
-        )
+    notes = [*map("note: {}".format, evaluation.warnings), *keep_with_note(real.extractor, case)]
     return EvaluationResult(evaluation.metrics, page, headline(evaluation), notes, evaluation.material)
 
 

@@ -23,8 +23,8 @@ from pipeline.evaluation.projection import rank_by_typicality
 from pipeline.evaluation.protocol import describe_rounding, with_code
 from pipeline.evaluation.report_page import data_uri, render_page
 from pipeline.media.image.preview import grid
-from pipeline.tasks import extractor_export
 from pipeline.tasks.base import EvaluationCase, EvaluationResult
+from pipeline.tasks.extractor_export import keep_with_note
 from pipeline.tasks.generate.report_pictures import png
 from pipeline.tasks.parts import Part, apply_gate, measure_part, report_rows
 from pipeline.tasks.translate.direction_result import STYLES, DirectionResult, evaluate_direction
@@ -91,7 +91,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         metrics,
         html,
         summary_line(parts),
-        [*map("note: {}".format, warnings), *keep_extractor(case, extractor)],
+        [*map("note: {}".format, warnings), *keep_with_note(extractor, case)],
         merge_material(results),
     )
 
@@ -105,17 +105,6 @@ def select_extractor(case: EvaluationCase) -> Extractor:
             "is what a translator is trained to imitate. Set it to auto, inception, or the path of an encoder."
         )
     return open_extractor(settings, case.info.item, case.device, folders.cache, folders.root)
-
-
-def keep_extractor(case: EvaluationCase, extractor: Extractor) -> list[str]:
-    """Write the feature extractor as ONNX if it was made here; return a note that names the file."""
-    file = extractor_export.keep_extractor(extractor, case.info.item, case.folders.extractors, case.opset)
-    if file is None:
-        return []
-    return [
-        f"the feature extractor is written to {file}; set evaluate.features to a copy of it to measure the same "
-        "features on another machine"
-    ]
 
 
 def measure_directions(results: Sequence[DirectionResult]) -> list[Part]:
