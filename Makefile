@@ -64,7 +64,7 @@ $(STAMP): requirements.lock pyproject.toml
 
 # Three workers keep two cores busy: tests of the flows and of the service mostly wait.
 .PHONY: test
-test: lint ## Set up, lint, check formatting and types, and run the tests (about 12 minutes)
+test: lint ## Set up, lint, check formatting and types, and run the tests (about 10 minutes)
 	OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --durations=30 -m "not slow"
 
 .PHONY: test-all

@@ -122,6 +122,7 @@ def test_a_second_run_skips_all_stages(line: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_changed_docstrings_train_and_register_nothing(line: Path) -> None:
     """DVC runs the stages again, but the digest of the code is unchanged."""
     from mlflow import MlflowClient
@@ -155,6 +156,7 @@ def test_one_mlflow_run_from_train_to_export(line: Path) -> None:
     assert {version.run_id for version in versions} == {run_id}
 
 
+@pytest.mark.slow
 def test_new_parameters_of_evaluate_do_not_retrain_and_a_failed_verdict_is_not_exported(line: Path) -> None:
     """With the previous parameters, the results come from DVC's cache."""
     params, metrics = line / "params.yaml", line / "metrics" / "evaluation.json"

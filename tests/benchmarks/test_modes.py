@@ -86,6 +86,7 @@ def test_uniform_triples_reach_the_published_floor() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_classifier_generalises_and_real_triples_nearly_reach_the_floor(classifier: TripleClassifier) -> None:
     assert classifier.accuracy >= 0.97
     found = classifier.evaluate_true_sampler(0)
@@ -101,6 +102,7 @@ def test_training_and_held_out_digits_are_disjoint() -> None:
     assert np.abs(np.bincount(train.labels) / len(train) - 0.1).max() < 0.01
 
 
+@pytest.mark.slow
 def test_the_channels_of_a_triple_are_the_digits_of_its_label(classifier: TripleClassifier) -> None:
     triples = Triples(classifier.train, 500, seed=3)
     assert triples.pixels.shape == (500, 8, 8, 3)
@@ -147,6 +149,7 @@ def test_every_recipe_for_gaussians_trains_and_appears_in_the_report(tmp_path: P
     assert (tmp_path / "gaussians.png").stat().st_size < 300_000
 
 
+@pytest.mark.slow
 def test_every_recipe_for_stacked_digits_trains_and_appears_in_the_report(
     classifier: TripleClassifier, tmp_path: Path
 ) -> None:
@@ -163,6 +166,7 @@ def test_every_recipe_for_stacked_digits_trains_and_appears_in_the_report(
     assert (tmp_path / "stacked_digits.png").stat().st_size < 300_000
 
 
+@pytest.mark.slow
 def test_a_generator_that_repeats_one_triple_gets_the_worst_kl(classifier: TripleClassifier) -> None:
     found = classifier.coverage(
         np.repeat(classifier.train.pixels[:1], 3, axis=3).repeat(EVALUATED_TRIPLES // 100, axis=0)

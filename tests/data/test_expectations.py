@@ -197,6 +197,7 @@ def test_the_index_of_data_docs_links_to_its_pages(tmp_path: Path) -> None:
     assert linked
 
 
+@pytest.mark.slow
 def test_twenty_thousand_rows_are_validated_within_seconds(tmp_path: Path) -> None:
     rows = pd.DataFrame([*images(1, **{"class": "a"}), *images(1, **{"class": "b"})], columns=NAMES)
     manifest = pd.concat([rows] * 10_000, ignore_index=True)

@@ -141,7 +141,7 @@ def is_sleeping(process: psutil.Process) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_killed_flow_leaves_no_process_and_the_next_run_works(
     project: Project, schedule: Schedule, number: signal.Signals
 ) -> None:

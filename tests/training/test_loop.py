@@ -103,6 +103,7 @@ def test_nonfinite_loss_is_a_divergence(tmp_path: Path) -> None:
         broken.run()
 
 
+@pytest.mark.slow
 def test_it_learns(tmp_path: Path) -> None:
     """Samples end closer to the data than the initial gray and show most of the bars; noise and one image both fail."""
     watcher = Watcher()

@@ -258,8 +258,14 @@ def train_uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
     return train
 
 
-@pytest.mark.parametrize("stop_at", [16, 112, 192, 368])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("name", "stop_at"),
+    [
+        pytest.param(name, stop_at, marks=[pytest.mark.slow] if stop_at in (16, 368) else [])
+        for name in MODELS
+        for stop_at in (16, 112, 192, 368)
+    ],
+)
 def test_resumed_training_equals_an_uninterrupted_one(
     tmp_path: Path, train_uninterrupted: Callable[[str], Uninterrupted], name: str, stop_at: int
 ) -> None:

@@ -318,6 +318,7 @@ def test_real_divergence_is_detected(tmp_path: Path) -> None:
     assert any(name in messages[0] for name in ("collapse", DIVERGENCE)), messages
 
 
+@pytest.mark.slow
 def test_a_stable_training_has_no_events(tmp_path: Path) -> None:
     model = DCGANSettings.model_validate(
         {"latent": 16, "generator_channels": 16, "discriminator_channels": 16, "penalties": {"r1": 0.1}}

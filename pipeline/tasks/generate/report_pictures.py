@@ -102,5 +102,5 @@ def plane_chart(points: tuple[Float64Array, Float64Array] | None) -> bytes | Non
 def png(image: Image.Image) -> bytes:
     """Encode a picture as PNG."""
     out = io.BytesIO()
-    image.save(out, format="PNG", optimize=True)
+    image.save(out, format="PNG")
     return out.getvalue()

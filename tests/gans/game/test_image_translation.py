@@ -22,7 +22,10 @@ def test_each_phase_updates_its_networks_only(
     check_updates(small(variant, objective=objective), random_pairs())
 
 
-@pytest.mark.parametrize(("variant", "channels"), [("pix2pix", 1), ("pix2pix", 3), ("cyclegan", 1), ("drit", 3)])
+@pytest.mark.parametrize(
+    ("variant", "channels"),
+    [("pix2pix", 1), ("pix2pix", 3), ("cyclegan", 1), pytest.param("drit", 3, marks=pytest.mark.slow)],
+)
 def test_onnx_at_several_sizes_and_batches(
     variant: str, channels: int, onnx_parity: Callable[[GAN, int], float]
 ) -> None:

@@ -125,9 +125,8 @@ def test_data_without_classes_is_an_input_error(evaluator: Evaluator) -> None:
         TASKS[gan.task].open_view(gan.view, Unlabelled(), torch.device("cpu"), 0)
 
 
-@pytest.mark.parametrize(
-    ("conditioning", "total_images"), [("concat", 25_000), pytest.param("projection", 50_000, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("conditioning", "total_images"), [("concat", 25_000), ("projection", 50_000)])
 def test_it_learns_the_digits_with_their_labels(
     conditioning: Conditioning,
     total_images: int,

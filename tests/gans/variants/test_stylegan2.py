@@ -330,6 +330,7 @@ def trainer(
     )
 
 
+@pytest.mark.slow
 def test_styles_can_be_mixed_with_the_exported_graphs(onnx_parity: Callable[[GAN, int], float], tmp_path: Path) -> None:
     """`synthesis` renders the styles of `generator` to the same images, and mixed styles to other images."""
     gan = with_noise(small(8, 3))

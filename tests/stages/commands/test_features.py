@@ -143,7 +143,14 @@ def test_errors_name_the_file_and_the_remedy(project: Path) -> None:
     assert not (project / "exported").exists()
 
 
-@pytest.mark.parametrize("variant", [name for name, variant in VARIANTS.items() if variant.settings.task == "generate"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("r3gan", "stylegan2") else [])
+        for name, variant in VARIANTS.items()
+        if variant.settings.task == "generate"
+    ],
+)
 def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) -> None:
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python({"variant": variant})
     config = model_files.ModelConfig(

@@ -89,6 +89,7 @@ def test_restorations_are_compared_image_by_image(tmp_path: Path) -> None:
     assert promote.roll_back(made.root) == "tests: version 1 is the champion again, version 3 was rolled back"
 
 
+@pytest.mark.slow
 def test_translations_without_pairs_are_compared_in_each_direction(tmp_path: Path) -> None:
     made = project(tmp_path, "cyclegan")
     made.deliver(1.0)
