@@ -46,6 +46,7 @@ def read_events(root: Path) -> list[str]:
         return [event["event"] for event in client._client.post("/events/filter", json=body).json()["events"]]
 
 
+@pytest.mark.slow
 def test_from_the_first_poll_to_a_run(root: Path) -> None:
     from flows import arrivals
 

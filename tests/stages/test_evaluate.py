@@ -179,6 +179,7 @@ def test_a_repeated_evaluation_gives_the_same_numbers_from_the_cache(
     assert "ganline: verdict fail: " in out.err
 
 
+@pytest.mark.slow
 def test_the_exported_extractor_gives_the_same_distance_in_another_project(
     evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -258,6 +258,7 @@ def test_a_disk_that_stays_full_is_named_at_the_end(project: Path) -> None:
     finish(project)
 
 
+@pytest.mark.slow
 def test_two_trainings_in_one_checkout_do_not_mix(project: Path) -> None:
     """Other settings make no difference: both would write the same files. Once the first is killed, the next starts."""
     set_params(project, checkpoint=320)

@@ -186,7 +186,7 @@ def test_rollback_restores_the_last_healthy_weights(tmp_path: Path) -> None:
     assert torch.equal(safer.rng.get_state(), trainer.rng.get_state())
 
 
-@pytest.mark.parametrize("stop_at", [320, 500, 528, 600, 900])
+@pytest.mark.parametrize("stop_at", [500, 528, *(pytest.param(n, marks=pytest.mark.slow) for n in (320, 600, 900))])
 def test_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, stop_at: int) -> None:
     """Stopped before, during and after the collapse: weights, rows and events are bit-identical."""
     whole = Training(tmp_path / "whole", collapsing).run()

@@ -24,7 +24,12 @@ def test_each_phase_updates_its_networks_only(
 
 @pytest.mark.parametrize(
     ("variant", "channels"),
-    [("pix2pix", 1), ("pix2pix", 3), ("cyclegan", 1), pytest.param("drit", 3, marks=pytest.mark.slow)],
+    [
+        ("pix2pix", 1),
+        ("pix2pix", 3),
+        pytest.param("cyclegan", 1, marks=pytest.mark.slow),
+        pytest.param("drit", 3, marks=pytest.mark.slow),
+    ],
 )
 def test_onnx_at_several_sizes_and_batches(
     variant: str, channels: int, onnx_parity: Callable[[GAN, int], float]

@@ -119,9 +119,8 @@ def test_model_json_describes_transformations(larger: Any, styles: Any) -> None:
     assert httpx.get(f"{styles.url}/model.json").json()["styles"] is True
 
 
-@pytest.mark.parametrize(
-    "kind", ["styles", *(pytest.param(name, marks=pytest.mark.slow) for name in ("larger", "square"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["larger", "styles", "square"])
 def test_responses_follow_the_openapi_document(kind: str, request: pytest.FixtureRequest) -> None:
     check_responses(request.getfixturevalue(kind).url, examples=10)
 

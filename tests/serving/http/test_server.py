@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.cli.app import main
 from tests.waiting import WAIT_SECONDS, wait_until
 
 HEAVY = "{'torch', 'torchvision', 'onnx', 'pandas', 'sklearn', 'mlflow', 'prefect', 'dvc'}"
@@ -128,10 +129,13 @@ def taken() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def test_invalid_options_exit_with_2_and_a_message(plain_graph: Any, tmp_path: Path, taken: int) -> None:
+def test_invalid_options_exit_with_2_and_a_message(
+    plain_graph: Any, tmp_path: Path, taken: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "empty").write_text("")
     model = ["--model", str(plain_graph.path)]
-    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "MLFLOW_TRACKING_URI": ""}
     for arguments, words in (
         (
             [],
@@ -153,19 +157,13 @@ def test_invalid_options_exit_with_2_and_a_message(plain_graph: Any, tmp_path: P
         ([*model, "--token-file", "empty"], "empty: a token is one line of printable ASCII"),
         (["--model", "models:/a/b/c"], "a registered model is models:/NAME@ALIAS"),
     ):
-        command = [
-            sys.executable,
-            "-c",
-            "from pipeline.cli.app import main; main()",
-            "serve",
-            "--port",
-            "0",
-            *arguments,
-        ]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 2, (arguments, done.stderr)
-        assert words in " ".join(done.stderr.replace("│", " ").split()), (arguments, done.stderr)
-        assert "Traceback" not in done.stderr
+        monkeypatch.setattr(sys, "argv", ["ganline", "serve", "--port", "0", *arguments])
+        with pytest.raises(SystemExit) as exited:
+            main()
+        assert exited.value.code == 2, arguments
+        printed = capsys.readouterr().err
+        assert words in " ".join(printed.replace("│", " ").split()), (arguments, printed)
+        assert "Traceback" not in printed
 
 
 def test_the_token_comes_from_a_file_or_the_environment(plain_graph: Any, tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ promote.run(root)
 """
 
 
+@pytest.mark.slow
 def test_a_promotion_killed_before_each_alias_is_completed_by_the_next(new_line: Callable[[], "Line"]) -> None:
     line = new_line()
     promote.run(line.root)

@@ -113,6 +113,7 @@ def test_versions_and_aliases_in_a_database(tmp_path: Path, monkeypatch: pytest.
         RegistrySource(tmp_path, "models:/pictures@champion").fetch()
 
 
+@pytest.mark.slow
 def test_versions_and_aliases_on_a_server(
     tmp_path: Path,
     mlflow_server: Callable[[Path, int], AbstractContextManager[str]],
