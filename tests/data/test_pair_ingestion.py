@@ -6,16 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
+from PIL import Image
 
+from pipeline.data.pair_matching import find_partners
 from pipeline.errors import InputError
 from pipeline.media.image.image import Target, decode
 from tests.data.ingesting import open_accepted, read_digests, read_errors, run_ingestion, write_zip
 
 
 def halved(seed: int, size: int = 16) -> bytes:
-    from PIL import Image
-
     out = io.BytesIO()
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (size, 2 * size, 3), dtype=np.uint8)).save(out, "PNG")
     return out.getvalue()
@@ -115,6 +116,23 @@ def test_pairs_are_joined_by_name_for_every_kind_of_source(tmp_path: Path, image
     info, _ = run_ingestion(source, swapped, pairs="folders", classes=["B", "A"], test_fraction=0.3)
     assert info.item.classes == ("B", "A")
     assert (open_accepted(swapped).read_side(0) == found["folder"]["train"].read_side(1)).all()
+
+
+def test_partners_are_compared_by_the_size_that_a_viewer_shows(tmp_path: Path) -> None:
+    """A phone's photo is stored turned. Its upright copy is a partner, and an image of its stored size is not."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8))
+    for name, other in (("upright", photo.transpose(Image.Transpose.ROTATE_270)), ("stored", photo)):
+        for side in "AB":
+            (tmp_path / "source" / side).mkdir(parents=True, exist_ok=True)
+        photo.save(tmp_path / "source" / "A" / f"{name}.jpg", exif=exif)
+        other.save(tmp_path / "source" / "B" / f"{name}.png")
+    run_ingestion(tmp_path / "source", tmp_path, pairs="folders", test_fraction=0)
+    manifest = pd.read_parquet(tmp_path / "dataset" / "manifest.parquet")
+    unequal = find_partners(manifest, ["A", "B"], ["width", "height"])["unequal"]
+    assert unequal[manifest["pair"] == "upright"].isna().all()
+    assert unequal[manifest["pair"] == "stored"].notna().all()
 
 
 def test_the_fingerprint_depends_on_the_pairing(tmp_path: Path, image_folder: Callable[..., Path]) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from pipeline.media.image.image import compress_jpeg
+from pipeline.media.image.pillow_arrays import compress_jpeg
 from pipeline.media.scale import BYTES
 
 Range = tuple[float, float]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
-from pipeline.media.image.image import write_lossless
+from pipeline.media.image.pillow_arrays import write_lossless
 
 
 class Digits:

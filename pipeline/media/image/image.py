@@ -1,4 +1,4 @@
-"""Decode images of any common format to uint8 pixels of one size, and write them back.
+"""Decode images of any common format to uint8 pixels of one size.
 
 No file is trusted: its format follows from its content, its size is checked in the header before a pixel is decoded,
 and every failure of a decoder becomes a BadImage with the reason.
@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from pipeline.arrays import UInt8Array
 from pipeline.media.base import BadItem
 from pipeline.media.image.formats import FORMATS
+from pipeline.media.image.orientation import apply_orientation, is_turned
 from pipeline.media.image.outline import outline
+from pipeline.media.image.pillow_arrays import from_pillow
 
 FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -72,7 +74,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Decoded:
-    """`pixels` uint8 [H, W, C] as the target asks for; width, height and Pillow mode are those of the file."""
+    """`pixels` uint8 [H, W, C] as the target asks for; the file's Pillow mode, and its size as a viewer shows it."""
 
     pixels: UInt8Array
     width: int
@@ -94,11 +96,13 @@ def decode(data: bytes, target: Target) -> Decoded:
     with suppress_pillow_warnings():
         try:
             image = open_checked(data, target)
-            width, height, mode = image.width, image.height, image.mode
+            size, mode = image.size, image.mode
             # Halves are cut at a pixel. A JPEG that is read at a reduced size may have none in the middle.
             if image.format == "JPEG" and target.fit != "keep" and target.pairs != "halves":
-                image.draft(None, (round(target.width * REDUCING_GAP), round(target.height * REDUCING_GAP)))
+                smallest = round(target.width * REDUCING_GAP), round(target.height * REDUCING_GAP)
+                image.draft(None, smallest[::-1] if is_turned(image) else smallest)
             image.load()
+            width, height = size[::-1] if is_turned(image) else size
             pixels = arrange(flatten(apply_orientation(image), target), target)
             return Decoded(pixels, width, height, mode)
         except BadImage:
@@ -110,41 +114,17 @@ def decode(data: bytes, target: Target) -> Decoded:
 
 
 def measure(data: bytes) -> tuple[int, int]:
-    """Return width and height from the header, without decoding. Raise BadImage."""
+    """Return width and height as a viewer shows the image, from the header. Raise BadImage.
+
+    A PNG whose EXIF block follows its pixels is reported as it is stored.
+    """
     with suppress_pillow_warnings():
         try:
-            return Image.open(io.BytesIO(data), formats=FORMATS).size
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            readable = image.format != "PNG" or "exif" in image.info  # Pillow looks for it behind the pixels otherwise
+            return image.size[::-1] if readable and is_turned(image) else image.size
         except Exception:  # noqa: BLE001 - as in `decode`
             raise BadImage("not an image (or its header is damaged)" if data else "empty file (zero bytes)") from None
-
-
-def write_lossless(image: Image.Image) -> bytes:
-    """Return a file that `decode` reads exactly: PPM if the mode allows it, else PNG.
-
-    PPM has no compressor whose version could change the bytes.
-    """
-    out = io.BytesIO()
-    image.save(out, "PPM" if image.mode in ("L", "RGB") else "PNG")
-    return out.getvalue()
-
-
-def to_pillow(pixels: UInt8Array) -> Image.Image:
-    """Return pixels [H, W, 1 or 3] as a Pillow image."""
-    return Image.fromarray(pixels if pixels.shape[-1] == 3 else pixels[..., 0])
-
-
-def from_pillow(image: Image.Image) -> UInt8Array:
-    """Return the pixels of an 8-bit Pillow image, uint8 [H, W, C]."""
-    pixels = np.asarray(image, dtype=np.uint8)
-    return pixels[:, :, None] if pixels.ndim == 2 else pixels
-
-
-def compress_jpeg(pixels: UInt8Array, quality: int) -> UInt8Array:
-    """Return uint8 [H, W, C] after JPEG compression at `quality` (1 to 95)."""
-    out = io.BytesIO()
-    to_pillow(pixels).save(out, "JPEG", quality=quality)
-    with Image.open(out, formats=("JPEG",)) as image:
-        return from_pillow(image)
 
 
 @contextmanager
@@ -178,14 +158,6 @@ def open_checked(data: bytes, target: Target) -> Image.Image:
         image.verify()
         image = Image.open(io.BytesIO(data), formats=("PNG",))
     return image
-
-
-def apply_orientation(image: Image.Image) -> Image.Image:
-    """Return the image as a viewer shows it; a broken EXIF block is ignored."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - EXIF is parsed by hand-written code that raises anything on broken blocks
-        return image
 
 
 def flatten(image: Image.Image, target: Target) -> Image.Image:

@@ -121,7 +121,7 @@ class ImageMedium(Medium):
         """Return an image file; WebP is lossless."""
         from PIL import Image
 
-        from pipeline.media.image.image import to_pillow
+        from pipeline.media.image.pillow_arrays import to_pillow
 
         suffix = suffix or next(iter(self.formats))
         out = io.BytesIO()

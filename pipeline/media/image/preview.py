@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.arrays import UInt8Array
-from pipeline.media.image.image import to_pillow
+from pipeline.media.image.pillow_arrays import to_pillow
 
 CELL = 64
 GAP = 2

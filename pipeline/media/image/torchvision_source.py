@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.errors import InputError
 from pipeline.media.base import BadItem
-from pipeline.media.image.image import write_lossless
+from pipeline.media.image.pillow_arrays import write_lossless
 
 
 class Torchvision:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from pipeline.media.image.degradations import Degradation, round_to_bytes, upsample
-from pipeline.media.image.image import compress_jpeg
+from pipeline.media.image.pillow_arrays import compress_jpeg
 
 
 def smooth(height: int, width: int, n: int = 1) -> torch.Tensor:

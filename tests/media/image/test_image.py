@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.media.image.image import FILTERS, BadImage, Target, decode, write_lossless
+from pipeline.media.image.image import FILTERS, BadImage, Target, decode, measure
+from pipeline.media.image.pillow_arrays import write_lossless
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
@@ -121,6 +122,28 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
             saved(of(np.ascontiguousarray(stored[orientation])), kind, exif=exif), Target(32, "gray")
         ).pixels[:, :, 0]
         assert np.abs(found.astype(int) - upright).max() <= 3, kind
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_the_size_is_that_which_a_viewer_shows(kind: str) -> None:
+    exif = Image.Exif()
+    for orientation, shown in ((1, (48, 32)), (3, (48, 32)), (5, (32, 48)), (6, (32, 48)), (8, (32, 48))):
+        exif[0x0112] = orientation
+        data = saved(of(np.zeros((32, 48, 3))), kind, exif=exif)
+        found = decode(data, Target((1, 1), "rgb", fit="keep"))
+        assert (found.width, found.height) == shown == found.pixels.shape[1::-1], orientation
+        assert measure(data) == shown, orientation
+
+
+def test_a_turned_jpeg_is_reduced_no_further_than_its_target_allows() -> None:
+    """Shown 1600 high and 400 wide. A target of 4 x 64 needs its height; the stored width is that height."""
+    stripes = np.repeat(np.tile(np.array([0, 250], dtype=np.uint8), 32), 25)  # 64 stripes along the longer side
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = saved(of(np.tile(stripes, (400, 1))), "JPEG", exif=exif, quality=95)
+    column = decode(data, Target((64, 4), "gray", fit="stretch", resize="box")).pixels[:, 0, 0]
+    assert column[::2].max() <= 10
+    assert column[1::2].min() >= 240
 
 
 def test_a_broken_exif_block_is_ignored() -> None:
