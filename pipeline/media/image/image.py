@@ -15,11 +15,13 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.arrays import UInt8Array
-from pipeline.media.base import BadItem
+from pipeline.media.image.bad_image import BadImage
+from pipeline.media.image.colour_profiles import to_srgb
 from pipeline.media.image.formats import FORMATS
 from pipeline.media.image.orientation import apply_orientation, is_turned
 from pipeline.media.image.outline import outline
 from pipeline.media.image.pillow_arrays import from_pillow
+from pipeline.media.image.value_range import is_min_white, to_eight_bits
 
 FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -31,10 +33,6 @@ FILTERS = {
 # Resizing first halves by whole factors while the image stays this many times larger than the result: faster, and the
 # difference is not visible.
 REDUCING_GAP = 3.0
-
-
-class BadImage(BadItem):
-    """These bytes are not an image that can be used; the message is the reason, without the file's name."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,9 @@ class Decoded:
 def decode(data: bytes, target: Target) -> Decoded:
     """Decode one encoded image and fit it to `target`.
 
-    Only the first frame of an animation is used. EXIF orientation is applied, transparency is composited onto the
-    background colour, and 16-bit and float images are scaled to 8 bits (see `to_eight_bits`).
+    Only the first frame of an animation is used. EXIF orientation is applied, 16-bit and float images are scaled to
+    8 bits (see `to_eight_bits`), colours are converted to sRGB by the embedded profile, and transparency is composited
+    onto the background colour.
 
     Raises:
         BadImage: The image cannot be used.
@@ -103,7 +102,8 @@ def decode(data: bytes, target: Target) -> Decoded:
                 image.draft(None, smallest[::-1] if is_turned(image) else smallest)
             image.load()
             width, height = size[::-1] if is_turned(image) else size
-            pixels = arrange(flatten(apply_orientation(image), target), target)
+            inverted = is_min_white(image)
+            pixels = arrange(flatten(apply_orientation(image), target, inverted=inverted), target)
             return Decoded(pixels, width, height, mode)
         except BadImage:
             raise
@@ -160,36 +160,17 @@ def open_checked(data: bytes, target: Target) -> Image.Image:
     return image
 
 
-def flatten(image: Image.Image, target: Target) -> Image.Image:
-    """Return the image in mode L or RGB: 8 bits, opaque."""
+def flatten(image: Image.Image, target: Target, *, inverted: bool = False) -> Image.Image:
+    """Return the image in mode L or RGB: 8 bits, sRGB, opaque. `inverted`: its stored values are darkest at the top."""
+    profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
-        image = to_eight_bits(image)
+        image = to_eight_bits(image, inverted=inverted)
+    image = to_srgb(image, profile)
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.new("RGB", image.size, target.background)
         image.paste(layer, mask=layer.getchannel("A"))
     return image if image.mode == target.mode else image.convert(target.mode)
-
-
-def to_eight_bits(image: Image.Image) -> Image.Image:
-    """Convert 16-bit, 32-bit and float gray to 8 bits.
-
-    Mode I;16 has the range 0..65535. Modes of 32 bits have no stated range: the smallest of 0..1 (floats only), 0..255
-    and 0..65535 that holds all values is taken. Raises BadImage if none does.
-    """
-    values = np.asarray(image, dtype=np.float64)
-    low, high = float(values.min()), float(values.max())
-    if image.mode.startswith("I;16"):
-        tops = [65535.0]
-    else:
-        tops = [255.0, 65535.0] if image.mode.startswith("I") else [1.0, 255.0, 65535.0]
-    top = next((top for top in tops if low >= 0 and high <= top), None)
-    if top is None:
-        raise BadImage(
-            f"{image.mode} pixels from {low:g} to {high:g} fit none of the ranges 0..1, 0..255, 0..65535: "
-            "save it with 8 or 16 bits"
-        )
-    return Image.fromarray(np.rint(values * (255.0 / top)).astype(np.uint8))
 
 
 def arrange(image: Image.Image, target: Target) -> UInt8Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,6 +42,7 @@ class ImageMedium(Medium):
         ".jpg": "image/jpeg",
         ".jpeg": "image/jpeg",
         ".webp": "image/webp",
+        ".avif": "image/avif",
         ".tif": "image/tiff",
         ".tiff": "image/tiff",
         ".bmp": "image/bmp",
@@ -118,16 +118,12 @@ class ImageMedium(Medium):
         return decode(data, target).pixels
 
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
-        """Return an image file; WebP is lossless."""
-        from PIL import Image
-
+        """Return an image file, tagged as sRGB; WebP is lossless."""
         from pipeline.media.image.pillow_arrays import to_pillow
+        from pipeline.media.pictures import encode_picture
 
         suffix = suffix or next(iter(self.formats))
-        out = io.BytesIO()
-        options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
-        to_pillow(values).save(out, Image.registered_extensions()[suffix], **options)
-        return Encoded(out.getvalue(), self.formats[suffix], suffix)
+        return Encoded(encode_picture(to_pillow(values), suffix), self.formats[suffix], suffix)
 
     def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:
         """Draw the images on one sheet, enlarged without smoothing."""

@@ -1,7 +1,6 @@
 """Endpoints that return items by seed: an item, a sheet, a loop. And the description of the model."""
 
 import asyncio
-import io
 import time
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response
 
 from pipeline.arrays import Float32Array, Items
+from pipeline.media.pictures import encode_picture
 from pipeline.serving.graph_tensors import TENSOR_OF_CONTROL, Arrays, take_in_turn
 from pipeline.serving.http.image_queries import ImageQuery, ItemQuery, LoopQuery, bounded_query
 from pipeline.serving.http.inference_service import InferenceService
@@ -139,14 +139,10 @@ def encode_png(graph: Graph, items: Items, columns: int | None = None) -> bytes:
     """Return a PNG: of one item as it is if its medium has pictures, else the medium's picture of the items."""
     if len(items) == 1 and ".png" in graph.medium.formats:
         return graph.medium.encode(items[0], graph.metadata.item, ".png").data
-    buffer = io.BytesIO()
-    draw(graph, items, columns).save(buffer, "PNG")
-    return buffer.getvalue()
+    return encode_picture(draw(graph, items, columns), ".png")
 
 
 def encode_gif(graph: Graph, items: Items, per_frame: int) -> bytes:
     """Return an animation of the items."""
-    buffer = io.BytesIO()
     first, *rest = draw_frames(graph, items, per_frame, sheet_columns(None, per_frame))
-    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
-    return buffer.getvalue()
+    return encode_picture(first, ".gif", save_all=True, append_images=rest, duration=FRAME_MS, loop=0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.arrays import Items
 from pipeline.errors import InputError
+from pipeline.media.pictures import write_picture
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.generator import Generator, Graph
 from pipeline.serving.runtime.interpolation import loop, strips
@@ -138,7 +139,8 @@ def write_sheet(generator: Generator, output: Path, request: Request, conditions
     """Write a picture of all items."""
     n = request.n or DEFAULT_ITEMS
     items = np.concatenate(list(generator.stream(n, request.seed, conditions)))
-    draw(generator.graph, items, sheet_columns(request.columns, turns(conditions))).save(output)
+    sheet = draw(generator.graph, items, sheet_columns(request.columns, turns(conditions)))
+    write_picture(sheet, output, output.suffix)
     return f"{n} {generator.graph.medium.noun}s"
 
 
@@ -148,7 +150,7 @@ def write_interpolation(generator: Generator, output: Path, request: Request, st
     check_size(rows * steps, "Lower -n or --interpolate")
     z = strips(generator.latents(request.seed, 0, rows + 1), steps)
     items = generator.generate(z.reshape(rows * steps, -1), repeat_rows(conditions, steps))
-    draw(generator.graph, items, steps).save(output)
+    write_picture(draw(generator.graph, items, steps), output, output.suffix)
     return f"{rows} rows of {steps} {generator.graph.medium.noun}s"
 
 
@@ -162,7 +164,7 @@ def write_animation(generator: Generator, output: Path, request: Request, steps:
     z = loop(generator.latents(request.seed, 0, n), steps).repeat(width, axis=0)
     items = generator.generate(z, conditions)
     first, *rest = draw_frames(generator.graph, items, width, sheet_columns(request.columns, width))
-    first.save(output, save_all=True, append_images=rest, duration=FRAME_MS, loop=0, lossless=True)
+    write_picture(first, output, output.suffix, save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
     return f"{n * steps} frames through {n} latents"
 
 
