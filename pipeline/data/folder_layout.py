@@ -94,12 +94,18 @@ class Layout:
             )
         for name in names:
             if name not in self.classes:
-                near = difflib.get_close_matches(name, self.classes, n=1, cutoff=0.5)
+                near = [other for other in self.classes if other.casefold() == name.casefold()]
+                near = near or difflib.get_close_matches(name, self.classes, n=1, cutoff=0.5)
                 hint = f"did you mean `{near[0]}`? " if near else ""
                 raise InputError(
                     f"data.classes: the source has no class {name!r}; {hint}its classes are {self.list_classes()}"
                 )
         return replace(self, only=tuple(names), labelled=len(names) > 1)
+
+    def keep_order(self, previous: Sequence[str]) -> "Layout":
+        """Number the classes as `previous` did, and the new ones after them. Without a common class nothing changes."""
+        known = [name for name in previous if name in self.classes]
+        return replace(self, classes=(*known, *(name for name in self.classes if name not in known)))
 
     def list_classes(self) -> str:
         """Return the names of the classes, shortened if there are many."""
@@ -132,10 +138,14 @@ class Layout:
             return Place(split, error="is next to the class folders, not in one of them")
         return Place(split, parts[0] if self.labelled else None, wanted=self.only is None or parts[0] in self.only)
 
+    @property
+    def depth(self) -> int:
+        """Number of folders down to the class folder, which is included."""
+        return self.wrapping + (self.inner + (0 if self.compound else 1) if self.splits else 0) + 1
+
     def pair_name(self, path: str, suffixes: Collection[str]) -> str:
         """Return the common name of partners in two class folders: the path below, without a known suffix."""
-        depth = self.wrapping + (self.inner + (0 if self.compound else 1) if self.splits else 0) + 1
-        *inner, name = path.split("/")[depth:]
+        *inner, name = path.split("/")[self.depth :]
         stem, suffix = os.path.splitext(name)
         # macOS stores accented letters as two characters, other systems as one.
         return unicodedata.normalize("NFC", "/".join([*inner, stem if suffix.casefold() in suffixes else name]))

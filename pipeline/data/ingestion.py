@@ -1,7 +1,7 @@
 """Ingest a source into the store, in two passes: over names (see `survey`), then read, decode and store."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from pipeline.data.decoding import DecodedFile, DecodedItem, Decoder, DecodingJo
 from pipeline.data.folder_layout import Place
 from pipeline.data.sources import open_source
 from pipeline.data.sources.base import Source, SourceFile, Unreadable
+from pipeline.data.sources.other_files import ItemFiles
 from pipeline.data.store import DatasetInfo
 from pipeline.data.store_writer import StoreWriter
 from pipeline.data.survey import Group, Survey, first_pairs, pair_of, split_by_hash
@@ -20,6 +21,9 @@ from pipeline.media.settings import DataSettings
 
 Progress = Callable[[int, int], None]
 """Receives the number of files done and the total."""
+
+Report = Callable[[str], None]
+"""Receives a line for the user."""
 
 QUOTED_ERRORS = 3
 
@@ -32,10 +36,12 @@ def ingest(
     *,
     workers: int | None = None,
     progress: Progress = lambda done, total: None,
+    report: Report = lambda line: None,
+    previous_classes: Sequence[str] = (),
 ) -> DatasetInfo:
     """Write the source of the settings to a store in `folder`, which is replaced only on success.
 
-    The written bytes depend only on the source and the settings.
+    The written bytes depend only on the source, the settings and the previous classes.
 
     Args:
         settings: Section `data` of params.yaml.
@@ -44,18 +50,25 @@ def ingest(
         folder: Folder of the store.
         workers: Decoding processes; None chooses.
         progress: Receives the number of files done and the total.
+        report: Receives warnings and remarks, one line each.
+        previous_classes: Classes in the order of their numbers so far, which are kept.
 
     Raises:
         InputError: The source cannot be opened, or none of its files can be used.
     """
     medium = find_medium(settings.medium)
-    source = open_source(medium, settings, root, cache)
-    survey = Survey.of(source, medium, settings)
+    source = ItemFiles(open_source(medium, settings, root, cache), medium.suffixes)
+    survey = Survey.of(source, medium, settings, previous_classes)
+    skipped = source.describe_skipped()
+    if skipped:
+        report(f"skipped {skipped}")
+    for warning in survey.warnings:
+        report(f"warning: {warning}")
     spec = medium.spec(settings, survey.layout.labels)
     reader = Reader(medium, settings, survey, source)
     if settings.pairs == "folders" and settings.limit is not None:
         reader.pairs = first_pairs(source, survey.layout, medium, settings)
-    workers = workers or choose_workers(survey.estimate(settings.limit))
+    workers = workers or choose_workers(survey.estimate())
     own_sizes = settings.layout().own_sizes
     with StoreWriter(folder, spec, medium.facts, own_sizes=own_sizes, pairs=settings.pairs) as writer:
         for key, file in decode_all(reader.jobs(), Decoder(medium, settings, spec), workers):
@@ -63,8 +76,10 @@ def ingest(
             for record, item in reader.records(key, file):
                 writer.add(record, item.values if item else None)
         if writer.items == 0:
-            raise InputError(explain_empty(medium, settings, survey.files, reader.errors))
+            raise InputError(explain_empty(medium, settings, survey.files, reader.errors, skipped))
         progress(survey.files, survey.files)
+        if survey.limits is not None:
+            report(survey.limits.describe(settings, labelled=bool(survey.layout.labels)))
         return writer.finish(source.name)
 
 
@@ -142,10 +157,11 @@ class Reader:
         The check decides which files are read and which results are kept. The records therefore do not depend on the
         number of files in flight.
         """
-        if self.settings.limit is None or self.settings.pairs == "folders":
+        limits = self.survey.limits
+        if limits is None or self.settings.pairs == "folders":
             return False
         splits = [split] if split else ["train", "test"] if self.settings.test_fraction else ["train"]
-        return all(self.counts[each, label] >= self.settings.limit for each in splits)
+        return all(self.counts[each, label] >= limits.of_split(each) for each in splits)
 
     def is_complete(self) -> bool:
         """Return whether all groups are full, so that the rest of the source need not be read."""
@@ -193,12 +209,14 @@ class Reader:
         }
 
 
-def explain_empty(medium: Medium, settings: DataSettings, files: int, errors: list[str]) -> str:
-    """Return the message for a source without usable files."""
+def explain_empty(medium: Medium, settings: DataSettings, files: int, errors: list[str], skipped: str) -> str:
+    """Return the message for a source without usable files; `skipped` describes the files that were not read."""
     wanted = (
         f"{medium.noun}s ({medium.file_types}) in one folder, in one folder per class, "
         "or in train/ and test/ with a folder per class"
     )
+    if files == 0 and skipped:
+        return f"data.source: {settings.source}: contains only {skipped}; expected {wanted}"
     if files == 0:
         return f"data.source: {settings.source}: is empty; expected {wanted}"
     return (

@@ -3,8 +3,10 @@
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.data.class_names import check_class_names, check_class_numbers
 from pipeline.data.folder_layout import MAX_LISTED, Folders, Layout, Place
 from pipeline.data.sources.base import Source, SourceFile
 from pipeline.errors import InputError
@@ -16,6 +18,38 @@ Group = tuple[str | None, str | None]
 
 
 @dataclass(frozen=True)
+class SplitLimits:
+    """The most items, or pairs of folders, of each split (and class) under `data.limit`."""
+
+    train: int
+    test: int
+    drawn: bool
+
+    @classmethod
+    def of(cls, settings: DataSettings, layout: Layout) -> "SplitLimits | None":
+        """Return the limits; None without `data.limit`.
+
+        If the source has no test split, the held-out side is scaled, so that `data.test_fraction` still holds.
+        """
+        if settings.limit is None:
+            return None
+        if layout.splits:
+            return cls(settings.limit, settings.limit, drawn=False)
+        share = settings.test_fraction / (1 - settings.test_fraction)
+        return cls(settings.limit, max(1, round(settings.limit * share)) if share else 0, drawn=True)
+
+    def of_split(self, split: str) -> int:
+        """Return the limit of one split."""
+        return self.test if split == "test" else self.train
+
+    def describe(self, settings: DataSettings, *, labelled: bool) -> str:
+        """Return both limits with the reason."""
+        unit = "pairs" if settings.pairs == "folders" else "items of each class" if labelled else "items"
+        reason = f"data.test_fraction {settings.test_fraction:g}" if self.drawn else "the source has its own test split"
+        return f"data.limit {settings.limit}: at most {self.train} train and {self.test} test {unit} ({reason})"
+
+
+@dataclass(frozen=True)
 class Survey:
     """The result of the first pass.
 
@@ -24,18 +58,25 @@ class Survey:
         wanted: Number of files that `data.classes` selects.
         layout: Meaning of the folders.
         groups: Splits and classes of the source.
+        limits: The most items of each split; None takes all.
+        warnings: What is odd about the names and numbers of the classes.
     """
 
     files: int
     wanted: int
     layout: Layout
     groups: frozenset[Group]
+    limits: SplitLimits | None = None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, source: Source, medium: Medium, settings: DataSettings) -> "Survey":
+    def of(
+        cls, source: Source, medium: Medium, settings: DataSettings, previous_classes: Sequence[str] = ()
+    ) -> "Survey":
         """Read all names once.
 
-        The layout is derived from files with a suffix of the medium, or from all files if none has one.
+        The layout is derived from files with a suffix of the medium, or from all files if none has one. Classes keep
+        their numbers in `previous_classes`, and new ones follow, unless `data.classes` or `data.pairs` gives an order.
         """
         files = 0
         known: Counter[Folders] = Counter()
@@ -44,17 +85,25 @@ class Survey:
             files += 1
             if file.error is None:
                 (known if has_suffix(file, medium) else others)[file.folders] += 1
-        layout = apply_settings(Layout.of(known or others), medium, settings)
+        layout = Layout.of(known or others)
+        if settings.pairs == "none":
+            layout = layout.keep_order(previous_classes)
+        layout = apply_settings(layout, medium, settings)
         places = [layout.place(folders) for folders in known or others]
         unwanted = sum(count for folders, count in (known + others).items() if not layout.place(folders).wanted)
         groups = {(place.split, place.label) for place in places if place.error is None and place.wanted}
-        return cls(files, files - unwanted, layout, frozenset(groups))
+        warnings = [] if settings.classes else list(check_class_names(layout, known or others))
+        warnings += check_class_numbers(layout.labels, previous_classes)
+        limits = SplitLimits.of(settings, layout)
+        return cls(files, files - unwanted, layout, frozenset(groups), limits, tuple(warnings))
 
-    def estimate(self, limit: int | None) -> int:
+    def estimate(self) -> int:
         """Estimate the number of files to decode."""
-        if limit is None:
+        limits = self.limits
+        if limits is None:
             return self.wanted
-        return min(self.wanted, sum(limit * (1 if split else 2) for split, _ in self.groups))
+        most = (limits.of_split(split) if split else limits.train + limits.test for split, _ in self.groups)
+        return min(self.wanted, sum(most))
 
 
 def has_suffix(file: SourceFile, medium: Medium) -> bool:
@@ -123,5 +172,9 @@ def first_pairs(source: Source, layout: Layout, medium: Medium, settings: DataSe
             f"data.pairs folders: no file has a partner with its name in the other folder ({a}, {b}, ...): "
             "partners need equal names, apart from the suffix"
         )
-    by_split = ([pair for pair in complete if pair[0] == split][: settings.limit] for split in ("train", "test"))
+    limits = SplitLimits.of(settings, layout)
+    by_split = (
+        [pair for pair in complete if pair[0] == split][: limits.of_split(split) if limits else None]
+        for split in ("train", "test")
+    )
     return frozenset(pair for pairs in by_split for pair in pairs)

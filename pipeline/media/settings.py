@@ -1,5 +1,6 @@
 """Settings of `data:` that every medium shares; a medium adds its own in a subclass."""
 
+import unicodedata
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, field_validator
@@ -43,7 +44,8 @@ class DataSettings(Settings):
     limit: int | None = Field(
         None,
         ge=1,
-        description="maximum items per split (and class, if there are classes), or pairs of folders; null takes all",
+        description="maximum training items (per class, if there are classes), or pairs of folders; the held-out side "
+        "is scaled by test_fraction, and has the same maximum if the source has a test split; null takes all",
     )
     limits: Limits = Field(Limits(), description="largest input that is accepted")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="decides which items are held out")
@@ -51,6 +53,7 @@ class DataSettings(Settings):
     @field_validator("classes")
     @classmethod
     def each_once(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        value = None if value is None else tuple(unicodedata.normalize("NFC", name) for name in value)
         twice = next((name for name in value or () if (value or ()).count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"{twice!r} is named twice")

@@ -1,5 +1,6 @@
 """Ingest: write the source of params.yaml into data/dataset (shards, manifest, dataset.json)."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from tqdm import tqdm
 from pipeline import params
 from pipeline.data.ingestion import ingest
 from pipeline.data.store import DatasetInfo
+from pipeline.items import ItemSpec, upgrade_item
 from pipeline.media.registry import find_medium
 from pipeline.stages.paths import Paths
 
@@ -28,8 +30,32 @@ def run(root: Path) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        info = ingest(settings, root, paths.cache, paths.dataset, progress=progress)
+        def report(line: str) -> None:
+            bar.write(f"ingest: {line}", file=sys.stderr)
+
+        info = ingest(
+            settings,
+            root,
+            paths.cache,
+            paths.dataset,
+            progress=progress,
+            report=report,
+            previous_classes=previous_classes(paths),
+        )
     sys.stdout.write(f"ingest: {summarise(info)}\n")
+
+
+def previous_classes(paths: Paths) -> tuple[str, ...]:
+    """Return the classes of the last dataset in the order of their numbers; empty if there is none.
+
+    DVC deletes data/dataset before it runs the stage. The model that was trained on it is still there.
+    """
+    for path in (paths.dataset / "dataset.json", paths.model_config):
+        try:
+            return ItemSpec.model_validate(upgrade_item(json.loads(path.read_bytes()))["item"]).classes
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # such a file tells nothing; the next one may
+    return ()
 
 
 def summarise(info: DatasetInfo) -> str:

@@ -8,24 +8,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import params
-from pipeline.data.store import DatasetInfo
+from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import DataRejected, InputError
 from pipeline.media.registry import find_medium
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
+from pipeline.tasks.registry import TASKS
 
 
 def run(root: Path) -> None:
     """Read data/dataset; write the accepted rows, the quarantine, the measurements and the report.
 
     Raises:
-        DataRejected: A critical expectation is not met; everything that explains it is written before.
+        DataRejected: A critical expectation is not met, or the test split does not suffice for the evaluation.
+            Everything that explains it is written before.
     """
     from pipeline.data.expectations import expectations, tables, validate
     from pipeline.data.validation_findings import INDEX, examine
 
     paths = Paths(root)
-    settings = params.load(paths.params).validation
+    loaded = params.load(paths.params)
+    settings = loaded.validation
     info = DatasetInfo.read(paths.dataset)
     manifest = paths.dataset / "manifest.parquet"
     try:
@@ -43,26 +46,46 @@ def run(root: Path) -> None:
     failures = validate(expectations(findings, settings), tables(findings), paths.data_docs)
     critical = [failure for failure in failures if failure.expectation.severity == "critical"]
     warnings = [failure for failure in failures if failure.expectation.severity == "warning"]
-    numbers = findings.numbers() | {
-        "success": not critical,
-        "critical": len(critical),
+    columns = [name for name in INDEX if name in table.column_names]
+    accepted = table.select(columns).filter(pa.array(findings.files["reason"].isna().to_numpy()))
+    pq.write_table(accepted, paths.validated / "index.parquet", compression="zstd")
+    numbers = findings.numbers()
+    problems = [str(failure) for failure in critical]
+    problems += test_split_problems(paths, loaded.model.task, leaked=numbers["quarantined_leaked"])
+    numbers |= {
+        "success": not problems,
+        "critical": len(problems),
         "warnings": len(warnings),
-        "messages": [f"{failure.expectation.severity}: {failure}" for failure in critical + warnings],
+        "messages": [f"critical: {problem}" for problem in problems] + [f"warning: {failure}" for failure in warnings],
     }
     metrics_files.write(paths.validation_metrics, numbers)
     for failure in warnings:
         sys.stderr.write(f"validate: warning: {failure}\n")
-    if critical:
+    if problems:
+        # Only data that passed has an index, so that nobody trains on rejected data by hand.
+        (paths.validated / "index.parquet").unlink()
         raise DataRejected(
             "the data was rejected:\n"
-            + "\n".join(f"  {failure}" for failure in critical)
+            + "\n".join(f"  {problem}" for problem in problems)
             + f"\n  (report: {paths.data_docs / 'index.html'}; thresholds and severities: `validate` in params.yaml)"
         )
-    # Only data that passed has an index, so that nobody trains on rejected data by hand.
-    columns = [name for name in INDEX if name in table.column_names]
-    accepted = table.select(columns).filter(pa.array(findings.files["reason"].isna().to_numpy()))
-    pq.write_table(accepted, paths.validated / "index.parquet", compression="zstd")
     sys.stdout.write(
         f"validate: {numbers['images_accepted']} of {numbers['images_total']} accepted ({numbers['train_images']} "
         f"train, {numbers['test_images']} test), {numbers['images_quarantined']} set aside, {len(warnings)} warnings\n"
     )
+
+
+def test_split_problems(paths: Paths, task: str, leaked: int) -> list[str]:
+    """Return why the accepted test items do not suffice for an evaluation of the task, at most one reason.
+
+    Args:
+        paths: Paths of the project.
+        task: Name of the task of params.yaml.
+        leaked: Number of test items that were set aside because they are also in the training split.
+    """
+    try:
+        TASKS[task].check_test_split(open_split(paths.dataset, paths.validated, "test"))
+    except InputError as error:
+        copies = f" ({leaked} test items were set aside: the training split has them, too)" if leaked else ""
+        return [f"{error}{copies}"]
+    return []

@@ -117,7 +117,7 @@ class Task(ABC):
         return look
 
     def check_test_split(self, test: "ItemSet") -> None:
-        """Check that a test split suffices for an evaluation; the train stage does so before it trains.
+        """Check that a test split suffices for an evaluation; the validate stage calls it.
 
         Raises:
             InputError: It does not suffice. The message names the remedy.

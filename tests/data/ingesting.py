@@ -4,6 +4,7 @@ import hashlib
 import re
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,24 @@ LIMITS = {"bytes": 200_000, "pixels": 1_000_000}
 Rows = list[dict[str, Any]]
 
 
-def run_ingestion(source: Path | str, folder: Path, workers: int = 1, **settings: Any) -> tuple[DatasetInfo, Rows]:
+def run_ingestion(
+    source: Path | str,
+    folder: Path,
+    workers: int = 1,
+    report: Callable[[str], None] = lambda line: None,
+    **settings: Any,
+) -> tuple[DatasetInfo, Rows]:
     """Ingest into folder/dataset; warnings are errors. Return the description and the rows of the manifest."""
     values = {"source": str(source), "channels": "rgb", "limits": LIMITS, **settings}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         info = ingest(
-            ImageSettings.model_validate(values), folder, folder / "cache", folder / "dataset", workers=workers
+            ImageSettings.model_validate(values),
+            folder,
+            folder / "cache",
+            folder / "dataset",
+            workers=workers,
+            report=report,
         )
     return info, pq.read_table(folder / "dataset" / "manifest.parquet").to_pylist()
 

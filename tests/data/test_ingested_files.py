@@ -132,7 +132,8 @@ def test_a_tar_archive_with_every_kind_of_file(
         add("../climbs.png", good_files["rgb.png"])
         add("/absolute.png", good_files["rgb.png"])
         add("symbolic.png", type=tarfile.SYMTYPE, linkname="/etc/passwd")
-        add("hard.png", type=tarfile.LNKTYPE, linkname="rgb.png")
+        add("hard.png", type=tarfile.LNKTYPE, linkname="./rgb.png")
+        add("hard_out.png", type=tarfile.LNKTYPE, linkname="/etc/passwd")
         add("pipe.png", type=tarfile.FIFOTYPE)
         add("device.png", type=tarfile.CHRTYPE)
         add(".DS_Store", b"junk")
@@ -143,13 +144,14 @@ def test_a_tar_archive_with_every_kind_of_file(
         "../climbs.png": "points outside",
         "/absolute.png": "absolute path",
         "symbolic.png": "a link",
-        "hard.png": "a link",
+        "hard_out.png": "a hard link to a file that does not precede it",
         "pipe.png": "not a regular file",
         "device.png": "not a regular file",
     }
     assert_manifest(
         rows,
         good_files
+        | {"hard.png": good_files["rgb.png"]}
         | {"d" * 150 + "/" + "n" * 120 + ".png": good_files["gray.png"], "caf\\xe9.png": good_files["gray.png"]},
         reasons,
     )

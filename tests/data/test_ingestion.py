@@ -126,14 +126,78 @@ def test_the_limit_takes_the_first_valid_files_of_each_split_and_class(
 def test_the_limit_with_a_drawn_split(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
     source = image_folder([f"{number:03d}.png" for number in range(200)])
     info, rows = run_ingestion(source, tmp_path, limit=10, test_fraction=0.3)
-    assert info.splits == {"train": 10, "test": 10}
+    assert info.splits == {"train": 10, "test": 4}, "0.3 / 0.7 of 10"
     everything = tmp_path / "all"
     everything.mkdir()
     _, every = run_ingestion(source, everything, test_fraction=0.3)
     for split in ("train", "test"):
         assert [row["path"] for row in rows if row["split"] == split] == [
             row["path"] for row in every if row["split"] == split
-        ][:10]
+        ][: info.splits[split]]
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "splits", "line"),
+    [
+        (
+            "{0:03d}.png",
+            {"limit": 20},
+            {"train": 20, "test": 5},
+            "data.limit 20: at most 20 train and 5 test items (data.test_fraction 0.2)",
+        ),
+        (
+            "{1}/{2:03d}.png",
+            {"limit": 8},
+            {"train": 16, "test": 4},
+            "data.limit 8: at most 8 train and 2 test items of each class (data.test_fraction 0.2)",
+        ),
+        ("{0:03d}.png", {"limit": 5, "test_fraction": 0}, {"train": 5, "test": 0}, None),
+        (
+            "{3}/{0:03d}.png",
+            {"limit": 5},
+            {"train": 5, "test": 5},
+            "data.limit 5: at most 5 train and 5 test items (the source has its own test split)",
+        ),
+    ],
+)
+def test_the_limit_keeps_the_share_that_is_held_out(
+    tmp_path: Path,
+    image_folder: Callable[..., Path],
+    names: str,
+    settings: dict[str, Any],
+    splits: dict[str, int],
+    line: str | None,
+) -> None:
+    files = [names.format(n, "ab"[n % 2], n // 2, ("train", "test")[n % 2]) for n in range(160)]
+    lines: list[str] = []
+    info, _ = run_ingestion(image_folder(files), tmp_path, report=lines.append, **settings)
+    assert info.splits == splits
+    assert line is None or lines == [line]
+
+
+def test_texts_next_to_images_are_skipped(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    source = image_folder([f"{name}/{number}.png" for name in ("a", "b") for number in range(5)])
+    for number in range(5):
+        (source / "a" / f"{number}.txt").write_text("a caption")
+    (source / "labels.JSON").write_text("{}")
+    lines: list[str] = []
+    info, rows = run_ingestion(source, tmp_path, report=lines.append)
+    assert (info.images, info.set_aside, len(rows)) == (10, 0, 10)
+    assert lines == ["skipped 6 files of other types (.txt 5, .json 1)"]
+
+
+def test_class_names_are_compared_in_composed_form(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
+    """Archives from macOS name `é` as two characters, those of other systems as one."""
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    folders = (f"train/{composed}", "train/b", f"test/{decomposed}", "test/b")
+    source = image_folder([f"{folder}/{number}.png" for folder in folders for number in range(3)])
+    info, rows = run_ingestion(source, tmp_path)
+    assert info.item.classes == ("b", composed)
+    assert {row["class"] for row in rows} == {"b", composed}
+    info, _ = run_ingestion(source, tmp_path, classes=[decomposed, "b"])
+    assert info.item.classes == (composed, "b")
+    with pytest.raises(InputError, match=r"has no class 'B'; did you mean `b`\?"):
+        run_ingestion(source, tmp_path, classes=["B", composed])
 
 
 def test_files_outside_of_class_folders_are_reported(tmp_path: Path, image_folder: Callable[..., Path]) -> None:
@@ -143,7 +207,7 @@ def test_files_outside_of_class_folders_are_reported(tmp_path: Path, image_folde
     found = read_errors(rows)
     assert "outside the folders test, train" in found["stray.png"]
     assert "next to the class folders" in found["train/stray.png"]
-    assert "not an image" in found["notes.txt"]
+    assert "notes.txt" not in found, "a text is known to be no image"
     assert info.images == 3
 
 
@@ -175,7 +239,10 @@ def test_a_source_without_valid_files_is_an_error_and_keeps_the_old_store(
         run_ingestion(tmp_path / "empty", tmp_path)
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("a")
-    with pytest.raises(InputError, match=r"none of its 1 files can be used.*a\.txt: not an image"):
+    with pytest.raises(InputError, match=r"texts: contains only 1 file of other types \(\.txt 1\); expected images"):
+        run_ingestion(tmp_path / "texts", tmp_path)
+    (tmp_path / "texts" / "a.png").write_text("a")
+    with pytest.raises(InputError, match=r"none of its 1 files can be used.*a\.png: not an image"):
         run_ingestion(tmp_path / "texts", tmp_path)
     assert read_digests(tmp_path / "dataset") == before
     assert not list(tmp_path.glob(".dataset*"))
@@ -186,8 +253,8 @@ def test_a_source_without_valid_files_is_an_error_and_keeps_the_old_store(
     [
         ("fashion-mnist.zip", {"limit": 6, "channels": "gray", "resolution": 32}, 120, 0, 10),
         ("cifar10.zip", {"limit": 6, "resolution": 32}, 120, 0, 10),
-        ("noto-emoji.zip", {"limit": 60, "resolution": 64}, 120, 0, 0),
-        ("noto-emoji.zip", {"limit": 60, "resolution": 64, "pairs": "outline"}, 120, 0, 0),
+        ("noto-emoji.zip", {"limit": 60, "resolution": 64}, 75, 0, 0),
+        ("noto-emoji.zip", {"limit": 60, "resolution": 64, "pairs": "outline"}, 75, 0, 0),
         ("kodak24.zip", {"resolution": 64, "limits": {}}, 24, 0, 0),
     ],
 )

@@ -45,7 +45,7 @@ def write_params(images: int = 3000) -> str:
 
     gate = ", ".join(f"{name}: null" for name in GateSettings.model_fields if name != "significance")
     return f"""
-data: {{resolution: 8, limit: 60, watch: data/raw}}
+data: {{resolution: 8, limit: 60, test_fraction: 0.5, watch: data/raw}}
 model: {{variant: dcgan, latent: 16, generator_channels: 16, discriminator_channels: 16}}
 train:
   device: cpu

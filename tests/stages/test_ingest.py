@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.stages import ingest
 from tests.processes import run_ganline
 
 Ganline = Callable[..., subprocess.CompletedProcess[str]]
@@ -88,3 +90,33 @@ def test_invalid_sources_exit_with_2_and_a_message(project: Path, ganline: Ganli
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (project / "data").exists() or not list((project / "data").iterdir())
+
+
+def test_a_new_class_does_not_renumber_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also after DVC has deleted data/dataset: then the model tells the classes."""
+
+    def add(name: str) -> None:
+        folder = tmp_path / "raw" / name
+        folder.mkdir(parents=True)
+        for number in range(4):
+            Image.fromarray(np.full((9, 9), number * 40 + len(name), dtype=np.uint8)).save(folder / f"{number}.png")
+
+    def classes(settings: str = "") -> list[str]:
+        (tmp_path / "params.yaml").write_text(f"data: {{source: raw, watch: raw{settings}}}")
+        ingest.run(tmp_path)
+        names: list[str] = json.loads((tmp_path / "data/dataset/dataset.json").read_text())["item"]["classes"]
+        return names
+
+    for name in ("dog", "zebra"):
+        add(name)
+    assert classes() == ["dog", "zebra"]
+    add("cow")
+    assert classes() == ["dog", "zebra", "cow"]
+    (tmp_path / "models").mkdir()
+    shutil.copy(tmp_path / "data/dataset/dataset.json", tmp_path / "models/config.json")
+    shutil.rmtree(tmp_path / "data/dataset")
+    add("ant")
+    assert classes() == ["dog", "zebra", "cow", "ant"]
+    assert "warning" not in capsys.readouterr().err
+    assert classes(", classes: [ant, zebra, dog]") == ["ant", "zebra", "dog"]
+    assert "classes change their numbers: 'ant' 3 to 0, 'dog' 0 to 2. The classes 'cow' are" in capsys.readouterr().err

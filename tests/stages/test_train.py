@@ -7,9 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from safetensors.numpy import load_file
 
 from tests.processes import run_ganline, start_ganline, wait_for_exit
@@ -249,27 +247,3 @@ def test_data_ingested_with_other_pairs_is_rejected(project: Path, digits: Path)
         InputError, match=r"was made with data\.pairs halves, but .*params\.yaml says none\. Run `dvc repro`"
     ):
         train.run(project)
-
-
-@pytest.mark.parametrize(
-    ("model", "words"),
-    [
-        ("{variant: vanilla}", "the test split has 0 images, but evaluation needs at least 2: set data.test_fraction"),
-        ("{variant: denoise}", "the data has no test split to restore. Set data.test_fraction above 0"),
-    ],
-)
-def test_a_missing_test_split_is_an_error_before_the_training(tmp_path: Path, model: str, words: str) -> None:
-    rng = np.random.default_rng(0)
-    for number in range(80):
-        path = tmp_path / "raw" / f"{number}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(path)
-    (tmp_path / "params.yaml").write_text(
-        f"data: {{source: raw, watch: raw, resolution: 32, channels: rgb, test_fraction: 0}}\nmodel: {model}\n"
-    )
-    for stage in ("ingest", "validate"):
-        assert run_ganline(tmp_path, stage).returncode == 0
-    done = run_ganline(tmp_path, "train")
-    assert done.returncode == 2
-    assert words in done.stderr
-    assert not (tmp_path / "mlflow.db").exists(), "no MLflow run is left"

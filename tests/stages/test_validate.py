@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,8 +13,11 @@ from PIL import Image
 
 from pipeline.data.ingestion import ingest
 from pipeline.data.store import open_split
-from pipeline.errors import InputError
+from pipeline.errors import DataRejected, InputError
 from pipeline.media.image.settings import ImageSettings
+from pipeline.stages import validate as stage
+from pipeline.stages.paths import Paths
+from tests.data.ingesting import open_accepted, run_ingestion
 from tests.processes import run_ganline
 
 
@@ -189,3 +193,56 @@ def test_missing_and_damaged_data_exit_with_2(tmp_path: Path) -> None:
     done = validate(tmp_path, "")
     assert done.returncode == 2
     assert "manifest.parquet: cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "words"),
+    [
+        ("generate", {"test_fraction": 0}, "the test split has 0 images, but evaluation needs at least 2"),
+        ("restore", {"test_fraction": 0}, "the data has no test split to restore. Set data.test_fraction above 0"),
+        ("translate", {"test_fraction": 0}, "the test split has 0 images, but evaluation needs at least 2"),
+        ("translate", {"classes": ["a", "b", "c"]}, "the number of classes is 3"),
+        ("translate", {"classes": ["a", "c"]}, "the test split holds 1 images of the domain c"),
+        ("translate", {"classes": ["a", "b"]}, None),
+        ("generate", {}, None),
+        ("restore", {}, None),
+    ],
+)
+def test_the_test_split_must_suffice_for_the_evaluation_of_the_task(
+    tmp_path: Path, task: str, settings: dict[str, Any], words: str | None
+) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"{split}/{name}/{n}.png" for split in ("train", "test") for name in "abc" for n in range(4)]
+    names = [name for name in names if not name.startswith("test/c") or name.endswith("0.png")]
+    if "test_fraction" in settings:
+        names = [name.replace("train/", "") for name in names if name.startswith("train/")]
+    for name in names:
+        path = tmp_path / "raw" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+    project = Paths(tmp_path)
+    project.dataset.parent.mkdir()
+    run_ingestion(tmp_path / "raw", project.dataset.parent, **settings)
+    open_accepted(project.dataset.parent)
+    problems = stage.test_split_problems(project, task, leaked=0)
+    assert len(problems) == (words is not None)
+    assert words is None or words in problems[0]
+
+
+def test_a_test_split_of_copies_is_rejected_before_the_training(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(80):
+        for split in ("train", "test"):
+            path = tmp_path / "raw" / split / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if split == "train":
+                Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(path)
+            else:
+                path.write_bytes((tmp_path / "raw" / "train" / path.name).read_bytes())
+    (tmp_path / "params.yaml").write_text("model: {variant: denoise}\ndata: {resolution: 16, source: raw}\n")
+    ingest(ImageSettings(source="raw", resolution=16), tmp_path, tmp_path, tmp_path / "data" / "dataset", workers=1)
+    with pytest.raises(DataRejected, match=r"no test split to restore.* \(80 test items were set aside: the training"):
+        stage.run(tmp_path)
+    metrics = json.loads((tmp_path / "metrics/validation.json").read_text())
+    assert (metrics["success"], metrics["critical"], metrics["quarantined_leaked"]) == (False, 1, 80)
+    assert not (tmp_path / "data/validated/index.parquet").exists()

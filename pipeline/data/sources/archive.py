@@ -14,6 +14,8 @@ from pipeline.data.sources.names import explain_unsafe, make_printable, split_na
 from pipeline.errors import InputError
 from pipeline.files import is_litter
 
+Parts = tuple[str, ...]
+
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 # Everything that the readers of the standard library raise for damaged or hostile members.
 ZIP_ERRORS = (
@@ -49,7 +51,7 @@ class Zip:
                 name = member.filename
                 if problem := explain_unsafe(name):
                     yield refuse(make_printable(name), problem)
-                elif not member.is_dir() and not is_litter(parts := split_name(name)):
+                elif not is_folder(member) and not is_litter(parts := split_name(name)):
                     path = make_printable("/".join(parts))
                     if stat.S_ISLNK(member.external_attr >> 16):
                         yield refuse(path, "a link; links in archives are not followed")
@@ -57,6 +59,11 @@ class Zip:
                         yield refuse(path, "encrypted; create the archive without a password")
                     else:
                         yield SourceFile(path, functools.partial(load_zipped, archive, member))
+
+
+def is_folder(member: zipfile.ZipInfo) -> bool:
+    """Return whether a member is a folder, also in archives from Windows, whose names may end in a backslash."""
+    return member.filename.endswith(("/", "\\"))
 
 
 def load_zipped(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int) -> bytes:
@@ -87,23 +94,31 @@ class StrictHeader(tarfile.TarInfo):
 class Tar:
     """A tar archive, optionally compressed, in the order of its members.
 
-    A compressed archive is decompressed twice in memory, piece by piece: for the names and for the bytes.
+    A compressed archive is decompressed twice in memory, piece by piece: for the names and for the bytes. A hard link,
+    which tar writes for a file with a second name, has the content of that file. The first pass finds out which files
+    have links; only their places are kept in memory.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = make_printable(path.name)
+        self.linked: set[Parts] = set()
 
     def stream(self) -> Iterator[SourceFile]:
         """Yield the members. Raise InputError for a broken archive."""
         count = 0
+        targets: dict[Parts, tarfile.TarInfo] = {}
         try:
             with tarfile.open(self.path, "r:*", tarinfo=StrictHeader) as archive:
                 while (member := archive.next()) is not None:
                     # tarfile keeps all headers that it has read; memory must not grow with the archive.
                     archive.members.clear()  # type: ignore[attr-defined]
                     count += 1
-                    file = self.source_file(archive, member)
+                    if member.isfile() and (name := split_name(member.name)) in self.linked:
+                        targets[name] = member
+                    elif member.islnk():
+                        self.linked.add(split_name(member.linkname))
+                    file = self.source_file(archive, member, targets)
                     if file is not None:
                         yield file
         except TAR_ERRORS as error:
@@ -112,7 +127,9 @@ class Tar:
                 "create or download it again"
             ) from None
 
-    def source_file(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> SourceFile | None:
+    def source_file(
+        self, archive: tarfile.TarFile, member: tarfile.TarInfo, targets: dict[Parts, tarfile.TarInfo]
+    ) -> SourceFile | None:
         """Return a member as a file; None for folders and files that operating systems create."""
         if problem := explain_unsafe(member.name):
             return refuse(make_printable(member.name), problem)
@@ -120,11 +137,20 @@ class Tar:
         if member.isdir() or is_litter(parts):
             return None
         path = make_printable("/".join(parts))
-        if member.issym() or member.islnk():
+        if member.issym():
             return refuse(path, "a link; links in archives are not followed")
+        if member.islnk():
+            return SourceFile(path, functools.partial(load_linked, archive, targets, split_name(member.linkname)))
         if not member.isfile():
             return refuse(path, "not a regular file (a pipe or a device)")
         return SourceFile(path, functools.partial(load_tarred, archive, member))
+
+
+def load_linked(archive: tarfile.TarFile, targets: dict[Parts, tarfile.TarInfo], name: Parts, limit: int) -> bytes:
+    """Return the bytes of the file to which a hard link refers. Raise Unreadable."""
+    if name not in targets:
+        raise Unreadable("a hard link to a file that does not precede it in the archive")
+    return load_tarred(archive, targets[name], limit)
 
 
 def load_tarred(archive: tarfile.TarFile, member: tarfile.TarInfo, limit: int) -> bytes:

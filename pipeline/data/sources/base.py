@@ -1,5 +1,6 @@
 """A source: a named stream of files, which is read twice, for the names and for the bytes."""
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Protocol
@@ -25,8 +26,8 @@ class SourceFile:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Names of the folders above the file."""
-        return tuple(self.path.split("/")[:-1])
+        """Names of the folders above the file, in Unicode's composed form: macOS stores accented letters as two."""
+        return tuple(unicodedata.normalize("NFC", self.path).split("/")[:-1])
 
 
 class Source(Protocol):

@@ -122,3 +122,25 @@ def test_a_folder_that_vanishes_while_listing_is_reported(tmp_path: Path, monkey
     assert item.path == "sub"
     assert item.error
     assert "cannot be read" in item.error
+
+
+def test_folders_in_archives_from_windows_are_no_files(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "windows.zip", "w") as archive:
+        for name in ("cats\\", "dogs/", "cats\\1.png"):
+            archive.writestr(name, b"")
+    assert names("windows.zip", tmp_path) == ["cats/1.png"]
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tgz"])
+def test_hard_links_that_tar_writes_have_the_content_of_their_file(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.png", "c.png"):
+        (folder / name).write_bytes(name.encode() * 1000)
+    (folder / "b.png").hardlink_to(folder / "a.png")
+    with tarfile.open(tmp_path / f"x.{suffix}", "w:gz" if suffix == "tgz" else "w") as archive:
+        for name in ("a.png", "b.png", "c.png"):
+            archive.add(folder / name, name)
+    source = open_source(f"x.{suffix}", tmp_path, tmp_path / "cache")
+    assert [file.path for file in source.stream()] == ["a.png", "b.png", "c.png"]
+    assert [file.load(10_000)[:5] for file in source.stream()] == [b"a.png", b"a.png", b"c.png"]

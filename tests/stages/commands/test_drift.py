@@ -37,7 +37,7 @@ def base(new_line: Callable[[], "Line"]) -> Path:
     text = (
         (line.root / "params.yaml")
         .read_text()
-        .replace("limit: 60, watch: data/raw", "source: data/raw/mine, watch: data/raw")
+        .replace("limit: 60, test_fraction: 0.5, watch: data/raw", "source: data/raw/mine, watch: data/raw")
     )
     (line.root / "params.yaml").write_text(text)
     write(line.root / "data" / "raw" / "mine", 0, 900)
