@@ -29,6 +29,7 @@ from pipeline.training.device import pick_device
 from pipeline.training.looks import Look
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.response import respond
+from pipeline.training.settings import TrainSettings
 
 RUNTIME = {"device", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
 """Keys of `train` that may change when a training is resumed."""
@@ -80,7 +81,7 @@ def open_inputs(paths: Paths, params: Params) -> Inputs:
 def train(inputs: Inputs) -> None:
     """Resume or start the training, run it to its end, and write the outputs."""
     paths, params = inputs.paths, inputs.params
-    folder = paths.checkpoints / fingerprint(params, inputs.data)
+    folder = choose_folder(paths.checkpoints / fingerprint(params, inputs.data), params.train)
     saved = load_checkpoint(folder)
     if not saved:
         checkpoint.prune(paths.checkpoints, folder)
@@ -96,7 +97,6 @@ def train(inputs: Inputs) -> None:
             if saved:
                 report_schedule_change(saved["schedule_images"], trainer)
             reporter.resume(trainer)
-            report_surplus_images(trainer)
             tracked.log_params(params.model_dump(by_alias=True, include={"data", "model", "train"}))
             tracked.log_dataset(inputs.info.source, inputs.data.fingerprint, inputs.info.source)
             trainer = run_to_end(trainer, builder)
@@ -107,6 +107,21 @@ def train(inputs: Inputs) -> None:
         tracked.log_file(paths.train_metrics)
         tracked.log_file(paths.samples, "samples")
         tracked.log_file(paths.curves)
+
+
+def choose_folder(folder: Path, settings: TrainSettings) -> Path:
+    """Return the folder for the checkpoints: `folder`, or one for this length if `folder` holds a longer training.
+
+    So a smaller `train.total_images` gives the same model as a training that never was longer.
+    """
+    seen = checkpoint.newest(folder)
+    if seen - settings.batch_size < settings.total_images:
+        return folder
+    print_message(
+        f"{folder}: this training has seen {seen:,} images, more than train.total_images {settings.total_images:,}. "
+        "A shorter training starts from the beginning; the longer one is kept"
+    )
+    return folder.with_name(f"{folder.name}-{settings.total_images}")
 
 
 def load_checkpoint(folder: Path) -> checkpoint.State | None:
@@ -195,16 +210,6 @@ def report_schedule_change(before: int, trainer: Trainer) -> None:
         print_message(
             f"schedules ({{start, end}}) now end at {now:,} images, not at {before:,}: they jump from {old:.0%} to "
             f"{new:.0%}. To extend a training without that, set train.schedule_images from the beginning"
-        )
-
-
-def report_surplus_images(trainer: Trainer) -> None:
-    """Report if the training is already longer than train.total_images."""
-    settings = trainer.settings
-    if trainer.images_seen - settings.batch_size >= settings.total_images:
-        print_message(
-            f"this training has already seen more than train.total_images {settings.total_images:,}; "
-            f"to train again from the start, delete {trainer.folder}"
         )
 
 

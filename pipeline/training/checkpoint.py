@@ -61,6 +61,11 @@ def path_of(folder: Path, images_seen: int) -> Path:
     return folder / f"{images_seen:012d}.pt"
 
 
+def newest(folder: Path) -> int:
+    """Return the images seen at the newest checkpoint; 0 if there is none."""
+    return max((int(path.stem) for path in folder.glob("*.pt")), default=0)
+
+
 def load_latest(folder: Path) -> tuple[State | None, list[Path]]:
     """Load the newest valid checkpoint.
 

@@ -95,13 +95,16 @@ def test_a_stopped_and_resumed_training_equals_an_uninterrupted_one(project: Pat
     assert metrics["images_seen"] == 3008
     assert metrics["device"] == "cpu"
 
-    # More images extend the training, fewer are refused, and other settings start a new one.
+    # More images extend the training; fewer images or other settings start a new one.
     set_params(project, total=3500)
     assert "resuming after 3,008 images" in run_ganline(project, "train").stderr
     assert curves(project)[:12] == curves(uninterrupted)[:12]
     set_params(project, total=1500)
     done = run_ganline(project, "train")
-    assert "already seen more than train.total_images 1,500; to train again from the start, delete" in done.stderr
+    assert "seen 3,520 images, more than train.total_images 1,500. A shorter training starts from the" in done.stderr
+    assert "resuming" not in done.stderr
+    assert json.loads((project / "metrics" / "train.json").read_text())["images_seen"] == 1504
+    assert curves(project)[:5] == curves(uninterrupted)[:5], "the last row has a look"
     set_params(project, seed=1)
     assert "resuming" not in run_ganline(project, "train").stderr
     assert (
