@@ -10,6 +10,7 @@ from pipeline.data.decoding import DecodedFile, DecodedItem, Decoder, DecodingJo
 from pipeline.data.folder_layout import Place
 from pipeline.data.sources import open_source
 from pipeline.data.sources.base import Source, SourceFile, Unreadable
+from pipeline.data.sources.labelled import LabelledSource
 from pipeline.data.sources.other_files import ItemFiles
 from pipeline.data.store import DatasetInfo
 from pipeline.data.store_writer import StoreWriter
@@ -57,7 +58,10 @@ def ingest(
         InputError: The source cannot be opened, or none of its files can be used.
     """
     medium = find_medium(settings.medium)
-    source = ItemFiles(open_source(medium, settings, root, cache), medium.suffixes)
+    labelled = LabelledSource.of(open_source(medium, settings, root, cache), settings)
+    for line in labelled.metadata.ignored:
+        report(f"warning: {line}")
+    source = ItemFiles(labelled, medium.suffixes)
     survey = Survey.of(source, medium, settings, previous_classes)
     skipped = source.describe_skipped()
     if skipped:
@@ -94,6 +98,7 @@ class FileKey:
         size: Size in bytes; None if it was not read.
         error: Why it was not read.
         pair: Name that it shares with its partner.
+        caption: Text that describes the file.
     """
 
     number: int
@@ -102,6 +107,7 @@ class FileKey:
     size: int | None
     error: str | None
     pair: str | None = None
+    caption: str | None = None
 
 
 @dataclass
@@ -148,8 +154,8 @@ class Reader:
         try:
             data = file.load(self.settings.limits.bytes)
         except Unreadable as error:
-            return DecodingJob(FileKey(number, file.path, place, None, str(error), pair), None)
-        return DecodingJob(FileKey(number, file.path, place, len(data), None, pair), data)
+            return DecodingJob(FileKey(number, file.path, place, None, str(error), pair, file.caption), None)
+        return DecodingJob(FileKey(number, file.path, place, len(data), None, pair, file.caption), data)
 
     def is_full(self, split: str | None, label: str | None) -> bool:
         """Return whether a group has reached `data.limit`.
@@ -206,6 +212,7 @@ class Reader:
             "sha256": None if file is None else file.sha256,
             "error": error,
             "pair": key.pair,
+            "caption": key.caption,
         }
 
 

@@ -36,6 +36,7 @@ COLUMNS = {
     "stored_height": pa.int32(),
     "stored_width": pa.int32(),
     "pair": pa.string(),
+    "caption": pa.string(),
 }
 """Columns of the manifest for all media. There is one row for each item, and one for each file that failed.
 

@@ -1,7 +1,7 @@
 """Settings of `data:` that every medium shares; a medium adds its own in a subclass."""
 
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
@@ -28,6 +28,11 @@ class DataSettings(Settings):
         "data/raw",
         min_length=1,
         description="path that DVC hashes to detect new data; set it to `source` if that is elsewhere",
+    )
+    folders: Literal["classes", "ignore"] = Field(
+        "classes",
+        description="what folders mean: splits and classes, or nothing (chunks of files); labels in metadata.csv, "
+        "metadata.jsonl or dataset.json replace the classes of folders",
     )
     pairs: str = Field("none", description="how pairs A and B are formed: none | folders, matched by name")
     test_fraction: float = Field(

@@ -18,15 +18,21 @@ class SourceFile:
         path: Printable name inside the source, with forward slashes.
         load: Returns the bytes, up to a limit, or raises Unreadable; valid until the next file is requested.
         error: Why it must not be read (a link, a path outside the source); None for a readable file.
+        meaning: Folders that stand for split and class, if they are not those of the path.
+        caption: Text that describes the file.
     """
 
     path: str
     load: Callable[[int], bytes]
     error: str | None = None
+    meaning: tuple[str, ...] | None = None
+    caption: str | None = None
 
     @property
     def folders(self) -> tuple[str, ...]:
         """Names of the folders above the file, in Unicode's composed form: macOS stores accented letters as two."""
+        if self.meaning is not None:
+            return self.meaning
         return tuple(unicodedata.normalize("NFC", self.path).split("/")[:-1])
 
 

@@ -62,6 +62,8 @@ class ImageSettings(DataSettings):
             raise ValueError(
                 f"pairs {self.pairs} with fit keep: pairs are made of one size; set fit: crop, pad or stretch"
             )
+        if self.pairs == "folders" and self.folders == "ignore":
+            raise ValueError("pairs folders with folders ignore: the two folders are the sides; set folders: classes")
         if self.pairs == "folders" and self.classes is not None and len(self.classes) != 2:
             raise ValueError(
                 f"pairs folders with {len(self.classes)} names in classes: "

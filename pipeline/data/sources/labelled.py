@@ -1,0 +1,53 @@
+"""A source whose labels, captions and splits come from metadata files, or whose folders mean nothing."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pipeline.data.sources.base import Source, SourceFile
+from pipeline.data.sources.builtin import Builtin
+from pipeline.data.sources.metadata import Metadata, Note, normal_path
+from pipeline.media.settings import DataSettings
+
+
+class LabelledSource:
+    """The files of a source with what its metadata says of them.
+
+    Args:
+        source: The source.
+        metadata: Its metadata.
+        folders: Whether folders mean splits and classes.
+        labels: Whether labels of the metadata replace the classes of folders.
+    """
+
+    def __init__(self, source: Source, metadata: Metadata, *, folders: bool = True, labels: bool = True) -> None:
+        self.source, self.metadata, self.folders = source, metadata, folders
+        self.name = source.name
+        self.labelled = labels and metadata.labelled
+
+    @classmethod
+    def of(cls, source: Source, settings: DataSettings) -> "LabelledSource":
+        """Read the metadata of a source. Built-in sources have none, and pairs in folders need their folders.
+
+        Raises:
+            InputError: A metadata file cannot be read.
+        """
+        metadata = Metadata() if isinstance(source, Builtin) else Metadata.of(source, settings.limits.bytes)
+        return cls(source, metadata, folders=settings.folders == "classes", labels=settings.pairs != "folders")
+
+    def stream(self) -> Iterator[SourceFile]:
+        """Yield the files without the metadata; in a source with labels, a file without one has an error."""
+        for file in self.source.stream():
+            if file.path in self.metadata.files:
+                continue
+            note = self.metadata.notes.get(normal_path(file.path), Note())
+            error = file.error
+            if self.labelled and note.label is None and error is None:
+                error = "has no label in the metadata of the source"
+            yield replace(file, error=error, caption=note.caption or file.caption, meaning=self.meaning(file, note))
+
+    def meaning(self, file: SourceFile, note: Note) -> tuple[str, ...] | None:
+        """Return the folders that stand for split and class; None if those of the file's path do."""
+        if self.folders and not self.labelled and not self.metadata.chunked and note.split is None:
+            return file.meaning
+        split = note.split or (self.metadata.layout.place(file.folders).split if self.folders else None)
+        return tuple(part for part in (split, note.label) if part is not None)
