@@ -1,6 +1,7 @@
 """Track which input data a run has used, in a variable of the Prefect server that every machine can read."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,16 +30,25 @@ class Arrival:
 def scan(root: Path | str, project: Path) -> Arrival | None:
     """Return the state of the files under data.watch and data.source; None if there are none.
 
+    Of a remote source, the ETags count.
+
     Args:
         root: Folder that relative paths start from.
         project: Folder whose params.yaml names the paths.
 
     Raises:
-        InputError: params.yaml cannot be read.
+        InputError: params.yaml cannot be read, or a remote source cannot be reached.
     """
+    from pipeline.data.sources.remote import RemoteFiles, is_remote
+
     data = params.load(project / "params.yaml").data
     digest, files, newest = hashlib.sha256(), 0, 0.0
     for name in dict.fromkeys((data.watch, data.source)):
+        if is_remote(name):
+            versions = RemoteFiles.of(name).versions
+            digest.update(json.dumps(versions, sort_keys=True).encode())
+            files += len(versions)
+            continue
         for path, status in iterate_files(Path(root) / name):
             digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\n".encode(errors="surrogateescape"))
             files += 1

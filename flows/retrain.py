@@ -159,6 +159,11 @@ def bring_up_to_date(work: Workspace, promote: bool, service: str | None) -> dic
 def run_stages(work: Workspace) -> tuple[list[StageResult], StageFailed | None]:
     """Run the stages in DVC's order; return the results, and the failure that stopped the run if there was one."""
     results: list[StageResult] = []
+    if has_remote_source(work.root):
+        try:
+            run_ganline(work.root, ["etags"], get_run_logger().info, work.settings)
+        except StageFailed as failure:
+            return results, failure
     for stage in list_stages(work.root):
         # Called, not submitted: a cancellation must interrupt it.
         run = run_stage.with_options(name=stage, retries=RETRIES.get(stage.partition("@")[0], 0))
@@ -168,6 +173,16 @@ def run_stages(work: Workspace) -> tuple[list[StageResult], StageFailed | None]:
             return results, failure_of(state, stage)
         results.append(result)
     return results, None
+
+
+def has_remote_source(root: Path) -> bool:
+    """Return whether `data.source` is a remote address, whose changes only its ETags show."""
+    from pipeline.data.sources.remote import is_remote
+
+    try:
+        return is_remote(params.load(root / "params.yaml").data.source)
+    except InputError:  # reported by the run
+        return False
 
 
 def failure_of(state: State[Any], stage: str) -> StageFailed:

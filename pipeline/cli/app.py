@@ -60,6 +60,17 @@ def ingest() -> None:
 
 
 @app.command()
+def etags() -> None:
+    """Record the ETags of a remote data.source in data.watch, so that `dvc repro` notices a change.
+
+    `ganline etags && dvc repro`
+    """
+    from pipeline.stages.commands import etags
+
+    typer.echo(f"etags: {etags.run(project_root())}")
+
+
+@app.command()
 def validate() -> None:
     """Check the manifest and put rejected items in quarantine. Exit code 3 if a critical expectation fails.
 

@@ -22,7 +22,8 @@ class DataSettings(Settings):
 
     medium: str = Field(min_length=1, description="what one item is")
     source: str = Field(
-        min_length=1, description="a folder | a .zip or .tar(.gz) | the name of a source built into the medium"
+        min_length=1,
+        description="a folder | a .zip, .tar(.gz), .parquet, .npz, .npy or .csv | a remote address | a built-in source",
     )
     watch: str = Field(
         "data/raw",

@@ -72,7 +72,7 @@ def test_a_relative_folder_with_an_invalid_file(project: Path, ganline: Ganline)
     ("params", "message"),
     [
         ("data: {source: nowhere}", "data.source: 'nowhere': no such folder or archive"),
-        ("data: {source: notes.txt}", "notes.txt: the file is neither .zip nor"),
+        ("data: {source: notes.txt}", "notes.txt: the file is none of .zip, .tar"),
         ("data: {source: broken.zip}", "broken.zip: not a zip archive, or cut off"),
         ("data: {source: empty}", "data.source: empty: is empty; expected images"),
         (

@@ -1,15 +1,24 @@
 """Sources of files, one module for each kind. `open_source` selects one by `data.source`."""
 
 import difflib
+import os
 from pathlib import Path
 
 from pipeline.data.sources.archive import TAR_SUFFIXES, Tar, Zip
+from pipeline.data.sources.arrays import Arrays
 from pipeline.data.sources.base import Source
 from pipeline.data.sources.builtin import Builtin
 from pipeline.data.sources.folder import Folder
+from pipeline.data.sources.parquet import Parquet
+from pipeline.data.sources.remote import RemoteFiles, is_remote
+from pipeline.data.sources.shards import TarShards
+from pipeline.data.sources.table import TABLE_SUFFIXES, Table
 from pipeline.errors import InputError
+from pipeline.files import is_litter
 from pipeline.media.base import Medium
 from pipeline.media.settings import DataSettings
+
+OTHER_FILES = (".parquet", ".npy", ".npz", *TABLE_SUFFIXES)
 
 
 def open_source(medium: Medium, settings: DataSettings, root: Path, cache: Path) -> Source:
@@ -27,21 +36,51 @@ def open_source(medium: Medium, settings: DataSettings, root: Path, cache: Path)
     builtin = medium.open_source(settings.source, settings, cache)
     if builtin is not None:
         return Builtin(builtin)
-    path = root / Path(settings.source).expanduser()
+    if is_remote(settings.source):
+        path = RemoteFiles.of(settings.source).fetch(cache)
+    else:
+        path = root / Path(settings.source).expanduser()
     if path.is_dir():
-        return Folder(path)
-    kinds = " | ".join([*medium.sources, "a folder", "a .zip or .tar(.gz, .bz2, .xz)"])
+        return open_folder(path, medium)
+    kinds = " | ".join([*medium.sources, "a folder", "a .zip or .tar(.gz, .bz2, .xz)", *OTHER_FILES, "s3://..."])
     if path.is_file():
-        name = path.name.casefold()
-        if name.endswith(".zip"):
-            return Zip(path)
-        if name.endswith(TAR_SUFFIXES):
-            return Tar(path)
-        raise InputError(
-            f"data.source: {path}: the file is neither .zip nor {', '.join(TAR_SUFFIXES)}; sources are {kinds}"
-        )
+        source = open_file(path, medium)
+        if source is not None:
+            return source
+        known = ", ".join([".zip", *TAR_SUFFIXES, *OTHER_FILES])
+        raise InputError(f"data.source: {path}: the file is none of {known}; sources are {kinds}")
     if path.is_symlink() or path.exists():
         raise InputError(f"data.source: {path}: neither a folder nor a file; sources are {kinds}")
     near = difflib.get_close_matches(settings.source, medium.sources, n=1)
     hint = f"did you mean `{near[0]}`? " if near else ""
     raise InputError(f"data.source: {settings.source!r}: no such folder or archive ({path}); {hint}sources are {kinds}")
+
+
+def open_file(path: Path, medium: Medium) -> Source | None:
+    """Open a source that is one file; None if its suffix is unknown. Raises InputError for a file without items."""
+    name = path.name.casefold()
+    if name.endswith(".zip"):
+        return Zip(path)
+    if name.endswith(TAR_SUFFIXES):
+        return Tar(path)
+    if name.endswith(".parquet"):
+        return Parquet(path.parent, [path])
+    if name.endswith((".npy", ".npz")):
+        return Arrays(path, medium)
+    return Table(path) if name.endswith(TABLE_SUFFIXES) else None
+
+
+def open_folder(path: Path, medium: Medium) -> Source:
+    """Open a folder. If it holds no items but Parquet files or tars, these are the source."""
+    found: dict[str, list[Path]] = {".parquet": [], ".tar": []}
+    for folder, below, names in os.walk(path):
+        below[:] = sorted(name for name in below if not is_litter((name,)))
+        for name in sorted(names):
+            suffix = os.path.splitext(name)[1].casefold()
+            if suffix in medium.suffixes:
+                return Folder(path)
+            if suffix in found and not is_litter((name,)):
+                found[suffix].append(Path(folder, name))
+    if found[".parquet"]:
+        return Parquet(path, found[".parquet"])
+    return TarShards(path, found[".tar"]) if found[".tar"] else Folder(path)

@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from pipeline.data.sources.archive import Tar
+from pipeline.data.sources.arrays import Arrays
 from pipeline.data.sources.base import Source, SourceFile
 from pipeline.data.sources.builtin import Builtin
 from pipeline.data.sources.metadata import Metadata, Note, normal_path
+from pipeline.data.sources.parquet import Parquet
+from pipeline.data.sources.shards import TarShards
+from pipeline.data.sources.table import Table
 from pipeline.media.settings import DataSettings
 
 
@@ -26,12 +31,18 @@ class LabelledSource:
 
     @classmethod
     def of(cls, source: Source, settings: DataSettings) -> "LabelledSource":
-        """Read the metadata of a source. Built-in sources have none, and pairs in folders need their folders.
+        """Read the metadata of a source.
+
+        Built-in sources, tables and arrays have none: they know labels themselves. Pairs in folders need their folders.
 
         Raises:
             InputError: A metadata file cannot be read.
         """
-        metadata = Metadata() if isinstance(source, Builtin) else Metadata.of(source, settings.limits.bytes)
+        if isinstance(source, Builtin):
+            return cls(source, Metadata(), folders=settings.folders == "classes")
+        if isinstance(source, Arrays | Parquet | Table):
+            return cls(source, Metadata())
+        metadata = Metadata.of(source, settings.limits.bytes, samples=isinstance(source, Tar | TarShards))
         return cls(source, metadata, folders=settings.folders == "classes", labels=settings.pairs != "folders")
 
     def stream(self) -> Iterator[SourceFile]:

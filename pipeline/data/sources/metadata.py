@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.data.folder_layout import Layout, split_folders
-from pipeline.data.sources.base import Source, Unreadable
+from pipeline.data.sources.base import Source, SourceFile, Unreadable
 from pipeline.data.sources.names import split_name
 from pipeline.errors import InputError
 
@@ -43,6 +43,7 @@ class Metadata:
     Attributes:
         notes: Notes by path inside the source.
         files: Paths of the metadata files.
+        keys: Keys of the samples of WebDataset by path.
         chunked: A dataset.json exists, so that folders are chunks of files and mean nothing.
         ignored: Files that follow no known convention, with the reason.
         layout: What the folders mean; it gives the split of a file without a note.
@@ -50,23 +51,32 @@ class Metadata:
 
     notes: dict[str, Note] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
+    keys: dict[str, str] = field(default_factory=dict)
     chunked: bool = False
     ignored: list[str] = field(default_factory=list)
     layout: Layout = field(default_factory=lambda: Layout.of([]))
 
     @classmethod
-    def of(cls, source: Source, limit: int) -> "Metadata":
+    def of(cls, source: Source, limit: int, *, samples: bool = False) -> "Metadata":
         """Read all metadata files of a source.
+
+        Args:
+            source: The source.
+            limit: Largest file, in bytes.
+            samples: Whether files of one name are one sample, as in WebDataset: key.jpg, key.cls, key.txt, key.json.
 
         Raises:
             InputError: A metadata file cannot be read.
         """
         metadata = cls()
         folders = set()
+        parts: dict[str, Note] = {}
         for file in source.stream():
             folder, _, name = file.path.rpartition("/")
             folders.add(file.folders)
             parse = PARSERS.get(name.casefold())
+            if samples and file.error is None and parse is None:
+                metadata.read_sample_file(file, limit, parts)
             if parse is None or file.error is not None:
                 continue
             try:
@@ -79,9 +89,32 @@ class Metadata:
             metadata.files.add(file.path)
             metadata.chunked |= name.casefold() == "dataset.json"
             metadata.notes |= {normal_path(f"{folder}/{below}"): note for below, note in notes.items()}
+        for path, key in metadata.keys.items():
+            metadata.notes.setdefault(path, parts.get(key, Note()))
         metadata.layout = Layout.of(folders)
         metadata.notes = with_known_splits(with_padded_numbers(metadata.notes))
         return metadata
+
+    def read_sample_file(self, file: SourceFile, limit: int, parts: dict[str, Note]) -> None:
+        """Add what a file tells of its sample to `parts`, or record that the file belongs to a sample.
+
+        Raises:
+            Unreadable: The file cannot be read.
+        """
+        folder, _, name = normal_path(file.path).rpartition("/")
+        key, _, suffix = name.partition(".")
+        key = f"{folder}/{key}"
+        if suffix.casefold() not in SAMPLE_PARSERS:
+            self.keys[normal_path(file.path)] = key
+            return
+        try:
+            new = SAMPLE_PARSERS[suffix.casefold()](file.load(limit))
+        except (Unreadable, ValueError) as error:
+            self.ignored.append(f"{file.path} is not used: {error}")
+            return
+        old = parts.get(key, Note())
+        parts[key] = Note(new.label or old.label, new.caption or old.caption)
+        self.files.add(file.path)
 
     @property
     def labelled(self) -> bool:
@@ -118,7 +151,9 @@ def parse_csv(data: bytes, delimiter: str = ",") -> Iterator[tuple[str, Note]]:
     """Yield names and notes of a table with a header. Raise UnknownFormat."""
     text = io.StringIO(decode_text(data), newline="")
     try:
-        yield from read_rows(csv.DictReader(text, delimiter=delimiter, strict=True))
+        table = csv.DictReader(text, delimiter=delimiter, strict=True)
+        require_paths(table.fieldnames or ())
+        yield from read_rows(table)
     except csv.Error as error:
         raise UnknownFormat(f"not valid CSV: {error}") from None
 
@@ -149,7 +184,8 @@ def read_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Note]]:
         keys = {str(key).strip().casefold(): key for key in row if key is not None}
         name = find_value(row, keys, PATHS)
         if not isinstance(name, str) or not name:
-            raise UnknownFormat(f"it has no column file_name; its columns are {', '.join(map(str, keys.values()))}")
+            require_paths(tuple(keys))
+            raise UnknownFormat("a row has no file_name")
         caption, split = (find_value(row, keys, names) for names in (CAPTIONS, SPLITS))
         yield (
             name,
@@ -159,6 +195,12 @@ def read_rows(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Note]]:
                 None if split in (None, "") else str(split),
             ),
         )
+
+
+def require_paths(columns: Iterable[str]) -> None:
+    """Raise UnknownFormat unless there is a column of file names."""
+    if not {name.strip().casefold() for name in columns} & set(PATHS):
+        raise UnknownFormat(f"it has no column file_name; its columns are {', '.join(columns)}")
 
 
 def find_value(row: Mapping[str, Any], keys: Mapping[str, str], names: Iterable[str]) -> Any:
@@ -190,6 +232,27 @@ def decode_text(data: bytes) -> str:
     except UnicodeDecodeError:
         raise UnknownFormat("not UTF-8 text") from None
 
+
+def parse_class(data: bytes) -> Note:
+    """Read the class in a file key.cls."""
+    return Note(as_label(decode_text(data)))
+
+
+def parse_caption(data: bytes) -> Note:
+    """Read the caption in a file key.txt."""
+    return Note(None, decode_text(data).strip() or None)
+
+
+def parse_sample(data: bytes) -> Note:
+    """Read label and caption in a file key.json. Raise UnknownFormat."""
+    content = parse_json(decode_text(data))
+    if not isinstance(content, dict):
+        return Note(as_label(content))
+    ((_, note),) = read_rows([{**content, PATHS[0]: "-"}])
+    return note
+
+
+SAMPLE_PARSERS: dict[str, Callable[[bytes], Note]] = {"cls": parse_class, "txt": parse_caption, "json": parse_sample}
 
 PARSERS: dict[str, Callable[[bytes], Iterator[tuple[str, Note]]]] = {
     "metadata.csv": parse_csv,

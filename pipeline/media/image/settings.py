@@ -26,7 +26,9 @@ class ImageSettings(DataSettings):
 
     medium: Literal["image"] = Field("image", description="what one item is")
     source: str = Field(
-        "digits", min_length=1, description="digits | a folder | a .zip or .tar(.gz) | torchvision:NAME"
+        "digits",
+        min_length=1,
+        description="digits | a folder | a .zip, .tar(.gz), .parquet, .npz, .npy or .csv | s3://... | torchvision:NAME",
     )
     resolution: int | tuple[int, int] = Field(
         8, description="side of square images, or [height, width]; most variants need a power of two"

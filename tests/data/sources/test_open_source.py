@@ -54,7 +54,7 @@ def test_each_kind_of_source_is_recognised_and_streams_its_files(tmp_path: Path)
         ("absent", "'absent': no such folder or archive .*sources are digits"),
         ("digit", "did you mean `digits`"),
         ("kaggle:cats", "no such folder or archive"),
-        ("notes.txt", r"notes.txt: the file is neither .zip nor .tar"),
+        ("notes.txt", r"notes.txt: the file is none of .zip, .tar"),
         ("torchvision:FashionMNISTT", "did you mean `torchvision:FashionMNIST`"),
         ("torchvision:fashionmnist", "did you mean `torchvision:FashionMNIST`"),
         ("torchvision:zzzzzz", "known: .*CIFAR10"),
