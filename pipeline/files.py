@@ -25,6 +25,43 @@ def is_litter(parts: tuple[str, ...]) -> bool:
     return any(part.startswith(".") or part.casefold() in LITTER for part in parts)
 
 
+def walk_files(root: Path, below: str = "") -> Iterator[tuple[str, str | None]]:
+    """Yield the files at any depth, ordered by name: the path below `root`, and why it must not be read, or None.
+
+    Litter is skipped. Special files, links out of the folder and links to folders (which may form cycles) must not be
+    read.
+    """
+    try:
+        with os.scandir(root / below) as entries:
+            children = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        yield below or ".", f"the folder cannot be read: {error.strerror}"
+        return
+    for entry in children:
+        if is_litter((entry.name,)):
+            continue
+        path = f"{below}/{entry.name}" if below else entry.name
+        if entry.is_symlink():
+            yield path, link_problem(Path(entry.path), root.resolve())
+        elif entry.is_dir(follow_symlinks=False):
+            yield from walk_files(root, path)
+        elif entry.is_file(follow_symlinks=False):
+            yield path, None
+        else:
+            yield path, "not a regular file (a pipe, a socket or a device)"
+
+
+def link_problem(link: Path, root: Path) -> str | None:
+    """Return why a link is not followed; None for a link to a file inside the resolved folder `root`."""
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return "a link to a file that does not exist"
+    if not target.is_relative_to(root):
+        return "a link to a file outside the folder"
+    return None if target.is_file() else "a link to a folder or a special file is not followed"
+
+
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
     """Write a file so that it has either its old or its new content, even after a power failure.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.arrays import Items
 from pipeline.errors import InputError
-from pipeline.files import is_litter
+from pipeline.files import walk_files
 from pipeline.media.base import BadItem, Medium
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.image_to_image import LARGEST_RESULT, ImageToImage, StyleEncoder, TileSize
@@ -49,7 +49,7 @@ def apply_to_files(
     options, transform = options or ApplyOptions(), ImageToImage(model)
     pairs = plan_files(inputs, output, transform.graph.medium)
     conditions = style_conditions(transform, model, options)
-    count, problems = 0, []
+    count, problems = 0, [problem for path in inputs for problem in list_refused(path)]
     for pair in progress(pairs):
         try:
             item = read_item(pair.source, transform)
@@ -64,7 +64,8 @@ def apply_to_files(
 def plan_files(inputs: Sequence[Path], output: Path, medium: Medium) -> list[FilePair]:
     """Return the files to process, in order. Folders are searched recursively and keep their structure in `output`.
 
-    Hidden files, those that operating systems create, and results below `output` are not processed.
+    Hidden files, those that operating systems create, links that ingest would not follow, and results below `output`
+    are not processed.
 
     If there is one input file, `output` may name its result; otherwise `output` is a folder. Raises InputError for
     missing files, for no image at all, if two results would have the same name, and if a result would overwrite its
@@ -78,7 +79,8 @@ def plan_files(inputs: Sequence[Path], output: Path, medium: Medium) -> list[Fil
         pairs = [pair for path in inputs for pair in plan_input(path, output, medium)]
     if not pairs:
         looked_for = ", ".join(sorted(medium.suffixes))
-        raise InputError(f"{', '.join(map(str, inputs))}: no {medium.noun}s found. Looked for {looked_for}.")
+        refused = "".join(f"\n  {problem}" for path in inputs for problem in list_refused(path))
+        raise InputError(f"{', '.join(map(str, inputs))}: no {medium.noun}s found. Looked for {looked_for}.{refused}")
     check_targets(pairs)
     return pairs
 
@@ -87,18 +89,24 @@ def plan_input(path: Path, output: Path, medium: Medium) -> list[FilePair]:
     """Return the files of one input, a file or a folder."""
     suffix = next(iter(medium.formats))
     if path.is_dir():
-        files = (file for file in sorted(path.rglob("*")) if file.suffix.casefold() in medium.suffixes)
-        names = (file.relative_to(path) for file in files if file.is_file())
+        names = (Path(name) for name, problem in walk_files(path) if problem is None)
         results, source = output.absolute(), path.absolute()
         inside = results != source and results.is_relative_to(source)
         return [
             FilePair(path / name, output / name.with_suffix(suffix))
             for name in names
-            if not is_litter(name.parts) and not (inside and (source / name).is_relative_to(results))
+            if name.suffix.casefold() in medium.suffixes and not (inside and (source / name).is_relative_to(results))
         ]
     if path.is_file():
         return [FilePair(path, output / f"{path.stem}{suffix}")]
     raise InputError(f"{path}: no such file or folder.")
+
+
+def list_refused(path: Path) -> list[str]:
+    """Return what is not read in a folder, such as linked folders, each with the reason."""
+    if not path.is_dir():
+        return []
+    return [f"{path / name}: {problem}" for name, problem in walk_files(path) if problem is not None]
 
 
 def check_targets(pairs: Sequence[FilePair]) -> None:

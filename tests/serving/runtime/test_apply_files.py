@@ -9,6 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline.errors import InputError
+from pipeline.files import walk_files
 from pipeline.gans.registry import build
 from pipeline.gans.variants.denoise.settings import DenoiseSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
@@ -16,7 +17,7 @@ from pipeline.media.registry import MEDIA
 from pipeline.serving.graph_tensors import latents
 from pipeline.serving.onnx.graph_export import export, name_tensors
 from pipeline.serving.onnx.metadata import Metadata
-from pipeline.serving.runtime.apply_files import ApplyOptions, apply_to_files, plan_files
+from pipeline.serving.runtime.apply_files import ApplyOptions, apply_to_files, list_refused, plan_files
 from pipeline.serving.runtime.image_to_image import ImageToImage, TileSize
 from tests.specs import image_spec
 
@@ -115,6 +116,27 @@ def test_litter_and_earlier_results_are_not_processed(larger: Path, tmp_path: Pa
         assert apply_to_files(larger, [tmp_path / "in"], tmp_path / "in" / "larger") == (1, [])
     results = [path.relative_to(tmp_path / "in").as_posix() for path in (tmp_path / "in" / "larger").rglob("*.png")]
     assert results == ["larger/a.png"]
+
+
+def test_links_are_followed_by_the_rules_of_ingest_or_reported(tmp_path: Path) -> None:
+    outside, folder = save(tmp_path / "outside" / "x.png"), tmp_path / "in"
+    inside = save(folder / "deep" / "a.png")
+    (folder / "link.png").symlink_to(inside)
+    (folder / "out.png").symlink_to(outside)
+    (folder / "broken.png").symlink_to(folder / "absent.png")
+    (folder / "linked").symlink_to(outside.parent)
+    pairs = plan_files([folder], tmp_path / "out", IMAGES)
+    sources = [pair.source.relative_to(folder).as_posix() for pair in pairs]
+    files = dict(walk_files(folder))
+    assert sources == ["deep/a.png", "link.png"] == [path for path, problem in files.items() if problem is None]
+    assert list_refused(folder) == [
+        f"{folder}/broken.png: a link to a file that does not exist",
+        f"{folder}/linked: a link to a file outside the folder",
+        f"{folder}/out.png: a link to a file outside the folder",
+    ]
+    inside.unlink()
+    with pytest.raises(InputError, match=r"no images found\.(.*\n)*.*linked: a link to a file outside the folder"):
+        plan_files([folder], tmp_path / "out", IMAGES)
 
 
 def test_a_gray_model_converts_rgb_input_to_gray(gray: Path, tmp_path: Path) -> None:
