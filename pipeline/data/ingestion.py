@@ -59,8 +59,11 @@ def ingest(
     """
     medium = find_medium(settings.medium)
     labelled = LabelledSource.of(open_source(medium, settings, root, cache), settings)
-    for line in labelled.metadata.ignored:
+    ignored = labelled.metadata.ignored
+    for line in ignored[:QUOTED_ERRORS]:
         report(f"warning: {line}")
+    if len(ignored) > QUOTED_ERRORS:
+        report(f"warning: {len(ignored) - QUOTED_ERRORS} more such files are not used")
     source = ItemFiles(labelled, medium.suffixes)
     survey = Survey.of(source, medium, settings, previous_classes)
     skipped = source.describe_skipped()

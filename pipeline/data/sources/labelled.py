@@ -21,13 +21,14 @@ class LabelledSource:
         source: The source.
         metadata: Its metadata.
         folders: Whether folders mean splits and classes.
-        labels: Whether labels of the metadata replace the classes of folders.
+        labels: Whether labels of the metadata replace the classes of folders, and chunks are no classes.
     """
 
     def __init__(self, source: Source, metadata: Metadata, *, folders: bool = True, labels: bool = True) -> None:
         self.source, self.metadata, self.folders = source, metadata, folders
         self.name = source.name
         self.labelled = labels and metadata.labelled
+        self.chunked = labels and metadata.chunked
 
     @classmethod
     def of(cls, source: Source, settings: DataSettings) -> "LabelledSource":
@@ -58,7 +59,7 @@ class LabelledSource:
 
     def meaning(self, file: SourceFile, note: Note) -> tuple[str, ...] | None:
         """Return the folders that stand for split and class; None if those of the file's path do."""
-        if self.folders and not self.labelled and not self.metadata.chunked and note.split is None:
+        if self.folders and not self.labelled and not self.chunked and note.split is None:
             return file.meaning
         split = note.split or (self.metadata.layout.place(file.folders).split if self.folders else None)
         return tuple(part for part in (split, note.label) if part is not None)

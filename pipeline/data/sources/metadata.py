@@ -83,7 +83,7 @@ class Metadata:
                 notes = dict(parse(file.load(limit)))
             except Unreadable as error:
                 raise InputError(f"data.source: {file.path}: {error}") from None
-            except (UnknownFormat, ValueError) as error:
+            except ValueError as error:
                 metadata.ignored.append(f"{file.path} is not used: {error}")
                 continue
             metadata.files.add(file.path)

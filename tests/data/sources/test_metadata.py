@@ -137,6 +137,13 @@ def test_folders_may_mean_nothing(tmp_path: Path, image_folder: ImageFolder) -> 
     assert lines[0] == ("warning: metadata.csv is not used: it has no column file_name; its columns are name, rating")
 
 
+def test_pairs_in_folders_keep_their_folders(tmp_path: Path, image_folder: ImageFolder) -> None:
+    source = image_folder([f"{side}/{number}.png" for side in "AB" for number in range(3)])
+    (source / "dataset.json").write_text('{"labels": [["A/0.png", 1]]}')
+    info, _ = run_ingestion(source, tmp_path, pairs="folders", test_fraction=0)
+    assert (info.item.classes, info.images) == (("A", "B"), 6)
+
+
 def test_metadata_that_cannot_be_read_is_an_error(tmp_path: Path, image_folder: ImageFolder) -> None:
     source = image_folder(["a/0.png"])
     (source / "metadata.csv").write_bytes(b"file_name,label\n" * 20_000)

@@ -221,6 +221,16 @@ def test_a_webdataset_has_labels_and_captions(
     assert_pictures(tmp_path, rows, [0, 1, 2, 3])
 
 
+def test_broken_parts_of_samples_are_reported_shortly(tmp_path: Path) -> None:
+    samples = {f"{n}.{suffix}": png(n) if suffix == "png" else b"{" for n in range(5) for suffix in ("png", "json")}
+    write_samples(tmp_path / "set.tar", samples)
+    lines: list[str] = []
+    info, _ = run_ingestion(tmp_path / "set.tar", tmp_path, report=lines.append)
+    assert info.images == 5
+    assert lines[0].startswith("warning: 0.json is not used: not valid JSON")
+    assert lines[3] == "warning: 2 more such files are not used"
+
+
 def test_a_folder_of_tars_is_one_data_set(tmp_path: Path) -> None:
     source = tmp_path / "shards"
     for shard, seeds in (("test-000.tar", [8, 9]), ("train-000.tar", [0, 1, 2]), ("train-001.tar", [3, 4])):
