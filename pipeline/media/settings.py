@@ -28,7 +28,8 @@ class DataSettings(Settings):
     watch: str = Field(
         "data/raw",
         min_length=1,
-        description="path that DVC hashes to detect new data; set it to `source` if that is elsewhere",
+        description="path that DVC hashes to detect new data; set it to `source` if that is elsewhere; for a remote "
+        "source, `ganline etags` writes the ETags there",
     )
     folders: Literal["classes", "ignore"] = Field(
         "classes",
