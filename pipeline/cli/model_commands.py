@@ -160,8 +160,19 @@ def apply(
     example: Annotated[
         Path | None, typer.Option(help="Image whose style the results take, instead of a seed.", show_default=False)
     ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Quality of .jpg and .avif (95), or of lossy .webp (lossless by default).",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Apply an image-to-image generator (super-resolution, denoising, translation) to images. Runs without torch.
+
+    Transparency, EXIF data and resolution are kept. Colours become sRGB. A line on stderr says what was not kept.
 
     `ganline apply photo.jpg -o photo-x4.png`
 
@@ -181,10 +192,14 @@ def apply(
     def show_progress(pairs: Sequence[Any]) -> Iterable[Any]:
         return tqdm(pairs, desc="apply", unit="img", leave=False, disable=None)
 
-    options = ApplyOptions(TileSize(tile, overlap), seed, example)
-    count, problems = apply_to_files(model or Paths(project_root()).generator, inputs, output, options, show_progress)
+    options = ApplyOptions(TileSize(tile, overlap), seed, example, quality)
+    count, problems, losses = apply_to_files(
+        model or Paths(project_root()).generator, inputs, output, options, show_progress
+    )
     for problem in problems:
         typer.echo(f"ganline: {problem}", err=True)
+    for loss in losses:
+        typer.echo(f"ganline: not kept: {loss}", err=True)
     failed = f", {len(problems)} could not be read" if problems else ""
     typer.echo(f"{output}: {count} image{'' if count == 1 else 's'}{failed}")
     raise typer.Exit(2 if problems else 0)

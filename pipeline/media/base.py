@@ -36,11 +36,27 @@ class BadItem(ValueError):
 
 @dataclass(frozen=True)
 class Encoded:
-    """One item as a file."""
+    """One item as a file; `losses`: what the file of its source has that this one has not, each in a few words."""
 
     data: bytes
     mime_type: str
     suffix: str
+    losses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TransformInput:
+    """One item for a model that transforms items.
+
+    Attributes:
+        values: [H, W, C], as the exported graph takes them.
+        properties: What else the file holds, for `encode_result` of the same medium.
+        losses: What decoding leaves out, each in a few words.
+    """
+
+    values: Items
+    properties: Any = None
+    losses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +90,7 @@ class Medium(ABC):
         example_file: A file name for examples.
         suffixes: Suffixes of such files, lower case with the dot.
         formats: Suffixes that `encode` writes, with their MIME types; the first is the default.
+        lossy_formats: Those that have a quality.
         Settings: The medium's part of `data:` in params.yaml.
         Validation: The medium's part of `validate:` in params.yaml.
         facts: Columns that `decode` adds to the manifest.
@@ -91,6 +108,7 @@ class Medium(ABC):
     example_file: ClassVar[str] = "item"
     suffixes: ClassVar[frozenset[str]]
     formats: ClassVar[Mapping[str, str]]
+    lossy_formats: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type[DataSettings]]
     Validation: ClassVar[type[ValidationSettings]] = ValidationSettings
     facts: ClassVar[tuple[Fact, ...]] = ()
@@ -127,8 +145,8 @@ class Medium(ABC):
         """Return height and width of an encoded item from its header, without decoding it. Raises BadItem."""
         raise BadItem(f"{self.noun}s cannot be transformed")
 
-    def decode_one(self, data: bytes, spec: ItemSpec, *, own_size: bool, largest: int) -> Items:
-        """Decode the one item of a file as an exported graph takes it, [H, W, C].
+    def decode_one(self, data: bytes, spec: ItemSpec, *, own_size: bool, largest: int) -> TransformInput:
+        """Decode the one item of a file as an exported graph takes it.
 
         Args:
             own_size: Keep the item's height and width instead of fitting it to those of `spec`.
@@ -142,6 +160,24 @@ class Medium(ABC):
     @abstractmethod
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
         """Return one item [H, W, C] as a file of one of `formats`, by default the first."""
+
+    def encode_result(
+        self,
+        values: Items,
+        spec: ItemSpec,
+        source: TransformInput,
+        suffix: str | None = None,
+        *,
+        quality: int | None = None,
+        keeps_colours: bool = False,
+    ) -> Encoded:
+        """Return the result of a transformation [H, W, C] as a file, with the properties of its source.
+
+        Args:
+            quality: Quality of a lossy format, 1 to 100; None for the default.
+            keeps_colours: The result shows what the source shows; if the source is gray, the result is, too.
+        """
+        return self.encode(values, spec, suffix)
 
     @abstractmethod
     def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:

@@ -95,6 +95,7 @@ def interface(gan: GAN) -> dict[str, Any]:
         "task": gan.task,
         "scale": gan.scale,
         "multiple": generator.multiple,
+        "keeps_colours": TASKS[gan.task].keeps_colours,
         "latent": int(generator.inputs["z"].shape[1]) if "z" in generator.inputs else 0,
     }
 

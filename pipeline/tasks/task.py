@@ -40,6 +40,7 @@ class Task(ABC):
         look_builder: The function that builds the look of a training: TrainingCase -> Look.
         evaluator: The function that evaluates a model: EvaluationCase -> EvaluationResult.
         compared: Names of the measures that promotion records if there is no champion to compare with.
+        keeps_colours: The output shows what the input shows, in the same colours: of a gray input it is gray.
         takes_input: The model transforms an item that it is given; if not, it draws samples from latents alone.
         intended_use: The model card's sentence on what the model is good for. In this and the next two, {noun} stands
             for one item of the medium.
@@ -54,6 +55,7 @@ class Task(ABC):
     evaluator: ClassVar[str]
     compared: ClassVar[tuple[str, ...]]
     takes_input: ClassVar[bool]
+    keeps_colours: ClassVar[bool] = False
     intended_use: ClassVar[str]
     risk: ClassVar[str]
     evidence_note: ClassVar[str]

@@ -92,7 +92,7 @@ def test_old_transformations_are_applied(tmp_path: Path) -> None:
         (DRIT, ApplyOptions(seed=5)),
         (DRIT.with_name("reverse.onnx"), ApplyOptions(example=tmp_path / "photo.png")),
     ):
-        count, problems = apply_to_files(path, [tmp_path / "photo.png"], tmp_path / "out.png", options)
+        count, problems, _ = apply_to_files(path, [tmp_path / "photo.png"], tmp_path / "out.png", options)
         assert (count, problems) == (1, [])
         result = decoded((tmp_path / "out.png").read_bytes())
         assert result.shape == (40, 56, 3)

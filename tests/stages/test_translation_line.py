@@ -103,7 +103,7 @@ def test_the_exported_graphs_translate_files(line: tuple[str, Path], tmp_path: P
         in card
     )
     save(tmp_path / "one.png", np.random.default_rng(1).normal(128, 60, (37, 50, 3)))
-    done, problems = apply_to_files(
+    done, problems, _ = apply_to_files(
         exported / "generator.onnx",
         [tmp_path / "one.png"],
         tmp_path / "made.png",

@@ -26,30 +26,26 @@ class Conversion:
     transform: ImageCms.ImageCmsTransform
     table: list[int] | None = None
 
-    def __call__(self, image: Image.Image) -> Image.Image:
-        """Convert an image of `mode`: gray stays gray, anything else becomes RGB."""
+    def apply(self, image: Image.Image) -> Image.Image:
+        """Return an 8-bit image in sRGB: gray stays gray, anything else becomes RGB; transparency is kept."""
+        if not image.has_transparency_data:
+            return self.convert(image.convert(self.mode))
+        layered = image.convert("LA" if self.mode == "L" else "RGBA")
+        result = self.convert(layered.convert(self.mode))
+        result.putalpha(layered.getchannel("A"))
+        return result
+
+    def convert(self, image: Image.Image) -> Image.Image:
+        """Convert an opaque image of `mode`."""
         return image.point(self.table) if self.table else self.transform.apply(image)
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return an 8-bit image in sRGB.
-
-    An image without a profile is unchanged, as is one whose profile is sRGB, damaged, or made for other pixels than
-    the image has (an RGB profile in a gray image).
-    """
-    conversion = find_conversion(profile, image)
-    if conversion is None:
-        return image
-    if not image.has_transparency_data:
-        return conversion(image.convert(conversion.mode))
-    layered = image.convert("LA" if conversion.mode == "L" else "RGBA")
-    result = conversion(layered.convert(conversion.mode))
-    result.putalpha(layered.getchannel("A"))
-    return result
-
-
 def find_conversion(profile: bytes | None, image: Image.Image) -> Conversion | None:
-    """Return how the image becomes sRGB; None if it is left as it is (see `to_srgb`)."""
+    """Return how an 8-bit image becomes sRGB; None if it is left as it is.
+
+    These are images without a profile, and those whose profile is sRGB, damaged, or made for other pixels than the
+    image has (an RGB profile in a gray image).
+    """
     conversion = read_profile(profile) if profile else None
     return conversion if conversion and conversion.mode == pixel_mode(image) else None
 

@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from pipeline.arrays import UInt8Array
 from pipeline.media.image.bad_image import BadImage
-from pipeline.media.image.colour_profiles import to_srgb
+from pipeline.media.image.colour_profiles import find_conversion
 from pipeline.media.image.formats import FORMATS
 from pipeline.media.image.orientation import apply_orientation, is_turned
 from pipeline.media.image.outline import outline
@@ -80,6 +80,26 @@ class Decoded:
     mode: str
 
 
+@dataclass(frozen=True)
+class ShownImage:
+    """An image as a viewer shows it.
+
+    Attributes:
+        image: 8 bits, sRGB, upright, possibly with transparency.
+        width, height: Size of the file in this orientation; `image` is smaller if a JPEG was read at a reduced size.
+        source: The file as Pillow opened it, with its metadata.
+        mode: Pillow mode of the file.
+        losses: What the file has that `image` has not, each in a few words.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    source: Image.Image
+    mode: str
+    losses: tuple[str, ...] = ()
+
+
 def decode(data: bytes, target: Target) -> Decoded:
     """Decode one encoded image and fit it to `target`.
 
@@ -90,21 +110,45 @@ def decode(data: bytes, target: Target) -> Decoded:
     Raises:
         BadImage: The image cannot be used.
     """
+    with decoding_errors():
+        shown = read_shown(data, target)
+        return Decoded(arrange(flatten(shown.image, target), target), shown.width, shown.height, shown.mode)
+
+
+def read_shown(data: bytes, target: Target) -> ShownImage:
+    """Read an image as a viewer shows it; use it within `decoding_errors`. Raises anything on hostile bytes."""
     if not data:
         raise BadImage("empty file (zero bytes)")
+    image = open_checked(data, target)
+    size, mode, wide = image.size, image.mode, ";16" in str(image.tile)
+    # Halves are cut at a pixel. A JPEG that is read at a reduced size may have none in the middle.
+    if image.format == "JPEG" and target.fit != "keep" and target.pairs != "halves":
+        smallest = round(target.width * REDUCING_GAP), round(target.height * REDUCING_GAP)
+        image.draft(None, smallest[::-1] if is_turned(image) else smallest)
+    image.load()
+    width, height = size[::-1] if is_turned(image) else size
+    losses = []
+    shown, profile = apply_orientation(image), image.info.get("icc_profile")
+    if mode.startswith(("I", "F")):
+        shown = to_eight_bits(shown, inverted=is_min_white(image))
+    if wide or mode.startswith(("I", "F")):
+        losses.append("more than 8 bits per value became 8")
+    conversion = find_conversion(profile, shown)
+    if conversion is not None:
+        shown = conversion.apply(shown)
+        losses.append(f"colours of the profile {conversion.name!r} became sRGB")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        losses.append("only the first frame or page was used")
+    return ShownImage(shown, width, height, image, mode, tuple(losses))
+
+
+@contextmanager
+def decoding_errors() -> Iterator[None]:
+    """Turn every error of a decoder into a BadImage, and lift the limits that `Target.max_pixels` replaces."""
     with suppress_pillow_warnings():
         try:
-            image = open_checked(data, target)
-            size, mode = image.size, image.mode
-            # Halves are cut at a pixel. A JPEG that is read at a reduced size may have none in the middle.
-            if image.format == "JPEG" and target.fit != "keep" and target.pairs != "halves":
-                smallest = round(target.width * REDUCING_GAP), round(target.height * REDUCING_GAP)
-                image.draft(None, smallest[::-1] if is_turned(image) else smallest)
-            image.load()
-            width, height = size[::-1] if is_turned(image) else size
-            inverted = is_min_white(image)
-            pixels = arrange(flatten(apply_orientation(image), target, inverted=inverted), target)
-            return Decoded(pixels, width, height, mode)
+            yield
         except BadImage:
             raise
         except MemoryError:
@@ -160,12 +204,8 @@ def open_checked(data: bytes, target: Target) -> Image.Image:
     return image
 
 
-def flatten(image: Image.Image, target: Target, *, inverted: bool = False) -> Image.Image:
-    """Return the image in mode L or RGB: 8 bits, sRGB, opaque. `inverted`: its stored values are darkest at the top."""
-    profile = image.info.get("icc_profile")
-    if image.mode.startswith(("I", "F")):
-        image = to_eight_bits(image, inverted=inverted)
-    image = to_srgb(image, profile)
+def flatten(image: Image.Image, target: Target) -> Image.Image:
+    """Return an 8-bit image in mode L or RGB, opaque."""
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.new("RGB", image.size, target.background)

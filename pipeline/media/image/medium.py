@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pipeline.items import ItemSpec
-from pipeline.media.base import BuiltinSource, Encoded, Fact, Item, Medium
+from pipeline.media.base import BuiltinSource, Encoded, Fact, Item, Medium, TransformInput
 from pipeline.media.image import validation
 from pipeline.media.image.appearance import APPEARANCE, statistics
 from pipeline.media.image.formats import SUFFIXES
@@ -48,6 +48,7 @@ class ImageMedium(Medium):
         ".bmp": "image/bmp",
         ".gif": "image/gif",
     }
+    lossy_formats = (".jpg", ".jpeg", ".webp", ".avif")
     Settings = ImageSettings
     Validation = validation.ImageValidation
     facts = (
@@ -108,14 +109,15 @@ class ImageMedium(Medium):
         width, height = measure(data)
         return height, width
 
-    def decode_one(self, data: bytes, spec: ItemSpec, *, own_size: bool, largest: int) -> Items:
+    def decode_one(self, data: bytes, spec: ItemSpec, *, own_size: bool, largest: int) -> TransformInput:
         """Decode an image, cropped to the size of `spec` unless it keeps its own."""
-        from pipeline.media.image.image import Target, decode
+        from pipeline.media.image.image import Target
+        from pipeline.media.image.transformation import read_input
 
         resolution = (1, 1) if own_size else (spec.height, spec.width)
         channels: Literal["gray", "rgb"] = "gray" if spec.channels == 1 else "rgb"
         target = Target(resolution, channels, fit="keep" if own_size else "crop", max_pixels=largest)
-        return decode(data, target).pixels
+        return read_input(data, target)
 
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
         """Return an image file, tagged as sRGB; WebP is lossless."""
@@ -124,6 +126,23 @@ class ImageMedium(Medium):
 
         suffix = suffix or next(iter(self.formats))
         return Encoded(encode_picture(to_pillow(values), suffix), self.formats[suffix], suffix)
+
+    def encode_result(
+        self,
+        values: Items,
+        spec: ItemSpec,
+        source: TransformInput,
+        suffix: str | None = None,
+        *,
+        quality: int | None = None,
+        keeps_colours: bool = False,
+    ) -> Encoded:
+        """Return an image file with the transparency, EXIF data and resolution of its source."""
+        from pipeline.media.image.transformation import encode_result
+
+        suffix = suffix or next(iter(self.formats))
+        mime_type = self.formats[suffix]
+        return encode_result(values, source, suffix, mime_type, quality=quality, keeps_colours=keeps_colours)
 
     def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:
         """Draw the images on one sheet, enlarged without smoothing."""

@@ -13,10 +13,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.arrays import Items
-from pipeline.media.base import BadItem
+from pipeline.media.base import BadItem, Encoded, TransformInput
 from pipeline.serving.graph_tensors import Arrays
-from pipeline.serving.http.image_routes import Png, encode_png, result_headers, result_responses
+from pipeline.serving.http.image_routes import Png, result_headers, result_responses
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.loaded_model import LoadedModel
 from pipeline.serving.http.openapi_errors import error_responses
@@ -56,7 +55,10 @@ def apply_router(service: InferenceService) -> APIRouter:
 
     @routes.post("/apply", response_class=Png, responses=responses, openapi_extra=IMAGE_BODY)
     async def apply(query: Annotated[StyleQuery, Query()], request: Request) -> Response:
-        """Transform the image in the body (PNG, JPEG, WebP, TIFF ...); the result is PNG. Large images are tiled."""
+        """Transform the image in the body (PNG, JPEG, WebP, TIFF ...); the result is PNG. Large images are tiled.
+
+        Transparency, EXIF data and resolution are kept. The header X-Lost says what was not.
+        """
         return await transform_body(service, query.seed, request)
 
     return routes
@@ -71,11 +73,12 @@ async def transform_body(service: InferenceService, seed: int | None, request: R
     body = await request.body()
     began = time.perf_counter()
     with service.reserve(result_pixels(body, loaded, settings.max_pixels), loaded.tile):
-        item = await asyncio.to_thread(decode_body, body, loaded, settings.max_pixels)
-        tiles = loaded.transform.tiles(item, TileSize(loaded.tile))
+        source = await asyncio.to_thread(decode_body, body, loaded, settings.max_pixels)
+        tiles = loaded.transform.tiles(source.values, TileSize(loaded.tile))
         await with_timeout(run_tiles(service, loaded, tiles, conditions, request.is_disconnected), settings.timeout)
         seconds = time.perf_counter() - began
-        return Png(await asyncio.to_thread(encode_result, loaded, tiles), headers=result_headers(loaded, seconds))
+        file = await asyncio.to_thread(encode_result, loaded, tiles, source)
+        return Png(file.data, headers=result_headers(loaded, seconds) | loss_header(file))
 
 
 def result_pixels(body: bytes, loaded: LoadedModel, largest: int) -> int:
@@ -95,7 +98,7 @@ def result_pixels(body: bytes, loaded: LoadedModel, largest: int) -> int:
     return height * width
 
 
-def decode_body(body: bytes, loaded: LoadedModel, largest: int) -> Items:
+def decode_body(body: bytes, loaded: LoadedModel, largest: int) -> TransformInput:
     """Decode the body as the model takes it. Raises RequestError if that is not possible."""
     try:
         return loaded.transform.decode(body, largest)
@@ -103,9 +106,15 @@ def decode_body(body: bytes, loaded: LoadedModel, largest: int) -> Items:
         raise RequestError(400, f"the body is not an image: {error}") from None
 
 
-def encode_result(loaded: LoadedModel, tiles: Tiles) -> bytes:
+def encode_result(loaded: LoadedModel, tiles: Tiles, source: TransformInput) -> Encoded:
     """Return the finished image as PNG."""
-    return encode_png(loaded.graph, join(tiles.bands)[None])
+    return loaded.transform.encode(join(tiles.bands), source, ".png")
+
+
+def loss_header(file: Encoded) -> dict[str, str]:
+    """Return the header that says what the result lost; none if it lost nothing."""
+    text = "; ".join(file.losses).encode("ascii", "replace").decode()
+    return {"X-Lost": "".join(letter for letter in text if letter.isprintable())} if text else {}
 
 
 async def with_timeout(work: Awaitable[None], seconds: float) -> None:

@@ -22,6 +22,7 @@ class Metadata(Settings):
         fid: Comparable only between models of the same `protocol`.
         scale: How many times larger the output of a model that takes an item is.
         multiple: Height and width of its input may be any multiple of this; 0: only the size in `item`.
+        keeps_colours: Its output shows what its input shows, in the same colours: of a gray input it is gray.
     """
 
     version: str
@@ -39,6 +40,7 @@ class Metadata(Settings):
     task: str = "generate"
     scale: int = 1
     multiple: int = 0
+    keeps_colours: bool = False
 
     @property
     def classes(self) -> list[str]:

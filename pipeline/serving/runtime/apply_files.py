@@ -3,13 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.arrays import Items
 from pipeline.errors import InputError
 from pipeline.files import walk_files
-from pipeline.media.base import BadItem, Medium
+from pipeline.media.base import BadItem, Medium, TransformInput
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.image_to_image import LARGEST_RESULT, ImageToImage, StyleEncoder, TileSize
+
+LISTED = 3
+"""Number of files that a line on losses names."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,27 @@ class ApplyOptions:
     Attributes:
         size: Tiles of large images.
         seed, example: Style of a model with styles: that of a seed, or of an example image.
+        quality: Quality of lossy formats, 1 to 100; None for the default.
     """
 
     size: TileSize | None = None
     seed: int | None = None
     example: Path | None = None
+    quality: int | None = None
+
+
+class ApplyResult(NamedTuple):
+    """What was done.
+
+    Attributes:
+        written: Number of results.
+        problems: Files that could not be read, each with the reason.
+        losses: What results lost of their sources, each with the number of files and the first names.
+    """
+
+    written: int
+    problems: list[str]
+    losses: list[str]
 
 
 def apply_to_files(
@@ -40,25 +60,47 @@ def apply_to_files(
     output: Path,
     options: ApplyOptions | None = None,
     progress: Callable[[Sequence[FilePair]], Iterable[FilePair]] = iter,
-) -> tuple[int, list[str]]:
-    """Transform images; return how many were written, and what is wrong with those that could not be read.
+) -> ApplyResult:
+    """Transform images.
 
     Raises InputError for a model that cannot be used, tiles that overlap entirely, a style that does not exist, no
     input, or a result that cannot be written.
     """
     options, transform = options or ApplyOptions(), ImageToImage(model)
     pairs = plan_files(inputs, output, transform.graph.medium)
+    check_formats(pairs, transform.graph.medium, options.quality)
     conditions = style_conditions(transform, model, options)
     count, problems = 0, [problem for path in inputs for problem in list_refused(path)]
+    losses: dict[str, list[str]] = {}
     for pair in progress(pairs):
         try:
-            item = read_item(pair.source, transform)
+            source = read_item(pair.source, transform)
         except BadItem as error:
             problems.append(f"{pair.source}: {error}")
             continue
-        write_item(pair.target, transform(item, options.size, conditions), transform)
+        item = transform(source.values, options.size, conditions)
         count += 1
-    return count, problems
+        for loss in write_result(pair.target, item, source, transform, options.quality):
+            losses.setdefault(loss, []).append(str(pair.source))
+    return ApplyResult(count, problems, [describe_loss(*loss) for loss in losses.items()])
+
+
+def describe_loss(loss: str, files: Sequence[str]) -> str:
+    """Return one line on what files lost."""
+    more = f" and {len(files) - LISTED} more" if len(files) > LISTED else ""
+    return f"{loss}: {', '.join(files[:LISTED])}{more}"
+
+
+def check_formats(pairs: Sequence[FilePair], medium: Medium, quality: int | None) -> None:
+    """Raise InputError if results cannot be written in the formats of their names, or have no quality."""
+    for name, path in {pair.target.suffix.casefold(): pair.target for pair in pairs}.items():
+        if name not in medium.formats:
+            raise InputError(f"{path}: {medium.noun}s cannot be written as {name!r}. Use {', '.join(medium.formats)}.")
+        if quality is not None and name not in medium.lossy_formats:
+            raise InputError(
+                f"{path}: --quality does not apply to {name!r}, which is lossless. Use a name that ends in "
+                f"{', '.join(medium.lossy_formats)}, or omit --quality."
+            )
 
 
 def plan_files(inputs: Sequence[Path], output: Path, medium: Medium) -> list[FilePair]:
@@ -146,7 +188,7 @@ def style_conditions(transform: ImageToImage, model: Path, options: ApplyOptions
     return {"z": StyleEncoder(encoder).encode(options.example)}
 
 
-def read_item(path: Path, transform: ImageToImage) -> Items:
+def read_item(path: Path, transform: ImageToImage) -> TransformInput:
     """Return an item as the model takes it, fitted to the model's size if there is only one.
 
     Raises BadItem if it cannot be read or is too large.
@@ -161,13 +203,14 @@ def read_item(path: Path, transform: ImageToImage) -> Items:
     return transform.decode(content)
 
 
-def write_item(path: Path, item: Items, transform: ImageToImage) -> None:
-    """Write an item in the format of the suffix. Raises InputError if that is not possible."""
-    medium, suffix = transform.graph.medium, path.suffix.casefold()
-    if suffix not in medium.formats:
-        raise InputError(f"{path}: {medium.noun}s cannot be written as {suffix!r}. Use {', '.join(medium.formats)}.")
+def write_result(
+    path: Path, item: Items, source: TransformInput, transform: ImageToImage, quality: int | None
+) -> tuple[str, ...]:
+    """Write a result in the format of the suffix; return what it lost. Raises InputError if that is not possible."""
     try:
+        file = transform.encode(item, source, path.suffix.casefold(), quality)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(medium.encode(item, transform.metadata.item, suffix).data)
+        path.write_bytes(file.data)
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be written: {error}") from None
+    return file.losses

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
-from pipeline.media.base import BadItem
+from pipeline.media.base import BadItem, Encoded, TransformInput
 from pipeline.serving.graph_tensors import Arrays, latents
 from pipeline.serving.runtime.generator import Generator, Graph, checked_seed
 from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, run_tiles
@@ -108,12 +108,21 @@ class ImageToImage:
         height, width = self.graph.medium.encoded_size(data)
         return height * self.metadata.scale, width * self.metadata.scale
 
-    def decode(self, data: bytes, largest: int = LARGEST_RESULT) -> Items:
-        """Decode an item [H, W, C] as the graph takes it: in its own size, or fitted to the one that the graph takes.
+    def decode(self, data: bytes, largest: int = LARGEST_RESULT) -> TransformInput:
+        """Decode an item as the graph takes it: in its own size, or fitted to the one that the graph takes.
 
         Raises BadItem if it cannot be decoded, or if the result has over `largest` pixels.
         """
         return decode_item(self.graph, data, own_size=not self.fixed, largest=largest // self.metadata.scale**2)
+
+    def encode(
+        self, item: Items, source: TransformInput, suffix: str | None = None, quality: int | None = None
+    ) -> Encoded:
+        """Return a result [H, W, C] as a file with the properties of its source; None takes the medium's defaults."""
+        keeps_colours = self.metadata.keeps_colours
+        return self.graph.medium.encode_result(
+            item, self.metadata.item, source, suffix, quality=quality, keeps_colours=keeps_colours
+        )
 
 
 def open_model(graph: Graph) -> Generator | ImageToImage:
@@ -138,7 +147,7 @@ class StyleEncoder:
         Raises InputError if the image cannot be read.
         """
         try:
-            item = decode_item(self.graph, path.read_bytes(), own_size=False, largest=LARGEST_RESULT)
+            item = decode_item(self.graph, path.read_bytes(), own_size=False, largest=LARGEST_RESULT).values
         except (BadItem, OSError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"{path}: {reason}. --example takes an image.") from None
@@ -147,8 +156,8 @@ class StyleEncoder:
         return style
 
 
-def decode_item(graph: Graph, data: bytes, *, own_size: bool, largest: int) -> Items:
-    """Decode an item [H, W, C] with the channels and dtype of the graph. Raises BadItem."""
+def decode_item(graph: Graph, data: bytes, *, own_size: bool, largest: int) -> TransformInput:
+    """Decode an item with the channels and dtype of the graph. Raises BadItem."""
     return graph.medium.decode_one(data, graph.metadata.item, own_size=own_size, largest=largest)
 
 

@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from PIL import Image
+from PIL import ExifTags, Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.serving.http.v2_tensors import HEADER_LENGTH
@@ -70,6 +70,19 @@ def test_results_equal_those_of_ganline_apply(larger: Any, upscaler: Path, size:
     assert answer.headers["server-timing"].startswith("draw;dur=")
     assert answer.headers["cache-control"] == "no-cache"
     assert larger.service.reserved == 0
+
+
+def test_what_the_image_holds_is_kept_and_what_is_lost_is_said(larger: Any) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Camera"
+    layered = np.dstack([picture(10, 12), np.full((10, 12), 128, dtype=np.uint8)])
+    answer = httpx.post(f"{larger.url}/apply", content=encoded(layered, exif=exif, dpi=(300, 300)))
+    with Image.open(io.BytesIO(answer.content)) as image:
+        assert (image.mode, image.size, image.getexif()[ExifTags.Base.Make]) == ("RGBA", (24, 20), "Camera")
+        assert image.info["dpi"] == pytest.approx((600, 600), rel=0.01)
+    assert "x-lost" not in answer.headers
+    deep = httpx.post(f"{larger.url}/apply", content=encoded(np.full((10, 12), 60_000, dtype=np.uint16)))
+    assert deep.headers["x-lost"] == "more than 8 bits per value became 8"
 
 
 def test_common_formats_are_read_upright_regardless_of_content_type(larger: Any) -> None:

@@ -1,11 +1,12 @@
 """`ganline apply`: images of any size, tiles, folders, styles, errors."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from typer.testing import CliRunner
 
 from pipeline.errors import InputError
@@ -35,6 +36,7 @@ ORIGIN = {
     "latent": 0,
     "task": "restore",
     "multiple": 1,
+    "keeps_colours": True,
 }
 
 
@@ -87,7 +89,7 @@ def test_tiling_does_not_change_the_result(larger: Path) -> None:
 
 def test_the_output_may_be_a_file_name(larger: Path, tmp_path: Path) -> None:
     source = save(tmp_path / "in.png")
-    assert apply_to_files(larger, [source], tmp_path / "new" / "out.webp") == (1, [])
+    assert apply_to_files(larger, [source], tmp_path / "new" / "out.webp") == (1, [], [])
     with Image.open(tmp_path / "new" / "out.webp") as image:
         assert image.size == (82, 60)
 
@@ -98,7 +100,7 @@ def test_folders_keep_their_structure_and_bad_files_are_reported(larger: Path, t
     (tmp_path / "in" / "broken.jpg").write_bytes(b"nothing")
     (tmp_path / "in" / "notes.txt").write_text("no picture")
     alone = save(tmp_path / "alone.png")
-    done, problems = apply_to_files(larger, [tmp_path / "in", alone], tmp_path / "out")
+    done, problems, _ = apply_to_files(larger, [tmp_path / "in", alone], tmp_path / "out")
     assert done == 3
     assert [problem.split(": ", 1)[1] for problem in problems] == ["not an image (or its header is damaged)"]
     assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.png")) == [
@@ -113,7 +115,7 @@ def test_litter_and_earlier_results_are_not_processed(larger: Path, tmp_path: Pa
     for name in (".hidden.png", "@eaDir/a.png", "$RECYCLE.BIN/b.png"):
         save(tmp_path / "in" / name)
     for _ in range(2):
-        assert apply_to_files(larger, [tmp_path / "in"], tmp_path / "in" / "larger") == (1, [])
+        assert apply_to_files(larger, [tmp_path / "in"], tmp_path / "in" / "larger") == (1, [], [])
     results = [path.relative_to(tmp_path / "in").as_posix() for path in (tmp_path / "in" / "larger").rglob("*.png")]
     assert results == ["larger/a.png"]
 
@@ -281,8 +283,119 @@ def test_missing_styles_are_reported(style_folder: Path, larger: Path, tmp_path:
 def test_fixed_size_graphs_are_never_tiled(fixed_size_graph: Path, tmp_path: Path) -> None:
     assert apply_to_files(
         fixed_size_graph, [save(tmp_path / "in.png", 90, 120)], tmp_path / "out.png", ApplyOptions(TileSize(12, 4))
-    ) == (
-        1,
-        [],
-    )
+    ) == (1, [], [])
     assert pixels(tmp_path / "out.png").shape == (16, 16, 3)
+
+
+def written(path: Path, image: Image.Image, **options: Any) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def test_transparency_is_scaled_and_kept(larger: Path, tmp_path: Path) -> None:
+    opaque = Image.fromarray(picture(24, 24))
+    alpha = Image.new("L", (24, 24), 0)
+    alpha.paste(255, (0, 0, 12, 24))
+    clear = opaque.copy()
+    clear.paste((0, 0, 0), (12, 0, 24, 24))  # what most programs store below transparent pixels
+    clear.putalpha(alpha)
+    source = written(tmp_path / "in.png", clear)
+    for suffix in (".png", ".webp", ".tif"):
+        out = tmp_path / f"out{suffix}"
+        assert apply_to_files(larger, [source], out) == (1, [], [])
+        with Image.open(out) as image:
+            assert (image.mode, image.size) == ("RGBA", (48, 48)), suffix
+            mask = np.asarray(image.getchannel("A"))
+        assert mask[:, :21].min() == 255
+        assert mask[:, 27:].max() == 0
+    # The black below transparent pixels does not reach visible ones: they are spread there.
+    edge = np.asarray(Image.open(tmp_path / "out.png").convert("RGB"), dtype=int)[:, 23]
+    apply_to_files(larger, [written(tmp_path / "black.png", clear.convert("RGB"))], tmp_path / "black-out.png")
+    black = np.asarray(Image.open(tmp_path / "black-out.png"), dtype=int)[:, 23]
+    apply_to_files(larger, [written(tmp_path / "opaque.png", opaque)], tmp_path / "opaque-out.png")
+    full = np.asarray(Image.open(tmp_path / "opaque-out.png"), dtype=int)[:, 23]
+    assert np.abs(edge - full).mean() < np.abs(black - full).mean()
+    losses = apply_to_files(larger, [source], tmp_path / "out.jpg").losses
+    assert losses == [f"transparency became white (.jpg has none): {source}"]
+    with Image.open(tmp_path / "out.jpg") as image:
+        assert np.asarray(image)[:, 30:].min() >= 250
+
+
+def test_a_gray_image_stays_gray_if_the_model_keeps_colours(larger: Path, style_folder: Path, tmp_path: Path) -> None:
+    gray = Image.fromarray(picture(20, 20)).convert("L")
+    for image, mode in ((gray, "L"), (Image.merge("LA", (gray, gray)), "LA")):
+        apply_to_files(larger, [written(tmp_path / "in.png", image)], tmp_path / "out.png")
+        with Image.open(tmp_path / "out.png") as result:
+            assert result.mode == mode
+    apply_to_files(style_folder / "generator.onnx", [written(tmp_path / "in.png", gray)], tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as result:
+        assert result.mode == "RGB", "a translation may colour its input"
+
+
+def test_exif_data_and_print_size_are_kept(larger: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    base = ExifTags.Base
+    exif[base.Make], exif[base.Copyright], exif[base.Orientation], exif[base.ImageWidth] = "Camera", "Me", 6, 7
+    exif.get_ifd(ExifTags.IFD.Exif).update({base.ISOSpeedRatings: 200, base.ExifImageWidth: 30})
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] = "N"
+    source = written(tmp_path / "in.jpg", Image.fromarray(picture(20, 30)), exif=exif, dpi=(300, 300))
+    for suffix in (".jpg", ".png", ".webp", ".tif", ".avif"):
+        out = tmp_path / f"out{suffix}"
+        losses = apply_to_files(larger, [source], out).losses
+        with Image.open(out) as image:
+            assert image.size == (40, 60), suffix
+            found = image.getexif()
+            assert (found[base.Make], found[base.Copyright]) == ("Camera", "Me"), suffix
+            assert found.get(base.Orientation, 1) == 1
+            assert found.get(base.ImageWidth) in (None, 40)
+            tags = found.get_ifd(ExifTags.IFD.Exif)
+            assert (tags[base.ISOSpeedRatings], base.ExifImageWidth in tags) == (200, False)
+            assert found.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitudeRef] == "N"
+            if suffix in (".webp", ".avif"):
+                assert losses == [f"the resolution (dpi) was left out ({suffix} has none): {source}"]
+            else:
+                assert losses == []
+                assert image.info["dpi"] == pytest.approx((600, 600), rel=0.01)
+    assert apply_to_files(larger, [source], tmp_path / "out.gif").losses == [
+        f"the resolution (dpi) was left out (.gif has none): {source}",
+        f"EXIF data were left out (.gif has none): {source}",
+        f"colours became a palette of 256 (.gif has no more): {source}",
+    ]
+
+
+def test_what_is_lost_is_one_line_for_all_files(larger: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(5):
+        written(folder / f"{number}.png", Image.fromarray(np.full((8, 8), 60_000, dtype=np.uint16)))
+    Image.new("L", (8, 8)).save(folder / "frames.gif", save_all=True, append_images=[Image.new("L", (8, 8), 9)])
+    result = apply_to_files(larger, [folder], tmp_path / "out")
+    first = ", ".join(str(folder / f"{number}.png") for number in range(3))
+    assert result.losses == [
+        f"more than 8 bits per value became 8: {first} and 2 more",
+        f"only the first frame or page was used: {folder / 'frames.gif'}",
+    ]
+    code, output = command(folder, "-o", tmp_path / "again", "--model", larger)
+    assert code == 0, output
+    assert "ganline: not kept: more than 8 bits per value became 8" in output
+
+
+def test_lossy_formats_have_high_quality_by_default(larger: Path, tmp_path: Path) -> None:
+    source = save(tmp_path / "in.png", 64, 64)
+    exact = ImageToImage(larger)(picture(64, 64))
+    errors, sizes = {}, {}
+    for suffix in (".jpg", ".webp", ".avif"):
+        for quality in (None, 30):
+            out = tmp_path / f"{quality}{suffix}"
+            apply_to_files(larger, [source], out, ApplyOptions(quality=quality))
+            errors[suffix, quality] = np.abs(pixels(out).astype(int) - exact).mean()
+            sizes[suffix, quality] = out.stat().st_size
+        assert errors[suffix, None] < 2, suffix
+        assert errors[suffix, 30] > errors[suffix, None], suffix
+        assert sizes[suffix, 30] < sizes[suffix, None], suffix
+    assert errors[".webp", None] == 0
+    with Image.open(tmp_path / "None.jpg") as image:
+        assert {layer[1:3] for layer in image.layer} == {(1, 1)}, "4:4:4"
+        assert image.info["icc_profile"]
+    with pytest.raises(InputError, match=r"--quality does not apply to '\.png', which is lossless"):
+        apply_to_files(larger, [source], tmp_path / "out", ApplyOptions(quality=50))
