@@ -22,7 +22,7 @@ import numpy as np
 from pipeline.arrays import Items
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
-from pipeline.media.base import BadItem, Item, Medium
+from pipeline.media.base import BadItem, Bounds, Item, Medium
 from pipeline.media.settings import DataSettings
 
 CHUNK_FILES = 64
@@ -63,17 +63,18 @@ class Decoder:
 
 @dataclass(frozen=True)
 class DecodedItem:
-    """One item: values [H, W, C], their sha256, and the medium's facts about it."""
+    """One item: values [H, W, C], their sha256, and the medium's facts about it; `bounds` as in `Item`."""
 
     values: Items
     sha256: str
     facts: Mapping[str, Any]
+    bounds: Bounds | None = None
 
     @classmethod
     def of(cls, item: Item) -> "DecodedItem":
         """Add the hash of its values to an item."""
         values = np.ascontiguousarray(item.values)
-        return cls(values, hashlib.sha256(values.tobytes()).hexdigest(), dict(item.facts))
+        return cls(values, hashlib.sha256(values.tobytes()).hexdigest(), dict(item.facts), item.bounds)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pipeline.data.store import DatasetInfo
 from pipeline.data.store_writer import StoreWriter
 from pipeline.data.survey import Group, Survey, first_pairs, pair_of, split_by_hash
 from pipeline.errors import InputError
-from pipeline.media.base import Medium
+from pipeline.media.base import Bounds, Medium
 from pipeline.media.registry import find_medium
 from pipeline.media.settings import DataSettings
 
@@ -71,23 +71,29 @@ def ingest(
         report(f"skipped {skipped}")
     for warning in survey.warnings:
         report(f"warning: {warning}")
-    spec = medium.spec(settings, survey.layout.labels)
-    reader = Reader(medium, settings, survey, source)
+    pairs = None
     if settings.pairs == "folders" and settings.limit is not None:
-        reader.pairs = first_pairs(source, survey.layout, medium, settings)
+        pairs = first_pairs(source, survey.layout, medium, settings)
     workers = workers or choose_workers(survey.estimate())
-    own_sizes = settings.layout().own_sizes
-    with StoreWriter(folder, spec, medium.facts, own_sizes=own_sizes, pairs=settings.pairs) as writer:
-        for key, file in decode_all(reader.jobs(), Decoder(medium, settings, spec), workers):
-            progress(key.number, survey.files)
-            for record, item in reader.records(key, file):
-                writer.add(record, item.values if item else None)
-        if writer.items == 0:
-            raise InputError(explain_empty(medium, settings, survey.files, reader.errors, skipped))
-        progress(survey.files, survey.files)
-        if survey.limits is not None:
-            report(survey.limits.describe(settings, labelled=bool(survey.layout.labels)))
-        return writer.finish(source.name)
+    while True:
+        reader = Reader(medium, settings, survey, source, pairs)
+        decoder = Decoder(medium, settings, medium.spec(settings, survey.layout.labels))
+        own_sizes = settings.layout().own_sizes
+        with StoreWriter(folder, decoder.spec, medium.facts, own_sizes=own_sizes, pairs=settings.pairs) as writer:
+            for key, file in decode_all(reader.jobs(), decoder, workers):
+                progress(key.number, survey.files)
+                for record, item in reader.records(key, file):
+                    writer.add(record, item.values if item else None)
+            if writer.items == 0:
+                raise InputError(explain_empty(medium, settings, survey.files, reader.errors, skipped))
+            progress(survey.files, survey.files)
+            # Only all files show the range of their values. Files of 8 bits have no bounds and are read once.
+            ranged = medium.with_range(settings, list(reader.bounds.values())) if reader.bounds else settings
+            if ranged == settings:
+                if survey.limits is not None:
+                    report(survey.limits.describe(settings, labelled=bool(survey.layout.labels)))
+                return writer.finish(source.name)
+        settings = ranged
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,7 @@ class Reader:
         pairs: Splits and names of the pairs to read from two folders; None reads all.
         counts: Items so far in each split and class; `data.limit` keeps the first ones in the order of the source.
         errors: The first few errors, for messages.
+        bounds: Smallest and largest value of the items that state them, of integers (True) and of floats.
     """
 
     medium: Medium
@@ -130,6 +137,7 @@ class Reader:
     pairs: frozenset[tuple[str, str]] | None = None
     counts: Counter[Group] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
+    bounds: dict[bool, Bounds] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.label_numbers = {name: number for number, name in enumerate(self.survey.layout.labels)}
@@ -196,6 +204,8 @@ class Reader:
                 return
             if error is None:
                 self.counts[split, key.place.label] += 1
+                if item is not None and item.bounds is not None:
+                    self.bounds[item.bounds.whole] = item.bounds.union(self.bounds.get(item.bounds.whole))
             elif len(self.errors) < QUOTED_ERRORS:
                 self.errors.append(f"{key.path}: {error}")
             yield self.record(key, file, item, split, error) | {"part": part}, item if error is None else None

@@ -23,11 +23,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """The smallest and largest stored value of one file or of many; `whole` values are integers."""
+
+    low: float
+    high: float
+    whole: bool
+
+    def union(self, other: Bounds | None) -> Bounds:
+        """Return the bounds of both."""
+        return self if other is None else Bounds(min(self.low, other.low), max(self.high, other.high), self.whole)
+
+
+@dataclass(frozen=True)
 class Item:
-    """One decoded item: its values [H, W, C], and one value for every `Fact` of the medium."""
+    """One decoded item.
+
+    Attributes:
+        values: [H, W, C].
+        facts: One value for every `Fact` of the medium; one that does not apply is left out.
+        bounds: Of the file's values, if only the whole data set shows which of them are darkest and lightest.
+    """
 
     values: Items
     facts: Mapping[str, float | int | str]
+    bounds: Bounds | None = None
 
 
 class BadItem(ValueError):
@@ -140,6 +160,23 @@ class Medium(ABC):
         Raises:
             BadItem: The file cannot be used. None of its items is stored then.
         """
+
+    def with_range(self, settings: Any, bounds: Sequence[Bounds]) -> Any:
+        """Return settings that state the range of stored values, found from the bounds of all files.
+
+        Args:
+            settings: Those that the files were decoded with; returned unchanged if they state a range.
+            bounds: Of integers, of floats, or of both.
+        """
+        return settings
+
+    def with_details(self, settings: Any, spec: ItemSpec) -> Any:
+        """Return settings that decode new files as those of a data set with items of `spec` were decoded."""
+        return settings
+
+    def remarks(self, items: pd.DataFrame) -> list[str]:
+        """Return remarks on the facts of new items that were decoded with `with_details`."""
+        return []
 
     def encoded_size(self, data: bytes) -> tuple[int, int]:
         """Return height and width of an encoded item from its header, without decoding it. Raises BadItem."""

@@ -21,7 +21,7 @@ from pipeline.media.image.formats import FORMATS
 from pipeline.media.image.orientation import apply_orientation, is_turned
 from pipeline.media.image.outline import outline
 from pipeline.media.image.pillow_arrays import from_pillow
-from pipeline.media.image.value_range import is_min_white, to_eight_bits
+from pipeline.media.image.value_range import Levels, Ranges, is_min_white, is_wide, to_eight_bits
 
 FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -43,6 +43,7 @@ class Target:
         resolution: The side of a square, or (height, width). With `fit` keep, images keep their sizes, which must be
             at least this large.
         max_pixels: Bound of width x height of the encoded image.
+        ranges: Values of files of more than 8 bits that become black and white; None: see `to_eight_bits`.
         pairs: Not "none": two images of `resolution` side by side, from the two halves, or outline and image.
     """
 
@@ -53,6 +54,7 @@ class Target:
     resize: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = "lanczos"
     max_pixels: int = 50_000_000
     pairs: Literal["none", "halves", "outline"] = "none"
+    ranges: Ranges | None = None
 
     @property
     def mode(self) -> str:
@@ -72,12 +74,20 @@ class Target:
 
 @dataclass(frozen=True)
 class Decoded:
-    """`pixels` uint8 [H, W, C] as the target asks for; the file's Pillow mode, and its size as a viewer shows it."""
+    """An image as the target asks for.
+
+    Attributes:
+        pixels: uint8 [H, W, C].
+        width, height: Size of the file as a viewer shows it.
+        mode: Pillow mode of the file.
+        levels: Its stored values, if they have more than 8 bits.
+    """
 
     pixels: UInt8Array
     width: int
     height: int
     mode: str
+    levels: Levels | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,7 @@ class ShownImage:
         width, height: Size of the file in this orientation; `image` is smaller if a JPEG was read at a reduced size.
         source: The file as Pillow opened it, with its metadata.
         mode: Pillow mode of the file.
+        levels: Stored values of more than 8 bits.
         losses: What the file has that `image` has not, each in a few words.
     """
 
@@ -97,6 +108,7 @@ class ShownImage:
     height: int
     source: Image.Image
     mode: str
+    levels: Levels | None = None
     losses: tuple[str, ...] = ()
 
 
@@ -112,7 +124,8 @@ def decode(data: bytes, target: Target) -> Decoded:
     """
     with decoding_errors():
         shown = read_shown(data, target)
-        return Decoded(arrange(flatten(shown.image, target), target), shown.width, shown.height, shown.mode)
+        pixels = arrange(flatten(shown.image, target), target)
+        return Decoded(pixels, shown.width, shown.height, shown.mode, shown.levels)
 
 
 def read_shown(data: bytes, target: Target) -> ShownImage:
@@ -120,7 +133,7 @@ def read_shown(data: bytes, target: Target) -> ShownImage:
     if not data:
         raise BadImage("empty file (zero bytes)")
     image = open_checked(data, target)
-    size, mode, wide = image.size, image.mode, ";16" in str(image.tile)
+    size, mode, wide = image.size, image.mode, ";16" in str(getattr(image, "tile", ""))
     # Halves are cut at a pixel. A JPEG that is read at a reduced size may have none in the middle.
     if image.format == "JPEG" and target.fit != "keep" and target.pairs != "halves":
         smallest = round(target.width * REDUCING_GAP), round(target.height * REDUCING_GAP)
@@ -128,10 +141,12 @@ def read_shown(data: bytes, target: Target) -> ShownImage:
     image.load()
     width, height = size[::-1] if is_turned(image) else size
     losses = []
-    shown, profile = apply_orientation(image), image.info.get("icc_profile")
-    if mode.startswith(("I", "F")):
-        shown = to_eight_bits(shown, inverted=is_min_white(image))
-    if wide or mode.startswith(("I", "F")):
+    shown, profile, levels = apply_orientation(image), image.info.get("icc_profile"), None
+    if is_wide(mode):
+        shown, levels = to_eight_bits(shown, target.ranges, inverted=is_min_white(image))
+        if levels.outside:
+            losses.append(f"values outside {levels.range[0]:g} .. {levels.range[1]:g} were clipped")
+    if wide or is_wide(mode):
         losses.append("more than 8 bits per value became 8")
     conversion = find_conversion(profile, shown)
     if conversion is not None:
@@ -140,7 +155,7 @@ def read_shown(data: bytes, target: Target) -> ShownImage:
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
         losses.append("only the first frame or page was used")
-    return ShownImage(shown, width, height, image, mode, tuple(losses))
+    return ShownImage(shown, width, height, image, mode, levels, tuple(losses))
 
 
 @contextmanager

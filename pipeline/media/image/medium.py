@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pipeline.items import ItemSpec
-from pipeline.media.base import BuiltinSource, Encoded, Fact, Item, Medium, TransformInput
+from pipeline.media.base import Bounds, BuiltinSource, Encoded, Fact, Item, Medium, TransformInput
 from pipeline.media.image import validation
 from pipeline.media.image.appearance import APPEARANCE, statistics
 from pipeline.media.image.formats import SUFFIXES
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.arrays import Float64Array, Items
     from pipeline.measure import Measure
     from pipeline.media.image.image import Target
+    from pipeline.media.image.value_range import Ranges
     from pipeline.media.tensors import Tensors
     from pipeline.media.validation import Defect, Expectation
 
@@ -58,6 +59,10 @@ class ImageMedium(Medium):
         Fact("mode", "string"),
         Fact("mean", "float64"),
         Fact("std", "float64"),
+        Fact("lowest", "float64"),
+        Fact("highest", "float64"),
+        Fact("range_share", "float64"),
+        Fact("outside_share", "float64"),
     )
     partner_facts = ("width", "height")
     sources = ("digits", "torchvision:NAME")
@@ -70,7 +75,14 @@ class ImageMedium(Medium):
         """Return gray or RGB pixels of data.resolution."""
         layout = settings.layout()
         channels = 1 if settings.channels == "gray" else 3
-        return ItemSpec(medium=self.name, height=layout.height, width=layout.width, channels=channels, classes=classes)
+        return ItemSpec(
+            medium=self.name,
+            height=layout.height,
+            width=layout.width,
+            channels=channels,
+            classes=classes,
+            details={} if settings.range is None else {"range": settings.model_dump(mode="json")["range"]},
+        )
 
     def kind(self, spec: ItemSpec) -> str:
         """Return "RGB image" or "gray image"."""
@@ -92,7 +104,7 @@ class ImageMedium(Medium):
             variance = min(moments(half)[1] for half in np.split(pixels, 2, axis=1))
         if settings.pairs == "halves":
             width /= 2
-        facts = {
+        facts: dict[str, float | int | str] = {
             "width": image.width,
             "height": image.height,
             "side": float(min(width, image.height)),
@@ -100,7 +112,30 @@ class ImageMedium(Medium):
             "mean": mean / 255,
             "std": variance**0.5 / 255,
         }
-        yield Item(pixels, facts)
+        if image.levels is None:
+            yield Item(pixels, facts)
+            return
+        bounds = image.levels.bounds
+        facts |= {"lowest": bounds.low, "highest": bounds.high}
+        facts |= {"range_share": image.levels.use, "outside_share": image.levels.outside}
+        yield Item(pixels, facts, bounds)
+
+    def with_range(self, settings: ImageSettings, bounds: Sequence[Bounds]) -> ImageSettings:
+        """Return settings with one range for all integers of more than 8 bits, and one for all floats."""
+        from pipeline.media.image.value_range import find_range
+
+        if settings.range is not None:
+            return settings
+        ranges = {"integer" if each.whole else "float": find_range(each) for each in bounds}
+        return settings.model_copy(update={"range": ranges})
+
+    def with_details(self, settings: ImageSettings, spec: ItemSpec) -> ImageSettings:
+        """Return settings with the range of a data set."""
+        return settings.model_copy(update={"range": stored_ranges(spec)})
+
+    def remarks(self, items: pd.DataFrame) -> list[str]:
+        """Return how many images have values outside the range."""
+        return validation.range_remarks(items)
 
     def encoded_size(self, data: bytes) -> tuple[int, int]:
         """Return height and width from the header."""
@@ -116,7 +151,8 @@ class ImageMedium(Medium):
 
         resolution = (1, 1) if own_size else (spec.height, spec.width)
         channels: Literal["gray", "rgb"] = "gray" if spec.channels == 1 else "rgb"
-        target = Target(resolution, channels, fit="keep" if own_size else "crop", max_pixels=largest)
+        fit: Literal["keep", "crop"] = "keep" if own_size else "crop"
+        target = Target(resolution, channels, fit=fit, max_pixels=largest, ranges=stored_ranges(spec))
         return read_input(data, target)
 
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
@@ -232,7 +268,16 @@ def target_of(settings: ImageSettings) -> Target:
         settings.resize,
         settings.limits.pixels,
         "none" if settings.pairs == "folders" else settings.pairs,
+        settings.range,
     )
+
+
+def stored_ranges(spec: ItemSpec) -> Ranges | None:
+    """Return the ranges that the data set of these items was decoded with; None if its files all had 8 bits."""
+    ranges: Any = spec.details.get("range")
+    if isinstance(ranges, dict):
+        return {kind: tuple(each) for kind, each in ranges.items()}
+    return None if ranges is None else tuple(ranges)
 
 
 def moments(pixels: Items) -> tuple[float, float]:

@@ -35,6 +35,11 @@ class ImageSettings(DataSettings):
     )
     channels: Literal["gray", "rgb"] = Field("gray", description="files in other colour spaces are converted")
     background: HexColour = Field("#ffffff", description="colour under transparent pixels")
+    range: tuple[float, float] | dict[Literal["integer", "float"], tuple[float, float]] | None = Field(
+        None,
+        description="values of 16-bit, 32-bit and float files that are black and white, such as [0, 4095]; "
+        "null: one range, found from all files",
+    )
     fit: Literal["crop", "pad", "stretch", "keep"] = Field(
         "crop",
         description="how other aspect ratios are fitted: centre crop, pad with the background, or stretch; "
@@ -57,6 +62,14 @@ class ImageSettings(DataSettings):
         if not all(type(side) is int and SMALLEST <= side <= LARGEST for side in sides):
             raise ValueError(f"must be a number from {SMALLEST} to {LARGEST}, or two of them: [height, width]")
         return tuple(sides) if len(sides) == 2 else value
+
+    @field_validator("range")
+    @classmethod
+    def check_range(cls, value: Any) -> Any:
+        for low, high in value.values() if isinstance(value, dict) else [value] if value else []:
+            if not low < high:
+                raise ValueError(f"[{low:g}, {high:g}] must be two numbers, the smaller first")
+        return value
 
     @model_validator(mode="after")
     def possible_pairs(self) -> "ImageSettings":

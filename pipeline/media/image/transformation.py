@@ -9,6 +9,7 @@ from pipeline.arrays import UInt8Array
 from pipeline.media.base import Encoded, TransformInput
 from pipeline.media.image.image import ShownImage, Target, decoding_errors, fit, read_shown
 from pipeline.media.image.pillow_arrays import to_pillow
+from pipeline.media.image.value_range import is_wide
 from pipeline.media.pictures import encode_picture
 
 GRAY_MODES = ("1", "L", "LA", "La")
@@ -62,7 +63,7 @@ def read_input(data: bytes, target: Target) -> TransformInput:
             losses.append("damaged EXIF data were left out")
         if "xmp" in shown.source.info:
             losses.append("XMP metadata were left out")
-        gray = shown.mode in GRAY_MODES or shown.mode.startswith(("I", "F"))
+        gray = shown.mode in GRAY_MODES or is_wide(shown.mode)
         properties = FileProperties(mask, gray, exif, read_resolution(shown))
     return TransformInput(pixels, properties, tuple(losses))
 

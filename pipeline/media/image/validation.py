@@ -48,6 +48,15 @@ class ImageValidation(ValidationSettings):
         default=(0.02, 0.98), description="where the mean of the accepted pixels (0..1) must lie; outside is a warning"
     )
 
+    min_range_share: Bound = Field(
+        default=Bound(limit=0.2, severity="warning"),
+        description="part of data.range that the values of a typical file of more than 8 bits span (median)",
+    )
+    max_outside_share: Bound = Field(
+        default=Bound(limit=0.001, severity="warning"),
+        description="share of the values of such files that lie outside data.range and were clipped",
+    )
+
     @field_validator("mean_range")
     @classmethod
     def check_order(cls, value: tuple[float, float]) -> tuple[float, float]:
@@ -127,6 +136,7 @@ def expectations(images: pd.DataFrame, accepted: pd.DataFrame, settings: ImageVa
             "check their colours, then add the mode to the list",
         ),
     ]
+    expected += range_expectations(images, settings)
     if len(accepted):
         low, high = settings.mean_range
         expected.append(
@@ -149,3 +159,47 @@ def unusual_modes(images: pd.DataFrame, settings: ImageValidation) -> str:
     modes = images["mode"]
     counts = modes[~modes.isin(settings.modes.allowed)].value_counts(sort=False)
     return f"{counts.sum()} images ({', '.join(f'{mode} {count}' for mode, count in sorted(counts.items()))})"
+
+
+def range_expectations(images: pd.DataFrame, settings: ImageValidation) -> list[Expectation]:
+    """Return the expectations on the values of files of more than 8 bits; none if there are no such files."""
+    if "range_share" not in images or not images["range_share"].notna().any():
+        return []
+    wide = images[images["range_share"].notna()]
+    use, outside = float(wide["range_share"].median()), float(wide["outside_share"].mean())
+    least, most = settings.min_range_share, settings.max_outside_share
+    return [
+        Expectation(
+            "min_range_share",
+            "items",
+            "ExpectColumnMedianToBeBetween",
+            {"column": "range_share", "min_value": least.limit},
+            least.severity,
+            f"a typical image of more than 8 bits uses {use:.1%} of the range of values (data.range), below "
+            f"validate.min_range_share.limit {least.limit:g}: {max(2, round(256 * use))} of 256 gray levels are left; "
+            f"values lie between {wide['lowest'].min():g} and {wide['highest'].max():g}, with a typical maximum of "
+            f"{wide['highest'].median():g}: set data.range",
+        ),
+        Expectation(
+            "max_outside_share",
+            "items",
+            "ExpectColumnMeanToBeBetween",
+            {"column": "outside_share", "max_value": most.limit},
+            most.severity,
+            f"{outside:.2%} of the values of images of more than 8 bits lie outside data.range and were clipped, over "
+            f"validate.max_outside_share.limit {most.limit:g}; values lie between {wide['lowest'].min():g} and "
+            f"{wide['highest'].max():g}: widen data.range",
+        ),
+    ]
+
+
+def range_remarks(images: pd.DataFrame) -> list[str]:
+    """Return how many images have values outside the range of the data set, in which a model was trained."""
+    outside = images[images["outside_share"] > 0]
+    if not len(outside):
+        return []
+    return [
+        f"{len(outside)} of {len(images)} images have values outside the range of data/dataset, which were clipped: "
+        f"from {outside['lowest'].min():g} to {outside['highest'].max():g}. Set data.range to include them, and run "
+        "`dvc repro`"
+    ]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd  # type: ignore[import-untyped]
 import pyarrow.parquet as pq
 
 from pipeline import params as parameters
@@ -19,6 +20,7 @@ from pipeline.evaluation.extractors.base import ArrayItems, extract
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import Ratio, ratio, require_reference
 from pipeline.files import write_atomically
+from pipeline.media.registry import find_medium
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import progress_bar
 from pipeline.training.device import pick_device
@@ -54,8 +56,12 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
     require_reference(test)
     paths.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=paths.work) as scratch:
-        ingest(params.data, data or root, paths.cache, Path(scratch) / "dataset")
+        medium = find_medium(info.item.medium)
+        settings = medium.with_details(params.data, info.item)
+        ingest(settings, data or root, paths.cache, Path(scratch) / "dataset")
         images = new_items(Path(scratch) / "dataset", paths.dataset)
+        for remark in medium.remarks(pd.read_parquet(Path(scratch) / "dataset" / "manifest.parquet")):
+            sys.stderr.write(f"drift: warning: {remark}\n")
     result: dict[str, Any] = {"new": len(images), "ratio": None, "z": None, "limit": limit, "drift": False}
     if len(images) < LEAST:
         result["message"] = f"{len(images)} new images: at least {LEAST} are needed for a comparison"

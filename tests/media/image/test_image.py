@@ -126,9 +126,9 @@ def test_tiffs_whose_smallest_value_is_white_are_inverted(dtype: str) -> None:
         assert (found == shown).all(), photometric
 
 
-@pytest.mark.parametrize("values", [[[-1.0, 0.5]], [[np.nan, 0.5]], [[np.inf, 0.5]], [[0.0, 65536.0]]])
-def test_floats_outside_of_the_known_ranges_are_rejected(values: list[list[float]]) -> None:
-    with pytest.raises(BadImage, match="fit none of the ranges"):
+@pytest.mark.parametrize("values", [[[np.nan, 0.5]], [[np.inf, 0.5]]])
+def test_values_that_are_not_finite_are_rejected(values: list[list[float]]) -> None:
+    with pytest.raises(BadImage, match="contains NaN or infinite values"):
         decode(saved(of(values, np.float32), "TIFF"), Target(8, "gray"))
 
 
