@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,12 +25,24 @@ def is_litter(parts: tuple[str, ...]) -> bool:
     return any(part.startswith(".") or part.casefold() in LITTER for part in parts)
 
 
-def walk_files(root: Path, below: str = "") -> Iterator[tuple[str, str | None]]:
+OUTSIDE = "a link to a place outside the folder"
+"""Why `walk_files` does not follow a link that leaves the folder."""
+
+
+def walk_files(root: Path, linked: Sequence[Path] = ()) -> Iterator[tuple[str, str | None]]:
     """Yield the files at any depth, ordered by name: the path below `root`, and why it must not be read, or None.
 
-    Litter is skipped. Special files, links out of the folder and links to folders (which may form cycles) must not be
-    read.
+    Litter is skipped. Symbolic links are followed to files and folders inside `root` or inside one of the folders
+    `linked`. Special files and other links must not be read.
     """
+    reachable = tuple(folder.resolve() for folder in (root, *linked))
+    yield from walk_below(root, "", reachable, reachable[:1])
+
+
+def walk_below(
+    root: Path, below: str, reachable: Sequence[Path], above: tuple[Path, ...]
+) -> Iterator[tuple[str, str | None]]:
+    """Yield the files of one folder, as `walk_files` does; `above` are the real paths of it and of those above it."""
     try:
         with os.scandir(root / below) as entries:
             children = sorted(entries, key=lambda entry: entry.name)
@@ -41,25 +53,23 @@ def walk_files(root: Path, below: str = "") -> Iterator[tuple[str, str | None]]:
         if is_litter((entry.name,)):
             continue
         path = f"{below}/{entry.name}" if below else entry.name
-        if entry.is_symlink():
-            yield path, link_problem(Path(entry.path), root.resolve())
-        elif entry.is_dir(follow_symlinks=False):
-            yield from walk_files(root, path)
-        elif entry.is_file(follow_symlinks=False):
-            yield path, None
+        if entry.is_symlink() and (problem := link_problem(Path(entry.path), reachable, above)):
+            yield path, problem
+        elif entry.is_dir():
+            yield from walk_below(root, path, reachable, (*above, Path(entry.path).resolve()))
         else:
-            yield path, "not a regular file (a pipe, a socket or a device)"
+            yield path, None if entry.is_file() else "not a regular file (a pipe, a socket or a device)"
 
 
-def link_problem(link: Path, root: Path) -> str | None:
-    """Return why a link is not followed; None for a link to a file inside the resolved folder `root`."""
+def link_problem(link: Path, reachable: Sequence[Path], above: Sequence[Path]) -> str | None:
+    """Return why a link is not followed; None if it is."""
     try:
         target = link.resolve(strict=True)
     except (OSError, RuntimeError):
         return "a link to a file that does not exist"
-    if not target.is_relative_to(root):
-        return "a link to a file outside the folder"
-    return None if target.is_file() else "a link to a folder or a special file is not followed"
+    if target in above:
+        return "a link to a folder that contains it is not followed"
+    return None if any(target.is_relative_to(folder) for folder in reachable) else OUTSIDE
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:

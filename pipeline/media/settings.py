@@ -37,6 +37,10 @@ class DataSettings(Settings):
         "metadata.jsonl or dataset.json replace the classes of folders",
     )
     pairs: str = Field("none", description="how pairs A and B are formed: none | folders, matched by name")
+    links: tuple[str, ...] = Field(
+        (),
+        description="folders outside a source folder that its symbolic links may lead to; links within it are followed",
+    )
     test_fraction: float = Field(
         0.2,
         ge=0,

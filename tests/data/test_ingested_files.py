@@ -40,7 +40,7 @@ def test_a_folder_with_every_kind_of_file(tmp_path: Path, good_files: dict[str, 
     links = {
         "link_out.png": "outside the folder",
         "link_nowhere.png": "does not exist",
-        "link_circle": "not followed",
+        "link_circle": "a link to a folder that contains it is not followed",
         "pipe.png": "not a regular file",
     }
     assert_manifest(rows, good, bad_files.reasons | links)

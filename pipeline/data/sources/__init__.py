@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.data.sources.archive import TAR_SUFFIXES, Tar, Zip
@@ -41,7 +42,7 @@ def open_source(medium: Medium, settings: DataSettings, root: Path, cache: Path)
     else:
         path = root / Path(settings.source).expanduser()
     if path.is_dir():
-        return open_folder(path, medium)
+        return open_folder(path, medium, [root / Path(each).expanduser() for each in settings.links])
     kinds = " | ".join([*medium.sources, "a folder", "a .zip or .tar(.gz, .bz2, .xz)", *OTHER_FILES, "s3://..."])
     if path.is_file():
         source = open_file(path, medium)
@@ -70,17 +71,20 @@ def open_file(path: Path, medium: Medium) -> Source | None:
     return Table(path) if name.endswith(TABLE_SUFFIXES) else None
 
 
-def open_folder(path: Path, medium: Medium) -> Source:
-    """Open a folder. If it holds no items but Parquet files or tars, these are the source."""
+def open_folder(path: Path, medium: Medium, linked: Sequence[Path]) -> Source:
+    """Open a folder. If it holds no items but Parquet files or tars, these are the source.
+
+    Its symbolic links may lead to the folders `linked`.
+    """
     found: dict[str, list[Path]] = {".parquet": [], ".tar": []}
     for folder, below, names in os.walk(path):
         below[:] = sorted(name for name in below if not is_litter((name,)))
         for name in sorted(names):
             suffix = os.path.splitext(name)[1].casefold()
             if suffix in medium.suffixes:
-                return Folder(path)
+                return Folder(path, linked)
             if suffix in found and not is_litter((name,)):
                 found[suffix].append(Path(folder, name))
     if found[".parquet"]:
         return Parquet(path, found[".parquet"])
-    return TarShards(path, found[".tar"]) if found[".tar"] else Folder(path)
+    return TarShards(path, found[".tar"]) if found[".tar"] else Folder(path, linked)

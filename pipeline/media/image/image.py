@@ -17,7 +17,9 @@ from PIL import Image, UnidentifiedImageError
 from pipeline.arrays import UInt8Array
 from pipeline.media.image.bad_image import BadImage
 from pipeline.media.image.colour_profiles import find_conversion
-from pipeline.media.image.formats import FORMATS
+from pipeline.media.image.dicom import is_dicom, measure_dicom, read_dicom
+from pipeline.media.image.file_types import RAW, explain_unknown, is_raw_preview
+from pipeline.media.image.formats import readable_formats
 from pipeline.media.image.orientation import apply_orientation, is_turned
 from pipeline.media.image.outline import outline
 from pipeline.media.image.pillow_arrays import from_pillow
@@ -132,7 +134,13 @@ def read_shown(data: bytes, target: Target) -> ShownImage:
     """Read an image as a viewer shows it; use it within `decoding_errors`. Raises anything on hostile bytes."""
     if not data:
         raise BadImage("empty file (zero bytes)")
-    image = open_checked(data, target)
+    if is_dicom(data):
+        image, inverted = read_dicom(
+            data, target.max_pixels, target.ranges if isinstance(target.ranges, tuple) else None
+        )
+    else:
+        image = open_checked(data, target)
+        inverted = is_min_white(image)
     size, mode, wide = image.size, image.mode, ";16" in str(getattr(image, "tile", ""))
     # Halves are cut at a pixel. A JPEG that is read at a reduced size may have none in the middle.
     if image.format == "JPEG" and target.fit != "keep" and target.pairs != "halves":
@@ -143,7 +151,7 @@ def read_shown(data: bytes, target: Target) -> ShownImage:
     losses = []
     shown, profile, levels = apply_orientation(image), image.info.get("icc_profile"), None
     if is_wide(mode):
-        shown, levels = to_eight_bits(shown, target.ranges, inverted=is_min_white(image))
+        shown, levels = to_eight_bits(shown, target.ranges, inverted=inverted)
         if levels.outside:
             losses.append(f"values outside {levels.range[0]:g} .. {levels.range[1]:g} were clipped")
     if wide or is_wide(mode):
@@ -179,11 +187,15 @@ def measure(data: bytes) -> tuple[int, int]:
     """
     with suppress_pillow_warnings():
         try:
-            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            if is_dicom(data):
+                return measure_dicom(data)
+            image = Image.open(io.BytesIO(data), formats=readable_formats())
             readable = image.format != "PNG" or "exif" in image.info  # Pillow looks for it behind the pixels otherwise
             return image.size[::-1] if readable and is_turned(image) else image.size
+        except BadImage:
+            raise
         except Exception:  # noqa: BLE001 - as in `decode`
-            raise BadImage("not an image (or its header is damaged)" if data else "empty file (zero bytes)") from None
+            raise BadImage(explain_unknown(data) if data else "empty file (zero bytes)") from None
 
 
 @contextmanager
@@ -201,9 +213,11 @@ def suppress_pillow_warnings() -> Iterator[None]:
 def open_checked(data: bytes, target: Target) -> Image.Image:
     """Read the header and check the size; no pixel is decoded yet."""
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=readable_formats())
     except UnidentifiedImageError:
-        raise BadImage("not an image (or its header is damaged)") from None
+        raise BadImage(explain_unknown(data)) from None
+    if is_raw_preview(image):
+        raise BadImage(RAW)
     pixels = image.width * image.height
     if pixels > target.max_pixels:
         raise BadImage(

@@ -133,11 +133,11 @@ def test_links_are_followed_by_the_rules_of_ingest_or_reported(tmp_path: Path) -
     assert sources == ["deep/a.png", "link.png"] == [path for path, problem in files.items() if problem is None]
     assert list_refused(folder) == [
         f"{folder}/broken.png: a link to a file that does not exist",
-        f"{folder}/linked: a link to a file outside the folder",
-        f"{folder}/out.png: a link to a file outside the folder",
+        f"{folder}/linked: a link to a place outside the folder",
+        f"{folder}/out.png: a link to a place outside the folder",
     ]
     inside.unlink()
-    with pytest.raises(InputError, match=r"no images found\.(.*\n)*.*linked: a link to a file outside the folder"):
+    with pytest.raises(InputError, match=r"no images found\.(.*\n)*.*linked: a link to a place outside the folder"):
         plan_files([folder], tmp_path / "out", IMAGES)
 
 
