@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.gans.base import ExportSpec
@@ -42,7 +43,7 @@ def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int
     import torch
 
     module = spec.module.eval()
-    with suppress_output(), torch.no_grad():
+    with suppress_output(), exact_constants(), torch.no_grad():
         program = torch.onnx.export(
             module,
             tuple(traced_input(spec, like) for like in spec.inputs.values()),
@@ -134,6 +135,22 @@ def rename_axes(model: "onnx.ModelProto", names: Mapping[str, str]) -> None:
             for dim in tensor.type.tensor_type.shape.dim:
                 if dim.dim_param:
                     dim.dim_param = pattern.sub(lambda match: renamed[match[0]], dim.dim_param)
+
+
+@contextlib.contextmanager
+def exact_constants() -> Iterator[None]:
+    """Let the exporter's optimizer simplify `x + c` and `x * c` only if c is exactly 0 or 1.
+
+    By default it takes every c up to 1e-8 for 0 and so removes epsilons that keep roots and divisions finite.
+    """
+    from onnxscript.rewriter import _matcher
+
+    original = _matcher.math  # its only use there is isclose, with default tolerances that cannot be set from outside
+    _matcher.math = SimpleNamespace(isclose=lambda value, expected, **_: value == expected)
+    try:
+        yield
+    finally:
+        _matcher.math = original
 
 
 @contextlib.contextmanager

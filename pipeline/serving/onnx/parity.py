@@ -1,6 +1,6 @@
 """Compare an exported graph with the PyTorch module, and measure its latency."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from pipeline.serving.runtime.session import median_ms, open_session
 
 BATCHES = (1, 2, 7, 64)
 LATENCY_BATCHES = (1, 64)
+EXTREME_BATCH = 2
+LARGE = 100.0
+"""Factor of large inputs. Rounding errors grow with the inputs, and the tolerance with them."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ class Parity:
 
 
 def check_parity(spec: ExportSpec, path: Path, tolerance: float, item: ItemSpec) -> Parity:
-    """Run the file in ONNX Runtime and the module in PyTorch on the same random inputs.
+    """Run the file in ONNX Runtime and the module in PyTorch on the same inputs: random and extreme ones.
 
-    Raises InputError naming the batch size and the output if they differ by more than `tolerance` or are not finite.
+    Raises InputError naming the input and the output if they differ by more than `tolerance` or are not finite.
     """
     session = open_session(path, path.name)
     rng = torch.Generator().manual_seed(0)
@@ -46,23 +49,69 @@ def check_parity(spec: ExportSpec, path: Path, tolerance: float, item: ItemSpec)
     for number, n in enumerate(BATCHES):
         # Graphs for items of any size: another size, not square, for every batch.
         inputs = random_inputs(spec, n, item, rng, enlarge=number)
-        with torch.no_grad():
-            expected = spec.module(*inputs.values())
-        expected = (expected,) if isinstance(expected, Tensor) else expected
-        outputs = session.run(list(spec.outputs), {name: tensor.numpy() for name, tensor in inputs.items()})
-        for name, ours, theirs in zip(spec.outputs, expected, outputs, strict=True):
-            difference = distance(ours.numpy(), theirs)
-            if not difference <= tolerance:
-                raise InputError(
-                    f"{path.name}: output {name!r} at batch {n} differs from PyTorch by {difference:.3g}, more than "
-                    f"export.parity_tolerance {tolerance:g}. Raise the tolerance or try another export.opset."
-                )
-            worst = max(worst, difference)
+        worst = max(worst, compare(spec, session, inputs, f"{path.name} at batch {n}", tolerance))
+    for kind, inputs in extreme_inputs(spec, item):
+        allowed = tolerance * (LARGE if kind == "large" else 1.0)
+        compare(spec, session, inputs, f"{path.name} with {kind} inputs", allowed)
     latency = {
         n: median_ms(session, {name: tensor.numpy() for name, tensor in random_inputs(spec, n, item, rng).items()})
         for n in LATENCY_BATCHES
     }
     return Parity(worst, latency, session.get_providers()[0])
+
+
+def compare(spec: ExportSpec, session: Any, inputs: Mapping[str, Tensor], what: str, tolerance: float) -> float:
+    """Return the largest `distance` of the outputs for these inputs.
+
+    Raises InputError that begins with `what` if it exceeds `tolerance` or a value is not finite.
+    """
+    with torch.no_grad():
+        expected = spec.module(*inputs.values())
+    expected = (expected,) if isinstance(expected, Tensor) else expected
+    outputs = session.run(list(spec.outputs), {name: tensor.numpy() for name, tensor in inputs.items()})
+    worst = 0.0
+    for name, ours, theirs in zip(spec.outputs, expected, outputs, strict=True):
+        if not ours.isfinite().all():
+            raise InputError(
+                f"{what}: output {name!r} of the PyTorch network is not finite. Train again, for example with lower "
+                "learning rates: `dvc repro -f train`."
+            )
+        difference = distance(ours.numpy(), theirs)
+        if not difference <= tolerance:
+            raise InputError(
+                f"{what}: output {name!r} differs from PyTorch by {difference:.3g}, more than {tolerance:g} "
+                "(export.parity_tolerance). Raise the tolerance or try another export.opset."
+            )
+        worst = max(worst, difference)
+    return worst
+
+
+def extreme_inputs(spec: ExportSpec, item: ItemSpec) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Yield inputs at the edge of what is allowed, with their kind.
+
+    Zeros replace unlimited floats and items; large inputs lie at their limits, or are `LARGE` times a normal sample if
+    they have none; repeated inputs are equal rows.
+    """
+    inputs = random_inputs(spec, EXTREME_BATCH, item, torch.Generator().manual_seed(1))
+
+    def limits(name: str) -> tuple[float, float] | None:
+        tensor = graph_tensor(name, item)
+        return tensor.limits(item) if tensor else None
+
+    def zeros(name: str, value: Tensor) -> Tensor:
+        edges = limits(name)
+        return value if edges and edges[0] >= 0 else torch.zeros_like(value)
+
+    def large(name: str, value: Tensor) -> Tensor:
+        edges = limits(name)
+        if edges is None:
+            return value * LARGE
+        low, high = (torch.full_like(value, edge) for edge in edges)
+        return high if edges[0] >= 0 else torch.where(value > 0, high, low)
+
+    yield "zero", {name: zeros(name, value) for name, value in inputs.items()}
+    yield "large", {name: large(name, value) for name, value in inputs.items()}
+    yield "repeated", {name: value[:1].repeat_interleave(EXTREME_BATCH, dim=0) for name, value in inputs.items()}
 
 
 def random_inputs(
