@@ -12,7 +12,10 @@ from pipeline.code_digest import read_source, source_files
 
 ROOT = Path(__file__).parents[1]
 
-LEAVES = {"errors", "files", "settings", "arrays", "items", "measure", "code_digest", "allocator", "telemetry"}
+LEAVES = {
+    *("errors", "files", "settings", "arrays", "items", "measure", "code_digest", "allocator", "telemetry"),
+    "random_state",
+}
 """Modules without dependencies of their own in the project, which every package may import."""
 
 MAY_IMPORT = {
@@ -79,6 +82,7 @@ def below(file: str, places: Sequence[str]) -> bool:
 
 PLUMBING = (
     *("pipeline/errors.py", "pipeline/files.py", "pipeline/telemetry.py", "pipeline/code_digest.py"),
+    "pipeline/random_state.py",
     *("pipeline/stages/paths.py", "pipeline/stages/metrics_files.py", "pipeline/tracking"),
     *("pipeline/stages/exported_commit.py", "pipeline/stages/training_reporter.py", "pipeline/stages/signals.py"),
 )

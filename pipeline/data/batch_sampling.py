@@ -15,6 +15,7 @@ from torch import Tensor
 from pipeline.arrays import Int64Array, Items
 from pipeline.items import ItemSpec
 from pipeline.media.registry import tensors_of
+from pipeline.random_state import restore_generator
 
 RESIDENT_BYTES = 2 * 2**30
 
@@ -155,7 +156,7 @@ class BatchSampler:
         assert isinstance(shuffle, dict)
         assert isinstance(rng, Tensor)
         self.shuffle.restore(shuffle)
-        self.rng.set_state(rng)
+        restore_generator(self.rng, rng)
 
 
 class CropSampler(BatchSampler):

@@ -15,6 +15,7 @@ from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, TrainingI
 from pipeline.data.domains import DomainItems, split_domains
 from pipeline.data.store import ItemSet, PairSet
 from pipeline.errors import InputError
+from pipeline.random_state import restore_generator
 
 
 class SamplingOptions(TypedDict, total=False):
@@ -146,7 +147,7 @@ class Degraded:
         assert isinstance(part, dict)
         assert isinstance(rng, Tensor)
         self.sampler.restore(part)
-        self.rng.set_state(rng)
+        restore_generator(self.rng, rng)
 
 
 class TwoDomains:

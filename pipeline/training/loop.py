@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pipeline import random_state
 from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import checkpoint
 from pipeline.training.device import pick_precision
@@ -263,8 +264,7 @@ class Trainer:
             "ema": self.ema.state(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "rng": self.rng.get_state(),
-            "rng_cpu": torch.get_rng_state(),
-            "rng_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            **random_state.default_generators(self.device),
             "batches": self.batches.state(),
             "history": self.history,
             "term_means": self.term_means.state(),
@@ -283,10 +283,12 @@ class Trainer:
         self.ema.restore(state["ema"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
-        self.rng.set_state(state["rng"])
-        torch.set_rng_state(state["rng_cpu"])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state_all(state["rng_cuda"])
+        if not random_state.restore_generator(self.rng, state["rng"]):
+            self.observer.on_warning(
+                f"the checkpoint at {self.images_seen:,} images was written on another type of device than "
+                f"{self.device.type}. Training continues with new random numbers; its weights will differ"
+            )
+        random_state.restore_default_generators(state, self.device)
         self.batches.restore(state["batches"])
         self.history = list(state["history"])
         self.term_means.restore(state["term_means"], self.device)

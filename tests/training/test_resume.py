@@ -167,7 +167,7 @@ class Watcher(Observer):
         pytest.fail(message)
 
 
-def trainer(model: Mapping[str, Any], folder: Path, watcher: Watcher, total: int = 384, **more: object) -> Trainer:
+def trainer(model: Mapping[str, Any], folder: Path, watcher: Observer, total: int = 384, **more: object) -> Trainer:
     """Return a trainer of 24 steps; rows, pictures and checkpoints fall on different steps."""
     values = {
         "learning_rate": {"generator": {"start": 2e-3, "end": 2e-4}, "discriminator": 1e-3},
@@ -352,3 +352,29 @@ def test_every_part_of_a_checkpoint_matters(
     resumed.restore(state)
     resumed.run()
     assert differences(train_uninterrupted(name).state, resumed.state()) != []
+
+
+def from_another_device(value: Any, key: str = "") -> Any:
+    """Return a state in which generators of the training's device have CUDA's 16 bytes, as on a GPU."""
+    if isinstance(value, dict):
+        return {name: from_another_device(part, name) for name, part in value.items()}
+    return torch.arange(16, dtype=torch.uint8) if key == "rng" else value
+
+
+@pytest.mark.parametrize("name", ["vanilla", "denoise", "pix2pix", "cyclegan", "sgan"])
+def test_training_resumes_from_a_checkpoint_of_another_device(tmp_path: Path, name: str) -> None:
+    """train.device may change between two runs: the CPU continues with random numbers seeded from the checkpoint."""
+    _, state = stopped(MODELS[name], tmp_path, 112)
+    state = from_another_device(state) | {"rng_cuda": [torch.arange(16, dtype=torch.uint8)]}
+    states = []
+    for _ in range(2):
+        listener = Observer()
+        resumed = trainer(MODELS[name], tmp_path, listener, total=160)
+        resumed.restore(state)
+        assert [message.split(".")[0] for message in listener.warnings] == [
+            "the checkpoint at 112 images was written on another type of device than cpu"
+        ]
+        resumed.run()
+        assert resumed.images_seen == 160
+        states.append(resumed.state())
+    assert differences(*states) == [], "the same checkpoint continues in the same way"
