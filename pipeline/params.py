@@ -210,6 +210,8 @@ def explain(kind: type[BaseModel], detail: ErrorDetails) -> str:
         known = [info.alias or key for key, info in settings.model_fields.items()] if settings else []
         label = "tests of this variant's task" if settings and issubclass(settings, Gate) else "known keys"
         return f"{path}: unknown key; {suggest(location[-1], known, label)}"
+    if detail["type"] == "model_type":
+        return f"{path}: must be a section with keys (got {detail['input']!r}); delete the line to use the defaults"
     message = detail["msg"].removeprefix("Value error, ")
     got = "" if isinstance(detail["input"], dict) else f" (got {detail['input']!r})"
     return f"{path}: {message}{got}" if path else message

@@ -95,6 +95,8 @@ ROOT = Path(__file__).parents[1]
             "train: {health: {limits: {fall: 0.5}}}",
             "train.health.limits.fall: renamed to `train.health.limits.diversity_drop`",
         ),
+        ("train:", "train: must be a section with keys (got None); delete the line to use the defaults"),
+        ("evaluate: {gate: 3}", "evaluate.gate: must be a section with keys (got 3)"),
         ("a: [", "line 1: not valid YAML"),
         ("train: {seed: 1}\ntrain: {seed: 2}", "line 2: not valid YAML: found duplicate key"),
         ("- 1", "the top level must be keys"),
@@ -107,6 +109,12 @@ def test_invalid_text_is_an_input_error(text: str, words: str) -> None:
         params.parse(text, "params.yaml")
     assert words in str(error.value)
     assert all(line.startswith("params.yaml") for line in str(error.value).splitlines())
+
+
+def test_null_disables_the_health_checks() -> None:
+    settings = params.parse("train: {health: null}", "params.yaml").train
+    assert settings.health.images is None
+    assert settings == params.parse("train: {health: {images: null}}", "params.yaml").train
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,11 @@ class HealthSettings(Settings):
     limits: HealthLimits = Field(HealthLimits(), description="thresholds of the symptoms")
 
 
+def disable_if_null(value: object) -> object:
+    """Return the settings without health checks for None, and any other value as it is."""
+    return HealthSettings(images=None) if value is None else value
+
+
 class TrainSettings(Settings):
     """Training loop. Lengths are in images (steps x batch_size), so they do not depend on the batch size."""
 
@@ -126,7 +131,9 @@ class TrainSettings(Settings):
     snapshot_images: int = Field(100_000, ge=1, description="interval of the sample grids in images")
     checkpoint_images: int = Field(100_000, ge=1, description="interval of the checkpoints in images")
     log_images: int = Field(5_000, ge=1, description="interval of the rows of reports/training.csv in images")
-    health: HealthSettings = Field(HealthSettings(), description="health checks, model selection and rollbacks")
+    health: Annotated[HealthSettings, BeforeValidator(disable_if_null)] = Field(
+        HealthSettings(), description="health checks, model selection and rollbacks; null disables them"
+    )
 
     @model_validator(mode="after")
     def check_divisible(self) -> "TrainSettings":
