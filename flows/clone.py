@@ -19,6 +19,7 @@ from flows.stages import ProjectError
 from pipeline import params
 from pipeline.errors import InputError
 from pipeline.files import exclusive_lock
+from pipeline.tracking.mlflow_store import address
 
 BRANCH = "ganline/retrain"
 RESULTS = ("dvc.lock", "metrics")
@@ -87,8 +88,9 @@ def open_workspace(
         settings = {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
         if local is not None:
             share_data(local, folder)
-            if not os.environ.get("MLFLOW_TRACKING_URI"):
-                settings["MLFLOW_TRACKING_URI"] = f"sqlite:///{local / 'mlflow.db'}"
+        if local is not None or os.environ.get("MLFLOW_TRACKING_URI"):
+            # Absolute, because a relative path would name a store in the clone.
+            settings["MLFLOW_TRACKING_URI"] = address(local or Path.cwd())
         yield Workspace(folder, settings, folder)
 
 

@@ -10,25 +10,56 @@ from urllib.parse import urlsplit, urlunsplit
 from pipeline.errors import InputError
 from pipeline.files import folder_lock
 from pipeline.telemetry import switch_off_telemetry
+from pipeline.tracking.relocation import ARTIFACTS, relocate_artifacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+SQLITE = "sqlite:///"
+DATABRICKS = {"databricks", "databricks-uc"}
+"""Addresses without a scheme that are no folders."""
+
+EXPERIMENTS = (".dvc", "tmp", "exps")
+"""Folder of DVC's queued experiments in a checkout."""
 
 SHA256 = "ganline.sha256"
 """Tag of a registered version with the digest of its ONNX file."""
 
 
 def address(root: Path) -> str:
-    """Return the tracking URI: MLFLOW_TRACKING_URI, or SQLite in the project's root."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve() / 'mlflow.db'}"
+    """Return the tracking URI: MLFLOW_TRACKING_URI, or SQLite in the project's root.
+
+    Relative paths in it start from the root. In a folder of a queued experiment the root is that of the checkout.
+    """
+    return make_absolute(os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db", find_checkout(root))
+
+
+def find_checkout(root: Path) -> Path:
+    """Return the checkout of a project: `root`, or the one for which DVC runs an experiment in `root`.
+
+    DVC runs queued experiments in clones below .dvc/tmp/exps and deletes them.
+    """
+    folder = root.resolve()
+    parents = (parent.parents[2] for parent in folder.parents if parent.parts[-3:] == EXPERIMENTS)
+    return next(parents, folder)
+
+
+def make_absolute(uri: str, root: Path) -> str:
+    """Return the address of a store; a relative path of a database or folder starts from `root`."""
+    if uri.startswith(SQLITE):
+        path = uri.removeprefix(SQLITE)
+        return uri if path == ":memory:" else f"{SQLITE}{root / path}"
+    if urlsplit(uri).scheme or uri in DATABRICKS:
+        return uri
+    return str(root / uri)
 
 
 def artifact_location(uri: str, root: Path) -> str | None:
     """Return where a new experiment stores its files: next to an SQLite database. None lets a server decide."""
     if is_server(uri):
         return None
-    folder = Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else root
-    return (folder.resolve() / "mlartifacts").as_uri()
+    folder = Path(uri.removeprefix(SQLITE)).parent if uri.startswith(SQLITE) else root
+    return (folder.resolve() / ARTIFACTS).as_uri()
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -50,9 +81,11 @@ def connect(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     # Processes that start at the same time would all create the tables of a new database.
-    lock = folder_lock(Path(uri.removeprefix("sqlite:///")).parent) if uri.startswith("sqlite:///") else nullcontext()
+    database = Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
     try:
-        with lock:
+        with folder_lock(database.parent) if database else nullcontext():
+            if database and (moved_from := relocate_artifacts(database)):
+                warn(f"{database}: was moved from {moved_from}; its artifacts are now read from {database.parent}")
             return MlflowClient(tracking_uri=uri, registry_uri=uri)
     except Exception as error:  # noqa: BLE001 - every backend raises its own
         raise store_error(uri, error) from None

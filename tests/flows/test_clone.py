@@ -149,6 +149,16 @@ def test_the_clone_of_an_address_uses_its_own_store(source: Path) -> None:
     assert clone_path(source.as_uri()) != clone_path(str(source))
 
 
+@pytest.mark.parametrize("uri", ["sqlite:///mlflow.db", "sqlite:///stores/team.db", "http://127.0.0.1:5000"])
+def test_a_relative_store_is_that_of_the_checkout(source: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with open_workspace(source, own_clone=True) as work:
+        assert work.settings["MLFLOW_TRACKING_URI"] == uri.replace("sqlite:///", f"sqlite:///{source}/")
+    monkeypatch.chdir(source.parent)
+    with open_workspace(source.as_uri(), own_clone=True) as work:
+        assert work.settings["MLFLOW_TRACKING_URI"] == uri.replace("sqlite:///", f"sqlite:///{source.parent}/")
+
+
 def test_a_source_that_cannot_be_cloned_is_an_error(source: Path, tmp_path: Path) -> None:
     def check(root: Path | str, message: str) -> None:
         with pytest.raises(ProjectError, match=message), open_workspace(root, own_clone=True):

@@ -234,6 +234,27 @@ def test_addresses_are_shown_without_credentials(uri: str, shown: str) -> None:
     assert hide_credentials(uri) == shown
 
 
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("", "sqlite:///ROOT/mlflow.db"),
+        ("sqlite:///mine.db", "sqlite:///ROOT/mine.db"),
+        ("sqlite:////elsewhere/mine.db", "sqlite:////elsewhere/mine.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("stores/mine", "ROOT/stores/mine"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("databricks", "databricks"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["", ".dvc/tmp/exps/tmpabc", ".dvc/tmp/exps/standalone/tmpabc"])
+def test_a_relative_store_starts_from_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, uri: str, expected: str
+) -> None:
+    """A queued experiment runs in a temporary clone below .dvc/tmp/exps, but records in the checkout's store."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert address(tmp_path / folder) == expected.replace("ROOT", str(tmp_path.resolve()))
+
+
 def test_mlflow_is_imported_only_when_a_run_starts() -> None:
     code = (
         "import sys, pipeline.tracking.tracked_run; "
