@@ -22,6 +22,9 @@ DATABRICKS = {"databricks", "databricks-uc"}
 EXPERIMENTS = (".dvc", "tmp", "exps")
 """Folder of DVC's queued experiments in a checkout."""
 
+CONTINUES = "ganline.continues"
+"""Tag of a run with the run of another store that it continues."""
+
 SHA256 = "ganline.sha256"
 """Tag of a registered version with the digest of its ONNX file."""
 
@@ -120,6 +123,12 @@ def experiment_of(client: "MlflowClient", run_id: str) -> str | None:
             return None
         raise
     return str(info.experiment_id) if info.lifecycle_stage == "active" else None
+
+
+def find_successor(client: "MlflowClient", experiment: str, run_id: str) -> str | None:
+    """Return the run that continues `run_id`, which another store recorded; None if there is none."""
+    runs = client.search_runs([experiment], f"tags.`{CONTINUES}` = '{run_id}'", max_results=1)
+    return str(runs[0].info.run_id) if runs else None
 
 
 def is_server(uri: str) -> bool:

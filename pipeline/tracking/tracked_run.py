@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pipeline.errors import InputError
 from pipeline.tracking.entries import chunks, clip_text, finite_number, flatten, milliseconds
 from pipeline.tracking.mlflow_store import (
+    CONTINUES,
     address,
     artifact_location,
     connect,
     experiment_of,
+    find_successor,
     first_line,
     hide_credentials,
     is_server,
@@ -29,6 +31,7 @@ from pipeline.tracking.mlflow_store import (
     warn,
 )
 from pipeline.tracking.model_registry import OnnxModel, register
+from pipeline.tracking.run_json import read_run_id
 from pipeline.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:
@@ -39,7 +42,6 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 METRICS_PER_BATCH = 1000
 PARAMS_PER_BATCH = 100
 DIGEST_LENGTH = 36
-CONTINUES = "ganline.continues"
 REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "PERMISSION_DENIED"}
 """Error codes that a retry does not change."""
 PAUSE_FACTOR = 20
@@ -49,7 +51,7 @@ PAUSE_FACTOR = 20
 def start(
     settings: TrackingSettings, root: Path, *, run_id: str | None = None, tags: Mapping[str, str] | None = None
 ) -> "Run":
-    """Open the run `run_id`. If the store does not have it, open a new run and tag it with `run_id`.
+    """Open the run `run_id`. If the store does not have it, open the run that continues it, or a new one for that.
 
     Raises:
         InputError: The store cannot be reached (within a minute), or the experiment was deleted.
@@ -58,11 +60,10 @@ def start(
     client = connect(uri)
     try:
         if run_id and (experiment := experiment_of(client, run_id)):
-            client.update_run(run_id, status="RUNNING")
-            run = Run(client, uri, settings.experiment, experiment, run_id)
-            run.recall()
-            return run
+            return reopen(Run(client, uri, settings.experiment, experiment, run_id))
         experiment = open_experiment(client, settings.experiment, artifact_location(uri, root))
+        if run_id and (successor := find_successor(client, experiment, run_id)):
+            return reopen(Run(client, uri, settings.experiment, experiment, successor))
         all_tags = {"mlflow.source.name": "ganline", **(tags or {})} | ({CONTINUES: run_id} if run_id else {})
         run = Run(
             client, uri, settings.experiment, experiment, client.create_run(experiment, tags=all_tags).info.run_id
@@ -79,22 +80,20 @@ def start(
     return run
 
 
+def reopen(run: "Run") -> "Run":
+    """Set a run to RUNNING and read what it contains."""
+    run.client.update_run(run.id, status="RUNNING")
+    run.recall()
+    return run
+
+
 def resume(settings: TrackingSettings, root: Path, run_json: Path) -> "Run":
     """Continue the run that training recorded in models/run.json.
 
     Raises:
         InputError: The file is missing or invalid, or `start` fails.
     """
-    try:
-        described = json.loads(run_json.read_text(encoding="utf-8"))
-        run_id = described["run_id"]
-    except FileNotFoundError:
-        raise InputError(f"{run_json}: no such file; run `dvc repro train` first") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{run_json}: does not name an MLflow run ({error!r}); run `dvc repro -f train`") from None
-    if not isinstance(run_id, str) or not run_id:
-        raise InputError(f"{run_json}: run_id must be a run's id, not {run_id!r}; run `dvc repro -f train`")
-    return start(settings, root, run_id=run_id)
+    return start(settings, root, run_id=read_run_id(run_json))
 
 
 class Run:

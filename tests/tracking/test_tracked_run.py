@@ -175,6 +175,9 @@ def test_a_run_missing_from_the_store_is_replaced_with_a_warning(root: Path, cap
     message = capfd.readouterr().err
     assert lost in message
     assert run.id in message
+    with tracked_run.resume(SETTINGS, root, path) as again:
+        assert again.id == run.id, "later stages continue the same run"
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(

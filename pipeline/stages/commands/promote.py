@@ -26,6 +26,7 @@ from pipeline.stages.paths import Paths
 from pipeline.tasks.registry import TASKS
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
+from pipeline.tracking.run_json import require_run
 
 VERDICT, KEY = "ganline.promotion", "ganline.promotion.key"
 PROMOTED, KEPT, NOT_PROMOTED = "promoted", "champion", "not promoted"
@@ -38,7 +39,8 @@ def run(root: Path) -> dict[str, Any]:
     idempotent: a model is evaluated once for each champion and settings, and the verdict in the registry is reused.
 
     Raises:
-        InputError: Inputs are missing or invalid, the champion cannot be compared, or the store does not respond.
+        InputError: Inputs are missing or invalid, the champion cannot be compared, or the store does not respond or
+            did not record the training.
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
@@ -47,6 +49,7 @@ def run(root: Path) -> dict[str, Any]:
         exported = metrics_files.read(paths.export_metrics, "dvc repro export")
         metadata = Graph(paths.generator).metadata
         sha256 = hashlib.sha256(paths.generator.read_bytes()).hexdigest()
+        require_run(root, paths.run)
         registry = Registry(connect(address(root)), params.tracking.model)
         number = registry.find_version(sha256) or register(paths, params, metadata, sha256)
         # The tags of dvc.lock are written below, so their former values do not count.

@@ -163,6 +163,20 @@ def test_a_model_missing_from_the_registry_is_registered_again(new_line: Callabl
     assert lineage.broken_links(lineage.chain(line.root)) == []
 
 
+def test_another_store_is_refused_before_anything_is_written(
+    new_line: Callable[[], "Line"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run of the training is not in that store, so the lineage of the model would be broken there."""
+    line = new_line()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'team.db'}")
+    with pytest.raises(InputError, match=r"team\.db: has no run \w+, which .*run\.json names.*Nothing was written"):
+        promote.run(line.root)
+    client = registry(line).client
+    assert not client.search_registered_models()
+    assert not client.search_runs([one.experiment_id for one in client.search_experiments()])
+    assert not (line.root / "metrics" / "promotion.json").exists()
+
+
 def test_a_champion_exported_by_version_0_1_is_compared(new_line: Callable[[], "Line"]) -> None:
     """Its metadata and tags have flat keys. It takes labels; the challenger does not."""
     line = new_line()
