@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
@@ -9,6 +11,7 @@ from tqdm import tqdm
 from pipeline import params
 from pipeline.data.ingestion import ingest
 from pipeline.data.store import DatasetInfo
+from pipeline.errors import InputError
 from pipeline.items import ItemSpec, upgrade_item
 from pipeline.media.registry import find_medium
 from pipeline.stages.paths import Paths
@@ -24,7 +27,10 @@ def run(root: Path) -> None:
             f"ingest: DVC watches {settings.watch}, so it will not notice when {settings.source} changes: "
             "set data.watch to the same path\n"
         )
-    with tqdm(desc="ingest", unit=" files", mininterval=0.5, file=sys.stderr, disable=None) as bar:
+    with (
+        name_restoration(paths),
+        tqdm(desc="ingest", unit=" files", mininterval=0.5, file=sys.stderr, disable=None) as bar,
+    ):
 
         def progress(done: int, total: int) -> None:
             bar.total = total
@@ -43,6 +49,17 @@ def run(root: Path) -> None:
             previous_classes=previous_classes(paths),
         )
     sys.stdout.write(f"ingest: {summarise(info)}\n")
+
+
+@contextmanager
+def name_restoration(paths: Paths) -> Iterator[None]:
+    """Add to an error how the data set is restored that DVC removed before it ran the stage."""
+    try:
+        yield
+    except InputError as error:
+        if paths.dvc_lock.exists() and not paths.dataset.exists():
+            raise InputError(f"{error}\n`dvc checkout data/dataset` restores the last data set.") from None
+        raise
 
 
 def previous_classes(paths: Paths) -> tuple[str, ...]:

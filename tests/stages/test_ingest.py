@@ -120,3 +120,11 @@ def test_a_new_class_does_not_renumber_the_others(tmp_path: Path, capsys: pytest
     assert "warning" not in capsys.readouterr().err
     assert classes(", classes: [ant, zebra, dog]") == ["ant", "zebra", "dog"]
     assert "classes change their numbers: 'ant' 3 to 0, 'dog' 0 to 2. The classes 'cow' are" in capsys.readouterr().err
+
+
+def test_a_failure_names_how_to_restore_the_data_set_that_dvc_removed(project: Path, ganline: Ganline) -> None:
+    (project / "dvc.lock").touch()
+    done = ganline("ingest", "data: {source: data/raw/mine.zip}\n")
+    assert done.returncode == 2
+    assert "data/raw/mine.zip" in done.stderr
+    assert "`dvc checkout data/dataset` restores the last data set." in done.stderr
