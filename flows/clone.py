@@ -1,7 +1,8 @@
 """Give scheduled runs their own clone of the project, so that they never touch a person's checkout.
 
-The clone shares the checkout's DVC cache and pushes dvc.lock to the branch ganline/retrain. It stays between runs, and
-its `.ganline` with it, so training resumes after a cancelled or killed run.
+The clone shares the checkout's DVC cache and pushes dvc.lock to the branch ganline/retrain. A clone of an address pulls
+its data from the DVC remote, and pushes its results there. Clones stay between runs, and their `.ganline` with them, so
+training resumes after a cancelled or killed run.
 """
 
 import contextlib
@@ -9,12 +10,11 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.process import child_environment
+from flows.dvc_commands import default_remote, run_dvc
 from flows.stages import ProjectError
 from pipeline import params
 from pipeline.errors import InputError
@@ -38,11 +38,13 @@ class Workspace:
         root: The project.
         settings: Variables for the environment of its stages.
         repository: The clone; None if the run works in a person's checkout.
+        has_remote: Whether data and results are exchanged with a DVC remote.
     """
 
     root: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     repository: Path | None = None
+    has_remote: bool = False
 
 
 def clone_path(source: str, member: str | None = None) -> Path:
@@ -71,7 +73,7 @@ def open_workspace(
 
     Raises:
         CloneBusy: Another run is using the clone.
-        ProjectError: The source cannot be cloned.
+        ProjectError: The source cannot be cloned, or its DVC remote cannot be read.
     """
     if not own_clone:
         yield Workspace(Path(root).resolve())
@@ -88,10 +90,14 @@ def open_workspace(
         settings = {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
         if local is not None:
             share_data(local, folder)
+        has_remote = local is None and default_remote(folder) is not None
+        if has_remote:
+            # Forced, because a killed run may have left other outputs than those of dvc.lock.
+            run_dvc(folder, "pull", "--quiet", "--force", "--allow-missing")
         if local is not None or os.environ.get("MLFLOW_TRACKING_URI"):
             # Absolute, because a relative path would name a store in the clone.
             settings["MLFLOW_TRACKING_URI"] = address(local or Path.cwd())
-        yield Workspace(folder, settings, folder)
+        yield Workspace(folder, settings, folder, has_remote)
 
 
 def resolve_local_source(root: Path | str) -> Path | None:
@@ -162,16 +168,7 @@ def share_data(source: Path, folder: Path) -> None:
     except DvcException as error:
         raise ProjectError(f"{source}: DVC cannot read the project: {error}") from None
     if not same:
-        done = subprocess.run(
-            [sys.executable, "-m", "dvc", "cache", "dir", "--local", cache],
-            cwd=folder,
-            env=child_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise ProjectError(f"{folder}: DVC's cache cannot be shared: {done.stderr.strip()}")
+        run_dvc(folder, "cache", "dir", "--local", cache)
     for name in list_inputs(folder):
         mirror(source, folder, name)
 
@@ -221,13 +218,13 @@ def mirror(source: Path, folder: Path, name: str) -> None:
 
 
 def push_results(work: Workspace, message: str) -> str | None:
-    """Commit dvc.lock and the metrics, and push them to BRANCH of the source.
+    """Commit dvc.lock and the metrics, and push them to BRANCH of the source; push the results to the DVC remote first.
 
     Returns:
         The commit; None if nothing changed or the run has no clone.
 
     Raises:
-        ProjectError: The source rejects the push.
+        ProjectError: The source or the DVC remote rejects the push.
     """
     folder = work.repository
     if folder is None:
@@ -240,6 +237,8 @@ def push_results(work: Workspace, message: str) -> str | None:
         folder, "diff", "--quiet", f"origin/{BRANCH}", "HEAD"
     ):
         return None
+    if work.has_remote:
+        run_dvc(folder, "push", "--quiet")
     run_git(folder, "push", "--quiet", "origin", f"HEAD:refs/heads/{BRANCH}")
     return run_git(folder, "rev-parse", "HEAD")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from flows.clone import BRANCH, CloneBusy, clone_path, open_workspace, push_results
-from flows.stages import RESTORED, UNCHANGED, ProjectError, reproduce, run_ganline
-from tests.flows.project import Project
+from flows.stages import RAN, RESTORED, UNCHANGED, ProjectError, reproduce, run_ganline
+from tests.flows.project import Project, run_command
+
+ROOT = Path(__file__).parents[2]
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -157,6 +160,40 @@ def test_a_relative_store_is_that_of_the_checkout(source: Path, uri: str, monkey
     monkeypatch.chdir(source.parent)
     with open_workspace(source.as_uri(), own_clone=True) as work:
         assert work.settings["MLFLOW_TRACKING_URI"] == uri.replace("sqlite:///", f"sqlite:///{source.parent}/")
+
+
+@pytest.fixture
+def bare(source: Path, tmp_path: Path) -> str:
+    """Return the address of a bare repository of `source`, whose data and results are shared through a DVC remote."""
+    (source / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    run_command(source, "dvc", "remote", "add", "--default", "store", str(tmp_path / "remote"))
+    (source / "data" / "raw" / ".gitignore").write_text((ROOT / "data" / "raw" / ".gitignore").read_text())
+    run_command(source, "dvc", "add", "--quiet", "data/raw/one.txt")
+    commit(source, "share data")
+    run_command(source, "dvc", "push", "--quiet")
+    run_command(tmp_path, "git", "clone", "--quiet", "--bare", str(source), "bare.git")
+    shutil.rmtree(source)
+    return (tmp_path / "bare.git").as_uri()
+
+
+@pytest.mark.slow
+def test_machines_share_an_address_and_a_dvc_remote(bare: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two machines that share nothing else: the second pulls data and results, and runs nothing."""
+    for machine, states in (("one", {RAN}), ("two", {UNCHANGED})):
+        monkeypatch.setenv("GANLINE_CLONES", str(tmp_path / machine))
+        with open_workspace(bare, own_clone=True) as work:
+            assert (work.root / "data" / "raw" / "one.txt").read_text() == "one"
+            assert set(run_all(work.root).values()) == states
+            assert bool(push_results(work, f"by {machine}")) == (machine == "one")
+    trainings = (tmp_path / "one" / "trainings.log").read_text()
+    assert trainings == "trained\n"
+    assert not (tmp_path / "two" / "trainings.log").exists()
+
+    shutil.rmtree(tmp_path / "remote")
+    (tmp_path / "remote").write_text("not a folder")
+    monkeypatch.setenv("GANLINE_CLONES", str(tmp_path / "three"))
+    with pytest.raises(ProjectError, match="dvc pull failed"), open_workspace(bare, own_clone=True):
+        pass
 
 
 def test_a_source_that_cannot_be_cloned_is_an_error(source: Path, tmp_path: Path) -> None:

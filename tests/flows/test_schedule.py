@@ -8,10 +8,13 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import pytest
+from ruamel.yaml import YAML
 
 from flows.process import child_environment
 from tests.flows.project import Project, Schedule, read_flow_runs, run_command
 from tests.waiting import list_running, wait_until
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.usefixtures("api")
@@ -91,6 +94,38 @@ def test_the_project_s_own_deployments(schedule: Schedule, tmp_path: Path, monke
         finally:
             for deployment in deployments.values():
                 client.delete_deployment(deployment.id)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("api")
+def test_the_documented_container_deployment_starts_in_the_image(
+    schedule: Schedule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an image and no pull steps, Prefect looks for the flow in /opt/prefect, where nothing is."""
+    from prefect.client.orchestration import get_client
+
+    for name, value in schedule.environment.items():
+        monkeypatch.setenv(name, value)
+    page = (ROOT / "docs" / "guides" / "other-machines.md").read_text()
+    block = YAML(typ="safe").load(page.partition("```yaml\n")[2].partition("```")[0])
+    document = YAML(typ="safe").load(ROOT / "prefect.yaml")
+    weekly = document["deployments"][0] | block | {"name": "container"}
+    weekly["work_pool"]["name"] = "ganline"  # pools of type docker need a package that is not installed
+    del weekly["triggers"], weekly["schedules"]
+    with (tmp_path / "prefect.yaml").open("w") as file:
+        YAML(typ="safe").dump(document | {"deployments": [weekly]}, file)
+    run_command(tmp_path, sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all")
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name("retrain/container")
+        client.delete_deployment(deployment.id)
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert deployment.pull_steps == [
+        {"prefect.deployments.steps.set_working_directory": {"directory": "/project"}},
+    ]
+    assert "WORKDIR /project" in dockerfile
+    assert deployment.parameters["own_clone"] is True
+    assert "://" in deployment.parameters["root"]
+    assert deployment.job_variables["image"] == "ganline"
 
 
 def test_without_prefect_yaml_it_exits_with_a_message(tmp_path: Path) -> None:
