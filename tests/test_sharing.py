@@ -45,7 +45,7 @@ def make_checkout(root: Path) -> None:
     with (root / ".gitignore").open("a") as file:
         file.write("/model.json\n")
     (root / "dvc.yaml").write_text(GRAPH)
-    (root / "params.yaml").write_text("data: {source: data/raw/mine.zip, resolution: 8}\n")
+    (root / "params.yaml").write_text("data: {source: data/raw/mine.zip, watch: data/raw, resolution: 8}\n")
     run_command(root, "git", "init", "--quiet", "--initial-branch", "main")
     run_command(root, "dvc", "init", "--quiet")
     run_command(root, "dvc", "config", "core.analytics", "false")

@@ -102,7 +102,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def new_line(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Line]:
-    """Return a function that copies that project with its store. Files in the registry stay where they are."""
+    """Return a function that copies that project with its store and the files in its registry."""
 
     def make() -> Line:
         root = tmp_path_factory.mktemp("line") / "project"

@@ -1,5 +1,6 @@
 """N + N steps equal 2N steps bit for bit, for every variant and every stabiliser with a state."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -370,11 +371,11 @@ def test_training_resumes_from_a_checkpoint_of_another_device(tmp_path: Path, na
     for _ in range(2):
         listener = Observer()
         resumed = trainer(MODELS[name], tmp_path, listener, total=160)
-        resumed.restore(state)
+        resumed.restore(copy.deepcopy(state))  # optimizers use its tensors
         assert [message.split(".")[0] for message in listener.warnings] == [
             "the checkpoint at 112 images was written on another type of device than cpu"
         ]
         resumed.run()
         assert resumed.images_seen == 160
         states.append(resumed.state())
-    assert differences(*states) == [], "the same checkpoint continues in the same way"
+    assert differences(states[0], states[1]) == [], "the same checkpoint continues in the same way"

@@ -145,12 +145,13 @@ def exact_constants() -> Iterator[None]:
     """
     from onnxscript.rewriter import _matcher
 
-    original = _matcher.math  # its only use there is isclose, with default tolerances that cannot be set from outside
-    _matcher.math = SimpleNamespace(isclose=lambda value, expected, **_: value == expected)
+    matcher: Any = _matcher  # it uses math for isclose only, with tolerances that cannot be set from outside
+    original = matcher.math
+    matcher.math = SimpleNamespace(isclose=lambda value, expected, **_: value == expected)
     try:
         yield
     finally:
-        _matcher.math = original
+        matcher.math = original
 
 
 @contextlib.contextmanager
