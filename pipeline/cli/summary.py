@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.evaluation.wording import name_causes
 from pipeline.media.registry import MEDIA
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
@@ -19,7 +20,7 @@ def summary(root: Path) -> str:
     task = TASKS[measured["task"]]
     lines = [("verdict", str(measured.get("verdict", "none")))]
     if reasons := measured.get("reasons"):
-        lines.append(("because", "; ".join(map(str, reasons)) if isinstance(reasons, list) else str(reasons)))
+        lines.append(("because", name_causes([reasons] if isinstance(reasons, str) else map(str, reasons))))
     lines.append(("numbers", ", ".join(task.summary(measured)) or "none"))
     if protocol := measured.get("protocol"):
         lines.append(("protocol", str(protocol)))

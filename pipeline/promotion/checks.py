@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.evaluation.comparison import Comparison
+from pipeline.evaluation.wording import name_causes
 from pipeline.promotion.settings import PromoteSettings
 from pipeline.settings import Settings
 
@@ -102,7 +103,7 @@ def check_gate(evidence: Evidence) -> Check:
         state="pass" if verdict == "pass" else "fail",
         value=verdict,
         bound="pass",
-        reason=f"the gate's verdict is {verdict}: {'; '.join(map(str, reasons))}",
+        reason=f"the gate's verdict is {verdict}: {name_causes(map(str, reasons))}",
     )
 
 

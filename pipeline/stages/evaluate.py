@@ -8,6 +8,7 @@ from typing import Any
 from pipeline import params as parameters
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
+from pipeline.evaluation.wording import format_reason
 from pipeline.files import write_atomically
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
@@ -96,6 +97,6 @@ def print_result(result: EvaluationResult, report: Path) -> None:
     """Print the verdict to stdout, its reasons and the notes to stderr."""
     sys.stdout.write(f"{result.metrics['verdict']}: {result.line}; see {report}\n")
     for reason in result.metrics["reasons"]:
-        sys.stderr.write(f"ganline: verdict fail: {reason}\n")
+        sys.stderr.write(f"ganline: verdict fail: {format_reason(reason)}\n")
     for text in result.notes:
         sys.stderr.write(f"ganline: {text}\n")

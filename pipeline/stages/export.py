@@ -12,6 +12,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline import params as parameters
 from pipeline.errors import GateRefused, InputError
+from pipeline.evaluation.wording import name_causes
 from pipeline.files import write_atomically
 from pipeline.gans.base import GAN
 from pipeline.media.registry import find_medium
@@ -56,10 +57,11 @@ def run(root: Path) -> None:
     params = parameters.load(paths.params)
     evaluation = read_evaluation(paths.evaluation_metrics)
     if evaluation["verdict"] == "fail" and not params.export.allow_failed:
-        reasons = "; ".join(reasons_of(evaluation)) or "no reason recorded"
         raise GateRefused(
-            f"the verdict in {paths.evaluation_metrics} is fail: {reasons}. Train longer, change `evaluate.gate`, or "
-            "set `export.allow_failed: true`."
+            f"the verdict in {paths.evaluation_metrics} is fail: "
+            f"{name_causes(reasons_of(evaluation)) or 'no reason recorded'}.\n"
+            f"  evidence: {paths.evaluation_report}, and the output of evaluate\n"
+            "  try: train longer, change `evaluate.gate`, or set `export.allow_failed: true`"
         )
     gan, config = model_files.load(paths.weights.parent)
     with tracked_run.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:

@@ -45,9 +45,9 @@ def test_results_and_their_files_are_listed(tmp_path: Path) -> None:
 
 
 def test_a_failed_verdict_has_its_reasons_and_the_missing_files(tmp_path: Path) -> None:
-    evaluated(tmp_path, verdict="fail", reasons=["fid 90 is above 50", "7 of 10 modes"], fid=90)
+    evaluated(tmp_path, verdict="fail", reasons=["low fidelity: fid 90. Train longer", "7 of 10 modes"], fid=90)
     text = summary(tmp_path)
-    assert "verdict    fail\nbecause    fid 90 is above 50; 7 of 10 modes" in text
+    assert "verdict    fail\nbecause    low fidelity; 7 of 10 modes" in text
     assert "generator  exported/generator.onnx: not there" in text
     assert "try it" not in text
 

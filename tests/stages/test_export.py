@@ -179,11 +179,11 @@ def test_a_repeated_export_registers_nothing_and_new_weights_do(project: Path, e
 
 
 def test_a_failed_verdict_is_refused_unless_allowed(project: Path) -> None:
-    failed = EVALUATION | {"verdict": "fail", "reasons": ["fid 99 is above 50", "2 of 10 modes are missing"]}
+    failed = EVALUATION | {"verdict": "fail", "reasons": ["low fidelity: fid 99. Train", "2 of 10 modes are missing"]}
     (project / "metrics" / "evaluation.json").write_text(json.dumps(failed))
     before = (project / "exported" / "generator.onnx").stat().st_mtime_ns
     with pytest.raises(
-        GateRefused, match=r"fid 99 is above 50; 2 of 10 modes are missing.*export\.allow_failed"
+        GateRefused, match=r"(?s)low fidelity; 2 of 10 modes are missing\.\n.*evaluation\.html.*export\.allow_failed"
     ) as refused:
         export.run(project)
     assert refused.value.exit_code == 5
