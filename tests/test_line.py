@@ -43,7 +43,8 @@ GATE = ", ".join(f"{name}: null" for name in GateSettings.model_fields if name !
 PARAMS = """
 data: {resolution: 8, limit: 60, test_fraction: 0.5, watch: data/raw}
 model: {variant: dcgan, latent: 16, generator_channels: 16, discriminator_channels: 16}
-train: {device: cpu, batch_size: 32, total_images: 3000, log_images: 500, snapshot_images: 1500}
+train: {device: cpu, batch_size: 32, total_images: 3000, log_images: 500, snapshot_images: 1500,
+  checkpoint_images: 3000, health: {images: 3000}}
 validate: {constant_std: 0.005}
 evaluate: {samples: 500, gate: {GATE}}
 export: {opset: 20}

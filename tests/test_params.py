@@ -75,6 +75,8 @@ ROOT = Path(__file__).parents[1]
             "model.noise.gausian: unknown key; did you mean `gaussian`?",
         ),
         ("train: {micro_batch: 0}", "train.micro_batch: must be auto, null, or a number of images from 2 (got 0)"),
+        ("train: {log_images: 0}", "train.log_images: must be auto, or a number of images from 1 (got 0)"),
+        ("train: {health: {images: 2.5}}", "train.health.images: must be auto, null, or a number of images from 1"),
         ("train: {batch_size: 64, micro_batch: 24}", "train: micro_batch 24 does not divide batch_size 64"),
         ("data: {background: white}", "data.background"),
         ("tracking: {model: a/b}", "tracking.model"),
@@ -109,6 +111,25 @@ def test_invalid_text_is_an_input_error(text: str, words: str) -> None:
         params.parse(text, "params.yaml")
     assert words in str(error.value)
     assert all(line.startswith("params.yaml") for line in str(error.value).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("total_images: 80000", (4_000, 10_000, 10_000, 1_000)),
+        ("total_images: 400000", (20_000, 50_000, 50_000, 5_000)),
+        ("total_images: 5000000", (20_000, 100_000, 100_000, 5_000)),
+        ("total_images: 10", (1, 1, 1, 1)),
+        ("total_images: 80000, schedule_images: 400000", (20_000, 50_000, 50_000, 5_000)),
+        (
+            "total_images: 80000, health: {images: 7}, snapshot_images: 8, checkpoint_images: 9, log_images: 6",
+            (7, 8, 9, 6),
+        ),
+        ("total_images: 80000, health: {images: null}", (None, 10_000, 10_000, 1_000)),
+    ],
+)
+def test_intervals_follow_the_length_of_the_training(text: str, expected: tuple[int | None, ...]) -> None:
+    assert params.parse(f"train: {{{text}}}", "params.yaml").train.intervals == expected
 
 
 def test_null_disables_the_health_checks() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ from pipeline.training.looks import Look
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.response import respond
 from pipeline.training.settings import TrainSettings
+
+FEW_CHECKS = 10
+"""A training with fewer health checks is warned about."""
 
 RUNTIME = {"device", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
 """Keys of `train` that may change when a training is resumed."""
@@ -97,6 +101,7 @@ def train(inputs: Inputs) -> None:
             if saved:
                 report_schedule_change(saved["schedule_images"], trainer)
             reporter.resume(trainer)
+            report_intervals(trainer.settings)
             tracked.log_params(params.model_dump(by_alias=True, include={"data", "model", "train"}))
             tracked.log_dataset(inputs.info.source, inputs.data.fingerprint, inputs.info.source)
             trainer = run_to_end(trainer, builder)
@@ -210,6 +215,21 @@ def report_schedule_change(before: int, trainer: Trainer) -> None:
         print_message(
             f"schedules ({{start, end}}) now end at {now:,} images, not at {before:,}: they jump from {old:.0%} to "
             f"{new:.0%}. To extend a training without that, set train.schedule_images from the beginning"
+        )
+
+
+def report_intervals(settings: TrainSettings) -> None:
+    """Warn if intervals in params.yaml are too long for the length of the training."""
+    total, intervals = settings.total_images, settings.intervals
+    if intervals.health is not None and (checks := math.ceil(total / intervals.health)) < FEW_CHECKS:
+        print_message(
+            f"warning: only {checks} health checks in {total:,} images, so that failures are noticed late and few "
+            f"checkpoints compete. Set train.health.images to auto, or to {total // FEW_CHECKS:,} or less"
+        )
+    if intervals.checkpoints > total:
+        print_message(
+            f"warning: train.checkpoint_images {intervals.checkpoints:,} exceeds the {total:,} images of the training. "
+            "Set it to auto"
         )
 
 

@@ -121,15 +121,15 @@ class Trainer:
             Stopped: `stop` returned True; a checkpoint was saved first.
             Unhealthy: A loss is not finite, or a health check calls for a response.
         """
-        size, total = self.settings.batch_size, self.settings.total_images
+        size, total, intervals = self.settings.batch_size, self.settings.total_images, self.settings.intervals
         if self.step == 0:
             self.take_snapshot()
         clock = time.monotonic()
         while self.images_seen < total and not self.health.should_stop_early():
             before, now = self.images_seen, self.images_seen + size
             finished = now >= total
-            checks = self.look is not None and (finished or is_due(self.settings.health.images or total, before, now))
-            logs = finished or checks or is_due(self.settings.log_images, before, now)
+            checks = self.look is not None and (finished or is_due(intervals.health or total, before, now))
+            logs = finished or checks or is_due(intervals.log, before, now)
             norms: Row = {}
             for phase in self.phases:
                 if self.step % phase.every == 0 and self.fraction >= phase.start:
@@ -139,13 +139,13 @@ class Trainer:
             self.ema.update(self.settings.ema_half_life.at(self.fraction), now, size)
             self.observer.on_step(now)
             symptoms = self.record(norms, check=checks) if logs else []
-            if finished or is_due(self.settings.snapshot_images, before, now):
+            if finished or is_due(intervals.snapshots, before, now):
                 self.take_snapshot()
             self.seconds += time.monotonic() - clock
             clock = time.monotonic()
             stopping = not finished and self.stop()
             best_or_healthy = now in (self.health.last_healthy, self.health.best)
-            if finished or stopping or best_or_healthy or is_due(self.settings.checkpoint_images, before, now):
+            if finished or stopping or best_or_healthy or is_due(intervals.checkpoints, before, now):
                 self.save()
             if symptoms and not finished:
                 raise Unhealthy(symptoms[0], now, self.gan.advice)

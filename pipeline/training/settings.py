@@ -2,7 +2,7 @@
 
 import math
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -21,6 +21,28 @@ def check_micro_batch(value: object) -> object:
 
 
 MicroBatch = Annotated[int | Literal["auto"] | None, BeforeValidator(check_micro_batch)]
+
+
+def check_interval(value: object, *, optional: bool = False) -> object:
+    """Return `value` if it is a valid interval. Raise ValueError otherwise."""
+    if value == "auto" or (optional and value is None):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise ValueError(f"must be auto, {'null, ' if optional else ''}or a number of images from 1")
+
+
+Interval = Annotated[int | Literal["auto"], BeforeValidator(check_interval)]
+OptionalInterval = Annotated[int | Literal["auto"] | None, BeforeValidator(partial(check_interval, optional=True))]
+
+
+class Intervals(NamedTuple):
+    """Intervals of a training in images; `health` is None without health checks."""
+
+    health: int | None
+    snapshots: int
+    checkpoints: int
+    log: int
 
 
 class LearningRates(Settings):
@@ -69,8 +91,10 @@ class HealthLimits(Settings):
 class HealthSettings(Settings):
     """When the health of the training is measured, and the response to a symptom."""
 
-    images: int | None = Field(
-        20_000, ge=1, description="interval of the health checks in images; null disables them and model selection"
+    images: OptionalInterval = Field(
+        "auto",
+        description="interval of the health checks in images; auto: a twentieth of the training, at most 20,000; "
+        "null disables them and model selection",
     )
     samples: int = Field(1024, ge=64, le=10_000, description="samples generated for a health check")
     patience: int = Field(
@@ -128,9 +152,18 @@ class TrainSettings(Settings):
         ramp(10_000), description="half-life of the EMA of the weights in images; 0 disables the EMA"
     )
     flips: bool = Field(False, description="random horizontal flips; not for text, digits or logos")
-    snapshot_images: int = Field(100_000, ge=1, description="interval of the sample grids in images")
-    checkpoint_images: int = Field(100_000, ge=1, description="interval of the checkpoints in images")
-    log_images: int = Field(5_000, ge=1, description="interval of the rows of reports/training.csv in images")
+    snapshot_images: Interval = Field(
+        "auto",
+        description="interval of the sample grids in images; auto: an eighth of the training, at most 100,000",
+    )
+    checkpoint_images: Interval = Field(
+        "auto", description="interval of the checkpoints in images; auto: an eighth of the training, at most 100,000"
+    )
+    log_images: Interval = Field(
+        "auto",
+        description="interval of the rows of reports/training.csv in images; auto: an 80th of the training, at most "
+        "5,000",
+    )
     health: Annotated[HealthSettings, BeforeValidator(disable_if_null)] = Field(
         HealthSettings(), description="health checks, model selection and rollbacks; null disables them"
     )
@@ -141,3 +174,18 @@ class TrainSettings(Settings):
         if isinstance(self.micro_batch, int) and self.batch_size % self.micro_batch:
             raise ValueError(f"micro_batch {self.micro_batch} does not divide batch_size {self.batch_size}")
         return self
+
+    @property
+    def intervals(self) -> Intervals:
+        """The intervals; those that are auto follow `schedule_images`, by default `total_images`."""
+        length = self.schedule_images or self.total_images
+
+        def choose(setting: int | Literal["auto"], parts: int, most: int) -> int:
+            return max(1, min(length // parts, most)) if setting == "auto" else setting
+
+        return Intervals(
+            health=None if self.health.images is None else choose(self.health.images, 20, 20_000),
+            snapshots=choose(self.snapshot_images, 8, 100_000),
+            checkpoints=choose(self.checkpoint_images, 8, 100_000),
+            log=choose(self.log_images, 80, 5_000),
+        )

@@ -54,6 +54,7 @@ train:
   log_images: 500
   snapshot_images: 1500
   checkpoint_images: 1000
+  health: {{images: 20000}}
 validate: {{constant_std: 0.005}}
 evaluate: {{samples: 300, gate: {{{gate}}}}}
 promote:

@@ -25,7 +25,8 @@ data: {source: data/raw, resolution: [6, 10], channels: rgb, test_fraction: 0.3}
 validate: {min_side: {limit: 4, severity: warning}}
 model: {variant: vanilla, latent: 8, hidden: [64, 128]}
 train: {device: cpu, batch_size: 32, total_images: 6400, log_images: 640, snapshot_images: 3200,
-  checkpoint_images: 3200, ema_half_life: 500, learning_rate: {generator: 0.001, discriminator: 0.001}}
+  checkpoint_images: 3200, health: {images: 6400}, ema_half_life: 500,
+  learning_rate: {generator: 0.001, discriminator: 0.001}}
 evaluate: {samples: 300, gate: GATE}
 export: {opset: 20}
 tracking: {experiment: tests, model: tests}

@@ -6,10 +6,13 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.numpy import load_file
 
+from pipeline.stages.train import report_intervals
+from pipeline.training.settings import TrainSettings
 from tests.processes import run_ganline, start_ganline, wait_for_exit
 from tests.waiting import wait_until
 
@@ -19,13 +22,13 @@ model:
   {{variant: dcgan, latent: 16, generator_channels: 16, discriminator_channels: 16, penalties: {{r1: 0.1, every: 4}}}}
 train:
   {{device: cpu, batch_size: 32, total_images: {total}, log_images: 250, snapshot_images: 1000, checkpoint_images: 500,
-    seed: {seed}}}
+    seed: {seed}, {health}}}
 """
 
 
 def set_params(root: Path, total: int = 3000, seed: int = 0) -> None:
     """Write params.yaml."""
-    (root / "params.yaml").write_text(PARAMS.format(total=total, seed=seed))
+    (root / "params.yaml").write_text(PARAMS.format(total=total, seed=seed, health="health: {images: 20000}"))
 
 
 @pytest.fixture
@@ -150,7 +153,7 @@ def test_a_training_that_never_was_healthy_exits_4_with_advice(project: Path) ->
         "health: {images: 500, samples: 64, patience: 1, grace: 0.1, rollbacks: 0}, "
     )
     (project / "params.yaml").write_text(
-        PARAMS.format(total=6000, seed=0).replace("{device: cpu", "{" + hot + "device: cpu")
+        PARAMS.format(total=6000, seed=0, health="flips: false").replace("{device: cpu", "{" + hot + "device: cpu")
     )
     done = run_ganline(project, "train")
     assert done.returncode == 4, done.stderr
@@ -161,6 +164,24 @@ def test_a_training_that_never_was_healthy_exits_4_with_advice(project: Path) ->
     assert curves(project)
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, []),
+        ({"health": None}, []),
+        ({"health": {"images": 20_000}}, ["only 4 health checks in 80,000 images", "or to 8,000 or less"]),
+        ({"checkpoint_images": 100_000}, ["train.checkpoint_images 100,000 exceeds the 80,000 images"]),
+    ],
+)
+def test_intervals_too_long_for_the_training_are_warned_about(
+    settings: dict[str, Any], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report_intervals(TrainSettings.model_validate({"total_images": 80_000, **settings}))
+    message = capsys.readouterr().err
+    assert all(word in message for word in words)
+    assert bool(message) == bool(words)
+
+
 def test_symptoms_become_events(project: Path) -> None:
     """With bounds that no training meets, metrics/train.json lists the events, and the best model is written."""
     strict = (
@@ -168,7 +189,7 @@ def test_symptoms_become_events(project: Path) -> None:
         "limits: {near_duplicates: 0.0, distance: 0.0, diversity: 0.0}}, "
     )
     (project / "params.yaml").write_text(
-        PARAMS.format(total=6000, seed=0).replace("{device: cpu", "{" + strict + "device: cpu")
+        PARAMS.format(total=6000, seed=0, health="flips: false").replace("{device: cpu", "{" + strict + "device: cpu")
     )
     done = run_ganline(project, "train")
     assert done.returncode == 0, done.stderr

@@ -27,7 +27,7 @@ data: {{resolution: 8}}
 model: {{variant: dcgan, latent: 16, generator_channels: 8, discriminator_channels: 8, stabilisers: {{lecam: 0.1}}}}
 train:
   {{device: cpu, batch_size: 32, total_images: {total}, schedule_images: 20000,
-    log_images: {log}, snapshot_images: 4000, checkpoint_images: {checkpoint}, seed: {seed},
+    log_images: {log}, snapshot_images: 4000, checkpoint_images: {checkpoint}, health: {{images: 20000}}, seed: {seed},
     learning_rate: {{generator: {{start: 0.001, end: 0.0001}}, discriminator: 0.001}}}}
 """
 FOREVER = 50_000_000

@@ -33,7 +33,7 @@ PARAMS = """
 data: {{resolution: 8, limit: 60, test_fraction: 0.5}}
 model: {{variant: {variant}, latent: 16, generator_channels: 8, discriminator_channels: 16, discriminator_norm: none,
   penalties: {{r1: 0.1}}}}
-train: {{device: cpu, batch_size: 32, total_images: 1600, seed: 0}}
+train: {{device: cpu, batch_size: 32, total_images: 1600, seed: 0, health: {{images: 1600}}}}
 tracking: {{experiment: tests, model: tests}}
 """
 
