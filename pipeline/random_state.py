@@ -34,6 +34,7 @@ def default_generators(device: torch.device) -> dict[str, Any]:
     return {
         "rng_cpu": torch.get_rng_state(),
         "rng_cuda": [torch.cuda.get_rng_state(device)] if device.type == "cuda" else [],
+        "rng_mps": [torch.mps.get_rng_state()] if device.type == "mps" else [],
     }
 
 
@@ -44,3 +45,7 @@ def restore_default_generators(state: Mapping[str, Any], device: torch.device) -
         torch.cuda.set_rng_state(state["rng_cuda"][0], device)
     elif device.type == "cuda":
         torch.cuda.manual_seed_all(derive_seed(state["rng_cpu"]))
+    elif device.type == "mps" and state.get("rng_mps"):
+        torch.mps.set_rng_state(state["rng_mps"][0])
+    elif device.type == "mps":
+        torch.mps.manual_seed(derive_seed(state["rng_cpu"]))

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
         ("train: {batch_size: 1}", "train.batch_size: Input should be greater than or equal to 2 (got 1)"),
         ("train: {batch_size: many}", "train.batch_size: Input should be a valid integer"),
         ("train: {learning_rate: {generator: .inf}}", "train.learning_rate.generator"),
-        ("train: {device: tpu}", "train.device: Input should be 'auto', 'cpu' or 'cuda' (got 'tpu')"),
+        ("train: {device: tpu}", "train.device: Input should be 'auto', 'cpu', 'cuda' or 'mps' (got 'tpu')"),
         ("model: {variant: dcgna}", "model.variant: there is no variant 'dcgna'; did you mean `dcgan`?"),
         ("model: {latent: 8}", "model.variant: missing"),
         ("model: {variant: cgan, label_wdth: 8}", "model.label_wdth: unknown key; did you mean `label_width`?"),

@@ -4,18 +4,25 @@ import torch
 
 from pipeline.errors import InputError
 
+LABELS = {"cuda": "CUDA", "mps": "Apple (MPS)", "cpu": "CPU"}
+"""What messages call the types of devices, in the order in which `auto` tries them."""
+
 
 def pick_device(name: str) -> torch.device:
-    """Return the device for `auto`, `cpu` or `cuda`; `auto` is CUDA if available.
+    """Return the device for `auto`, `cpu`, `cuda` or `mps`; `auto` is CUDA, else an Apple GPU, else the CPU.
 
     Raises:
-        InputError: `cuda` was requested, but torch sees no CUDA device.
+        InputError: torch does not see a device of this type.
     """
-    if name == "cuda" and not torch.cuda.is_available():
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind in LABELS if available[kind])
+    if not available[name]:
         raise InputError(
-            "train.device is cuda, but torch sees no CUDA device. Set it to auto or cpu, or run `ganline doctor`"
+            f"train.device is {name}, but torch sees no {LABELS[name]} device. Set it to auto or cpu, or run "
+            "`ganline doctor`"
         )
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+    return torch.device(name)
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:

@@ -128,7 +128,9 @@ def disable_if_null(value: object) -> object:
 class TrainSettings(Settings):
     """Training loop. Lengths are in images (steps x batch_size), so they do not depend on the batch size."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: cuda if available")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="auto: cuda, else mps (Apple GPUs), else cpu"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="mixed precision; auto: bfloat16 autocast on CUDA if supported, float32 on the CPU"
     )

@@ -131,12 +131,25 @@ def test_due() -> None:
 
 def test_device_and_precision() -> None:
     assert pick_device("cpu") == CPU
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
         assert pick_device("auto") == CPU
         with pytest.raises(InputError, match=r"train\.device is cuda"):
             pick_device("cuda")
     assert pick_precision("auto", CPU) is torch.float32
     assert pick_precision("bfloat16", CPU) is torch.bfloat16
+
+
+def test_an_apple_gpu_is_used_if_there_is_no_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device("mps") == torch.device("mps")
+    assert pick_device("cpu") == CPU
+    for cuda, expected in ((False, "mps"), (True, "cuda")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
+        assert pick_device("auto") == torch.device(expected)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"train\.device is mps, but torch sees no Apple \(MPS\) device"):
+        pick_device("mps")
+    assert pick_precision("auto", torch.device("mps")) is torch.float32
 
 
 def test_bfloat16_training_is_finite(tmp_path: Path) -> None:
