@@ -14,6 +14,7 @@ import typer
 
 from pipeline import __version__
 from pipeline.allocator import keep_freed_memory
+from pipeline.cli.data_commands import data_commands
 from pipeline.cli.model_commands import model_commands
 from pipeline.errors import GanlineError
 from pipeline.stages.paths import project_root
@@ -39,6 +40,7 @@ app = typer.Typer(
 preset = typer.Typer(no_args_is_help=True, help="List the ready configurations, or write one to params.yaml.")
 app.add_typer(preset, name="preset")
 app.add_typer(model_commands)
+app.add_typer(data_commands)
 
 
 def run_stage(name: str) -> None:

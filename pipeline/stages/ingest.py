@@ -1,6 +1,7 @@
 """Ingest: write the source of params.yaml into data/dataset (shards, manifest, dataset.json)."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from pipeline.items import ItemSpec, upgrade_item
 from pipeline.media.registry import find_medium
 from pipeline.stages.paths import Paths
 
+MANY_FILES = 10_000
+"""From here on DVC takes long to hash a folder."""
+
 
 def run(root: Path) -> None:
     """Read `data` of params.yaml and write data/dataset. Raise InputError if the source cannot be used."""
@@ -26,6 +30,11 @@ def run(root: Path) -> None:
         sys.stderr.write(
             f"ingest: DVC watches {settings.watch}, so it will not notice when {settings.source} changes: "
             "set data.watch to the same path\n"
+        )
+    if (files := count_files(root / settings.watch)) > MANY_FILES:
+        sys.stderr.write(
+            f"ingest: DVC hashes {files:,} files in {settings.watch}, which takes minutes without output. One archive "
+            "is faster: `ganline pack FOLDER` writes it\n"
         )
     with (
         name_restoration(paths),
@@ -49,6 +58,11 @@ def run(root: Path) -> None:
             previous_classes=previous_classes(paths),
         )
     sys.stdout.write(f"ingest: {summarise(info)}\n")
+
+
+def count_files(folder: Path) -> int:
+    """Return the number of files below a folder."""
+    return sum(len(names) for _, _, names in os.walk(folder))
 
 
 @contextmanager

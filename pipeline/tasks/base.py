@@ -1,5 +1,6 @@
 """What a task is given to evaluate a model with, and the result that it returns. This part needs torch."""
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,5 +97,8 @@ class EvaluationResult:
 
 
 def progress_bar(steps: range, label: str) -> Iterable[int]:
-    """Show progress on stderr if it is a terminal and there is more than one step."""
+    """Show progress on stderr if there is more than one step: a bar on a terminal, otherwise one line."""
+    if len(steps) > 1 and not sys.stderr.isatty():
+        sys.stderr.write(f"ganline: {label} ({len(steps):,} steps)\n")
+        sys.stderr.flush()
     return tqdm(steps, desc=label, leave=False, disable=None, mininterval=0.5) if len(steps) > 1 else steps
