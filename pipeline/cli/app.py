@@ -119,12 +119,22 @@ def export() -> None:
 
 
 @app.command()
-def promote() -> None:
+def promote(
+    *,
+    accept_changes: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changes",
+            help="Also promote a model whose inputs, outputs or class indices differ from the champion's.",
+        ),
+    ] = False,
+) -> None:
     """Register the exported model as challenger, and make it the champion if it is no worse than the current one.
 
     Champion and challenger are both run from their ONNX files under one protocol. FID and KID (restoration and paired
     translation: PSNR) must not be worse beyond their bootstrap interval, and diversity must not drop. Gate, lineage,
-    parity and latency must pass. Without a champion the absolute limits of `promote:` in params.yaml apply.
+    parity and latency must pass. A model that clients of the champion could not use is held for approval. Without a
+    champion the absolute limits of `promote:` in params.yaml apply.
 
     The previous champion gets the alias `previous_champion`. A model that is not promoted is a normal outcome (exit
     code 0); metrics/promotion.json gives the reasons. The command is idempotent.
@@ -132,10 +142,12 @@ def promote() -> None:
     `dvc repro && ganline promote`
 
     `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline promote` uses the registry of that server
+
+    `ganline promote --accept-changes` approves a model with other inputs, outputs or class indices
     """
     from pipeline.stages.commands import promote
 
-    promote.run(project_root())
+    promote.run(project_root(), accept_changes=accept_changes)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pipeline.evaluation.comparison import Comparison
 from pipeline.evaluation.wording import name_causes
 from pipeline.promotion.settings import PromoteSettings
+from pipeline.serving.runtime.contract import summarise
 from pipeline.settings import Settings
 
 State = Literal["pass", "fail", "skipped", "off"]
@@ -41,6 +42,7 @@ class Against:
         champion, challenger: Flat metrics.
         measures: The comparison of each measure that decides, by name.
         champion_diversity, challenger_diversity: Diversity relative to real data, by measure.
+        contract: How inputs, outputs and class indices of the challenger differ from the champion's.
     """
 
     version: str
@@ -49,6 +51,7 @@ class Against:
     measures: Mapping[str, Comparison]
     champion_diversity: Mapping[str, float] = field(default_factory=dict)
     challenger_diversity: Mapping[str, float] = field(default_factory=dict)
+    contract: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Evidence:
         broken: The links of its lineage that do not match.
         rolled_back: When it was rolled back before; None if it never was.
         against: None without a champion.
+        accept_changes: A person has approved the challenger's contract.
     """
 
     evaluation: Mapping[str, Any]
@@ -69,6 +73,7 @@ class Evidence:
     broken: list[str] = field(default_factory=list)
     rolled_back: str | None = None
     against: Against | None = None
+    accept_changes: bool = False
 
 
 def check_all(evidence: Evidence, settings: PromoteSettings) -> list[Check]:
@@ -76,6 +81,7 @@ def check_all(evidence: Evidence, settings: PromoteSettings) -> list[Check]:
     checks = check_admission(evidence)
     if evidence.against:
         checks += check_against_champion(evidence.against, settings)
+        checks.append(check_contract(evidence.against, accepted=evidence.accept_changes))
     else:
         checks += check_limits(evidence.evaluation, settings)
     floors = settings.floors.model_dump()
@@ -190,6 +196,20 @@ def check_diversity(name: str, against: Against, least: float | None) -> Check:
         bound=f">= {least * theirs:.3g}",
         reason=f"{name} is {ours:.3g}, the champion's is {theirs:.3g} (version {against.version}): the ratio is below "
         f"{least:g} (promote.diversity)",
+    )
+
+
+def check_contract(against: Against, *, accepted: bool) -> Check:
+    """Check that clients of the champion can use the challenger, or that a person has accepted the changes."""
+    changes = summarise(against.contract)
+    return Check(
+        name="contract against champion",
+        state="fail" if changes and not accepted else "pass",
+        value=changes or "same",
+        bound="same, or accepted",
+        reason=f"held for approval: its contract differs from the champion's (version {against.version}): {changes}. "
+        "`ganline promote --accept-changes` approves it. Running services load it only after a restart or with "
+        "`ganline serve --accept-changes`.",
     )
 
 

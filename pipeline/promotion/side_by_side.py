@@ -8,6 +8,7 @@ from pipeline.evaluation.reference import require_reference
 from pipeline.media.registry import find_medium
 from pipeline.promotion.checks import Against
 from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.runtime.contract import contract_changes
 from pipeline.serving.runtime.generator import Graph
 from pipeline.tasks.base import EvaluationCase
 from pipeline.tasks.exported_model import ExportedModel
@@ -54,6 +55,7 @@ def evaluate_both(task: Task, case: EvaluationCase, challenger: Path, champion: 
         measures=task.compare(ours, theirs, case.settings.seed),
         champion_diversity=task.relative_diversity(theirs.metrics, medium),
         challenger_diversity=task.relative_diversity(ours.metrics, medium),
+        contract=contract_changes(models[1].graph, models[0].graph),
     )
 
 

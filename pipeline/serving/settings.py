@@ -50,4 +50,7 @@ class ServeSettings(Settings):
         30.0, ge=0.1, description="seconds until a request is given up; also the longest wait at shutdown"
     )
     poll: float = Field(5.0, ge=0.05, description="seconds between checks of the model's file or alias")
+    accept_changes: bool = Field(
+        False, description="also load a new model whose inputs, outputs or class indices differ from the served one's"
+    )
     token: SecretStr | None = None

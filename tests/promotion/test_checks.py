@@ -1,6 +1,7 @@
 """Each check of a promotion."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -84,6 +85,18 @@ def test_each_failure_is_named_with_its_setting(evaluation: Any, export: Any, na
 
 def test_without_classes_their_floor_is_skipped() -> None:
     assert failures(evaluation=GOOD | {"modes_covered": None, "modes_total": 0}) == {}
+
+
+def test_another_contract_is_held_for_approval() -> None:
+    changed = replace(against(), contract=["class 1 is 'aa', was 'b'"])
+    found = failures(against=changed)
+    assert list(found) == ["contract against champion"]
+    assert "held for approval" in found["contract against champion"]
+    assert (
+        "(version 3): class 1 is 'aa', was 'b'. `ganline promote --accept-changes`"
+        in found["contract against champion"]
+    )
+    assert failures(against=changed, accept_changes=True) == {}
 
 
 def test_with_a_champion_the_limits_are_skipped_but_not_the_floors() -> None:

@@ -278,6 +278,7 @@ def running(path: Path, **settings: Any) -> Iterator[Running]:
     finally:
         server.should_exit = True
         thread.join(WAIT_SECONDS)
+        assert not thread.is_alive(), "the service does not end"
 
 
 @pytest.fixture(scope="session", name="running")

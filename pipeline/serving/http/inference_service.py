@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 
 from pipeline.serving.http.batching import Batcher
 from pipeline.serving.http.loaded_model import LoadedModel
-from pipeline.serving.http.model_source import ModelReloader, Source
+from pipeline.serving.http.model_reloader import ModelReloader
+from pipeline.serving.http.model_source import Source
 from pipeline.serving.http.prometheus_metrics import Metrics
 from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.settings import ServeSettings

@@ -38,7 +38,8 @@ class Metrics:
         self.queue = Gauge("ganline_queue_images", "Images waiting in the queue.", registry=self.registry)
         self.swaps = Counter(
             "ganline_model_swaps",
-            "New models: served, or rolled back because they could not be used.",
+            "New models: served, rolled_back because they could not be used, or refused because their contract "
+            "differs.",
             ["result"],
             registry=self.registry,
         )
@@ -48,7 +49,7 @@ class Metrics:
             ["name", "version", "sha256", "variant", "provider"],
             registry=self.registry,
         )
-        for result in ("served", "rolled_back"):
+        for result in ("served", "rolled_back", "refused"):
             self.swaps.labels(result)
 
     @functools.cache  # noqa: B019 - one instance per process, and few routes

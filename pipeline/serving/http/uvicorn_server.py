@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.serving.http.application import create_app
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.json_log import log
-from pipeline.serving.http.model_source import log_fields
+from pipeline.serving.http.model_reloader import log_fields
 
 LARGEST_HEAD = 64 * 1024
 BACKLOG = 2048

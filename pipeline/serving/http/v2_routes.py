@@ -1,5 +1,6 @@
 """Metadata and health endpoints of the Open Inference Protocol (v2, REST) for clients of KServe, Triton and Seldon."""
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -18,8 +19,14 @@ def v2_router(service: InferenceService) -> APIRouter:
 
     @routes.get("", responses=error_responses())
     async def server_metadata() -> dict[str, Any]:
-        """Name, version and protocol extensions of the server."""
-        return {"name": "ganline", "version": __version__, "extensions": ["binary_tensor_data"]}
+        """Name, version and protocol extensions of the server; `refused` is a newer model that it does not serve."""
+        refused = service.reloader.refused
+        return {
+            "name": "ganline",
+            "version": __version__,
+            "extensions": ["binary_tensor_data"],
+            **({"refused": asdict(refused)} if refused else {}),
+        }
 
     @routes.get("/health/live")
     async def live() -> dict[str, bool]:

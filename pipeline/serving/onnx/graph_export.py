@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.gans.base import ExportSpec
 from pipeline.media.base import Medium
 from pipeline.serving.graph_tensors import medium_names
+from pipeline.serving.onnx.graph_digest import seal
 
 if TYPE_CHECKING:
     import onnx
@@ -65,7 +66,7 @@ def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int
     rename_axes(model, exported_names(model, spec))
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    path.write_bytes(seal(model))
 
 
 def strip_debug_info(model: "onnx.ModelProto") -> None:

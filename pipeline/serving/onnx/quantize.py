@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.media.scale import BYTES
 from pipeline.serving.graph_tensors import Arrays, example_inputs
+from pipeline.serving.onnx.graph_digest import seal
 from pipeline.serving.runtime.generator import Graph, read_model
 from pipeline.serving.runtime.image_to_image import ImageToImage, open_model
 from pipeline.serving.runtime.session import median_ms, open_session
@@ -84,10 +85,7 @@ def convert_to_half(content: bytes, model: Path) -> bytes:
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     with suppress_output(), converter_errors(model):
-        converted: bytes = convert_float_to_float16(
-            onnx.load_from_string(content), keep_io_types=True
-        ).SerializeToString(deterministic=True)
-    return converted
+        return seal(convert_float_to_float16(onnx.load_from_string(content), keep_io_types=True))
 
 
 def convert_to_int8(content: bytes, graph: Graph) -> bytes:
@@ -117,8 +115,7 @@ def convert_to_int8(content: bytes, graph: Graph) -> bytes:
         )
         converted = onnx.load(path)
         onnx.helper.set_model_props(converted, properties)
-        serialized: bytes = converted.SerializeToString(deterministic=True)
-    return serialized
+        return seal(converted)
 
 
 def difference_in_levels(graph: Graph, session: Any) -> tuple[float, float]:

@@ -1,5 +1,7 @@
 """Exported graphs in ONNX Runtime, and generators that turn latents into items. Runs without torch."""
 
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
 from pipeline.media.registry import find_medium
 from pipeline.serving.graph_tensors import TENSORS, Arrays, latents, parse_conditions, take_in_turn
+from pipeline.serving.onnx.graph_digest import check_digest
 from pipeline.serving.onnx.metadata import PREFIX, Metadata
 from pipeline.serving.runtime.session import Provider, open_session
 
@@ -39,13 +42,13 @@ class Graph:
     ) -> None:
         """Open `path`, or `content` if it was read before; see `open_session` for the other arguments.
 
-        Raises InputError if the file is missing, is no ONNX model, or was not exported by ganline.
+        Raises InputError if the file is missing, is no ONNX model, was not exported by ganline, or is damaged.
         """
         self.path = path
-        self.session = open_session(
-            read_model(path) if content is None else content, str(path), provider=provider, strict=strict, spin=spin
-        )
+        content = read_model(path) if content is None else content
+        self.session = open_session(content, str(path), provider=provider, strict=strict, spin=spin)
         stored = self.session.get_modelmeta().custom_metadata_map
+        check_digest(content, stored, str(path))
         self.metadata = Metadata.read(stored, str(path))
         self.pairs = {key: value for key, value in stored.items() if key.startswith(PREFIX)}
         self.medium = find_medium(self.metadata.item.medium)
@@ -149,9 +152,13 @@ def checked_seed(seed: int) -> int:
 
 
 def read_model(path: Path) -> bytes:
-    """Return the content of an exported file. Raises InputError if it is missing or cannot be read."""
+    """Return the content of an exported file. Raises InputError if it is missing, no regular file, or unreadable."""
     try:
-        return path.read_bytes()
+        # Without O_NONBLOCK, opening a named pipe waits for its writer.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InputError(f"{path}: not a regular file. Choose an exported graph with --model.")
+            return file.read()
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(
             f"{path}: no such file. Run `dvc repro` to export it, or choose another with --model."

@@ -32,11 +32,14 @@ VERDICT, KEY = "ganline.promotion", "ganline.promotion.key"
 PROMOTED, KEPT, NOT_PROMOTED = "promoted", "champion", "not promoted"
 
 
-def run(root: Path) -> dict[str, Any]:
+def run(root: Path, *, accept_changes: bool = False) -> dict[str, Any]:
     """Register the exported model as challenger, and make it the champion if it passes all checks.
 
     Reads exported/, metrics/ and data/. Writes metrics/promotion.json and returns its content. The command is
     idempotent: a model is evaluated once for each champion and settings, and the verdict in the registry is reused.
+
+    Args:
+        accept_changes: Promote a model even if its inputs, outputs or class indices differ from the champion's.
 
     Raises:
         InputError: Inputs are missing or invalid, the champion cannot be compared, or the store does not respond or
@@ -69,14 +72,14 @@ def run(root: Path) -> dict[str, Any]:
             registry.point(CHALLENGER, number)
             champion = aliases.get(CHAMPION)
             rolled_back = version.tags.get(ROLLED_BACK)
-            key = fingerprint(params, evaluation, exported, broken=broken, champion=champion, rolled_back=rolled_back)
+            evidence = Evidence(evaluation, exported, {}, broken, rolled_back, accept_changes=accept_changes)
+            key = fingerprint(params, evidence, champion)
             before = read_verdict(version) if version.tags.get(KEY) == key else None
             if before is not None:
                 verdict = before
             else:
                 diversity = TASKS[params.model.task].relative_diversity(evaluation, find_medium(params.data.medium))
-                evidence = Evidence(evaluation, exported, diversity, broken, rolled_back)
-                verdict = decide(paths, params, registry, champion, evidence)
+                verdict = decide(paths, params, registry, champion, replace(evidence, diversity=diversity))
                 log_verdict(paths, params, verdict)
                 # Stored before the aliases move: after a crash in between, the same command finishes the promotion.
                 store_verdict(registry, number, verdict, key)
@@ -182,21 +185,14 @@ def check_row(check: Check) -> dict[str, Any]:
     return check.model_dump(exclude=set() if check.state == "fail" else {"reason"})
 
 
-def fingerprint(
-    params: Params,
-    evaluation: dict[str, Any],
-    exported: dict[str, Any],
-    *,
-    broken: list[str],
-    champion: str | None,
-    rolled_back: str | None,
-) -> str:
+def fingerprint(params: Params, evidence: Evidence, champion: str | None) -> str:
     """Return the digest of everything that decides the verdict, except the duration of the evaluation."""
     settings = params.model_dump(mode="json", by_alias=True, include={"promote", "evaluate", "data"})
-    numbers = {name: value for name, value in evaluation.items() if name != "seconds"}
-    return hashlib.sha256(
-        json.dumps([settings, numbers, exported, broken, champion, rolled_back], sort_keys=True).encode()
-    ).hexdigest()
+    numbers = {name: value for name, value in evidence.evaluation.items() if name != "seconds"}
+    facts = [settings, numbers, evidence.export, evidence.broken, champion, evidence.rolled_back]
+    if evidence.accept_changes:
+        facts.append("changes accepted")
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def read_verdict(version: Any) -> dict[str, Any] | None:

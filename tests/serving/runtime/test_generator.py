@@ -13,6 +13,7 @@ from pipeline.errors import InputError
 from pipeline.media.registry import MEDIA
 from pipeline.serving.controls import class_indices
 from pipeline.serving.graph_tensors import latents
+from pipeline.serving.onnx.graph_digest import seal
 from pipeline.serving.runtime.generator import BATCH, Generator
 from tests.specs import image_spec
 from tests.specs import to_uint8 as torch_to_uint8
@@ -153,7 +154,7 @@ def test_other_graphs_are_no_generators(styled_graph: Any, tmp_path: Path) -> No
                     names[k] = new if name == old else name
         for tensor in renamed.graph.input if tensors is model.graph.input else renamed.graph.output:
             tensor.name = new if tensor.name == old else tensor.name
-        (tmp_path / "other.onnx").write_bytes(renamed.SerializeToString())
+        (tmp_path / "other.onnx").write_bytes(seal(renamed))
         with pytest.raises(
             InputError, match=rf"other\.onnx: maps .*{new}.* not latents z to images\. Use the generator\.onnx"
         ):

@@ -13,12 +13,14 @@ import pytest
 import torch
 
 from pipeline.errors import InputError
+from pipeline.gans.registry import build
 from pipeline.promotion.aliases import Registry
 from pipeline.serving.runtime.generator import Graph
 from pipeline.stages.commands import lineage, promote
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
 from pipeline.tracking.settings import TrackingSettings
+from pipeline.training import model_files
 from tests.gates import NO_FLOORS
 from tests.processes import FORKS, wait_for_exit
 from tests.specs import image_spec
@@ -108,6 +110,23 @@ def test_a_better_model_is_promoted_but_not_again_after_a_rollback(new_line: Cal
     back = promote.run(line.root)
     assert (back["outcome"], back["aliases"]) == ("not promoted", {"challenger": "3", "champion": "2"})
     assert "was rolled back on" in back["reasons"][0]
+
+
+@pytest.mark.slow
+def test_a_model_with_another_contract_is_held_until_it_is_accepted(new_line: Callable[[], "Line"]) -> None:
+    line = new_line()
+    promote.run(line.root)
+    _, config = model_files.load(line.root / "models")
+    config = config.model_copy(update={"model": config.model.model_copy(update={"latent": 12})})
+    torch.manual_seed(0)
+    model_files.save(build(config.model, config.item), config, line.root / "models")
+    line.deliver()
+    held = promote.run(line.root)
+    assert held["outcome"] == "not promoted"
+    reason = "the input z is float [-1, 12], was float [-1, 16]. `ganline promote --accept-changes`"
+    assert any("held for approval" in one and reason in one for one in held["reasons"])
+    accepted = promote.run(line.root, accept_changes=True)
+    assert not any("held for approval" in one for one in accepted["reasons"])
 
 
 KILLED = """
