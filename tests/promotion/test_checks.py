@@ -47,8 +47,8 @@ def compared(
     measures: dict[str, Comparison], champion: dict[str, Any], challenger: dict[str, Any], task: Task
 ) -> Against:
     """Return a comparison with champion version 3."""
-    diversity = (task.relative_diversity(metrics, IMAGES) for metrics in (champion, challenger))
-    return Against("3", champion, challenger, measures, *diversity)
+    ours, theirs = (task.relative_diversity(metrics, IMAGES) for metrics in (challenger, champion))
+    return Against("3", champion, challenger, measures, theirs, ours)
 
 
 def against(fid: Comparison = EQUAL, kid: Comparison = EQUAL, **challenger: Any) -> Against:

@@ -5,7 +5,7 @@ An image has only one tile in the queue at a time. It delays other requests by n
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 import numpy as np
@@ -32,10 +32,6 @@ IMAGE_BODY: dict[str, Any] = {
         "content": dict.fromkeys(("image/png", "image/jpeg", "application/octet-stream"), BINARY),
     }
 }
-CLIENT_CLOSED = 499
-"""Status in the log if the client left before its response."""
-
-Disconnected = Callable[[], Awaitable[bool]]
 
 
 class StyleQuery(BaseModel):
@@ -75,7 +71,7 @@ async def transform_body(service: InferenceService, seed: int | None, request: R
     with service.reserve(result_pixels(body, loaded, settings.max_pixels), loaded.tile):
         source = await asyncio.to_thread(decode_body, body, loaded, settings.max_pixels)
         tiles = loaded.transform.tiles(source.values, TileSize(loaded.tile))
-        await with_timeout(run_tiles(service, loaded, tiles, conditions, request.is_disconnected), settings.timeout)
+        await with_timeout(run_tiles(service, loaded, tiles, conditions), settings.timeout)
         seconds = time.perf_counter() - began
         file = await asyncio.to_thread(encode_result, loaded, tiles, source)
         return Png(file.data, headers=result_headers(loaded, seconds) | loss_header(file))
@@ -128,22 +124,16 @@ async def with_timeout(work: Awaitable[None], seconds: float) -> None:
         ) from None
 
 
-async def run_tiles(
-    service: InferenceService, loaded: LoadedModel, tiles: Tiles, conditions: Arrays, disconnected: Disconnected
-) -> None:
-    """Compute the tiles one after the other; stop if the client has left."""
+async def run_tiles(service: InferenceService, loaded: LoadedModel, tiles: Tiles, conditions: Arrays) -> None:
+    """Compute the tiles one after the other."""
     tile = tiles.step()
     while tile is not None:
         output = loaded.graph.items_output
         outputs = await service.batcher.run(loaded, loaded.transform.inputs(tile, conditions), (output,))
         tile = await asyncio.to_thread(tiles.step, outputs[output])
-        if tile is not None and await disconnected():
-            raise RequestError(CLIENT_CLOSED, "the client has left.")
 
 
-async def transform_tensors(
-    service: InferenceService, loaded: LoadedModel, request: InferenceRequest, disconnected: Disconnected
-) -> Arrays:
+async def transform_tensors(service: InferenceService, loaded: LoadedModel, request: InferenceRequest) -> Arrays:
     """Return the outputs of a protocol request to a model for images of any size.
 
     Raises RequestError if the images are too large.
@@ -168,7 +158,7 @@ async def transform_tensors(
         for index, image in enumerate(images):
             conditions = {name: rows[index : index + 1] for name, rows in request.inputs.items() if name != item}
             tiles = loaded.transform.float_tiles(image, TileSize(loaded.tile))
-            work = run_tiles(service, loaded, tiles, conditions, disconnected)
+            work = run_tiles(service, loaded, tiles, conditions)
             await with_timeout(work, service.settings.timeout)
             results.append(join(tiles.bands, axis=1))
     return {loaded.graph.items_output: np.stack(results)}

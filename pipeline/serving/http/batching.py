@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -35,6 +36,11 @@ class QueuedRequest:
     scheduled: int = 0
     parts: list[Arrays] = field(default_factory=list)
 
+    @property
+    def remaining(self) -> int:
+        """Rows that no batch contains yet."""
+        return self.n - self.scheduled
+
 
 @dataclass(frozen=True)
 class BatchSlice:
@@ -46,11 +52,12 @@ class BatchSlice:
 
 
 class Batcher:
-    """A first-come, first-served queue, and the one thread that runs the model.
+    """The queue of waiting requests, and the one thread that runs the model.
 
     A batch starts when the previous one is finished and `max_batch` images wait or the oldest request has waited for
     `max_delay_ms`; at 0 it contains what arrived in the meantime. All rows of a batch are for the same model: requests
-    from before a swap are computed by the old model.
+    from before a swap are computed by the old model. Requests are served in the order of their arrival, but large ones
+    fill at most half of a batch while small ones wait (see `share_batch`).
     """
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
@@ -59,6 +66,7 @@ class Batcher:
         self.queue: deque[QueuedRequest] = deque()
         self.waiting = 0
         self.seconds_per_image = 0.0
+        self.batches = 0
         self.arrived, self.full = asyncio.Event(), asyncio.Event()
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="batch")
 
@@ -88,8 +96,8 @@ class Batcher:
             self.remove(request)
 
     def overload(self, images: int) -> RequestError:
-        """Return the error for a full queue, with the time that its images take."""
-        seconds = max(1, math.ceil(images * self.seconds_per_image))
+        """Return the error for a full queue, with the time that its images take, below that of giving up."""
+        seconds = max(1, math.ceil(min(images * self.seconds_per_image, self.settings.timeout - 1)))
         return RequestError(429, f"{images} images are already waiting. Try again in {seconds} s.", seconds)
 
     async def run_forever(self) -> None:
@@ -124,21 +132,23 @@ class Batcher:
         """Take the next batch out of the queue; empty if the waiting clients have left."""
         if not self.queue:
             return []
-        loaded, ready = self.queue[0].loaded, 0
+        loaded, ready, requests = self.queue[0].loaded, 0, []
         for request in self.queue:
             if request.loaded is not loaded or ready >= loaded.sizes[-1]:
                 break
-            ready += request.n - request.scheduled
-        room, batch = loaded.batch_size(ready), []
-        while room and self.queue and self.queue[0].loaded is loaded:
-            request = self.queue[0]
-            rows = min(room, request.n - request.scheduled)
+            requests.append(request)
+            ready += request.remaining
+        room = loaded.batch_size(ready)
+        if any(request.remaining > max(1, room // 2) for request in requests):
+            requests = [request for request in self.queue if request.loaded is loaded]
+        self.batches += 1
+        batch = []
+        for request, rows in share_batch(room, requests, self.batches % 2):
             batch.append(BatchSlice(request, request.scheduled, request.scheduled + rows))
             request.scheduled += rows
-            room -= rows
             self.waiting -= rows
-            if request.scheduled == request.n:
-                self.queue.popleft()
+            if not request.remaining:
+                self.queue.remove(request)
         return batch
 
     def distribute(self, batch: list[BatchSlice], results: Arrays, seconds: float) -> None:
@@ -171,6 +181,30 @@ class Batcher:
     def close(self) -> None:
         """Wait for the current batch and stop the thread."""
         self.thread.shutdown(wait=True, cancel_futures=True)
+
+
+def share_batch(room: int, requests: Sequence[QueuedRequest], turn: int) -> list[tuple[QueuedRequest, int]]:
+    """Divide the rows of a batch among requests in the order of their arrival; return the rows of each that gets any.
+
+    A large request wants more than half a batch. The first of them gets half, so that it advances; small requests come
+    next; the rest is for large ones again. `turn` alternates 0 and 1, which decides in batches of odd size.
+    """
+    half = max(1, room // 2)
+    large = [request for request in requests if request.remaining > half]
+    if not large or large[0] is requests[-1]:
+        order = [(request, room) for request in requests]
+    else:
+        small = [request for request in requests if request.remaining <= half]
+        order = [(large[0], (room + turn) // 2), *((request, room) for request in [*small, *large])]
+    rows: dict[QueuedRequest, int] = {}
+    for request, most in order:
+        taken = min(room, most, request.remaining - rows.get(request, 0))
+        if taken:
+            rows[request] = rows.get(request, 0) + taken
+            room -= taken
+        if not room:
+            break
+    return list(rows.items())
 
 
 def join_parts(request: QueuedRequest) -> Arrays:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.serving.http.connection import CONNECTION, Connection
 from pipeline.serving.http.json_log import LOGGER, log
 from pipeline.serving.http.prometheus_metrics import Metrics
 from pipeline.serving.http.request_error import RequestError
@@ -25,6 +26,9 @@ UNLOGGED_PATHS = ("/v2/health/live", "/v2/health/ready", "/metrics")
 USED_HEADERS = {b"x-request-id", b"authorization", b"content-encoding", b"content-length"}
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 LOGGED_PATH_LENGTH = 500
+
+CLIENT_CLOSED = 499
+"""Status in the log and the metrics if the client left before its response."""
 
 
 class RequestGuard:
@@ -41,6 +45,9 @@ class RequestGuard:
             await self.app(scope, receive, send)
             return
         began = time.perf_counter()
+        connection: Connection | None = scope.get(CONNECTION)
+        if connection is not None:
+            connection.request = asyncio.current_task()
         headers = {name: value for name, value in reversed(scope["headers"]) if name in USED_HEADERS}
         sent_id = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = sent_id if REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex
@@ -67,7 +74,13 @@ class RequestGuard:
             if not status:
                 error = RequestError(500, f"internal error; see the service's log for request id {request_id}.")
                 await error_response(error)(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            if connection is None or not connection.client_left:
+                raise
+            status = status or CLIENT_CLOSED
         finally:
+            if connection is not None:
+                connection.request = None
             seconds = time.perf_counter() - began
             self.metrics.record_request(getattr(scope.get("route"), "path", "none"), status, seconds)
             if scope["path"] not in UNLOGGED_PATHS:

@@ -1,71 +1,20 @@
-"""The process of the service: socket, signals, and limits on connections that have not sent a request yet."""
+"""The process of the service: socket and signals."""
 
-import asyncio
 import os
 import signal
 import socket
-from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from pipeline.errors import InputError
 from pipeline.serving.http.application import create_app
+from pipeline.serving.http.connection import Connection
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.json_log import log
 from pipeline.serving.http.model_reloader import log_fields
 
-LARGEST_HEAD = 64 * 1024
 BACKLOG = 2048
 KEEP_ALIVE = 75
-
-
-class LimitedConnection(HttpToolsProtocol):
-    """Close connections whose request head is too long or too slow; uvicorn's fast parser limits neither."""
-
-    head_timeout = 30.0
-    head_bytes = 0
-    timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        """Start the timer."""
-        super().connection_made(transport)
-        self.start_timer()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer."""
-        self.stop_timer()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Count the bytes of the head."""
-        if self.timer is not None:
-            self.head_bytes += len(data)
-        super().data_received(data)
-        if self.timer is not None and self.head_bytes > LARGEST_HEAD and not self.transport.is_closing():
-            self.send_400_response("Request head too long.")
-
-    def on_message_begin(self) -> None:
-        """Start the timer for the next request of the connection."""
-        super().on_message_begin()
-        self.start_timer()
-
-    def on_headers_complete(self) -> None:
-        """Stop the timer."""
-        self.stop_timer()
-        super().on_headers_complete()
-
-    def start_timer(self) -> None:
-        """Close the connection after `head_timeout` seconds unless the head arrives."""
-        if self.timer is None:
-            self.head_bytes = 0
-            self.timer = self.loop.call_later(self.head_timeout, self.transport.close)
-
-    def stop_timer(self) -> None:
-        """Accept the head."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
 
 
 class UvicornServer(uvicorn.Server):
@@ -73,7 +22,7 @@ class UvicornServer(uvicorn.Server):
 
     def __init__(self, service: InferenceService) -> None:
         self.service = service
-        protocol = type("Connection", (LimitedConnection,), {"head_timeout": service.settings.timeout})
+        protocol = type("Connection", (Connection,), {"head_timeout": service.settings.timeout})
         super().__init__(
             uvicorn.Config(
                 create_app(service),

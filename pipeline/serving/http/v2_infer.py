@@ -4,13 +4,12 @@ import asyncio
 import re
 from typing import Any, NamedTuple
 
-from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.errors import InputError
-from pipeline.serving.http.apply_routes import CLIENT_CLOSED, transform_tensors
+from pipeline.serving.http.apply_routes import transform_tensors
 from pipeline.serving.http.inference_service import InferenceService
-from pipeline.serving.http.middleware import error_response
+from pipeline.serving.http.middleware import CLIENT_CLOSED, error_response
 from pipeline.serving.http.openapi_errors import error_responses
 from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.http.v2_tensors import HEADER_LENGTH, encode_response, parse_request
@@ -110,7 +109,7 @@ class InferenceMiddleware:
             parse_request(*arguments) if len(body) < LONG_BODY else await asyncio.to_thread(parse_request, *arguments)
         )
         if loaded.any_size:
-            outputs = await transform_tensors(service, loaded, request, Request(scope, receive).is_disconnected)
+            outputs = await transform_tensors(service, loaded, request)
         else:
             outputs = await service.batcher.run(loaded, request.inputs, tuple(request.outputs))
         return encode_response(request, outputs, loaded)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -125,6 +126,40 @@ def test_malformed_requests_get_4xx(plain: Any, sent: bytes, status: bytes) -> N
 
 def test_an_incomplete_body_gets_408(impatient: Any) -> None:
     assert raw(impatient.url, POST + b"Connection: close\r\nContent-Length: 12\r\n\r\nshort")[9:12] == b"408"
+
+
+def test_requests_whose_clients_have_left_are_dropped(
+    plain_graph: Any, running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    z = [0.5] * 24 * 100
+    body = json.dumps({"inputs": [{"name": "z", "datatype": "FP32", "shape": [100, 24], "data": z}]}).encode()
+    requests = [
+        b"GET /image.png?n=100 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /interpolate.gif?n=10&steps=10 HTTP/1.1\r\nHost: x\r\n\r\n",
+        POST + b"Content-Length: %d\r\n\r\n" % len(body) + body,
+    ]
+    with running(plain_graph.path, max_batch=4) as (url, service):
+        run, started, go = service.current.run, threading.Event(), threading.Event()
+
+        def wait_and_run(*arguments: Any) -> Any:
+            started.set()
+            assert go.wait(WAIT_SECONDS)
+            return run(*arguments)
+
+        monkeypatch.setattr(service.current, "run", wait_and_run)
+        parts = urlsplit(url)
+        connections = [socket.create_connection((parts.hostname, parts.port)) for _ in requests]
+        for connection, sent in zip(connections, requests, strict=True):
+            connection.sendall(sent)
+        wait_until(lambda: service.batcher.waiting == 296, "the requests do not arrive")
+        for connection in connections:
+            connection.close()
+        wait_until(lambda: service.batcher.waiting == 0, "the requests are not dropped")
+        go.set()
+        assert httpx.get(f"{url}/image.png").status_code == 200
+        samples = text_string_to_metric_families(httpx.get(f"{url}/metrics").text)
+        counted = [one for family in samples for one in family.samples if one.name == "ganline_requests_total"]
+        assert sum(one.value for one in counted if one.labels["status"] == "499") == 3
 
 
 def test_idle_and_slow_connections_are_closed(impatient: Any) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.serving.graph_tensors import Arrays
-from pipeline.serving.http.batching import Batcher
+from pipeline.serving.http.batching import Batcher, QueuedRequest, share_batch
 from pipeline.serving.http.prometheus_metrics import Metrics
 from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.settings import ServeSettings
@@ -106,6 +106,58 @@ def test_a_full_queue_rejects_with_retry_after() -> None:
         batcher.close()
 
     asyncio.run(main())
+
+
+def test_small_requests_do_not_wait_behind_large_ones() -> None:
+    async def main() -> None:
+        batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=0, max_queue=200, timeout=WAIT_SECONDS), Metrics())
+        worker = asyncio.create_task(batcher.run_forever())
+        model = Doubler(held=True)
+        large = [asyncio.create_task(draw(batcher, model, *range(40))) for _ in range(3)]
+        await asyncio.to_thread(model.started.wait, WAIT_SECONDS)
+        small = [asyncio.create_task(draw(batcher, model, k)) for k in range(3)]
+        await wait_for_queue(batcher, 3 * 40 - 8 + 3)
+        model.go.set()
+        assert await asyncio.gather(*small) == [[0], [2], [4]]
+        assert len(model.batches) <= 8, "in the order of arrival they would wait for 15 batches"
+        assert await asyncio.gather(*large) == [[2 * k for k in range(40)]] * 3
+        assert sum(model.batches) == 3 * 40 + 3
+        worker.cancel()
+        batcher.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("room", "waiting", "shares"),
+    [
+        (8, [3, 3, 3], [3, 3, 2]),
+        (8, [8, 8], [8]),
+        (8, [20, 20], [8]),
+        (8, [20, 1, 20, 2], [5, 1, 0, 2]),
+        (8, [1, 20, 4, 4], [1, 4, 3]),
+        (2, [9, 1, 1], [1, 1]),
+        (1, [9, 1], [0, 1]),
+    ],
+)
+def test_large_requests_share_a_batch_with_small_ones(room: int, waiting: list[int], shares: list[int]) -> None:
+    requests: list[Any] = [QueuedRequest(None, {}, (), n, 0.0, None) for n in waiting]  # type: ignore[arg-type]
+    found = dict(share_batch(room, requests, turn=0))
+    assert [found.get(request, 0) for request in requests] == [*shares, *[0] * (len(waiting) - len(shares))]
+    assert sum(found.values()) == min(room, sum(waiting))
+
+
+def test_large_requests_advance_in_batches_of_one() -> None:
+    requests: list[Any] = [QueuedRequest(None, {}, (), n, 0.0, None) for n in (9, 1)]  # type: ignore[arg-type]
+    assert share_batch(1, requests, turn=1) == [(requests[0], 1)]
+
+
+def test_retry_after_is_below_the_timeout() -> None:
+    batcher = Batcher(ServeSettings(timeout=30), Metrics())
+    for seconds_per_image, retry_after in ((0.0, 1), (0.001, 1), (0.015, 15), (0.225, 29)):
+        batcher.seconds_per_image = seconds_per_image
+        assert batcher.overload(1000).retry_after == retry_after
+    batcher.close()
 
 
 def test_requests_that_timed_out_or_were_cancelled_are_not_computed() -> None:

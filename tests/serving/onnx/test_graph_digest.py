@@ -14,7 +14,8 @@ from pipeline.serving.runtime.generator import Graph
 
 
 def stored_digest(content: bytes) -> str:
-    return next(entry.value for entry in onnx.load_from_string(content).metadata_props if entry.key == KEY)
+    digest: str = next(entry.value for entry in onnx.load_from_string(content).metadata_props if entry.key == KEY)
+    return digest
 
 
 def test_exported_and_converted_files_carry_their_digest(plain_graph: Any) -> None:
