@@ -158,7 +158,10 @@ def test_a_task_has_the_limits_and_floors_of_its_measures() -> None:
         for task in (GENERATE, RESTORE, TRANSLATE)
     }
     assert names == {
-        "generate": [["fid_ratio", "fid", "kid"], ["modes_covered", "recall", "coverage", "vendi_ratio"]],
+        "generate": [
+            ["fid_ratio", "fid", "kid"],
+            ["modes_covered", "label_agreement", "recall", "coverage", "vendi_ratio"],
+        ],
         "restore": [[], []],
         "translate": [["fid", "fid_ratio", "kid"], ["dependence", "diversity_ratio"]],
     }

@@ -27,7 +27,7 @@ def apply_gate(
             significance=settings.significance,
         )
         for measure in measures
-        if measure.better is not None
+        if measure.better is not None and data.concerns(measure.needs)
     ]
     reasons = [str(diagnosis) for diagnosis in diagnose(tests, measures, measurements, LOW_FIDELITY)]
     return Verdict([finite_test("finite samples", len(data), data.total), *tests], nonfinite_reason(data) + reasons)

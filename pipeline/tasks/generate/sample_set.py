@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.arrays import Float32Array, Float64Array, Int64Array, Items
 from pipeline.evaluation.extractors.base import ArrayItems, Extractor, Subset, extract
 from pipeline.evaluation.extractors.classifier import train_classifier
+from pipeline.evaluation.measures.agreement import Agreement
 from pipeline.evaluation.measures.calibration import comparison_size, measure_with_nulls
 from pipeline.evaluation.measures.class_diversity import class_diversity
 from pipeline.evaluation.measures.class_fid import ClassResult, measure_classes
@@ -67,6 +68,11 @@ class SampleSet:
     @property
     def seed(self) -> int:
         return self.real.settings.seed
+
+    def concerns(self, need: str) -> bool:
+        """Return whether the model is of the kind that a measure with this need is about."""
+        lacks = {"conditions": self.labels is None, "semi-supervised": self.compare_classifier is None}
+        return not lacks.get(need, False)
 
     def unmet(self, need: str) -> str:
         """Return why a measure with this need does not exist for these samples; empty if it does."""
@@ -148,6 +154,15 @@ class SampleSet:
             f"the accuracy of the classifier on real test images is only {percent(accuracy or 0.0)}, "
             "too close to chance"
         )
+
+    @cached_property
+    def agreement(self) -> Agreement | None:
+        """Classes asked for and seen; None for unconditional models, or without a classifier or samples."""
+        known = self.real.pool_probabilities
+        if self.labels is None or self.predicted is None or known is None or not len(self):
+            return None
+        seen = known.argmax(axis=1).astype(np.int64)
+        return Agreement.of((self.labels, self.predicted), (self.real.pool_labels, seen), len(self.real.classes))
 
     @cached_property
     def class_distances(self) -> list[ClassResult]:

@@ -25,7 +25,7 @@ COLLAPSE = Symptom(
     "complete mode collapse",
     10,
     STABILITY,
-    explains=frozenset({"fidelity", "appearance", "copying", "classes"}),
+    explains=frozenset({"fidelity", "appearance", "copying", "classes", "conditions"}),
     when=is_collapsed,
 )
 REPEATS = Symptom("repeated samples", 11, STABILITY, explains=frozenset({"near_duplicates", "density"}))
@@ -35,20 +35,27 @@ UNREAL = Symptom(
     30,
     "Samples lie between real ones: train longer (train.total_images), with wider networks, "
     "or a smaller train.ema_half_life",
-    explains=frozenset({"fidelity", "appearance", "classes"}),
+    explains=frozenset({"fidelity", "appearance", "classes", "conditions"}),
 )
 SINGLE_CLASS = Symptom(
     "complete mode collapse",
     40,
     f"Try training longer. {STABILITY}",
-    explains=frozenset({"classes", "fidelity"}),
+    explains=frozenset({"classes", "conditions", "fidelity"}),
     when=lambda measurements: measurements["modes_covered"].value == 1,
 )
 DROPPED_CLASSES = Symptom(
     "dropped classes",
     41,
     f"Try training longer. {STABILITY}",
-    explains=frozenset({"classes", "fidelity"}),
+    explains=frozenset({"classes", "conditions", "fidelity"}),
+)
+WRONG_CLASSES = Symptom(
+    "wrong classes",
+    45,
+    "The generator ignores its labels or confuses them: check the labels of the data, train longer, "
+    "or set model.conditioning to projection",
+    explains=frozenset({"conditions", "class_fid_ratio_worst"}),
 )
 MEMORISATION = Symptom(
     "memorisation",
@@ -73,6 +80,22 @@ CROWDED = Symptom(
     90,
     f"Samples crowd where real images are common, or stay away from them. {STABILITY}",
     explains=frozenset({"fidelity"}),
+)
+STANDS_OUT = 1.5
+"""A class is poor if its Fréchet ratio is this multiple of the mean over the classes."""
+
+
+def is_one_class(measurements: Mapping[str, Measurement]) -> bool:
+    """Return whether one class is much further from real items than the others."""
+    worst, mean = (measurements[f"class_fid_ratio_{name}"].number for name in ("worst", "mean"))
+    return worst is not None and mean is not None and worst > STANDS_OUT * mean
+
+
+POOR_CLASS = Symptom(
+    "poor class",
+    95,
+    "Give more data of the class, train longer, or use a wider generator",
+    when=is_one_class,
 )
 LOW_FIDELITY = Symptom(
     "low fidelity or diversity",

@@ -1,20 +1,92 @@
 """Does a conditional generator draw the class that it is asked for, and with variety?"""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.evaluation.measures.agreement import Agreement
+from pipeline.evaluation.wording import join_names, percent
+from pipeline.measure import Bounds, Measurement, PromotionBound
+from pipeline.tasks.generate.measures.classes import RARE
 from pipeline.tasks.generate.measures.registry import measure
+from pipeline.tasks.generate.symptoms import POOR_CLASS, WRONG_CLASSES
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
 
+WRONG = 0.6
+"""A class is wrong if less than this share of its samples show it, relative to real images of the class."""
+WORST_CLASSES = 4
+"""How many wrong classes a reason names."""
 
-@measure(explanation="share of samples that the classifier sees as the class asked for", needs="conditions", ideal="1")
-def label_agreement(data: "SampleSet") -> float | None:
-    if data.predicted is None or not len(data):
-        return None
-    return float(np.mean(data.predicted == data.labels))
+
+def describe_wrong_classes(data: "SampleSet", bounds: Bounds) -> str:
+    """Return the evidence that samples show other classes than asked for, with the most confused ones."""
+    found, classes = agreement_of(data), data.real.classes
+    text = f"{percent(found.share)} of the samples show the class asked for ({percent(found.expected)} of real images)"
+    low = [c for c in np.argsort(found.relative)[:WORST_CLASSES] if is_wrong(found, int(c), WRONG)]
+    shown = [name_confusion(found, int(c), classes) for c in low]
+    return f"{text}: {join_names(list(dict.fromkeys(shown)))}" if shown else text
+
+
+def name_confusion(found: Agreement, c: int, classes: Sequence[str]) -> str:
+    """Say which class the samples of class `c` show; two classes that show each other are swapped."""
+    other = found.shown_instead(c)
+    if found.shown_instead(other) == c and is_wrong(found, other, WRONG):
+        return f"{classes[min(c, other)]} and {classes[max(c, other)]} are swapped"
+    share = found.samples[c, other] / found.samples[c].sum()
+    return f"{percent(float(share))} of {classes[c]} show {classes[other]}"
+
+
+def is_wrong(found: Agreement, c: int, bound: float) -> bool:
+    """Return whether samples of a class show it more rarely than `bound`, and not by chance."""
+    return bool(found.relative[c] < bound) and found.deviation(c) < RARE
+
+
+def agreement_of(data: "SampleSet") -> Agreement:
+    """Return the agreement of data that has one."""
+    assert data.agreement is not None
+    return data.agreement
+
+
+@measure(
+    explanation="share of samples that the classifier sees as the class asked for, over that of real images",
+    kind="relative",
+    better="high",
+    bound=0.9,
+    limits={"ge": 0, "le": 1},
+    needs="conditions",
+    group="conditions",
+    symptoms=(WRONG_CLASSES,),
+    evidence=describe_wrong_classes,
+    promotion_floor=PromotionBound(0.9, {"ge": 0, "le": 1}, over="label_agreement_null"),
+)
+def label_agreement(data: "SampleSet") -> Measurement:
+    found = data.agreement
+    if found is None:
+        return Measurement(None)
+    return Measurement(found.share, found.expected, found.spread(), skip=data.unreliable_classes)
+
+
+@measure(
+    explanation="label_agreement of the class where it is lowest",
+    better="high",
+    bound=WRONG,
+    limits={"ge": 0, "le": 1},
+    missing="the classifier recognises no class",
+    needs="conditions",
+    group="conditions",
+    symptoms=(WRONG_CLASSES,),
+    evidence=describe_wrong_classes,
+    confirm=lambda data, bounds: any(
+        is_wrong(agreement_of(data), c, bounds.low or 0.0) for c in range(len(data.real.classes))
+    ),
+)
+def label_agreement_worst(data: "SampleSet") -> Measurement:
+    found = data.agreement
+    value = None if found is None or found.worst is None else float(found.relative[found.worst])
+    return Measurement(value, 1.0, skip=data.unreliable_classes)
 
 
 @measure(
@@ -40,7 +112,26 @@ def class_fid_ratio_mean(data: "SampleSet") -> float | None:
     return float(np.mean([ratio for ratio, _ in ratios])) if ratios else None
 
 
-@measure(explanation="fid_ratio within the class where it is highest", needs="conditions", ideal="1")
+def name_worst_class(data: "SampleSet", bounds: Bounds) -> str:
+    """Return the evidence that a class is far from its real images."""
+    value, name = max(class_ratios(data))
+    return (
+        f"samples of {name} are {value:.3g} times as far from real images of the class as those are from themselves "
+        f"(Fréchet distance at the same size; at most {bounds.high:g} times)"
+    )
+
+
+@measure(
+    explanation="fid_ratio within the class where it is highest",
+    better="low",
+    bound=3.0,
+    limits={"gt": 0},
+    missing="too few images of each class",
+    needs="conditions",
+    group="fidelity",
+    symptoms=(POOR_CLASS,),
+    evidence=name_worst_class,
+)
 def class_fid_ratio_worst(data: "SampleSet") -> float | None:
     return max((ratio for ratio, _ in class_ratios(data)), default=None)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MEASURES: dict[str, Measure[Any]] = {}
 
-GROUPS = ("repeats", "classes", "fidelity", "copying", "appearance")
+GROUPS = ("repeats", "classes", "conditions", "fidelity", "copying", "appearance")
 """Order of the groups in report and reasons; measures of other groups follow."""
 
 
