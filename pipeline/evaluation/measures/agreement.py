@@ -45,7 +45,7 @@ class Agreement:
         """
         real, asked = rates(self.real), self.samples.sum(axis=1) > 0
         known = asked & (real > 0)
-        return np.divide(rates(self.samples), real, out=np.full(len(real), np.nan), where=known)
+        return np.where(known, rates(self.samples) / np.where(known, real, 1.0), np.nan)
 
     @property
     def worst(self) -> int | None:
@@ -77,7 +77,8 @@ def count_pairs(rows: Int64Array, columns: Int64Array, classes: int) -> Int64Arr
 
 def rates(counts: Int64Array) -> Float64Array:
     """Return the share of each row that is on the diagonal, [K]; 0 for an empty row."""
-    return np.diag(counts) / np.maximum(counts.sum(axis=1), 1)
+    shares: Float64Array = np.diag(counts) / np.maximum(counts.sum(axis=1), 1)
+    return shares
 
 
 def two_proportions(a: int, n: int, b: int, m: int) -> float:
