@@ -65,7 +65,7 @@ def test_a_good_model_passes_with_and_without_a_champion() -> None:
 @pytest.mark.parametrize(
     ("evaluation", "export", "name", "words"),
     [
-        ({"verdict": "fail", "reasons": ["dropped classes: 4"]}, {}, "gate", "the fail: dropped classes$"),
+        ({"verdict": "fail", "reasons": ["dropped classes: 4"]}, {}, "gate", "fail: dropped classes$"),
         ({"fid_ratio": 3.5}, {}, "fid_ratio", r"promote\.limits\.fid_ratio"),
         ({"fid_ratio": None}, {}, "fid_ratio", "was not measured"),
         ({"recall": 0.3}, {}, "recall", r"0\.375 relative to real images, below 0\.4 \(promote\.floors\.recall\)"),
