@@ -62,17 +62,6 @@ def ingest() -> None:
 
 
 @app.command()
-def etags() -> None:
-    """Record the ETags of a remote data.source in data.watch, so that `dvc repro` notices a change.
-
-    `ganline etags && dvc repro`
-    """
-    from pipeline.stages.commands import etags
-
-    typer.echo(f"etags: {etags.run(project_root())}")
-
-
-@app.command()
 def validate() -> None:
     """Check the manifest and put rejected items in quarantine. Exit code 3 if a critical expectation fails.
 
@@ -181,30 +170,6 @@ def lineage() -> None:
     for link in links:
         typer.echo(f"{link.state:<8}{link}")
     raise typer.Exit(2 if any(link.state == "broken" for link in links) else 0)
-
-
-@app.command()
-def drift(
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that a relative data.source starts from; the default is the project.", show_default=False
-        ),
-    ] = None,
-    ratio: Annotated[
-        float,
-        typer.Option(min=1.0, help="Distance over the distance between real images, beyond chance, that is drift."),
-    ] = 2.0,
-) -> None:
-    """Compare new items of the source with the held-out items of the last run, in the features of the evaluation.
-
-    `ganline drift`
-
-    `ganline drift --ratio 1.5`
-    """
-    from pipeline.stages.commands.drift import run
-
-    run(project_root(), data, ratio)
 
 
 @app.command()

@@ -22,6 +22,15 @@ ModelOption = Annotated[
     Path | None,
     typer.Option("--model", help="Exported graph; default: the project's exported/generator.onnx.", show_default=False),
 ]
+QualityOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=100,
+        help="Quality of .jpg and .avif (95), or of lossy .webp (lossless by default).",
+        show_default=False,
+    ),
+]
 SEED_MAX = 2**64 - 1
 
 
@@ -160,15 +169,7 @@ def apply(
     example: Annotated[
         Path | None, typer.Option(help="Image whose style the results take, instead of a seed.", show_default=False)
     ] = None,
-    quality: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=100,
-            help="Quality of .jpg and .avif (95), or of lossy .webp (lossless by default).",
-            show_default=False,
-        ),
-    ] = None,
+    quality: QualityOption = None,
 ) -> None:
     """Apply an image-to-image generator (super-resolution, denoising, translation) to images. Runs without torch.
 

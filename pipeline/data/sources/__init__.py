@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.data.sources.archive import TAR_SUFFIXES, Tar, Zip
-from pipeline.data.sources.arrays import Arrays
 from pipeline.data.sources.base import Source
 from pipeline.data.sources.builtin import Builtin
 from pipeline.data.sources.folder import Folder
+from pipeline.data.sources.numpy_arrays import Arrays
 from pipeline.data.sources.parquet import Parquet
 from pipeline.data.sources.remote import RemoteFiles, is_remote
 from pipeline.data.sources.shards import TarShards

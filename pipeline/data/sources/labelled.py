@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from pipeline.data.sources.archive import Tar
-from pipeline.data.sources.arrays import Arrays
 from pipeline.data.sources.base import Source, SourceFile
 from pipeline.data.sources.builtin import Builtin
-from pipeline.data.sources.metadata import Metadata, Note, normal_path
+from pipeline.data.sources.label_files import Metadata, Note, normal_path
+from pipeline.data.sources.numpy_arrays import Arrays
 from pipeline.data.sources.parquet import Parquet
 from pipeline.data.sources.shards import TarShards
 from pipeline.data.sources.table import Table

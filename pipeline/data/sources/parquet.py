@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.data.sources.base import SourceFile, Unreadable, too_large
 from pipeline.data.sources.folder import load
-from pipeline.data.sources.metadata import CAPTIONS, LABELS, PATHS, Note, as_label, with_padded_numbers
+from pipeline.data.sources.label_files import CAPTIONS, LABELS, PATHS, Note, as_label, with_padded_numbers
 from pipeline.data.sources.names import explain_unsafe, make_printable, split_name
 from pipeline.data.sources.shards import splits_of
 from pipeline.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.data.sources.base import SourceFile, refuse
 from pipeline.data.sources.folder import load
-from pipeline.data.sources.metadata import (
+from pipeline.data.sources.label_files import (
     Note,
     UnknownFormat,
     parse_csv,

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.data.folder_layout import TEST, TRAIN, VALIDATION, split_folders
 from pipeline.data.sources.base import SourceFile, too_large
-from pipeline.data.sources.metadata import Note, as_label, with_padded_numbers
+from pipeline.data.sources.label_files import Note, as_label, with_padded_numbers
 from pipeline.data.sources.names import make_printable
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec

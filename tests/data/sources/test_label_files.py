@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.data.sources.metadata import PARSERS, Note, UnknownFormat, with_known_splits, with_padded_numbers
+from pipeline.data.sources.label_files import PARSERS, Note, UnknownFormat, with_known_splits, with_padded_numbers
 from pipeline.errors import InputError
 from tests.data.ingesting import read_errors, run_ingestion
 
