@@ -15,6 +15,7 @@ from pipeline.gans.base import ExportSpec
 from pipeline.media.base import Medium
 from pipeline.serving.graph_tensors import medium_names
 from pipeline.serving.onnx.graph_digest import seal
+from pipeline.serving.onnx.runtime_versions import lower_ir_version
 
 if TYPE_CHECKING:
     import onnx
@@ -65,6 +66,7 @@ def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int
     strip_debug_info(model)
     rename_axes(model, exported_names(model, spec))
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
+    lower_ir_version(model)
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(seal(model))
 

@@ -64,6 +64,8 @@ Protocol: {metadata.protocol}. Do not compare numbers of different protocols.
 
 ## File
 
+Needs ONNX Runtime {signature["onnxruntime"].removeprefix(">=")} or newer.
+
 {measure_table({key: value for key, value in measured.items() if value is not None})}
 
 {tensor_table("Input", signature["inputs"])}

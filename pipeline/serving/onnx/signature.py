@@ -5,18 +5,22 @@ from typing import Any
 
 from pipeline.items import ItemSpec
 from pipeline.serving.graph_tensors import graph_tensor
+from pipeline.serving.onnx.runtime_versions import minimum_runtime
 
 
 def describe_graph(path: Path, item: ItemSpec) -> dict[str, Any]:
-    """Return {"file", "inputs": [...], "outputs": [...]}.
+    """Return {"file", "onnxruntime", "inputs": [...], "outputs": [...]}.
 
+    "onnxruntime" is the oldest release that opens the graph, such as ">=1.17".
     A tensor has a name, a dtype (numpy's name), a shape (-1 for the batch), a range and a meaning.
     """
     import onnx
 
-    graph = onnx.load(path, load_external_data=False).graph
+    model = onnx.load(path, load_external_data=False)
+    graph = model.graph
     return {
         "file": path.name,
+        "onnxruntime": f">={minimum_runtime(model)}",
         "inputs": [describe_tensor(value, item) for value in graph.input],
         "outputs": [describe_tensor(value, item) for value in graph.output],
     }
