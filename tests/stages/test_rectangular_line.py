@@ -20,6 +20,8 @@ from pipeline.serving.settings import ServeSettings
 from pipeline.stages import evaluate, export, ingest, train, validate
 from tests.gates import ALL_OFF
 
+pytestmark = pytest.mark.slow
+
 PARAMS = """
 data: {source: data/raw, resolution: [6, 10], channels: rgb, test_fraction: 0.3}
 validate: {min_side: {limit: 4, severity: warning}}

@@ -24,4 +24,4 @@ def test_a_progress_bar_needs_several_steps_and_a_terminal(capsys: pytest.Captur
     steps = progress_bar(range(0, 20, 8), "samples")
     assert isinstance(steps, tqdm)
     assert list(steps) == [0, 8, 16]
-    assert capsys.readouterr() == ("", ""), "stderr is no terminal"
+    assert capsys.readouterr() == ("", "ganline: samples (3 steps)\n"), "stderr is no terminal"

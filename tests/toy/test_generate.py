@@ -81,6 +81,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_samples_of_another_medium_are_measured_reported_and_compared(project: Path) -> None:
     for stage in (ingest, validate, train, evaluate, export):
         stage.run(project)

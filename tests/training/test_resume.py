@@ -262,7 +262,7 @@ def train_uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
 @pytest.mark.parametrize(
     ("name", "stop_at"),
     [
-        pytest.param(name, stop_at, marks=[pytest.mark.slow] if stop_at != 112 else [])
+        pytest.param(name, stop_at, marks=[pytest.mark.slow] if stop_at != 112 or name == "drit" else [])
         for name in MODELS
         for stop_at in (16, 112, 192, 368)
     ],
