@@ -198,6 +198,7 @@ def test_a_signal_ends_it_with_a_checkpoint_at_once(project: Path, number: signa
     assert "Traceback" not in messages(project)
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_checkpoints_but_not_the_training(project: Path, validated: Path) -> None:
     """While no file may grow beyond 1 KB, checkpoints, curves, images and MLflow's database cannot be written."""
     set_params(project, checkpoint=320, log=320)

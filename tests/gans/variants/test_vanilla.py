@@ -75,6 +75,7 @@ def test_onnx(onnx_parity: Callable[[GAN, int], float]) -> None:
     assert onnx_parity(small(16, 3), 0) < 1e-5
 
 
+@pytest.mark.slow
 def test_it_learns_the_digits(learn: Callable[..., tuple[Evaluation, Any]]) -> None:
     rate = {"start": 1e-3, "end": 1e-4}
     evaluation, _ = learn(

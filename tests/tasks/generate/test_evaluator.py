@@ -204,6 +204,7 @@ def test_a_single_class_is_treated_as_no_classes(evaluator: Evaluator, digits: A
     assert any("the reference has only" in text for text in metrics["warnings"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_training")
 def test_random_labels_are_a_warning_and_skip_the_tests_of_classes(evaluator: Evaluator, digits: Any) -> None:
     """A classifier with random labels has the accuracy of chance. With the true ones, it learns in as many steps."""
