@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline.data.folder_layout import MAX_LISTED, TEST, TRAIN, VALIDATION, Folders, Layout
+from pipeline.data.folder_layout import TEST, TRAIN, VALIDATION, Folders, Layout, list_names
 
 SPLIT_WORDS = TRAIN | TEST | VALIDATION | {"fold", "split", "subset", "query", "gallery"}
 
@@ -15,7 +15,7 @@ def check_class_names(layout: Layout, folders: Iterable[Folders]) -> Iterator[st
     splits = split_lookalikes(layout, folders)
     if splits:
         yield (
-            f"the classes {list_names(splits)} look like splits, and the folders below are alike. If they are splits, "
+            f"the classes {list_quoted(splits)} look like splits, and the folders below are alike. If they are splits, "
             "test items are trained on: rename the folders to train/ and test/. If they are classes, name them in "
             "data.classes"
         )
@@ -25,8 +25,8 @@ def check_class_names(layout: Layout, folders: Iterable[Folders]) -> Iterator[st
     for group in same.values():
         if len(group) > 1:
             yield (
-                f"the classes {list_names(group)} differ only in case and are separate classes. If they are one class, "
-                "rename the folders"
+                f"the classes {list_quoted(group)} differ only in case and are separate classes. "
+                "If they are one class, rename the folders"
             )
 
 
@@ -34,12 +34,11 @@ def check_class_numbers(names: Sequence[str], previous: Sequence[str]) -> Iterat
     """Yield a warning if classes that both sequences contain have other numbers than before."""
     moved = [name for name in names if name in previous and names.index(name) != previous.index(name)]
     if moved:
-        changes = ", ".join(f"{name!r} {previous.index(name)} to {names.index(name)}" for name in moved[:MAX_LISTED])
-        rest = f" and {len(moved) - MAX_LISTED} more" if len(moved) > MAX_LISTED else ""
+        changes = list_names([f"{name!r} {previous.index(name)} to {names.index(name)}" for name in moved])
         gone = [name for name in previous if name not in names]
-        why = f" The classes {list_names(gone)} are missing." if gone else ""
+        why = f" The classes {list_quoted(gone)} are missing." if gone else ""
         yield (
-            f"classes change their numbers: {changes}{rest}.{why} Clients that send a number get another class. "
+            f"classes change their numbers: {changes}.{why} Clients that send a number get another class. "
             "data.classes sets the order"
         )
 
@@ -67,8 +66,6 @@ def split_words(name: str) -> set[str]:
     return {word + number for word, number in re.findall(r"([a-z]+)(\d*)", spaced.casefold()) if word in SPLIT_WORDS}
 
 
-def list_names(names: Iterable[str]) -> str:
-    """Return names for a message, shortened if there are many."""
-    shown = [repr(name) for name in names]
-    rest = f" and {len(shown) - MAX_LISTED} more" if len(shown) > MAX_LISTED else ""
-    return ", ".join(shown[:MAX_LISTED]) + rest
+def list_quoted(names: Iterable[str]) -> str:
+    """Return names in quotes for a message, shortened if there are many."""
+    return list_names([repr(name) for name in names])

@@ -109,8 +109,7 @@ class Layout:
 
     def list_classes(self) -> str:
         """Return the names of the classes, shortened if there are many."""
-        rest = f" and {len(self.classes) - MAX_LISTED} more" if len(self.classes) > MAX_LISTED else ""
-        return ", ".join(self.classes[:MAX_LISTED]) + rest
+        return list_names(self.classes)
 
     def without_labels(self) -> "Layout":
         """Return the layout without labels. `data.classes` still selects files."""
@@ -191,3 +190,9 @@ def split_folders(names: set[str]) -> dict[str, str]:
         | dict.fromkeys(test, "test")
         | dict.fromkeys(validation, "train" if test else "test")
     )
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return names for a message, shortened if there are many."""
+    rest = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(names[:MAX_LISTED]) + rest
