@@ -9,12 +9,12 @@ import contextlib
 import hashlib
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.dvc_commands import default_remote, run_dvc
+from flows.process import run_command
 from flows.stages import ProjectError
 from pipeline import params
 from pipeline.errors import InputError
@@ -246,15 +246,7 @@ def push_results(work: Workspace, message: str) -> str | None:
 def run_git(folder: Path, *arguments: str) -> str:
     """Run one git command and return its output. Raise ProjectError with git's message."""
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            env=git_environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        done = run_command(["git", *arguments], folder, git_environment())
     except FileNotFoundError:
         raise ProjectError("git is not installed. Install it, or set own_clone to false.") from None
     if done.returncode != 0:
@@ -265,11 +257,7 @@ def run_git(folder: Path, *arguments: str) -> str:
 
 def git_succeeds(folder: Path, *arguments: str) -> bool:
     """Return whether a git command exits with 0."""
-    command = ["git", *arguments]
-    done = subprocess.run(
-        command, cwd=folder, env=git_environment(), capture_output=True, check=False, stdin=subprocess.DEVNULL
-    )
-    return done.returncode == 0
+    return run_command(["git", *arguments], folder, git_environment()).returncode == 0
 
 
 def git_environment() -> dict[str, str]:

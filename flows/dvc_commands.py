@@ -1,10 +1,9 @@
 """Run DVC in a clone, and ask for its default remote."""
 
-import subprocess
 import sys
 from pathlib import Path
 
-from flows.process import child_environment
+from flows.process import child_environment, run_command
 from flows.stages import ProjectError
 
 
@@ -23,14 +22,6 @@ def default_remote(folder: Path) -> str | None:
 
 def run_dvc(folder: Path, *arguments: str) -> None:
     """Run one DVC command. Raise ProjectError with DVC's message."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=folder,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    done = run_command([sys.executable, "-m", "dvc", *arguments], folder, child_environment())
     if done.returncode != 0:
         raise ProjectError(f"{folder}: dvc {arguments[0]} failed: {' '.join(done.stderr.split())[-500:]}")

@@ -90,6 +90,15 @@ class GuardedProcess:
                 self.process.stdout.close()
 
 
+def run_command(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Run a short command without standard input, and return its exit code, output and errors."""
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+
+
 def child_environment() -> dict[str, str]:
     """Return this environment for a child: the virtual environment first on PATH, unbuffered output, no Prefect run.
 

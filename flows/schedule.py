@@ -7,14 +7,13 @@ this machine, whose database is in PREFECT_HOME (default ~/.prefect).
 import contextlib
 import os
 import signal
-import subprocess
 import sys
 import time
 import urllib.request
 from pathlib import Path
 from types import FrameType
 
-from flows.process import GuardedProcess, child_environment
+from flows.process import GuardedProcess, child_environment, run_command
 
 POOL = "ganline"
 START_SECONDS = 180.0
@@ -124,14 +123,7 @@ def is_healthy(address: str) -> bool:
 
 def run_prefect(folder: Path, *arguments: str, tolerate: str | None = None) -> None:
     """Run one prefect command. Raise ScheduleError if it fails, unless its output contains `tolerate`."""
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", *arguments],
-        cwd=folder,
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command([sys.executable, "-m", "prefect", *arguments], folder, child_environment())
     output = f"{done.stdout}\n{done.stderr}".strip()
     if done.returncode != 0 and not (tolerate and tolerate in output):
         raise ScheduleError(f"`prefect {' '.join(arguments)}` failed:\n{output}")

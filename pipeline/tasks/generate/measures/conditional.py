@@ -25,6 +25,7 @@ def describe_wrong_classes(data: "SampleSet", bounds: Bounds) -> str:
     """Return the evidence that samples show other classes than asked for, with the most confused ones."""
     found, classes = agreement_of(data), data.real.classes
     text = f"{percent(found.share)} of the samples show the class asked for ({percent(found.expected)} of real images)"
+    # `bounds` may be those of `label_agreement`, which are for all samples and not for one class.
     low = [c for c in np.argsort(found.relative)[:WORST_CLASSES] if is_wrong(found, int(c), WRONG)]
     shown = [name_confusion(found, int(c), classes) for c in low]
     return f"{text}: {join_names(list(dict.fromkeys(shown)))}" if shown else text
@@ -102,6 +103,11 @@ def class_ratios(data: "SampleSet") -> list[tuple[float, str]]:
     return [(one.fid_ratio, one.name) for one in data.class_distances if one.fid_ratio is not None]
 
 
+def worst_class(data: "SampleSet") -> tuple[float, str] | None:
+    """Return the highest fid_ratio of a class and the name of the class; None if no class has enough items."""
+    return max(class_ratios(data), key=lambda pair: pair[0], default=None)
+
+
 @measure(
     explanation="fid_ratio within a class, of the samples asked for; mean over the classes",
     needs="conditions",
@@ -114,7 +120,9 @@ def class_fid_ratio_mean(data: "SampleSet") -> float | None:
 
 def name_worst_class(data: "SampleSet", bounds: Bounds) -> str:
     """Return the evidence that a class is far from its real images."""
-    value, name = max(class_ratios(data))
+    worst = worst_class(data)
+    assert worst is not None
+    value, name = worst
     return (
         f"samples of {name} are {value:.3g} times as far from real images of the class as those are from themselves "
         f"(Fréchet distance at the same size; at most {bounds.high:g} times)"
@@ -133,12 +141,14 @@ def name_worst_class(data: "SampleSet", bounds: Bounds) -> str:
     evidence=name_worst_class,
 )
 def class_fid_ratio_worst(data: "SampleSet") -> float | None:
-    return max((ratio for ratio, _ in class_ratios(data)), default=None)
+    worst = worst_class(data)
+    return None if worst is None else worst[0]
 
 
 @measure(explanation="class with the highest fid_ratio", needs="conditions", reported=False)
 def class_fid_ratio_worst_class(data: "SampleSet") -> str | None:
-    return max(class_ratios(data), key=lambda pair: pair[0], default=(0.0, None))[1]
+    worst = worst_class(data)
+    return None if worst is None else worst[1]
 
 
 @measure(
