@@ -75,6 +75,7 @@ class DataLayout(Settings):
         own_sizes: Items keep their sizes.
         paired: Items come as pairs A and B.
         classes: The classes that are asked for; None takes all that there are.
+        dtype: Of a stored value.
     """
 
     height: int
@@ -82,3 +83,4 @@ class DataLayout(Settings):
     own_sizes: bool = False
     paired: bool = False
     classes: tuple[str, ...] | None = None
+    dtype: Dtype = "uint8"

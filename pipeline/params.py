@@ -77,6 +77,11 @@ class Params(Settings):
                 f"data.pairs: variant {self.model.variant} does not use pairs; "
                 f"set data.pairs: none, or choose a variant that does ({others})"
             )
+        if layout.dtype != "uint8" and TASKS[self.model.task].bytes_only:
+            raise ValueError(
+                f"data.depth: variant {self.model.variant} compares images level by level and takes 8 bits; "
+                "set data.depth: 8"
+            )
         self.model.check_data(layout)
         medium = MEDIA[self.data.medium]
         if self.train.flips and not medium.flips:

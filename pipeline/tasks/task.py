@@ -42,6 +42,7 @@ class Task(ABC):
         compared: Names of the measures that promotion records if there is no champion to compare with.
         keeps_colours: The output shows what the input shows, in the same colours: of a gray input it is gray.
         takes_input: The model transforms an item that it is given; if not, it draws samples from latents alone.
+        bytes_only: Its measures compare 8-bit levels, so items of other dtypes are refused.
         intended_use: The model card's sentence on what the model is good for. In this and the next two, {noun} stands
             for one item of the medium.
         risk: The model card's sentence on what to check before using its output.
@@ -56,6 +57,7 @@ class Task(ABC):
     compared: ClassVar[tuple[str, ...]]
     takes_input: ClassVar[bool]
     keeps_colours: ClassVar[bool] = False
+    bytes_only: ClassVar[bool] = False
     intended_use: ClassVar[str]
     risk: ClassVar[str]
     evidence_note: ClassVar[str]

@@ -21,7 +21,7 @@ LABELS = ("labels", "label", "y", "targets", "target")
 
 
 class Arrays:
-    """The images of arrays, uint8 [N, H, W], [N, H, W, C] or [N, C, H, W], with C 1 or 3.
+    """The images of arrays [N, H, W], [N, H, W, C] or [N, C, H, W], with C 1 or 3: uint8, or uint16 with C 1.
 
     Args:
         path: A .npy file, or a .npz file with arrays such as images and labels, or x_train, y_train, x_test, y_test.
@@ -63,7 +63,8 @@ class Arrays:
         """Return one image as a lossless file. Raise Unreadable above the limit."""
         values = np.ascontiguousarray(images[number])
         height, width, channels = values.shape
-        spec = ItemSpec(medium=self.medium.name, height=height, width=width, channels=channels)
+        dtype: Any = str(values.dtype)
+        spec = ItemSpec(medium=self.medium.name, height=height, width=width, channels=channels, dtype=dtype)
         data = self.medium.encode(values, spec).data
         if len(data) > limit:
             raise too_large(limit)
@@ -119,8 +120,8 @@ def to_items(path: Path, images: Any) -> Any:
     """Return images as [N, H, W, C]. Raise InputError for another shape or dtype."""
     if images.dtype == np.bool_:
         images = images.astype(np.uint8) * 255
-    if images.dtype != np.uint8:
-        raise InputError(f"data.source: {path}: images are {images.dtype}; save them as uint8, 0..255")
+    if images.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"data.source: {path}: images are {images.dtype}; save them as uint8 or uint16")
     if images.ndim == 3:
         images = images[..., None]
     elif images.ndim == 4 and images.shape[-1] not in (1, 3) and images.shape[1] in (1, 3):
@@ -130,6 +131,8 @@ def to_items(path: Path, images: Any) -> Any:
             f"data.source: {path}: images have the shape {list(images.shape)}; expected [N, H, W], [N, H, W, C] or "
             "[N, C, H, W] with 1 or 3 channels"
         )
+    if images.dtype == np.uint16 and images.shape[-1] != 1:
+        raise InputError(f"data.source: {path}: colour images are uint16; save them as uint8, or gray ones as uint16")
     return images
 
 

@@ -1,6 +1,7 @@
 """DICOM: one file is one image. Needs pydicom. Only pixels are read; nothing about a patient is kept."""
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from pipeline.media.image.bad_image import BadImage
 from pipeline.media.image.file_types import DICOM
-from pipeline.media.image.value_range import Range
+from pipeline.media.image.value_range import Depth, Range, to_levels
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 
@@ -35,16 +36,32 @@ def measure_dicom(data: bytes) -> tuple[int, int]:
     return int(header.Columns), int(header.Rows)
 
 
-def read_dicom(data: bytes, max_pixels: int, stated: Range | None) -> tuple[Image.Image, bool]:
-    """Return the first frame, and whether its smallest value is white.
+@dataclass(frozen=True)
+class Frame:
+    """The first frame of a file.
 
-    Rescale slope and intercept are applied, then the window: the image has 8 bits. Without a window, and if a range is
+    Attributes:
+        image: Levels as `to_depth` returns them, or values that it must scale.
+        scaled: The image has levels.
+        inverted: The smallest value is white; False for levels.
+    """
+
+    image: Image.Image
+    scaled: bool = True
+    inverted: bool = False
+
+
+def read_dicom(data: bytes, max_pixels: int, stated: Range | None, depth: Depth = 8) -> Frame:
+    """Read the first frame.
+
+    Rescale slope and intercept are applied, then the window: the image has levels. Without a window, and if a range is
     stated, it has the rescaled values.
 
     Args:
         data: Content of the file.
         max_pixels: Bound of width x height.
         stated: Range in rescaled values that replaces the window.
+        depth: Bits of the levels.
 
     Raises:
         BadImage: The image is too large, or its kind is not supported. Other errors are pydicom's.
@@ -57,7 +74,7 @@ def read_dicom(data: bytes, max_pixels: int, stated: Range | None) -> tuple[Imag
     values = pixel_array(header, index=0 if int(header.get("NumberOfFrames") or 1) > 1 else None)
     kind = str(header.PhotometricInterpretation)
     if values.ndim == 3 and values.dtype == np.uint8:
-        return Image.fromarray(values), False
+        return Frame(Image.fromarray(values))
     if values.ndim != 2 or kind not in ("MONOCHROME1", "MONOCHROME2"):
         raise BadImage(f"a DICOM image of the kind {kind} with {values.dtype} values: convert it to PNG")
     scaled = values.astype(np.float64) * float(header.get("RescaleSlope") or 1) + float(
@@ -66,10 +83,9 @@ def read_dicom(data: bytes, max_pixels: int, stated: Range | None) -> tuple[Imag
     window = read_window(header)
     if window is None or stated is not None:
         whole = bool((scaled == np.rint(scaled)).all())
-        return Image.fromarray(scaled.astype(np.int32 if whole else np.float32)), kind == "MONOCHROME1"
-    low, high = window
-    levels = np.rint(np.clip((scaled - low) * (255.0 / (high - low)), 0, 255)).astype(np.uint8)
-    return Image.fromarray(255 - levels if kind == "MONOCHROME1" else levels), False
+        image = Image.fromarray(scaled.astype(np.int32 if whole else np.float32))
+        return Frame(image, scaled=False, inverted=kind == "MONOCHROME1")
+    return Frame(to_levels(scaled, window, inverted=kind == "MONOCHROME1", depth=depth))
 
 
 def read_window(header: Any) -> Range | None:

@@ -1,4 +1,4 @@
-"""Decode images of any common format to uint8 pixels of one size.
+"""Decode images of any common format to pixels of one size and depth.
 
 No file is trusted: its format follows from its content, its size is checked in the header before a pixel is decoded,
 and every failure of a decoder becomes a BadImage with the reason.
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageColor, UnidentifiedImageError
 
-from pipeline.arrays import UInt8Array
+from pipeline.arrays import Items
 from pipeline.media.image.bad_image import BadImage
 from pipeline.media.image.colour_profiles import find_conversion
-from pipeline.media.image.dicom import is_dicom, measure_dicom, read_dicom
+from pipeline.media.image.dicom import Frame, is_dicom, measure_dicom, read_dicom
 from pipeline.media.image.file_types import RAW, explain_unknown, is_raw_preview
 from pipeline.media.image.formats import readable_formats
 from pipeline.media.image.orientation import apply_orientation, is_turned
 from pipeline.media.image.outline import outline
 from pipeline.media.image.pillow_arrays import from_pillow
-from pipeline.media.image.value_range import Levels, Ranges, is_min_white, is_wide, to_eight_bits
+from pipeline.media.image.value_range import WHITE, Depth, Levels, Ranges, is_min_white, is_wide, to_depth, widen
 
 FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -45,8 +45,9 @@ class Target:
         resolution: The side of a square, or (height, width). With `fit` keep, images keep their sizes, which must be
             at least this large.
         max_pixels: Bound of width x height of the encoded image.
-        ranges: Values of files of more than 8 bits that become black and white; None: see `to_eight_bits`.
+        ranges: Values of files of more than 8 bits that become black and white; None: see `to_depth`.
         pairs: Not "none": two images of `resolution` side by side, from the two halves, or outline and image.
+        depth: Bits of a value; 16 for gray images only.
     """
 
     resolution: int | tuple[int, int]
@@ -57,11 +58,21 @@ class Target:
     max_pixels: int = 50_000_000
     pairs: Literal["none", "halves", "outline"] = "none"
     ranges: Ranges | None = None
+    depth: Depth = 8
 
     @property
     def mode(self) -> str:
-        """The Pillow mode of the result."""
+        """The Pillow mode of the result; 16 bits are whole numbers in F, as Pillow cannot resize its mode I;16."""
+        if self.depth == 16:
+            return "F"
         return "L" if self.channels == "gray" else "RGB"
+
+    @property
+    def background_colour(self) -> str | float:
+        """The background as Pillow takes it for an image of this mode."""
+        if self.depth == 8:
+            return self.background
+        return float(ImageColor.getcolor(self.background, "L")) * (WHITE[16] // WHITE[8])  # type: ignore[arg-type]
 
     @property
     def height(self) -> int:
@@ -79,13 +90,13 @@ class Decoded:
     """An image as the target asks for.
 
     Attributes:
-        pixels: uint8 [H, W, C].
+        pixels: uint8 [H, W, C], or uint16 [H, W, 1] for a depth of 16.
         width, height: Size of the file as a viewer shows it.
         mode: Pillow mode of the file.
         levels: Its stored values, if they have more than 8 bits.
     """
 
-    pixels: UInt8Array
+    pixels: Items
     width: int
     height: int
     mode: str
@@ -97,7 +108,8 @@ class ShownImage:
     """An image as a viewer shows it.
 
     Attributes:
-        image: 8 bits, sRGB, upright, possibly with transparency.
+        image: 8 bits, sRGB, upright, possibly with transparency. A file of more than 8 bits has the mode F if the
+            target has 16.
         width, height: Size of the file in this orientation; `image` is smaller if a JPEG was read at a reduced size.
         source: The file as Pillow opened it, with its metadata.
         mode: Pillow mode of the file.
@@ -118,8 +130,8 @@ def decode(data: bytes, target: Target) -> Decoded:
     """Decode one encoded image and fit it to `target`.
 
     Only the first frame of an animation is used. EXIF orientation is applied, 16-bit and float images are scaled to
-    8 bits (see `to_eight_bits`), colours are converted to sRGB by the embedded profile, and transparency is composited
-    onto the background colour.
+    levels of the target's depth (see `to_depth`), colours are converted to sRGB by the embedded profile, and
+    transparency is composited onto the background colour.
 
     Raises:
         BadImage: The image cannot be used.
@@ -135,12 +147,12 @@ def read_shown(data: bytes, target: Target) -> ShownImage:
     if not data:
         raise BadImage("empty file (zero bytes)")
     if is_dicom(data):
-        image, inverted = read_dicom(
-            data, target.max_pixels, target.ranges if isinstance(target.ranges, tuple) else None
-        )
+        stated = target.ranges if isinstance(target.ranges, tuple) else None
+        frame = read_dicom(data, target.max_pixels, stated, target.depth)
     else:
         image = open_checked(data, target)
-        inverted = is_min_white(image)
+        frame = Frame(image, scaled=not is_wide(image.mode), inverted=is_min_white(image))
+    image = frame.image
     size, mode, wide = image.size, image.mode, ";16" in str(getattr(image, "tile", ""))
     # Halves are cut at a pixel. A JPEG that is read at a reduced size may have none in the middle.
     if image.format == "JPEG" and target.fit != "keep" and target.pairs != "halves":
@@ -150,13 +162,13 @@ def read_shown(data: bytes, target: Target) -> ShownImage:
     width, height = size[::-1] if is_turned(image) else size
     losses = []
     shown, profile, levels = apply_orientation(image), image.info.get("icc_profile"), None
-    if is_wide(mode):
-        shown, levels = to_eight_bits(shown, target.ranges, inverted=inverted)
+    if not frame.scaled:
+        shown, levels = to_depth(shown, target.ranges, inverted=frame.inverted, depth=target.depth)
         if levels.outside:
             losses.append(f"values outside {levels.range[0]:g} .. {levels.range[1]:g} were clipped")
-    if wide or is_wide(mode):
+    if shown.mode != "F" and (wide or is_wide(mode)):
         losses.append("more than 8 bits per value became 8")
-    conversion = find_conversion(profile, shown)
+    conversion = find_conversion(profile, shown) if shown.mode != "F" else None  # LittleCMS takes no such image
     if conversion is not None:
         shown = conversion.apply(shown)
         losses.append(f"colours of the profile {conversion.name!r} became sRGB")
@@ -234,16 +246,18 @@ def open_checked(data: bytes, target: Target) -> Image.Image:
 
 
 def flatten(image: Image.Image, target: Target) -> Image.Image:
-    """Return an 8-bit image in mode L or RGB, opaque."""
+    """Return an opaque image in the target's mode."""
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         image = Image.new("RGB", image.size, target.background)
         image.paste(layer, mask=layer.getchannel("A"))
-    return image if image.mode == target.mode else image.convert(target.mode)
+    if image.mode == target.mode:
+        return image
+    return widen(image.convert("L")) if target.depth == 16 else image.convert(target.mode)
 
 
-def arrange(image: Image.Image, target: Target) -> UInt8Array:
-    """Return uint8 [H, W, C]: the image, or a pair with A on the left. Raise BadImage for halves of unequal width."""
+def arrange(image: Image.Image, target: Target) -> Items:
+    """Return values [H, W, C]: the image, or a pair with A on the left. Raise BadImage for halves of unequal width."""
     if target.pairs == "halves":
         if image.width % 2:
             raise BadImage(
@@ -257,8 +271,8 @@ def arrange(image: Image.Image, target: Target) -> UInt8Array:
     return np.concatenate([outline(pixels), pixels], axis=1) if target.pairs == "outline" else pixels
 
 
-def fit(image: Image.Image, target: Target) -> UInt8Array:
-    """Return uint8 [H, W, C] of the target's size by its rule. Raise BadImage for an image too small to be kept."""
+def fit(image: Image.Image, target: Target) -> Items:
+    """Return values [H, W, C] of the target's size by its rule. Raise BadImage for an image too small to be kept."""
     size, kernel = (target.width, target.height), FILTERS[target.resize]
     width, height = image.size
     if target.fit == "keep":
@@ -271,7 +285,7 @@ def fit(image: Image.Image, target: Target) -> UInt8Array:
     if target.fit == "pad":
         scale = min(target.width / width, target.height / height)
         inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-        canvas = Image.new(target.mode, size, target.background)
+        canvas = Image.new(target.mode, size, target.background_colour)
         corner = (target.width - inner[0]) // 2, (target.height - inner[1]) // 2
         canvas.paste(image.resize(inner, kernel, reducing_gap=REDUCING_GAP), corner)
         return from_pillow(canvas)

@@ -31,7 +31,7 @@ TORCHVISION = "torchvision:"
 
 
 class ImageMedium(Medium):
-    """Gray or RGB images, uint8 [H, W, 1 or 3]."""
+    """Gray or RGB images, uint8 [H, W, 1 or 3]; gray ones also uint16 [H, W, 1]."""
 
     name = "image"
     noun = "image"
@@ -50,6 +50,7 @@ class ImageMedium(Medium):
         ".gif": "image/gif",
     }
     lossy_formats = (".jpg", ".jpeg", ".webp", ".avif")
+    deep_formats = (".png", ".tif", ".tiff")
     Settings = ImageSettings
     Validation = validation.ImageValidation
     facts = (
@@ -80,6 +81,7 @@ class ImageMedium(Medium):
             height=layout.height,
             width=layout.width,
             channels=channels,
+            dtype=layout.dtype,
             classes=classes,
             details={} if settings.range is None else {"range": settings.model_dump(mode="json")["range"]},
         )
@@ -99,6 +101,7 @@ class ImageMedium(Medium):
         image = decode(data, target_of(settings))
         pixels = np.ascontiguousarray(image.pixels)
         mean, variance = moments(pixels)
+        white = int(np.iinfo(pixels.dtype).max)
         width: float = image.width
         if settings.side_by_side:
             variance = min(moments(half)[1] for half in np.split(pixels, 2, axis=1))
@@ -109,8 +112,8 @@ class ImageMedium(Medium):
             "height": image.height,
             "side": float(min(width, image.height)),
             "mode": image.mode,
-            "mean": mean / 255,
-            "std": variance**0.5 / 255,
+            "mean": mean / white,
+            "std": variance**0.5 / white,
         }
         if image.levels is None:
             yield Item(pixels, facts)
@@ -156,12 +159,15 @@ class ImageMedium(Medium):
         return read_input(data, target)
 
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
-        """Return an image file, tagged as sRGB; WebP is lossless."""
-        from pipeline.media.image.pillow_arrays import to_pillow
+        """Return an image file, tagged as sRGB; WebP is lossless. Formats that lack 16 bits get 8."""
+        from pipeline.media.image.pillow_arrays import to_bytes, to_pillow
         from pipeline.media.pictures import encode_picture
 
         suffix = suffix or next(iter(self.formats))
-        return Encoded(encode_picture(to_pillow(values), suffix), self.formats[suffix], suffix)
+        losses: tuple[str, ...] = ()
+        if values.dtype != np.uint8 and suffix not in self.deep_formats:
+            values, losses = to_bytes(values), (f"16 bits per value became 8 ({suffix} has no more)",)
+        return Encoded(encode_picture(to_pillow(values), suffix), self.formats[suffix], suffix, losses)
 
     def encode_result(
         self,
@@ -182,9 +188,10 @@ class ImageMedium(Medium):
 
     def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:
         """Draw the images on one sheet, enlarged without smoothing."""
+        from pipeline.media.image.pillow_arrays import to_bytes
         from pipeline.media.image.preview import grid
 
-        return grid(batch, columns, cell)
+        return grid(to_bytes(batch), columns, cell)
 
     def html(self, values: Items, spec: ItemSpec) -> str:
         """Return an <img> element that holds the image as PNG."""
@@ -197,7 +204,9 @@ class ImageMedium(Medium):
 
     def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
         """Return brightness, contrast, sharpness, checkerboard and colour of each image."""
-        return statistics(values)
+        from pipeline.media.image.pillow_arrays import to_bytes
+
+        return statistics(to_bytes(values))
 
     def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
         """Open scikit-learn's digits, or a data set of torchvision."""
@@ -269,6 +278,7 @@ def target_of(settings: ImageSettings) -> Target:
         settings.limits.pixels,
         "none" if settings.pairs == "folders" else settings.pairs,
         settings.range,
+        settings.depth,
     )
 
 
@@ -281,7 +291,7 @@ def stored_ranges(spec: ItemSpec) -> Ranges | None:
 
 
 def moments(pixels: Items) -> tuple[float, float]:
-    """Return mean and variance of 8-bit values."""
+    """Return mean and variance of unsigned values."""
     # Sums of whole numbers are exact, so the results are the same on every machine.
     values = pixels.astype(np.int64)
     mean = int(values.sum()) / pixels.size

@@ -40,6 +40,10 @@ class ImageSettings(DataSettings):
         description="values of 16-bit, 32-bit and float files that are black and white, such as [0, 4095]; "
         "null: one range, found from all files",
     )
+    depth: Literal[8, 16] = Field(
+        8,
+        description="bits of a stored value; 16 keeps the levels of gray images of more than 8 bits (generation only)",
+    )
     fit: Literal["crop", "pad", "stretch", "keep"] = Field(
         "crop",
         description="how other aspect ratios are fitted: centre crop, pad with the background, or stretch; "
@@ -72,6 +76,12 @@ class ImageSettings(DataSettings):
         return value
 
     @model_validator(mode="after")
+    def possible_depth(self) -> "ImageSettings":
+        if self.depth == 16 and self.channels != "gray":
+            raise ValueError("depth 16 with channels rgb: only gray images keep 16 bits; set channels: gray")
+        return self
+
+    @model_validator(mode="after")
     def possible_pairs(self) -> "ImageSettings":
         if self.pairs != "none" and self.fit == "keep":
             raise ValueError(
@@ -94,4 +104,5 @@ class ImageSettings(DataSettings):
             own_sizes=self.fit == "keep",
             paired=self.pairs != "none",
             classes=self.classes,
+            dtype="uint8" if self.depth == 8 else "uint16",
         )

@@ -176,9 +176,9 @@ def range_expectations(images: pd.DataFrame, settings: ImageValidation) -> list[
             {"column": "range_share", "min_value": least.limit},
             least.severity,
             f"a typical image of more than 8 bits uses {use:.1%} of the range of values (data.range), below "
-            f"validate.min_range_share.limit {least.limit:g}: {max(2, round(256 * use))} of 256 gray levels are left; "
-            f"values lie between {wide['lowest'].min():g} and {wide['highest'].max():g}, with a typical maximum of "
-            f"{wide['highest'].median():g}: set data.range",
+            f"validate.min_range_share.limit {least.limit:g}: at 8 bits {max(2, round(256 * use))} of 256 gray levels "
+            f"are left; values lie between {wide['lowest'].min():g} and {wide['highest'].max():g}, with a typical "
+            f"maximum of {wide['highest'].median():g}: set data.range",
         ),
         Expectation(
             "max_outside_share",

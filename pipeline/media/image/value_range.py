@@ -1,4 +1,4 @@
-"""Images of more than 8 bits: which values are black and white, and how they become 8 bits.
+"""Images of more than 8 bits: which values are black and white, and how they become levels of 8 or 16 bits.
 
 A file does not say which of its values are used: 12 bits are stored in 16. Its own largest value does not tell either,
 as the image may be dark. The range belongs to the data set: it is found from all files, or set as `data.range`.
@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
 
+from pipeline.arrays import Float64Array
 from pipeline.media.base import Bounds
 from pipeline.media.image.bad_image import BadImage
 
@@ -20,6 +21,10 @@ TiffImagePlugin.OPEN_INFO.setdefault((TiffImagePlugin.MM, 0, (1,), 1, (16,), ())
 Range = tuple[float, float]
 Ranges = Range | Mapping[Literal["integer", "float"], Range]
 """The values that are black and white: of all files, or of those of integers and of floats."""
+
+Depth = Literal[8, 16]
+WHITE: Mapping[Depth, int] = {8: 255, 16: 65535}
+"""The level of white by bits of a stored value."""
 
 TOPS = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """Largest values of 8, 10, 12, 14 and 16 bits."""
@@ -80,14 +85,19 @@ def find_range(bounds: Bounds) -> Range:
     return low, high if high > low else low + 1
 
 
-def to_eight_bits(image: Image.Image, ranges: Ranges | None, *, inverted: bool = False) -> tuple[Image.Image, Levels]:
-    """Convert 16-bit, 32-bit and float gray to 8 bits; return the image and what was stored.
+def to_depth(
+    image: Image.Image, ranges: Ranges | None, *, inverted: bool = False, depth: Depth = 8
+) -> tuple[Image.Image, Levels]:
+    """Convert 16-bit, 32-bit and float gray to one depth; return the image and what was stored.
+
+    An image of 8 bits has the mode L. One of 16 bits has the mode F, whose whole numbers are 0..65535.
 
     Args:
         image: Image in a mode of Pillow that starts with I or F.
         ranges: The values that become black and white. Without any for the kind of this file, 16 bits have the range
             0..65535, and other files the one that `find_range` gives them alone.
         inverted: The smallest value is white.
+        depth: Bits of the result.
 
     Raises:
         BadImage: A value is not finite.
@@ -101,5 +111,17 @@ def to_eight_bits(image: Image.Image, ranges: Ranges | None, *, inverted: bool =
         stated = (0.0, 65535.0) if image.mode.startswith("I;16") else find_range(bounds)
     low, high = stated
     outside = float(np.count_nonzero((values < low) | (values > high)) / values.size)
-    levels = np.rint(np.clip((values - low) * (255.0 / (high - low)), 0, 255)).astype(np.uint8)
-    return Image.fromarray(255 - levels if inverted else levels), Levels(bounds, (low, high), outside)
+    return to_levels(values, stated, inverted=inverted, depth=depth), Levels(bounds, (low, high), outside)
+
+
+def to_levels(values: Float64Array, range_: Range, *, inverted: bool, depth: Depth) -> Image.Image:
+    """Return values [H, W] as levels, in mode L for 8 bits or F for 16; `range_` becomes black and white."""
+    low, high = range_
+    white = float(WHITE[depth])
+    levels = np.rint(np.clip((values - low) * (white / (high - low)), 0, white))
+    return Image.fromarray((white - levels if inverted else levels).astype(np.uint8 if depth == 8 else np.float32))
+
+
+def widen(image: Image.Image) -> Image.Image:
+    """Return an 8-bit gray image as one of 16 bits, in mode F: white stays white."""
+    return Image.fromarray(np.asarray(image, dtype=np.float32) * (WHITE[16] // WHITE[8]))

@@ -27,6 +27,7 @@ class RestoreTask(Task):
     headline = tuple(measure.name for measure in MEASURES if measure.headline)
     compared = ("psnr", "fid")
     takes_input = True
+    bytes_only = True
     keeps_colours = True
     intended_use = "Making {noun}s like the training data larger or cleaner, for people."
     risk = (

@@ -30,6 +30,7 @@ class TranslateTask(Task):
     headline = tuple(measure.name for measure in MEASURES if measure.headline)
     compared = ("psnr", "fid", "kid")
     takes_input = True
+    bytes_only = True
     intended_use = (
         "Turning {noun}s of one domain of the training data into {noun}s of the other: drafts, illustrations, "
         "augmentation."
