@@ -127,6 +127,8 @@ def serve(
 
     `ganline serve --host 0.0.0.0 --token-file /run/secrets/token`
 
+    `ganline serve --host 0.0.0.0 --drain-seconds 5 --grace-seconds 25` in Kubernetes
+
     SIGTERM or Ctrl-C: accepted requests are answered, then the service ends.
     """
     from pydantic import SecretStr

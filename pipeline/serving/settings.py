@@ -46,8 +46,18 @@ class ServeSettings(Settings):
         description="pixels of one transformed image; in the queue, every tile of it counts as an image",
     )
     tile: int = Field(TILE, ge=3 * OVERLAP, description="side of the tiles that large images are processed in")
-    timeout: float = Field(
-        30.0, ge=0.1, description="seconds until a request is given up; also the longest wait at shutdown"
+    timeout: float = Field(30.0, ge=0.1, description="seconds until a request is given up")
+    drain_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="seconds after SIGTERM in which new connections are still served while readiness answers 503; "
+        "a load balancer then finds another server",
+    )
+    grace_seconds: float = Field(
+        9.0,
+        ge=1,
+        description="longest time from SIGTERM to the end of the process, --drain-seconds included; "
+        "keep it below the time after which the process is killed: Docker's is 10 s, that of Kubernetes 30 s",
     )
     poll: float = Field(5.0, ge=0.05, description="seconds between checks of the model's file or alias")
     accept_changes: bool = Field(

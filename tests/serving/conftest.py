@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 import torch
@@ -26,6 +26,9 @@ from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.settings import ServeSettings
 from tests.specs import image_spec
 from tests.waiting import WAIT_SECONDS, wait_until
+
+if TYPE_CHECKING:
+    from pipeline.serving.http.uvicorn_server import UvicornServer
 
 
 class Painter(nn.Module):
@@ -260,6 +263,13 @@ class Running(NamedTuple):
 @contextmanager
 def running(path: Path, **settings: Any) -> Iterator[Running]:
     """Run the service on a free port in a thread."""
+    with running_server(path, **settings) as (url, server):
+        yield Running(url, server.service)
+
+
+@contextmanager
+def running_server(path: Path, **settings: Any) -> Iterator[tuple[str, "UvicornServer"]]:
+    """Run the service as `running` does; yields its URL and the server."""
     from pipeline.serving.http.uvicorn_server import UvicornServer
 
     service = InferenceService(FileSource(path), ServeSettings(**{"port": 0, "poll": 0.05, **settings}))
@@ -274,7 +284,7 @@ def running(path: Path, **settings: Any) -> Iterator[Running]:
             return bool(server.started)
 
         wait_until(is_up, "the service does not start", pause=0.01)
-        yield Running(f"http://127.0.0.1:{listening.getsockname()[1]}", service)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", server
     finally:
         server.should_exit = True
         thread.join(WAIT_SECONDS)
@@ -285,3 +295,9 @@ def running(path: Path, **settings: Any) -> Iterator[Running]:
 def running_fixture() -> Callable[..., AbstractContextManager[Running]]:
     """`with running(path, **settings) as (url, service)`."""
     return running
+
+
+@pytest.fixture(scope="session", name="running_server")
+def running_server_fixture() -> Callable[..., AbstractContextManager[tuple[str, "UvicornServer"]]]:
+    """`with running_server(path, **settings) as (url, server)`."""
+    return running_server

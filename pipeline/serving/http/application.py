@@ -40,7 +40,7 @@ def create_app(service: InferenceService) -> FastAPI:
         title="ganline", version=__version__, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.add_middleware(InferenceMiddleware, service=service)
-    app.add_middleware(RequestGuard, settings=service.settings, metrics=service.metrics)
+    app.add_middleware(RequestGuard, service=service)
     for kind in (RequestError, InputError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_error)
     for router in (image_router, apply_router, v2_router):

@@ -15,7 +15,11 @@ from pipeline.serving.settings import ServeSettings
 
 
 class InferenceService:
-    """Opens the model of a source; within `running` it computes requests and checks for newer models."""
+    """Opens the model of a source; within `running` it computes requests and checks for newer models.
+
+    Attributes:
+        draining: The service is shutting down: it is not ready, and every response closes its connection.
+    """
 
     def __init__(self, source: Source, settings: ServeSettings) -> None:
         """Raise InputError if there is no model that can be served."""
@@ -24,6 +28,7 @@ class InferenceService:
         self.reloader = ModelReloader(source, settings, self.metrics)
         self.batcher = Batcher(settings, self.metrics)
         self.reserved = 0
+        self.draining = False
         self.metrics.watch_queue(lambda: self.batcher.waiting)
 
     @property
@@ -56,6 +61,11 @@ class InferenceService:
             )
         return current
 
+    def check_ready(self) -> None:
+        """Raise RequestError (503) if the service is shutting down."""
+        if self.draining:
+            raise shutting_down()
+
     def check_images(self, images: int) -> None:
         """Raise RequestError if one request asks for too many images."""
         if images > self.settings.max_images:
@@ -78,3 +88,8 @@ class InferenceService:
             yield
         finally:
             self.reserved -= images
+
+
+def shutting_down() -> RequestError:
+    """Return the error for requests that the shutdown leaves no time for, and for readiness probes."""
+    return RequestError(503, "the service is shutting down. Try again; another instance may answer.", 1)

@@ -12,10 +12,9 @@ from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.serving.http.connection import CONNECTION, Connection
+from pipeline.serving.http.inference_service import InferenceService, shutting_down
 from pipeline.serving.http.json_log import LOGGER, log
-from pipeline.serving.http.prometheus_metrics import Metrics
 from pipeline.serving.http.request_error import RequestError
-from pipeline.serving.settings import ServeSettings
 
 PUBLIC_PATHS = ("/", "/v2/health/live", "/v2/health/ready")
 """Paths without a token: the page, which asks for it, and the probes of orchestrators."""
@@ -34,10 +33,11 @@ CLIENT_CLOSED = 499
 class RequestGuard:
     """ASGI middleware around the application. All responses pass through it, those of errors included."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, service: InferenceService) -> None:
         self.app = app
-        self.settings = settings
-        self.metrics = metrics
+        self.service = service
+        self.settings = service.settings
+        self.metrics = service.metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one request, pass it on, and record it."""
@@ -62,6 +62,8 @@ class RequestGuard:
                     (b"x-request-id", request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
                 ]
+                if self.service.draining:
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:
@@ -75,9 +77,12 @@ class RequestGuard:
                 error = RequestError(500, f"internal error; see the service's log for request id {request_id}.")
                 await error_response(error)(scope, receive, send_with_headers)
         except asyncio.CancelledError:
-            if connection is None or not connection.client_left:
+            if connection is not None and connection.client_left:
+                status = status or CLIENT_CLOSED
+            elif self.service.draining and not status:
+                await error_response(shutting_down())(scope, receive, send_with_headers)
+            else:
                 raise
-            status = status or CLIENT_CLOSED
         finally:
             if connection is not None:
                 connection.request = None

@@ -11,7 +11,7 @@ MEANINGS = {
     415: "The body is compressed, or a form.",
     422: "A parameter is wrong or unknown.",
     429: "Too many images are waiting; Retry-After says when to try again.",
-    503: "Not finished in time.",
+    503: "Not finished in time, or the service is shutting down.",
 }
 ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 

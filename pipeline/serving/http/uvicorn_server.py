@@ -1,8 +1,11 @@
 """The process of the service: socket and signals."""
 
+import asyncio
+import logging
 import os
 import signal
 import socket
+import threading
 
 import uvicorn
 
@@ -16,9 +19,12 @@ from pipeline.serving.http.model_reloader import log_fields
 BACKLOG = 2048
 KEEP_ALIVE = 75
 
+RESERVE = 0.5
+"""Seconds at the end of the grace period for the answers to requests that are given up."""
+
 
 class UvicornServer(uvicorn.Server):
-    """uvicorn with the service's settings; logs its address when it listens."""
+    """uvicorn with the service's settings; logs its address when it listens, and drains before it ends."""
 
     def __init__(self, service: InferenceService) -> None:
         self.service = service
@@ -32,7 +38,6 @@ class UvicornServer(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=int(service.settings.timeout) + 1,
             )
         )
 
@@ -44,9 +49,35 @@ class UvicornServer(uvicorn.Server):
             url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
             log("serving", {"url": url, **log_fields(self.service.current)})
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve for `drain_seconds` more, close the port, and answer the accepted requests within `grace_seconds`."""
+        settings, loop = self.service.settings, asyncio.get_running_loop()
+        began = loop.time()
+        self.service.draining = True
+        log("draining", {"drain_seconds": settings.drain_seconds, "grace_seconds": settings.grace_seconds})
+        if threading.current_thread() is threading.main_thread():  # the process is the service's own
+            end_process_after(settings.grace_seconds)
+        while loop.time() < began + settings.drain_seconds and not self.force_exit:
+            await asyncio.sleep(0.1)
+        left = max(0.0, settings.grace_seconds - RESERVE - (loop.time() - began))
+        self.config.timeout_graceful_shutdown = left  # type: ignore[assignment]  # asyncio takes fractions, too
+        await super().shutdown(sockets)
+
+
+def end_process_after(seconds: float) -> None:
+    """End the process then, whatever it waits for: a run of the model or a warm-up cannot be interrupted."""
+
+    def end() -> None:
+        log("cut off", {"reason": f"not ended within {seconds:g} s; see --grace-seconds"}, logging.WARNING)
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
 
 def run_server(service: InferenceService) -> None:
-    """Serve until SIGTERM or SIGINT, then close the socket and answer the accepted requests.
+    """Serve until SIGTERM or SIGINT, then drain.
 
     Raises InputError if the address cannot be bound.
     """

@@ -11,6 +11,7 @@ from pipeline.serving.http.openapi_errors import error_responses
 from pipeline.serving.http.v2_tensors import model_metadata
 
 NOT_FOUND: dict[str, Any] = {"responses": error_responses(404)}
+NOT_READY: dict[str, Any] = {"responses": error_responses(404, 503)}
 
 
 def v2_router(service: InferenceService) -> APIRouter:
@@ -33,9 +34,10 @@ def v2_router(service: InferenceService) -> APIRouter:
         """200 while the process responds."""
         return {"live": True}
 
-    @routes.get("/health/ready")
+    @routes.get("/health/ready", responses=error_responses(503))
     async def ready() -> dict[str, bool]:
-        """200 if a warmed-up model is served: always, because the service opens its port after the warm-up."""
+        """200 from the start, because the port opens after the warm-up, until the shutdown begins."""
+        service.check_ready()
         return {"ready": True}
 
     @routes.get("/models/{model}", **NOT_FOUND)
@@ -48,14 +50,16 @@ def v2_router(service: InferenceService) -> APIRouter:
         """The same if that version is served."""
         return model_metadata(service.model(model, version))
 
-    @routes.get("/models/{model}/ready", **NOT_FOUND)
+    @routes.get("/models/{model}/ready", **NOT_READY)
     async def model_ready(model: str) -> dict[str, Any]:
-        """200 if the model is ready."""
+        """200 if the model is ready, as of /v2/health/ready."""
+        service.check_ready()
         return {"name": service.model(model).name, "ready": True}
 
-    @routes.get("/models/{model}/versions/{version}/ready", **NOT_FOUND)
+    @routes.get("/models/{model}/versions/{version}/ready", **NOT_READY)
     async def version_ready(model: str, version: str) -> dict[str, Any]:
         """The same if that version is served."""
+        service.check_ready()
         return {"name": service.model(model, version).name, "ready": True}
 
     return routes

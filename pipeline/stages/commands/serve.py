@@ -16,8 +16,14 @@ def run(root: Path, model: str | None, settings: ServeSettings) -> None:
         model: A file, models:/NAME@ALIAS or models:/NAME/VERSION; None for exported/generator.onnx.
 
     Raises:
-        InputError: The model does not exist or cannot be served, or the address cannot be bound.
+        InputError: The model does not exist or cannot be served, the address cannot be bound, or options contradict
+            each other.
     """
+    if settings.drain_seconds >= settings.grace_seconds:
+        raise InputError(
+            f"--drain-seconds {settings.drain_seconds:g} leaves nothing of --grace-seconds {settings.grace_seconds:g} "
+            "for running requests. Raise --grace-seconds, and the time after which the process is killed."
+        )
     from pipeline.serving.http.inference_service import InferenceService
     from pipeline.serving.http.json_log import log_to_stderr
     from pipeline.serving.http.uvicorn_server import run_server

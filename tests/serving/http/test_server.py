@@ -19,22 +19,27 @@ from pipeline.cli.app import main
 from tests.waiting import WAIT_SECONDS, wait_until
 
 HEAVY = "{'torch', 'torchvision', 'onnx', 'pandas', 'sklearn', 'mlflow', 'prefect', 'dvc'}"
+STUCK = "import time; from pipeline.serving.http import batching; batching.run_batch = lambda batch: time.sleep(3600)"
 CODE = f"""
 import sys
 from pipeline.cli.app import app
 app(standalone_mode=False)
 sys.exit(f'imported {{found}}' if (found := {HEAVY} & set(sys.modules)) else 0)
 """
-SERVE = [sys.executable, "-c", CODE, "serve", "--port", "0"]
+SERVE = ["serve", "--port", "0"]
 
 
 @contextmanager
 def process(
-    *arguments: str, log: Path, environment: dict[str, str] | None = None
+    *arguments: str, log: Path, environment: dict[str, str] | None = None, code: str = CODE
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     with log.open("wb") as file:
         started = subprocess.Popen(
-            [*SERVE, *arguments], cwd=log.parent, stderr=file, stdout=file, env=os.environ | (environment or {})
+            [sys.executable, "-c", code, *SERVE, *arguments],
+            cwd=log.parent,
+            stderr=file,
+            stdout=file,
+            env=os.environ | (environment or {}),
         )
     try:
 
@@ -67,7 +72,7 @@ def test_a_signal_drains_the_service_and_torch_is_never_imported(
 
 def drains(model: Path, log: Path, number: int, delay: int) -> bool:
     """Send a signal while 12 requests wait for `delay` seconds; return False if one was answered before the signal."""
-    options = ["--max-delay-ms", str(1000 * delay), "--max-batch", "4096"]
+    options = ["--max-delay-ms", str(1000 * delay), "--max-batch", "4096", "--grace-seconds", str(WAIT_SECONDS)]
     with process("--model", str(model), *options, log=log) as (started, url), ThreadPoolExecutor(12) as pool:
         assert httpx.get(f"{url}/").status_code == 200
         assert httpx.get(f"{url}/docs").status_code == 200
@@ -101,6 +106,18 @@ def refuses(url: str) -> bool:
     except httpx.TransportError:
         pass
     return False
+
+
+def test_the_process_ends_with_the_grace_period_even_if_the_model_runs_on(styled_graph: Any, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    options = ["--model", str(styled_graph.path), "--grace-seconds", "1", "--max-batch", "1"]
+    with process(*options, log=log, code=STUCK + CODE) as (started, url), ThreadPoolExecutor(2) as pool:
+        pending = [pool.submit(httpx.get, f"{url}/image.png") for _ in range(2)]
+        wait_until(lambda: "ganline_queue_images 1.0" in httpx.get(f"{url}/metrics").text, "the model does not run")
+        started.send_signal(signal.SIGTERM)
+        assert [answer.result().status_code for answer in pending] == [503, 503]
+        assert started.wait(WAIT_SECONDS) == 0, log.read_text()
+    assert entries(log)[-1]["event"] == "cut off"
 
 
 def test_only_429_occurs_under_overload(plain_graph: Any, tmp_path: Path) -> None:
@@ -153,6 +170,7 @@ def test_invalid_options_exit_with_2_and_a_message(
             "--strict-provider: TensorrtExecutionProvider cannot run here",
         ),
         ([*model, "--provider", "opencl"], "--provider"),
+        ([*model, "--drain-seconds", "9"], "--drain-seconds 9 leaves nothing of --grace-seconds 9"),
         ([*model, "--token-file", "absent"], "absent: the token cannot be read (No such file or directory)"),
         ([*model, "--token-file", "empty"], "empty: a token is one line of printable ASCII"),
         (["--model", "models:/a/b/c"], "a registered model is models:/NAME@ALIAS"),
