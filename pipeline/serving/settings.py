@@ -40,13 +40,20 @@ class ServeSettings(Settings):
     max_queue: int = Field(1024, ge=1, description="images that may wait; beyond that requests get status 429")
     max_images: int = Field(256, ge=1, description="images in one request")
     max_body: int = Field(8 * 2**20, ge=1024, description="bytes of one request's body")
+    max_connections: int = Field(
+        512, ge=1, description="open connections; beyond that requests except health probes get status 503"
+    )
     max_pixels: int = Field(
         50_000_000,
         ge=4096,
         description="pixels of one transformed image; in the queue, every tile of it counts as an image",
     )
     tile: int = Field(TILE, ge=3 * OVERLAP, description="side of the tiles that large images are processed in")
-    timeout: float = Field(30.0, ge=0.1, description="seconds until a request is given up")
+    timeout: float = Field(
+        30.0,
+        ge=0.1,
+        description="seconds until a request is given up, or a connection whose client does not read its response",
+    )
     drain_seconds: float = Field(
         0.0,
         ge=0,

@@ -1,38 +1,76 @@
 """One connection of the service: limits that uvicorn does not have, and the end of requests whose clients have left."""
 
 import asyncio
+import logging
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from pipeline.serving.http.json_log import log
+from pipeline.serving.settings import ServeSettings
+
 LARGEST_HEAD = 64 * 1024
+
+LEAST_READ = 64 * 1024
+"""Bytes of a response that a client must read within `timeout` seconds while more of it waits."""
+
+SURPLUS = 64
+"""Connections beyond `max_connections` whose requests are read, so that health probes are answered."""
 
 CONNECTION = "ganline.connection"
 """Key of the connection in the ASGI scope."""
 
 
 class Connection(HttpToolsProtocol):
-    """Close connections whose request head is too long or too slow; cancel requests whose clients have left.
+    """Close connections whose request head is too long or too slow, or whose client does not read its response.
+
+    Requests whose clients have left are cancelled.
 
     Attributes:
+        settings: Those of the service; set by a subclass.
         request: The task that answers the current request, as `RequestGuard` records it.
         client_left: The connection is closed.
+        surplus: There were `max_connections` others. Only health probes are answered.
+        unsent: Bytes of the response that waited for the client at the last look; None if few wait.
     """
 
-    head_timeout = 30.0
+    settings = ServeSettings()
     head_bytes = 0
     timer: asyncio.TimerHandle | None = None
     request: "asyncio.Task[Any] | None" = None
     client_left = False
+    surplus = False
+    unsent: int | None = None
+    write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Start the timer."""
+        """Start the timer, unless there are too many connections."""
         super().connection_made(transport)
-        self.start_timer()
+        excess = len(self.connections) - self.settings.max_connections
+        self.surplus = excess > 0 and not self.close_an_idle_one()
+        if self.surplus and excess > SURPLUS:
+            self.transport.abort()
+        else:
+            self.start_timer()
+
+    def close_an_idle_one(self) -> bool:
+        """Close a connection that waits for its next request, to make room. Return False if there is none."""
+        others = (other for other in self.connections if isinstance(other, Connection))
+        idle = next((other for other in others if other.idle), None)
+        if idle is not None:
+            idle.transport.close()
+        return idle is not None
+
+    @property
+    def idle(self) -> bool:
+        """Whether the last response is sent and no further request has begun."""
+        answered = self.cycle is not None and self.cycle.response_complete
+        return answered and self.timer is None and self.unsent is None and not self.transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timer and cancel the request."""
+        """Stop the timers and cancel the request."""
         self.stop_timer()
+        self.stop_write_timer()
         self.client_left = True
         if self.request is not None:
             self.request.cancel()
@@ -58,13 +96,41 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
 
     def start_timer(self) -> None:
-        """Close the connection after `head_timeout` seconds unless the head arrives."""
+        """Close the connection after `timeout` seconds unless the head arrives."""
         if self.timer is None:
             self.head_bytes = 0
-            self.timer = self.loop.call_later(self.head_timeout, self.transport.close)
+            self.timer = self.loop.call_later(self.settings.timeout, self.transport.close)
 
     def stop_timer(self) -> None:
         """Accept the head."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
+
+    def pause_writing(self) -> None:
+        """Start to look whether the client reads."""
+        super().pause_writing()
+        self.await_reader()
+
+    def resume_writing(self) -> None:
+        """Stop to look."""
+        self.stop_write_timer()
+        super().resume_writing()
+
+    def await_reader(self) -> None:
+        """Close the connection if the client has hardly read since the last look, and look again later."""
+        waiting = self.transport.get_write_buffer_size()
+        if self.unsent is not None and waiting > self.unsent - LEAST_READ:
+            client = self.client[0] if self.client else None
+            log("response not read", {"client": client, "unsent_bytes": waiting}, logging.WARNING)
+            self.transport.abort()
+            return
+        self.unsent = waiting
+        self.write_timer = self.loop.call_later(self.settings.timeout, self.await_reader)
+
+    def stop_write_timer(self) -> None:
+        """Forget the response that waited."""
+        self.unsent = None
+        if self.write_timer is not None:
+            self.write_timer.cancel()
+            self.write_timer = None

@@ -16,10 +16,12 @@ from pipeline.serving.http.inference_service import InferenceService, shutting_d
 from pipeline.serving.http.json_log import LOGGER, log
 from pipeline.serving.http.request_error import RequestError
 
-PUBLIC_PATHS = ("/", "/v2/health/live", "/v2/health/ready")
+HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
+
+PUBLIC_PATHS = ("/", *HEALTH_PATHS)
 """Paths without a token: the page, which asks for it, and the probes of orchestrators."""
 
-UNLOGGED_PATHS = ("/v2/health/live", "/v2/health/ready", "/metrics")
+UNLOGGED_PATHS = (*HEALTH_PATHS, "/metrics")
 """Paths that are polled every few seconds."""
 
 USED_HEADERS = {b"x-request-id", b"authorization", b"content-encoding", b"content-length"}
@@ -62,12 +64,12 @@ class RequestGuard:
                     (b"x-request-id", request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
                 ]
-                if self.service.draining:
+                if self.service.draining or (connection is not None and connection.surplus):
                     message["headers"].append((b"connection", b"close"))
             await send(message)
 
         try:
-            if error := self.check_head(scope, headers):
+            if error := self.check_connection(scope, connection) or self.check_head(scope, headers):
                 await error_response(error)(scope, receive, send_with_headers)
             else:
                 await self.app(scope, self.limit_body(receive), send_with_headers)
@@ -90,6 +92,12 @@ class RequestGuard:
             self.metrics.record_request(getattr(scope.get("route"), "path", "none"), status, seconds)
             if scope["path"] not in UNLOGGED_PATHS:
                 log_request(scope, request_id, status, seconds)
+
+    def check_connection(self, scope: Scope, connection: Connection | None) -> RequestError | None:
+        """Return the error of a request on a connection too many."""
+        if connection is None or not connection.surplus or scope["path"] in HEALTH_PATHS:
+            return None
+        return RequestError(503, f"over {self.settings.max_connections} connections are open. Try again.", 1)
 
     def check_head(self, scope: Scope, headers: Mapping[bytes, bytes]) -> RequestError | None:
         """Return the error of a request that its head already shows."""

@@ -28,7 +28,7 @@ class UvicornServer(uvicorn.Server):
 
     def __init__(self, service: InferenceService) -> None:
         self.service = service
-        protocol = type("Connection", (Connection,), {"head_timeout": service.settings.timeout})
+        protocol = type("Connection", (Connection,), {"settings": service.settings})
         super().__init__(
             uvicorn.Config(
                 create_app(service),
