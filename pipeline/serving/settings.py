@@ -29,6 +29,12 @@ class ServeSettings(Settings):
     port: int = Field(8000, ge=0, le=65535, description="0 takes a free port, which the first log line shows")
     provider: Provider = Field("auto", description="where ONNX Runtime computes; auto uses CUDA if there is a GPU")
     strict_provider: bool = Field(False, description="exit with code 2 if another provider than --provider would run")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="threads that compute on the CPU; by default the physical cores, or fewer if CPU affinity or the "
+        "quota of a container allows fewer CPUs",
+    )
     max_batch: int = Field(64, ge=1, le=4096, description="images in one run of the model")
     max_delay_ms: float = Field(
         0.0,

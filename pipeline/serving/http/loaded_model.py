@@ -67,9 +67,10 @@ class LoadedModel:
         *,
         strict: bool = False,
         tile: int = TILE,
+        threads: int = 0,
     ) -> None:
         """Open the model and run it. Raises InputError if it cannot be used or returns invalid items."""
-        self.graph = Graph(file.path, file.content, provider=provider, strict=strict, spin=False)
+        self.graph = Graph(file.path, file.content, provider=provider, strict=strict, spin=False, threads=threads)
         self.model = open_model(self.graph)
         self.name, self.version, self.sha256, self.path = file.name, file.version, file.sha256, file.path
         self.any_size = isinstance(self.model, ImageToImage) and not self.model.fixed

@@ -13,6 +13,7 @@ from pipeline.serving.http.loaded_model import LoadedModel, ModelFile
 from pipeline.serving.http.model_source import Source
 from pipeline.serving.http.prometheus_metrics import Metrics
 from pipeline.serving.runtime.contract import contract_changes, summarise
+from pipeline.serving.runtime.session import usable_cores
 from pipeline.serving.settings import ServeSettings
 
 Result = TypeVar("Result")
@@ -50,6 +51,7 @@ class ModelReloader:
         self.source = source
         self.settings = settings
         self.metrics = metrics
+        self.threads = settings.threads or usable_cores()
         self.last_error = ""
         self.refused: Refused | None = None
         self.unanswered = 0
@@ -135,6 +137,7 @@ class ModelReloader:
             self.settings.provider,
             strict=self.settings.strict_provider,
             tile=self.settings.tile,
+            threads=self.threads,
         )
 
 

@@ -47,7 +47,8 @@ class UvicornServer(uvicorn.Server):
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]
             url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-            log("serving", {"url": url, **log_fields(self.service.current)})
+            threads = self.service.reloader.threads
+            log("serving", {"url": url, "threads": threads, **log_fields(self.service.current)})
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve for `drain_seconds` more, close the port, and answer the accepted requests within `grace_seconds`."""

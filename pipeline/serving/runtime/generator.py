@@ -39,6 +39,7 @@ class Graph:
         provider: Provider = "auto",
         strict: bool = False,
         spin: bool = True,
+        threads: int = 0,
     ) -> None:
         """Open `path`, or `content` if it was read before; see `open_session` for the other arguments.
 
@@ -46,7 +47,7 @@ class Graph:
         """
         self.path = path
         content = read_model(path) if content is None else content
-        self.session = open_session(content, str(path), provider=provider, strict=strict, spin=spin)
+        self.session = open_session(content, str(path), provider=provider, strict=strict, spin=spin, threads=threads)
         stored = self.session.get_modelmeta().custom_metadata_map
         check_digest(content, stored, str(path))
         self.metadata = Metadata.read(stored, str(path))

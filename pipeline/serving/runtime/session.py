@@ -21,7 +21,13 @@ CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
 
 
 def open_session(
-    model: Path | bytes, name: str, *, provider: Provider = "auto", strict: bool = False, spin: bool = True
+    model: Path | bytes,
+    name: str,
+    *,
+    provider: Provider = "auto",
+    strict: bool = False,
+    spin: bool = True,
+    threads: int = 0,
 ) -> Any:
     """Return an `onnxruntime.InferenceSession` for a file or its bytes.
 
@@ -31,6 +37,7 @@ def open_session(
             of TensorRT, CUDA, CPU; `session.get_providers()[0]` is the one in use.
         strict: Raise instead of replacing the provider.
         spin: False lets idle threads sleep, which leaves the processor to other work in the process.
+        threads: Threads that compute one node of the graph on the CPU; 0 takes all cores of the machine.
 
     Raises:
         InputError: ONNX Runtime cannot load the model, or not with a `strict` provider.
@@ -39,6 +46,7 @@ def open_session(
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # fatal only: a missing GPU is not an error
+    options.intra_op_num_threads = threads
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list[Any] = [CPU]
@@ -95,3 +103,14 @@ def gpus() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def usable_cores() -> int:
+    """Return the number of physical cores, or fewer if CPU affinity or the quota of a cgroup allows fewer CPUs.
+
+    ONNX Runtime counts the cores of the machine: in a container with a quota its threads would be throttled.
+    """
+    import joblib
+
+    count: int = joblib.cpu_count(only_physical_cores=True)
+    return count
