@@ -11,6 +11,12 @@ from pipeline.serving.settings import ServeSettings
 
 LARGEST_HEAD = 64 * 1024
 
+LARGEST_FRAMING = 64 * 1024
+"""Bytes of a chunked body that are neither data nor short chunk headers: chunk extensions and trailers."""
+
+CHUNK_HEADER = 16
+"""Bytes of a chunk's header and line ends that do not count towards `LARGEST_FRAMING`."""
+
 LEAST_READ = 64 * 1024
 """Bytes of a response that a client must read within `timeout` seconds while more of it waits."""
 
@@ -31,6 +37,8 @@ class Connection(HttpToolsProtocol):
         request: The task that answers the current request, as `RequestGuard` records it.
         client_left: The connection is closed.
         surplus: There were `max_connections` others. Only health probes are answered.
+        receiving: The head of a request has arrived, and its body has not.
+        framing: Bytes around the data of the body; see `LARGEST_FRAMING`.
         unsent: Bytes of the response that waited for the client at the last look; None if few wait.
     """
 
@@ -40,6 +48,8 @@ class Connection(HttpToolsProtocol):
     request: "asyncio.Task[Any] | None" = None
     client_left = False
     surplus = False
+    receiving = False
+    framing = 0
     unsent: int | None = None
     write_timer: asyncio.TimerHandle | None = None
 
@@ -64,8 +74,12 @@ class Connection(HttpToolsProtocol):
     @property
     def idle(self) -> bool:
         """Whether the last response is sent and no further request has begun."""
-        answered = self.cycle is not None and self.cycle.response_complete
-        return answered and self.timer is None and self.unsent is None and not self.transport.is_closing()
+        return self.answered and self.timer is None and self.unsent is None and not self.transport.is_closing()
+
+    @property
+    def answered(self) -> bool:
+        """Whether there was a request, and the last one is answered."""
+        return self.cycle is not None and self.cycle.response_complete
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the timers and cancel the request."""
@@ -77,32 +91,69 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count the bytes of the head."""
-        if self.timer is not None:
+        """Count the bytes of the head, and those around the data of the body."""
+        if self.receiving:
+            self.framing += len(data)
+        elif self.timer is not None:
             self.head_bytes += len(data)
         super().data_received(data)
-        if self.timer is not None and self.head_bytes > LARGEST_HEAD and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.receiving:
+            self.framing = max(self.framing, 0)
+            if self.framing > LARGEST_FRAMING:
+                self.cycle.message_event.set()  # the application looks at `framing` when it receives
+        elif self.timer is not None and self.head_bytes > LARGEST_HEAD:
             self.send_400_response("Request head too long.")
+        elif self.timer is None and self.timeout_keep_alive_task is None and self.answered:
+            self.start_timer()  # uvicorn's timer of idle connections is off
 
     def on_message_begin(self) -> None:
         """Start the timer for the next request of the connection."""
         super().on_message_begin()
         self.start_timer()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Ignore trailers: they are no headers."""
+        if not self.receiving:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Stop the timer."""
+        """Stop the timer, and count the bytes of the body."""
         self.stop_timer()
+        self.receiving, self.framing = True, 0
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
         super().on_headers_complete()
 
+    def on_chunk_header(self) -> None:
+        """Allow each chunk its header."""
+        self.framing -= CHUNK_HEADER
+
+    def on_body(self, body: bytes) -> None:
+        """Count the data of the body out."""
+        self.framing -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the count."""
+        self.receiving = False
+        self.stop_timer()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Read the rest of a body that was answered early, for a limited time."""
+        super().on_response_complete()
+        if self.receiving:
+            self.start_timer()
+
     def start_timer(self) -> None:
-        """Close the connection after `timeout` seconds unless the head arrives."""
+        """Close the connection after `timeout` seconds unless the head, or the rest of a body, arrives."""
         if self.timer is None:
             self.head_bytes = 0
             self.timer = self.loop.call_later(self.settings.timeout, self.transport.close)
 
     def stop_timer(self) -> None:
-        """Accept the head."""
+        """Let the connection live."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None

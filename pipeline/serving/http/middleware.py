@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.serving.http.connection import CONNECTION, Connection
 from pipeline.serving.http.inference_service import InferenceService, shutting_down
 from pipeline.serving.http.json_log import LOGGER, log
+from pipeline.serving.http.request_body import RequestBody, body_too_long
 from pipeline.serving.http.request_error import RequestError
 
 HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
@@ -72,7 +73,8 @@ class RequestGuard:
             if error := self.check_connection(scope, connection) or self.check_head(scope, headers):
                 await error_response(error)(scope, receive, send_with_headers)
             else:
-                await self.app(scope, self.limit_body(receive), send_with_headers)
+                body = RequestBody(receive, self.settings, connection)
+                await self.app(scope, body.receive, send_with_headers)
         except Exception:  # noqa: BLE001 - logged with its traceback; the client gets the request id
             LOGGER.exception("failed", extra={"fields": {"request_id": request_id}})
             if not status:
@@ -109,38 +111,8 @@ class RequestGuard:
             return RequestError(415, "compressed bodies are not supported. Send the body uncompressed.")
         length = headers.get(b"content-length", b"")
         if length.isdigit() and (len(length) > 18 or int(length) > self.settings.max_body):
-            return self.body_too_long()
+            return body_too_long(self.settings)
         return None
-
-    def limit_body(self, receive: Receive) -> Receive:
-        """Return a `receive` that raises RequestError if the body is too long or too slow."""
-        received, complete = 0, False
-        deadline = asyncio.get_running_loop().time() + self.settings.timeout
-
-        async def receive_limited() -> Message:
-            nonlocal received, complete
-            if complete:
-                return await receive()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError:
-                raise RequestError(408, f"the body did not arrive within {self.settings.timeout:g} s.") from None
-            received += len(message.get("body", b""))
-            complete = not message.get("more_body", False)
-            if received > self.settings.max_body:
-                raise self.body_too_long()
-            return message
-
-        return receive_limited
-
-    def body_too_long(self) -> RequestError:
-        """Return the error for a body that is too long."""
-        return RequestError(
-            413,
-            f"a body may have at most {self.settings.max_body} bytes. Send fewer images per request, binary tensors, "
-            "or a smaller image.",
-        )
 
 
 def error_response(error: RequestError) -> JSONResponse:

@@ -1,11 +1,15 @@
-"""Limits of connections: clients that never read, and too many clients."""
+"""Limits of connections: chunked bodies, clients that never read, and too many clients."""
 
+import json
 import socket
+from collections.abc import Iterator
 from contextlib import suppress
+from http.client import HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
 from pipeline.serving.http.connection import SURPLUS
 from tests.waiting import WAIT_SECONDS, wait_until
@@ -14,6 +18,57 @@ from tests.waiting import WAIT_SECONDS, wait_until
 def connect(url: str) -> socket.socket:
     parts = urlsplit(url)
     return socket.create_connection((parts.hostname, parts.port), timeout=WAIT_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def plain(plain_graph: Any, running: Any) -> Iterator[str]:
+    with running(plain_graph.path, max_body=4096) as (url, _):
+        yield url
+
+
+BODY = json.dumps({"inputs": [{"name": "z", "datatype": "FP32", "shape": [1, 24], "data": [0.5] * 24}]}).encode()
+CHUNKED = b"POST /v2/models/generator/infer HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+LONG = b"x" * 2**20
+
+
+def chunks(body: bytes, size: int, extension: bytes = b"") -> bytes:
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x%s\r\n%s\r\n" % (len(part), extension, part) for part in parts)
+
+
+def respond(url: str, sent: bytes) -> tuple[int, bytes]:
+    """Send bytes and return status and body of the response."""
+    with connect(url) as connection:
+        connection.sendall(sent)
+        response = HTTPResponse(connection)
+        response.begin()
+        return response.status, response.read()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (chunks(BODY, 5, b";name=value") + b"0\r\n\r\n", 200, b"outputs"),
+        (chunks(BODY, 5) + b"0\r\nInference-Header-Content-Length: 5\r\n\r\n", 200, b"outputs"),
+        (chunks(BODY.ljust(4096), 7) + b"0\r\n\r\n", 200, b"outputs"),
+        (chunks(BODY.ljust(4097), 7) + b"0\r\n\r\n", 413, b"a body may have at most 4096 bytes"),
+        (chunks(BODY[:9], 1, b";" + LONG), 400, b"chunk extensions or trailers are too long"),
+        (chunks(BODY, 5) + b"0\r\n" + b"Name: %s\r\n" % LONG * 9, 400, b"chunk extensions or trailers are too long"),
+    ],
+)
+def test_chunk_extensions_and_trailers_are_no_part_of_the_body(
+    plain: str, body: bytes, status: int, words: bytes
+) -> None:
+    answer = respond(plain, CHUNKED + body)
+    assert answer[0] == status
+    assert words in answer[1]
+
+
+def test_the_rest_of_a_refused_body_is_read_for_a_limited_time(plain_graph: Any, running_server: Any) -> None:
+    with running_server(plain_graph.path, max_body=4096, timeout=0.5) as (url, server), connect(url) as connection:
+        connection.sendall(CHUNKED + b"2000\r\n" + b" " * 8192)
+        assert b"413" in connection.recv(4096)
+        wait_until(lambda: not server.server_state.connections, "the connection stays open")
 
 
 def test_a_client_that_does_not_read_is_disconnected_and_a_slow_one_is_not(
