@@ -50,6 +50,20 @@ class BatchSlice:
     start: int
     stop: int
 
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """The outputs of a slice, and whether all their values are finite."""
+
+    part: BatchSlice
+    outputs: Arrays
+    finite: bool
+
 
 class Batcher:
     """The queue of waiting requests, and the one thread that runs the model.
@@ -110,7 +124,7 @@ class Batcher:
             began = time.perf_counter()
             try:
                 results = await loop.run_in_executor(self.thread, run_batch, batch)
-                self.distribute(batch, results, time.perf_counter() - began)
+                self.distribute(results, time.perf_counter() - began)
             except Exception as error:  # noqa: BLE001 - reported to the requests of the batch; the service goes on
                 self.fail(batch, error)
 
@@ -151,20 +165,22 @@ class Batcher:
                 self.queue.remove(request)
         return batch
 
-    def distribute(self, batch: list[BatchSlice], results: Arrays, seconds: float) -> None:
+    def distribute(self, results: list[SliceResult], seconds: float) -> None:
         """Hand the outputs of a batch to its requests."""
-        at = 0
-        for part in batch:
-            rows = part.stop - part.start
-            request = part.request
-            request.parts.append({name: results[name][at : at + rows] for name in request.outputs})
-            at += rows
-            if part.stop == request.n and not request.result.done():
+        for result in results:
+            request = result.part.request
+            request.parts.append(result.outputs)
+            if request.result.done():
+                continue
+            if not result.finite:
+                request.result.set_exception(not_finite())
+            elif result.part.stop == request.n:
                 request.result.set_result(join_parts(request))
+        n = sum(result.part.rows for result in results)
         self.seconds_per_image = (
-            seconds / at if not self.seconds_per_image else 0.9 * self.seconds_per_image + 0.1 * seconds / at
+            seconds / n if not self.seconds_per_image else 0.9 * self.seconds_per_image + 0.1 * seconds / n
         )
-        self.metrics.record_batch(at, seconds)
+        self.metrics.record_batch(n, seconds)
 
     def fail(self, batch: list[BatchSlice], error: Exception) -> None:
         """Report an error to all requests of a batch."""
@@ -214,11 +230,26 @@ def join_parts(request: QueuedRequest) -> Arrays:
     return {name: np.concatenate([part[name] for part in request.parts]) for name in request.outputs}
 
 
-def run_batch(batch: list[BatchSlice]) -> Arrays:
+def not_finite() -> RequestError:
+    """Return the error for an input that the model has no valid result for."""
+    return RequestError(
+        400,
+        "the model returns values that are not finite for this input. Choose another input (latents are about standard "
+        "normal), or export the model again.",
+    )
+
+
+def run_batch(batch: list[BatchSlice]) -> list[SliceResult]:
     """Compute all outputs that any of the requests needs; called in the batch thread."""
     loaded = batch[0].request.loaded
     inputs = {
         name: np.concatenate([part.request.inputs[name][part.start : part.stop] for part in batch])
         for name in batch[0].request.inputs
     }
-    return loaded.run(inputs, dict.fromkeys(name for part in batch for name in part.request.outputs))
+    outputs = loaded.run(inputs, dict.fromkeys(name for part in batch for name in part.request.outputs))
+    results, at = [], 0
+    for part in batch:
+        own = {name: outputs[name][at : at + part.rows] for name in part.request.outputs}
+        results.append(SliceResult(part, own, all(np.isfinite(rows).all() for rows in own.values())))
+        at += part.rows
+    return results

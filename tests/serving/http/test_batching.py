@@ -85,6 +85,28 @@ def test_waiting_requests_share_batches() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_a_result_that_is_not_finite_is_an_error_of_its_request_only() -> None:
+    async def main() -> None:
+        model = Doubler()
+        batcher = Batcher(ServeSettings(max_batch=4, max_delay_ms=10_000, timeout=WAIT_SECONDS), Metrics())
+        worker = asyncio.create_task(batcher.run_forever())
+        good, bad, other = await asyncio.gather(
+            draw(batcher, model, 1.0),
+            draw(batcher, model, 2.0, 3e38),
+            draw(batcher, model, 3.0),
+            return_exceptions=True,
+        )
+        assert model.batches == [4]
+        assert (good, other) == ([2.0], [6.0])
+        assert isinstance(bad, RequestError)
+        assert (bad.status, "not finite for this input" in bad.message) == (400, True)
+        worker.cancel()
+        batcher.close()
+
+    asyncio.run(main())
+
+
 def test_a_full_queue_rejects_with_retry_after() -> None:
     async def main() -> None:
         batcher = Batcher(ServeSettings(max_batch=8, max_delay_ms=0, max_queue=10, timeout=WAIT_SECONDS), Metrics())
