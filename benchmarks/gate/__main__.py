@@ -1,121 +1,96 @@
 """Check that the gate detects, names and stops every failure of a generator, and nothing else.
 
-    python -m benchmarks.gate                                   embedded digits, three minutes on two cores
-    python -m benchmarks.gate --source fashion-mnist.zip        any labelled source with a test split
-    python -m benchmarks.gate --draws 0                         without the draws of real images
+    python -m benchmarks.gate                                    embedded digits, some minutes on two cores
+    python -m benchmarks.gate --no-labels                        the same without their labels
+    python -m benchmarks.gate --source fashion-mnist.zip         any labelled source with a test split
+    python -m benchmarks.gate --only copies --draws 0            failures whose name contains a word
+    python -m benchmarks.gate --train 360 --reference 90         as with a small dataset
+    python -m benchmarks.gate --generator FOLDER                 also samples of an exported generator
 
 Held-out real images replace the samples of a generator. Uncorrupted, they must raise no alarm. Corrupted in controlled
-ways at increasing strength, they must be rejected under the right name. The result is a table of failures and measures
-(z-scores against real images) with the verdicts. The exit code is 1 if a target is missed.
+ways at increasing strength, they must be rejected under the right name. The exit code is 1 if a target is missed.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.gate.corruptions import CORRUPTIONS, Corruption, Real
 from benchmarks.gate.data import Data, Images, ingest_source, load_digits
+from benchmarks.gate.failure import Failure, Real
+from benchmarks.gate.failures import FAILURES
+from benchmarks.gate.results import Outcome, Results, list_failures
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.media.registry import MEDIA
-from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
+from pipeline.serving.runtime.generator import Generator
+from pipeline.tasks.generate.evaluator import Evaluator
 from pipeline.tasks.registry import TASKS
 
-SHOWN = (
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "near_duplicates",
-    "vendi_ratio",
-    "jsd",
-    "copies_features",
-    "copying",
-    "contrast",
-    "sharpness",
-    "checkerboard",
-)
-HEADER = ("failure", "strength", "fid", "kl", "repeats", *SHOWN, "verdict", "named")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the table, and whether the gate did what is required."""
-
-    cells: list[str]
-    correct: bool
+SEEDS = 10
+"""Sets of samples that are drawn from each exported generator."""
 
 
 class EvaluatorFactory:
     """Builds evaluators on one dataset with a common cache."""
 
-    def __init__(self, data: Data, samples: int, cache: Path) -> None:
+    def __init__(self, data: Data, options: argparse.Namespace) -> None:
         gate = TASKS["generate"].gate(MEDIA[data.item.medium])
-        self.data, self.cache = data, cache
-        self.settings = EvaluateSettings(samples=max(samples, 50), gate=gate())
+        self.data, self.cache = data, options.cache
+        self.settings = EvaluateSettings(samples=max(options.samples, 50), features=options.features, gate=gate())
 
     def build(self, test: Images) -> Evaluator:
         """Build an evaluator with `test` as its reference."""
         return Evaluator(self.data.train, test, self.data.item, self.settings, torch.device("cpu"), cache=self.cache)
 
 
-def format_numbers(evaluation: Evaluation) -> list[str]:
-    """Format z-scores, the KL divergence of the class histogram minus its null, and the fraction of exact repeats."""
-    metrics = evaluation.metrics
-    fid = (metrics["fid_equal"] - metrics["fid_null"]) / metrics["fid_null_sd"] if metrics["fid_null_sd"] else 0.0
-    kl = "–" if metrics["mode_kl"] is None else f"{max(metrics['mode_kl'] - metrics['mode_kl_null'], 0):.2f}"
-    return [
-        f"{fid:+.0f}",
-        kl,
-        f"{metrics['duplicate_rate']:.2f}",
-        *(f"{metrics[f'{name}_z']:+.0f}" if f"{name}_z" in metrics else "–" for name in SHOWN),
-    ]
+def evaluate_failure(evaluator: Evaluator, fresh: Real, failure: Failure, labelled: bool) -> list[Outcome]:
+    """Evaluate a failure at each strength."""
+    outcomes = []
+    for strength in failure.strengths:
+        images = failure.apply(fresh, strength, np.random.default_rng(1))
+        asked = failure.ask(fresh, strength, np.random.default_rng(1)) if failure.ask else None
+        outcome = Outcome(
+            failure,
+            strength,
+            failure.expectation(strength, labelled),
+            strength == failure.weakest(labelled),
+            evaluator.evaluate(images, labels=asked),
+        )
+        print(f"{failure.key} | {outcome.cell}", flush=True)
+        outcomes.append(outcome)
+    return outcomes
 
 
-def list_failures(evaluation: Evaluation) -> list[str]:
-    """Return the failures that the verdict names."""
-    return [reason.partition(":")[0] for reason in evaluation.verdict.reasons]
-
-
-def evaluate_uncorrupted(evaluator: Evaluator, fresh: Real) -> Row:
-    """Evaluate real images, which must pass."""
-    evaluation = evaluator.evaluate(fresh.images)
-    failures = list_failures(evaluation)
-    cells = ["none", "0", *format_numbers(evaluation), evaluation.verdict.word, "; ".join(failures) or "–"]
-    return Row(cells, not failures)
-
-
-def evaluate_corruptions(evaluator: Evaluator, fresh: Real) -> Iterator[Row]:
-    """Evaluate each corruption at each strength."""
-    for corruption in CORRUPTIONS:
-        for strength in corruption.strengths:
-            images = corruption.apply(fresh, strength, np.random.default_rng(1))
-            yield build_row(corruption, strength, evaluator.evaluate(images))
-
-
-def build_row(corruption: Corruption, strength: float, evaluation: Evaluation) -> Row:
-    """Compare the verdict with what is required of a corruption."""
-    failures, required = list_failures(evaluation), corruption.must_be_stopped(strength)
-    correct = not required or (bool(failures) and failures[0] in corruption.names)
-    verdict = evaluation.verdict.word + ("" if required else " (free)")
-    label = ("; ".join(failures) or "–") + ("" if correct else " WRONG")
-    return Row([corruption.key, f"{strength:g}", *format_numbers(evaluation), verdict, label], correct)
-
-
-def collect_false_alarms(data: Data, factory: EvaluatorFactory, draws: int, samples: int) -> list[str]:
-    """Return the failures that the gate names for real images over several splits; it should name none."""
+def collect_false_alarms(factory: EvaluatorFactory, draws: int, samples: int) -> list[list[str]]:
+    """Return the failures that the gate names for real images in each of several splits; it should name none."""
     alarms = []
     for seed in range(1, draws + 1):
-        test, fresh = data.split(seed, samples)
-        alarms += list_failures(factory.build(test).evaluate(fresh.images))
-        sys.stderr.write(f"\rreal images {seed}/{draws}: {len(alarms)} false alarms ")
+        test, fresh = factory.data.split(seed, samples)
+        alarms.append(list_failures(factory.build(test).evaluate(fresh.images)))
+        sys.stderr.write(f"\rreal images {seed}/{draws}: {sum(map(bool, alarms))} false alarms ")
     sys.stderr.write("\n")
     return alarms
+
+
+def evaluate_generator(evaluator: Evaluator, folder: Path, samples: int) -> list[list[str]]:
+    """Return the failures that the gate names for samples of the exported generator in `folder`, by seed."""
+    found = next(
+        path for path in (folder / "exported/generator.onnx", folder / "generator.onnx", folder) if path.is_file()
+    )
+    generator = Generator(found)
+    named = []
+    for seed in range(SEEDS):
+        labels = None
+        if generator.classes:
+            labels = np.random.default_rng(seed).integers(0, len(generator.classes), samples)
+        images = generator.sample(samples, seed, **({} if labels is None else {"label": labels}))
+        evaluation = evaluator.evaluate(images, labels=labels if evaluator.classes else None)
+        print(f"{folder} | seed {seed}: {'; '.join(evaluation.verdict.reasons) or 'pass'}", flush=True)
+        named.append(list_failures(evaluation))
+    return named
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -127,12 +102,24 @@ def parse_arguments() -> argparse.Namespace:
         "--source", type=Path, help="labelled folder or archive with a test split; default: the embedded digits"
     )
     parser.add_argument("--resolution", type=int, default=32, help="side of the images of --source")
+    parser.add_argument(
+        "--labels", action=argparse.BooleanOptionalAction, default=True, help="whether the gate sees the labels"
+    )
+    parser.add_argument("--features", default="auto", help="the setting evaluate.features")
     parser.add_argument("--samples", type=int, default=2500, help="images per evaluation, at most")
+    parser.add_argument("--train", type=int, help="training images, at most; default: all")
+    parser.add_argument(
+        "--reference", type=int, help="images in the reference, at most; default: half of those held out"
+    )
+    parser.add_argument("--only", help="run only the failures whose name contains this text")
     parser.add_argument("--draws", type=int, default=40, help="splits in which real images must raise no alarm")
     parser.add_argument(
-        "--cache", type=Path, default=Path(".ganline/benchmarks"), help="cache of classifiers and features"
+        "--generator", type=Path, action="append", default=[], help="folder with an exported generator; repeatable"
     )
-    parser.add_argument("--out", type=Path, help="folder for the table; without it the result is only printed")
+    parser.add_argument(
+        "--cache", type=Path, default=Path(".ganline/benchmarks"), help="cache of datasets, classifiers and features"
+    )
+    parser.add_argument("--out", type=Path, help="folder for the tables; without it the result is only printed")
     return parser.parse_args()
 
 
@@ -140,36 +127,34 @@ def main() -> int:
     """Run the benchmark; return 1 if a target is missed."""
     options = parse_arguments()
     began = time.monotonic()
-    data = ingest_source(options.source, options.resolution) if options.source else load_digits()
-    factory = EvaluatorFactory(data, options.samples, options.cache)
+    data = ingest_source(options.source, options.resolution, options.cache) if options.source else load_digits()
+    data = data.restrict(options.labels, options.train, options.reference)
+    factory = EvaluatorFactory(data, options)
     test, fresh = data.split(0, options.samples)
     evaluator = factory.build(test)
-    rows = [evaluate_uncorrupted(evaluator, fresh)]
-    for row in evaluate_corruptions(evaluator, fresh):
-        rows.append(row)
-        print(" | ".join(row.cells), flush=True)
-    alarms = collect_false_alarms(data, factory, options.draws, options.samples)
-    alarm_names = f" ({', '.join(sorted(set(alarms)))})" if alarms else ""
-    head = [
-        f"{len(fresh.images):,} fresh images compared with {len(test):,}, {len(data.train):,} training images; "
-        f"z-scores against real images of the same number; {time.monotonic() - began:.0f} s.",
-        "",
-        f"False alarms over {options.draws} draws of real images: {len(alarms)}{alarm_names}. "
-        f"Corrupted sets handled correctly: {sum(row.correct for row in rows[1:])} of {len(rows) - 1}.",
-    ]
-    text = "\n".join([*head, "", *format_table(rows), ""])
+    chosen = [one for one in FAILURES if one.applies(fresh, options.labels) and (options.only or "") in one.key]
+    outcomes = [one for failure in chosen for one in evaluate_failure(evaluator, fresh, failure, options.labels)]
+    generators = {folder.name: evaluate_generator(evaluator, folder, options.samples) for folder in options.generator}
+    results = Results(outcomes, collect_false_alarms(factory, options.draws, options.samples), generators)
+    head = (
+        f"{len(fresh.images):,} fresh images compared with {len(test):,}; {len(data.train):,} training images "
+        f"{'with' if options.labels else 'without'} labels; features: {evaluator.extractor.spec.name}. "
+        f"{len(chosen)} failures in {len(outcomes)} sets; {time.monotonic() - began:.0f} s."
+    )
+    text = "\n".join([head, "", *results.summary(), ""])
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        path = options.out / f"{options.source.stem if options.source else 'digits'}.md"
-        path.write_text(text, encoding="utf-8")
+        path = options.out / f"{data.name}{'' if options.labels else '-unlabelled'}.md"
+        path.write_text(format_page(text, results), encoding="utf-8")
     print(text)
-    return 0 if all(row.correct for row in rows) and not alarms else 1
+    return 0 if results.complete else 1
 
 
-def format_table(rows: list[Row]) -> list[str]:
-    """Format the lines of the Markdown table."""
-    lines = [HEADER, ["---"] * len(HEADER), *(row.cells for row in rows)]
-    return ["| " + " | ".join(line) + " |" for line in lines]
+def format_page(head: str, results: Results) -> str:
+    """Return the page with all tables."""
+    parts = {"Verdicts": results.matrix(), "Failed tests": results.failed_tests(), "Numbers": results.numbers()}
+    sections = [f"# {title}\n\n" + "\n".join(lines) for title, lines in parts.items()]
+    return "\n".join([head, *("\n" + section for section in sections), ""])
 
 
 if __name__ == "__main__":

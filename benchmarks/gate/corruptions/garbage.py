@@ -1,0 +1,74 @@
+"""Failures in which a part of the samples is unlike any real image."""
+
+import numpy as np
+
+from benchmarks.gate.corruptions.filters import crossfade, rotate, shuffle_quadrants
+from benchmarks.gate.failure import Apply, Failure, Real, UInt8, draw, replace
+
+
+def mixed(make: Apply) -> Apply:
+    """Return a corruption that replaces a fraction of the images; `make` returns an image for each position."""
+    return lambda real, share, rng: replace(real.images, make(real, share, rng), share, rng)
+
+
+def fade(real: Real, weight: float, rng: np.random.Generator) -> UInt8:
+    """Crossfade each image with another one."""
+    return crossfade(real.images, real.images[rng.permutation(len(real.images))], weight)
+
+
+def average(real: Real, count: float, rng: np.random.Generator) -> UInt8:
+    """Return means of `count` images."""
+    total = sum(real.images[rng.permutation(len(real.images))].astype(np.float32) for _ in range(int(count)))
+    means: UInt8 = np.rint(np.asarray(total) / int(count)).astype(np.uint8)
+    return means
+
+
+def constant(value: int) -> Apply:
+    """Return a corruption that makes images of one value."""
+    return lambda real, share, rng: np.full_like(real.images, value)
+
+
+def white_noise(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Return images of independent pixels."""
+    return rng.integers(0, 256, real.images.shape).astype(np.uint8)
+
+
+NAMES = ("unreal samples", "outliers", "garbage")
+FAILURES = (
+    Failure(
+        "mirrored",
+        ("mirrored", *NAMES),
+        (0.1, 0.5, 1),
+        mixed(lambda real, s, rng: real.images[:, :, ::-1]),
+        must=1,
+        colour=False,
+    ),
+    Failure("mirrored", (), (0.5, 1), mixed(lambda real, s, rng: real.images[:, :, ::-1]), colour=True),
+    Failure("rotated", (*NAMES, "rotated"), (0.1, 0.5, 1), mixed(lambda real, s, rng: rotate(real.images)), must=0.1),
+    Failure(
+        "upside down",
+        (*NAMES, "upside down"),
+        (0.1, 0.5, 1),
+        mixed(lambda real, s, rng: real.images[:, ::-1]),
+        must=0.1,
+    ),
+    Failure(
+        "quadrants", NAMES, (0.1, 0.5, 1), mixed(lambda real, s, rng: shuffle_quadrants(real.images)), must=0.1, side=16
+    ),
+    Failure("crossfades", NAMES, (0.05, 0.1, 0.5, 1), mixed(lambda real, s, rng: fade(real, 0.5, rng)), must=0.1),
+    Failure("faint crossfades", NAMES, (0.5, 1), mixed(lambda real, s, rng: fade(real, 0.8, rng)), must=1),
+    Failure("means of k", (*NAMES, "blurred", "wrong contrast"), (4, 32), average, must=4),
+    Failure(
+        "foreign images",
+        NAMES,
+        (0.02, 0.1, 0.5),
+        mixed(lambda real, s, rng: draw(real.foreign, len(real.images), rng)),
+        must=0.02,
+    ),
+    Failure(
+        "inverted", (*NAMES, "wrong brightness"), (0.05, 1), mixed(lambda real, s, rng: 255 - real.images), must=0.05
+    ),
+    Failure("white images", (*NAMES, "repeated samples"), (0.01, 0.05), mixed(constant(255)), must=0.01),
+    Failure("black images", (*NAMES, "repeated samples"), (0.01, 0.05), mixed(constant(0)), must=0.01),
+    Failure("noise images", (*NAMES, "noisy"), (0.01, 0.05), mixed(white_noise), must=0.01),
+)
