@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.evaluation.wording import name_causes
 from pipeline.media.registry import MEDIA
+from pipeline.reasons import name_causes
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.tasks.registry import TASKS

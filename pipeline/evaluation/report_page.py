@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.evaluation.verdict import Test, Verdict
+from pipeline.reasons import split_reason
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -73,7 +74,7 @@ def render_page(
     )
     return environment.get_template(template.name).render(
         passed=verdict.word == "pass",
-        reasons=[reason.partition(": ") for reason in verdict.reasons],
+        reasons=[split_reason(reason) for reason in verdict.reasons],
         warnings=warnings,
         skipped=verdict.skipped,
         rows=rows,

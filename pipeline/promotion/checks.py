@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.evaluation.comparison import Comparison
-from pipeline.evaluation.wording import name_causes
 from pipeline.promotion.settings import PromoteSettings
+from pipeline.reasons import name_causes
 from pipeline.serving.runtime.contract import summarise
 from pipeline.settings import Settings
 

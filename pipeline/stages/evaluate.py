@@ -8,8 +8,8 @@ from typing import Any
 from pipeline import params as parameters
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
-from pipeline.evaluation.wording import format_reason
 from pipeline.files import write_atomically
+from pipeline.reasons import format_reason
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, Folders

@@ -12,11 +12,11 @@ from typing import Any
 from pipeline import __version__
 from pipeline import params as parameters
 from pipeline.errors import GateRefused, InputError
-from pipeline.evaluation.wording import name_causes
 from pipeline.files import write_atomically
 from pipeline.gans.base import GAN
 from pipeline.media.registry import find_medium
 from pipeline.params import Params
+from pipeline.reasons import name_causes
 from pipeline.serving.onnx.graph_export import export, name_tensors
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.onnx.model_card import reasons_of, render_card

@@ -193,7 +193,8 @@ def test_a_failed_verdict_is_refused_unless_allowed(project: Path) -> None:
     )
     export.run(project)
     assert Generator(project / "exported" / "generator.onnx").metadata.verdict == "fail"
-    assert "2 of 10 modes are missing" in (project / "exported" / "model_card.md").read_text()
+    card = (project / "exported" / "model_card.md").read_text()
+    assert "- **low fidelity**\n  - evidence: fid 99\n  - try: Train\n- **2 of 10 modes are missing**" in card
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"verdict": "maybe"}', '{"verdict": null}', "\x80"])

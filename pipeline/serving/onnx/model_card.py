@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from pipeline.media.registry import find_medium
+from pipeline.reasons import split_reason
 from pipeline.serving.onnx.metadata import Metadata
 
 
@@ -124,8 +125,10 @@ def verdict_text(metadata: Metadata, evaluation: Mapping[str, Any]) -> str:
     verdict = f"**{metadata.verdict}**"
     if metadata.verdict == "pass":
         return verdict
-    reasons = "; ".join(reasons_of(evaluation)) or "no reason recorded"
-    return f"{verdict} ({reasons}); exported because `export.allow_failed` is set"
+    lines = [f"{verdict}; exported because `export.allow_failed` is set", ""]
+    for cause, parts in map(split_reason, reasons_of(evaluation) or ["no reason recorded"]):
+        lines += [f"- **{cause}**", *(f"  - {name}: {text}" for name, text in parts)]
+    return "\n".join(lines)
 
 
 def reasons_of(evaluation: Mapping[str, Any]) -> list[str]:
