@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import struct
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from pipeline.serving.http.json_log import log
 from pipeline.serving.settings import ServeSettings
@@ -35,6 +36,7 @@ class Connection(HttpToolsProtocol):
     Attributes:
         settings: Those of the service; set by a subclass.
         request: The task that answers the current request, as `RequestGuard` records it.
+        running: The same request in uvicorn.
         client_left: The connection is closed.
         surplus: There were `max_connections` others. Only health probes are answered.
         receiving: The head of a request has arrived, and its body has not.
@@ -46,6 +48,7 @@ class Connection(HttpToolsProtocol):
     head_bytes = 0
     timer: asyncio.TimerHandle | None = None
     request: "asyncio.Task[Any] | None" = None
+    running: RequestResponseCycle | None = None
     client_left = False
     surplus = False
     receiving = False
@@ -88,7 +91,14 @@ class Connection(HttpToolsProtocol):
         self.client_left = True
         if self.request is not None:
             self.request.cancel()
+        if self.running is not None:
+            self.running.disconnected = True  # uvicorn marks the last request of a pipeline only
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Remember which request of a pipeline is answered."""
+        self.running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Count the bytes of the head, and those around the data of the body."""
@@ -170,7 +180,7 @@ class Connection(HttpToolsProtocol):
 
     def await_reader(self) -> None:
         """Close the connection if the client has hardly read since the last look, and look again later."""
-        waiting = self.transport.get_write_buffer_size()
+        waiting = self.transport.get_write_buffer_size() + bytes_in_kernel(self.transport)
         if self.unsent is not None and waiting > self.unsent - LEAST_READ:
             client = self.client[0] if self.client else None
             log("response not read", {"client": client, "unsent_bytes": waiting}, logging.WARNING)
@@ -185,3 +195,18 @@ class Connection(HttpToolsProtocol):
         if self.write_timer is not None:
             self.write_timer.cancel()
             self.write_timer = None
+
+
+def bytes_in_kernel(transport: asyncio.Transport) -> int:
+    """Return the sent bytes that the client has not received yet; 0 where the system does not say.
+
+    The kernel takes several MB. A slow client is seen to read only if they count.
+    """
+    try:
+        import fcntl
+        import termios
+
+        count: int = struct.unpack("i", fcntl.ioctl(transport.get_extra_info("socket"), termios.TIOCOUTQ, bytes(4)))[0]
+    except (ImportError, OSError):
+        return 0
+    return count

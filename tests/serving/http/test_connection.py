@@ -71,7 +71,9 @@ def test_the_rest_of_a_refused_body_is_read_for_a_limited_time(plain_graph: Any,
         wait_until(lambda: not server.server_state.connections, "the connection stays open")
 
 
-def test_a_client_that_does_not_read_is_disconnected(plain_graph: Any, running_server: Any) -> None:
+def test_a_client_that_does_not_read_is_disconnected(
+    plain_graph: Any, running_server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     page = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     with running_server(plain_graph.path, timeout=0.3) as (url, server):
         size = len(httpx.get(url).content)
@@ -80,6 +82,8 @@ def test_a_client_that_does_not_read_is_disconnected(plain_graph: Any, running_s
             client.sendall(page * (2**23 // size))  # responses of more bytes than the buffers of the kernel hold
             wait_until(lambda: any(one.unsent is not None for one in connections), "no response waits")
             wait_until(lambda: not connections, "the connection stays open")
+    assert "response not read" in [record.message for record in caplog.records]
+    assert all(record.levelname != "ERROR" for record in caplog.records), "the next request of the pipeline failed"
 
 
 def test_connections_beyond_the_limit_get_503_and_idle_ones_make_room(plain_graph: Any, running_server: Any) -> None:
