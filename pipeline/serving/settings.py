@@ -45,7 +45,7 @@ class ServeSettings(Settings):
     )
     max_queue: int = Field(1024, ge=1, description="images that may wait; beyond that requests get status 429")
     max_images: int = Field(256, ge=1, description="images in one request")
-    max_body: int = Field(8 * 2**20, ge=1024, description="bytes of one request's body")
+    max_body: int = Field(8 * 2**20, ge=1024, description="bytes of one request's body, decompressed")
     max_connections: int = Field(
         512, ge=1, description="open connections; beyond that requests except health probes get status 503"
     )

@@ -70,16 +70,19 @@ class RequestGuard:
             await send(message)
 
         try:
-            if error := self.check_connection(scope, connection) or self.check_head(scope, headers):
+            try:
+                self.check_head(scope, headers, connection)
+                encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
+                body = RequestBody(receive, self.settings, connection, encoding)
+            except RequestError as error:
                 await error_response(error)(scope, receive, send_with_headers)
             else:
-                body = RequestBody(receive, self.settings, connection)
                 await self.app(scope, body.receive, send_with_headers)
         except Exception:  # noqa: BLE001 - logged with its traceback; the client gets the request id
             LOGGER.exception("failed", extra={"fields": {"request_id": request_id}})
             if not status:
-                error = RequestError(500, f"internal error; see the service's log for request id {request_id}.")
-                await error_response(error)(scope, receive, send_with_headers)
+                internal = RequestError(500, f"internal error; see the service's log for request id {request_id}.")
+                await error_response(internal)(scope, receive, send_with_headers)
         except asyncio.CancelledError:
             if connection is not None and connection.client_left:
                 status = status or CLIENT_CLOSED
@@ -95,24 +98,17 @@ class RequestGuard:
             if scope["path"] not in UNLOGGED_PATHS:
                 log_request(scope, request_id, status, seconds)
 
-    def check_connection(self, scope: Scope, connection: Connection | None) -> RequestError | None:
-        """Return the error of a request on a connection too many."""
-        if connection is None or not connection.surplus or scope["path"] in HEALTH_PATHS:
-            return None
-        return RequestError(503, f"over {self.settings.max_connections} connections are open. Try again.", 1)
-
-    def check_head(self, scope: Scope, headers: Mapping[bytes, bytes]) -> RequestError | None:
-        """Return the error of a request that its head already shows."""
+    def check_head(self, scope: Scope, headers: Mapping[bytes, bytes], connection: Connection | None) -> None:
+        """Raise RequestError if the head of the request, or its connection, shows that it is refused."""
+        if connection is not None and connection.surplus and scope["path"] not in HEALTH_PATHS:
+            raise RequestError(503, f"over {self.settings.max_connections} connections are open. Try again.", 1)
         if self.settings.token and scope["path"] not in PUBLIC_PATHS:
             expected = f"Bearer {self.settings.token.get_secret_value()}".encode()
             if not hmac.compare_digest(headers.get(b"authorization", b""), expected):
-                return RequestError(401, "a token is required. Send it as `Authorization: Bearer TOKEN`.")
-        if headers.get(b"content-encoding", b"identity") != b"identity":
-            return RequestError(415, "compressed bodies are not supported. Send the body uncompressed.")
+                raise RequestError(401, "a token is required. Send it as `Authorization: Bearer TOKEN`.")
         length = headers.get(b"content-length", b"")
         if length.isdigit() and (len(length) > 18 or int(length) > self.settings.max_body):
-            return body_too_long(self.settings)
-        return None
+            raise body_too_long(self.settings)
 
 
 def error_response(error: RequestError) -> JSONResponse:

@@ -8,7 +8,7 @@ MEANINGS = {
     404: "No such model or version.",
     408: "The request arrived too slowly.",
     413: "The body is too long, or the image too large.",
-    415: "The body is compressed, or a form.",
+    415: "The body has an unknown Content-Encoding, or is a form.",
     422: "A parameter is wrong or unknown.",
     429: "Too many images are waiting; Retry-After says when to try again.",
     503: "Not finished in time, or the service is shutting down.",

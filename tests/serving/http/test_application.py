@@ -110,7 +110,7 @@ def raw(url: str, sent: bytes) -> bytes:
         ),
         (POST + b"Content-Length: -5\r\n\r\n", b"400"),
         (
-            POST + b"Connection: close\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+            POST + b"Connection: close\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}",
             b"415",
         ),
         (b"DELETE /image.png HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"405"),

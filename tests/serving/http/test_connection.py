@@ -51,7 +51,7 @@ def respond(url: str, sent: bytes) -> tuple[int, bytes]:
         (chunks(BODY, 5, b";name=value") + b"0\r\n\r\n", 200, b"outputs"),
         (chunks(BODY, 5) + b"0\r\nInference-Header-Content-Length: 5\r\n\r\n", 200, b"outputs"),
         (chunks(BODY.ljust(4096), 7) + b"0\r\n\r\n", 200, b"outputs"),
-        (chunks(BODY.ljust(4097), 7) + b"0\r\n\r\n", 413, b"a body may have at most 4096 bytes"),
+        (chunks(BODY.ljust(4097), 7) + b"0\r\n\r\n", 413, b"a body may have at most 4096 bytes, decompressed"),
         (chunks(BODY[:9], 1, b";" + LONG), 400, b"chunk extensions or trailers are too long"),
         (chunks(BODY, 5) + b"0\r\n" + b"Name: %s\r\n" % LONG * 9, 400, b"chunk extensions or trailers are too long"),
     ],
