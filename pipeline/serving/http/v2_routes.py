@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pipeline import __version__
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.openapi_errors import error_responses
-from pipeline.serving.http.v2_tensors import model_metadata
+from pipeline.serving.http.v2_tensors import model_metadata, no_shared_memory
 
 NOT_FOUND: dict[str, Any] = {"responses": error_responses(404)}
 NOT_READY: dict[str, Any] = {"responses": error_responses(404, 503)}
@@ -62,4 +62,10 @@ def v2_router(service: InferenceService) -> APIRouter:
         service.check_ready()
         return {"name": service.model(model, version).name, "ready": True}
 
+    async def shared_memory() -> None:
+        """Refuse Triton's shared memory."""
+        raise no_shared_memory()
+
+    for kind in ("systemsharedmemory", "cudasharedmemory"):
+        routes.add_api_route(f"/{kind}/{{rest:path}}", shared_memory, methods=["GET", "POST"], include_in_schema=False)
     return routes

@@ -209,6 +209,8 @@ def read_parameters(entry: Mapping[str, Any], what: str) -> dict[str, Any]:
     parameters = entry.get("parameters")
     if parameters is not None and not isinstance(parameters, dict):
         raise bad_request(f"parameters of {what} must be an object.")
+    if parameters and "shared_memory_region" in parameters:
+        raise no_shared_memory()
     if parameters and "classification" in parameters:
         raise bad_request(f"{what}: the classification extension is for classifiers. Omit it.")
     return parameters or {}
@@ -251,3 +253,8 @@ def encode_response(request: InferenceRequest, results: Arrays, loaded: LoadedMo
 def bad_request(message: str) -> RequestError:
     """Return an error with status 400."""
     return RequestError(400, message)
+
+
+def no_shared_memory() -> RequestError:
+    """Return the error for requests of Triton's shared memory extensions."""
+    return bad_request("shared memory is not supported. Send and receive tensors as JSON or binary data.")

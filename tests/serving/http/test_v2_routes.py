@@ -90,6 +90,25 @@ def test_triton_gets_the_outputs_of_onnx_runtime(
     np.testing.assert_array_equal(everything.as_numpy("images"), expected[0])
 
 
+def test_shared_memory_is_refused_clearly(client: Any) -> None:
+    tensors, _ = inputs_of(1)
+    output = triton.InferRequestedOutput("images")
+    output.set_shared_memory("region", 256)
+    shared, _ = inputs_of(1)
+    shared[0].set_shared_memory("region", 24)
+    for request in (
+        client.get_system_shared_memory_status,
+        lambda: client.register_system_shared_memory("region", "/key", 64),
+        client.get_cuda_shared_memory_status,
+        client.unregister_cuda_shared_memory,
+        lambda: client.infer("generator", tensors, outputs=[output]),
+        lambda: client.infer("generator", shared),
+    ):
+        with pytest.raises(InferenceServerException, match="shared memory is not supported") as error:
+            request()
+        assert error.value.status() == "400"
+
+
 def test_concurrent_triton_requests(client: Any, styled: Any, styled_graph: Any) -> None:
     """Each request gets the bits that it would get alone, regardless of its batch."""
     alone = Generator(styled_graph.path).session
