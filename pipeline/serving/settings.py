@@ -76,4 +76,9 @@ class ServeSettings(Settings):
     accept_changes: bool = Field(
         False, description="also load a new model whose inputs, outputs or class indices differ from the served one's"
     )
+    cors_origin: list[str] = Field(
+        [],
+        description="origin of web pages that may call the service from a browser, such as https://app.example.com, "
+        "or * for all; repeat it for several",
+    )
     token: SecretStr | None = None

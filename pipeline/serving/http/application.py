@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from pipeline import __version__
 from pipeline.errors import InputError
@@ -21,11 +22,24 @@ from pipeline.serving.http.middleware import RequestGuard, error_response
 from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.http.v2_infer import InferenceMiddleware, openapi_paths
 from pipeline.serving.http.v2_routes import v2_router
+from pipeline.serving.http.v2_tensors import HEADER_LENGTH
 
 DESCRIPTION = """Images from an exported generator: from a seed, or from another image. A request gives the same result
 regardless of concurrent requests until the model changes. The headers of every image name the version of the model.
 Errors are `{"error": "what is wrong and what to do"}`."""
 LONGEST_ERROR = 1000
+
+REQUEST_HEADERS = ("Authorization", "Content-Encoding", "Content-Type", "If-None-Match", HEADER_LENGTH, "X-Request-ID")
+RESPONSE_HEADERS = (
+    "ETag",
+    HEADER_LENGTH,
+    "Retry-After",
+    "Server-Timing",
+    "X-Lost",
+    "X-Model-Version",
+    "X-Request-ID",
+)
+"""Headers that pages of other origins may send and read, besides those that browsers always allow."""
 
 
 def create_app(service: InferenceService) -> FastAPI:
@@ -41,6 +55,14 @@ def create_app(service: InferenceService) -> FastAPI:
     )
     app.add_middleware(InferenceMiddleware, service=service)
     app.add_middleware(RequestGuard, service=service)
+    if service.settings.cors_origin:  # around the guard: preflight requests carry no token
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.settings.cors_origin,
+            allow_methods=("GET", "HEAD", "POST"),
+            allow_headers=REQUEST_HEADERS,
+            expose_headers=RESPONSE_HEADERS,
+        )
     for kind in (RequestError, InputError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle_error)
     for router in (image_router, apply_router, v2_router):
@@ -72,9 +94,10 @@ async def handle_error(_: Request, error: Exception) -> Response:
         problems = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
         return error_response(RequestError(422, problems[:LONGEST_ERROR]))
     if isinstance(error, HTTPException):
-        response = error_response(RequestError(error.status_code, str(error.detail)))
-        response.headers.update(error.headers or {})
-        return response
+        headers = dict(error.headers or {})
+        if "GET" in headers.get("Allow", ""):
+            headers["Allow"] += ", HEAD"
+        return error_response(RequestError(error.status_code, str(error.detail), extra=headers))
     return error_response(RequestError(400, str(error)[:LONGEST_ERROR]))
 
 

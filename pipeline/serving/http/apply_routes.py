@@ -15,10 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.media.base import BadItem, Encoded, TransformInput
 from pipeline.serving.graph_tensors import Arrays
-from pipeline.serving.http.image_routes import Png, result_headers, result_responses
+from pipeline.serving.http.image_routes import Png, result_headers
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.loaded_model import LoadedModel
-from pipeline.serving.http.openapi_errors import error_responses
+from pipeline.serving.http.openapi_errors import error_responses, result_responses
 from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.http.v2_tensors import LARGEST_JSON, InferenceRequest
 from pipeline.serving.runtime.generator import LARGEST_SEED

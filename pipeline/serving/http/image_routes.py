@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from pipeline.arrays import Float32Array, Items
 from pipeline.media.pictures import encode_picture
 from pipeline.serving.graph_tensors import TENSOR_OF_CONTROL, Arrays, take_in_turn
+from pipeline.serving.http.image_cache import cached_responses, revalidate
 from pipeline.serving.http.image_queries import ImageQuery, ItemQuery, LoopQuery, bounded_query
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.loaded_model import LoadedModel
@@ -40,29 +41,25 @@ def image_router(service: InferenceService) -> APIRouter:
         bounded_query(query, service.settings.max_images) for query in (ItemQuery, ImageQuery, LoopQuery)
     )
 
-    @routes.get("/image.png", response_class=Png, responses=result_responses(Png.media_type))
-    async def image_png(query: Annotated[image_query, Query()]) -> Response:  # type: ignore[valid-type]
+    @routes.get("/image.png", response_class=Png, responses=cached_responses(Png.media_type))
+    async def image_png(query: Annotated[image_query, Query()], request: Request) -> Response:  # type: ignore[valid-type]
         """Items of a seed as a picture. An item depends only on the seed, its index and its conditions."""
-        return await generate_image(service, query)
+        return await revalidate(service, request, query, generate_image)
 
-    @routes.get("/interpolate.gif", response_class=Gif, responses=result_responses(Gif.media_type))
-    async def interpolate_gif(query: Annotated[loop_query, Query()]) -> Response:  # type: ignore[valid-type]
+    @routes.get("/interpolate.gif", response_class=Gif, responses=cached_responses(Gif.media_type))
+    async def interpolate_gif(query: Annotated[loop_query, Query()], request: Request) -> Response:  # type: ignore[valid-type]
         """A looping GIF through the first latents of a seed. A frame shows all conditions that fit into a request."""
-        return await generate_loop(service, query)
+        return await revalidate(service, request, query, generate_loop)
 
-    @routes.get("/item", response_class=Response, responses=result_responses("*/*"))
-    async def item(query: Annotated[item_query, Query()]) -> Response:  # type: ignore[valid-type]
+    @routes.get("/item", response_class=Response, responses=cached_responses("*/*"))
+    async def item(query: Annotated[item_query, Query()], request: Request) -> Response:  # type: ignore[valid-type]
         """The first item of a seed as a file of its medium."""
-        loaded, items, seconds = await generate_items(service, query, 1)
-        file = loaded.graph.medium.encode(items[0], loaded.graph.metadata.item)
-        return Response(file.data, media_type=file.mime_type, headers=result_headers(loaded, seconds))
+        return await revalidate(service, request, query, generate_file)
 
-    @routes.get("/item.html", response_class=HTMLResponse, responses=result_responses("text/html"))
-    async def item_html(query: Annotated[item_query, Query()]) -> Response:  # type: ignore[valid-type]
+    @routes.get("/item.html", response_class=HTMLResponse, responses=cached_responses("text/html"))
+    async def item_html(query: Annotated[item_query, Query()], request: Request) -> Response:  # type: ignore[valid-type]
         """The first item of a seed as an HTML element."""
-        loaded, items, seconds = await generate_items(service, query, 1)
-        html = loaded.graph.medium.html(items[0], loaded.graph.metadata.item)
-        return HTMLResponse(html, headers=result_headers(loaded, seconds))
+        return await revalidate(service, request, query, generate_html)
 
     @routes.get("/model.json", responses=error_responses())
     async def model_json() -> ModelDescription:
@@ -72,30 +69,43 @@ def image_router(service: InferenceService) -> APIRouter:
     return routes
 
 
-async def generate_image(service: InferenceService, query: ImageQuery) -> Response:
+async def generate_file(service: InferenceService, loaded: LoadedModel, query: ItemQuery) -> Response:
+    """Return one item as a file."""
+    items, seconds = await generate_items(service, loaded, query, 1)
+    file = loaded.graph.medium.encode(items[0], loaded.graph.metadata.item)
+    return Response(file.data, media_type=file.mime_type, headers=result_headers(loaded, seconds))
+
+
+async def generate_html(service: InferenceService, loaded: LoadedModel, query: ItemQuery) -> Response:
+    """Return one item as an HTML element."""
+    items, seconds = await generate_items(service, loaded, query, 1)
+    html = loaded.graph.medium.html(items[0], loaded.graph.metadata.item)
+    return HTMLResponse(html, headers=result_headers(loaded, seconds))
+
+
+async def generate_image(service: InferenceService, loaded: LoadedModel, query: ImageQuery) -> Response:
     """Return a picture of one item, or a sheet of several."""
-    loaded, items, seconds = await generate_items(service, query, query.n)
+    items, seconds = await generate_items(service, loaded, query, query.n)
     columns = sheet_columns(query.columns, turns(loaded.generator.conditions(**query.conditions)))
     picture = await asyncio.to_thread(encode_png, loaded.graph, items, columns)
     return Png(picture, headers=result_headers(loaded, seconds))
 
 
-async def generate_items(service: InferenceService, query: ItemQuery, n: int) -> tuple[LoadedModel, Items, float]:
-    """Return the model that a query uses, the first n items, and the seconds they took."""
-    loaded = service.current
+async def generate_items(
+    service: InferenceService, loaded: LoadedModel, query: ItemQuery, n: int
+) -> tuple[Items, float]:
+    """Return the first n items of a query, and the seconds they took."""
     generator = loaded.generator
     conditions = generator.conditions(**query.conditions)
     z = generator.latents(query.seed, 0, n)
     if query.towards is not None:
         ends = generator.latents(query.towards, 0, n)
         z = np.concatenate([spherical(start, end, [query.mix]) for start, end in zip(z, ends, strict=True)])
-    items, seconds = await generate(service, loaded, z, conditions)
-    return loaded, items, seconds
+    return await generate(service, loaded, z, conditions)
 
 
-async def generate_loop(service: InferenceService, query: LoopQuery) -> Response:
+async def generate_loop(service: InferenceService, loaded: LoadedModel, query: LoopQuery) -> Response:
     """Return an animation. Without chosen conditions it shows as many as a request may have items for."""
-    loaded = service.current
     generator = loaded.generator
     conditions = generator.conditions(**query.conditions)
     most = max(1, service.settings.max_images // (query.n * query.steps))
@@ -118,12 +128,6 @@ async def generate(
     inputs = {name: rows[name] for name in graph.inputs}
     outputs = await service.batcher.run(loaded, inputs, (graph.items_output,))
     return graph.to_items(outputs[graph.items_output]), time.perf_counter() - began
-
-
-def result_responses(media_type: str | None) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of an endpoint that returns a file."""
-    binary = {"schema": {"type": "string", "format": "binary"}}
-    return {200: {"content": {str(media_type): binary}}, **error_responses(400, 422, 429, 503)}
 
 
 def result_headers(loaded: LoadedModel, seconds: float) -> dict[str, str]:

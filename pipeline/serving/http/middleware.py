@@ -55,6 +55,8 @@ class RequestGuard:
         sent_id = headers.get(b"x-request-id", b"").decode("latin-1")
         request_id = sent_id if REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex
         status = 0
+        # The server omits the body of the response.
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -77,7 +79,7 @@ class RequestGuard:
             except RequestError as error:
                 await error_response(error)(scope, receive, send_with_headers)
             else:
-                await self.app(scope, body.receive, send_with_headers)
+                await self.app(inner, body.receive, send_with_headers)
         except Exception:  # noqa: BLE001 - logged with its traceback; the client gets the request id
             LOGGER.exception("failed", extra={"fields": {"request_id": request_id}})
             if not status:
@@ -94,7 +96,7 @@ class RequestGuard:
             if connection is not None:
                 connection.request = None
             seconds = time.perf_counter() - began
-            self.metrics.record_request(getattr(scope.get("route"), "path", "none"), status, seconds)
+            self.metrics.record_request(getattr(inner.get("route"), "path", "none"), status, seconds)
             if scope["path"] not in UNLOGGED_PATHS:
                 log_request(scope, request_id, status, seconds)
 

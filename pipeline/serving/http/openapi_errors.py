@@ -19,3 +19,9 @@ ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of an endpoint with these error statuses and those of every endpoint."""
     return {status: {"description": MEANINGS[status], "content": ERROR} for status in (*statuses, 401, 413, 415)}
+
+
+def result_responses(media_type: str | None) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of an endpoint that returns a file."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {200: {"content": {str(media_type): binary}}, **error_responses(400, 422, 429, 503)}

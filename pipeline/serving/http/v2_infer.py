@@ -79,7 +79,7 @@ class InferenceMiddleware:
         scope["route"] = VERSIONED if match[2] else PLAIN
         try:
             if scope["method"] != "POST":
-                raise RequestError(405, "inference requests use POST.")
+                raise RequestError(405, "inference requests use POST.", extra={"Allow": "POST"})
             content, headers = await self.infer((match[1], match[2]), scope, receive)
         except RequestError as error:
             await error_response(error)(scope, receive, send)

@@ -1,5 +1,6 @@
 """`ganline serve`: serve an exported or registered generator over HTTP. Not a DVC stage."""
 
+import re
 from pathlib import Path
 
 from pipeline.errors import InputError
@@ -7,6 +8,8 @@ from pipeline.serving.http.model_source import FileSource, Source
 from pipeline.serving.settings import ServeSettings
 from pipeline.stages.commands.registry_source import SCHEME, RegistrySource
 from pipeline.stages.paths import Paths
+
+ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 
 
 def run(root: Path, model: str | None, settings: ServeSettings) -> None:
@@ -28,6 +31,12 @@ def run(root: Path, model: str | None, settings: ServeSettings) -> None:
     from pipeline.serving.http.json_log import log_to_stderr
     from pipeline.serving.http.uvicorn_server import run_server
 
+    for origin in settings.cors_origin:
+        if not ORIGIN.fullmatch(origin):
+            raise InputError(
+                f"--cors-origin {origin!r}: an origin is scheme, host and port without a path, such as "
+                "https://app.example.com, or * for all."
+            )
     source: Source = (
         RegistrySource(root, model)
         if model and model.startswith(SCHEME)

@@ -170,6 +170,7 @@ def test_invalid_options_exit_with_2_and_a_message(
             "--strict-provider: TensorrtExecutionProvider cannot run here",
         ),
         ([*model, "--provider", "opencl"], "--provider"),
+        ([*model, "--cors-origin", "https://a.example/"], "--cors-origin 'https://a.example/': an origin is scheme"),
         ([*model, "--drain-seconds", "9"], "--drain-seconds 9 leaves nothing of --grace-seconds 9"),
         ([*model, "--token-file", "absent"], "absent: the token cannot be read (No such file or directory)"),
         ([*model, "--token-file", "empty"], "empty: a token is one line of printable ASCII"),
