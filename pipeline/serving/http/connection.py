@@ -3,11 +3,15 @@
 import asyncio
 import logging
 import struct
+import uuid
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from pipeline.serving.http.json_log import log
+from pipeline.serving.http.json_log import log, log_request
+from pipeline.serving.http.prometheus_metrics import Metrics
+from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.settings import ServeSettings
 
 LARGEST_HEAD = 64 * 1024
@@ -20,6 +24,9 @@ CHUNK_HEADER = 16
 
 LEAST_READ = 64 * 1024
 """Bytes of a response that a client must read within `timeout` seconds while more of it waits."""
+
+LINGER = 1.0
+"""Seconds in which a client that is still sending can read why it is refused."""
 
 SURPLUS = 64
 """Connections beyond `max_connections` whose requests are read, so that health probes are answered."""
@@ -34,23 +41,27 @@ class Connection(HttpToolsProtocol):
     Requests whose clients have left are cancelled.
 
     Attributes:
-        settings: Those of the service; set by a subclass.
+        settings, metrics: Those of the service; set by a subclass.
         request: The task that answers the current request, as `RequestGuard` records it.
         running: The same request in uvicorn.
-        client_left: The connection is closed.
+        client_left: The connection is closed, or about to be.
         surplus: There were `max_connections` others. Only health probes are answered.
+        refused: What the client sent is no request. It is ignored until the connection closes.
         receiving: The head of a request has arrived, and its body has not.
         framing: Bytes around the data of the body; see `LARGEST_FRAMING`.
         unsent: Bytes of the response that waited for the client at the last look; None if few wait.
     """
 
-    settings = ServeSettings()
+    settings: ServeSettings
+    metrics: Metrics
     head_bytes = 0
     timer: asyncio.TimerHandle | None = None
     request: "asyncio.Task[Any] | None" = None
     running: RequestResponseCycle | None = None
     client_left = False
     surplus = False
+    refused = False
+    url = b""
     receiving = False
     framing = 0
     unsent: int | None = None
@@ -88,12 +99,16 @@ class Connection(HttpToolsProtocol):
         """Stop the timers and cancel the request."""
         self.stop_timer()
         self.stop_write_timer()
+        self.drop_request()
+        super().connection_lost(exc)
+
+    def drop_request(self) -> None:
+        """Cancel the request, and ignore its response."""
         self.client_left = True
         if self.request is not None:
             self.request.cancel()
         if self.running is not None:
             self.running.disconnected = True  # uvicorn marks the last request of a pipeline only
-        super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Remember which request of a pipeline is answered."""
@@ -102,21 +117,51 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count the bytes of the head, and those around the data of the body."""
+        if self.refused:
+            return
         if self.receiving:
             self.framing += len(data)
         elif self.timer is not None:
             self.head_bytes += len(data)
         super().data_received(data)
-        if self.transport.is_closing():
+        if self.refused or self.transport.is_closing():
             return
         if self.receiving:
             self.framing = max(self.framing, 0)
             if self.framing > LARGEST_FRAMING:
                 self.cycle.message_event.set()  # the application looks at `framing` when it receives
         elif self.timer is not None and self.head_bytes > LARGEST_HEAD:
-            self.send_400_response("Request head too long.")
+            status = 414 if len(self.url) > LARGEST_HEAD // 2 else 431
+            self.refuse(RequestError(status, f"the address and the headers have over {LARGEST_HEAD:,} bytes."))
         elif self.timer is None and self.timeout_keep_alive_task is None and self.answered:
             self.start_timer()  # uvicorn's timer of idle connections is off
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request."""
+        self.refuse(RequestError(400, "not a valid HTTP/1.1 request. Send HTTP/1.1 without TLS."))
+
+    def refuse(self, error: RequestError) -> None:
+        """Answer what never becomes a request, and close the connection once the client can have read that."""
+        if self.running is not None and self.running.response_started and not self.running.response_complete:
+            self.transport.close()
+            return
+        self.drop_request()
+        request_id = uuid.uuid4().hex
+        content = orjson.dumps({"error": error.message})
+        headers = {
+            b"content-type": b"application/json",
+            b"content-length": b"%d" % len(content),
+            b"x-request-id": request_id.encode(),
+            b"connection": b"close",
+        }
+        lines = [b"%s: %s\r\n" % pair for pair in (*self.server_state.default_headers, *headers.items())]
+        self.transport.write(b"".join([STATUS_LINE[error.status], *lines, b"\r\n", content]))
+        self.transport.write_eof()
+        self.refused = True
+        self.stop_timer()
+        self.timer = self.loop.call_later(LINGER, self.transport.close)
+        self.metrics.record_request("none", error.status, 0.0)
+        log_request({"method": "", "path": "", "client": self.client}, request_id, error.status, 0.0)
 
     def on_message_begin(self) -> None:
         """Start the timer for the next request of the connection."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import orjson
 
 LOGGER = logging.getLogger("ganline.serve")
+LOGGED_PATH_LENGTH = 500
 
 
 class JsonLines(logging.Formatter):
@@ -31,13 +32,28 @@ def log(event: str, fields: Mapping[str, object], level: int = logging.INFO) -> 
         LOGGER.handle(LOGGER.makeRecord(LOGGER.name, level, "", 0, event, (), None, extra={"fields": fields}))
 
 
+def log_request(scope: Mapping[str, object], request_id: str, status: int, seconds: float) -> None:
+    """Write the log entry of a request."""
+    client = scope.get("client")
+    fields = {
+        "id": request_id,
+        "method": scope["method"],
+        "path": str(scope["path"])[:LOGGED_PATH_LENGTH],
+        "status": status,
+        "ms": round(1000 * seconds, 3),
+        "client": client[0] if isinstance(client, (tuple, list)) else None,
+    }
+    log("request", fields, logging.ERROR if status in (0, 500) else logging.INFO)
+
+
 def log_to_stderr() -> None:
     """Write the events of the service and of uvicorn to stderr.
 
-    The access log of uvicorn is replaced by the service's own, which has more fields.
+    The access log of uvicorn, and its warnings about clients, are replaced by the service's own entries, which have
+    more fields.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for logger, level in ((LOGGER, logging.INFO), (logging.getLogger("uvicorn"), logging.WARNING)):
+    for logger, level in ((LOGGER, logging.INFO), (logging.getLogger("uvicorn"), logging.ERROR)):
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)

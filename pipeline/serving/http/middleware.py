@@ -2,7 +2,6 @@
 
 import asyncio
 import hmac
-import logging
 import re
 import time
 import uuid
@@ -13,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.serving.http.connection import CONNECTION, Connection
 from pipeline.serving.http.inference_service import InferenceService, shutting_down
-from pipeline.serving.http.json_log import LOGGER, log
+from pipeline.serving.http.json_log import LOGGER, log_request
 from pipeline.serving.http.request_body import RequestBody, body_too_long
 from pipeline.serving.http.request_error import RequestError
 
@@ -27,7 +26,6 @@ UNLOGGED_PATHS = (*HEALTH_PATHS, "/metrics")
 
 USED_HEADERS = {b"x-request-id", b"authorization", b"content-encoding", b"content-length"}
 REQUEST_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
-LOGGED_PATH_LENGTH = 500
 
 CLIENT_CLOSED = 499
 """Status in the log and the metrics if the client left before its response."""
@@ -116,17 +114,3 @@ class RequestGuard:
 def error_response(error: RequestError) -> JSONResponse:
     """Return the response of an error."""
     return JSONResponse({"error": error.message}, error.status, headers=error.headers)
-
-
-def log_request(scope: Mapping[str, object], request_id: str, status: int, seconds: float) -> None:
-    """Write the log entry of a request."""
-    client = scope.get("client")
-    fields = {
-        "id": request_id,
-        "method": scope["method"],
-        "path": str(scope["path"])[:LOGGED_PATH_LENGTH],
-        "status": status,
-        "ms": round(1000 * seconds, 3),
-        "client": client[0] if isinstance(client, (tuple, list)) else None,
-    }
-    log("request", fields, logging.ERROR if status in (0, 500) else logging.INFO)

@@ -28,7 +28,7 @@ class UvicornServer(uvicorn.Server):
 
     def __init__(self, service: InferenceService) -> None:
         self.service = service
-        protocol = type("Connection", (Connection,), {"settings": service.settings})
+        protocol = type("Connection", (Connection,), {"settings": service.settings, "metrics": service.metrics})
         super().__init__(
             uvicorn.Config(
                 create_app(service),

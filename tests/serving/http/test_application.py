@@ -1,6 +1,7 @@
 """Limits of the service and its OpenAPI document: hostile requests, tokens, metrics, log."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -67,7 +68,7 @@ def check_responses(url: str, examples: int) -> None:
             )
             @given(case=operation.as_strategy(generation_mode=mode))
             def answered(case: Any) -> None:
-                # The HTTP parser refuses longer request lines itself, in plain text, before the application sees them.
+                # Longer request lines are refused before the application sees them.
                 assume(len(case.as_curl_command()) < LONGEST_REQUEST_LINE)
                 case.validate_response(case.call(), checks=checks)
 
@@ -97,9 +98,10 @@ def raw(url: str, sent: bytes) -> bytes:
         (b"\x00\xff\x16\x03\x01", b"400"),
         (b"GET / HTTP/9.9\r\n\r\n", b"400"),
         (b"GET /image.png?seed=1 HTTP/1.1\r\nHost: x\r\nBad header\r\n\r\n", b"400"),
-        (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n", b"400"),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000, b"400"),
-        (b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % k for k in range(20_000)), b"400"),
+        (b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nX: " + b"a" * 200_000, b"431"),
+        (b"GET / HTTP/1.1\r\n" + b"".join(b"X%d: y\r\n" % k for k in range(20_000)), b"431"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n", b"400"),
         (
             POST + b"Connection: close\r\nContent-Length: 99999999999\r\n\r\n",
             b"413",
@@ -119,8 +121,13 @@ def raw(url: str, sent: bytes) -> bytes:
         (b"GET /v2/models/%F0%9F%98%80 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
     ],
 )
-def test_malformed_requests_get_4xx(plain: Any, sent: bytes, status: bytes) -> None:
-    assert raw(plain.url, sent)[9:12] == status
+def test_malformed_requests_get_4xx_as_json_with_a_request_id(plain: Any, sent: bytes, status: bytes) -> None:
+    head, _, content = raw(plain.url, sent).partition(b"\r\n\r\n")
+    assert head[9:12] == status
+    assert json.loads(content).keys() == {"error"}
+    assert b"content-type: application/json" in head.lower()
+    assert re.search(rb"x-request-id: \w{32}", head)
+    assert b"connection: close" in head.lower()
     assert httpx.get(f"{plain.url}/v2/health/live").status_code == 200
 
 
@@ -234,6 +241,17 @@ def test_the_log_has_one_json_object_per_line(plain: Any, caplog: pytest.LogCapt
         '/a"\n{b',
         "127.0.0.1",
     )
+
+
+def test_bytes_that_are_no_request_are_logged_and_counted(plain: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "ganline.serve"):
+        answer = raw(plain.url, b"\x16\x03\x01")
+    (entry,) = [record.fields for record in caplog.records if record.name == "ganline.serve"]  # type: ignore[attr-defined]
+    assert (entry["status"], entry["client"]) == (400, "127.0.0.1")
+    assert entry["id"].encode() in answer
+    samples = text_string_to_metric_families(httpx.get(f"{plain.url}/metrics").text)
+    counted = [one for family in samples for one in family.samples if one.name == "ganline_requests_total"]
+    assert any(one.labels == {"route": "none", "status": "400"} for one in counted)
 
 
 def test_internal_errors_are_logged_with_traceback_and_reported_by_id(
