@@ -7,8 +7,10 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline.evaluation.verdict import Test, Verdict
+from pipeline.evaluation.verdict import Scale, Test, Verdict
+from pipeline.measure import Measure, Measurement
 from pipeline.reasons import split_reason
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -20,22 +22,68 @@ class Row:
 
     Attributes:
         null: The reference value.
+        spread: Standard deviation of the reference value; empty if it was not estimated.
+        z: Deviation of the value from the reference value in standard deviations; empty without a spread.
         before: Value in the previous run.
+        bound: The values that pass the test; empty without a test.
         state: Result of the test.
     """
 
     name: str
     meaning: str
     value: str
-    null: str
-    before: str
-    bound: str
-    state: str
+    null: str = ""
+    spread: str = ""
+    z: str = ""
+    before: str = ""
+    bound: str = ""
+    state: str = ""
 
 
-def build_row(test: Test, meaning: str, before: str = "") -> Row:
-    """Build the row of a test."""
-    return Row(test.name, meaning, format_number(test.value), format_number(test.null), before, test.bound, test.state)
+def build_row(
+    name: str,
+    measure: Measure[Any],
+    measurement: Measurement,
+    test: Test | None,
+    *,
+    before: str = "",
+) -> Row:
+    """Build the row of a measure, in the scale of its test if it has one.
+
+    Args:
+        name: Name of the row.
+        measure: The measure.
+        measurement: Its value, with its null.
+        test: Its test; None if nothing tests it.
+        before: Value of the previous run.
+    """
+    if test is None:
+        value, null, spread = measurement.value, measurement.null, measurement.spread
+    else:
+        value, null, spread = test.value, test.null, spread_of_test(measure, measurement)
+    known = value is not None and bool(spread)  # without any spread, z is no number of standard deviations
+    return Row(
+        name,
+        measure.explanation,
+        format_number(value),
+        measure.ideal if null is None else format_number(null),
+        spread=format_number(spread) if known else "",
+        z=f"{measurement.z:+.1f}" if known else "",
+        before=before,
+        bound=test.bound if test else "",
+        state=test.state if test else "",
+    )
+
+
+def count_row(test: Test, meaning: str) -> Row:
+    """Build the row of a test without a measure, such as that of non-finite samples."""
+    return Row(test.name, meaning, format_number(test.value), bound=test.bound, state=test.state)
+
+
+def spread_of_test(measure: Measure[Any], measurement: Measurement) -> float | None:
+    """Return the spread of the null in the scale in which a test shows the null; None if it was not estimated."""
+    scale, null, spread = Scale.of(measure, measurement), measurement.null, measurement.spread
+    return spread * scale.null / null if spread is not None and null and scale.null else spread
 
 
 def render_page(
@@ -78,6 +126,7 @@ def render_page(
         warnings=warnings,
         skipped=verdict.skipped,
         rows=rows,
+        spreads=any(row.spread for row in rows),
         protocol=protocol,
         provenance=provenance,
         compared=compared,

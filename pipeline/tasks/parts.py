@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeline.evaluation.diagnosis import Diagnosis, diagnose
-from pipeline.evaluation.report_page import Row, format_number
+from pipeline.evaluation.report_page import Row, build_row, count_row, format_number
 from pipeline.evaluation.settings import Gate
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound, finite_test
 from pipeline.evaluation.wording import join_names
@@ -118,10 +118,7 @@ def report_rows(parts: Sequence[Part], verdict: Verdict, previous: Mapping[str, 
     tests = {test.name: test for test in verdict.tests}
     rows = []
     for part in parts:
-        test = tests[f"{FINITE}{part.where}"]
-        rows.append(
-            Row(test.name, "images without NaN or Inf", format_number(test.value), "", "", test.bound, test.state)
-        )
+        rows.append(count_row(tests[f"{FINITE}{part.where}"], "images without NaN or Inf"))
         rows += [
             row
             for measure in part.measures
@@ -135,10 +132,6 @@ def measure_row(part: Part, measure: Measure[Any], test: Test | None, previous: 
     measurement = part.measurements[measure.name]
     old = previous.get(f"{measure.name}{part.suffix}")
     before = format_number(old) if isinstance(old, int | float) else ""
-    reference = "" if measurement.null is None else format_number(measurement.null)
-    name, meaning = f"{measure.name}{part.where}", measure.explanation
-    if test is not None:
-        return Row(name, meaning, format_number(test.value), reference, before, test.bound, test.state)
-    if not measure.reported or measurement.value is None:
+    if test is None and (not measure.reported or measurement.value is None):
         return None
-    return Row(name, meaning, format_number(measurement.value), reference, before, "", "")
+    return build_row(f"{measure.name}{part.where}", measure, measurement, test, before=before)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation.measures.modes import Modes
-from pipeline.evaluation.report_page import Row, build_row, data_uri, format_number, render_page
-from pipeline.evaluation.verdict import Scale
+from pipeline.evaluation.report_page import Row, build_row, count_row, data_uri, format_number, render_page
+from pipeline.evaluation.verdict import Scale, Test
 from pipeline.measure import Measure, Measurement
 from pipeline.tasks.generate.evaluator import Evaluation
 
@@ -102,15 +102,20 @@ def measurement_rows(evaluation: Evaluation, before: Mapping[str, object]) -> li
     measures = {measure.name: measure for measure in evaluation.measures}
     rows = []
     for test in evaluation.verdict.tests:
-        measure = measures.get(test.name)
-        meaning = measure.explanation if measure else "samples without NaN or Inf"
-        rows.append(build_row(test, meaning, previous_value(measure, before) if measure else ""))
+        if test.name in measures:
+            rows.append(measure_row(evaluation, measures[test.name], test, before))
+        else:
+            rows.append(count_row(test, "samples without NaN or Inf"))
     for name, measure in measures.items():
-        value = evaluation.measurements[name].value
-        if measure.better is None and measure.reported and value is not None:
-            old = previous_value(measure, before)
-            rows.append(Row(name, measure.explanation, format_number(value), measure.ideal, old, "", ""))
+        if measure.better is None and measure.reported and evaluation.measurements[name].value is not None:
+            rows.append(measure_row(evaluation, measure, None, before))
     return rows
+
+
+def measure_row(evaluation: Evaluation, measure: Measure[Any], test: Test | None, before: Mapping[str, object]) -> Row:
+    """Return the row of a measure, with its value in the previous run."""
+    measurement = evaluation.measurements[measure.name]
+    return build_row(measure.name, measure, measurement, test, before=previous_value(measure, before))
 
 
 def previous_value(measure: Measure[Any], before: Mapping[str, object]) -> str:

@@ -151,6 +151,28 @@ def test_every_measure_has_a_row(failed: Evaluation) -> None:
     ]
 
 
+def test_rows_show_spread_and_z_in_the_scale_of_the_bound(failed: Evaluation) -> None:
+    table = {row.name: row for row in measurement_rows(failed, {})}
+    recall, jsd, mode_kl = (failed.measurements[name] for name in ("recall", "jsd", "mode_kl"))
+    assert recall.null
+    assert recall.spread
+    assert table["recall"].spread == format_number(recall.spread / recall.null)
+    assert (table["jsd"].null, table["jsd"].spread) == ("0", format_number(jsd.spread))
+    assert (table["mode_kl"].null, table["mode_kl"].spread) == (
+        format_number(mode_kl.null),
+        format_number(mode_kl.spread),
+    )
+    assert all(table[name].z == f"{failed.measurements[name].z:+.1f}" for name in ("recall", "jsd", "mode_kl"))
+    assert (table["modes_covered"].spread, table["modes_covered"].z) == ("", "")
+
+
+def test_a_null_without_any_spread_has_no_z(failed: Evaluation) -> None:
+    colour = failed.measurements["colour"]
+    assert (colour.spread, colour.z) == (0.0, 0.0)
+    (row,) = [row for row in measurement_rows(failed, {}) if row.name == "colour"]
+    assert (row.spread, row.z) == ("", "")
+
+
 def test_the_previous_run_is_shown_if_its_protocol_is_equal(failed: Evaluation, digits: Any) -> None:
     before = failed.metrics | {
         "recall": failed.metrics["recall_null"] / 2,
