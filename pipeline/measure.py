@@ -15,6 +15,19 @@ Data = TypeVar("Data")
 
 
 @dataclass(frozen=True)
+class Interval:
+    """An interval of a measured value; `meaning` says which, such as "95 % confidence interval over the images"."""
+
+    low: float
+    high: float
+    meaning: str
+
+    def rescale(self, factor: float, offset: float = 0.0) -> "Interval":
+        """Return the interval of the value times a positive factor, plus an offset."""
+        return Interval(self.low * factor + offset, self.high * factor + offset, self.meaning)
+
+
+@dataclass(frozen=True)
 class Measurement:
     """A measured value and its null: the value of the same measure between two sets of real data.
 
@@ -23,12 +36,14 @@ class Measurement:
         null: Mean of the null; None without one.
         spread: Standard deviation of the null; None if it was not estimated.
         skip: Why tests must ignore the value; empty if they may use it.
+        interval: Uncertainty of the value, for the report; None if it was not estimated.
     """
 
     value: Value
     null: float | None = None
     spread: float | None = None
     skip: str = ""
+    interval: Interval | None = None
 
     @property
     def z(self) -> float | None:
@@ -123,6 +138,8 @@ class Measure(Generic[Data]):
         confirm: Decides whether a value outside its bounds is a failure; None relies on the spread of the null.
         reported: Whether the report shows the measure if it is not a test.
         headline: Whether the summary of a run shows the measure.
+        place: Order among the numbers at the head of the report, which shows the first three that were measured; None
+            for measures that it never shows.
         ideal: Value of a perfect model as text, for the report of measures without a null.
         promotion_limit: Upper bound without a champion, the setting `promote.limits.<name>`; None: no such setting.
         promotion_floor: Lower bound on diversity relative to real data, the setting `promote.floors.<name>`; None: no
@@ -146,6 +163,7 @@ class Measure(Generic[Data]):
     confirm: Callable[[Data, Bounds], bool] | None = None
     reported: bool = True
     headline: bool = False
+    place: int | None = None
     ideal: str = ""
     promotion_limit: PromotionBound | None = None
     promotion_floor: PromotionBound | None = None

@@ -24,6 +24,8 @@ from pipeline.evaluation.cache import remember
 from pipeline.evaluation.extractors.base import Extractor, Images, Progress, Subset, extract, quiet
 from pipeline.evaluation.extractors.classifier import Labelled
 from pipeline.evaluation.measures.fid import Side, fid
+from pipeline.evaluation.measures.intervals import interval_of_draws
+from pipeline.measure import Interval
 
 CALIBRATION_SEED = 20_140_610
 CALIBRATION_MOST = 10_000
@@ -136,12 +138,14 @@ class Ratio:
         generated: Mean distance of generated images over the draws.
         null: Mean distance of other real images.
         spread: Standard deviation of the null over the draws.
+        interval: Interval of `generated` over the draws; None if unknown.
     """
 
     n: int
     generated: float
     null: float
     spread: float
+    interval: Interval | None = None
 
     @property
     def value(self) -> float | None:
@@ -175,7 +179,13 @@ def ratio(fake: Float32Array, against: Reference, seed: int) -> Ratio | None:
         half, other = Side(real[order[:n]]), real[order[n : 2 * n]]
         generated.append(fid(fake[rng.choice(len(fake), n, replace=False)], half))
         null.append(fid(other, half))
-    return Ratio(n, float(np.mean(generated)), float(np.mean(null)), float(np.std(null, ddof=1)))
+    return Ratio(
+        n,
+        float(np.mean(generated)),
+        float(np.mean(null)),
+        float(np.std(null, ddof=1)),
+        interval_of_draws(generated),
+    )
 
 
 def require_reference(test: Images) -> None:

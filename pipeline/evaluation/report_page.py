@@ -7,11 +7,14 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pipeline.evaluation.verdict import Scale, Test, Verdict
-from pipeline.measure import Measure, Measurement
+from pipeline.evaluation.report_result import Result
+from pipeline.evaluation.verdict import Test, Verdict
 from pipeline.reasons import split_reason
+
+if TYPE_CHECKING:
+    from pipeline.evaluation.report_head import Head
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -40,34 +43,17 @@ class Row:
     state: str = ""
 
 
-def build_row(
-    name: str,
-    measure: Measure[Any],
-    measurement: Measurement,
-    test: Test | None,
-    *,
-    before: str = "",
-) -> Row:
-    """Build the row of a measure, in the scale of its test if it has one.
-
-    Args:
-        name: Name of the row.
-        measure: The measure.
-        measurement: Its value, with its null.
-        test: Its test; None if nothing tests it.
-        before: Value of the previous run.
-    """
-    if test is None:
-        value, null, spread = measurement.value, measurement.null, measurement.spread
-    else:
-        value, null, spread = test.value, test.null, spread_of_test(measure, measurement)
-    known = value is not None and bool(spread)  # without any spread, z is no number of standard deviations
+def build_row(result: Result, before: str = "") -> Row:
+    """Build the row of a measure; `before` is its value in the previous run."""
+    test, measure, measurement = result.test, result.measure, result.measurement
+    null = test.null if test else measurement.null
+    known = result.value is not None and bool(result.spread)  # without any spread, z has no meaning
     return Row(
-        name,
+        result.name,
         measure.explanation,
-        format_number(value),
+        format_number(result.value),
         measure.ideal if null is None else format_number(null),
-        spread=format_number(spread) if known else "",
+        spread=format_number(result.spread) if known else "",
         z=f"{measurement.z:+.1f}" if known else "",
         before=before,
         bound=test.bound if test else "",
@@ -80,12 +66,6 @@ def count_row(test: Test, meaning: str) -> Row:
     return Row(test.name, meaning, format_number(test.value), bound=test.bound, state=test.state)
 
 
-def spread_of_test(measure: Measure[Any], measurement: Measurement) -> float | None:
-    """Return the spread of the null in the scale in which a test shows the null; None if it was not estimated."""
-    scale, null, spread = Scale.of(measure, measurement), measurement.null, measurement.spread
-    return spread * scale.null / null if spread is not None and null and scale.null else spread
-
-
 def render_page(
     template: Path,
     verdict: Verdict,
@@ -96,6 +76,7 @@ def render_page(
     provenance: Mapping[str, str],
     compared: bool,
     reference_title: str,
+    head: "Head | None" = None,
     **more: object,
 ) -> str:
     """Render the template of a task, which extends base.html.j2. All values are escaped.
@@ -109,6 +90,7 @@ def render_page(
         provenance: What was evaluated, by name.
         compared: Whether the rows contain the values of the previous run.
         reference_title: Heading of the column of reference values.
+        head: What the page shows below the verdict; None for nothing.
         more: Variables of the task's template.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -131,6 +113,7 @@ def render_page(
         provenance=provenance,
         compared=compared,
         reference_title=reference_title,
+        head=head,
         **more,
     )
 

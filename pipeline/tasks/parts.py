@@ -5,7 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeline.evaluation.diagnosis import Diagnosis, diagnose
+from pipeline.evaluation.report_head import Head, build_head
 from pipeline.evaluation.report_page import Row, build_row, count_row, format_number
+from pipeline.evaluation.report_result import Result
 from pipeline.evaluation.settings import Gate
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound, finite_test
 from pipeline.evaluation.wording import join_names
@@ -110,7 +112,20 @@ def format_reason(diagnosis: Diagnosis, where: str, *, advise: bool) -> str:
     return f"{diagnosis.symptom.name}{where}: {first.evidence or first.numbers}{also}{advice}"
 
 
-def report_rows(parts: Sequence[Part], verdict: Verdict, previous: Mapping[str, object]) -> list[Row]:
+def report_results(part: Part, verdict: Verdict, gate: Gate) -> list[Result]:
+    """Return the measures of a part that have a test, or a value to report."""
+    tests = {test.name: test for test in verdict.tests}
+    results = []
+    for measure in part.measures:
+        name, measurement = f"{measure.name}{part.where}", part.measurements[measure.name]
+        if (test := tests.get(name)) is not None:
+            results.append(Result(name, measure, measurement, test, getattr(gate, measure.key)))
+        elif measure.reported and measurement.value is not None:
+            results.append(Result(name, measure, measurement))
+    return results
+
+
+def report_rows(parts: Sequence[Part], verdict: Verdict, gate: Gate, previous: Mapping[str, object]) -> list[Row]:
     """Return the rows of the report: part by part, each measure with its test or its reference value.
 
     `previous` are the metrics of the previous run under the same protocol; empty without one.
@@ -119,19 +134,13 @@ def report_rows(parts: Sequence[Part], verdict: Verdict, previous: Mapping[str, 
     rows = []
     for part in parts:
         rows.append(count_row(tests[f"{FINITE}{part.where}"], "images without NaN or Inf"))
-        rows += [
-            row
-            for measure in part.measures
-            if (row := measure_row(part, measure, tests.get(f"{measure.name}{part.where}"), previous)) is not None
-        ]
+        for result in report_results(part, verdict, gate):
+            old = previous.get(f"{result.measure.name}{part.suffix}")
+            rows.append(build_row(result, format_number(old) if isinstance(old, int | float) else ""))
     return rows
 
 
-def measure_row(part: Part, measure: Measure[Any], test: Test | None, previous: Mapping[str, object]) -> Row | None:
-    """Return the row of a measure; None if there is nothing to show."""
-    measurement = part.measurements[measure.name]
-    old = previous.get(f"{measure.name}{part.suffix}")
-    before = format_number(old) if isinstance(old, int | float) else ""
-    if test is None and (not measure.reported or measurement.value is None):
-        return None
-    return build_row(f"{measure.name}{part.where}", measure, measurement, test, before=before)
+def report_head(parts: Sequence[Part], verdict: Verdict, gate: Gate) -> Head:
+    """Return the head of the report."""
+    sizes = {f"images{part.where}": part.data.total for part in parts}
+    return build_head([report_results(part, verdict, gate) for part in parts], sizes)

@@ -15,6 +15,7 @@ from pipeline.arrays import Float64Array, FloatArray, Int64Array
 from pipeline.evaluation.cache import remember
 from pipeline.evaluation.measures.bins import BINS, assign, compare_bins, k_means
 from pipeline.evaluation.measures.distances import NEAR, count_in_balls, neighbours
+from pipeline.evaluation.measures.intervals import interval_of_draws
 from pipeline.evaluation.measures.prdc import K
 from pipeline.evaluation.measures.vendi import vendi
 from pipeline.measure import Measurement
@@ -123,5 +124,9 @@ def summarise(values: Float64Array, nulls: Float64Array, names: tuple[str, ...] 
         nulls: Measures of real images, [draws, measures].
         names: Names of the measures.
     """
-    columns = zip(names, values.mean(axis=0), nulls.mean(axis=0), nulls.std(axis=0, ddof=1), strict=True)
-    return {name: Measurement(float(value), float(null), float(spread)) for name, value, null, spread in columns}
+    means, spreads = values.mean(axis=0), nulls.std(axis=0, ddof=1)
+    columns = zip(names, values.T, means, nulls.mean(axis=0), spreads, strict=True)
+    return {
+        name: Measurement(float(value), float(null), float(spread), interval=interval_of_draws(drawn))
+        for name, drawn, value, null, spread in columns
+    }

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.evaluation.measures.modes import Modes
+from pipeline.evaluation.report_head import Head, build_head
 from pipeline.evaluation.report_page import Row, build_row, count_row, data_uri, format_number, render_page
-from pipeline.evaluation.verdict import Scale, Test
+from pipeline.evaluation.report_result import Result
+from pipeline.evaluation.verdict import Scale
 from pipeline.measure import Measure, Measurement
 from pipeline.tasks.generate.evaluator import Evaluation
 
@@ -74,6 +76,7 @@ def render(
         provenance=provenance,
         compared=bool(before),
         reference_title="Real images",
+        head=report_head(evaluation),
         real=data_uri(pictures.real),
         fake=optional_uri(pictures.fake),
         strips=[(strip.name, f"{strip.count:,}", optional_uri(strip.picture)) for strip in pictures.strips],
@@ -93,29 +96,45 @@ def render(
     )
 
 
+def report_results(evaluation: Evaluation) -> list[Result]:
+    """Return the measures that have a test, in the order of the tests, then those that nothing tests."""
+    measures, found = {measure.name: measure for measure in evaluation.measures}, evaluation.measurements
+    gate = evaluation.data.real.settings.gate
+    tested = [
+        Result(test.name, measure, found[test.name], test, getattr(gate, measure.key))
+        for test in evaluation.verdict.tests
+        if (measure := measures.get(test.name)) is not None
+    ]
+    others = [
+        Result(name, measure, found[name])
+        for name, measure in measures.items()
+        if measure.better is None and measure.reported and found[name].value is not None
+    ]
+    return tested + others
+
+
 def measurement_rows(evaluation: Evaluation, before: Mapping[str, object]) -> list[Row]:
     """Return the rows of the tests, then those of the measurements that nothing tests.
 
     Args:
         before: Metrics of the previous run under the same protocol; empty without one.
     """
-    measures = {measure.name: measure for measure in evaluation.measures}
-    rows = []
-    for test in evaluation.verdict.tests:
-        if test.name in measures:
-            rows.append(measure_row(evaluation, measures[test.name], test, before))
-        else:
-            rows.append(count_row(test, "samples without NaN or Inf"))
-    for name, measure in measures.items():
-        if measure.better is None and measure.reported and evaluation.measurements[name].value is not None:
-            rows.append(measure_row(evaluation, measure, None, before))
-    return rows
+    names = {measure.name for measure in evaluation.measures}
+    counts = [test for test in evaluation.verdict.tests if test.name not in names]
+    return [count_row(test, "samples without NaN or Inf") for test in counts] + [
+        build_row(result, previous_value(result.measure, before)) for result in report_results(evaluation)
+    ]
 
 
-def measure_row(evaluation: Evaluation, measure: Measure[Any], test: Test | None, before: Mapping[str, object]) -> Row:
-    """Return the row of a measure, with its value in the previous run."""
-    measurement = evaluation.measurements[measure.name]
-    return build_row(measure.name, measure, measurement, test, before=previous_value(measure, before))
+def report_head(evaluation: Evaluation) -> Head:
+    """Return the head of the page."""
+    metrics = evaluation.metrics
+    sizes = {
+        "samples": metrics["n_fake"],
+        "real test images": metrics["n_real"],
+        "images on each side of a calibrated measure": metrics["n_calibrated"],
+    }
+    return build_head([report_results(evaluation)], sizes)
 
 
 def previous_value(measure: Measure[Any], before: Mapping[str, object]) -> str:

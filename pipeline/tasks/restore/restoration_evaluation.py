@@ -25,7 +25,7 @@ from pipeline.media.registry import tensors_of
 from pipeline.serving.runtime.tiling import run_tiled
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.report_pictures import png
-from pipeline.tasks.parts import Part, apply_gate, measure_part, report_rows
+from pipeline.tasks.parts import Part, apply_gate, measure_part, report_head, report_rows
 from pipeline.tasks.restore.restoration_measures import MEASURES
 from pipeline.tasks.restore.trial import Trial
 
@@ -91,10 +91,11 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         Path(__file__).with_name("report.html.j2"),
         verdict,
         warnings=[],
-        rows=report_rows(parts, verdict, {}),
+        rows=report_rows(parts, verdict, case.settings.gate, {}),
         protocol=text,
         provenance=case.provenance(images=f"{len(trials[0].restored):,} of the test split"),
         compared=False,
+        head=report_head(parts, verdict, case.settings.gate),
         reference_title="Input",
         strips=[
             (trial.title, data_uri(strip(shown.details[:STRIP_ROWS])))

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from pipeline.evaluation.measures.intervals import interval_of_mean
 from pipeline.measure import Measure, Measurement, Symptom
 
 if TYPE_CHECKING:
@@ -47,21 +48,27 @@ def similarity_measures(name: str, explanation: str) -> "tuple[Measure[Trial], M
 MEASURES: "tuple[Measure[Trial], ...]" = (
     Measure(
         "gain",
-        lambda trial: trial.mean("psnr") - trial.input_mean("psnr"),
+        lambda trial: Measurement(
+            trial.mean("psnr") - trial.input_mean("psnr"), interval=interval_of_mean(trial.gains, "images")
+        ),
         "PSNR (RGB) minus that of the input, in dB; for super-resolution, of the bicubic enlargement",
         better="high",
         bound=0.0,
         symptoms=(NO_GAIN,),
         headline=True,
+        place=1,
     ),
     Measure(
         "ssim_gain",
-        lambda trial: trial.mean("ssim") - trial.input_mean("ssim"),
+        lambda trial: Measurement(
+            trial.mean("ssim") - trial.input_mean("ssim"), interval=interval_of_mean(trial.ssim_gains, "images")
+        ),
         "SSIM (RGB) minus that of the input",
         better="high",
         bound=0.0,
         symptoms=(NO_GAIN,),
         headline=True,
+        place=2,
     ),
     Measure(
         "worst_gain",
@@ -79,6 +86,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         bound=1.0,
         limits={"gt": 0},
         missing="fewer than 100 squares to compare",
+        place=3,
         symptoms=(WRONG_TEXTURE,),
     ),
     Measure(

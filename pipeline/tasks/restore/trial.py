@@ -100,6 +100,11 @@ class Trial:
         """PSNR of each image minus that of its input, in dB."""
         return [ours.psnr - theirs.psnr for ours, theirs in zip(self.restored, self.inputs, strict=True)]
 
+    @property
+    def ssim_gains(self) -> list[float]:
+        """SSIM of each image minus that of its input."""
+        return [ours.ssim - theirs.ssim for ours, theirs in zip(self.restored, self.inputs, strict=True)]
+
     def mean(self, name: str) -> float:
         """Return the mean similarity of restored images, such as "psnr"."""
         return fmean(getattr(one, name) for one in self.restored)

@@ -130,6 +130,12 @@ class DirectionResult:
         """Return the mean of a per-image value, such as "psnr"."""
         return self.translations.mean(name)
 
+    @property
+    def psnr_gains(self) -> list[float]:
+        """PSNR to the partner minus that of the input, of each image; empty without pairs."""
+        ours, theirs = (self.translations.values.get(name, []) for name in ("psnr", "input_psnr"))
+        return [value - before for value, before in zip(ours, theirs, strict=True)]
+
     @cached_property
     def distances(self) -> Distances | None:
         """Fréchet distances to the target domain; None if there are too few images."""

@@ -17,8 +17,9 @@ from pipeline.arrays import Float32Array
 from pipeline.evaluation.measures.copies import compare_proportions
 from pipeline.evaluation.measures.distances import neighbours
 from pipeline.evaluation.measures.fid import Side, fid
+from pipeline.evaluation.measures.intervals import interval_of_draws
 from pipeline.evaluation.reference import DRAWS, DRAWS_WIDE
-from pipeline.measure import Measurement
+from pipeline.measure import Interval, Measurement
 
 FEWEST = 10
 """Images on each side, below which no distance means anything."""
@@ -43,6 +44,7 @@ class Distances:
         translated, inputs: Of translations and of untranslated inputs to the target domain.
         null: Between real images of the target domain.
         spread: Standard deviation of the null over the draws.
+        interval: Interval of `translated` over the draws; None if unknown.
     """
 
     n: int
@@ -50,6 +52,7 @@ class Distances:
     inputs: float
     null: float
     spread: float
+    interval: Interval | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -62,8 +65,20 @@ class Distances:
 
         None if the inputs are within 5 standard deviations of the null.
         """
+        apart = self.apart
+        return None if apart is None else (self.translated - self.null) / apart
+
+    @property
+    def excess_interval(self) -> Interval | None:
+        """Interval of `excess` over the draws; None without either."""
+        apart = self.apart
+        return None if apart is None or self.interval is None else self.interval.rescale(1 / apart, -self.null / apart)
+
+    @property
+    def apart(self) -> float | None:
+        """Distance of the inputs beyond the null; None within 5 standard deviations of the null."""
         apart = self.inputs - self.null
-        return (self.translated - self.null) / apart if apart > max(SIGNIFICANCE * self.spread, 1e-9) else None
+        return apart if apart > max(SIGNIFICANCE * self.spread, 1e-9) else None
 
 
 def draws(dims: int) -> int:
@@ -91,7 +106,8 @@ def compare_distances(
         null = fid(pool[order[:n]], pool[order[n : 2 * n]])
         values.append([fid(translated[chosen], real), fid(inputs[chosen], real), null])
     ours, theirs, null = (float(value) for value in np.mean(values, axis=0))
-    return Distances(n, ours, theirs, null, float(np.std([row[2] for row in values], ddof=1)))
+    spread, interval = float(np.std([row[2] for row in values], ddof=1)), interval_of_draws([row[0] for row in values])
+    return Distances(n, ours, theirs, null, spread, interval)
 
 
 def count_repeats(translated: Float32Array, inputs: Float32Array, target: Float32Array, finite: int) -> Measurement:

@@ -26,7 +26,7 @@ from pipeline.media.image.preview import grid
 from pipeline.tasks.base import EvaluationCase, EvaluationResult
 from pipeline.tasks.extractor_export import keep_with_note
 from pipeline.tasks.generate.report_pictures import png
-from pipeline.tasks.parts import Part, apply_gate, measure_part, report_rows
+from pipeline.tasks.parts import Part, apply_gate, measure_part, report_head, report_rows
 from pipeline.tasks.translate.direction_result import STYLES, DirectionResult, evaluate_direction
 from pipeline.tasks.translate.domain_features import load_domains
 from pipeline.tasks.translate.feature_statistics import draws
@@ -80,10 +80,11 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         Path(__file__).with_name("report.html.j2"),
         verdict,
         warnings=warnings,
-        rows=report_rows(parts, verdict, previous),
+        rows=report_rows(parts, verdict, case.settings.gate, previous),
         protocol=text,
         provenance=case.provenance(images=f"{counts}, all of the test split"),
         compared=bool(previous),
+        head=report_head(parts, verdict, case.settings.gate),
         reference_title="To compare",
         ways=[report_pictures(result) for result in results],
     )

@@ -5,6 +5,9 @@ The null of a measure is what the report shows next to it: real images, or the u
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from pipeline.evaluation.measures.intervals import interval_of_mean
 from pipeline.evaluation.verdict import format_numbers
 from pipeline.measure import Bounds, Measure, Measurement, PromotionBound, Symptom
 
@@ -75,10 +78,20 @@ def from_distances(name: str) -> "Callable[[DirectionResult], float | int | None
     return lambda data: getattr(data.distances, name) if data.distances else None
 
 
-def psnr_gain(data: "DirectionResult") -> float | None:
+def psnr_gain(data: "DirectionResult") -> Measurement:
     """Return the mean PSNR to the partner minus that of the input."""
     ours, theirs = data.mean("psnr"), data.mean("input_psnr")
-    return ours - theirs if ours is not None and theirs is not None else None
+    value = ours - theirs if ours is not None and theirs is not None else None
+    return Measurement(value, interval=interval_of_mean(data.psnr_gains, "images"))
+
+
+def dependence(data: "DirectionResult") -> Measurement:
+    """Return how much translations depend on their input; real images of the target domain have 1."""
+    differences = np.linalg.norm(data.probe.first.astype(np.float64) - data.probe.second, axis=1)
+    interval = interval_of_mean(differences, "pairs of inputs") if data.dependence is not None else None
+    return Measurement(
+        data.dependence, 1.0, interval=interval.rescale(1 / data.real_distance) if interval is not None else None
+    )
 
 
 def partner_measures(name: str, explanation: str) -> "tuple[Measure[DirectionResult], Measure[DirectionResult]]":
@@ -103,7 +116,11 @@ def partner_measures(name: str, explanation: str) -> "tuple[Measure[DirectionRes
 MEASURES: "tuple[Measure[DirectionResult], ...]" = (
     Measure(
         "fid_excess",
-        lambda data: Measurement(data.distances.excess if data.distances else None, 0.0),
+        lambda data: Measurement(
+            data.distances.excess if data.distances else None,
+            0.0,
+            interval=data.distances.excess_interval if data.distances else None,
+        ),
         "Fréchet distance to the target domain relative to that of the untranslated inputs, both beyond what real "
         "images show; 0 is perfect, 1 has gained nothing",
         better="low",
@@ -112,10 +129,11 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         "images",
         symptoms=(COPIED_INPUT, OFF_TARGET),
         headline=True,
+        place=1,
     ),
     Measure(
         "dependence",
-        lambda data: Measurement(data.dependence, 1.0),
+        dependence,
         "difference between translations of different inputs, relative to real images of the target domain",
         better="high",
         bound=0.25,
@@ -123,6 +141,7 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         missing="images that do not differ",
         symptoms=(COLLAPSE,),
         evidence=ignored_input,
+        place=3,
         promotion_floor=PromotionBound(limits={"ge": 0}),
     ),
     Measure(
@@ -158,6 +177,7 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         needs="pairs",
         missing="images that do not differ",
         symptoms=(FAR_FROM_PARTNER,),
+        place=2,
     ),
     Measure(
         "diversity_ratio",
@@ -170,6 +190,7 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         missing="images that do not differ",
         symptoms=(IGNORED_STYLE,),
         headline=True,
+        place=4,
         promotion_floor=PromotionBound(limits={"ge": 0}),
     ),
     Measure(

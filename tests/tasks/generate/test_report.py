@@ -11,7 +11,7 @@ import pytest
 from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.report_page import data_uri, format_number
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
-from pipeline.tasks.generate.report import BARS, Pictures, Strip, class_bars, measurement_rows, render
+from pipeline.tasks.generate.report import BARS, Pictures, Strip, class_bars, measurement_rows, render, report_head
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 HOSTILE = '<script>alert(1)</script>" onerror="x'
@@ -64,6 +64,9 @@ def test_it_is_one_file_with_the_verdict_first(failed: Evaluation, digits: Any) 
             "evidence",
             "also failed",
             "Try training longer",
+            "range of 95 % of 20 draws of equal size",
+            "Sample sizes",
+            "Nearest to its bound",
             "Real and generated",
             "Measurements",
             "protocol",
@@ -171,6 +174,22 @@ def test_a_null_without_any_spread_has_no_z(failed: Evaluation) -> None:
     assert (colour.spread, colour.z) == (0.0, 0.0)
     (row,) = [row for row in measurement_rows(failed, {}) if row.name == "colour"]
     assert (row.spread, row.z) == ("", "")
+
+
+def test_the_head_shows_three_numbers_with_intervals(failed: Evaluation) -> None:
+    head = report_head(failed)
+    assert [number.name for number in head.numbers] == ["fid_ratio", "coverage", "precision"]
+    equal = failed.data.equal_size
+    assert equal
+    assert equal.interval
+    assert equal.interval.low < equal.generated < equal.interval.high
+    first = head.numbers[0]
+    assert first.interval == " to ".join(
+        format_number(end / equal.null) for end in (equal.interval.low, equal.interval.high)
+    )
+    assert list(head.sizes.values()) == [failed.metrics[name] for name in ("n_fake", "n_real", "n_calibrated")]
+    assert head.nearest.split()[0] in {test.name for test in failed.verdict.tests if test.state == "pass"}
+    assert head.off == []
 
 
 def test_the_previous_run_is_shown_if_its_protocol_is_equal(failed: Evaluation, digits: Any) -> None:

@@ -43,7 +43,7 @@ def verdict_of(*trials: Trial, gate: Any) -> Verdict:
 
 
 def rows(*trials: Trial, gate: Any) -> list[Row]:
-    return parts.report_rows(measure_trials(trials), verdict_of(*trials, gate=gate), {})
+    return parts.report_rows(measure_trials(trials), verdict_of(*trials, gate=gate), gate, {})
 
 
 def trial(name: str = "gaussian 25", made: float = 5.0, given: float = 25.0, *, shift: int = 0) -> Trial:

@@ -253,7 +253,7 @@ def test_nonfinite_images_fail() -> None:
     metrics = flatten([nothing.part()])
     assert (metrics.pop("images"), metrics.pop("nonfinite")) == (200, 200)
     assert set(metrics.values()) == {None}
-    assert report_rows([nothing.part()], verdict, {})
+    assert report_rows([nothing.part()], verdict, TranslationGate(), {})
 
 
 def test_metrics_are_means_and_values_of_each_direction() -> None:
@@ -268,7 +268,7 @@ def test_rows_show_the_null_and_the_previous_run() -> None:
     both = [direction(), replace(direction(), title="deer to horse")]
     parts = [one.part(name) for one, name in zip(both, ("a_to_b", "b_to_a"), strict=True)]
     previous = {"fid_b_to_a": 7.5, "fid_excess_b_to_a": 0.5, "kid_b_to_a": None}
-    table = {row.name: row for row in report_rows(parts, verdict_of(*both), previous)}
+    table = {row.name: row for row in report_rows(parts, verdict_of(*both), TranslationGate(), previous)}
     fid = table["fid (deer to horse)"]
     assert (fid.value, fid.null, fid.before, fid.state) == ("2", "1", "7.5", "")
     test = table["fid_excess (deer to horse)"]

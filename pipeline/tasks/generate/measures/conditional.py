@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.evaluation.measures.agreement import Agreement
+from pipeline.evaluation.measures.intervals import wilson_interval
 from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Bounds, Measurement, PromotionBound
 from pipeline.tasks.generate.measures.classes import RARE
@@ -61,13 +62,15 @@ def agreement_of(data: "SampleSet") -> Agreement:
     group="conditions",
     symptoms=(WRONG_CLASSES,),
     evidence=describe_wrong_classes,
+    place=3,
     promotion_floor=PromotionBound(0.9, {"ge": 0, "le": 1}, over="label_agreement_null"),
 )
 def label_agreement(data: "SampleSet") -> Measurement:
     found = data.agreement
     if found is None:
         return Measurement(None)
-    return Measurement(found.share, found.expected, found.spread(), skip=data.unreliable_classes)
+    interval = wilson_interval(int(np.trace(found.samples)), int(found.samples.sum()), "samples")
+    return Measurement(found.share, found.expected, found.spread(), data.unreliable_classes, interval)
 
 
 @measure(

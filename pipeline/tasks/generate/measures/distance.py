@@ -28,10 +28,13 @@ def compare_with_null(data: "SampleSet", bounds: Bounds) -> str:
     group="fidelity",
     evidence=compare_with_null,
     headline=True,
+    place=1,
     promotion_limit=PromotionBound(3.0, {"gt": 0}),
 )
 def fid_ratio(data: "SampleSet") -> Measurement:
-    return Measurement(data.equal_size.value if data.equal_size else None, 1.0)
+    equal = data.equal_size
+    interval = equal.interval.rescale(1 / equal.null) if equal and equal.interval and equal.value is not None else None
+    return Measurement(equal.value if equal else None, 1.0, interval=interval)
 
 
 @measure(explanation="Fréchet distance at the size of fid_ratio", reported=False)

@@ -27,6 +27,7 @@ def from_manifold(data: "SampleSet", name: str) -> Measurement:
     group="fidelity",
     symptoms=(UNREAL,),
     headline=True,
+    place=4,
 )
 def precision(data: "SampleSet") -> Measurement:
     return from_manifold(data, "precision")
@@ -58,6 +59,7 @@ def recall(data: "SampleSet") -> Measurement:
     group="fidelity",
     symptoms=(LOW_DIVERSITY,),
     headline=True,
+    place=2,
     promotion_floor=PromotionBound(0.7, {"ge": 0}, over="coverage_null"),
 )
 def coverage(data: "SampleSet") -> Measurement:

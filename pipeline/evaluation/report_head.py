@@ -1,0 +1,93 @@
+"""The head of a report: the most important numbers, sample sizes, what was not tested, and the tightest test."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.evaluation.report_page import format_number
+from pipeline.evaluation.report_result import Result
+from pipeline.evaluation.wording import percent
+
+SHOWN = 3
+"""Numbers at the head of the report."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One of the most important numbers, as text; `interval` and `basis`, what it covers, are empty if unknown."""
+
+    name: str
+    meaning: str
+    value: str
+    interval: str
+    basis: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the head of the report shows below the verdict.
+
+    Attributes:
+        sizes: Numbers of items, by what they are.
+        nearest: The passed test that is nearest to its bound; empty if none can be compared.
+        off: Tests that are on by default and switched off by the settings.
+    """
+
+    numbers: Sequence[Headline] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    nearest: str = ""
+    off: Sequence[str] = ()
+
+
+def build_head(parts: Sequence[Sequence[Result]], sizes: Mapping[str, int]) -> Head:
+    """Build the head of a report.
+
+    Args:
+        parts: Results of each part of the model that is measured for itself.
+        sizes: Numbers of items, by what they are.
+    """
+    results = [result for part in parts for result in part]
+    return Head(
+        numbers=[headline(result) for part in parts for result in first_measured(part)],
+        sizes=sizes,
+        nearest=describe_nearest(results),
+        off=[
+            result.name
+            for result in results
+            if result.test and result.test.state == "off" and result.measure.bound is not None
+        ],
+    )
+
+
+def first_measured(results: Sequence[Result]) -> list[Result]:
+    """Return the results with the first places that have a value."""
+    placed = [(result.measure.place, result) for result in results if result.measure.place is not None]
+    return [result for _, result in sorted(placed, key=lambda pair: pair[0]) if result.value is not None][:SHOWN]
+
+
+def headline(result: Result) -> Headline:
+    """Format one of the most important numbers."""
+    interval = result.interval
+    return Headline(
+        result.name,
+        result.measure.explanation,
+        format_number(result.value),
+        f"{format_number(interval.low)} to {format_number(interval.high)}" if interval else "",
+        interval.meaning if interval else "",
+        result.test.state if result.test else "",
+    )
+
+
+def describe_nearest(results: Sequence[Result]) -> str:
+    """Return the passed test with the smallest margin in words; empty if there is none."""
+    margins = [
+        (margin, result.test)
+        for result in results
+        if result.test and result.test.state == "pass" and (margin := result.margin) is not None
+    ]
+    if not margins:
+        return ""
+    margin, test = min(margins, key=lambda pair: pair[0])
+    if margin < 0:
+        return f"{test.numbers}: beyond its bound, but not significantly"
+    return f"{test.numbers}: {percent(margin)} of the distance between reference and bound is left"
