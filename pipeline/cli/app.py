@@ -199,6 +199,38 @@ def features(
 
 
 @app.command()
+def human(
+    seed: Annotated[int, typer.Option(min=0, help="Another seed shows other items.")] = 0,
+    result: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--result",
+            help="A file that the page saved. Repeat it for several people: their answers are pooled.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Test whether people can tell generated items from real ones.
+
+    Without --result, reports/human.html is written: 40 items in random order, half of them generated, half held-out
+    real ones. The page needs no network and saves the answers to a file. With --result, the files are checked, and
+    metrics/human.json gets the share of right answers with its 95 % interval. `ganline summary` shows it.
+
+    `ganline human` then open reports/human.html in a browser
+
+    `ganline human --seed 1` for a person who has seen the test before
+
+    `ganline human --result ann.json --result bob.json`
+    """
+    from pipeline.stages.commands import human as commands
+
+    if result:
+        commands.add_results(project_root(), result)
+    else:
+        commands.write_page(project_root(), seed)
+
+
+@app.command()
 def summary() -> None:
     """Print the verdict, the main numbers, and the paths of samples, metrics, report and generator.onnx.
 

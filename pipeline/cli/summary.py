@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.evaluation.blind_test import describe_score, hash_file
 from pipeline.media.registry import MEDIA
 from pipeline.reasons import name_causes
 from pipeline.stages import metrics_files
@@ -22,6 +23,8 @@ def summary(root: Path) -> str:
     if reasons := measured.get("reasons"):
         lines.append(("because", name_causes([reasons] if isinstance(reasons, str) else map(str, reasons))))
     lines.append(("numbers", ", ".join(task.summary(measured)) or "none"))
+    if human := describe_human(paths):
+        lines.append(("human", human))
     if protocol := measured.get("protocol"):
         lines.append(("protocol", str(protocol)))
     for name, path in [
@@ -42,6 +45,16 @@ def read_evaluation(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("task") not in TASKS or content.get("medium") not in MEDIA:
         raise InputError(f"{path}: these are not the metrics of an evaluation. Run `dvc repro -f evaluate`.")
     return content
+
+
+def describe_human(paths: Paths) -> str:
+    """Return the result of the blind test of the present model; empty without one."""
+    measured = metrics_files.read_cached(paths.human_metrics)
+    if measured is None:
+        return ""
+    if not paths.weights.is_file() or measured.get("model_sha256") != hash_file(paths.weights):
+        return f"{paths.human_metrics.relative_to(paths.root)} is about another model; run `ganline human`"
+    return describe_score(measured)
 
 
 def describe_path(path: Path, root: Path) -> str:

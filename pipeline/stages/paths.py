@@ -102,6 +102,16 @@ class Paths:
         return self.root / "metrics" / "promotion.json"
 
     @property
+    def human_page(self) -> Path:
+        """Written by `ganline human`; not an output of the graph."""
+        return self.root / "reports" / "human.html"
+
+    @property
+    def human_metrics(self) -> Path:
+        """Written by `ganline human --result`; not an output of the graph."""
+        return self.root / "metrics" / "human.json"
+
+    @property
     def dvc_lock(self) -> Path:
         return self.root / "dvc.lock"
 

@@ -18,7 +18,9 @@ COMMANDS = {
     **dict.fromkeys(
         ("dvc repro --quiet", "ganline promote", "ganline lineage", "ganline doctor", "ganline summary"), 0
     ),
-    **dict.fromkeys(("ganline sample -n 4 -o samples.png", "ganline quantize fp16", "ganline features"), 0),
+    **dict.fromkeys(
+        ("ganline sample -n 4 -o samples.png", "ganline quantize fp16", "ganline features", "ganline human"), 0
+    ),
     **dict.fromkeys(("ganline drift", "ganline pack photos -o photos.zip", "ganline preset list"), 0),
     "ganline apply photos -o larger --model enlarge.onnx": 0,
     "ganline rollback": 2,  # there is no previous champion
