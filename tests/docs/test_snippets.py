@@ -157,6 +157,20 @@ def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Project:
     return project
 
 
+def test_the_texts_that_sed_replaces_are_in_params_yaml() -> None:
+    """`sed` does not fail if it finds nothing."""
+    found = [
+        (page, match[1])
+        for page in pages()
+        for block in blocks(page)
+        for match in re.finditer(r"'s\|([^|]+)\|[^|]*\|g?'", block.code)
+        if "params.yaml" in block.code
+    ]
+    assert found
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    assert [(page, pattern) for page, pattern in found if pattern not in text] == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", [page for page in pages() if runnable(page)])

@@ -374,7 +374,7 @@ def test_it_learns_the_digits(learn: Callable[..., tuple[Evaluation, Any]]) -> N
     settings = StyleGAN2Settings.model_validate(sizes | small_images | {"penalties": {"r1": 0.2, "every": 8}})
     rate = {"start": 0.01, "end": 0.001}
     evaluation, _ = learn(
-        settings, total_images=60_000, beta1=0.0, learning_rate={"generator": rate, "discriminator": rate}
+        settings, total_images=90_000, beta1=0.0, learning_rate={"generator": rate, "discriminator": rate}
     )
     assert evaluation.metrics["modes_covered"] == 10
     assert evaluation.metrics["fid_ratio"] < 9
