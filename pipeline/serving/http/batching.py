@@ -247,9 +247,10 @@ def run_batch(batch: list[BatchSlice]) -> list[SliceResult]:
         for name in batch[0].request.inputs
     }
     outputs = loaded.run(inputs, dict.fromkeys(name for part in batch for name in part.request.outputs))
+    finite = all(np.isfinite(rows).all() for rows in outputs.values())
     results, at = [], 0
     for part in batch:
         own = {name: outputs[name][at : at + part.rows] for name in part.request.outputs}
-        results.append(SliceResult(part, own, all(np.isfinite(rows).all() for rows in own.values())))
+        results.append(SliceResult(part, own, finite or all(np.isfinite(rows).all() for rows in own.values())))
         at += part.rows
     return results

@@ -19,8 +19,8 @@ from pipeline.serving.http.model_reloader import log_fields
 BACKLOG = 2048
 KEEP_ALIVE = 75
 
-RESERVE = 0.5
-"""Seconds at the end of the grace period for the answers to requests that are given up."""
+RESERVE = 1.0
+"""Seconds at the end of the grace period for the answers to requests that are given up, and for the current batch."""
 
 
 class UvicornServer(uvicorn.Server):
