@@ -12,6 +12,7 @@ from pipeline.arrays import Float32Array, Int64Array
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Extractor, Progress, Subset, quiet
 from pipeline.evaluation.extractors.classifier import Classifier, Labelled, train_classifier
+from pipeline.evaluation.extractors.contrastive import Contrastive, train_contrastive
 from pipeline.evaluation.extractors.selection import open_extractor
 from pipeline.evaluation.measures.fid import Side
 from pipeline.evaluation.reference import (
@@ -77,7 +78,7 @@ class RealData:
             if self.settings.features == "classifier":
                 raise InputError(
                     "evaluate.features is classifier, but the data has fewer than two classes; "
-                    "set it to auto, random or inception"
+                    "set it to auto, contrastive, random or inception"
                 )
             return None
         return train_classifier(
@@ -96,10 +97,25 @@ class RealData:
         Raises:
             InputError: Its weights are missing.
         """
-        if self.classifier is not None and self.settings.features in ("auto", "classifier"):
+        features = self.settings.features
+        if self.classifier is not None and features in ("auto", "classifier"):
             return self.classifier
+        if features in ("auto", "contrastive"):
+            return train_contrastive(
+                self.train,
+                self.calibration_positions,
+                self.item,
+                self.device,
+                folder=self.cache,
+                progress=self.progress,
+            )
         cache = self.cache if self.cache is not None else self.root
         return open_extractor(self.settings, self.item, self.device, cache, self.root)
+
+    @property
+    def recognition(self) -> float | None:
+        """Share of held-out items that self-supervised features recognise in a distorted view; None for others."""
+        return self.extractor.accuracy if isinstance(self.extractor, Contrastive) else None
 
     @cached_property
     def reference(self) -> Reference:

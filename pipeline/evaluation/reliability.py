@@ -14,6 +14,10 @@ USABLE = 2.0
 """Tests use a classifier if its accuracy is at least this many times that of chance."""
 
 
+RECOGNISED = 0.1
+"""Tests of diversity use self-supervised features that recognise at least this share of held-out items."""
+
+
 def near_chance(accuracy: float | None, classes: int) -> bool:
     """Return whether a classifier is too weak for any test; False if its accuracy is unknown."""
     return accuracy is not None and accuracy < USABLE / classes
@@ -24,7 +28,7 @@ def feature_warnings(spec: FeatureSpec) -> list[str]:
     if spec.name == "random":
         return [
             "features of an untrained network detect noise, blur and collapse, but cannot rank good generators: "
-            "provide labels or Inception weights for better features"
+            "set evaluate.features to auto, or provide labels or an encoder"
         ]
     if spec.name == "inception" and not spec.published:
         return [
@@ -32,6 +36,20 @@ def feature_warnings(spec: FeatureSpec) -> list[str]:
             "the distance is not the FID of the literature"
         ]
     return []
+
+
+def blind_features(accuracy: float | None) -> str:
+    """Return why no test of diversity may use self-supervised features; empty if tests may.
+
+    Args:
+        accuracy: Share of held-out items that the features recognise in a distorted view; None for other features.
+    """
+    if accuracy is None or accuracy >= RECOGNISED:
+        return ""
+    return (
+        f"the self-supervised features recognise only {percent(accuracy)} of held-out items in a distorted view, "
+        "so they cannot show what samples lack: provide labels or an encoder (evaluate.features)"
+    )
 
 
 def classifier_warnings(accuracy: float | None, classes: int) -> list[str]:

@@ -37,7 +37,7 @@ class EvaluateSettings(Settings):
     features: str = Field(
         "auto",
         min_length=1,
-        description="auto | classifier | random | inception | path of Inception weights or of an .onnx encoder",
+        description="auto | classifier | contrastive | random | inception | path of Inception weights or an encoder",
     )
     encoder: EncoderSettings = Field(
         EncoderSettings(), description="preprocessing for an .onnx encoder: resize, then (x / 255 - mean) / std"

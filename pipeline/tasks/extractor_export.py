@@ -14,7 +14,7 @@ from pipeline.media.tensors import Tensors
 from pipeline.serving.onnx import graph_export
 from pipeline.tasks.base import EvaluationCase
 
-EXPORTED = ("classifier", "random")
+EXPORTED = ("classifier", "contrastive", "random")
 """Extractors that are made from the data or the code; Inception and encoders are files already."""
 
 

@@ -58,7 +58,7 @@ def open_encoder(path: Path, settings: EncoderSettings, item: ItemSpec) -> Extra
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror}); "
-            "evaluate.features takes auto, classifier, random, inception, or a file"
+            "evaluate.features takes auto, classifier, contrastive, random, inception, or a file"
         ) from None
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4

@@ -1,4 +1,4 @@
-"""Features of an untrained network: the default without labels and without Inception weights.
+"""Features of an untrained network: those of the looks during training, and the default of translation.
 
 The weights are the same on every machine, so anyone can repeat the numbers. These features respond to texture and
 contrast, not to meaning: a harmless shift by one pixel can weigh more than a lost class. They detect blur, noise and

@@ -1,4 +1,4 @@
-"""Open the feature extractor that evaluate.features names, except the classifier, which is trained on labels."""
+"""Open the feature extractor that evaluate.features names, except those that are trained on the data."""
 
 from pathlib import Path
 

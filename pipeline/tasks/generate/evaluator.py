@@ -14,6 +14,7 @@ from pipeline.evaluation.protocol import Protocol, with_code
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import require_reference
 from pipeline.evaluation.reliability import (
+    blind_features,
     classifier_warnings,
     feature_warnings,
     mode_warnings,
@@ -110,6 +111,8 @@ def all_warnings(data: SampleSet) -> list[str]:
     """Return what a reader of the numbers must know."""
     real, spec = data.real, data.real.extractor.spec
     found = feature_warnings(spec)
+    if blind := blind_features(real.recognition):
+        found.append(blind)
     if real.classifier is not None:
         found += classifier_warnings(real.classifier_accuracy, len(real.classes))
     if data.modes is not None:

@@ -13,6 +13,7 @@ from pipeline.evaluation.measures.agreement import Agreement
 from pipeline.evaluation.measures.calibration import comparison_size, measure_with_nulls
 from pipeline.evaluation.measures.class_diversity import class_diversity
 from pipeline.evaluation.measures.class_fid import ClassResult, measure_classes
+from pipeline.evaluation.measures.class_spread import class_spread, reduce
 from pipeline.evaluation.measures.copies import ImageSets, measure_copies, thumbnails
 from pipeline.evaluation.measures.distances import nearest
 from pipeline.evaluation.measures.fid import fid
@@ -22,7 +23,7 @@ from pipeline.evaluation.measures.supervised_baseline import SemiSupervised
 from pipeline.evaluation.projection import project_to_plane, rank_by_typicality
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import Ratio, ratio
-from pipeline.evaluation.reliability import near_chance
+from pipeline.evaluation.reliability import blind_features, near_chance
 from pipeline.evaluation.wording import percent
 from pipeline.measure import Measurement
 
@@ -112,6 +113,11 @@ class SampleSet:
         return measure_with_nulls(self.features, self.real.pool, self.seed, self.real.cache, self.real.key)
 
     @property
+    def blind_features(self) -> str:
+        """Why no test of diversity may use the features; empty if tests may."""
+        return blind_features(self.real.recognition)
+
+    @property
     def calibrated_size(self) -> int:
         """Items on either side of a calibrated measure; 0 if there are too few."""
         return comparison_size(len(self), len(self.real.pool))
@@ -183,6 +189,16 @@ class SampleSet:
         return class_diversity(
             self.features, self.predicted, real.pool, real.pool_labels, classes=real.classes, seed=self.seed
         )
+
+    @cached_property
+    def class_spread(self) -> Measurement:
+        """Variance within classes, in pixels, relative to real items; no value without a classifier."""
+        if self.predicted is None or not len(self):
+            return Measurement(None)
+        real = self.real
+        calibration = Subset(real.train, real.calibration_positions)
+        samples, *pool = (reduce(items, real.item) for items in (ArrayItems(self.images), real.test, calibration))
+        return class_spread(samples, self.predicted, np.concatenate(pool), real.pool_labels, seed=self.seed)
 
     @cached_property
     def classification_accuracy_score(self) -> float | None:

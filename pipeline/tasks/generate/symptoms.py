@@ -65,6 +65,12 @@ MEMORISATION = Symptom(
     explains=frozenset({"copying"}),
 )
 INTRA_CLASS_COLLAPSE = Symptom("intra-class collapse", 60, STABILITY, explains=frozenset({"fidelity"}))
+TRUNCATED = Symptom(
+    "low diversity within classes",
+    65,
+    f"Samples show only what is typical of a class: sample without truncation (psi 1). {STABILITY}",
+    explains=frozenset({"fidelity"}),
+)
 # A few repeated images show the classes in shares of their own; without repeats the shares are the failure.
 UNBALANCED_CLASSES = Symptom(
     "unbalanced classes",

@@ -105,6 +105,11 @@ def select_extractor(case: EvaluationCase) -> Extractor:
             "evaluate.features is classifier. A classifier of the two domains learns only what separates them, which "
             "is what a translator is trained to imitate. Set it to auto, inception, or the path of an encoder."
         )
+    if settings.features == "contrastive":
+        raise InputError(
+            "evaluate.features is contrastive, which the evaluation of generated items alone supports. "
+            "Set it to auto, inception, or the path of an encoder."
+        )
     return open_extractor(settings, case.info.item, case.device, folders.cache, folders.root)
 
 

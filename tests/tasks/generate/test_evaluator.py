@@ -166,20 +166,22 @@ def test_constant_samples_fail(evaluator: Evaluator) -> None:
     no_nan(evaluation)
 
 
-def test_without_labels_random_features_are_used_and_classes_are_skipped(evaluator: Evaluator, digits: Any) -> None:
+def test_without_labels_self_supervised_features_are_used_and_classes_are_skipped(
+    evaluator: Evaluator, digits: Any
+) -> None:
     bare = [
         type(split)(split.array, np.full(len(split), -1), split.fingerprint) for split in (digits.train, digits.test)
     ]
     unlabelled = dataclasses.replace(evaluator, train=bare[0], test=bare[1], item=with_classes(evaluator))
     metrics = unlabelled.evaluate(digits.fresh).metrics
-    assert (metrics["verdict"], metrics["features"], metrics["modes_total"]) == ("pass", "random", 0)
+    assert (metrics["verdict"], metrics["features"], metrics["modes_total"]) == ("pass", "contrastive", 0)
     assert all(
         metrics[name] is None for name in ("modes_covered", "mode_kl", "smallest_class_share", "classifier_accuracy")
     )
     assert metrics["skipped"] == [
-        f"{name}: the data has no classes" for name in ("modes_covered", "smallest_class_share", "mode_kl")
+        f"{name}: the data has no classes"
+        for name in ("modes_covered", "smallest_class_share", "mode_kl", "class_spread")
     ]
-    assert "untrained network" in metrics["warnings"][0]
     for way in ("one image", "noise", "noisy"):
         assert unlabelled.evaluate(broken(digits, way)).metrics["verdict"] == "fail"
     with pytest.raises(InputError, match=r"evaluate\.features is classifier"):
@@ -200,7 +202,7 @@ def test_a_single_class_is_treated_as_no_classes(evaluator: Evaluator, digits: A
         .evaluate(digits.fresh[digits.fresh_labels == 1])
         .metrics
     )
-    assert (metrics["features"], metrics["modes_total"], metrics["verdict"]) == ("random", 0, "pass")
+    assert (metrics["features"], metrics["modes_total"], metrics["verdict"]) == ("contrastive", 0, "pass")
     assert any("the reference has only" in text for text in metrics["warnings"])
 
 
@@ -215,7 +217,12 @@ def test_random_labels_are_a_warning_and_skip_the_tests_of_classes(evaluator: Ev
     metrics = dataclasses.replace(short, train=train).evaluate(digits.fresh).metrics
     assert metrics["classifier_accuracy"] < 0.3
     assert any("unreliable: check the labels" in text for text in metrics["warnings"])
-    assert [text.split(":")[0] for text in metrics["skipped"]] == ["modes_covered", "smallest_class_share", "mode_kl"]
+    assert [text.split(":")[0] for text in metrics["skipped"]] == [
+        "modes_covered",
+        "smallest_class_share",
+        "mode_kl",
+        "class_spread",
+    ]
 
 
 def test_classes_are_tested_with_random_features_too(evaluator: Evaluator, digits: Any) -> None:

@@ -76,6 +76,7 @@ class Case:
     fid_ratio: float = 1.2
     modes: Modes | None = field(default_factory=lambda: modes_of(EVEN))
     accuracy: float | None = 0.98
+    class_spread: float = 1.0
     measured: dict[str, Measurement] = field(default_factory=lambda: EQUAL)
 
     def samples(self) -> SampleSet:
@@ -84,7 +85,8 @@ class Case:
         split = Labelled(np.empty((0, 8, 8, 1), dtype=np.uint8), nothing)
         item = ItemSpec(height=8, width=8, channels=1, classes=self.classes)
         real = Evaluator(split, split, item, EvaluateSettings(gate=GateSettings()), torch.device("cpu"))
-        vars(real).update(classifier=object() if self.classes else None, classifier_accuracy=self.accuracy)
+        classifier = object() if self.classes else None
+        vars(real).update(classifier=classifier, extractor=classifier, classifier_accuracy=self.accuracy)
         data = SampleSet(real, np.broadcast_to(np.uint8(0), (finite, 8, 8, 1)), self.nonfinite)
         vars(data).update(
             distinct=self.distinct if finite else None,
@@ -92,6 +94,7 @@ class Case:
             equal_size=Ratio(300, self.fid_ratio * 2.0, 2.0, 0.1) if finite else None,
             modes=self.modes if finite else None,
             modes_null=(0.01, 0.0),
+            class_spread=Measurement(self.class_spread if finite else None, 1.0, SPREAD),
             manifold=self.measured if finite else {},
             appearance=self.measured if finite else {},
             copies=self.measured if finite else {},
@@ -193,6 +196,10 @@ def test_a_good_generator_passes_every_test() -> None:
             r"^unreal samples: precision 0\.7 \(bound >= 0\.8, real images 1\)\. Samples lie between",
         ),
         ({"measured": measured(recall=0.4)}, r"^low diversity: recall 0\.4"),
+        (
+            {"class_spread": 0.6, "measured": measured(recall=0.4)},
+            r"^low diversity within classes: class_spread 0\.6 .*also failed: recall 0\.4",
+        ),
         ({"measured": measured(density=1.6)}, r"^crowded samples: density 1\.6 \(bound >= 0\.6 and <= 1\.3"),
         ({"measured": measured(jsd=0.2)}, r"^low fidelity or diversity: jsd 0\.18"),
         (
@@ -239,7 +246,8 @@ def test_without_classes_their_tests_are_skipped() -> None:
     verdict = verdict_of(Case(classes=(), modes=None, accuracy=None))
     assert verdict.word == "pass"
     assert verdict.skipped == [
-        f"{name}: the data has no classes" for name in ("modes_covered", "smallest_class_share", "mode_kl")
+        f"{name}: the data has no classes"
+        for name in ("modes_covered", "smallest_class_share", "mode_kl", "class_spread")
     ]
 
 

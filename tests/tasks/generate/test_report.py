@@ -125,12 +125,13 @@ def test_requested_classes_interpolations_and_neighbours_have_sections(evaluator
 
 def test_every_measure_has_a_row(failed: Evaluation) -> None:
     table = {row.name: row for row in measurement_rows(failed, {})}
-    assert list(table)[:7] == [
+    assert list(table)[:8] == [
         "finite samples",
         "duplicate_rate",
         "modes_covered",
         "smallest_class_share",
         "mode_kl",
+        "class_spread",
         "fid_ratio",
         "fid",
     ]

@@ -1,6 +1,7 @@
 """Does a conditional generator draw the class that it is asked for, and with variety?"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Bounds, Measurement, PromotionBound
 from pipeline.tasks.generate.measures.classes import RARE
 from pipeline.tasks.generate.measures.registry import measure
-from pipeline.tasks.generate.symptoms import POOR_CLASS, WRONG_CLASSES
+from pipeline.tasks.generate.symptoms import POOR_CLASS, TRUNCATED, WRONG_CLASSES
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
@@ -165,6 +166,21 @@ def class_vendi_ratio_mean(data: "SampleSet") -> float | None:
 @measure(explanation="diversity within the least diverse class over that of real images", needs="classes", ideal="1")
 def class_vendi_ratio_worst(data: "SampleSet") -> float | None:
     return min((value for _, value in data.class_diversity), default=None)
+
+
+@measure(
+    explanation="variance within classes, in reduced pixels, over that of real images",
+    kind="relative",
+    better="high",
+    bound=0.8,
+    limits={"ge": 0},
+    missing="too few images of each class",
+    needs="classes",
+    group="fidelity",
+    symptoms=(TRUNCATED,),
+)
+def class_spread(data: "SampleSet") -> Measurement:
+    return replace(data.class_spread, skip=data.unreliable_classes)
 
 
 @measure(explanation="the least diverse class", needs="classes", reported=False)

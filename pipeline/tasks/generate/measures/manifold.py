@@ -1,5 +1,6 @@
 """Manifolds, diversity and bins in feature space: each next to the same measure between two sets of real images."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.measure import Measurement, PromotionBound
@@ -15,6 +16,11 @@ TOO_FEW = "too few real images for two sets of them"
 def from_manifold(data: "SampleSet", name: str) -> Measurement:
     """Return a measure of feature space; no value if there are too few items."""
     return data.manifold.get(name, Measurement(None))
+
+
+def diversity(data: "SampleSet", name: str) -> Measurement:
+    """Return a measure of feature space that no test may use with features that recognise nothing."""
+    return replace(from_manifold(data, name), skip=data.blind_features)
 
 
 @measure(
@@ -46,7 +52,7 @@ def precision(data: "SampleSet") -> Measurement:
     promotion_floor=PromotionBound(0.4, {"ge": 0}, over="recall_null"),
 )
 def recall(data: "SampleSet") -> Measurement:
-    return from_manifold(data, "recall")
+    return diversity(data, "recall")
 
 
 @measure(
@@ -63,7 +69,7 @@ def recall(data: "SampleSet") -> Measurement:
     promotion_floor=PromotionBound(0.7, {"ge": 0}, over="coverage_null"),
 )
 def coverage(data: "SampleSet") -> Measurement:
-    return from_manifold(data, "coverage")
+    return diversity(data, "coverage")
 
 
 @measure(
@@ -79,7 +85,7 @@ def coverage(data: "SampleSet") -> Measurement:
     promotion_floor=PromotionBound(0.8, {"ge": 0}, over="vendi_ratio_null"),
 )
 def vendi_ratio(data: "SampleSet") -> Measurement:
-    return from_manifold(data, "vendi_ratio")
+    return diversity(data, "vendi_ratio")
 
 
 @measure(
@@ -120,7 +126,7 @@ def near_duplicates(data: "SampleSet") -> Measurement:
     group="fidelity",
 )
 def jsd(data: "SampleSet") -> Measurement:
-    return from_manifold(data, "jsd")
+    return diversity(data, "jsd")
 
 
 @measure(explanation="share of bins of feature space with a significantly different share", reported=False)
