@@ -49,12 +49,15 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 
 def describe_human(paths: Paths) -> str:
     """Return the result of the blind test of the present model; empty without one."""
-    measured = metrics_files.read_cached(paths.human_metrics)
+    measured, name = metrics_files.read_cached(paths.human_metrics), paths.human_metrics.relative_to(paths.root)
     if measured is None:
         return ""
     if not paths.weights.is_file() or measured.get("model_sha256") != hash_file(paths.weights):
-        return f"{paths.human_metrics.relative_to(paths.root)} is about another model; run `ganline human`"
-    return describe_score(measured)
+        return f"{name} is about another model; run `ganline human`"
+    try:
+        return describe_score(measured)
+    except (KeyError, TypeError, ValueError):  # edited by hand
+        return f"{name} is not the result of a blind test; run `ganline human --result` again"
 
 
 def describe_path(path: Path, root: Path) -> str:

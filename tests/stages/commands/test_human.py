@@ -4,15 +4,25 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from pydantic import TypeAdapter
 
 from pipeline.cli.summary import summary
 from pipeline.data.store import open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.blind_test import BlindTest, hash_file
+from pipeline.gans.base import GAN
+from pipeline.gans.registry import ModelSettings, build
+from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium
 from pipeline.stages.commands import human
+from pipeline.training import model_files
+from pipeline.training.model_files import ModelConfig
+from tests.specs import image_spec
 from tests.stages.conftest import Line
 
 
@@ -43,8 +53,42 @@ def test_results_reach_metrics_and_summary(
     assert line in capsys.readouterr().out
     assert f"human      {line}" in summary(root)
 
+    metrics = root / "metrics/human.json"
+    metrics.write_text(json.dumps({"model_sha256": blind.model}))
+    assert "metrics/human.json is not the result of a blind test" in summary(root)
+
     with (root / "models/generator.safetensors").open("ab") as file:
         file.write(b" ")
     assert "metrics/human.json is about another model" in summary(root)
     with pytest.raises(InputError, match="the test showed another model"):
         human.add_results(root, [path])
+
+
+def save_untrained(folder: Path, settings: dict[str, Any], item: ItemSpec) -> GAN:
+    """Save an untrained model and return it."""
+    model = TypeAdapter(ModelSettings).validate_python(settings)
+    gan = build(model, item)
+    config = ModelConfig(model=model, item=item, dataset_source="", dataset_fingerprint="", images_seen=0)
+    model_files.save(gan, config, folder)
+    return gan
+
+
+def test_a_model_that_transforms_items_is_an_error(tmp_path: Path) -> None:
+    settings = {"variant": "pix2pix", "generator_channels": 4, "discriminator_channels": 4, "discriminator_layers": 1}
+    save_untrained(tmp_path / "models", settings, image_spec(16, 3))
+    with pytest.raises(InputError, match=r"config\.json: variant pix2pix transforms items\. A blind test needs"):
+        human.write_page(tmp_path, seed=0)
+
+
+def test_a_conditional_model_draws_the_classes_of_the_training_items(tmp_path: Path, trained: Path) -> None:
+    train = open_split(trained / "data/dataset", trained / "data/validated", "train")
+    settings = {"variant": "cgan", "latent": 8, "generator_channels": 4, "discriminator_channels": 4}
+    gan = save_untrained(tmp_path / "models", settings, train.item)
+    items = human.draw_generated(gan, train, 0)
+    assert items.shape == (20, 8, 8, 1)
+    assert np.array_equal(items, human.draw_generated(gan, train, 0))
+    with torch.no_grad():
+        for weight in gan.parameters():
+            weight.fill_(np.nan)
+    with pytest.raises(InputError, match="the model generates NaN or Inf"):
+        human.draw_generated(gan, train, 0)
