@@ -44,7 +44,8 @@ def format_headline(promotion: Mapping[str, Any]) -> str:
         return f"{name} is promoted: {replaced}"
     if promotion["outcome"] == "champion":
         return f"{name} is the champion"
-    return f"{name} is not promoted" + (f": version {before} stays champion" if before is not None else "")
+    decided = "is held: needs approval" if promotion["outcome"] == "held" else "is not promoted"
+    return f"{name} {decided}" + (f": version {before} stays champion" if before is not None else "")
 
 
 def format_checks(promotion: Mapping[str, Any]) -> list[dict[str, str]]:

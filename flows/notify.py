@@ -1,4 +1,4 @@
-"""Send a notification when a run needs attention: not promoted, failed, or rejected data."""
+"""Send a notification when a run needs attention: held, not promoted, failed, or rejected data."""
 
 from typing import Any
 
@@ -8,7 +8,9 @@ from prefect.client.schemas.objects import FlowRun, State
 
 from flows.stages import StageFailed
 
-NOT_PROMOTED = "Not promoted"
+NOT_PROMOTED, HELD = "Not promoted", "Held"
+"""States of a run whose model was not promoted. A held model needs the approval of a person."""
+
 REJECTED = 3
 
 
@@ -30,7 +32,7 @@ def send_notification(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]
 def choose_subject(state: State[Any]) -> str | None:
     """Return the notification's subject for a final state; None if the run needs no attention."""
     if state.is_completed():
-        return "not promoted" if state.name == NOT_PROMOTED else None
+        return {NOT_PROMOTED: "not promoted", HELD: "held: needs approval"}.get(state.name or "")
     if state.is_cancelled() or state.is_cancelling():
         return None
     cause = getattr(state.data, "result", state.data)  # Prefect wraps what a flow returns

@@ -20,7 +20,7 @@ from prefect.states import Cancelled, Completed, Failed
 from flows import arrivals
 from flows.artifacts import format_checks, format_headline, render_markdown
 from flows.clone import BRANCH, CloneBusy, Workspace, open_workspace, push_results
-from flows.notify import NOT_PROMOTED, send_notification
+from flows.notify import HELD, NOT_PROMOTED, send_notification
 from flows.process import GuardedProcess
 from flows.stages import (
     UNCHANGED,
@@ -74,7 +74,7 @@ def run_stage(root: Path, stage: str, settings: Mapping[str, str] | None = None)
 
 @task(name="promote", task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
 def run_promotion(work: Workspace) -> State[dict[str, Any]]:
-    """Run `ganline promote`; the state's name is Promoted, Not promoted, or Unchanged if the verdict is the same."""
+    """Run `ganline promote`; the state is Promoted, Held, Not promoted, or Unchanged if the verdict is the same."""
     path = Paths(work.root).promotion
     before = path.read_bytes() if path.is_file() else b""
     try:
@@ -152,7 +152,7 @@ def bring_up_to_date(work: Workspace, promote: bool, service: str | None) -> dic
     if verdict is None:
         return states
     message = "; ".join([format_headline(verdict), *verdict["reasons"]])
-    name = NOT_PROMOTED if states["promote"] == NOT_PROMOTED else "Completed"
+    name = states["promote"] if states["promote"] in (NOT_PROMOTED, HELD) else "Completed"
     return Completed(name=name, message=message, data=states)
 
 

@@ -133,6 +133,8 @@ class Measure(Generic[Data]):
         missing: Why the test is skipped if the value is None.
         needs: What data or model must have for this measure, such as "classes"; empty for nothing.
         group: Family of measures that a symptom can explain as a whole, such as "fidelity".
+        aspect: What remains untested if every test of it is skipped, such as "memorisation". The verdict then says so,
+            and promotion is held. Empty for tests that a verdict can do without.
         symptoms: Failure modes that a failed test can indicate.
         evidence: Returns the text for the reason of a failure; None uses the numbers of the test.
         confirm: Decides whether a value outside its bounds is a failure; None relies on the spread of the null.
@@ -158,6 +160,7 @@ class Measure(Generic[Data]):
     missing: str = "it could not be measured"
     needs: str = ""
     group: str = ""
+    aspect: str = ""
     symptoms: tuple[Symptom, ...] = ()
     evidence: Callable[[Data, Bounds], str] | None = None
     confirm: Callable[[Data, Bounds], bool] | None = None

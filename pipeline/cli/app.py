@@ -117,26 +117,39 @@ def promote(
             help="Also promote a model whose inputs, outputs or class indices differ from the champion's.",
         ),
     ] = False,
+    approve: Annotated[
+        int | None,
+        typer.Option(
+            "--approve",
+            metavar="VERSION",
+            min=1,
+            help="Approve the version of the exported model that is held. Its tags record who approved what, and when.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Register the exported model as challenger, and make it the champion if it is no worse than the current one.
 
     Champion and challenger are both run from their ONNX files under one protocol. FID and KID (restoration and paired
     translation: PSNR) must not be worse beyond their bootstrap interval, and diversity must not drop. Gate, lineage,
-    parity and latency must pass. A model that clients of the champion could not use is held for approval. Without a
-    champion the absolute limits of `promote:` in params.yaml apply.
+    parity and latency must pass. A model is held for approval if clients of the champion could not use it, or if the
+    gate could not test it in an important respect, such as memorisation. Without a champion the absolute limits of
+    `promote:` in params.yaml apply.
 
-    The previous champion gets the alias `previous_champion`. A model that is not promoted is a normal outcome (exit
-    code 0); metrics/promotion.json gives the reasons. The command is idempotent.
+    The previous champion gets the alias `previous_champion`. A model that is held or not promoted is a normal outcome
+    (exit code 0); metrics/promotion.json gives the reasons. The command is idempotent.
 
     `dvc repro && ganline promote`
 
     `MLFLOW_TRACKING_URI=http://mlflow:5000 ganline promote` uses the registry of that server
 
     `ganline promote --accept-changes` approves a model with other inputs, outputs or class indices
+
+    `ganline promote --approve 7` approves version 7, whatever it is held for
     """
     from pipeline.stages.commands import promote
 
-    promote.run(project_root(), accept_changes=accept_changes)
+    promote.run(project_root(), accept_changes=accept_changes, approve=approve)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.evaluation.blind_test import describe_score, hash_file
+from pipeline.evaluation.wording import format_verdict
 from pipeline.media.registry import MEDIA
 from pipeline.reasons import name_causes
 from pipeline.stages import metrics_files
@@ -19,7 +20,7 @@ def summary(root: Path) -> str:
     paths = Paths(root)
     measured = read_evaluation(paths.evaluation_metrics)
     task = TASKS[measured["task"]]
-    lines = [("verdict", str(measured.get("verdict", "none")))]
+    lines = [("verdict", format_verdict(str(measured.get("verdict", "none")), measured.get("untested", [])))]
     if reasons := measured.get("reasons"):
         lines.append(("because", name_causes([reasons] if isinstance(reasons, str) else map(str, reasons))))
     lines.append(("numbers", ", ".join(task.summary(measured)) or "none"))

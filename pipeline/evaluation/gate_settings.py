@@ -37,7 +37,8 @@ def field(measures: list[Measure[Any]]) -> tuple[Any, Any]:
 def describe(measures: list[Measure[Any]]) -> str:
     """Describe a bound: what is measured and which values pass."""
     first = measures[0]
-    what = join_names([measure.name for measure in measures]) if len(measures) > 1 else first.explanation
+    beyond = " beyond those of real images" if first.kind == "excess" else ""
+    what = join_names([measure.name for measure in measures]) + beyond if len(measures) > 1 else first.explanation
     if first.better == "range":
         return f"{what}: {'min and max' if isinstance(first.bound, tuple) else 'relative deviation, at most'}"
     if first.better == "high" and first.kind == "excess":

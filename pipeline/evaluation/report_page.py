@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.evaluation.report_result import Result
 from pipeline.evaluation.verdict import Test, Verdict
+from pipeline.evaluation.wording import format_verdict
 from pipeline.reasons import split_reason
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ def render_page(
     )
     return environment.get_template(template.name).render(
         passed=verdict.word == "pass",
+        words=format_verdict(verdict.word, list(verdict.untested)),
+        untested=verdict.untested,
         reasons=[split_reason(reason) for reason in verdict.reasons],
         warnings=warnings,
         skipped=verdict.skipped,

@@ -1,7 +1,7 @@
 """The verdict on a model: its tests and the reasons of a failure. Shared by all tasks."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.measure import Bound, Bounds, Data, Measure, Measurement
 
@@ -21,6 +21,7 @@ class Test:
         null: Value of real data in that scale; None if unknown.
         state: Result of the test.
         note: Why the test was skipped.
+        aspect: What remains untested if every test of it is skipped; see `Measure`.
         evidence: Text for the reason of a failure; if empty, the reason shows the numbers.
     """
 
@@ -32,6 +33,7 @@ class Test:
     null: float | None = None
     state: State = "pass"
     note: str = ""
+    aspect: str = ""
     evidence: str = ""
 
     @property
@@ -63,6 +65,28 @@ class Verdict:
     def word(self) -> Literal["pass", "fail"]:
         """Result of all tests, "pass" or "fail"."""
         return "fail" if self.failed else "pass"
+
+    @property
+    def untested(self) -> dict[str, str]:
+        """Aspects of which every test was skipped, each with the reasons. Tests that are off do not count."""
+        aspects = {test.aspect: "" for test in self.tests if test.aspect and test.state == "skipped"}
+        tested = {test.aspect for test in self.tests if test.state in ("pass", "fail")}
+        return {aspect: self.why_skipped(aspect) for aspect in aspects if aspect not in tested}
+
+    def why_skipped(self, aspect: str) -> str:
+        """Return why the tests of an aspect were skipped."""
+        notes = dict.fromkeys(test.note for test in self.tests if test.aspect == aspect and test.state == "skipped")
+        return "; ".join(notes)
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What metrics/evaluation.json holds of the verdict."""
+        return {
+            "verdict": self.word,
+            "reasons": self.reasons,
+            "untested": [f"{aspect}: {why}" for aspect, why in self.untested.items()],
+            "skipped": self.skipped,
+        }
 
     @property
     def failed(self) -> list[str]:
@@ -107,17 +131,18 @@ def apply_bound(
     scale = Scale.of(measure, measurement)
     if setting is None:
         return Test(name, scale.value, "off", scale.null, "off")
+    aspect = measure.aspect
     low, high = (None if bound is None else bound * scale.factor for bound in (bounds.low, bounds.high))
     text = f"{Bounds(low, high)}{' + null' if measure.raw and measure.kind == 'excess' else ''}"
     if scale.value is None or measurement.skip:
-        return Test(name, None, text, scale.null, "skipped", measurement.skip or measure.missing)
+        return Test(name, None, text, scale.null, "skipped", measurement.skip or measure.missing, aspect)
     z, shift = measurement.z, scale.shift or 0.0
     below = low is not None and scale.value < low + shift and (z is None or z < -significance)
     above = high is not None and scale.value > high + shift and (z is None or z > significance)
     if not (below or above) or (measure.confirm is not None and not measure.confirm(data, bounds)):
-        return Test(name, scale.value, text, scale.null)
+        return Test(name, scale.value, text, scale.null, aspect=aspect)
     evidence = measure.evidence(data, bounds) if measure.evidence else ""
-    return Test(name, scale.value, text, scale.null, "fail", evidence=evidence)
+    return Test(name, scale.value, text, scale.null, "fail", aspect=aspect, evidence=evidence)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.evaluation.comparison import Comparison
+from pipeline.evaluation.wording import join_names
 from pipeline.promotion.settings import PromoteSettings
 from pipeline.reasons import name_causes
 from pipeline.serving.runtime.contract import summarise
 from pipeline.settings import Settings
 
-State = Literal["pass", "fail", "skipped", "off"]
+State = Literal["pass", "fail", "held", "approved", "skipped", "off"]
+"""A check that is held needs the approval of a person (`pipeline.promotion.approval`)."""
+
+
+CONTRACT = "contract against champion"
 
 
 class Check(Settings):
@@ -22,7 +27,7 @@ class Check(Settings):
         value: The challenger's value.
         champion: The champion's value, if the check compares the two.
         bound: The values that pass, as text.
-        reason: Why the check failed, and what to do.
+        reason: Why the check failed or is held, and what to do.
     """
 
     name: str
@@ -63,8 +68,8 @@ class Evidence:
         diversity: The challenger's diversity relative to real data, by measure.
         broken: The links of its lineage that do not match.
         rolled_back: When it was rolled back before; None if it never was.
+        version: The challenger's version in the registry.
         against: None without a champion.
-        accept_changes: A person has approved the challenger's contract.
     """
 
     evaluation: Mapping[str, Any]
@@ -72,16 +77,16 @@ class Evidence:
     diversity: Mapping[str, float] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     rolled_back: str | None = None
+    version: str = ""
     against: Against | None = None
-    accept_changes: bool = False
 
 
 def check_all(evidence: Evidence, settings: PromoteSettings) -> list[Check]:
-    """Return all checks; the challenger passes if none has failed."""
-    checks = check_admission(evidence)
+    """Return all checks; the challenger passes if none has failed or is held."""
+    checks = [*check_admission(evidence), check_untested(evidence, settings)]
     if evidence.against:
         checks += check_against_champion(evidence.against, settings)
-        checks.append(check_contract(evidence.against, accepted=evidence.accept_changes))
+        checks.append(check_contract(evidence.against))
     else:
         checks += check_limits(evidence.evaluation, settings)
     floors = settings.floors.model_dump()
@@ -110,6 +115,23 @@ def check_gate(evidence: Evidence) -> Check:
         value=verdict,
         bound="pass",
         reason=f"the gate's verdict is {verdict}: {name_causes(map(str, reasons))}",
+    )
+
+
+def check_untested(evidence: Evidence, settings: PromoteSettings) -> Check:
+    """Check that the gate could test every aspect of the model."""
+    untested = [str(text) for text in evidence.evaluation.get("untested") or []]
+    aspects = [text.partition(": ")[0] for text in untested]
+    state: State = "held" if untested else "pass"
+    return Check(
+        name="untested",
+        state="off" if settings.untested == "allow" else state,
+        value=", ".join(aspects) or "nothing",
+        bound="nothing, or approved",
+        reason=f"held for approval: the gate could not test {join_names(aspects)} ({'; '.join(untested)}). "
+        f"Provide what is missing, or look at the samples and run `ganline promote --approve {evidence.version}`."
+        if untested
+        else "",
     )
 
 
@@ -199,14 +221,14 @@ def check_diversity(name: str, against: Against, least: float | None) -> Check:
     )
 
 
-def check_contract(against: Against, *, accepted: bool) -> Check:
-    """Check that clients of the champion can use the challenger, or that a person has accepted the changes."""
+def check_contract(against: Against) -> Check:
+    """Check that clients of the champion can use the challenger."""
     changes = summarise(against.contract)
     return Check(
-        name="contract against champion",
-        state="fail" if changes and not accepted else "pass",
+        name=CONTRACT,
+        state="held" if changes else "pass",
         value=changes or "same",
-        bound="same, or accepted",
+        bound="same, or approved",
         reason=f"held for approval: its contract differs from the champion's (version {against.version}): {changes}. "
         "`ganline promote --accept-changes` approves it. Running services load it only after a restart or with "
         "`ganline serve --accept-changes`.",

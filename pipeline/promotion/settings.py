@@ -28,6 +28,11 @@ class PromoteSettings(Settings):
         le=1,
         description="each measure of diversity (see floors) over the champion's, at least; null: off",
     )
+    untested: Literal["hold", "allow"] = Field(
+        "hold",
+        description="a model that the gate could not test for memorisation, fidelity or diversity: hold it until it is "
+        "approved (ganline promote --approve VERSION), or allow it",
+    )
     limits: SerializeAsAny[PromotionBounds] = Field(
         PromotionBounds(), description="upper bounds that apply if there is no champion; null disables a bound"
     )

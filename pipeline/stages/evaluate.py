@@ -8,6 +8,7 @@ from typing import Any
 from pipeline import params as parameters
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
+from pipeline.evaluation.wording import format_verdict
 from pipeline.files import write_atomically
 from pipeline.reasons import format_reason
 from pipeline.stages import metrics_files
@@ -95,7 +96,8 @@ def is_number(value: Any) -> bool:
 
 def print_result(result: EvaluationResult, report: Path) -> None:
     """Print the verdict to stdout, its reasons and the notes to stderr."""
-    sys.stdout.write(f"{result.metrics['verdict']}: {result.line}; see {report}\n")
+    verdict = format_verdict(result.metrics["verdict"], result.metrics.get("untested", []))
+    sys.stdout.write(f"{verdict}: {result.line}; see {report}\n")
     for reason in result.metrics["reasons"]:
         sys.stderr.write(f"ganline: verdict fail: {format_reason(reason)}\n")
     for text in result.notes:

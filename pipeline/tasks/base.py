@@ -82,7 +82,7 @@ class EvaluationResult:
     """The result of one evaluation.
 
     Attributes:
-        metrics: Flat numbers, with `verdict`, `reasons`, `skipped` and `protocol`.
+        metrics: Flat numbers, with `verdict`, `reasons`, `untested`, `skipped` and `protocol`.
         page: The report as HTML.
         line: The most important numbers, for stdout.
         notes: Remarks for stderr.

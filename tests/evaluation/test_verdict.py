@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pipeline.evaluation.diagnosis import diagnose
 from pipeline.evaluation.gate_settings import gate_settings
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound, finite_test
+from pipeline.evaluation.wording import format_verdict
 from pipeline.measure import Bounds, Measure, Measurement, Symptom
 
 LOST = Symptom("dropped classes", 10, "Train longer", frozenset({"fidelity"}))
@@ -74,6 +75,29 @@ def test_the_verdict_fails_if_a_test_fails() -> None:
     verdict = Verdict(tests)
     assert (verdict.word, verdict.failed, verdict.skipped) == ("fail", ["finite copies"], ["a: none"])
     assert Verdict(tests[:1]).word == "pass"
+
+
+def test_an_aspect_is_untested_if_all_its_tests_are_skipped() -> None:
+    def tested(aspect: str, **values: Any) -> list[Test]:
+        about: dict[str, Any] = {"better": "low", "aspect": aspect, "missing": "too few"}
+        return [
+            apply_bound(measure(f"{name}_{aspect}", **about), Measurement(value), None, bound)
+            for name, (value, bound) in values.items()
+        ]
+
+    tests = [
+        *tested("memorisation", a=(None, 1.0), b=(None, 1.0), c=(0.0, None)),
+        *tested("diversity", a=(None, 1.0), b=(0.5, 1.0)),
+        *tested("", a=(None, 1.0)),
+        *tested("fidelity", a=(None, None)),
+    ]
+    verdict = Verdict(tests)
+    assert verdict.word == "pass"
+    assert verdict.untested == {"memorisation": "too few"}
+    assert verdict.outcome["untested"] == ["memorisation: too few"]
+    assert format_verdict(verdict.word, verdict.outcome["untested"]) == "pass, memorisation not tested"
+    assert format_verdict("pass", ["a: x", "b: y"]) == "pass, a and b not tested"
+    assert (format_verdict("fail", ["a: x"]), format_verdict("pass", [])) == ("fail", "pass")
 
 
 def test_settings_are_derived_from_measures() -> None:

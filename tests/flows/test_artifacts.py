@@ -46,6 +46,8 @@ VERDICT = {
 def test_the_promotion_comes_first_in_one_line() -> None:
     assert format_headline(VERDICT) == "digits version 4 is not promoted: version 3 stays champion"
     assert format_headline(VERDICT | {"champion": None}) == "digits version 4 is not promoted"
+    held = VERDICT | {"outcome": "held"}
+    assert format_headline(held) == "digits version 4 is held: needs approval: version 3 stays champion"
     promoted = VERDICT | {"outcome": "promoted"}
     assert format_headline(promoted) == "digits version 4 is promoted: champion instead of version 3"
     assert format_headline(promoted | {"champion": None}) == "digits version 4 is promoted: the first champion"

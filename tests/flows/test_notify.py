@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
-from flows.notify import NOT_PROMOTED, choose_subject
+from flows.notify import HELD, NOT_PROMOTED, choose_subject
 from flows.stages import StageFailed
 from tests.flows.project import Project
 
@@ -52,6 +52,7 @@ def hook(api: str) -> Iterator[tuple[str, Messages]]:
     [
         (Completed(), None),
         (Completed(name=NOT_PROMOTED), "not promoted"),
+        (Completed(name=HELD), "held: needs approval"),
         (Failed(data=StageFailed("validate", 3, "x")), "rejected data"),
         (Failed(data=StageFailed("export", 5, "x")), "failed"),
         (Failed(), "failed"),

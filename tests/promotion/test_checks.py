@@ -39,8 +39,13 @@ def promotion(task: Task = GENERATE, **values: Any) -> PromoteSettings:
 
 def failures(settings: PromoteSettings | None = None, task: Task = GENERATE, **changes: Any) -> dict[str, str]:
     """Return the reasons of the failed checks, by name."""
+    return reasons("fail", settings, task, **changes)
+
+
+def reasons(state: str, settings: PromoteSettings | None, task: Task = GENERATE, **changes: Any) -> dict[str, str]:
+    """Return the reasons of the checks in a state, by name."""
     checks = check_all(evidence(task, **changes), settings or promotion(task))
-    return {check.name: check.reason for check in checks if check.state == "fail"}
+    return {check.name: check.reason for check in checks if check.state == state}
 
 
 def compared(
@@ -89,14 +94,25 @@ def test_without_classes_their_floor_is_skipped() -> None:
 
 def test_another_contract_is_held_for_approval() -> None:
     changed = replace(against(), contract=["class 1 is 'aa', was 'b'"])
-    found = failures(against=changed)
+    found = reasons("held", None, against=changed)
     assert list(found) == ["contract against champion"]
     assert "held for approval" in found["contract against champion"]
     assert (
         "(version 3): class 1 is 'aa', was 'b'. `ganline promote --accept-changes`"
         in found["contract against champion"]
     )
-    assert failures(against=changed, accept_changes=True) == {}
+    assert failures(against=changed) == {}
+
+
+def test_a_model_that_the_gate_could_not_test_is_held() -> None:
+    few = GOOD | {"untested": ["memorisation: only 90 real images, 100 are needed"]}
+    for more in ({}, {"against": against()}):
+        found = reasons("held", None, evaluation=few, version="7", **more)
+        assert list(found) == ["untested"]
+        assert "could not test memorisation (memorisation: only 90 real images, 100 are needed)" in found["untested"]
+        assert "`ganline promote --approve 7`" in found["untested"]
+    assert reasons("held", promotion(untested="allow"), evaluation=few) == {}
+    assert reasons("held", None, evaluation=GOOD | {"untested": []}) == {}
 
 
 def test_with_a_champion_the_limits_are_skipped_but_not_the_floors() -> None:

@@ -22,6 +22,10 @@ from pipeline.measure import Measurement
 
 DRAWS = 20
 MOST = 2500  # images on either side: more images show no other failures, and the time is quadratic in them
+LEAST = 2 * K + 1  # images on either side
+SAME = 1e-4
+"""Items are equal if their distance is at most this fraction of the largest one: equal items can differ by rounding."""
+
 PER_BIN = 20  # images per bin of feature space, on average
 MEASURES = ("precision", "recall", "density", "coverage", "near_duplicates", "vendi_ratio", "ndb", "jsd")
 
@@ -48,8 +52,16 @@ class FeatureSet:
 
 def comparison_size(n_fake: int, n_pool: int) -> int:
     """Return the number of images on either side of a comparison; 0 if there are too few to measure."""
-    n = min(n_fake, n_pool // 2, MOST)
-    return n if n > 2 * K else 0
+    return 0 if find_shortage(n_fake, n_pool) else min(n_fake, n_pool // 2, MOST)
+
+
+def find_shortage(n_fake: int, n_pool: int) -> str:
+    """Return why there are too few images to measure; empty if there are enough."""
+    if n_fake < LEAST:
+        return f"only {n_fake:,} finite samples, {LEAST} are needed: raise evaluate.samples"
+    if n_pool < 2 * LEAST:
+        return f"only {n_pool:,} held-out real images, {2 * LEAST} are needed for two sets of them"
+    return ""
 
 
 def measure_with_nulls(
@@ -65,11 +77,11 @@ def measure_with_nulls(
         key: Identifies `pool` in the cache.
 
     Returns:
-        Measurements by name; empty if there are too few samples or real images.
+        Measurements by name; of too few samples or real images they have no value, and say which are too few.
     """
     n = comparison_size(len(fake), len(pool))
     if n == 0:
-        return {}
+        return {name: Measurement(None, skip=find_shortage(len(fake), len(pool))) for name in MEASURES}
     centres = k_means(pool, max(2, min(BINS, n // PER_BIN)), seed)
     bins = assign(pool, centres)
 
@@ -82,7 +94,7 @@ def measure_with_nulls(
         return {"nulls": torch.tensor(nulls, dtype=torch.float64), "near": torch.from_numpy(np.stack(near))}
 
     shapes = {"nulls": (DRAWS, len(MEASURES)), "near": (DRAWS, n, K)}
-    tensors = remember(cache, "nulls", f"{key} {n} {seed} {DRAWS} {K} {BINS} {NEAR}", shapes, compute_nulls)
+    tensors = remember(cache, "nulls", f"{key} {n} {seed} {DRAWS} {K} {BINS} {NEAR} {SAME}", shapes, compute_nulls)
     fake_bins = assign(fake, centres)
     rng = np.random.default_rng([seed, 1])
     values = []
@@ -109,11 +121,31 @@ def compare_sets(fake: FeatureSet, real: FeatureSet, n_bins: int) -> list[float]
         float(np.mean(reals.balls_per_row > 0)),
         float(np.mean(samples.balls_per_row) / K),
         float(np.mean(samples.rows_per_ball > 0)),
-        float(np.mean(fake.near[:, 0] < np.quantile(real.near[:, 0], NEAR))),
+        repeat_rate(fake.near[:, 0], real.near[:, 0]),
         vendi(fake.features) / vendi(real.features),
         histograms.different,
         histograms.divergence,
     ]
+
+
+def small_distance(real: Float64Array) -> float | None:
+    """Return the distance below which items are near-duplicates: a quantile of the distances `real` [n] of real items.
+
+    Real items that repeat each other do not count, or repeats in the data would make the quantile 0. None if all do.
+    """
+    apart = real[real > SAME * real.max(initial=0.0)]
+    return float(np.quantile(apart, NEAR)) if len(apart) else None
+
+
+def repeat_rate(fake: Float64Array, real: Float64Array) -> float:
+    """Return the share of samples that are unusually close to another sample.
+
+    Args:
+        fake: Distances of samples to their nearest neighbours, [n].
+        real: Those of real images, [m].
+    """
+    limit = small_distance(real)
+    return float(np.mean(fake <= 0) if limit is None else np.mean(fake < limit))
 
 
 def summarise(values: Float64Array, nulls: Float64Array, names: tuple[str, ...] = MEASURES) -> dict[str, Measurement]:

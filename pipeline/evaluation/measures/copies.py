@@ -2,27 +2,42 @@
 
 Distances are measured in features and in the pixels of thumbnails. Each value has a null: the same measure of held-out
 images. FID and coverage do not detect copies; copying improves both.
+
+A small test split holds too few images to tell which distances are small by chance. Cross-validation then extends it:
+every training image is left out once and compared with the other training images. Only one image is missing from the
+set that it is compared with, so distances need no correction for the size. Three things could bias this null:
+
+- The generator has seen the training images. This does not matter, because none is compared with itself.
+- Two training images that are nearest to each other share one distance, so the distances count as half as many.
+- A classifier draws its own training images together. Distances of its features are then too small, so fewer samples
+  count as copies. Pixels have no such bias.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import torch
 
-from pipeline.arrays import Float32Array, Float64Array, FloatArray, Int64Array
+from pipeline.arrays import BoolArray, Float32Array, Float64Array, FloatArray, Int64Array
 from pipeline.evaluation.cache import remember
 from pipeline.evaluation.extractors.base import Images, feature_values
 from pipeline.evaluation.measures.bins import assign, k_means
-from pipeline.evaluation.measures.calibration import MOST
-from pipeline.evaluation.measures.distances import NEAR, nearest, neighbours
+from pipeline.evaluation.measures.calibration import MOST, small_distance
+from pipeline.evaluation.measures.distances import nearest, neighbours
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
 from pipeline.media.registry import tensors_of
 
 CELLS = 10  # cells of feature space within which C_T compares ranks
 SIDE = 16  # pixels of a thumbnail
-LEAST = 100  # held-out images that are needed to estimate which distances are small by chance
+LEAST = 100  # samples, and distances of real images, that are needed to tell which distances are small by chance
+LEAST_SCORE = 0.1  # keeps a spread finite
+SMALLEST_TAIL = 1e-300  # a smaller probability has no normal score in float64
+
+MEASURES = ("copies_features", "copies_pixels", "copying", "authenticity")
 
 LEAST_IN_CELL = 10
 """Samples and held-out images that a cell needs for C_T (Meehan et al., 2020, leave out cells that are too small)."""
@@ -49,6 +64,21 @@ def thumbnails(items: Images, item: ItemSpec, batch_size: int) -> Float32Array:
     return np.concatenate(parts) if parts else np.empty((0, 1), dtype=np.float32)
 
 
+@dataclass(frozen=True)
+class Null:
+    """How far real images are from the nearest training image: held-out images, then left-out training images.
+
+    Attributes:
+        distance: Distances in features, [m].
+        small: Distances in thumbnails, [m].
+        authentic: Whether the nearest training image is closer to another training image, [m].
+    """
+
+    distance: Float64Array
+    small: Float64Array
+    authentic: BoolArray
+
+
 def measure_copies(
     features: ImageSets, pixels: ImageSets, seed: int, cache: Path | None = None, key: str = ""
 ) -> dict[str, Measurement]:
@@ -62,43 +92,110 @@ def measure_copies(
         key: Identifies the real images and the feature extractor in the cache.
 
     Returns:
-        Measurements by name; empty with fewer than 100 samples or held-out images.
+        Measurements by name; those of too few images have no value, and say which images are too few.
     """
     fake, heldout, train = features.fake[:MOST], features.heldout[:MOST], features.train
-    if min(len(fake), len(heldout)) < LEAST or len(train) < 2:
-        return {}
+    if shortage := find_shortage(len(fake), len(heldout), len(train)):
+        return {name: Measurement(None, skip=shortage) for name in MEASURES}
+    left_out = len(heldout) < LEAST
 
     def measure_real() -> dict[str, torch.Tensor]:
         distance, position = nearest(heldout, train, 1)
-        own = neighbours(train, 1)[0]
-        centres = k_means(train, CELLS, seed)
+        own, own_position = neighbours(train, 1)
         small = nearest(pixels.heldout[:MOST], pixels.train, 1)[0]
-        parts = {"distance": distance, "position": position, "own": own, "small": small, "centres": centres}
+        parts = {"distance": distance, "position": position, "own": own, "own_position": own_position, "small": small}
+        parts |= {"own_small": neighbours(pixels.train, 1)[0]} if left_out else {}
+        parts |= {"centres": k_means(train, CELLS, seed)}
         return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in parts.items()}
 
-    n, m = len(fake), len(heldout)
-    shapes = {
-        "distance": (m, 1),
-        "position": (m, 1),
-        "own": (len(train), 1),
-        "small": (m, 1),
-        "centres": (min(CELLS, len(train)), train.shape[1]),
-    }
+    m, every = len(heldout), (len(train), 1)
+    shapes = {"distance": (m, 1), "position": (m, 1), "own": every, "own_position": every, "small": (m, 1)}
+    shapes |= {"own_small": every} if left_out else {}
+    shapes |= {"centres": (min(CELLS, len(train)), train.shape[1])}
     tensors = remember(cache, "copies", f"{key} {seed} {MOST} {CELLS} {SIDE}", shapes, measure_real)
     real = {name: value.numpy() for name, value in tensors.items()}
-    own, centres, real_distance = real["own"][:, 0], real["centres"], real["distance"][:, 0]
+    null = build_null(real)
     distances, positions = nearest(fake, train, 1)
-    distance, position = distances[:, 0], positions[:, 0]
+    distance = distances[:, 0]
     pixel_distance = nearest(pixels.fake[:MOST], pixels.train, 1)[0][:, 0]
-    z = copying(distance, real_distance, assign(fake, centres), assign(heldout, centres))
-    authentic = authenticity(distance, position, own)
-    real_authentic = authenticity(real_distance, real["position"][:, 0], own)
+    seen = np.concatenate([heldout, train]) if left_out else heldout
+    z = copying(distance, null.distance, assign(fake, real["centres"]), assign(seen, real["centres"]))
+    authentic = authenticity(distance, positions[:, 0], real["own"][:, 0])
     return {
-        "copies_features": compare_proportions(copy_rate(distance, real_distance), NEAR, n, m),
-        "copies_pixels": compare_proportions(copy_rate(pixel_distance, real["small"][:, 0]), NEAR, n, m),
+        "copies_features": compare_copies(distance, null.distance, m),
+        "copies_pixels": compare_copies(pixel_distance, null.small, m),
         "copying": Measurement(z, 0.0, 1.0),
-        "authenticity": compare_proportions(authentic, real_authentic, n, m),
+        "authenticity": compare_proportions(
+            authentic, float(null.authentic.mean()), len(fake), count_independent(len(null.distance), m)
+        ),
     }
+
+
+def find_shortage(fake: int, heldout: int, train: int) -> str:
+    """Return why copies cannot be searched with these numbers of images; empty if they can."""
+    if fake < LEAST:
+        return f"only {fake:,} finite samples, {LEAST} are needed: raise evaluate.samples"
+    if train < 3:
+        return f"only {train:,} training images"
+    if heldout + train < LEAST:
+        return f"only {heldout + train:,} real images, {LEAST} are needed to tell which distances are small by chance"
+    return ""
+
+
+def build_null(real: dict[str, Float64Array]) -> Null:
+    """Return the distances of real images; training images take part if `real` holds their thumbnails' distances."""
+    distance, position, small, own = (real[name][:, 0] for name in ("distance", "position", "small", "own"))
+    if "own_small" in real:
+        distance = np.concatenate([distance, own])
+        position = np.concatenate([position, real["own_position"][:, 0]])
+        small = np.concatenate([small, real["own_small"][:, 0]])
+    return Null(distance, small, own[position.astype(np.int64)] < distance)
+
+
+def count_independent(distances: int, heldout: int) -> int:
+    """Return the number of independent distances; two training images that are left out can share one."""
+    return heldout + (distances - heldout) // 2
+
+
+def compare_copies(fake: Float64Array, real: Float64Array, heldout: int) -> Measurement:
+    """Return the share of samples that are unusually close to a training image, with that of real images as its null.
+
+    The spread is such that z is the normal score of Fisher's exact test: the share of a few real images is skewed.
+
+    Args:
+        fake: Distances of samples to the nearest training image, [n].
+        real: Distances of real images to the nearest training image, [m].
+        heldout: The first of `real` are held-out images, the others training images that were left out.
+    """
+    limit = small_distance(real)
+    if limit is None:
+        return Measurement(None, skip="all held-out images repeat training images")
+    n, m = len(fake), len(real)
+    close, real_close = int(np.sum(fake < limit)), int(np.sum(real < limit))
+    value, null, independent = close / n, real_close / m, count_independent(m, heldout)
+    if value <= null:
+        return compare_proportions(value, null, n, independent)
+    z = exact_score((close, n), (math.ceil(real_close * independent / m), independent))
+    return Measurement(value, null, (value - null) / max(z, LEAST_SCORE))
+
+
+def exact_score(fake: tuple[int, int], real: tuple[int, int]) -> float:
+    """Return the normal score of Fisher's exact test that two (count, total) have the same share.
+
+    It is positive if the share of `fake` is larger. The probability is that of at most `real[0]` real images among the
+    images that were counted.
+    """
+    (k, n), (b, m) = fake, real
+    total = log_choose(n + m, k + b)
+    logs = [log_choose(m, i) + log_choose(n, k + b - i) - total for i in range(max(0, k + b - n), b + 1)]
+    most = max(logs)
+    tail = math.exp(most) * sum(math.exp(value - most) for value in logs)
+    return -NormalDist().inv_cdf(min(max(tail, SMALLEST_TAIL), 1 - 1e-16))
+
+
+def log_choose(n: int, k: int) -> float:
+    """Return the logarithm of the binomial coefficient; minus infinity if it is 0."""
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) if 0 <= k <= n else -math.inf
 
 
 def compare_proportions(value: float, null: float, n: int, m: int) -> Measurement:
@@ -111,17 +208,6 @@ def compare_proportions(value: float, null: float, n: int, m: int) -> Measuremen
     else:
         pooled = max(null, 1 / (n + m))
     return Measurement(value, null, float(np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))))
-
-
-def copy_rate(fake: Float64Array, heldout: Float64Array, near: float = NEAR) -> float:
-    """Return the fraction of samples that are unusually close to a training image; about `near` without copying.
-
-    Args:
-        fake: Distances of samples to the nearest training image, [n].
-        heldout: Distances of held-out images to the nearest training image, [m].
-        near: Quantile of `heldout` below which a distance is unusually small.
-    """
-    return float(np.mean(fake < np.quantile(heldout, near)))
 
 
 def authenticity(fake: Float64Array, neighbour: Int64Array, own: Float64Array) -> float:

@@ -121,10 +121,11 @@ def scores_of(evaluation: Mapping[str, Any]) -> dict[str, float]:
 
 
 def verdict_text(metadata: Metadata, evaluation: Mapping[str, Any]) -> str:
-    """Return the verdict, with the reasons if it is not pass."""
+    """Return the verdict, with the reasons if it is not pass, and otherwise what could not be tested."""
     verdict = f"**{metadata.verdict}**"
     if metadata.verdict == "pass":
-        return verdict
+        untested = "; ".join(map(str, evaluation.get("untested") or []))
+        return f"{verdict}. Not tested: {untested}" if untested else verdict
     lines = [f"{verdict}; exported because `export.allow_failed` is set", ""]
     for cause, parts in map(split_reason, reasons_of(evaluation) or ["no reason recorded"]):
         lines += [f"- **{cause}**", *(f"  - {name}: {text}" for name, text in parts)]

@@ -12,11 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import params as parameters
+from pipeline.errors import InputError
 from pipeline.files import exclusive_lock, write_atomically
 from pipeline.media.registry import find_medium
 from pipeline.params import Params
 from pipeline.promotion.aliases import CHALLENGER, CHAMPION, PREVIOUS, ROLLED_BACK, Registry
-from pipeline.promotion.checks import Against, Check, Evidence, check_admission, check_all
+from pipeline.promotion.approval import (
+    HELD,
+    NOT_PROMOTED,
+    PROMOTED,
+    approval_tags,
+    find_user,
+    held_checks,
+    label,
+    settle,
+)
+from pipeline.promotion.checks import CONTRACT, Against, Check, Evidence, check_admission, check_all
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.runtime.generator import Graph
 from pipeline.stages import metrics_files
@@ -29,21 +40,22 @@ from pipeline.tracking.mlflow_store import address, connect
 from pipeline.tracking.run_json import require_run
 
 VERDICT, KEY = "ganline.promotion", "ganline.promotion.key"
-PROMOTED, KEPT, NOT_PROMOTED = "promoted", "champion", "not promoted"
+KEPT = "champion"
 
 
-def run(root: Path, *, accept_changes: bool = False) -> dict[str, Any]:
+def run(root: Path, *, accept_changes: bool = False, approve: int | None = None) -> dict[str, Any]:
     """Register the exported model as challenger, and make it the champion if it passes all checks.
 
     Reads exported/, metrics/ and data/. Writes metrics/promotion.json and returns its content. The command is
     idempotent: a model is evaluated once for each champion and settings, and the verdict in the registry is reused.
 
     Args:
-        accept_changes: Promote a model even if its inputs, outputs or class indices differ from the champion's.
+        accept_changes: Approve that inputs, outputs or class indices differ from the champion's.
+        approve: Version whose held checks are approved; it must be that of the exported model.
 
     Raises:
-        InputError: Inputs are missing or invalid, the champion cannot be compared, or the store does not respond or
-            did not record the training.
+        InputError: Inputs are missing or invalid, the champion cannot be compared, the version to approve is another
+            one, or the store does not respond or did not record the training.
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
@@ -55,6 +67,11 @@ def run(root: Path, *, accept_changes: bool = False) -> dict[str, Any]:
         require_run(root, paths.run)
         registry = Registry(connect(address(root)), params.tracking.model)
         number = registry.find_version(sha256) or register(paths, params, metadata, sha256)
+        if approve is not None and str(approve) != str(number):
+            raise InputError(
+                f"--approve {approve}: the exported model is version {number} of {params.tracking.model}. Only the "
+                "exported model can be approved: check out the commit of the other one, run `dvc checkout` and repeat."
+            )
         # The tags of dvc.lock are written below, so their former values do not count.
         broken = [
             str(link) for link in lineage.chain(root) if link.state == "broken" and lineage.DVC_TAG not in link.detail
@@ -72,14 +89,18 @@ def run(root: Path, *, accept_changes: bool = False) -> dict[str, Any]:
             registry.point(CHALLENGER, number)
             champion = aliases.get(CHAMPION)
             rolled_back = version.tags.get(ROLLED_BACK)
-            evidence = Evidence(evaluation, exported, {}, broken, rolled_back, accept_changes=accept_changes)
+            evidence = Evidence(evaluation, exported, {}, broken, rolled_back, number)
             key = fingerprint(params, evidence, champion)
             before = read_verdict(version) if version.tags.get(KEY) == key else None
-            if before is not None:
-                verdict = before
-            else:
+            if before is None:
                 diversity = TASKS[params.model.task].relative_diversity(evaluation, find_medium(params.data.medium))
                 verdict = decide(paths, params, registry, champion, replace(evidence, diversity=diversity))
+            else:
+                verdict = before
+            if approve is not None or accept_changes:
+                approve_checks(root, registry, number, verdict, only_contract=approve is None)
+            verdict = settle(verdict, registry.version(number).tags)
+            if verdict != before:
                 log_verdict(paths, params, verdict)
                 # Stored before the aliases move: after a crash in between, the same command finishes the promotion.
                 store_verdict(registry, number, verdict, key)
@@ -119,7 +140,7 @@ def register(paths: Paths, params: Params, metadata: Metadata, sha256: str) -> s
 def decide(
     paths: Paths, params: Params, registry: Registry, champion: str | None, evidence: Evidence
 ) -> dict[str, Any]:
-    """Return the verdict as it is stored: flat numbers, the checks, and the reasons of failed checks."""
+    """Return the verdict as it is stored, without its outcome: flat numbers and the checks."""
     task = TASKS[params.model.task]
     measured: dict[str, Any] = {}
     against = None
@@ -144,10 +165,7 @@ def decide(
         checks = check_admission(evidence)
     else:
         checks = check_all(replace(evidence, against=against), params.promote)
-    reasons = [check.reason for check in checks if check.state == "fail"]
     return {
-        "outcome": NOT_PROMOTED if reasons else PROMOTED,
-        "reasons": reasons,
         "champion": int(champion) if champion is not None else None,
         **measured,
         "parity_max_abs": evidence.export.get("parity_max_abs"),
@@ -181,8 +199,17 @@ def compare_with(champion: Path, version: str, paths: Paths, params: Params) -> 
 
 
 def check_row(check: Check) -> dict[str, Any]:
-    """Return a check as a mapping; the reason only if it failed."""
-    return check.model_dump(exclude=set() if check.state == "fail" else {"reason"})
+    """Return a check as a mapping; the reason only if it failed or is held."""
+    return check.model_dump(exclude=set() if check.state in ("fail", "held") else {"reason"})
+
+
+def approve_checks(
+    root: Path, registry: Registry, number: str, verdict: dict[str, Any], *, only_contract: bool
+) -> None:
+    """Record that the user approves the held checks of a version, or only that of its contract."""
+    contract = {label(check) for check in verdict["checks"] if check["name"] == CONTRACT}
+    checks = [check for check in held_checks(verdict) if not only_contract or check in contract]
+    registry.tag(number, approval_tags(registry.version(number).tags, checks, find_user(root)))
 
 
 def fingerprint(params: Params, evidence: Evidence, champion: str | None) -> str:
@@ -190,8 +217,6 @@ def fingerprint(params: Params, evidence: Evidence, champion: str | None) -> str
     settings = params.model_dump(mode="json", by_alias=True, include={"promote", "evaluate", "data"})
     numbers = {name: value for name, value in evidence.evaluation.items() if name != "seconds"}
     facts = [settings, numbers, evidence.export, evidence.broken, champion, evidence.rolled_back]
-    if evidence.accept_changes:
-        facts.append("changes accepted")
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -244,11 +269,12 @@ def format_outcome(verdict: dict[str, Any]) -> str:
     """Format the outcome as one line, followed by one line for each reason."""
     name = f"{verdict['model']} version {verdict['version']}"
     against = f" (champion before: version {verdict['champion']})" if verdict["champion"] is not None else ""
-    if verdict["outcome"] == NOT_PROMOTED:
+    if verdict["outcome"] in (NOT_PROMOTED, HELD):
         stays = (
             f"; version {verdict['champion']} stays the champion"
             if verdict["champion"] is not None
             else "; there is no champion"
         )
-        return "\n".join([f"not promoted: {name}{stays}", *(f"  {reason}" for reason in verdict["reasons"])])
+        what = "held: needs approval" if verdict["outcome"] == HELD else NOT_PROMOTED
+        return "\n".join([f"{what}: {name}{stays}", *(f"  {reason}" for reason in verdict["reasons"])])
     return f"{verdict['outcome']}: {name}{against}"

@@ -80,14 +80,8 @@ def evaluate(data: SampleSet) -> Evaluation:
     measurements = {measure.name: take(measure, data) for measure in measures}
     verdict = apply_gate(data, measures, measurements, settings)
     warnings = all_warnings(data)
-    metrics = {
-        "verdict": verdict.word,
-        **flatten(measurements),
-        **context(data),
-        "reasons": verdict.reasons,
-        "warnings": warnings,
-        "skipped": verdict.skipped,
-    }
+    metrics = {"verdict": verdict.word, **flatten(measurements), **context(data), **verdict.outcome}
+    metrics["warnings"] = warnings
     return Evaluation(data, measures, measurements, verdict, warnings, require_finite(metrics))
 
 

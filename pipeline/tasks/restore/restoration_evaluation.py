@@ -82,9 +82,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     verdict = apply_gate(parts, case.settings.gate)
     text = with_code(protocol(trials, case, extractor), __name__)
     metrics = flatten(parts) | {
-        "verdict": verdict.word,
-        "reasons": verdict.reasons,
-        "skipped": verdict.skipped,
+        **verdict.outcome,
         "protocol": text,
     }
     html = render_page(

@@ -68,9 +68,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     metrics = flatten(parts) | {
         "features": extractor.spec.name,
         "features_sha256": extractor.spec.sha256,
-        "verdict": verdict.word,
-        "reasons": verdict.reasons,
-        "skipped": verdict.skipped,
+        **verdict.outcome,
         "protocol": text,
     }
     warnings = [CAUTION] if extractor.spec.name == "random" else []

@@ -26,6 +26,7 @@ def compare_with_null(data: "SampleSet", bounds: Bounds) -> str:
     limits={"gt": 0},
     missing="too few real images for two sets of them, or they do not differ at all",
     group="fidelity",
+    aspect="fidelity",
     evidence=compare_with_null,
     headline=True,
     place=1,

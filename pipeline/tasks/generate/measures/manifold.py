@@ -10,8 +10,6 @@ from pipeline.tasks.generate.symptoms import CROWDED, INTRA_CLASS_COLLAPSE, LOW_
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
 
-TOO_FEW = "too few real images for two sets of them"
-
 
 def from_manifold(data: "SampleSet", name: str) -> Measurement:
     """Return a measure of feature space; no value if there are too few items."""
@@ -29,8 +27,8 @@ def diversity(data: "SampleSet", name: str) -> Measurement:
     better="high",
     bound=0.8,
     limits={"ge": 0},
-    missing=TOO_FEW,
     group="fidelity",
+    aspect="fidelity",
     symptoms=(UNREAL,),
     headline=True,
     place=4,
@@ -45,8 +43,8 @@ def precision(data: "SampleSet") -> Measurement:
     better="high",
     bound=0.5,
     limits={"ge": 0},
-    missing=TOO_FEW,
     group="fidelity",
+    aspect="diversity",
     symptoms=(LOW_DIVERSITY,),
     headline=True,
     promotion_floor=PromotionBound(0.4, {"ge": 0}, over="recall_null"),
@@ -61,8 +59,8 @@ def recall(data: "SampleSet") -> Measurement:
     better="high",
     bound=0.8,
     limits={"ge": 0},
-    missing=TOO_FEW,
     group="fidelity",
+    aspect="diversity",
     symptoms=(LOW_DIVERSITY,),
     headline=True,
     place=2,
@@ -78,8 +76,8 @@ def coverage(data: "SampleSet") -> Measurement:
     better="high",
     bound=0.9,
     limits={"ge": 0},
-    missing=TOO_FEW,
     group="fidelity",
+    aspect="diversity",
     symptoms=(LOW_DIVERSITY,),
     headline=True,
     promotion_floor=PromotionBound(0.8, {"ge": 0}, over="vendi_ratio_null"),
@@ -93,7 +91,6 @@ def vendi_ratio(data: "SampleSet") -> Measurement:
     kind="relative",
     better="range",
     bound=(0.6, 1.3),
-    missing=TOO_FEW,
     group="fidelity",
     symptoms=(CROWDED,),
     headline=True,
@@ -103,12 +100,14 @@ def density(data: "SampleSet") -> Measurement:
 
 
 @measure(
-    explanation="share nearer to another sample than 99 % of real images are to each other",
+    explanation="share nearer to another sample than 99 % of distinct real images are to each other, beyond chance",
+    kind="excess",
+    raw=True,
     better="low",
-    bound=0.05,
+    bound=0.04,
     limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
     group="fidelity",
+    aspect="diversity",
     symptoms=(INTRA_CLASS_COLLAPSE,),
 )
 def near_duplicates(data: "SampleSet") -> Measurement:
@@ -122,7 +121,6 @@ def near_duplicates(data: "SampleSet") -> Measurement:
     better="low",
     bound=0.05,
     limits={"ge": 0},
-    missing=TOO_FEW,
     group="fidelity",
 )
 def jsd(data: "SampleSet") -> Measurement:

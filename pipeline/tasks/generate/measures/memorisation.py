@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from pipeline.measure import Measurement
-from pipeline.tasks.generate.measures.manifold import TOO_FEW
 from pipeline.tasks.generate.measures.registry import measure
 from pipeline.tasks.generate.symptoms import MEMORISATION
 
@@ -16,13 +15,15 @@ def from_copies(data: "SampleSet", name: str) -> Measurement:
 
 
 @measure(
-    explanation="share nearer to a training image, in features, than 99 % of held-out images are",
+    explanation="share nearer to a training image, in features, than 99 % of held-out images that repeat none are",
+    kind="excess",
+    raw=True,
     better="low",
-    bound=0.03,
+    bound=0.02,
     setting="copies",
     limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
     group="copying",
+    aspect="memorisation",
     symptoms=(MEMORISATION,),
 )
 def copies_features(data: "SampleSet") -> Measurement:
@@ -30,13 +31,15 @@ def copies_features(data: "SampleSet") -> Measurement:
 
 
 @measure(
-    explanation="share nearer to a training image, in pixels, than 99 % of held-out images are",
+    explanation="share nearer to a training image, in pixels, than 99 % of held-out images that repeat none are",
+    kind="excess",
+    raw=True,
     better="low",
-    bound=0.03,
+    bound=0.02,
     setting="copies",
     limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
     group="copying",
+    aspect="memorisation",
     symptoms=(MEMORISATION,),
 )
 def copies_pixels(data: "SampleSet") -> Measurement:
@@ -48,8 +51,8 @@ def copies_pixels(data: "SampleSet") -> Measurement:
     better="high",
     bound=-5.0,
     limits={"lt": 0},
-    missing=TOO_FEW,
     group="copying",
+    aspect="memorisation",
     symptoms=(MEMORISATION,),
 )
 def copying(data: "SampleSet") -> Measurement:
@@ -62,8 +65,8 @@ def copying(data: "SampleSet") -> Measurement:
     better="high",
     bound=0.05,
     limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
     group="copying",
+    aspect="memorisation",
     symptoms=(MEMORISATION,),
 )
 def authenticity(data: "SampleSet") -> Measurement:
