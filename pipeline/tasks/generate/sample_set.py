@@ -10,6 +10,7 @@ from pipeline.arrays import Float32Array, Float64Array, Int64Array, Items
 from pipeline.evaluation.extractors.base import ArrayItems, Extractor, Subset, extract
 from pipeline.evaluation.extractors.classifier import train_classifier
 from pipeline.evaluation.measures.agreement import Agreement
+from pipeline.evaluation.measures.augmented_copies import ItemSets, measure_augmented_copies
 from pipeline.evaluation.measures.calibration import comparison_size, measure_with_nulls
 from pipeline.evaluation.measures.class_diversity import class_diversity
 from pipeline.evaluation.measures.class_fid import ClassResult, measure_classes
@@ -240,7 +241,11 @@ class SampleSet:
         sets = (ArrayItems(self.images), real.test, real.training_sample)
         pixels = ImageSets(*(thumbnails(items, real.item, batch_size) for items in sets))
         features = ImageSets(self.features, real.reference.real, real.training_features)
-        return measure_copies(features, pixels, self.seed, real.cache, real.key)
+        augmented = ItemSets(*sets, real.item, batch_size)
+        return {
+            **measure_copies(features, pixels, self.seed, real.cache, real.key),
+            "copies_augmented": measure_augmented_copies(augmented, real.cache, real.key),
+        }
 
     # --- what a person looks at ---
 

@@ -33,6 +33,7 @@ NULLS = {
     "ndb": 0.05,
     "copies_features": 0.01,
     "copies_pixels": 0.01,
+    "copies_augmented": 0.01,
     "copying": 0.0,
     "authenticity": 0.5,
 }

@@ -47,6 +47,23 @@ def copies_pixels(data: "SampleSet") -> Measurement:
 
 
 @measure(
+    explanation="share nearer to a training image, mirrored, shifted by a pixel or brightened, than 99 % of held-out "
+    "images that repeat none are",
+    kind="excess",
+    raw=True,
+    better="low",
+    bound=0.02,
+    setting="copies",
+    limits={"ge": 0, "le": 1},
+    group="copying",
+    aspect="memorisation",
+    symptoms=(MEMORISATION,),
+)
+def copies_augmented(data: "SampleSet") -> Measurement:
+    return from_copies(data, "copies_augmented")
+
+
+@measure(
     explanation="C_T (Meehan 2020): rank of the samples' distances to training images; far below 0 for copies",
     better="high",
     bound=-5.0,
