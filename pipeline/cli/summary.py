@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.evaluation.blind_test import describe_score, hash_file
-from pipeline.evaluation.wording import format_verdict
+from pipeline.evaluation.wording import format_near, format_verdict
 from pipeline.media.registry import MEDIA
 from pipeline.reasons import name_causes
 from pipeline.stages import metrics_files
@@ -23,6 +23,8 @@ def summary(root: Path) -> str:
     lines = [("verdict", format_verdict(str(measured.get("verdict", "none")), measured.get("untested", [])))]
     if reasons := measured.get("reasons"):
         lines.append(("because", name_causes([reasons] if isinstance(reasons, str) else map(str, reasons))))
+    if near := measured.get("near_bounds"):
+        lines.append(("note", format_near(near)))
     lines.append(("numbers", ", ".join(task.summary(measured)) or "none"))
     if human := describe_human(paths):
         lines.append(("human", human))

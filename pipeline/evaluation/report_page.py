@@ -107,6 +107,7 @@ def render_page(
         passed=verdict.word == "pass",
         words=format_verdict(verdict.word, list(verdict.untested)),
         untested=verdict.untested,
+        near_bounds=verdict.near_bounds,
         reasons=[split_reason(reason) for reason in verdict.reasons],
         warnings=warnings,
         skipped=verdict.skipped,

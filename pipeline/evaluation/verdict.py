@@ -9,6 +9,12 @@ State = Literal["pass", "fail", "skipped", "off"]
 SIGNIFICANCE = 5.0
 """Standard deviations of the null that a failure must exceed."""
 
+CLOSE = 0.8
+"""A value is near its bound if it is this fraction of the way there from the null; without a null, within 10 %."""
+
+DOUBTFUL = 3.0
+"""Standard deviations of the null from which a value near its bound, or beyond it, is mentioned."""
+
 
 @dataclass(frozen=True)
 class Test:
@@ -23,6 +29,7 @@ class Test:
         note: Why the test was skipped.
         aspect: What remains untested if every test of it is skipped; see `Measure`.
         evidence: Text for the reason of a failure; if empty, the reason shows the numbers.
+        near: The bound that the value of a passed test is near, in the scale of `value`; None if it is not near one.
     """
 
     __test__ = False  # pytest: not a test class
@@ -35,6 +42,7 @@ class Test:
     note: str = ""
     aspect: str = ""
     evidence: str = ""
+    near: float | None = None
 
     @property
     def numbers(self) -> str:
@@ -79,12 +87,18 @@ class Verdict:
         return "; ".join(notes)
 
     @property
+    def near_bounds(self) -> list[str]:
+        """Passed tests that are near their bounds, such as "mode_kl 0.045 of 0.05"."""
+        return [f"{test.name} {test.value:.3g} of {test.near:.3g}" for test in self.tests if test.near is not None]
+
+    @property
     def outcome(self) -> dict[str, Any]:
         """What metrics/evaluation.json holds of the verdict."""
         return {
             "verdict": self.word,
             "reasons": self.reasons,
             "untested": [f"{aspect}: {why}" for aspect, why in self.untested.items()],
+            "near_bounds": self.near_bounds,
             "skipped": self.skipped,
         }
 
@@ -139,10 +153,28 @@ def apply_bound(
     z, shift = measurement.z, scale.shift or 0.0
     below = low is not None and scale.value < low + shift and (z is None or z < -significance)
     above = high is not None and scale.value > high + shift and (z is None or z > significance)
-    if not (below or above) or (measure.confirm is not None and not measure.confirm(data, bounds)):
+    if not (below or above):
+        doubtful = z is None or abs(z) > DOUBTFUL
+        near = near_bound(scale, *(None if end is None else end + shift for end in (low, high))) if doubtful else None
+        return Test(name, scale.value, text, scale.null, aspect=aspect, near=near)
+    if measure.confirm is not None and not measure.confirm(data, bounds):
         return Test(name, scale.value, text, scale.null, aspect=aspect)
     evidence = measure.evidence(data, bounds) if measure.evidence else ""
     return Test(name, scale.value, text, scale.null, "fail", aspect=aspect, evidence=evidence)
+
+
+def near_bound(scale: "Scale", low: float | None, high: float | None) -> float | None:
+    """Return the bound that a value is near; None if it is near none.
+
+    The distance is relative to the room between null and bound, which is the size of the effect that the test allows.
+    """
+    for bound, sign in ((low, -1.0), (high, 1.0)):
+        if bound is None or scale.value is None:
+            continue
+        room = abs(bound) / 2 if scale.null is None else abs(bound - scale.null)
+        if room > 0 and sign * (bound - scale.value) <= (1 - CLOSE) * room * (1 + 1e-9):
+            return bound
+    return None
 
 
 @dataclass(frozen=True)

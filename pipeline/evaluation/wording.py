@@ -27,3 +27,8 @@ def format_verdict(verdict: str, untested: Sequence[str]) -> str:
     if verdict != "pass" or not untested:
         return verdict
     return f"{verdict}, {join_names([text.partition(': ')[0] for text in untested])} not tested"
+
+
+def format_near(near_bounds: Sequence[str]) -> str:
+    """Return a note that names the passed tests that are near their bounds."""
+    return f"near {'their bounds' if len(near_bounds) > 1 else 'its bound'}: {join_names(near_bounds)}"

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline import params as parameters
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
-from pipeline.evaluation.wording import format_verdict
+from pipeline.evaluation.wording import format_near, format_verdict
 from pipeline.files import write_atomically
 from pipeline.reasons import format_reason
 from pipeline.stages import metrics_files
@@ -100,5 +100,7 @@ def print_result(result: EvaluationResult, report: Path) -> None:
     sys.stdout.write(f"{verdict}: {result.line}; see {report}\n")
     for reason in result.metrics["reasons"]:
         sys.stderr.write(f"ganline: verdict fail: {format_reason(reason)}\n")
+    if near := result.metrics.get("near_bounds"):
+        sys.stderr.write(f"ganline: note: {format_near(near)}\n")
     for text in result.notes:
         sys.stderr.write(f"ganline: {text}\n")

@@ -77,6 +77,31 @@ def test_the_verdict_fails_if_a_test_fails() -> None:
     assert Verdict(tests[:1]).word == "pass"
 
 
+@pytest.mark.parametrize(
+    ("about", "measurement", "setting", "near"),
+    [
+        ({"better": "low", "kind": "excess", "raw": True}, Measurement(0.047, 0.002, 0.001), 0.05, "0.047 of 0.052"),
+        ({"better": "high", "kind": "relative"}, Measurement(0.67, 1.0, 0.01), 0.6, "0.67 of 0.6"),
+        ({"better": "low"}, Measurement(2.7, 1.0), 3.0, "2.7 of 3"),
+        ({"better": "low"}, Measurement(3.2, 1.0, 0.5), 3.0, "3.2 of 3"),  # beyond its bound, at 4.4 deviations
+        ({"better": "range"}, Measurement(1.28, 1.0, 0.01), (0.6, 1.3), "1.28 of 1.3"),
+        ({"better": "high"}, Measurement(21.0), 20.0, "21 of 20"),
+        ({"better": "high"}, Measurement(23.0), 20.0, None),
+        ({"better": "low"}, Measurement(2.5, 1.0), 3.0, None),
+        ({"better": "low"}, Measurement(2.9, 1.0, 1.0), 3.0, None),  # within chance
+        ({"better": "high"}, Measurement(10, 10), 10.0, None),  # as good as real
+        ({"better": "low"}, Measurement(9.0), 3.0, None),  # failed
+        ({"better": "low", "confirm": lambda data, bounds: False}, Measurement(9.0), 3.0, None),
+        ({"better": "low"}, Measurement(None), 3.0, None),
+    ],
+)
+def test_passed_tests_near_their_bounds_are_named(
+    about: dict[str, Any], measurement: Measurement, setting: Any, near: str | None
+) -> None:
+    verdict = Verdict([apply_bound(measure(**about), measurement, None, setting)])
+    assert verdict.near_bounds == verdict.outcome["near_bounds"] == ([f"speed {near}"] if near else [])
+
+
 def test_an_aspect_is_untested_if_all_its_tests_are_skipped() -> None:
     def tested(aspect: str, **values: Any) -> list[Test]:
         about: dict[str, Any] = {"better": "low", "aspect": aspect, "missing": "too few"}

@@ -74,11 +74,11 @@ def fid(data: "SampleSet") -> float | None:
     return data.frechet_distance
 
 
-@measure(explanation="Fréchet distance extrapolated to infinitely many samples", group="fidelity", ideal="0")
-def fid_infinity(data: "SampleSet") -> float | None:
+@measure(explanation="Fréchet distance extrapolated to infinitely many samples and real images", group="fidelity")
+def fid_infinity(data: "SampleSet") -> Measurement:
     from pipeline.evaluation.measures.fid_infinity import fid_infinity as extrapolate
 
-    return extrapolate(data.features, data.real.reference_side, data.seed)
+    return extrapolate(data.features, data.real.pool, data.seed, data.real.cache, data.real.key)
 
 
 @measure(
