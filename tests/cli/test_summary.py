@@ -44,6 +44,14 @@ def test_results_and_their_files_are_listed(tmp_path: Path) -> None:
     ]
 
 
+def test_a_pass_says_what_was_not_tested_and_what_is_near_its_bound(tmp_path: Path) -> None:
+    evaluated(
+        tmp_path, verdict="pass", reasons=[], untested=["memorisation: few"], near_bounds=["mode_kl 0.045 of 0.05"]
+    )
+    lines = summary(tmp_path).splitlines()
+    assert lines[:2] == ["verdict    pass, memorisation not tested", "note       near its bound: mode_kl 0.045 of 0.05"]
+
+
 def test_a_failed_verdict_has_its_reasons_and_the_missing_files(tmp_path: Path) -> None:
     evaluated(tmp_path, verdict="fail", reasons=["low fidelity: fid 90. Train longer", "7 of 10 modes"], fid=90)
     text = summary(tmp_path)

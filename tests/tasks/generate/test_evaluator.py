@@ -225,6 +225,31 @@ def test_random_labels_are_a_warning_and_skip_the_tests_of_classes(evaluator: Ev
     ]
 
 
+def small(digits: Any, evaluator: Evaluator, train: int, test: int) -> Evaluator:
+    """Return an evaluator of few images without labels."""
+    parts = [
+        type(part)(part.array[:n], np.full(n, -1), fingerprint * 64)
+        for part, n, fingerprint in ((digits.train, train, "4"), (digits.test, test, "5"))
+    ]
+    item = evaluator.item.model_copy(update={"classes": ()})
+    return dataclasses.replace(evaluator, train=parts[0], test=parts[1], item=item, cache=None)
+
+
+def test_noisy_copies_of_small_data_are_memorisation(evaluator: Evaluator, digits: Any) -> None:
+    few, rng = small(digits, evaluator, 360, 90), np.random.default_rng(0)
+    images = few.train.images(rng.integers(0, 360, 500))
+    noisy = np.clip(images + rng.normal(0, 10, images.shape), 0, 255).astype(np.uint8)
+    evaluation = few.evaluate(noisy)
+    assert "memorisation" in [reason.partition(":")[0] for reason in evaluation.verdict.reasons]
+    assert {"copies_features", "copies_pixels", "copies_augmented"} <= set(evaluation.verdict.failed)
+
+
+def test_with_too_few_images_the_verdict_says_what_was_not_tested(evaluator: Evaluator, digits: Any) -> None:
+    metrics = small(digits, evaluator, 60, 30).evaluate(digits.fresh).metrics
+    reason = "only 90 real images, 100 are needed to tell which distances are small by chance"
+    assert (metrics["verdict"], metrics["untested"]) == ("pass", [f"memorisation: {reason}"])
+
+
 def test_classes_are_tested_with_random_features_too(evaluator: Evaluator, digits: Any) -> None:
     metrics = (
         with_settings(evaluator, features="random", gate=GateSettings(fid_ratio=None))

@@ -146,6 +146,7 @@ def test_every_measure_has_a_row(failed: Evaluation) -> None:
         "fail",
     )
     assert {"kid", "smallest_class_share", "classifier_accuracy"} <= set(table)
+    assert table["fid_infinity"].null == format_number(failed.measurements["fid_infinity"].null) != "0"
     assert [format_number(value) for value in (None, 5000, 0.123456, 1.0, 12345.678)] == [
         "–",
         "5,000",
