@@ -106,7 +106,8 @@ def test_another_contract_is_held_for_approval() -> None:
 
 def test_a_model_that_the_gate_could_not_test_is_held() -> None:
     few = GOOD | {"untested": ["memorisation: only 90 real images, 100 are needed"]}
-    for more in ({}, {"against": against()}):
+    cases: list[dict[str, Any]] = [{}, {"against": against()}]
+    for more in cases:
         found = reasons("held", None, evaluation=few, version="7", **more)
         assert list(found) == ["untested"]
         assert "could not test memorisation (memorisation: only 90 real images, 100 are needed)" in found["untested"]
