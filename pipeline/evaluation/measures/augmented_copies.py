@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.arrays import Float64Array, Int64Array
 from pipeline.evaluation.cache import remember
 from pipeline.evaluation.extractors.base import Images, Subset, feature_values
-from pipeline.evaluation.measures.copies import LEAST, compare_copies, find_shortage
+from pipeline.evaluation.measures.copies import compare_copies, find_shortage
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
 from pipeline.media.registry import tensors_of
@@ -63,7 +63,8 @@ def measure_augmented_copies(sets: ItemSets, cache: Path | None = None, key: str
     fake, heldout = choose(len(sets.fake)), choose(len(sets.heldout))
     if shortage := find_shortage(len(fake), len(heldout), len(sets.train)):
         return Measurement(None, skip=shortage)
-    left_out = choose(len(sets.train)) if len(heldout) < LEAST else np.empty(0, dtype=np.int64)
+    # Pixels know no training, so training images that are left out sharpen the null of every test split that is small.
+    left_out = choose(len(sets.train)) if len(heldout) < SEARCHED else np.empty(0, dtype=np.int64)
     train = centre_view(sets)
 
     def measure_real() -> dict[str, Tensor]:

@@ -159,6 +159,37 @@ def test_a_promotion_killed_before_each_alias_is_completed_by_the_next(new_line:
     assert found["aliases"] == {"challenger": "2", "champion": "2", "previous_champion": "1"}
 
 
+@pytest.mark.slow
+def test_a_model_whose_memorisation_was_not_tested_is_held_until_it_is_approved(
+    new_line: Callable[[], "Line"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model draws 90 samples, which are too few."""
+    line = new_line()
+    line.set(samples=90)
+    params = line.root / "params.yaml"
+    params.write_text(params.read_text().replace("copies: null", "copies: 0.02"))
+    line.deliver()
+    assert "pass, memorisation not tested: " in capsys.readouterr().out
+    assert "**pass**. Not tested: memorisation" in (line.root / "exported" / "model_card.md").read_text()
+    held = promote.run(line.root)
+    assert (held["outcome"], held["aliases"]) == ("held", {"challenger": "2"})
+    out = capsys.readouterr().out
+    assert out.startswith("held: needs approval: line-digits version 2; there is no champion\n  held for approval: ")
+    assert "`ganline promote --approve 2`" in out
+    assert promote.run(line.root) == held
+    with pytest.raises(InputError, match=r"--approve 3: the exported model is version 2 of line-digits"):
+        promote.run(line.root, approve=3)
+    assert promote.run(line.root, accept_changes=True) == held, "another approval"
+    approved = promote.run(line.root, approve=2)
+    assert (approved["outcome"], approved["aliases"]) == ("promoted", {"challenger": "2", "champion": "2"})
+    tags = registry(line).version("2").tags
+    assert tags["ganline.approved_by"] == approved["approved_by"]
+    assert tags["ganline.approved_at"] == approved["approved_at"]
+    before = state(line)
+    assert promote.run(line.root) == approved
+    assert state(line) == before
+
+
 def test_a_broken_lineage_or_a_failed_check_is_not_promoted(new_line: Callable[[], "Line"]) -> None:
     line = new_line()
     config = line.root / "models" / "config.json"
