@@ -5,7 +5,7 @@ This module imports neither torch nor the project. Tasks declare measures of mod
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 Value = float | int | str | None
 Kind = Literal["absolute", "relative", "excess"]
@@ -88,6 +88,9 @@ class Symptom:
         causes: Further measures that show the symptom, in addition to those that name it. They come first in the
             evidence.
         when: A further condition on the measurements; None for no condition.
+        undo: Returns the samples without this failure mode, to measure them again: the symptom also explains the tests
+            that then pass. None if that is impossible.
+        alone: Groups in which no other test may still fail after `undo`, or another symptom is the cause.
     """
 
     name: str
@@ -96,6 +99,8 @@ class Symptom:
     explains: frozenset[str] = frozenset()
     causes: tuple[str, ...] = ()
     when: Callable[[Mapping[str, Measurement]], bool] | None = None
+    undo: Callable[[Any], Any] | None = None
+    alone: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

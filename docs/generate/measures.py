@@ -68,7 +68,7 @@ def symptoms(measures: list[Measure[Any]]) -> list[str]:
     """Return the table of failure modes, the most specific first."""
     found: dict[Symptom, list[str]] = {}
     for measure in measures:
-        for symptom in measure.symptoms:
+        for symptom in {one.name: one for one in reversed(measure.symptoms)}.values():
             found.setdefault(symptom, []).append(measure.name)
     lines = ["## Failure modes", "", "The verdict names these, the most specific first.", ""]
     for symptom in sorted(found, key=lambda one: one.priority):

@@ -3,7 +3,7 @@
 A lost class, for example, also worsens recall, coverage and the Fréchet distance. The reason should name the class.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,16 @@ class Diagnosis:
         return f"{self.symptom.name}: {first.evidence or first.numbers}{also}. {self.symptom.advice}"
 
 
+Recheck = Callable[[Symptom, Sequence[Test]], Collection[str]]
+"""(symptom with `undo`, failed tests) -> names of the tests that pass without the symptom."""
+
+
 def diagnose(
     tests: Iterable[Test],
     measures: Sequence[Measure[Any]],
     measurements: Mapping[str, Measurement],
     fallback: Symptom,
+    recheck: Recheck | None = None,
 ) -> list[Diagnosis]:
     """Return the symptoms that together explain all failed tests, ordered by priority.
 
@@ -39,6 +44,7 @@ def diagnose(
         measures: Measures that the gate tests, with their symptoms.
         measurements: Values of the measures by name, for the conditions of symptoms.
         fallback: Symptom of the failed tests that no other symptom explains.
+        recheck: Applies the tests again to samples without a symptom; None relies on `explains`.
     """
     left = [test for test in tests if test.state == "fail"]
     groups = {measure.name: measure.group for measure in measures}
@@ -50,7 +56,13 @@ def diagnose(
         if not own or (symptom.when is not None and not symptom.when(measurements)):
             continue
         own.sort(key=lambda test: order(symptom, test))
-        rest = [test for test in left if test not in own and {test.name, groups[test.name]} & symptom.explains]
+        others = [test for test in left if test not in own]
+        rest = [test for test in others if {test.name, groups[test.name]} & symptom.explains]
+        if recheck is not None and symptom.undo is not None:
+            passing = recheck(symptom, [test for test in others if test not in rest])
+            rest = [test for test in others if test in rest or test.name in passing]
+            if any(groups[test.name] in symptom.alone for test in others if test not in rest):
+                continue
         diagnoses.append(Diagnosis(symptom, (*own, *rest)))
         left = [test for test in left if test not in own and test not in rest]
     return [*diagnoses, Diagnosis(fallback, tuple(left))] if left else diagnoses

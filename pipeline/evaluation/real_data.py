@@ -10,9 +10,10 @@ import torch
 
 from pipeline.arrays import Float32Array, Int64Array
 from pipeline.errors import InputError
-from pipeline.evaluation.extractors.base import Extractor, Progress, Subset, quiet
+from pipeline.evaluation.extractors.base import Extractor, Images, Joined, Progress, Subset, quiet
 from pipeline.evaluation.extractors.classifier import Classifier, Labelled, train_classifier
 from pipeline.evaluation.extractors.contrastive import Contrastive, train_contrastive
+from pipeline.evaluation.extractors.random_network import RANDOM, open_random_network
 from pipeline.evaluation.extractors.selection import open_extractor
 from pipeline.evaluation.measures.fid import Side
 from pipeline.evaluation.reference import (
@@ -139,6 +140,11 @@ class RealData:
         """Features of all real items that nothing was trained on: test split and calibration items."""
         return np.concatenate([self.reference.real, self.reference.calibration])
 
+    @property
+    def pool_items(self) -> Images:
+        """The items whose features `pool` holds."""
+        return Joined(self.test, Subset(self.train, self.calibration_positions))
+
     @cached_property
     def pool_labels(self) -> Int64Array:
         """Labels of `pool`; -1 where unknown."""
@@ -173,16 +179,13 @@ class RealData:
     @cached_property
     def training_features(self) -> Float32Array:
         """Features of `training_sample`."""
-        key = f"{self.train.fingerprint} {len(self.training_positions)}"
-        return load_or_extract(
-            self.extractor,
-            self.training_sample,
-            key,
-            batch_size=self.settings.batch_size,
-            cache=self.cache,
-            progress=self.progress,
-            label="training images",
-        )
+        return self.training_features_by(self.extractor)
+
+    @cached_property
+    def untrained_extractor(self) -> Extractor:
+        """The network of random weights, which sees more of an item than its class."""
+        is_it = self.extractor.spec.name == RANDOM
+        return self.extractor if is_it else open_random_network(self.item, self.device)
 
     @property
     def key(self) -> str:
@@ -200,6 +203,27 @@ class RealData:
             batch_size=self.settings.batch_size,
             cache=self.cache,
             progress=self.progress,
+        )
+
+    def training_features_by(self, extractor: Extractor) -> Float32Array:
+        """Return the features of `training_sample` by one extractor."""
+        key = f"{self.train.fingerprint} {len(self.training_positions)}"
+        return self.load_features(extractor, self.training_sample, key, "training images")
+
+    def test_features_by(self, extractor: Extractor) -> Float32Array:
+        """Return the features of the test split by one extractor."""
+        return self.load_features(extractor, self.test, self.test.fingerprint, "reference")
+
+    def load_features(self, extractor: Extractor, items: Images, key: str, label: str) -> Float32Array:
+        """Return the features of real items, from the cache if they were computed before."""
+        return load_or_extract(
+            extractor,
+            items,
+            key,
+            batch_size=self.settings.batch_size,
+            cache=self.cache,
+            progress=self.progress,
+            label=label,
         )
 
     def accuracy(self, probabilities: Float32Array) -> float | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.arrays import Float32Array, Float64Array, Items
     from pipeline.items import ItemSpec
     from pipeline.measure import Measure
+    from pipeline.media.profiles import Profile
     from pipeline.media.tensors import Tensors
 
 
@@ -236,6 +237,17 @@ class Medium(ABC):
     def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
         """Return named numbers of each of the items [n, H, W, C], each [n]; none by default."""
         return {}
+
+    def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
+        """Return the curves and maps whose means over samples and real items are compared; none by default.
+
+        The measures of `appearance` read their comparisons from `data.profiles[name]`.
+        """
+        return ()
+
+    def lacks(self, spec: ItemSpec) -> frozenset[str]:
+        """Return the `needs` of measures that items of this spec do not meet, such as colours; none by default."""
+        return frozenset()
 
     def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
         """Return the built-in source that `data.source` names, None if it is not one of this medium's.

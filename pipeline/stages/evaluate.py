@@ -1,5 +1,6 @@
 """The evaluate stage: measure the averaged networks on held-out data, apply the gate, write the report."""
 
+import csv
 import sys
 import time
 from pathlib import Path
@@ -56,6 +57,7 @@ def run(root: Path) -> None:
             opset=params.export.opset,
             run_id=tracked.id,
             previous=metrics_files.read_cached(previous),
+            curves=read_curves(paths.curves),
         )
         result = task.evaluate(case)
         metrics = {
@@ -87,6 +89,14 @@ def evaluation_folders(paths: Paths) -> Folders:
         extractors=paths.extractors,
         evaluations=paths.evaluations,
     )
+
+
+def read_curves(path: Path) -> list[dict[str, float]]:
+    """Return the rows of the curves that training wrote, with the columns that have a value; none without the file."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
 def is_number(value: Any) -> bool:

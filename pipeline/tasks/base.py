@@ -1,7 +1,7 @@
 """What a task is given to evaluate a model with, and the result that it returns. This part needs torch."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ class EvaluationCase:
         opset: The ONNX opset in which the feature extractor is kept.
         run_id: The MLflow run that the report names.
         previous: Metrics of the previous evaluation of this project; None if there is none.
+        curves: Rows of the training's curves, oldest first; empty if they are not known.
     """
 
     gan: GAN
@@ -59,6 +60,7 @@ class EvaluationCase:
     opset: int
     run_id: str = ""
     previous: dict[str, Any] | None = None
+    curves: Sequence[Mapping[str, float]] = ()
 
     @property
     def tensors(self) -> Tensors:

@@ -33,7 +33,7 @@ def white_noise(real: Real, share: float, rng: np.random.Generator) -> UInt8:
     return rng.integers(0, 256, real.images.shape).astype(np.uint8)
 
 
-NAMES = ("unreal samples", "outliers", "garbage")
+NAMES = ("unreal samples", "broken samples")
 FAILURES = (
     Failure(
         "mirrored",

@@ -98,7 +98,7 @@ def failure(key: str, names: str, strengths: tuple[float, ...], apply: Any, **ab
     return Failure(key, tuple(name.strip() for name in names.split("|")), strengths, apply, **about)
 
 
-COLOURS = "wrong colours | colour cast"
+COLOURS = "wrong colours | colour cast | swapped colours"
 FAILURES = (
     failure("blur", "blurred", (0.5, 1, 2), lambda real, r, rng: gaussian_blur(real.images, r), must=1),
     failure("median", "blurred", (0.3, 1), lambda r, s, g: replace(r.images, median(r.images), s, g), must=1),

@@ -123,6 +123,24 @@ class Subset:
         return self.of.images(self.indices if indices is None else self.indices[np.asarray(indices, dtype=np.int64)])
 
 
+class Joined:
+    """The items of several sets, one set after the other."""
+
+    def __init__(self, *sets: Images) -> None:
+        self.sets = sets
+        self.starts = np.cumsum([0, *map(len, sets)])
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def images(self, indices: npt.ArrayLike | None = None, /) -> Items:
+        """Read the items at these positions, [n, H, W, C]."""
+        wanted = np.arange(len(self)) if indices is None else np.asarray(indices, dtype=np.int64)
+        owner = np.searchsorted(self.starts, wanted, side="right") - 1
+        parts = [one.images(wanted[owner == k] - self.starts[k]) for k, one in enumerate(self.sets)]
+        return np.concatenate(parts)[np.argsort(np.argsort(owner, kind="stable"), kind="stable")]
+
+
 class ArrayItems:
     """Stored items in memory [N, H, W, C] as a set. Raises InputError for an array that cannot hold stored items."""
 

@@ -14,6 +14,9 @@ from pipeline.items import ItemSpec
 from pipeline.media.registry import tensors_of
 from pipeline.media.scale import BYTES
 
+RANDOM = "random"
+"""Name of these features in `evaluate.features` and in a protocol."""
+
 SEED = 20_140_610
 WIDTH = 12
 SCALES = 3
@@ -58,7 +61,7 @@ def open_random_network(item: ItemSpec, device: torch.device) -> Extractor:
     tensors = tensors_of(item)
     network = tensors.random_network() or RandomNetwork(item.network_channels)
     spec = FeatureSpec(
-        name="random",
+        name=RANDOM,
         sha256=digest(network.state_dict()),
         dims=count_features(network, item),
         resize="none",

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from pipeline.arrays import Float64Array, UInt8Array
-from pipeline.measure import Better, Measure, Measurement, Symptom
+from pipeline.measure import Better, Bounds, Measure, Measurement, Symptom
 
 DISTINCT = 5.0
 """Standard deviations from which sharpness differs from that of real images."""
+
+VISIBLE_PATTERN = 2.0
+"""Gray levels, of 255, from which a fine regular pattern is seen in an area of one tone."""
 
 
 def statistics(images: UInt8Array) -> dict[str, Float64Array]:
@@ -75,7 +78,25 @@ def is_blurred(found: Mapping[str, Measurement]) -> bool:
 
 def is_noisy(found: Mapping[str, Measurement]) -> bool:
     """Return whether images are sharper than real ones and than their contrast explains."""
-    return is_distinct(found) and crispness(found) > 1.12 and (found["sharpness"].number or 0.0) > 1
+    return (
+        is_distinct(found)
+        and crispness(found) > 1.12
+        and (found["sharpness"].number or 0.0) > 1
+        and not is_sharpened(found)
+    )
+
+
+def is_sharpened(found: Mapping[str, Measurement]) -> bool:
+    """Return whether flat areas gain no more than edges, and contrast grows, as noise does not make it."""
+    sharpness, contrast = (found[name].number or 0.0 for name in ("sharpness", "contrast"))
+    grain = found.get("grain", Measurement(None)).number
+    return is_distinct(found) and sharpness > 1.12 and contrast > 1.03 and grain is not None and grain < 1.1 * sharpness
+
+
+def is_visible(data: Any, bounds: Bounds) -> bool:
+    """Return whether the pattern that all samples have in common is strong enough to be seen; edges have none."""
+    found = data.profiles.get("pattern_size")
+    return found is None or found.excess >= VISIBLE_PATTERN
 
 
 CHECKERBOARD = Symptom(
@@ -90,7 +111,7 @@ BLURRED = Symptom(
     21,
     "Train longer (train.total_images), with wider networks, or a smaller train.ema_half_life",
     explains=EXPLAINED,
-    causes=("sharpness", "contrast"),
+    causes=("sharpness", "contrast", "spectrum"),
     when=is_blurred,
 )
 NOISY = Symptom(
@@ -98,8 +119,16 @@ NOISY = Symptom(
     22,
     "Train longer, lower train.learning_rate towards the end ({start, end}), or raise train.ema_half_life",
     explains=EXPLAINED,
-    causes=("sharpness", "checkerboard", "precision", "coverage"),
+    causes=("sharpness", "spectrum", "checkerboard", "precision", "coverage"),
     when=is_noisy,
+)
+SHARPENED = Symptom(
+    "over-sharpened",
+    22,
+    "Lower train.learning_rate towards the end ({start, end}), or raise train.ema_half_life",
+    explains=EXPLAINED,
+    causes=("sharpness", "spectrum"),
+    when=is_sharpened,
 )
 WRONG_CONTRAST = Symptom("wrong contrast", 23, PERSISTS, explains=EXPLAINED)
 WRONG_BRIGHTNESS = Symptom("wrong brightness", 24, PERSISTS, explains=EXPLAINED)
@@ -130,7 +159,7 @@ APPEARANCE = (
     statistic("brightness", "mean gray value", WRONG_BRIGHTNESS),
     statistic("colour", "spread of the channels", WRONG_COLOURS),
     statistic("contrast", "spread of gray values", WRONG_CONTRAST),
-    statistic("sharpness", "difference between neighbouring pixels", BLURRED, NOISY),
+    statistic("sharpness", "difference between neighbouring pixels", BLURRED, NOISY, SHARPENED),
     statistic(
         "checkerboard",
         "strength of a two-pixel pattern",
@@ -138,5 +167,6 @@ APPEARANCE = (
         better="low",
         bound=1.5,
         limits={"gt": 1},
+        confirm=is_visible,
     ),
 )

@@ -14,6 +14,7 @@ from pipeline.media.base import Bounds, BuiltinSource, Encoded, Fact, Item, Medi
 from pipeline.media.image import validation
 from pipeline.media.image.appearance import APPEARANCE, statistics
 from pipeline.media.image.formats import SUFFIXES
+from pipeline.media.image.profile_measures import PROFILE_MEASURES
 from pipeline.media.image.settings import ImageSettings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pipeline.measure import Measure
     from pipeline.media.image.image import Target
     from pipeline.media.image.value_range import Ranges
+    from pipeline.media.profiles import Profile
     from pipeline.media.tensors import Tensors
     from pipeline.media.validation import Defect, Expectation
 
@@ -199,14 +201,26 @@ class ImageMedium(Medium):
         return f'<img alt="" src="data:{file.mime_type};base64,{base64.b64encode(file.data).decode()}">'
 
     def appearance(self) -> Sequence[Measure[Any]]:
-        """Return the measures of brightness, contrast, sharpness, checkerboard and colour."""
-        return APPEARANCE
+        """Return the measures of `statistics` and of `profiles`."""
+        return (*APPEARANCE, *PROFILE_MEASURES)
 
     def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
         """Return brightness, contrast, sharpness, checkerboard and colour of each image."""
         from pipeline.media.image.pillow_arrays import to_bytes
 
         return statistics(to_bytes(values))
+
+    def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
+        """Return gray levels, spectrum, impulses, block edges, maps of the pixels, and for RGB the colours."""
+        from pipeline.media.image.profiles import profiles
+
+        return profiles(spec)
+
+    def lacks(self, spec: ItemSpec) -> frozenset[str]:
+        """Return "colours" of gray images, and "blocks" of images that are smaller than two blocks of JPEG."""
+        from pipeline.media.image.profiles import lacks
+
+        return lacks(spec)
 
     def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
         """Open scikit-learn's digits, or a data set of torchvision."""

@@ -22,7 +22,7 @@ from pipeline.evaluation.reliability import (
 )
 from pipeline.evaluation.verdict import Verdict
 from pipeline.measure import Measure, Measurement
-from pipeline.tasks.generate.gate import apply_gate
+from pipeline.tasks.generate.gate import apply_gate, take
 from pipeline.tasks.generate.measures.registry import measure_modules, measures_for
 from pipeline.tasks.generate.sample_set import SampleSet
 from pipeline.tasks.generate.settings import SampleGate
@@ -74,22 +74,22 @@ def evaluate(data: SampleSet) -> Evaluation:
             f"samples are {list(data.images.shape[1:])} and the data {list(expected)}: "
             "the model was trained on other data; run `dvc repro train`"
         )
+    change = data.change
+    if change is not None and change.harmless:
+        data = data.undo_change()
     settings = real.settings.gate
     assert isinstance(settings, SampleGate)
     measures = measures_for(real.medium)
     measurements = {measure.name: take(measure, data) for measure in measures}
     verdict = apply_gate(data, measures, measurements, settings)
     warnings = all_warnings(data)
+    if change is not None and change.harmless:
+        warnings.append(
+            f"samples are {change.words}, which is harmless: they were shifted back before they were measured"
+        )
     metrics = {"verdict": verdict.word, **flatten(measurements), **context(data), **verdict.outcome}
     metrics["warnings"] = warnings
     return Evaluation(data, measures, measurements, verdict, warnings, require_finite(metrics))
-
-
-def take(measure: Measure[Any], data: SampleSet) -> Measurement:
-    """Return a measurement; without finite samples, or where the measure does not apply, why there is none."""
-    unmet = data.unmet(measure.needs)
-    found = Measurement(None, skip=unmet) if unmet else measure.measure(data)
-    return Measurement(None, skip="no finite samples to measure") if found.value is None and not len(data) else found
 
 
 def flatten(measurements: Mapping[str, Measurement]) -> Metrics:

@@ -21,11 +21,12 @@ BARS = 40
 
 @dataclass(frozen=True)
 class Strip:
-    """Samples of one class: a PNG, None without samples."""
+    """Samples of one class: a PNG, None without samples; `caption` says what it shows."""
 
     name: str
     count: int
     picture: bytes | None
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Pictures:
     best: bytes | None = None
     worst: bytes | None = None
     plane: bytes | None = None
+    profiles: Sequence[Strip] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def render(
         best=optional_uri(pictures.best),
         worst=optional_uri(pictures.worst),
         plane=optional_uri(pictures.plane),
+        profiles=[(strip.name, strip.caption, optional_uri(strip.picture)) for strip in pictures.profiles],
         among=metrics["neighbours_among"],
         by_class=[
             (one.name, f"{one.count:,}", f"{100 * one.agreement:.1f} %", format_number(one.fid_ratio))

@@ -14,12 +14,15 @@ from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium, tensors_of
 from pipeline.serving.runtime.interpolation import strips
 from pipeline.tasks.generate.report import Strip
+from pipeline.tasks.generate.sample_set import SampleSet
 
 SHEET = 64
 ROW = 12
 MOST_CLASSES = 40  # rows of a sheet by class; further classes are left out
 PATHS, STEPS = 6, 12  # of the latent interpolations
 CELL = 48
+LARGE = 96
+WORST_CLASSES = 3  # whose maps are shown
 RANKED = 24  # of the most and of the least typical samples
 
 
@@ -63,6 +66,20 @@ class ReportPictures:
     def ranked_sheet(self, samples: Items, order: Int64Array) -> bytes | None:
         """Draw the first samples of an order; None if there are none."""
         return self.sheet(samples[order[:RANKED]], ROW // 2, CELL) if len(order) else None
+
+    def profile_strips(self, data: SampleSet) -> list[Strip]:
+        """Draw the profiles that have a picture: of all samples, then of the classes that differ most."""
+        strips = []
+        for profile in find_medium(self.item.medium).profiles(self.item):
+            if profile.draw is None or profile.name not in data.profiles:
+                continue
+            by_class = {name: found[profile.name] for name, found in data.class_profiles.items()}
+            worst = sorted(by_class, key=lambda name: -by_class[name].excess)[:WORST_CLASSES]
+            shown = {"all": data.profiles[profile.name], **{name: by_class[name] for name in worst}}
+            for name, found in shown.items():
+                maps = profile.draw(found.fake, found.real)
+                strips.append(Strip(name, len(data), self.sheet(maps, len(maps), LARGE), profile.caption))
+        return strips
 
     @torch.inference_mode()
     def interpolation_sheet(self, gan: GAN, seed: int) -> bytes | None:

@@ -50,7 +50,8 @@ def evaluate_case(case: EvaluationCase) -> EvaluationResult:
     with tempfile.TemporaryFile() as scratch:
         samples = draw_samples(case.gan, settings, case.train, scratch)
         comparison = classifier_comparison(case)
-        evaluation = evaluate(SampleSet(real, samples.images, samples.nonfinite, samples.labels, comparison))
+        looks = [row["health_fid"] for row in case.curves if "health_fid" in row]
+        evaluation = evaluate(SampleSet(real, samples.images, samples.nonfinite, samples.labels, comparison, looks))
         page = report(evaluation, case)
     notes = [*map("note: {}".format, evaluation.warnings), *keep_with_note(real.extractor, case)]
     return EvaluationResult(evaluation.metrics, page, headline(evaluation), notes, evaluation.material)
@@ -152,8 +153,9 @@ def report(evaluation: Evaluation, case: EvaluationCase) -> str:
         interpolations=draw.interpolation_sheet(case.gan, settings.seed),
         neighbours=draw.neighbour_sheet(data.images, case.train, data.neighbours),
         best=draw.ranked_sheet(data.images, data.most_typical),
-        worst=draw.ranked_sheet(data.images, data.most_typical[::-1]),
+        worst=draw.ranked_sheet(data.images, data.least_typical),
         plane=plane_chart(data.plane),
+        profiles=draw.profile_strips(data),
     )
     provenance = case.provenance(samples=f"{settings.samples:,}, seed {settings.seed}")
     return render(evaluation, pictures, provenance, case.previous)

@@ -1,7 +1,7 @@
 """Generated samples next to the real data: what the measures of the task read."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,8 @@ from pipeline.evaluation.measures.copies import ImageSets, measure_copies, thumb
 from pipeline.evaluation.measures.distances import nearest
 from pipeline.evaluation.measures.fid import fid
 from pipeline.evaluation.measures.modes import Modes, count_distinct, kl_null
+from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
+from pipeline.evaluation.measures.profiles import ProfileComparison, RealItems, compare_profiles
 from pipeline.evaluation.measures.statistics import compare_means, concatenate, statistics
 from pipeline.evaluation.measures.supervised_baseline import SemiSupervised
 from pipeline.evaluation.projection import project_to_plane, rank_by_typicality
@@ -27,7 +29,12 @@ from pipeline.evaluation.reference import Ratio, ratio
 from pipeline.evaluation.reliability import blind_features, near_chance
 from pipeline.evaluation.wording import percent
 from pipeline.measure import Measurement
+from pipeline.media.profiles import Change
 
+CERTAIN = 5.0
+"""Standard deviations from which samples were certainly changed."""
+ALIKE = 0.02
+"""KL of class histograms, beyond chance, up to which the classes of samples have the shares of real items."""
 NEIGHBOURS_OF, NEIGHBOURS = 12, 7
 """Samples whose nearest training items the report shows, and how many of them."""
 
@@ -51,6 +58,7 @@ class SampleSet:
         nonfinite: Number of samples that were dropped because they held NaN or Inf.
         labels: int64 [n], the classes that samples were conditioned on; None for unconditional models.
         compare_classifier: Compares the classifier of a semi-supervised model with a supervised one; None without.
+        looks: Fréchet distances of the training's health checks, oldest first.
     """
 
     real: RealData
@@ -58,6 +66,7 @@ class SampleSet:
     nonfinite: int = 0
     labels: Int64Array | None = None
     compare_classifier: Callable[[], SemiSupervised] | None = None
+    looks: Sequence[float] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -71,10 +80,15 @@ class SampleSet:
     def seed(self) -> int:
         return self.real.settings.seed
 
+    def select(self, positions: Int64Array) -> "SampleSet":
+        """Return some of the samples as a set of their own."""
+        labels = None if self.labels is None else self.labels[positions]
+        return replace(self, images=self.images[positions], labels=labels)
+
     def concerns(self, need: str) -> bool:
-        """Return whether the model is of the kind that a measure with this need is about."""
+        """Return whether model and data are of the kind that a measure with this need is about."""
         lacks = {"conditions": self.labels is None, "semi-supervised": self.compare_classifier is None}
-        return not lacks.get(need, False)
+        return not lacks.get(need, False) and need not in self.real.medium.lacks(self.real.item)
 
     def unmet(self, need: str) -> str:
         """Return why a measure with this need does not exist for these samples; empty if it does."""
@@ -235,15 +249,81 @@ class SampleSet:
         return compare_means(samples, concatenate(pool), self.seed)
 
     @cached_property
-    def copies(self) -> dict[str, Measurement]:
-        """Measures of memorisation with their nulls; empty if there are too few items."""
+    def profiles(self) -> dict[str, ProfileComparison]:
+        """Profiles of the medium, compared with real items in the same shares of classes; empty if there are few."""
+        real = self.real
+        if not len(self):
+            return {}
+        found: dict[str, ProfileComparison] = {}
+        for weights, weighted in ((self.class_weights, True), (None, False)):
+            profiles = [one for one in real.medium.profiles(real.item) if one.weighted == weighted]
+            side = RealItems(real.pool_items, weights, real.cache, f"{real.key} {weighted}", real.medium)
+            found |= compare_profiles(profiles, ArrayItems(self.images), side, self.seed)
+        return found
+
+    @cached_property
+    def change(self) -> Change | None:
+        """What was done to all samples alike, such as a shift; None if nothing was, or if it cannot be found."""
+        for profile in self.real.medium.profiles(self.real.item):
+            if profile.change is not None and profile.name in self.profiles:
+                found = self.profiles[profile.name]
+                z = found.measurement.z
+                if found.excess > 0 and (z is None or z > CERTAIN):
+                    return profile.change(found.fake, found.real)
+        return None
+
+    def undo_change(self) -> "SampleSet":
+        """Return the samples as they were before `change`."""
+        return replace(self, images=self.change.undo(self.images)) if self.change else self
+
+    @cached_property
+    def class_profiles(self) -> dict[str, dict[str, ProfileComparison]]:
+        """The profiles of each class that samples show, or were conditioned on; empty without a classifier."""
+        real, labels = self.real, self.predicted if self.labels is None else self.labels
+        profiles = [one for one in real.medium.profiles(real.item) if one.by_class]
+        if labels is None or self.unreliable_classes or not profiles:
+            return {}
+        found = {}
+        for c, name in enumerate(real.classes):
+            mine, theirs = np.flatnonzero(labels == c), np.flatnonzero(real.pool_labels == c)
+            side = RealItems(Subset(real.pool_items, theirs), None, real.cache, f"{real.key} class {c}", real.medium)
+            found[name] = compare_profiles(profiles, Subset(ArrayItems(self.images), mine), side, self.seed)
+        return {name: one for name, one in found.items() if one}
+
+    @cached_property
+    def class_weights(self) -> Float64Array | None:
+        """Weights that give real items the class shares of samples; None if the shares are alike or unknown."""
+        modes, known = self.modes, self.real.pool_probabilities
+        if modes is None or known is None or self.unreliable_classes or modes.kl - self.modes_null[0] < ALIKE:
+            return None
+        weights: Float64Array = (modes.fake / np.maximum(modes.real, 1))[known.argmax(axis=1)]
+        return weights if np.count_nonzero(weights) > 2 * len(modes.real) else None
+
+    @cached_property
+    def outliers(self) -> Outliers | None:
+        """How unlike real items each sample is; None if there are too few items."""
+        real = self.real
+        network = real.untrained_extractor
+        features = self.features if network is real.extractor else self.features_by(network)
+        sets = ImageSets(features, real.test_features_by(network), real.training_features_by(network))
+        return find_outliers([standardise(sets), self.thumbnails], real.cache, real.key)
+
+    @cached_property
+    def thumbnails(self) -> ImageSets:
+        """Small pictures of samples, test and training items."""
         real, batch_size = self.real, self.real.settings.batch_size
         sets = (ArrayItems(self.images), real.test, real.training_sample)
-        pixels = ImageSets(*(thumbnails(items, real.item, batch_size) for items in sets))
+        return ImageSets(*(thumbnails(items, real.item, batch_size) for items in sets))
+
+    @cached_property
+    def copies(self) -> dict[str, Measurement]:
+        """Measures of memorisation with their nulls; empty if there are too few items."""
+        real = self.real
         features = ImageSets(self.features, real.reference.real, real.training_features)
-        augmented = ItemSets(*sets, real.item, batch_size)
+        sets = (ArrayItems(self.images), real.test, real.training_sample)
+        augmented = ItemSets(*sets, real.item, real.settings.batch_size)
         return {
-            **measure_copies(features, pixels, self.seed, real.cache, real.key),
+            **measure_copies(features, self.thumbnails, self.seed, real.cache, real.key),
             "copies_augmented": measure_augmented_copies(augmented, real.cache, real.key),
         }
 
@@ -260,6 +340,11 @@ class SampleSet:
     def most_typical(self) -> Int64Array:
         """Positions of samples, the most like a real item first."""
         return rank_by_typicality(self.features, self.real.training_features)
+
+    @cached_property
+    def least_typical(self) -> Int64Array:
+        """Positions of samples, the least like any real item first."""
+        return self.outliers.order if self.outliers else self.most_typical[::-1]
 
     @cached_property
     def plane(self) -> tuple[Float64Array, Float64Array] | None:

@@ -4,8 +4,13 @@ A medium adds its own between 20 and 30: what is wrong with the look of the samp
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pipeline.measure import Measurement, Symptom
+
+if TYPE_CHECKING:
+    from pipeline.tasks.generate.sample_set import SampleSet
 
 STABILITY = (
     "Try model.objective relativistic with model.penalties r1 and r2, stabilisers.minibatch_std or packing, "
@@ -21,6 +26,15 @@ def is_collapsed(measurements: Mapping[str, Measurement]) -> bool:
     return found.number is not None and found.number <= max(1, int(COLLAPSED * (found.null or 0)))
 
 
+MOST_ARE_UNREAL = 0.5
+"""With more outliers than this share, the samples as a whole are wrong, and other symptoms say how."""
+
+
+def is_part(measurements: Mapping[str, Measurement]) -> bool:
+    """Return whether most samples are like real ones."""
+    return (measurements["outliers"].number or 0.0) <= MOST_ARE_UNREAL
+
+
 COLLAPSE = Symptom(
     "complete mode collapse",
     10,
@@ -28,7 +42,26 @@ COLLAPSE = Symptom(
     explains=frozenset({"fidelity", "appearance", "copying", "classes", "conditions"}),
     when=is_collapsed,
 )
-REPEATS = Symptom("repeated samples", 11, STABILITY, explains=frozenset({"near_duplicates", "density"}))
+REPEATS = Symptom("repeated samples", 11, STABILITY, explains=frozenset({"near_duplicates", "density", "appearance"}))
+
+
+def without_outliers(data: "SampleSet") -> "SampleSet":
+    """Return the samples that are as typical as real ones."""
+    assert data.outliers is not None
+    return data.select(data.outliers.typical)
+
+
+BROKEN_SAMPLES = Symptom(
+    "broken samples",
+    15,
+    "Some samples are unlike any real image; the report shows the worst. Train longer (train.total_images), or raise "
+    "train.ema_half_life",
+    when=is_part,
+    undo=without_outliers,
+    alone=frozenset({"appearance", "fidelity"}),
+)
+# Next to a fault of all samples, which makes some of them outliers, these are a reason only if nothing else is.
+SOME_OUTLIERS = replace(BROKEN_SAMPLES, priority=33, undo=None, alone=frozenset(), explains=frozenset({"fidelity"}))
 # Unrecognisable samples also fail the class tests, so this comes first; a lost class leaves precision as it is.
 UNREAL = Symptom(
     "unreal samples",
@@ -64,12 +97,12 @@ MEMORISATION = Symptom(
     "a smaller discriminator, or stop earlier",
     explains=frozenset({"copying"}),
 )
-INTRA_CLASS_COLLAPSE = Symptom("intra-class collapse", 60, STABILITY, explains=frozenset({"fidelity"}))
+INTRA_CLASS_COLLAPSE = Symptom("intra-class collapse", 60, STABILITY, explains=frozenset({"fidelity", "appearance"}))
 TRUNCATED = Symptom(
     "low diversity within classes",
     65,
     f"Samples show only what is typical of a class: sample without truncation (psi 1). {STABILITY}",
-    explains=frozenset({"fidelity"}),
+    explains=frozenset({"fidelity", "appearance"}),
 )
 # A few repeated images show the classes in shares of their own; without repeats the shares are the failure.
 UNBALANCED_CLASSES = Symptom(

@@ -48,7 +48,7 @@ def test_it_decides_the_verdict_and_names_the_failure(evaluation: Evaluation) ->
     value = f"{evaluation.metrics['pixel_spread']:.3g}"
     first = evaluation.verdict.reasons[0]
     assert first.startswith(f"flat samples: pixel_spread {value} (bound >= 0.2); also failed: ")
-    assert "contrast" in first
+    assert "fid_ratio" in first
     assert first.endswith("Train longer")
 
 

@@ -8,8 +8,8 @@ import pytest
 from pipeline.arrays import Int64Array
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.evaluation.verdict import Verdict
-from pipeline.tasks.generate.evaluator import Evaluator, take
-from pipeline.tasks.generate.gate import apply_gate
+from pipeline.tasks.generate.evaluator import Evaluator
+from pipeline.tasks.generate.gate import apply_gate, take
 from pipeline.tasks.generate.measures.registry import MEASURES
 from pipeline.tasks.generate.sample_set import SampleSet
 from tests.gates import GateSettings

@@ -14,6 +14,7 @@ from pipeline.evaluation.protocol import fields
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.items import ItemSpec
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
+from tests.digits import Labelled
 from tests.gates import GateSettings
 
 
@@ -74,6 +75,16 @@ def broken(digits: Any, way: str) -> Any:
         return np.clip(images + rng.normal(0, 50, images.shape), 0, 255).astype(np.uint8)
     if way == "blends":
         return ((images.astype(int) + images[rng.permutation(len(images))]) // 2).astype(np.uint8)
+    if way == "some rotated":
+        return np.concatenate([images[:324], np.rot90(images[324:], 1, (1, 2))])
+    if way == "some noise":
+        return np.concatenate([images[:355], rng.integers(0, 256, images[355:].shape, dtype=np.uint8)])
+    if way == "mirrored":
+        return images[:, :, ::-1]
+    if way == "marked":
+        return images | (np.arange(64) == 56).astype(np.uint8).reshape(8, 8, 1) * np.uint8(255)
+    if way == "six gray levels":
+        return images // 51 * 51
     if way == "20 prototypes":
         return np.concatenate([rng.choice(images[labels == c][:20], 100) for c in range(10)])
     return np.concatenate(
@@ -97,6 +108,11 @@ def broken(digits: Any, way: str) -> Any:
         ("noise", ["noisy: "]),
         ("noisy", ["noisy: "]),
         ("blends", ["unreal samples: "]),
+        ("some rotated", ["broken samples: "]),
+        ("some noise", ["broken samples: "]),
+        ("mirrored", ["mirrored: samples are mirrored left to right"]),
+        ("marked", ["constant mark: "]),
+        ("six gray levels", ["posterised: "]),
         ("20 prototypes", ["repeated samples: only"]),
         ("mostly ones", ["repeated samples: ", "dropped classes: 4 ("]),
     ],
@@ -108,6 +124,30 @@ def test_every_kind_of_damage_is_named(evaluator: Evaluator, digits: Any, way: s
     for reason in reasons:
         assert [found for found in evaluation.verdict.reasons if found.startswith(reason)], evaluation.verdict.reasons
     no_nan(evaluation)
+
+
+def test_a_shift_by_one_pixel_is_noted_but_is_no_failure(evaluator: Evaluator, digits: Any) -> None:
+    """Without classes, in 32 x 32 pixels; two pixels are a failure with a name."""
+
+    def enlarge(images: Any) -> Any:
+        return images.repeat(4, axis=1).repeat(4, axis=2)
+
+    def unlabelled(split: Labelled) -> Labelled:
+        return Labelled(enlarge(split.array), np.full(len(split), -1), split.fingerprint + " 32 px")
+
+    large = dataclasses.replace(
+        evaluator,
+        train=unlabelled(digits.train),
+        test=unlabelled(digits.test),
+        item=ItemSpec(height=32, width=32, channels=1),
+        settings=EvaluateSettings(features="random", gate=GateSettings()),
+    )
+    fresh = enlarge(digits.fresh)
+    near, far = (large.evaluate(np.roll(fresh, (k, k), (1, 2))) for k in (1, 2))
+    assert near.verdict.word == "pass", near.verdict.reasons
+    assert [note for note in near.warnings if note.startswith("samples are shifted by 1 px down and 1 px to the right")]
+    assert [reason.partition(":")[0] for reason in far.verdict.reasons] == ["shifted"]
+    assert not [note for note in far.warnings if "shifted" in note]
 
 
 def test_order_does_not_matter_but_repetitions_do(evaluator: Evaluator, digits: Any) -> None:
@@ -180,7 +220,7 @@ def test_without_labels_self_supervised_features_are_used_and_classes_are_skippe
     )
     assert metrics["skipped"] == [
         f"{name}: the data has no classes"
-        for name in ("modes_covered", "smallest_class_share", "mode_kl", "class_spread")
+        for name in ("modes_covered", "smallest_class_share", "mode_kl", "class_spread", "class_pixel_maps")
     ]
     for way in ("one image", "noise", "noisy"):
         assert unlabelled.evaluate(broken(digits, way)).metrics["verdict"] == "fail"

@@ -11,14 +11,17 @@ import torch
 from pipeline.arrays import Int64Array
 from pipeline.evaluation.diagnosis import diagnose
 from pipeline.evaluation.measures.modes import Modes
+from pipeline.evaluation.measures.outliers import Outliers
+from pipeline.evaluation.measures.profiles import ProfileComparison
 from pipeline.evaluation.reference import Ratio
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.evaluation.verdict import Verdict
+from pipeline.evaluation.verdict import Test, Verdict, apply_bound
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
+from pipeline.media.profiles import Change
 from pipeline.media.registry import MEDIA
-from pipeline.tasks.generate.evaluator import Evaluator, take
-from pipeline.tasks.generate.gate import apply_gate
+from pipeline.tasks.generate.evaluator import Evaluator
+from pipeline.tasks.generate.gate import apply_gate, take
 from pipeline.tasks.generate.measures.registry import measures_for
 from pipeline.tasks.generate.sample_set import SampleSet
 from pipeline.tasks.generate.symptoms import LOW_FIDELITY
@@ -27,6 +30,7 @@ from tests.gates import ALL_OFF, GateSettings
 
 MEASURES = measures_for(MEDIA["image"])
 SPREAD = 0.005
+READ_BY_SYMPTOMS = ("distinct_samples", "grain", "placement_change")
 NULLS = {
     "near_duplicates": 0.01,
     "jsd": 0.02,
@@ -57,6 +61,22 @@ def measured(**values: float) -> dict[str, Measurement]:
     return EQUAL | {name: Measurement(value, EQUAL[name].null, SPREAD) for name, value in values.items()}
 
 
+LARGE = (32, 32, 3)
+PROFILES = ("impulses", "blocking", "tones", "chroma", "hue", "spectrum", "pixel_maps", "placement", "pattern_size")
+
+
+def profiled(**values: float) -> dict[str, ProfileComparison]:
+    """Return comparisons of profiles; the defaults are those of real images."""
+    mean = np.concatenate([np.full(64, 100.0), np.full(64, 10_100.0)])
+    marked = mean.copy()
+    marked[[7, 64 + 7]] = 255, 255**2
+    nulls = dict.fromkeys(PROFILES, 0.0) | {"gray_levels": 1.0, "grain": 1.0}
+    return {
+        name: ProfileComparison(Measurement(values.get(name, null), null, SPREAD), marked, mean)
+        for name, null in nulls.items()
+    }
+
+
 CLASSES = tuple(str(c) for c in range(10))
 EVEN = np.full(10, 500, dtype=np.int64)
 
@@ -79,12 +99,23 @@ class Case:
     accuracy: float | None = 0.98
     class_spread: float = 1.0
     measured: dict[str, Measurement] = field(default_factory=lambda: EQUAL)
+    broken: int = 0
+    profiles: dict[str, ProfileComparison] = field(default_factory=profiled)
+    change: Change | None = None
+    shape: tuple[int, int, int] = (8, 8, 1)
+
+    def outliers(self) -> Outliers:
+        """Return scores of samples, of which some are unlike any real image."""
+        scores = np.linspace(0, 1, self.total)
+        scores[: self.broken] = 9.0
+        return Outliers(scores, np.linspace(0, 1, 1000) / 0.99)
 
     def samples(self) -> SampleSet:
         """Return a sample set whose expensive measurements are given instead of computed."""
         finite, nothing = self.total - self.nonfinite, np.empty(0, dtype=np.int64)
         split = Labelled(np.empty((0, 8, 8, 1), dtype=np.uint8), nothing)
-        item = ItemSpec(height=8, width=8, channels=1, classes=self.classes)
+        height, width, channels = self.shape
+        item = ItemSpec(height=height, width=width, channels=channels, classes=self.classes)
         real = Evaluator(split, split, item, EvaluateSettings(gate=GateSettings()), torch.device("cpu"))
         classifier = object() if self.classes else None
         vars(real).update(classifier=classifier, extractor=classifier, classifier_accuracy=self.accuracy)
@@ -99,19 +130,34 @@ class Case:
             manifold=self.measured if finite else {},
             appearance=self.measured if finite else {},
             copies=self.measured if finite else {},
+            outliers=self.outliers() if finite else None,
+            profiles=self.profiles if finite else {},
+            class_profiles={"7": self.profiles} if finite else {},
+            change=self.change,
         )
         return data
 
 
 def measurements_of(data: SampleSet) -> dict[str, Measurement]:
     """Return the measurements that tests and symptoms read."""
-    read = [one for one in MEASURES if one.better is not None or one.name == "distinct_samples"]
+    read = [one for one in MEASURES if one.better is not None or one.name in READ_BY_SYMPTOMS]
     return {one.name: take(one, data) for one in read}
 
 
 def verdict_of(case: Case, settings: Any = None) -> Verdict:
     data = case.samples()
     return apply_gate(data, MEASURES, measurements_of(data), settings or GateSettings())
+
+
+def failed_tests(case: Case) -> list[Test]:
+    """Return the failed tests, without a diagnosis."""
+    data, settings, measurements = case.samples(), GateSettings(), measurements_of(case.samples())
+    tests = [
+        apply_bound(one, measurements[one.name], data, getattr(settings, one.key))
+        for one in MEASURES
+        if one.better is not None and data.concerns(one.needs)
+    ]
+    return [test for test in tests if test.state == "fail"]
 
 
 def counts(**few: int) -> Modes:
@@ -170,6 +216,35 @@ def test_a_good_generator_passes_every_test() -> None:
             r"^unbalanced classes: .* nats from the real one \(KL; at most 0\.06\); "
             r"most in excess is 0 \(18\.8 % against 10 %\)",
         ),
+        ({"profiles": profiled(impulses=0.04)}, r"^impulse noise: impulses 0\.04 \(bound <= 0\.002"),
+        ({"profiles": profiled(gray_levels=0.1)}, r"^posterised: gray_levels 0\.1 \(bound >= 0\.6"),
+        ({"profiles": profiled(blocking=4.0), "shape": LARGE}, r"^compression artefacts: blocking 4 \(bound <= 2"),
+        ({"profiles": profiled(tones=8.0)}, r"^wrong contrast: tones 8 \(bound <= 6"),
+        (
+            {"profiles": profiled(tones=8.0), "measured": measured(brightness=1.1)},
+            r"^wrong brightness: tones 8 \(bound <= 6",
+        ),
+        ({"profiles": profiled(chroma=8.0), "shape": LARGE}, r"^colour cast: chroma 8 \(bound <= 6"),
+        ({"profiles": profiled(hue=14.0), "shape": LARGE}, r"^colour cast: hue 14 \(bound <= 8"),
+        ({"profiles": profiled(spectrum=4.0)}, r"^wrong spectrum: spectrum 4 \(bound <= 3"),
+        (
+            {"profiles": profiled(spectrum=4.0, grain=1.6), "measured": measured(sharpness=1.6, contrast=1.15)},
+            r"^over-sharpened: sharpness 1\.6 .*spectrum 4",
+        ),
+        (
+            {"profiles": profiled(pixel_maps=150.0)},
+            r"^constant mark: 1\.6 % of the pixels stand out .* by up to 155 of 255 gray levels, most at row 1, "
+            r"column 8 \(top right\); 1\.6 % are the same in all samples; also failed: class_pixel_maps 150",
+        ),
+        (
+            {"profiles": profiled(placement=20.0), "change": Change("shifted", "shifted by 4 px down", lambda x: x)},
+            r"^shifted: samples are shifted by 4 px down: undone, their mean image is 20 gray levels nearer",
+        ),
+        (
+            {"broken": 500},
+            r"^broken samples: 10 % of the samples are farther .*, 10 % much farther .*; the worst are the samples 0, "
+            r".*; also failed: far_outliers 0\.1 \(bound <= 0\.005\)\. Some samples",
+        ),
         (
             {"measured": measured(near_duplicates=0.7, recall=0.3, coverage=0.6)},
             r"^intra-class collapse: near_duplicates 0\.7 \(bound <= 0\.04 \+ null.* recall 0\.3",
@@ -186,7 +261,7 @@ def test_a_good_generator_passes_every_test() -> None:
         ),
         ({"measured": measured(sharpness=1.2, contrast=1.0, precision=0.5)}, r"^noisy: precision 0\.5"),
         (
-            {"measured": measured(checkerboard=3.0, sharpness=1.1)},
+            {"measured": measured(checkerboard=3.0, sharpness=1.1), "profiles": profiled(pattern_size=8.0)},
             r"^checkerboard artefacts: checkerboard 3 \(bound <= 1\.5",
         ),
         ({"measured": measured(contrast=0.6, sharpness=0.6)}, r"^wrong contrast: contrast 0\.6"),
@@ -213,6 +288,51 @@ def test_every_failure_is_named_with_its_evidence(change: dict[str, Any], reason
     verdict = verdict_of(Case(**change))
     assert verdict.word == "fail"
     assert [found for found in verdict.reasons if re.search(reason, found)], verdict.reasons
+
+
+@pytest.mark.parametrize(
+    ("passing", "reasons"),
+    [
+        ({"recall", "brightness"}, {"broken samples": {"outliers", "far_outliers", "recall", "brightness"}}),
+        ({"recall"}, {"wrong brightness": {"brightness", "outliers", "far_outliers", "recall"}}),
+    ],
+)
+def test_broken_samples_explain_the_tests_that_pass_without_them(
+    passing: set[str], reasons: dict[str, set[str]]
+) -> None:
+    """A fault of all samples makes some of them outliers, and is then the cause."""
+    case = Case(broken=500, measured=measured(recall=0.3, brightness=1.5))
+    data = case.samples()
+    found = diagnose(
+        failed_tests(case),
+        MEASURES,
+        measurements_of(data),
+        LOW_FIDELITY,
+        lambda symptom, tests: passing,
+    )
+    assert {one.symptom.name: {test.name for test in one.tests} for one in found} == reasons
+
+
+def test_a_pattern_that_nobody_sees_is_no_checkerboard() -> None:
+    """Edges in real images raise the ratio, too; they have no phase in common."""
+    case = Case(measured=measured(checkerboard=3.0), profiles=profiled(pattern_size=0.7), fid_ratio=4.5)
+    assert [reason.partition(":")[0] for reason in verdict_of(case).reasons] == ["low fidelity or diversity"]
+
+
+@pytest.mark.parametrize(
+    ("looks", "first"),
+    [
+        ([9.0, 7.0, 5.0, 4.0, 3.0, 2.5], "stopped while still improving"),
+        ([9.0, 4.0, 2.6, 2.4, 2.5, 2.5], "low fidelity or diversity"),
+        ([9.0, 5.0, float("nan")], "low fidelity or diversity"),
+    ],
+)
+def test_a_training_that_still_improved_is_the_first_reason(looks: list[float], first: str) -> None:
+    for case, reasons in ((Case(fid_ratio=4.5), [first]), (Case(), [])):
+        data = case.samples()
+        vars(data)["looks"] = looks
+        verdict = apply_gate(data, MEASURES, measurements_of(data), GateSettings())
+        assert [reason.partition(":")[0] for reason in verdict.reasons][:1] == reasons
 
 
 def test_collapse_within_classes_comes_before_unbalanced_classes() -> None:
@@ -248,7 +368,7 @@ def test_without_classes_their_tests_are_skipped() -> None:
     assert verdict.word == "pass"
     assert verdict.skipped == [
         f"{name}: the data has no classes"
-        for name in ("modes_covered", "smallest_class_share", "mode_kl", "class_spread")
+        for name in ("modes_covered", "smallest_class_share", "mode_kl", "class_spread", "class_pixel_maps")
     ]
 
 

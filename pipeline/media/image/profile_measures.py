@@ -1,0 +1,266 @@
+"""Measures of the profiles of images: faults that are slight, and the same in all samples.
+
+A bound is the size of what a person just sees. 2.3 units of L*a*b*, the just noticeable difference (Mahy et al., 1994),
+are about 6 of 255 gray levels.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.measure import Bounds, Measure, Measurement, Symptom
+from pipeline.media.image.appearance import EXPLAINED, PERSISTS, crispness
+
+VISIBLE = 6.0
+"""Gray levels, of 255, that a person just sees between two areas."""
+MARK = 20.0
+"""Gray levels by which the mean of a pixel stands out: a mark on all samples, or a white one on a twelfth of them."""
+LONE = 0.002
+"""Share of pixels that differ from all their neighbours: one or two in 28 x 28."""
+NOTHING_BUT_NOISE = 1.5
+NOISE = 20.0
+"""Change of the gray levels, in gray levels, that impulses on a tenth of the pixels do not reach."""
+VARIED = 0.05
+"""Share of near-duplicates above which few images stand for all, whose means say nothing about the look."""
+
+SHARPENED = 1.25
+"""Sharpness, relative to real images, of sharpened images."""
+Condition = Callable[[Mapping[str, Measurement]], bool]
+
+
+def is_varied(found: Mapping[str, Measurement]) -> bool:
+    """Return whether samples are not a few images over and over, which have tones and maps of their own."""
+    repeats = found.get("near_duplicates", Measurement(None)).number or 0.0
+    distinct = found.get("duplicate_rate", Measurement(None)).number or 0.0
+    return max(repeats, distinct) <= VARIED
+
+
+def is_change(found: Mapping[str, Measurement], name: str) -> bool:
+    """Return whether all samples were changed in the way that has this name."""
+    return found["placement_change"].value == name
+
+
+def is_sparse(found: Mapping[str, Measurement]) -> bool:
+    """Return whether most pixels keep their values; of pure noise none does."""
+    return is_varied(found) and not is_noise(found)
+
+
+def is_noise(found: Mapping[str, Measurement]) -> bool:
+    """Return whether images are nothing but noise: other gray levels, and sharp beyond their contrast."""
+    return (found["tones"].number or 0.0) > NOISE and crispness(found) > NOTHING_BUT_NOISE
+
+
+def is_compressed(found: Mapping[str, Measurement]) -> bool:
+    """Return whether blocks are no consequence of sharpening, which strengthens those of real images, or of a mark."""
+    sharpness, stands_out = (found[name].number or 0.0 for name in ("sharpness", "pixel_maps"))
+    return is_varied(found) and sharpness < SHARPENED and stands_out < MARK
+
+
+def is_brighter(found: Mapping[str, Measurement]) -> bool:
+    """Return whether brightness differs more from that of real images than contrast does."""
+    brightness, contrast = (abs((found[name].number or 1.0) - 1) for name in ("brightness", "contrast"))
+    return is_varied(found) and brightness > contrast
+
+
+def symptom(name: str, priority: int, advice: str, when: Condition = is_varied) -> Symptom:
+    """Return a failure mode of the look of all samples."""
+    return Symptom(name, priority, advice, explains=EXPLAINED, when=when)
+
+
+FINER = "Train longer (train.total_images), lower train.learning_rate towards the end, or raise train.ema_half_life"
+ORIGIN = "All samples are changed alike: look at how training images are read, augmented and written"
+IMPULSES = symptom("impulse noise", 17, FINER, is_sparse)
+POSTERISED = symptom("posterised", 16, f"Samples have few gray levels: their outputs are saturated. {FINER}")
+COMPRESSION = symptom(
+    "compression artefacts", 18, f"Look for strongly compressed files among the training images. {FINER}", is_compressed
+)
+CONSTANT_MARK = symptom(
+    "constant mark",
+    19,
+    f"Samples show something in one place that real images do not show there; the report has the maps. {FINER}",
+    is_sparse,
+)
+MISPLACED = tuple(
+    Symptom(
+        name,
+        12,
+        advice,
+        when=functools.partial(is_change, name=name),
+        undo=lambda data: data.undo_change(),
+    )
+    for name, advice in (
+        ("mirrored", f"Set train.flips: false. {ORIGIN}"),
+        ("upside down", ORIGIN),
+        ("rotated", ORIGIN),
+        ("shifted", ORIGIN),
+        ("swapped colours", ORIGIN),
+    )
+)
+COLOUR_CAST = symptom("colour cast", 31, PERSISTS)
+# Blended images have other gray levels, too; whether they are unreal is decided first.
+BRIGHTER = symptom("wrong brightness", 32, PERSISTS, is_brighter)
+HARDER = symptom("wrong contrast", 32, PERSISTS)
+WRONG_SPECTRUM = symptom("wrong spectrum", 32, FINER)
+
+
+def profile(
+    name: str,
+    explanation: str,
+    bound: float | None,
+    *symptoms: Symptom,
+    evidence: Callable[[Any, Bounds], str] | None = None,
+    **about: Any,
+) -> Measure[Any]:
+    """Return the measure of a profile: its excess over the null, which a setting of its own name bounds."""
+    shared: dict[str, Any] = {"kind": "excess", "better": "low", "limits": {"gt": 0}}
+    return Measure(
+        name,
+        lambda data: data.profiles[name].measurement if name in data.profiles else Measurement(None),
+        explanation,
+        bound=bound,
+        missing="too few real images for two sets of them",
+        group="appearance",
+        symptoms=symptoms,
+        evidence=evidence,
+        **(shared | about),
+    )
+
+
+def name_change(data: Any) -> str | None:
+    """Return the name of what was done to all samples; None if nothing was."""
+    return data.change.name if data.change else None
+
+
+def describe_change(data: Any, bounds: Bounds) -> str:
+    """Return the evidence of what was done to all samples."""
+    found = data.profiles["placement"].measurement
+    words = data.change.words if data.change else "changed"
+    return f"samples are {words}: undone, their mean image is {found.number:.3g} gray levels nearer to the real one"
+
+
+def describe_maps(data: Any, bounds: Bounds) -> str:
+    """Return the evidence of where samples stand out."""
+    return describe(data, data.profiles["pixel_maps"])
+
+
+def describe(data: Any, found: Any) -> str:
+    """Return how two mean profiles of the pixels differ, in words."""
+    real = data.real
+    (maps,) = (one for one in real.medium.profiles(real.item) if one.name == "pixel_maps")
+    text: str = maps.describe(found.fake, found.real)
+    return text
+
+
+def worst_class(data: Any) -> tuple[str, Any] | None:
+    """Return the class whose maps deviate most, and their comparison; None without classes."""
+    found = {name: one["pixel_maps"] for name, one in data.class_profiles.items() if "pixel_maps" in one}
+    return max(found.items(), key=lambda pair: pair[1].excess, default=None)
+
+
+def describe_class_maps(data: Any, bounds: Bounds) -> str:
+    """Return the evidence of where the samples of a class stand out."""
+    found = worst_class(data)
+    assert found is not None
+    return f"in samples of {found[0]}, {describe(data, found[1])}"
+
+
+def class_maps(data: Any) -> Measurement:
+    """Return the comparison of the maps of the class where they deviate most."""
+    found = worst_class(data)
+    return found[1].measurement if found else Measurement(None)
+
+
+PROFILE_MEASURES = (
+    profile(
+        "impulses",
+        "share of pixels that differ from all their neighbours by 64 gray levels or more, beyond that of real images",
+        LONE,
+        IMPULSES,
+    ),
+    profile(
+        "gray_levels",
+        "number of different values in an image, over that of real images",
+        0.6,
+        POSTERISED,
+        kind="relative",
+        better="high",
+        limits={"gt": 0, "lt": 1},
+    ),
+    profile(
+        "blocking",
+        "steps at the edges of 8 x 8 blocks beyond those next to them, in gray levels, minus those of real images",
+        2.0,
+        COMPRESSION,
+        needs="blocks",
+    ),
+    profile(
+        "tones",
+        "earth mover's distance of the gray levels from those of real images, in gray levels of 255",
+        VISIBLE,
+        BRIGHTER,
+        HARDER,
+    ),
+    profile(
+        "chroma",
+        "sliced earth mover's distance of the colours from those of real images, in gray levels of 255",
+        VISIBLE,
+        COLOUR_CAST,
+        needs="colours",
+    ),
+    profile("spectrum", "largest difference of the power in a band of frequency, in decibels", 3.0, WRONG_SPECTRUM),
+    profile(
+        "hue",
+        "angle between the main axis of the colours and that of real images, in degrees",
+        8.0,
+        COLOUR_CAST,
+        limits={"gt": 0, "le": 90},
+        needs="colours",
+    ),
+    profile(
+        "placement",
+        "how much nearer the mean image comes to the real one if samples are mirrored, turned, shifted or their colour "
+        "channels swapped, in gray levels of 255; 0 unless that halves the distance",
+        2.0,
+        *MISPLACED,
+        evidence=describe_change,
+    ),
+    Measure("placement_change", name_change, "what was done to all samples", reported=False),
+    profile(
+        "pixel_maps",
+        "how far the mean of a pixel lies outside the range of real means around it, at most, in gray levels of 255",
+        MARK,
+        CONSTANT_MARK,
+        evidence=describe_maps,
+    ),
+    profile(
+        "grain",
+        "difference between neighbouring pixels in the flatter half of images, over that of real images",
+        None,
+        kind="relative",
+        better=None,
+        reported=False,
+        limits={},
+    ),
+    profile(
+        "pattern_size",
+        "strength of the pattern of two pixels that all samples have in common, in gray levels of 255",
+        None,
+        better=None,
+        ideal="0",
+        limits={},
+    ),
+    Measure(
+        "class_pixel_maps",
+        class_maps,
+        "pixel_maps within the class where it is highest",
+        kind="excess",
+        better="low",
+        bound=40.0,
+        limits={"gt": 0},
+        missing="too few real images of each class",
+        needs="classes",
+        group="appearance",
+        symptoms=(CONSTANT_MARK,),
+        evidence=describe_class_maps,
+    ),
+)

@@ -1,0 +1,54 @@
+"""Profiles: curves or maps that a medium computes of each item, and how their means over two sets are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.arrays import Float64Array, FloatArray, Items
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was done to all samples, as their mean shows it.
+
+    Attributes:
+        name: Name of the failure mode.
+        words: What was done.
+        undo: Undoes it in items [n, H, W, C].
+        harmless: Nobody minds: the samples are measured as if it had not been done.
+    """
+
+    name: str
+    words: str
+    undo: Callable[[Items], Items]
+    harmless: bool = False
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Values of each item whose means over a set show what no single number per item shows.
+
+    Attributes:
+        name: Name of the profile.
+        values: Maps items [n, H, W, C] to values [n, k].
+        compare: Maps the mean values [k] of samples and of real items to a number; 0 or 1 if they are equal.
+        by_class: Whether the items of each class are also compared.
+        weighted: Whether real items are first weighted to the class shares of the samples.
+        change: Returns the change of all samples that explains how the two means differ; None if there is none.
+        describe: Says in words how the two means differ; None for no words.
+        draw: Returns items [m, H, W, C] that show both means in the report; None shows nothing.
+        caption: What those show.
+    """
+
+    name: str
+    values: Callable[[Items], FloatArray]
+    compare: Callable[[Float64Array, Float64Array], float]
+    by_class: bool = False
+    weighted: bool = True
+    change: Callable[[Float64Array, Float64Array], Change | None] | None = None
+    describe: Callable[[Float64Array, Float64Array], str] | None = None
+    draw: Callable[[Float64Array, Float64Array], Items] | None = None
+    caption: str = ""

@@ -1,0 +1,57 @@
+"""Samples that no real image is like, however good the others are."""
+
+from typing import TYPE_CHECKING
+
+from pipeline.evaluation.wording import join_names, percent
+from pipeline.measure import Bounds, Measurement
+from pipeline.tasks.generate.measures.registry import measure
+from pipeline.tasks.generate.symptoms import BROKEN_SAMPLES, SOME_OUTLIERS
+
+if TYPE_CHECKING:
+    from pipeline.tasks.generate.sample_set import SampleSet
+
+NAMED = 5
+"""Samples that a reason names."""
+TOO_FEW = "fewer than 100 test images"
+
+
+def name_worst_samples(data: "SampleSet", bounds: Bounds) -> str:
+    """Return the evidence that samples are unlike all real images, with the worst of them."""
+    found = data.outliers
+    assert found is not None
+    rare = found.rare
+    names = join_names([f"{position:,}" for position in found.order[:NAMED]])
+    return (
+        f"{percent(rare.number or 0.0)} of the samples are farther from any training image than 99 % of the test "
+        f"images, {percent(found.far)} much farther than all of these; the worst are the samples {names}"
+    )
+
+
+@measure(
+    explanation="share of samples farther from any training image than 99 % of the test images, beyond their 1 %",
+    kind="excess",
+    better="low",
+    bound=0.03,
+    limits={"ge": 0, "le": 1},
+    missing=TOO_FEW,
+    group="fidelity",
+    symptoms=(BROKEN_SAMPLES, SOME_OUTLIERS),
+    evidence=name_worst_samples,
+)
+def outliers(data: "SampleSet") -> Measurement:
+    return data.outliers.rare if data.outliers else Measurement(None)
+
+
+@measure(
+    explanation="share of samples much farther from any training image than all test images",
+    better="low",
+    bound=0.005,
+    limits={"ge": 0, "le": 1},
+    missing=TOO_FEW,
+    group="fidelity",
+    symptoms=(BROKEN_SAMPLES, SOME_OUTLIERS),
+    evidence=name_worst_samples,
+    ideal="0",
+)
+def far_outliers(data: "SampleSet") -> float | None:
+    return data.outliers.far if data.outliers else None

@@ -1,0 +1,138 @@
+"""Profiles of images: each fault moves the profile that is about it, in the unit of its bound; real images do not."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.arrays import Items
+from pipeline.items import ItemSpec
+from pipeline.media.image.profiles import profiles
+
+SPEC = ItemSpec(height=32, width=32, channels=3)
+
+
+def scenes(n: int, seed: int) -> Items:
+    """Return smooth pictures with blue skies above brown grounds, and a disc."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:32, :32]
+    out = []
+    for _ in range(n):
+        ground = y > rng.integers(12, 20)
+        picture = np.where(
+            ground[..., None], rng.uniform([90, 60, 20], [170, 120, 70]), rng.uniform(60, [120, 160, 255])
+        )
+        disc = (x - rng.integers(4, 28)) ** 2 + (y - rng.integers(4, 28)) ** 2 < rng.integers(9, 60)
+        picture[disc] = rng.uniform(0, 255, 3)
+        soft = np.mean([np.roll(picture, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)], axis=0)
+        out.append(np.clip(soft + rng.normal(0, 2, soft.shape), 0, 255))
+    return np.rint(out).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def real() -> Items:
+    return scenes(200, 0)
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Items:
+    return scenes(200, 1)
+
+
+def numbers(fake: Items, real: Items, spec: ItemSpec = SPEC) -> dict[str, float]:
+    means = [
+        {one.name: one.values(images).mean(axis=0, dtype=np.float64) for one in profiles(spec)}
+        for images in (fake, real)
+    ]
+    return {one.name: one.compare(*(mean[one.name] for mean in means)) for one in profiles(spec)}
+
+
+def test_other_real_images_are_within_all_bounds(fresh: Items, real: Items) -> None:
+    found = numbers(fresh, real)
+    assert found["impulses"] < 0.001
+    assert 0.9 < found["gray_levels"] < 1.1
+    assert 0.9 < found["grain"] < 1.1
+    assert abs(found["blocking"]) < 0.5
+    assert found["tones"] < 6
+    assert found["chroma"] < 6
+    assert found["hue"] < 8
+    assert found["spectrum"] < 1
+    assert found["pixel_maps"] < 20
+    assert found["placement"] == 0
+
+
+def salted(images: Items) -> Items:
+    out, chance = images.copy(), np.random.default_rng(0).random(images.shape[:3])
+    out[chance < 0.01], out[chance > 0.99] = 0, 255
+    return out
+
+
+def compressed(images: Items) -> Items:
+    def compress(image: Items) -> Items:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=10)
+        return np.asarray(Image.open(file))
+
+    return np.stack([compress(image) for image in images])
+
+
+def turned(images: Items) -> Items:
+    """Turn the hue by 90 degrees."""
+    hsv = [np.array(Image.fromarray(image).convert("HSV")) for image in images]
+    for one in hsv:
+        one[..., 0] += 64
+    return np.stack([np.asarray(Image.fromarray(one, "HSV").convert("RGB")) for one in hsv])
+
+
+def marked(images: Items) -> Items:
+    out = images.copy()
+    out[:, 1:3, 29:31] = 255
+    return out
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "low", "high"),
+    [
+        (salted, "impulses", 0.01, 0.03),
+        (lambda x: x // 32 * 32 + 16, "gray_levels", 0.0, 0.2),
+        (compressed, "blocking", 2.0, 50),
+        (lambda x: np.clip(x.astype(int) + 12, 0, 255).astype(np.uint8), "tones", 8, 14),
+        (turned, "hue", 20, 90),
+        (lambda x: np.clip(x * [1.2, 1, 0.9], 0, 255).astype(np.uint8), "chroma", 6, 60),
+        (lambda x: x[:, ::2, ::2].repeat(2, 1).repeat(2, 2), "spectrum", 3, 60),
+        (marked, "pixel_maps", 60, 255),
+    ],
+)
+def test_a_fault_of_all_images_exceeds_the_bound_of_its_profile(
+    fault: Callable[[Items], Items], name: str, low: float, high: float, fresh: Items, real: Items
+) -> None:
+    assert low < numbers(fault(fresh), real)[name] < high
+
+
+def test_a_shift_by_a_pixel_does_not_stand_out_in_the_maps(fresh: Items, real: Items) -> None:
+    assert numbers(np.roll(fresh, 1, 2), real)["pixel_maps"] < 20
+
+
+def test_deep_and_large_images_have_the_profiles_of_bytes() -> None:
+    small = scenes(12, 2)[..., :1]
+    large = small.repeat(4, axis=1).repeat(4, axis=2)
+    deep = large.astype(np.uint16) * 257
+    spec = ItemSpec(height=128, width=128, channels=1, dtype="uint16")
+    found = numbers(deep, deep[::-1], spec)
+    assert found["tones"] == found["pixel_maps"] == found["placement"] == 0
+    for one in profiles(spec):
+        assert one.values(deep) == pytest.approx(one.values(large), rel=1e-4, abs=1e-3)
+
+
+def binary(images: Items) -> Items:
+    return np.where(images > 128, 255, 0).astype(np.uint8)
+
+
+def test_a_pattern_in_the_same_phase_is_measured(fresh: Items, real: Items) -> None:
+    sign = (-1) ** np.indices((32, 32)).sum(axis=0)[..., None]
+    checked = np.clip(fresh.astype(int) + 8 * sign, 0, 255).astype(np.uint8)
+    assert numbers(fresh, real)["pattern_size"] < 0.2
+    assert numbers(binary(fresh), binary(real))["pattern_size"] < 0.2
+    assert 7 < numbers(checked, real)["pattern_size"] < 9
