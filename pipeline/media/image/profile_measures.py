@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.measure import Bounds, Measure, Measurement, Symptom
 from pipeline.media.image.appearance import EXPLAINED, PERSISTS, crispness
+from pipeline.media.image.profiles import profiles
 
 VISIBLE = 6.0
 """Gray levels, of 255, that a person just sees between two areas."""
@@ -145,10 +146,9 @@ def describe_maps(data: Any, bounds: Bounds) -> str:
 
 def describe(data: Any, found: Any) -> str:
     """Return how two mean profiles of the pixels differ, in words."""
-    real = data.real
-    (maps,) = (one for one in real.medium.profiles(real.item) if one.name == "pixel_maps")
-    text: str = maps.describe(found.fake, found.real)
-    return text
+    (maps,) = (one for one in profiles(data.real.item) if one.name == "pixel_maps")
+    assert maps.describe is not None
+    return maps.describe(found.fake, found.real)
 
 
 def worst_class(data: Any) -> tuple[str, Any] | None:
