@@ -17,6 +17,9 @@ DISTINCT = 5.0
 VISIBLE_PATTERN = 2.0
 """Gray levels, of 255, from which a fine regular pattern is seen in an area of one tone."""
 
+VISIBLE_COLOUR = 2.0
+"""Gray levels, of 255, by which colours differ before a gray image looks tinted."""
+
 
 def statistics(images: UInt8Array) -> dict[str, Float64Array]:
     """Return five numbers of each image of uint8 [n, H, W, C], each [n].
@@ -93,6 +96,12 @@ def is_sharpened(found: Mapping[str, Measurement]) -> bool:
     return is_distinct(found) and sharpness > 1.12 and contrast > 1.03 and grain is not None and grain < 1.1 * sharpness
 
 
+def is_coloured(data: Any, bounds: Bounds) -> bool:
+    """Return whether the colours differ by what is seen: the ratio of two tiny spreads says nothing."""
+    found = data.profiles.get("chroma")
+    return found is None or found.excess >= VISIBLE_COLOUR
+
+
 def is_visible(data: Any, bounds: Bounds) -> bool:
     """Return whether the pattern that all samples have in common is strong enough to be seen; edges have none."""
     found = data.profiles.get("pattern_size")
@@ -157,7 +166,7 @@ def statistic(name: str, explanation: str, *symptoms: Symptom, better: Better = 
 
 APPEARANCE = (
     statistic("brightness", "mean gray value", WRONG_BRIGHTNESS),
-    statistic("colour", "spread of the channels", WRONG_COLOURS),
+    statistic("colour", "spread of the channels", WRONG_COLOURS, confirm=is_coloured),
     statistic("contrast", "spread of gray values", WRONG_CONTRAST),
     statistic("sharpness", "difference between neighbouring pixels", BLURRED, NOISY, SHARPENED),
     statistic(

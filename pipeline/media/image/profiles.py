@@ -94,7 +94,9 @@ def chroma(images: Items) -> FloatArray:
     """Return the distributions of colour along directions of the plane without brightness, [n, 4 * 32]."""
     first, second = opponents(images)
     angles = np.arange(DIRECTIONS) * np.pi / DIRECTIONS
-    return np.concatenate([distribution(first * np.cos(a) + second * np.sin(a), -128, 128) for a in angles], axis=1)
+    low = -128 - 128 / TONES  # gray is in the middle of a bin, so that noise of a few levels leaves it there
+    planes = [first * np.cos(a) + second * np.sin(a) for a in angles]
+    return np.concatenate([distribution(plane, low, low + 256) for plane in planes], axis=1)
 
 
 def compare_chroma(fake: Float64Array, real: Float64Array) -> float:

@@ -311,3 +311,22 @@ def test_invalid_inputs_are_rejected(evaluator: Evaluator, digits: Any) -> None:
     with pytest.raises(InputError, match="items must be integers"):
         evaluator.evaluate(digits.fresh.astype(np.float32))
     assert ArrayItems(digits.fresh).images().shape == (360, 8, 8, 1)
+
+
+def test_gray_images_with_three_channels_are_tinted_only_if_it_is_seen(
+    digits: Any, evaluator: Evaluator, short_training: None
+) -> None:
+    """The channels of real images are equal: any difference is infinitely larger than theirs."""
+    train, test = (
+        Labelled(one.array.repeat(3, axis=3), one.labels, f"{one.fingerprint[:-3]}rgb")
+        for one in (digits.train, digits.test)
+    )
+    item = evaluator.item.model_copy(update={"channels": 3})
+    coloured = dataclasses.replace(evaluator, train=train, test=test, item=item)
+    fresh = digits.fresh.repeat(3, axis=3)
+    noise = np.random.default_rng(0).integers(0, 2, fresh.shape)
+    assert coloured.evaluate(np.minimum(fresh + noise, 255).astype(np.uint8)).verdict.reasons == []
+    tinted = fresh.astype(int)
+    tinted[..., 0] += 30
+    reasons = coloured.evaluate(tinted.clip(0, 255).astype(np.uint8)).verdict.reasons
+    assert reasons[0].startswith("colour cast") or reasons[0].startswith("wrong colours"), reasons
