@@ -266,7 +266,7 @@ def test_a_good_generator_passes_every_test() -> None:
         ),
         ({"measured": measured(contrast=0.6, sharpness=0.6)}, r"^wrong contrast: contrast 0\.6"),
         ({"measured": measured(brightness=1.5)}, r"^wrong brightness"),
-        ({"measured": measured(colour=0.5)}, r"^wrong colours"),
+        ({"measured": measured(colour=0.5), "profiles": profiled(chroma=3.0)}, r"^wrong colours"),
         (
             {"measured": measured(precision=0.7)},
             r"^unreal samples: precision 0\.7 \(bound >= 0\.8, real images 1\)\. Samples lie between",
