@@ -120,7 +120,7 @@ def train_contrastive(
     network = initialise(item)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()} | {"accuracy": ()}
     state = cache.remember(
-        folder, "contrastive", key, shapes, lambda: fit(train, positions, leave_out, item, device, progress)
+        folder, "contrastive", key, shapes, lambda: fit(train, positions, leave_out, item, device, progress=progress)
     )
     accuracy = float(state.pop("accuracy"))
     network.load_state_dict(state)
@@ -141,6 +141,7 @@ def fit(
     held_out: Int64Array,
     item: ItemSpec,
     device: torch.device,
+    *,
     progress: Progress,
 ) -> cache.Tensors:
     """Train from scratch: AdamW, one cycle of the learning rate, two distorted views of each item of a batch."""

@@ -38,26 +38,27 @@ def image_router(service: InferenceService) -> APIRouter:
     """Return the routes /image.png, /interpolate.gif, /item, /item.html and /model.json."""
     routes = APIRouter(tags=["images"])
     item_query, image_query, loop_query = (
-        bounded_query(query, service.settings.max_images) for query in (ItemQuery, ImageQuery, LoopQuery)
+        Annotated[bounded_query(query, service.settings.max_images), Query()]
+        for query in (ItemQuery, ImageQuery, LoopQuery)
     )
 
     @routes.get("/image.png", response_class=Png, responses=cached_responses(Png.media_type))
-    async def image_png(query: Annotated[image_query, Query()], request: Request) -> Response:  # type: ignore[valid-type]
+    async def image_png(query: image_query, request: Request) -> Response:  # type: ignore[valid-type]
         """Items of a seed as a picture. An item depends only on the seed, its index and its conditions."""
         return await revalidate(service, request, query, generate_image)
 
     @routes.get("/interpolate.gif", response_class=Gif, responses=cached_responses(Gif.media_type))
-    async def interpolate_gif(query: Annotated[loop_query, Query()], request: Request) -> Response:  # type: ignore[valid-type]
+    async def interpolate_gif(query: loop_query, request: Request) -> Response:  # type: ignore[valid-type]
         """A looping GIF through the first latents of a seed. A frame shows all conditions that fit into a request."""
         return await revalidate(service, request, query, generate_loop)
 
     @routes.get("/item", response_class=Response, responses=cached_responses("*/*"))
-    async def item(query: Annotated[item_query, Query()], request: Request) -> Response:  # type: ignore[valid-type]
+    async def item(query: item_query, request: Request) -> Response:  # type: ignore[valid-type]
         """The first item of a seed as a file of its medium."""
         return await revalidate(service, request, query, generate_file)
 
     @routes.get("/item.html", response_class=HTMLResponse, responses=cached_responses("text/html"))
-    async def item_html(query: Annotated[item_query, Query()], request: Request) -> Response:  # type: ignore[valid-type]
+    async def item_html(query: item_query, request: Request) -> Response:  # type: ignore[valid-type]
         """The first item of a seed as an HTML element."""
         return await revalidate(service, request, query, generate_html)
 

@@ -41,6 +41,13 @@ from pipeline.tracking.run_json import require_run
 
 VERDICT, KEY = "ganline.promotion", "ganline.promotion.key"
 KEPT = "champion"
+UNRECORDED: dict[str, Any] = {
+    "outcome": KEPT,
+    "reasons": ["it is the champion, but no verdict of a promotion is recorded"],
+    "champion": None,
+    "checks": [],
+}
+"""Verdict on a champion that was promoted by other means."""
 
 
 def run(root: Path, *, accept_changes: bool = False, approve: int | None = None) -> dict[str, Any]:
@@ -72,19 +79,11 @@ def run(root: Path, *, accept_changes: bool = False, approve: int | None = None)
                 f"--approve {approve}: the exported model is version {number} of {params.tracking.model}. Only the "
                 "exported model can be approved: check out the commit of the other one, run `dvc checkout` and repeat."
             )
-        # The tags of dvc.lock are written below, so their former values do not count.
-        broken = [
-            str(link) for link in lineage.chain(root) if link.state == "broken" and lineage.DVC_TAG not in link.detail
-        ]
+        broken = find_broken_links(root)
         aliases = registry.aliases()
         version = registry.version(number)
         if aliases.get(CHAMPION) == number:
-            verdict = read_verdict(version) or {
-                "outcome": KEPT,
-                "reasons": ["it is the champion, but no verdict of a promotion is recorded"],
-                "champion": None,
-                "checks": [],
-            }
+            verdict = read_verdict(version) or UNRECORDED
         else:
             registry.point(CHALLENGER, number)
             champion = aliases.get(CHAMPION)
@@ -116,6 +115,11 @@ def run(root: Path, *, accept_changes: bool = False, approve: int | None = None)
         write_atomically(paths.promotion, (json.dumps(verdict, indent=2, allow_nan=False) + "\n").encode())
     sys.stdout.write(format_outcome(verdict) + "\n")
     return verdict
+
+
+def find_broken_links(root: Path) -> list[str]:
+    """Return the broken links of the lineage. Tags of dvc.lock are left out: promotion writes them itself."""
+    return [str(link) for link in lineage.chain(root) if link.state == "broken" and lineage.DVC_TAG not in link.detail]
 
 
 def register(paths: Paths, params: Params, metadata: Metadata, sha256: str) -> str:

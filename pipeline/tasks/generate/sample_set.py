@@ -20,7 +20,7 @@ from pipeline.evaluation.measures.distances import nearest
 from pipeline.evaluation.measures.fid import fid
 from pipeline.evaluation.measures.modes import Modes, count_distinct, kl_null
 from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
-from pipeline.evaluation.measures.profiles import ProfileComparison, RealItems, compare_profiles
+from pipeline.evaluation.measures.profile_comparison import ProfileComparison, RealItems, compare_profiles
 from pipeline.evaluation.measures.statistics import compare_means, concatenate, statistics
 from pipeline.evaluation.measures.supervised_baseline import SemiSupervised
 from pipeline.evaluation.projection import project_to_plane, rank_by_typicality

@@ -12,7 +12,7 @@ from pipeline.arrays import Int64Array
 from pipeline.evaluation.diagnosis import diagnose
 from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.measures.outliers import Outliers
-from pipeline.evaluation.measures.profiles import ProfileComparison
+from pipeline.evaluation.measures.profile_comparison import ProfileComparison
 from pipeline.evaluation.reference import Ratio
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound
