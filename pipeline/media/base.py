@@ -239,10 +239,7 @@ class Medium(ABC):
         return {}
 
     def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
-        """Return the curves and maps whose means over samples and real items are compared; none by default.
-
-        The measures of `appearance` read their comparisons from `data.profiles[name]`.
-        """
+        """Return curves and maps whose means over two sets are compared, as `data.profiles[name]`; none by default."""
         return ()
 
     def lacks(self, spec: ItemSpec) -> frozenset[str]:

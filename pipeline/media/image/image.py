@@ -25,13 +25,7 @@ from pipeline.media.image.outline import outline
 from pipeline.media.image.pillow_arrays import from_pillow
 from pipeline.media.image.value_range import WHITE, Depth, Levels, Ranges, is_min_white, is_wide, to_depth, widen
 
-FILTERS = {
-    "lanczos": Image.Resampling.LANCZOS,
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "box": Image.Resampling.BOX,
-    "nearest": Image.Resampling.NEAREST,
-}
+FILTERS = {name: Image.Resampling[name.upper()] for name in ("lanczos", "bicubic", "bilinear", "box", "nearest")}
 # Resizing first halves by whole factors while the image stays this many times larger than the result: faster, and the
 # difference is not visible.
 REDUCING_GAP = 3.0

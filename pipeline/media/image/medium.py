@@ -98,32 +98,12 @@ class ImageMedium(Medium):
 
     def decode(self, data: bytes, settings: ImageSettings) -> Iterator[Item]:
         """Yield the one image of a file."""
+        from pipeline.media.image.facts import describe_image
         from pipeline.media.image.image import decode
 
         image = decode(data, target_of(settings))
-        pixels = np.ascontiguousarray(image.pixels)
-        mean, variance = moments(pixels)
-        white = int(np.iinfo(pixels.dtype).max)
-        width: float = image.width
-        if settings.side_by_side:
-            variance = min(moments(half)[1] for half in np.split(pixels, 2, axis=1))
-        if settings.pairs == "halves":
-            width /= 2
-        facts: dict[str, float | int | str] = {
-            "width": image.width,
-            "height": image.height,
-            "side": float(min(width, image.height)),
-            "mode": image.mode,
-            "mean": mean / white,
-            "std": variance**0.5 / white,
-        }
-        if image.levels is None:
-            yield Item(pixels, facts)
-            return
-        bounds = image.levels.bounds
-        facts |= {"lowest": bounds.low, "highest": bounds.high}
-        facts |= {"range_share": image.levels.use, "outside_share": image.levels.outside}
-        yield Item(pixels, facts, bounds)
+        bounds = None if image.levels is None else image.levels.bounds
+        yield Item(np.ascontiguousarray(image.pixels), describe_image(image, settings), bounds)
 
     def with_range(self, settings: ImageSettings, bounds: Sequence[Bounds]) -> ImageSettings:
         """Return settings with one range for all integers of more than 8 bits, and one for all floats."""
@@ -302,11 +282,3 @@ def stored_ranges(spec: ItemSpec) -> Ranges | None:
     if isinstance(ranges, dict):
         return {kind: tuple(each) for kind, each in ranges.items()}
     return None if ranges is None else tuple(ranges)
-
-
-def moments(pixels: Items) -> tuple[float, float]:
-    """Return mean and variance of unsigned values."""
-    # Sums of whole numbers are exact, so the results are the same on every machine.
-    values = pixels.astype(np.int64)
-    mean = int(values.sum()) / pixels.size
-    return mean, max(0.0, int((values * values).sum()) / pixels.size - mean * mean)

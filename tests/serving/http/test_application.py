@@ -246,7 +246,8 @@ def test_the_log_has_one_json_object_per_line(plain: Any, caplog: pytest.LogCapt
 def test_bytes_that_are_no_request_are_logged_and_counted(plain: Any, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", "ganline.serve"):
         answer = raw(plain.url, b"\x16\x03\x01")
-    (entry,) = [record.fields for record in caplog.records if record.name == "ganline.serve"]  # type: ignore[attr-defined]
+    records: list[Any] = [record for record in caplog.records if record.name == "ganline.serve"]
+    (entry,) = [record.fields for record in records]
     assert (entry["status"], entry["client"]) == (400, "127.0.0.1")
     assert entry["id"].encode() in answer
     samples = text_string_to_metric_families(httpx.get(f"{plain.url}/metrics").text)
