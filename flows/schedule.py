@@ -16,7 +16,8 @@ from types import FrameType
 from flows.process import GuardedProcess, child_environment, run_command
 
 POOL = "ganline"
-START_SECONDS = 180.0
+START_SECONDS = 600.0
+"""The first start migrates a database, which takes minutes on a busy machine. A server that ends is noticed at once."""
 POLL_SECONDS = 0.5
 # Longer than a stage's grace, so that a run can end its stage and report before it is killed.
 WORKER_GRACE_SECONDS = 30.0
@@ -115,7 +116,7 @@ def is_healthy(address: str) -> bool:
     """Return whether a Prefect server answers at `address`."""
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(f"{address}/health", timeout=2) as answer:
+        with direct.open(f"{address}/health", timeout=10) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
