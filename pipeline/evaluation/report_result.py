@@ -55,10 +55,10 @@ class Result:
 
         None without a bound or a null, or if no distance is between them.
         """
-        scale, bounds = Scale.of(self.measure, self.measurement), self.measure.bounds(self.setting)
+        scale = Scale.of(self.measure, self.measurement)
         value, null = scale.value, scale.null
         if value is None or null is None:
             return None
-        shift = scale.shift or 0.0
-        limits = [bound * scale.factor + shift for bound in (bounds.low, bounds.high) if bound is not None]
-        return min(((value - limit) / (null - limit) for limit in limits if limit != null), default=None)
+        limits = scale.limits(self.measure.bounds(self.setting))
+        ends = [end for end in (limits.low, limits.high) if end is not None and end != null]
+        return min(((value - end) / (null - end) for end in ends), default=None)

@@ -146,16 +146,15 @@ def apply_bound(
     if setting is None:
         return Test(name, scale.value, "off", scale.null, "off")
     aspect = measure.aspect
-    low, high = (None if bound is None else bound * scale.factor for bound in (bounds.low, bounds.high))
-    text = f"{Bounds(low, high)}{' + null' if measure.raw and measure.kind == 'excess' else ''}"
+    text = f"{scale.rescale(bounds)}{' + null' if measure.raw and measure.kind == 'excess' else ''}"
     if scale.value is None or measurement.skip:
         return Test(name, None, text, scale.null, "skipped", measurement.skip or measure.missing, aspect)
-    z, shift = measurement.z, scale.shift or 0.0
-    below = low is not None and scale.value < low + shift and (z is None or z < -significance)
-    above = high is not None and scale.value > high + shift and (z is None or z > significance)
+    z, limits = measurement.z, scale.limits(bounds)
+    below = limits.low is not None and scale.value < limits.low and (z is None or z < -significance)
+    above = limits.high is not None and scale.value > limits.high and (z is None or z > significance)
     if not (below or above):
         doubtful = z is None or abs(z) > DOUBTFUL
-        near = near_bound(scale, *(None if end is None else end + shift for end in (low, high))) if doubtful else None
+        near = near_bound(scale, limits) if doubtful else None
         return Test(name, scale.value, text, scale.null, aspect=aspect, near=near)
     if measure.confirm is not None and not measure.confirm(data, bounds):
         return Test(name, scale.value, text, scale.null, aspect=aspect)
@@ -163,12 +162,12 @@ def apply_bound(
     return Test(name, scale.value, text, scale.null, "fail", aspect=aspect, evidence=evidence)
 
 
-def near_bound(scale: "Scale", low: float | None, high: float | None) -> float | None:
+def near_bound(scale: "Scale", limits: Bounds) -> float | None:
     """Return the bound that a value is near; None if it is near none.
 
     The distance is relative to the room between null and bound, which is the size of the effect that the test allows.
     """
-    for bound, sign in ((low, -1.0), (high, 1.0)):
+    for bound, sign in ((limits.low, -1.0), (limits.high, 1.0)):
         if bound is None or scale.value is None:
             continue
         room = abs(bound) / 2 if scale.null is None else abs(bound - scale.null)
@@ -204,3 +203,12 @@ class Scale:
         if measure.raw:
             return cls(value, null, factor=null)
         return cls(value / null if null > 0 else value, 1.0)
+
+    def rescale(self, bounds: Bounds) -> Bounds:
+        """Return bounds as a test states them: without the null that is added to those of a raw excess."""
+        return Bounds(*(None if end is None else end * self.factor for end in (bounds.low, bounds.high)))
+
+    def limits(self, bounds: Bounds) -> Bounds:
+        """Return the bounds that `value` is compared with."""
+        stated, shift = self.rescale(bounds), self.shift or 0.0
+        return Bounds(*(None if end is None else end + shift for end in (stated.low, stated.high)))

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -17,7 +16,7 @@ from pipeline.serving.http.model_source import FileSource
 from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.sample_files import Request, sample_to_files
 from pipeline.serving.settings import ServeSettings
-from pipeline.stages import evaluate, export, ingest, train, validate
+from tests.all_stages import all_stages
 from tests.gates import ALL_OFF
 
 pytestmark = pytest.mark.slow
@@ -48,14 +47,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         pixels[: ROWS // 2, : COLUMNS // 2, 0] += 180
         pixels[ROWS // 2 :, :, 2] += 180
         Image.fromarray(pixels).save(root / "data" / "raw" / f"{number:03d}.png")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        for stage in (ingest, validate, train, evaluate, export):
-            stage.run(root)
-    yield root
-    torch.set_num_threads(before)
+    with all_stages(root):
+        yield root
 
 
 def test_the_store_and_the_model_describe_6_by_10_pixels(line: Path) -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from pipeline.serving.runtime.apply_files import ApplyOptions, apply_to_files
-from pipeline.stages import evaluate, export, ingest, train, validate
+from tests.all_stages import all_stages
 from tests.stages.delivering import TRANSLATING, evaluate_networks_and_graphs
 
 PARAMS = """
@@ -53,14 +52,8 @@ def line(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             save(root / "data" / "raw" / "sun" / f"{number:02d}.png", light)
             save(root / "data" / "raw" / "rain" / f"{number:02d}.png", rng.normal(90, 40, (16, 16, 3)))
             save(root / "data" / "raw" / "snow" / f"{number:02d}.png", rng.normal(220, 40, (16, 16, 3)))
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        for stage in (ingest, validate, train, evaluate, export):
-            stage.run(root)
+    with all_stages(root):
         yield variant, root
-    torch.set_num_threads(before)
 
 
 def test_every_direction_is_measured_while_training_and_in_the_evaluation(line: tuple[str, Path]) -> None:

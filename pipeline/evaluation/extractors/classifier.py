@@ -5,8 +5,6 @@ but one is the feature space; its logits say which class a sample shows.
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -28,15 +26,12 @@ from pipeline.evaluation.extractors.base import (
     quiet,
 )
 from pipeline.evaluation.extractors.classifier_network import ClassifierNetwork
+from pipeline.evaluation.extractors.fitting import fit_network, limit_items, threads_for
 from pipeline.items import ItemSpec
 from pipeline.media.registry import tensors_of
 
 SEED = 20_140_610
-BATCH = 128
-MAX_ITEMS = 60_000
 MIN_STEPS, MAX_STEPS = 200, 500
-EPOCHS = 20
-LEARNING_RATE = 4e-3
 
 
 class Labelled(Images, Protocol):
@@ -96,30 +91,21 @@ def train_classifier(
 def fit(
     train: Labelled, positions: Int64Array, item: ItemSpec, device: torch.device, progress: Progress
 ) -> cache.Tensors:
-    """Train from scratch: AdamW, one cycle of the learning rate (Smith & Topin 2019), randomly shifted items."""
+    """Train from scratch, on randomly shifted items."""
     rng, tensors = np.random.default_rng(SEED), tensors_of(item)
-    if len(positions) > MAX_ITEMS:
-        positions = np.sort(rng.choice(positions, MAX_ITEMS, replace=False))
+    positions = limit_items(positions, rng)
     labels = torch.from_numpy(train.labels[positions])
     network = initialise(item).to(device).to(memory_format=torch.channels_last).train()
     shifts = torch.Generator().manual_seed(SEED)
-    batch = min(BATCH, len(positions))
-    steps = min(max(EPOCHS * len(positions) // batch, MIN_STEPS), MAX_STEPS)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    order = np.empty(0, dtype=np.int64)
+
+    def loss_of(chosen: Int64Array) -> Tensor:
+        values = shift_randomly(feature_values(train.images(positions[chosen]), tensors, device), shifts)
+        logits = network.head(network(values))
+        return F.cross_entropy(logits, labels[chosen].to(device), label_smoothing=0.05)
+
     with exact(device), threads_for(item.height * item.width):
-        for _ in progress(range(steps), "classifier"):
-            if len(order) < batch:
-                order = np.concatenate([order, rng.permutation(len(positions))])
-            chosen, order = order[:batch], order[batch:]
-            values = shift_randomly(feature_values(train.images(positions[chosen]), tensors, device), shifts)
-            logits = network.head(network(values))
-            loss = F.cross_entropy(logits, labels[chosen].to(device), label_smoothing=0.05)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
+        steps = MIN_STEPS, MAX_STEPS
+        fit_network(network, len(positions), rng, loss_of, steps=steps, progress=progress, label="classifier")
     return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
 
 
@@ -128,20 +114,6 @@ def initialise(item: ItemSpec) -> ClassifierNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         return ClassifierNetwork(item)
-
-
-@contextmanager
-def threads_for(positions: int) -> Iterator[None]:
-    """Use one thread for items of few positions.
-
-    There, synchronising threads costs more than it saves: tenfold on a busy machine.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if positions <= 16 * 16 else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def shift_randomly(values: Tensor, rng: torch.Generator) -> Tensor:

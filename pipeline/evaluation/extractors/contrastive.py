@@ -28,19 +28,16 @@ from pipeline.evaluation.extractors.base import (
     feature_values,
     quiet,
 )
-from pipeline.evaluation.extractors.classifier import Labelled, threads_for
+from pipeline.evaluation.extractors.classifier import Labelled
 from pipeline.evaluation.extractors.classifier_network import ConvolutionalBody
 from pipeline.evaluation.extractors.distortion import distort
+from pipeline.evaluation.extractors.fitting import BATCH, fit_network, limit_items, threads_for
 from pipeline.evaluation.extractors.random_network import RandomNetwork
 from pipeline.items import ItemSpec
 from pipeline.media.registry import tensors_of
 
 SEED = 20_200_213
-BATCH = 128
-MAX_ITEMS = 60_000
 MIN_STEPS, MAX_STEPS = 100, 300
-EPOCHS = 20
-LEARNING_RATE = 4e-3
 TEMPERATURE = 0.2
 PROJECTION = 64
 """Dimensions of the space in which views are compared."""
@@ -144,28 +141,19 @@ def fit(
     *,
     progress: Progress,
 ) -> cache.Tensors:
-    """Train from scratch: AdamW, one cycle of the learning rate, two distorted views of each item of a batch."""
+    """Train from scratch, on two distorted views of each item of a batch."""
     rng, draws = np.random.default_rng(SEED), torch.Generator().manual_seed(SEED)
-    if len(positions) > MAX_ITEMS:
-        positions = np.sort(rng.choice(positions, MAX_ITEMS, replace=False))
+    positions = limit_items(positions, rng)
     network = initialise(item).to(device).to(memory_format=torch.channels_last).train()
-    batch = min(BATCH, len(positions))
-    steps = min(max(EPOCHS * len(positions) // batch, MIN_STEPS), MAX_STEPS)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=1e-3, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    order = np.empty(0, dtype=np.int64)
+
+    def loss_of(chosen: Int64Array) -> Tensor:
+        values = draw_views(train, positions[chosen], item, device, draws)
+        logits, targets = compare_views(network.head(network.body(values)))
+        return F.cross_entropy(logits, targets)
+
     with exact(device), threads_for(item.height * item.width):
-        for _ in progress(range(steps), "features"):
-            if len(order) < batch:
-                order = np.concatenate([order, rng.permutation(len(positions))])
-            chosen, order = order[:batch], order[batch:]
-            values = draw_views(train, positions[chosen], item, device, draws)
-            logits, targets = compare_views(network.head(network.body(values)))
-            loss = F.cross_entropy(logits, targets)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
+        steps = MIN_STEPS, MAX_STEPS
+        fit_network(network, len(positions), rng, loss_of, steps=steps, progress=progress, label="features")
         network.eval()
         sample = Subset(train, np.sort(rng.choice(positions, min(len(positions), SCALED_BY), replace=False)))
         scaled = Extractor(describe(network, ""), network, tensors_of(item), device)

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from pipeline.arrays import Int64Array
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Progress, exact, network_values, quiet
-from pipeline.evaluation.extractors.classifier import Labelled, threads_for
+from pipeline.evaluation.extractors.classifier import Labelled
+from pipeline.evaluation.extractors.fitting import draw_batches, take_steps, threads_for
 from pipeline.media.tensors import Tensors
 
 BATCH = 64
@@ -102,22 +103,17 @@ def train_baseline(network: nn.Module, splits: LabelledSplits) -> None:
     network.to(device).train().requires_grad_(True)
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    batch = min(BATCH, len(few))
-    order = np.empty(0, dtype=np.int64)
+    batches = draw_batches(len(few), min(BATCH, len(few)), rng)
+
+    def loss_of(positions: Int64Array) -> Tensor:
+        values = network_values(items[positions], splits.tensors, device)
+        logits = network(splits.augment(values, augmentation))
+        return F.cross_entropy(logits.float(), labels[torch.from_numpy(positions).to(device)])
+
     # Dropout draws from the global generators; the caller's are unchanged.
     with torch.random.fork_rng(), exact(device), threads_for(items.shape[1] * items.shape[2]):
         torch.manual_seed(seed)
-        for _ in splits.progress(range(STEPS), "supervised baseline"):
-            if len(order) < batch:
-                order = np.concatenate([order, rng.permutation(len(few))])
-            positions, order = order[:batch], order[batch:]
-            values = network_values(items[positions], splits.tensors, device)
-            logits = network(splits.augment(values, augmentation))
-            loss = F.cross_entropy(logits.float(), labels[torch.from_numpy(positions).to(device)])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
+        take_steps(splits.progress(range(STEPS), "supervised baseline"), batches, loss_of, optimizer, schedule)
 
 
 def measure_accuracy(network: nn.Module, splits: LabelledSplits) -> float:

@@ -60,9 +60,14 @@ def map_shape(spec: ItemSpec) -> tuple[int, int, int]:
     return spec.height // square, spec.width // square, spec.channels
 
 
+def in_bytes(images: Items) -> FloatArray:
+    """Return the values in 0 .. 255, whatever the depth."""
+    return images.astype(np.float32) * np.float32(255 / np.iinfo(images.dtype).max)
+
+
 def moments(images: Items, square: int) -> FloatArray:
     """Return the values of each image in 0 .. 255 and their squares, [n, 2 * H * W * C]."""
-    x = images.astype(np.float32) * np.float32(255 / np.iinfo(images.dtype).max)
+    x = in_bytes(images)
     if square > 1:
         n, height, width, channels = x.shape
         height, width = height // square, width // square

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.arrays import Float64Array, FloatArray, Items
 from pipeline.items import ItemSpec
-from pipeline.media.image.pixel_maps import pixel_maps
+from pipeline.media.image.pixel_maps import in_bytes, pixel_maps
 from pipeline.media.image.placement import placement
 from pipeline.media.profiles import Profile
 
@@ -46,11 +46,6 @@ def lacks(spec: ItemSpec) -> frozenset[str]:
     """Return what images of a spec do not have: "colours", or "blocks" of JPEG with edges between them."""
     gray, small = spec.channels != 3, min(spec.height, spec.width) < 2 * BLOCK
     return frozenset(["colours"] * gray + ["blocks"] * small)
-
-
-def in_bytes(images: Items) -> FloatArray:
-    """Return the values in 0 .. 255, whatever the depth."""
-    return images.astype(np.float32) * np.float32(255 / np.iinfo(images.dtype).max)
 
 
 def gray(images: Items) -> FloatArray:

@@ -21,7 +21,7 @@ from pipeline.evaluation.measures.fid import fid
 from pipeline.evaluation.measures.modes import Modes, count_distinct, kl_null
 from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison, RealItems, compare_profiles
-from pipeline.evaluation.measures.statistics import compare_means, concatenate, statistics
+from pipeline.evaluation.measures.statistics import compare_means, statistics
 from pipeline.evaluation.measures.supervised_baseline import SemiSupervised
 from pipeline.evaluation.projection import project_to_plane, rank_by_typicality
 from pipeline.evaluation.real_data import RealData
@@ -211,9 +211,8 @@ class SampleSet:
         if self.predicted is None or not len(self):
             return Measurement(None)
         real = self.real
-        calibration = Subset(real.train, real.calibration_positions)
-        samples, *pool = (reduce(items, real.item) for items in (ArrayItems(self.images), real.test, calibration))
-        return class_spread(samples, self.predicted, np.concatenate(pool), real.pool_labels, seed=self.seed)
+        samples, pool = (reduce(items, real.item) for items in (ArrayItems(self.images), real.pool_items))
+        return class_spread(samples, self.predicted, pool, real.pool_labels, seed=self.seed)
 
     @cached_property
     def classification_accuracy_score(self) -> float | None:
@@ -243,10 +242,8 @@ class SampleSet:
         """Statistics of the medium, relative to real items; empty if there are too few items."""
         if not len(self):
             return {}
-        real = self.real
-        calibration = Subset(real.train, real.calibration_positions)
-        samples, *pool = (statistics(real.item, items) for items in (ArrayItems(self.images), real.test, calibration))
-        return compare_means(samples, concatenate(pool), self.seed)
+        samples, pool = (statistics(self.real.item, items) for items in (ArrayItems(self.images), self.real.pool_items))
+        return compare_means(samples, pool, self.seed)
 
     @cached_property
     def profiles(self) -> dict[str, ProfileComparison]:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from pipeline.data.store import open_split
 from pipeline.errors import GateRefused, InputError
 from pipeline.serving.runtime.image_to_image import ImageToImage
-from pipeline.stages import evaluate, export, ingest, train, validate
+from pipeline.stages import evaluate, export
 from pipeline.tasks.restore.restoration_evaluation import crop_centre, cut_squares, read_image
+from tests.all_stages import all_stages
 from tests.stages.delivering import evaluate_networks_and_graphs
 
 PARAMS = """
@@ -42,14 +42,8 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         waves = np.stack([128 + 90 * np.sin(x / (2 + k) + number) * np.cos(y / 3) for k in range(3)], axis=2)
         Image.fromarray(waves.astype(np.uint8)).save(raw / f"{number:02d}.png")
     Image.fromarray(np.zeros((9, 50, 3), dtype=np.uint8)).save(raw / "small.png")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        for stage in (ingest, validate, train, evaluate, export):
-            stage.run(root)
+    with all_stages(root):
         yield root
-    torch.set_num_threads(before)
 
 
 def test_small_images_are_quarantined(line: Path) -> None:

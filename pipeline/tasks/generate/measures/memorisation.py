@@ -1,6 +1,6 @@
 """Copies of training images: samples next to held-out images that were never trained on."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.measure import Measurement
 from pipeline.tasks.generate.measures.registry import measure
@@ -10,21 +10,26 @@ if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
 
 
+COPYING: dict[str, Any] = {"group": "copying", "aspect": "memorisation", "symptoms": (MEMORISATION,)}
+SHARE: dict[str, Any] = {
+    "kind": "excess",
+    "raw": True,
+    "better": "low",
+    "bound": 0.02,
+    "setting": "copies",
+    "limits": {"ge": 0, "le": 1},
+    **COPYING,
+}
+"""What the measures of the share of copies have in common."""
+
+
 def from_copies(data: "SampleSet", name: str) -> Measurement:
     return data.copies.get(name, Measurement(None))
 
 
 @measure(
     explanation="share nearer to a training image, in features, than 99 % of held-out images that repeat none are",
-    kind="excess",
-    raw=True,
-    better="low",
-    bound=0.02,
-    setting="copies",
-    limits={"ge": 0, "le": 1},
-    group="copying",
-    aspect="memorisation",
-    symptoms=(MEMORISATION,),
+    **SHARE,
 )
 def copies_features(data: "SampleSet") -> Measurement:
     return from_copies(data, "copies_features")
@@ -32,15 +37,7 @@ def copies_features(data: "SampleSet") -> Measurement:
 
 @measure(
     explanation="share nearer to a training image, in pixels, than 99 % of held-out images that repeat none are",
-    kind="excess",
-    raw=True,
-    better="low",
-    bound=0.02,
-    setting="copies",
-    limits={"ge": 0, "le": 1},
-    group="copying",
-    aspect="memorisation",
-    symptoms=(MEMORISATION,),
+    **SHARE,
 )
 def copies_pixels(data: "SampleSet") -> Measurement:
     return from_copies(data, "copies_pixels")
@@ -49,15 +46,7 @@ def copies_pixels(data: "SampleSet") -> Measurement:
 @measure(
     explanation="share nearer to a training image, mirrored, shifted by a pixel or brightened, than 99 % of held-out "
     "images that repeat none are",
-    kind="excess",
-    raw=True,
-    better="low",
-    bound=0.02,
-    setting="copies",
-    limits={"ge": 0, "le": 1},
-    group="copying",
-    aspect="memorisation",
-    symptoms=(MEMORISATION,),
+    **SHARE,
 )
 def copies_augmented(data: "SampleSet") -> Measurement:
     return from_copies(data, "copies_augmented")
@@ -68,9 +57,7 @@ def copies_augmented(data: "SampleSet") -> Measurement:
     better="high",
     bound=-5.0,
     limits={"lt": 0},
-    group="copying",
-    aspect="memorisation",
-    symptoms=(MEMORISATION,),
+    **COPYING,
 )
 def copying(data: "SampleSet") -> Measurement:
     return from_copies(data, "copying")
@@ -82,9 +69,7 @@ def copying(data: "SampleSet") -> Measurement:
     better="high",
     bound=0.05,
     limits={"ge": 0, "le": 1},
-    group="copying",
-    aspect="memorisation",
-    symptoms=(MEMORISATION,),
+    **COPYING,
 )
 def authenticity(data: "SampleSet") -> Measurement:
     return from_copies(data, "authenticity")
