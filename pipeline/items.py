@@ -76,6 +76,7 @@ class DataLayout(Settings):
         paired: Items come as pairs A and B.
         classes: The classes that are asked for; None takes all that there are.
         dtype: Of a stored value.
+        symbols: Above 0 the values are categories, as in `ItemSpec`.
     """
 
     height: int
@@ -84,3 +85,4 @@ class DataLayout(Settings):
     paired: bool = False
     classes: tuple[str, ...] | None = None
     dtype: Dtype = "uint8"
+    symbols: int = 0

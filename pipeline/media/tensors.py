@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from pipeline.arrays import Items
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
+from pipeline.media.distortion import distort, shift_randomly
 from pipeline.media.scale import BYTES, scale_of
 
 Degrade = Callable[[Tensor, torch.Generator], Tensor]
@@ -75,6 +76,22 @@ class Tensors:
     def degradation(self, **options: Any) -> Degrade:
         """Return what turns clean values into the inputs of a restoring variant. Raise InputError if there is none."""
         raise InputError(f"data.medium {self.spec.medium}: there is no degradation of this medium to restore from")
+
+    def shift(self, values: Tensor, rng: torch.Generator) -> Tensor:
+        """Shift `to_features` values [n, C', H, W] at random as the classifier sees them in training.
+
+        Args:
+            values: Values on any device.
+            rng: Random generator on the CPU.
+        """
+        return shift_randomly(values, rng)
+
+    def distort(self, values: Tensor, rng: torch.Generator) -> Tensor:
+        """Distort `to_features` values [n, C', H, W]: two distorted views of one item must still be known as one.
+
+        Self-supervised features are learned from such views. Arguments as in `shift`.
+        """
+        return distort(values, rng)
 
     def classifier_body(self) -> nn.Module | None:
         """Return the body of the medium's classifier, initialised from torch's global generator; None: the default.

@@ -99,7 +99,7 @@ def fit(
     shifts = torch.Generator().manual_seed(SEED)
 
     def loss_of(chosen: Int64Array) -> Tensor:
-        values = shift_randomly(feature_values(train.images(positions[chosen]), tensors, device), shifts)
+        values = tensors.shift(feature_values(train.images(positions[chosen]), tensors, device), shifts)
         logits = network.head(network(values))
         return F.cross_entropy(logits, labels[chosen].to(device), label_smoothing=0.05)
 
@@ -114,15 +114,3 @@ def initialise(item: ItemSpec) -> ClassifierNetwork:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         return ClassifierNetwork(item)
-
-
-def shift_randomly(values: Tensor, rng: torch.Generator) -> Tensor:
-    """Shift every item [n, C, H, W] by its own offset of at most a sixteenth of each side; edges are repeated."""
-    n, _, height, width = values.shape
-    reach = max(1, height // 16)
-    padded = F.pad(values, (reach, reach, reach, reach), mode="replicate")
-    dy, dx = torch.randint(0, 2 * reach + 1, (2, n, 1), generator=rng).to(values.device)
-    rows = dy + torch.arange(height, device=values.device)
-    columns = dx + torch.arange(width, device=values.device)
-    items = torch.arange(n, device=values.device)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[items, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

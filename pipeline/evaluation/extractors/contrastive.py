@@ -30,7 +30,6 @@ from pipeline.evaluation.extractors.base import (
 )
 from pipeline.evaluation.extractors.classifier import Labelled
 from pipeline.evaluation.extractors.classifier_network import ConvolutionalBody
-from pipeline.evaluation.extractors.distortion import distort
 from pipeline.evaluation.extractors.fitting import BATCH, fit_network, limit_items, threads_for
 from pipeline.evaluation.extractors.random_network import RandomNetwork
 from pipeline.items import ItemSpec
@@ -170,8 +169,9 @@ def draw_views(
     train: Labelled, positions: Int64Array, item: ItemSpec, device: torch.device, rng: torch.Generator
 ) -> Tensor:
     """Return two distorted views of each item, [2n, C, H, W]; those of item i are at i and n + i."""
-    values = feature_values(train.images(positions), tensors_of(item), device)
-    return distort(torch.cat([values, values]), rng)
+    tensors = tensors_of(item)
+    values = feature_values(train.images(positions), tensors, device)
+    return tensors.distort(torch.cat([values, values]), rng)
 
 
 def compare_views(projections: Tensor) -> tuple[Tensor, Tensor]:

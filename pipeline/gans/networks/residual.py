@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
+from pipeline.gans.networks.heads import output_head
+from pipeline.items import ItemSpec
+
 
 class UpBlock(nn.Module):
     """[B, inputs, S, S] -> [B, outputs, 2S, 2S]."""
@@ -58,14 +61,15 @@ class FlatBlock(nn.Module):
         return relu(x + self.conv2(relu(self.conv1(relu(x)))))
 
 
-def generator_layers(inputs: int, channels: list[int], first: int, outputs: int) -> nn.Sequential:
-    """Build the generator: vectors [B, inputs] -> images [B, outputs, S, S] in (-1, 1).
+def generator_layers(inputs: int, channels: list[int], first: int, item: ItemSpec) -> nn.Sequential:
+    """Build the generator: vectors [B, inputs] -> items [B, C, S, S], in (-1, 1) or categories.
 
     S is `first`, doubled once for each of `channels` (widest first).
     """
     blocks = [UpBlock(wide, narrow) for wide, narrow in pairwise([channels[0], *channels])]
     head = [nn.Linear(inputs, channels[0] * first**2), nn.Unflatten(1, (channels[0], first, first))]
-    tail = [nn.BatchNorm2d(channels[-1]), nn.ReLU(), nn.Conv2d(channels[-1], outputs, 3, padding=1), nn.Tanh()]
+    last = nn.Conv2d(channels[-1], item.network_channels, 3, padding=1)
+    tail = [nn.BatchNorm2d(channels[-1]), nn.ReLU(), last, output_head(item)]
     return nn.Sequential(*head, *blocks, *tail)
 
 

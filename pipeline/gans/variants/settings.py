@@ -19,12 +19,14 @@ class VariantSettings(Settings):
         sides: What the variant translates between: "" nothing, "paired" pairs A and B, "domains" two classes.
         any_size: The variant trains on crops of items that keep their sizes.
         largest: The largest height and width it can be trained at.
+        categorical: It can be trained on categories, such as the pitches of music.
     """
 
     task: ClassVar[str] = "generate"
     sides: ClassVar[Sides] = ""
     any_size: ClassVar[bool] = False
     largest: ClassVar[int] = 256
+    categorical: ClassVar[bool] = False
 
     variant: str = Field("", description="networks and training game")
 
@@ -59,6 +61,11 @@ class VariantSettings(Settings):
 
     def check_data(self, data: DataLayout) -> None:
         """Raise ValueError if the variant cannot be trained on data of this layout; the message names the fix."""
+        if data.symbols and not self.categorical:
+            raise ValueError(
+                f"model.variant {self.variant}: its networks make values on a scale, and the items of this data.medium "
+                "are categories; set model.variant: vanilla"
+            )
         self.check_shape(data.height, data.width)
         if self.sides == "paired" and not data.paired:
             raise ValueError(

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from pipeline.evaluation.extractors import classifier as module
-from pipeline.evaluation.extractors.classifier import shift_randomly, train_classifier
+from pipeline.evaluation.extractors.classifier import train_classifier
 from pipeline.evaluation.extractors.classifier_network import DIMS, ClassifierNetwork
 from pipeline.evaluation.reference import select_calibration
 from pipeline.items import ItemSpec
+from pipeline.media.distortion import shift_randomly
 from pipeline.tasks.generate.evaluator import Evaluator
 from tests.specs import image_spec
 

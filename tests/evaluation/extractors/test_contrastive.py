@@ -9,9 +9,9 @@ import torch
 
 from pipeline.evaluation.extractors import contrastive as module
 from pipeline.evaluation.extractors.contrastive import compare_views, train_contrastive
-from pipeline.evaluation.extractors.distortion import distort
 from pipeline.evaluation.reference import select_calibration
 from pipeline.items import ItemSpec
+from pipeline.media.distortion import distort
 from pipeline.tasks.generate.evaluator import Evaluator
 from tests.digits import Labelled
 from tests.specs import image_spec

@@ -1,6 +1,6 @@
 """Settings of the conditional GAN."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,6 +9,8 @@ from pipeline.gans.game.adversarial_settings import ConvolutionalSettings
 
 class CGANSettings(ConvolutionalSettings):
     """Conditional GAN (Mirza 2014)."""
+
+    categorical: ClassVar[bool] = True
 
     variant: Literal["cgan"] = "cgan"
     conditioning: Literal["concat", "projection"] = Field(

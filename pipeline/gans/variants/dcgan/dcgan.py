@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from pipeline.gans.game.adversarial import Adversarial
 from pipeline.gans.game.adversarial_settings import ConvolutionalSettings, PyramidSettings
 from pipeline.gans.networks import residual
+from pipeline.gans.networks.heads import output_head
 from pipeline.gans.networks.layers import MinibatchStd, count_doublings
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.items import ItemSpec
@@ -33,14 +34,14 @@ def channel_widths(base: int, maximum: int, resolution: int) -> list[int]:
 
 
 class Generator(nn.Module):
-    """Vectors [B, inputs] -> images [B, C, R, R] in (-1, 1)."""
+    """Vectors [B, inputs] -> items [B, C, R, R], in (-1, 1) or categories."""
 
     def __init__(self, settings: PyramidSettings, item: ItemSpec, inputs: int) -> None:
         super().__init__()
         channels = channel_widths(settings.generator_channels, settings.max_channels, item.height)[::-1]
         first = first_side(item.height)
         if settings.architecture == "residual":
-            self.layers = residual.generator_layers(inputs, channels, first, item.network_channels)
+            self.layers = residual.generator_layers(inputs, channels, first, item)
             return
         layers: list[nn.Module] = [
             nn.Unflatten(1, (inputs, 1, 1)),
@@ -50,7 +51,7 @@ class Generator(nn.Module):
         ]
         for wide, narrow in pairwise(channels):
             layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), nn.BatchNorm2d(narrow), nn.ReLU()]
-        layers += [nn.ConvTranspose2d(channels[-1], item.network_channels, 4, 2, 1), nn.Tanh()]
+        layers += [nn.ConvTranspose2d(channels[-1], item.network_channels, 4, 2, 1), output_head(item)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Settings of the vanilla GAN."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,8 @@ from pipeline.gans.game.adversarial_settings import AdversarialSettings
 
 class VanillaSettings(AdversarialSettings):
     """Multilayer perceptrons (Goodfellow 2014)."""
+
+    categorical: ClassVar[bool] = True
 
     variant: Literal["vanilla"] = "vanilla"
     hidden: tuple[Annotated[int, Field(ge=4, le=8192)], ...] = Field(

@@ -10,13 +10,14 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from pipeline.gans.game.adversarial import Adversarial
+from pipeline.gans.networks.heads import output_head
 from pipeline.gans.networks.layers import MinibatchStd
 from pipeline.gans.variants.vanilla.settings import VanillaSettings
 from pipeline.items import ItemSpec
 
 
 class Generator(nn.Module):
-    """z [B, latent] -> images [B, C, H, W] in (-1, 1)."""
+    """z [B, latent] -> items [B, C, H, W], in (-1, 1) or categories."""
 
     def __init__(self, settings: VanillaSettings, item: ItemSpec) -> None:
         super().__init__()
@@ -24,7 +25,7 @@ class Generator(nn.Module):
         layers: list[nn.Module] = []
         for narrow, wide in pairwise((settings.latent, *settings.hidden)):
             layers += [nn.Linear(narrow, wide), nn.ReLU()]
-        layers += [nn.Linear(settings.hidden[-1], math.prod(shape)), nn.Tanh(), nn.Unflatten(1, shape)]
+        layers += [nn.Linear(settings.hidden[-1], math.prod(shape)), nn.Unflatten(1, shape), output_head(item)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Distort items of any medium, so that a network learns what views of one item have in common."""
+"""Shift and distort items of any medium, so that networks of an evaluation learn what does not depend on either."""
 
 import torch
 from torch import Tensor
@@ -47,3 +47,15 @@ def crop(values: Tensor, sides: Tensor, places: Tensor) -> Tensor:
     transform[:, :, 2] = places * (1 - sides)
     grid = F.affine_grid(transform, list(values.shape), align_corners=False)
     return F.grid_sample(values, grid, padding_mode="border", align_corners=False)
+
+
+def shift_randomly(values: Tensor, rng: torch.Generator) -> Tensor:
+    """Shift every item [n, C, H, W] by its own offset of at most a sixteenth of each side; edges are repeated."""
+    n, _, height, width = values.shape
+    reach = max(1, height // 16)
+    padded = F.pad(values, (reach, reach, reach, reach), mode="replicate")
+    dy, dx = torch.randint(0, 2 * reach + 1, (2, n, 1), generator=rng).to(values.device)
+    rows = dy + torch.arange(height, device=values.device)
+    columns = dx + torch.arange(width, device=values.device)
+    items = torch.arange(n, device=values.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[items, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
