@@ -6,11 +6,12 @@ from pipeline.errors import InputError
 from pipeline.items import ItemSpec
 from pipeline.media.base import Medium
 from pipeline.media.image.medium import ImageMedium
+from pipeline.media.music.medium import MusicMedium
 
 if TYPE_CHECKING:
     from pipeline.media.tensors import Tensors
 
-MEDIA: dict[str, Medium] = {"image": ImageMedium()}
+MEDIA: dict[str, Medium] = {"image": ImageMedium(), "music": MusicMedium()}
 
 
 def find_medium(name: str) -> Medium:

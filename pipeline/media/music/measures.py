@@ -1,0 +1,216 @@
+"""Measures of music and the failure modes that they name.
+
+Bounds are effect sizes: a share of chords or notes, semitones, or a share of moves that a listener notices in a set.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pipeline.arrays import Float64Array, Items
+from pipeline.items import ItemSpec
+from pipeline.measure import Bounds, Measure, Measurement, Symptom
+from pipeline.media.music import harmony
+from pipeline.media.music.grid import pitches_of
+from pipeline.media.music.profiles import GRAMMAR
+
+Found = Mapping[str, Measurement]
+
+CHORDS_LOST = 0.05
+"""Share of the steps that are no chords any more, from which harmony suffers."""
+
+MOVES_CHANGED = 0.05
+"""Share of the moves that have other intervals, from which melodies suffer."""
+
+EXPLAINED = frozenset({"appearance", "fidelity", "classes", "conditions"})
+LONGER = "Train longer (train.total_images), with wider networks, or with stronger model.penalties r1 and r2"
+ORIGIN = "All samples are changed alike: look at data.key and data.pitches, and at how pieces are read"
+
+
+def statistics(items: Items, spec: ItemSpec) -> dict[str, Float64Array]:
+    """Return the onset rate and the mean interval of each item, [n] each."""
+    pitches = pitches_of(items, spec)
+    return {"onset_rate": harmony.onset_rate(pitches), "interval": harmony.mean_interval(pitches)}
+
+
+# --- failure modes ---
+
+
+def difference(found: Found, name: str) -> float:
+    """Return by how much a measure is above its null; 0 if it has no value."""
+    measurement = found.get(name, Measurement(None))
+    return (measurement.number or 0.0) - (measurement.null or 0.0)
+
+
+def loses_chords(found: Found) -> bool:
+    """Return whether fewer steps are chords than in real items."""
+    return -difference(found, "triads") > CHORDS_LOST
+
+
+def changes_moves(found: Found) -> bool:
+    """Return whether voices move by other intervals than in real items."""
+    return difference(found, "melody") > MOVES_CHANGED
+
+
+def is_slow(found: Found) -> bool:
+    """Return whether voices begin fewer notes than in real items."""
+    return (found["onset_rate"].number or 0.0) < 1
+
+
+def is_change(found: Found, name: str) -> bool:
+    """Return whether all samples were changed in the way that has this name."""
+    return found["pitch_change_kind"].value == name
+
+
+def mode(name: str, priority: int, advice: str, when: Callable[[Found], bool] | None = None) -> Symptom:
+    """Return a failure mode of all samples."""
+    return Symptom(name, priority, advice, explains=EXPLAINED, when=when)
+
+
+CHANGED = tuple(
+    Symptom(
+        name,
+        12,
+        ORIGIN,
+        when=functools.partial(is_change, name=name),
+        undo=lambda data: data.undo_change(),
+    )
+    for name in ("transposed", "swapped voices")
+)
+FROZEN = mode("frozen rhythm", 19, f"Voices hardly move. {LONGER}", is_slow)
+WRONG_NOTES = mode(
+    "wrong notes",
+    20,
+    f"Single notes fit neither chord nor melody. {LONGER}",
+    lambda f: loses_chords(f) and changes_moves(f),
+)
+CROSSED = mode("crossed voices", 21, f"Voices change places. {LONGER}", lambda found: not loses_chords(found))
+BROKEN_MELODY = mode(
+    "broken melody",
+    22,
+    f"Chords are right, but voices leap from one to the next. {LONGER}",
+    lambda found: not loses_chords(found) and changes_moves(found),
+)
+WRONG_HARMONY = mode(
+    "wrong harmony", 23, f"Each voice is plausible, but together they form no chords. {LONGER}", loses_chords
+)
+RESTLESS = mode("restless rhythm", 24, f"Voices move too often. {LONGER}", lambda found: not is_slow(found))
+OUTSIDE_GRAMMAR = mode("broken progressions", 25, f"Items break a rule of the chord grammar. {LONGER}")
+WRONG_KEY = mode("wrong key", 25, f"Pitch classes have other shares. {LONGER}")
+WRONG_REGISTER = mode("wrong register", 26, f"A voice is too high or too low. {LONGER}")
+WRONG_RESTS = mode("wrong rests", 27, f"A voice rests too much or too little. {LONGER}")
+
+
+# --- measures ---
+
+
+def profile(name: str, explanation: str, bound: float | None, *symptoms: Symptom, **about: Any) -> Measure[Any]:
+    """Return the measure of a profile."""
+    shared: dict[str, Any] = {"kind": "excess", "better": "low", "limits": {"gt": 0}}
+    return Measure(
+        name,
+        lambda data: data.profiles[name].measurement if name in data.profiles else Measurement(None),
+        explanation,
+        bound=bound,
+        missing="too few real items for two sets of them",
+        group="appearance",
+        symptoms=symptoms,
+        **(shared | about),
+    )
+
+
+def ratio(name: str, explanation: str, *symptoms: Symptom) -> Measure[Any]:
+    """Return the measure of a statistic relative to real items; all share the setting `appearance`."""
+    return Measure(
+        name,
+        lambda data: data.appearance.get(name, Measurement(None)),
+        f"{explanation} over that of real items",
+        better="range",
+        bound=0.25,
+        setting="appearance",
+        limits={"gt": 0, "lt": 1},
+        missing="too few real items for two sets of them",
+        group="appearance",
+        symptoms=symptoms,
+    )
+
+
+def name_change(data: Any) -> str | None:
+    """Return the name of what was done to all samples; None if nothing was."""
+    return data.change.name if data.change else None
+
+
+def describe_change(data: Any, bounds: Bounds) -> str:
+    """Return the evidence of what was done to all samples."""
+    words = data.change.words if data.change else "changed"
+    gain = data.profiles["pitch_change"].measurement.number
+    return f"samples are {words}: undone, the shares of their pitches are {gain:.2f} nearer to the real ones"
+
+
+MEASURES = (
+    profile(
+        "valid_progressions",
+        "share of items that keep every rule of the chord grammar",
+        0.95,
+        OUTSIDE_GRAMMAR,
+        WRONG_NOTES,
+        BROKEN_MELODY,
+        WRONG_HARMONY,
+        kind="relative",
+        better="high",
+        limits={"gt": 0, "le": 1},
+        needs=GRAMMAR,
+        headline=True,
+    ),
+    profile(
+        "in_scale",
+        "share of notes in the scale of C major, over that of real items",
+        0.97,
+        WRONG_NOTES,
+        WRONG_KEY,
+        kind="relative",
+        better="high",
+        limits={"gt": 0, "le": 1},
+    ),
+    profile(
+        "triads",
+        "share of steps that sound a seventh chord, or a triad or part of one, minus that of real items",
+        0.28,
+        WRONG_NOTES,
+        WRONG_HARMONY,
+        better="high",
+    ),
+    profile(
+        "crossings",
+        "share of steps at which a voice lies below the next one, minus that of real items",
+        0.03,
+        CROSSED,
+        WRONG_NOTES,
+    ),
+    profile(
+        "melody",
+        "total variation of the intervals by which voices move, from those of real items",
+        0.15,
+        WRONG_NOTES,
+        BROKEN_MELODY,
+    ),
+    profile("pitch_classes", "total variation of the pitch classes from those of real items", 0.1, WRONG_KEY),
+    profile(
+        "registers",
+        "largest difference of the mean pitch of a voice from that of real items, in semitones",
+        2.0,
+        WRONG_REGISTER,
+    ),
+    profile("rests", "largest difference of a voice's share of rests from that of real items", 0.05, WRONG_RESTS),
+    profile(
+        "pitch_change",
+        "how much nearer the shares of pitches come to real ones if samples are transposed or their voices reordered; "
+        "0 unless that halves the distance",
+        0.1,
+        *CHANGED,
+        evidence=describe_change,
+    ),
+    Measure("pitch_change_kind", name_change, "what was done to all samples", reported=False),
+    ratio("onset_rate", "share of steps at which a voice begins a note", FROZEN, RESTLESS),
+    ratio("interval", "mean interval by which voices move", BROKEN_MELODY, WRONG_NOTES),
+)

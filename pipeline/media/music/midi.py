@@ -1,0 +1,198 @@
+"""Read and write MIDI files, by mido: notes of parts, in ticks."""
+
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.media.base import BadItem
+from pipeline.media.music.settings import MusicLimits
+
+if TYPE_CHECKING:
+    from mido import MidiFile, MidiTrack  # type: ignore[import-untyped]
+
+PERCUSSION = 9  # the tenth channel, counted from 0
+TICKS = 480
+"""Ticks of a quarter note in files that are written."""
+
+VELOCITY = 80
+PROGRAM = 52
+"""General MIDI instrument of files that are written: a choir."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """A note that sounds from tick `start` to tick `end`, the latter excluded."""
+
+    pitch: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """A decoded file.
+
+    Attributes:
+        parts: Notes of each track, or channel of a track, in the order of the file; percussion is left out.
+        division: Ticks of a quarter note.
+        ticks: Duration.
+        tempo: First tempo in quarter notes a minute; 120 if the file states none.
+        meter: First time signature, such as "3/4"; "4/4" if the file states none.
+        hanging: Notes that no event ended; they end with their track.
+        overlapping: Notes that were cut because the same pitch began again.
+        percussion: Number of notes that were left out.
+    """
+
+    parts: Sequence[Sequence[Note]]
+    division: int
+    ticks: int
+    tempo: float
+    meter: str
+    hanging: int
+    overlapping: int
+    percussion: int
+
+
+def read_score(data: bytes, limits: MusicLimits) -> Score:
+    """Decode a MIDI file.
+
+    Raises:
+        BadItem: It is damaged, has no notes, or exceeds a limit.
+    """
+    check_header(data, limits)
+    file = parse(data)
+    events = sum(len(track) for track in file.tracks)
+    if events > limits.events:
+        raise BadItem(f"has {events:,} events, over data.limits.events {limits.events:,}")
+    longest = max((sum(message.time for message in track) for track in file.tracks), default=0)
+    if longest > limits.quarters * file.ticks_per_beat:
+        quarters = longest / file.ticks_per_beat
+        raise BadItem(f"lasts {quarters:,.0f} quarter notes, over data.limits.quarters {limits.quarters:,g}")
+    return collect(file, longest)
+
+
+def check_header(data: bytes, limits: MusicLimits) -> None:
+    """Raise BadItem for a file that is no MIDI file, or one of a kind that has no notes on one time line."""
+    if not data:
+        raise BadItem("is empty")
+    if not data.startswith(b"MThd"):
+        raise BadItem("not a MIDI file (it does not start with MThd)")
+    if len(data) < 14 or int.from_bytes(data[4:8], "big") < 6:
+        raise BadItem("is truncated in its header")
+    kind, tracks, division = (int.from_bytes(data[at : at + 2], "big") for at in (8, 10, 12))
+    if kind == 2:
+        raise BadItem("is of format 2: independent patterns, not one piece")
+    if kind > 2:
+        raise BadItem(f"is of an unknown format, {kind}")
+    if division & 0x8000:
+        raise BadItem("counts time in SMPTE frames, not in parts of a quarter note")
+    if division == 0:
+        raise BadItem("has a division of 0 ticks a quarter note")
+    if tracks == 0:
+        raise BadItem("has no tracks")
+    if tracks > limits.tracks:
+        raise BadItem(f"announces {tracks:,} tracks, over data.limits.tracks {limits.tracks:,}")
+
+
+def parse(data: bytes) -> "MidiFile":
+    """Return the tracks of a file. Raises BadItem if it is damaged."""
+    import mido
+
+    try:
+        return mido.MidiFile(file=io.BytesIO(data), clip=True)
+    except EOFError:
+        raise BadItem("is truncated") from None
+    except Exception as error:  # noqa: BLE001 - mido raises errors of many kinds on damaged events
+        raise BadItem(f"is damaged: {str(error) or type(error).__name__}") from None
+
+
+def collect(file: "MidiFile", ticks: int) -> Score:
+    """Return the notes of a parsed file. Raises BadItem if there are none, or if a tempo is 0."""
+    parts: dict[tuple[int, int], list[Note]] = {}
+    counts: dict[str, int] = defaultdict(int)
+    tempos: list[tuple[int, int]] = []
+    meters: list[tuple[int, str]] = []
+    for number, track in enumerate(file.tracks):
+        now = 0
+        sounding: dict[tuple[int, int], int] = {}
+        for message in track:
+            now += message.time
+            if message.type == "set_tempo":
+                tempos.append((now, message.tempo))
+            elif message.type == "time_signature":
+                meters.append((now, f"{message.numerator}/{message.denominator}"))
+            elif message.type in ("note_on", "note_off"):
+                key = message.channel, message.note
+                starts = message.type == "note_on" and message.velocity > 0  # velocity 0 ends a note
+                if key in sounding:
+                    counts["overlapping"] += starts
+                    add_note(parts, counts, number, key, (sounding.pop(key), now))
+                if starts:
+                    sounding[key] = now
+        for key, start in sounding.items():
+            counts["hanging"] += 1
+            add_note(parts, counts, number, key, (start, now))
+    if any(tempo == 0 for _, tempo in tempos):
+        raise BadItem("has a tempo of 0 microseconds a quarter note")
+    if not parts:
+        raise BadItem("has only percussion (channel 10)" if counts["percussion"] else "has no notes")
+    return Score(
+        parts=[sorted(notes, key=lambda note: (note.start, note.pitch)) for notes in parts.values()],
+        division=file.ticks_per_beat,
+        ticks=ticks,
+        tempo=60e6 / min(tempos)[1] if tempos else 120.0,
+        meter=min(meters)[1] if meters else "4/4",
+        hanging=counts["hanging"],
+        overlapping=counts["overlapping"],
+        percussion=counts["percussion"],
+    )
+
+
+def add_note(
+    parts: dict[tuple[int, int], list[Note]],
+    counts: dict[str, int],
+    track: int,
+    key: tuple[int, int],
+    span: tuple[int, int],
+) -> None:
+    """Add a note to its part, unless it has no length or is percussion."""
+    channel, pitch = key
+    if span[1] <= span[0]:
+        return
+    if channel == PERCUSSION:
+        counts["percussion"] += 1
+        return
+    parts.setdefault((track, channel), []).append(Note(pitch, *span))
+
+
+def write_score(parts: Sequence[Sequence[Note]], names: Sequence[str], tempo: float) -> bytes:
+    """Return a file of format 1 with one track and one channel for each part; notes are in ticks of `TICKS`."""
+    import mido
+
+    file = mido.MidiFile(ticks_per_beat=TICKS)
+    channels = [channel for channel in range(16) if channel != PERCUSSION]
+    for number, (notes, name) in enumerate(zip(parts, names, strict=True)):
+        track = mido.MidiTrack()
+        track.append(mido.MetaMessage("track_name", name=name))
+        if number == 0:
+            track.append(mido.MetaMessage("set_tempo", tempo=round(60e6 / tempo)))
+        channel = channels[number % len(channels)]
+        track.append(mido.Message("program_change", channel=channel, program=PROGRAM))
+        append_notes(track, notes, {"channel": channel, "velocity": VELOCITY})
+        file.tracks.append(track)
+    out = io.BytesIO()
+    file.save(file=out)
+    return out.getvalue()
+
+
+def append_notes(track: "MidiTrack", notes: Sequence[Note], about: Mapping[str, Any]) -> None:
+    """Append the events of notes; at one tick notes end before others start."""
+    import mido
+
+    events = sorted([(note.end, 0, note.pitch) for note in notes] + [(note.start, 1, note.pitch) for note in notes])
+    last = 0
+    for tick, starts, pitch in events:
+        track.append(mido.Message("note_on" if starts else "note_off", note=pitch, time=tick - last, **about))
+        last = tick

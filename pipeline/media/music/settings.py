@@ -1,0 +1,64 @@
+"""Settings of `data:` for music."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.items import DataLayout
+from pipeline.media.settings import DataSettings, Limits
+
+Pitch = Annotated[int, Field(ge=0, le=127)]
+
+
+class MusicLimits(Limits):
+    """The largest MIDI file that is accepted."""
+
+    bytes: int = Field(2**20, ge=1, description="size of one encoded file")
+    tracks: int = Field(256, ge=1, le=65_535, description="tracks that the header of a file may announce")
+    events: int = Field(200_000, ge=1, description="events of all tracks")
+    quarters: float = Field(20_000.0, gt=0, description="duration in quarter notes")
+
+
+class MusicSettings(DataSettings):
+    """How pieces are brought to voices on a grid, and cut into windows."""
+
+    medium: Literal["music"] = Field("music", description="what one item is")
+    source: str = Field(
+        "chord-grammar",
+        min_length=1,
+        description="chord-grammar | a folder | a .zip or .tar(.gz) | s3://...",
+    )
+    voices: int = Field(4, ge=1, le=16, description="voices of an item; each sounds one pitch at a time")
+    parts: Literal["tracks", "pitch"] = Field(
+        "tracks",
+        description="where voices come from. tracks: each track (or channel of a track) with notes is one voice, in "
+        "the order of the file; pitch: the highest notes of all tracks at each step, for piano and ensembles",
+    )
+    steps: int = Field(8, ge=2, le=1024, description="time steps of an item")
+    steps_per_quarter: int = Field(1, ge=1, le=24, description="time steps of a quarter note")
+    hop: int | None = Field(
+        None, ge=1, description="steps between the starts of two windows of a piece; null: windows do not overlap"
+    )
+    pitches: tuple[Pitch, Pitch] = Field(
+        (36, 84), description="lowest and highest MIDI pitch (60 is middle C); windows with other notes are left out"
+    )
+    key: Literal["keep", "C"] = Field(
+        "keep", description="C: transpose every piece to C major or A minor, whichever its notes fit best"
+    )
+    tempo: float = Field(84.0, ge=10, le=400, description="quarter notes a minute of the files that are written")
+    pairs: Literal["none"] = Field("none", description="how pairs A and B are formed: none")
+    limits: MusicLimits = Field(MusicLimits(), description="largest input that is accepted")
+
+    @model_validator(mode="after")
+    def check_music(self) -> "MusicSettings":
+        if self.pitches[0] >= self.pitches[1]:
+            raise ValueError(f"pitches {list(self.pitches)}: must be two MIDI pitches, the lower first")
+        return self
+
+    @property
+    def symbols(self) -> int:
+        """Number of symbols: a rest, and one for each pitch."""
+        return self.pitches[1] - self.pitches[0] + 2
+
+    def layout(self) -> DataLayout:
+        return DataLayout(height=self.steps, width=self.voices, classes=self.classes, symbols=self.symbols)

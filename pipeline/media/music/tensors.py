@@ -1,0 +1,46 @@
+"""Music as tensors: views of an item that keep its voices apart, and networks that look at voices over time."""
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.media.music.networks import PieceClassifier, PieceStatistics
+from pipeline.media.tensors import Tensors
+
+HIDDEN = 0.25
+"""Share of the time steps that a distorted view does not show."""
+
+
+class MusicTensors(Tensors):
+    """One-hot maps: [n, symbols, steps, voices]."""
+
+    def shift(self, values: Tensor, rng: torch.Generator) -> Tensor:
+        """Shift each item by at most one step in time; voices stay where they are."""
+        moved = torch.randint(-1, 2, (len(values), 1), generator=rng).to(values.device)
+        return at_steps(values, moved + torch.arange(values.shape[2], device=values.device))
+
+    def distort(self, values: Tensor, rng: torch.Generator) -> Tensor:
+        """Shift each item by up to a quarter of its length, and hide a span of time and sometimes a voice."""
+        n, _, steps, voices = values.shape
+        reach, hidden = max(1, steps // 4), max(1, round(HIDDEN * steps))
+        moved = torch.randint(-reach, reach + 1, (n, 1), generator=rng).to(values.device)
+        start = torch.randint(0, steps - hidden + 1, (n, 1), generator=rng).to(values.device)
+        voice = torch.randint(0, 2 * voices, (n, 1), generator=rng).to(values.device)  # from `voices` on: none
+        time = torch.arange(steps, device=values.device)
+        seen = ((time < start) | (time >= start + hidden))[:, None, :, None]
+        heard = (torch.arange(voices, device=values.device) != voice)[:, None, None, :]
+        return at_steps(values, moved + time) * seen * heard
+
+    def classifier_body(self) -> nn.Module:
+        """Return convolutions over time."""
+        return PieceClassifier(self.spec)
+
+    def random_network(self) -> nn.Module:
+        """Return statistics of pitch, onsets and intervals between voices."""
+        return PieceStatistics(self.spec)
+
+
+def at_steps(values: Tensor, steps: Tensor) -> Tensor:
+    """Return values [n, C, steps, voices] at other time steps [n, steps]; steps outside repeat the ends."""
+    items = torch.arange(len(values), device=values.device)[:, None]
+    chosen = steps.clamp(0, values.shape[2] - 1)
+    return values.permute(0, 2, 1, 3)[items, chosen].permute(0, 2, 1, 3)

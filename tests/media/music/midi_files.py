@@ -1,0 +1,52 @@
+"""MIDI files for tests, written byte by byte or by mido."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import mido  # type: ignore[import-untyped]
+
+DIVISION = 480
+
+
+def header(kind: int = 1, tracks: int = 1, division: int = DIVISION) -> bytes:
+    """Return the header of a file."""
+    return b"MThd\x00\x00\x00\x06" + b"".join(value.to_bytes(2, "big") for value in (kind, tracks, division))
+
+
+def chunk(events: bytes) -> bytes:
+    """Return a track of events, with an event that ends it."""
+    data = events + b"\x00\xff\x2f\x00"
+    return b"MTrk" + len(data).to_bytes(4, "big") + data
+
+
+NOTE = b"\x00\x90\x3c\x50\x83\x60\x80\x3c\x00"
+"""Middle C for a quarter note."""
+
+
+def melody(notes: Sequence[tuple[int, float, float]], channel: int = 0, *, zero_velocity: bool = False) -> Any:
+    """Return a track of notes (pitch, start, end), in quarter notes."""
+    track = mido.MidiTrack()
+    events = [(end, 0, pitch) for pitch, _, end in notes] + [(start, 1, pitch) for pitch, start, _ in notes]
+    last = 0
+    for time, starts, pitch in sorted(events):
+        tick = round(time * DIVISION)
+        kind = "note_on" if starts or zero_velocity else "note_off"
+        velocity = 80 if starts else 0
+        track.append(mido.Message(kind, note=pitch, channel=channel, velocity=velocity, time=tick - last))
+        last = tick
+    return track
+
+
+def write(*tracks: Any, kind: int = 1, division: int = DIVISION) -> bytes:
+    """Return a file of tracks."""
+    file = mido.MidiFile(type=kind, ticks_per_beat=division)
+    file.tracks.extend(tracks)
+    out = io.BytesIO()
+    file.save(file=out)
+    return out.getvalue()
+
+
+def held(pitch: int, quarters: float = 8) -> Any:
+    """Return a track with one long note."""
+    return melody([(pitch, 0, quarters)])
