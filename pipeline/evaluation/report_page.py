@@ -21,6 +21,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
+class Exhibit:
+    """A picture that shows why a test failed, as PNG, and what it shows."""
+
+    caption: str
+    picture: bytes
+
+
+@dataclass(frozen=True)
 class Row:
     """One row of the table of measurements, as text.
 
@@ -31,6 +39,7 @@ class Row:
         before: Value in the previous run.
         bound: The values that pass the test; empty without a test.
         state: Result of the test.
+        exhibits: Pictures that show why the test failed.
     """
 
     name: str
@@ -42,9 +51,10 @@ class Row:
     before: str = ""
     bound: str = ""
     state: str = ""
+    exhibits: Sequence[Exhibit] = ()
 
 
-def build_row(result: Result, before: str = "") -> Row:
+def build_row(result: Result, before: str = "", exhibits: Sequence[Exhibit] = ()) -> Row:
     """Build the row of a measure; `before` is its value in the previous run."""
     test, measure, measurement = result.test, result.measure, result.measurement
     null = test.null if test else measurement.null
@@ -59,6 +69,7 @@ def build_row(result: Result, before: str = "") -> Row:
         before=before,
         bound=test.bound if test else "",
         state=test.state if test else "",
+        exhibits=exhibits,
     )
 
 
@@ -86,7 +97,7 @@ def render_page(
         template: The template of the task.
         verdict: Verdict on the model.
         warnings: Warnings about the numbers.
-        rows: Rows of the table of measurements.
+        rows: Rows of the table of measurements; the failed tests come first.
         protocol: The protocol string.
         provenance: What was evaluated, by name.
         compared: Whether the rows contain the values of the previous run.
@@ -103,15 +114,17 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["data_uri"] = data_uri
     return environment.get_template(template.name).render(
         passed=verdict.word == "pass",
         words=format_verdict(verdict.word, list(verdict.untested)),
         untested=verdict.untested,
         near_bounds=verdict.near_bounds,
+        exhibits=any(row.exhibits for row in rows),
         reasons=[split_reason(reason) for reason in verdict.reasons],
         warnings=warnings,
         skipped=verdict.skipped,
-        rows=rows,
+        rows=sorted(rows, key=lambda row: row.state != "fail"),
         spreads=any(row.spread for row in rows),
         protocol=protocol,
         provenance=provenance,

@@ -1,7 +1,7 @@
 """The report on a generator: tests, measurements, classes and pictures."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.report_head import Head, build_head
-from pipeline.evaluation.report_page import Row, build_row, count_row, data_uri, format_number, render_page
+from pipeline.evaluation.report_page import Exhibit, Row, build_row, count_row, data_uri, format_number, render_page
 from pipeline.evaluation.report_result import Result
 from pipeline.evaluation.verdict import Scale
 from pipeline.measure import Measure, Measurement
@@ -31,7 +31,12 @@ class Strip:
 
 @dataclass(frozen=True)
 class Pictures:
-    """PNG sheets; None if there is nothing to show. `asked`: strips show the class asked for, not the predicted one."""
+    """PNG sheets; None if there is nothing to show.
+
+    Attributes:
+        asked: Strips show the class asked for, not the predicted one.
+        failures: Pictures of the failed tests, by the name of the test.
+    """
 
     real: bytes
     fake: bytes | None
@@ -43,6 +48,7 @@ class Pictures:
     worst: bytes | None = None
     plane: bytes | None = None
     profiles: Sequence[Strip] = ()
+    failures: Mapping[str, Sequence[Exhibit]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def render(
         Path(__file__).with_name("report.html.j2"),
         evaluation.verdict,
         warnings=evaluation.warnings,
-        rows=measurement_rows(evaluation, before),
+        rows=measurement_rows(evaluation, before, pictures.failures),
         protocol=metrics["protocol"],
         provenance=provenance,
         compared=bool(before),
@@ -116,16 +122,20 @@ def report_results(evaluation: Evaluation) -> list[Result]:
     return tested + others
 
 
-def measurement_rows(evaluation: Evaluation, before: Mapping[str, object]) -> list[Row]:
+def measurement_rows(
+    evaluation: Evaluation, before: Mapping[str, object], exhibits: Mapping[str, Sequence[Exhibit]] | None = None
+) -> list[Row]:
     """Return the rows of the tests, then those of the measurements that nothing tests.
 
     Args:
         before: Metrics of the previous run under the same protocol; empty without one.
+        exhibits: Pictures of the failed tests, by the name of the test; None for none.
     """
     names = {measure.name for measure in evaluation.measures}
     counts = [test for test in evaluation.verdict.tests if test.name not in names]
     return [count_row(test, "samples without NaN or Inf") for test in counts] + [
-        build_row(result, previous_value(result.measure, before)) for result in report_results(evaluation)
+        build_row(result, previous_value(result.measure, before), (exhibits or {}).get(result.name, ()))
+        for result in report_results(evaluation)
     ]
 
 

@@ -23,6 +23,7 @@ from pipeline.media.registry import tensors_of
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.extractor_export import keep_with_note
 from pipeline.tasks.generate.evaluator import Evaluation, evaluate
+from pipeline.tasks.generate.failure_pictures import draw_failures
 from pipeline.tasks.generate.report import Pictures, render
 from pipeline.tasks.generate.report_pictures import ReportPictures, plane_chart
 from pipeline.tasks.generate.sample_set import SampleSet
@@ -156,6 +157,7 @@ def report(evaluation: Evaluation, case: EvaluationCase) -> str:
         worst=draw.ranked_sheet(data.images, data.least_typical),
         plane=plane_chart(data.plane),
         profiles=draw.profile_strips(data),
+        failures=draw_failures(evaluation, draw),
     )
     provenance = case.provenance(samples=f"{settings.samples:,}, seed {settings.seed}")
     return render(evaluation, pictures, provenance, case.previous)

@@ -1,17 +1,20 @@
 """The HTML report of generated samples: one file, escaped names, a row per measure, the previous run."""
 
 import dataclasses
+import io
 import re
 from html.parser import HTMLParser
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageColor
 
 from pipeline.evaluation.measures.modes import Modes
-from pipeline.evaluation.report_page import data_uri, format_number
+from pipeline.evaluation.report_page import TEMPLATES, data_uri, format_number
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
 from pipeline.tasks.generate.report import BARS, Pictures, Strip, class_bars, measurement_rows, render, report_head
+from pipeline.tasks.generate.report_pictures import GENERATED, REAL, plane_chart
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 HOSTILE = '<script>alert(1)</script>" onerror="x'
@@ -52,7 +55,7 @@ def test_it_is_one_file_with_the_verdict_first(failed: Evaluation, digits: Any) 
     text = page_of(failed)
     page = Page(text)
     assert page.addresses
-    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in page.addresses)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert "url(" not in text
     assert "@import" not in text
@@ -227,3 +230,33 @@ def test_of_many_classes_the_worst_have_bars() -> None:
 
 def test_images_are_data_uris() -> None:
     assert data_uri(b"abc") == "data:image/png;base64,YWJj"
+
+
+def test_both_sets_are_visible_on_the_map_of_features() -> None:
+    """Samples lie where the real items lie, so either set could hide the other."""
+    rng = np.random.default_rng(0)
+    fake, real = rng.normal(size=(2, 1500, 2))
+    chart = plane_chart((fake, real))
+    assert chart
+    assert len(chart) < 80_000
+    pixels = np.asarray(Image.open(io.BytesIO(chart)).convert("RGBA")).astype(int)
+    shares = []
+    for style, key in ((GENERATED, "color"), (REAL, "edgecolors")):
+        colour = np.array(ImageColor.getrgb(str(style[key])))
+        near = (np.abs(pixels[..., :3] - colour).max(axis=2) < 40) & (pixels[..., 3] > 200)
+        shares.append(near.sum() / (pixels[..., 3] > 200).sum())
+        assert min(contrast(colour, np.array(ground)) for ground in ((255, 255, 255), (18, 22, 29))) > 3
+        assert str(style[key]) in (TEMPLATES / "base.html.j2").read_text(), "the legend has another colour"
+    assert min(shares) > 0.25
+    assert (pixels[:4, :4, 3] == 0).all(), "the background is transparent"
+
+
+def contrast(first: Any, second: Any) -> float:
+    """Return the contrast ratio of WCAG."""
+    low, high = sorted(
+        float(
+            np.where(c / 255 <= 0.03928, c / 255 / 12.92, ((c / 255 + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
+        )
+        for c in (first, second)
+    )
+    return (high + 0.05) / (low + 0.05)
