@@ -1,10 +1,11 @@
 """The head of a report: the most important numbers, sample sizes, what was not tested, and the tightest test."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline.evaluation.report_page import format_number
 from pipeline.evaluation.report_result import Result
+from pipeline.evaluation.report_trend import Chart, EvaluatedRun, TrendRow, draw_chart, trend_rows
 from pipeline.evaluation.wording import percent
 
 SHOWN = 3
@@ -13,7 +14,13 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Headline:
-    """One of the most important numbers, as text; `interval` and `basis`, what it covers, are empty if unknown."""
+    """One of the most important numbers, as text.
+
+    Attributes:
+        interval: Its interval; empty if unknown.
+        basis: What the interval covers.
+        chart: The number over the last runs; None without any.
+    """
 
     name: str
     meaning: str
@@ -21,6 +28,7 @@ class Headline:
     interval: str
     basis: str
     state: str
+    chart: Chart | None = None
 
 
 @dataclass(frozen=True)
@@ -31,24 +39,29 @@ class Head:
         sizes: Numbers of items, by what they are.
         nearest: The passed test that is nearest to its bound; empty if none can be compared.
         off: Tests that are on by default and switched off by the settings.
+        runs: The last runs, oldest first; empty if this is the only one.
     """
 
     numbers: Sequence[Headline] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     nearest: str = ""
     off: Sequence[str] = ()
+    runs: Sequence[TrendRow] = ()
 
 
-def build_head(parts: Sequence[Sequence[Result]], sizes: Mapping[str, int]) -> Head:
+def build_head(parts: Sequence[Sequence[Result]], sizes: Mapping[str, int], runs: Sequence[EvaluatedRun] = ()) -> Head:
     """Build the head of a report.
 
     Args:
         parts: Results of each part of the model that is measured for itself.
         sizes: Numbers of items, by what they are.
+        runs: The last runs, oldest first; the last is the one that the report is about.
     """
     results = [result for part in parts for result in part]
+    first = [result for part in parts for result in first_measured(part)]
+    numbers = [replace(headline(result), chart=draw_chart(result, runs)) for result in first]
     return Head(
-        numbers=[headline(result) for part in parts for result in first_measured(part)],
+        numbers=numbers,
         sizes=sizes,
         nearest=describe_nearest(results),
         off=[
@@ -56,6 +69,7 @@ def build_head(parts: Sequence[Sequence[Result]], sizes: Mapping[str, int]) -> H
             for result in results
             if result.test and result.test.state == "off" and result.measure.bound is not None
         ],
+        runs=trend_rows(first, runs) if any(number.chart for number in numbers) else (),
     )
 
 

@@ -15,6 +15,7 @@ class Result:
         name: Name in the report.
         test: None if nothing tests the measure.
         setting: The bound in `evaluate.gate`; None without a test, or if it is switched off.
+        suffix: Ends its name in the metrics, for a part of the model.
     """
 
     name: str
@@ -22,6 +23,12 @@ class Result:
     measurement: Measurement
     test: Test | None = None
     setting: Bound = None
+    suffix: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name in the metrics."""
+        return f"{self.measure.name}{self.suffix}"
 
     @property
     def value(self) -> float | int | str | None:

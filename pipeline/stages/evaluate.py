@@ -9,6 +9,7 @@ from typing import Any
 from pipeline import params as parameters
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
+from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.wording import format_near, format_verdict
 from pipeline.files import write_atomically
 from pipeline.reasons import format_reason
@@ -17,8 +18,15 @@ from pipeline.stages.paths import Paths
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, Folders
 from pipeline.tasks.registry import TASKS
 from pipeline.tracking import tracked_run
+from pipeline.tracking.run_history import find_runs
 from pipeline.training import model_files
 from pipeline.training.device import pick_device
+
+LOGGED = "evaluate/"
+"""Begins the names of the evaluation's metrics in MLflow."""
+
+SHOWN_RUNS = 11
+"""Earlier runs in the trend of the report."""
 
 
 def run(root: Path) -> None:
@@ -58,6 +66,7 @@ def run(root: Path) -> None:
             run_id=tracked.id,
             previous=metrics_files.read_cached(previous),
             curves=read_curves(paths.curves),
+            history=read_history(tracked),
         )
         result = task.evaluate(case)
         metrics = {
@@ -71,7 +80,7 @@ def run(root: Path) -> None:
         metrics_files.write(paths.evaluation_metrics, metrics)
         metrics_files.write(previous, metrics)
         tracked.log_params(params.model_dump(by_alias=True, include={"evaluate"}))
-        tracked.log_metrics({f"evaluate/{name}": value for name, value in metrics.items() if is_number(value)})
+        tracked.log_metrics({f"{LOGGED}{name}": value for name, value in metrics.items() if is_number(value)})
         tracked.tag(
             {"verdict": metrics["verdict"], "protocol": metrics["protocol"], "dataset_fingerprint": info.fingerprint}
         )
@@ -97,6 +106,21 @@ def read_curves(path: Path) -> list[dict[str, float]]:
         return []
     with path.open(newline="") as file:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def read_history(run: tracked_run.Run) -> list[EvaluatedRun]:
+    """Return the last evaluated runs of the experiment, oldest first, without the present one."""
+    return [
+        EvaluatedRun(
+            name=one.name,
+            address=one.address,
+            date=f"{one.started:%Y-%m-%d %H:%M}",
+            verdict=one.tags["verdict"],
+            protocol=one.tags.get("protocol", ""),
+            metrics={name.removeprefix(LOGGED): value for name, value in one.metrics.items()},
+        )
+        for one in find_runs(run, "verdict", SHOWN_RUNS)
+    ]
 
 
 def is_number(value: Any) -> bool:

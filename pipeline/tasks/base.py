@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from pipeline.data.store import DatasetInfo, ItemSet
 from pipeline.evaluation.comparison import Material
+from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN
 from pipeline.media.registry import tensors_of
@@ -47,6 +48,7 @@ class EvaluationCase:
         run_id: The MLflow run that the report names.
         previous: Metrics of the previous evaluation of this project; None if there is none.
         curves: Rows of the training's curves, oldest first; empty if they are not known.
+        history: Earlier evaluated runs, oldest first, for the trend in the report.
     """
 
     gan: GAN
@@ -61,11 +63,16 @@ class EvaluationCase:
     run_id: str = ""
     previous: dict[str, Any] | None = None
     curves: Sequence[Mapping[str, float]] = ()
+    history: Sequence[EvaluatedRun] = ()
 
     @property
     def tensors(self) -> Tensors:
         """Stored items as tensors, and back."""
         return tensors_of(self.info.item)
+
+    def runs(self, metrics: Mapping[str, Any]) -> list[EvaluatedRun]:
+        """Return the history with the present run, whose flat metrics these are, as its last."""
+        return [*self.history, EvaluatedRun("this run", "", "", metrics["verdict"], metrics["protocol"], metrics)]
 
     def provenance(self, **more: str) -> dict[str, str]:
         """Return what was evaluated, by name, for the report."""

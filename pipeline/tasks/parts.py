@@ -8,6 +8,7 @@ from pipeline.evaluation.diagnosis import Diagnosis, diagnose
 from pipeline.evaluation.report_head import Head, build_head
 from pipeline.evaluation.report_page import Row, build_row, count_row, format_number
 from pipeline.evaluation.report_result import Result
+from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.settings import Gate
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound, finite_test
 from pipeline.evaluation.wording import join_names
@@ -119,9 +120,9 @@ def report_results(part: Part, verdict: Verdict, gate: Gate) -> list[Result]:
     for measure in part.measures:
         name, measurement = f"{measure.name}{part.where}", part.measurements[measure.name]
         if (test := tests.get(name)) is not None:
-            results.append(Result(name, measure, measurement, test, getattr(gate, measure.key)))
+            results.append(Result(name, measure, measurement, test, getattr(gate, measure.key), part.suffix))
         elif measure.reported and measurement.value is not None:
-            results.append(Result(name, measure, measurement))
+            results.append(Result(name, measure, measurement, suffix=part.suffix))
     return results
 
 
@@ -140,7 +141,7 @@ def report_rows(parts: Sequence[Part], verdict: Verdict, gate: Gate, previous: M
     return rows
 
 
-def report_head(parts: Sequence[Part], verdict: Verdict, gate: Gate) -> Head:
-    """Return the head of the report."""
+def report_head(parts: Sequence[Part], verdict: Verdict, gate: Gate, runs: Sequence[EvaluatedRun] = ()) -> Head:
+    """Return the head of the report; `runs` are the last ones, and the present one."""
     sizes = {f"images{part.where}": part.data.total for part in parts}
-    return build_head([report_results(part, verdict, gate) for part in parts], sizes)
+    return build_head([report_results(part, verdict, gate) for part in parts], sizes, runs)

@@ -144,9 +144,10 @@ def test_the_report_is_one_file(evaluated: Path) -> None:
     page = (evaluated / "reports" / "evaluation.html").read_text()
     assert "Verdict: fail" in page
     assert len(re.findall(r'src="data:image/png;base64,', page)) >= 3
-    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "&lt;4&gt;" in page
     assert "<4>" not in page
+    assert "last 2 runs" not in page, "this is the only run"
     assert str(evaluated) not in page
     assert json.loads((evaluated / "models" / "run.json").read_text())["run_id"] in page
 
@@ -171,7 +172,13 @@ def test_a_repeated_evaluation_gives_the_same_numbers_from_the_cache(
         metrics_of(evaluated),
         {path: path.stat().st_mtime_ns for path in (evaluated / ".ganline" / "cache").iterdir()},
     )
+    with tracked_run.start(TrackingSettings(experiment="tests"), evaluated) as other:
+        other.log_metrics({"evaluate/fid_ratio": 2.5})
+        other.tag({"verdict": "pass", "protocol": before["protocol"]})
     evaluate.run(evaluated)
+    page = (evaluated / "reports" / "evaluation.html").read_text()
+    assert "The last 2 runs" in page
+    assert re.search(r"<title>[^<]*: 2.5, pass</title>.*\n.*<title>this run: ", page)
     after = metrics_of(evaluated)
     assert {**after, "seconds": 0} == {**before, "seconds": 0}
     assert {path: path.stat().st_mtime_ns for path in (evaluated / ".ganline" / "cache").iterdir()} == files

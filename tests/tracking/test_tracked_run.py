@@ -24,6 +24,7 @@ from onnx import helper
 from pipeline.errors import InputError
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect, hide_credentials
+from pipeline.tracking.run_history import find_runs
 from pipeline.tracking.settings import TrackingSettings
 from tests.waiting import WAIT_SECONDS, find_free_port
 
@@ -350,3 +351,24 @@ def test_processes_that_start_together_create_one_database(tmp_path: Path) -> No
     for process in both:
         out, error = process.communicate(timeout=WAIT_SECONDS)
         assert (process.returncode, out) == (0, "Default\n"), error
+
+
+def test_earlier_runs_with_a_tag_are_found_oldest_first(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def record(number: float, tags: dict[str, str]) -> None:
+        with tracked_run.start(SETTINGS, root) as run:
+            run.log_metrics({"evaluate/fid": number + 10})
+            run.log_metrics({"evaluate/fid": number})
+            run.tag(tags)
+
+    record(9, {})
+    for number in range(3):
+        record(number, {"verdict": "pass"})
+    with tracked_run.start(SETTINGS, root) as run:
+        run.tag({"verdict": "fail"})
+        found = find_runs(run, "verdict", 2)
+        assert [one.metrics["evaluate/fid"] for one in found] == [1, 2]
+        assert all(one.name and one.tags["verdict"] == "pass" and one.address == "" for one in found)
+        assert found[0].started <= found[1].started
+        run.experiment_id = "none"
+        assert find_runs(run, "verdict", 2) == []
+        assert "earlier runs cannot be read" in capsys.readouterr().err

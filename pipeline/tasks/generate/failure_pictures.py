@@ -55,9 +55,7 @@ class FailurePictures:
 
     def sheet(self, samples: Items, real: Items, caption: str) -> Exhibit:
         """Draw a row of samples above a row of real items; if there is only one of both, as many rows as it needs."""
-        columns = min(ROW, max(len(samples), len(real)))
-        both = np.concatenate([samples[:columns], real[:columns]]) if len(samples) and len(real) else samples
-        return Exhibit(caption, self.draw.sheet(both if len(both) else real, columns))
+        return Exhibit(caption, self.draw.above(samples, real))
 
     # --- all samples ---
 

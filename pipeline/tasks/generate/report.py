@@ -5,28 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.report_head import Head, build_head
 from pipeline.evaluation.report_page import Exhibit, Row, build_row, count_row, data_uri, format_number, render_page
 from pipeline.evaluation.report_result import Result
+from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.verdict import Scale
 from pipeline.measure import Measure, Measurement
 from pipeline.tasks.generate.evaluator import Evaluation
-
-BARS = 40
-"""Classes in the histogram, at most; of more, those furthest from their share."""
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Samples of one class: a PNG, None without samples; `caption` says what it shows."""
-
-    name: str
-    count: int
-    picture: bytes | None
-    caption: str = ""
+from pipeline.tasks.generate.report_classes import ClassBlock
+from pipeline.tasks.generate.report_pictures import Strip
 
 
 @dataclass(frozen=True)
@@ -34,14 +21,13 @@ class Pictures:
     """PNG sheets; None if there is nothing to show.
 
     Attributes:
-        asked: Strips show the class asked for, not the predicted one.
+        classes: The classes, the worst first.
         failures: Pictures of the failed tests, by the name of the test.
     """
 
     real: bytes
     fake: bytes | None
-    strips: Sequence[Strip] = ()
-    asked: bool = False
+    classes: Sequence[ClassBlock] = ()
     interpolations: bytes | None = None
     neighbours: bytes | None = None
     best: bytes | None = None
@@ -51,27 +37,18 @@ class Pictures:
     failures: Mapping[str, Sequence[Exhibit]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Bar:
-    """The shares of one class, in percent of the widest bar and in words."""
-
-    name: str
-    real: float
-    fake: float
-    words: str
-    missing: bool
-
-
 def render(
     evaluation: Evaluation,
     pictures: Pictures,
     provenance: Mapping[str, str],
     previous: Mapping[str, object] | None = None,
+    runs: Sequence[EvaluatedRun] = (),
 ) -> str:
     """Return the page.
 
     Args:
         previous: Metrics of the previous run; shown if its protocol is the same.
+        runs: The last runs, oldest first; the last is the present one.
     """
     data, metrics = evaluation.data, evaluation.metrics
     before = previous if previous and previous.get("protocol") == metrics["protocol"] else {}
@@ -84,24 +61,19 @@ def render(
         provenance=provenance,
         compared=bool(before),
         reference_title="Real images",
-        head=report_head(evaluation),
+        head=report_head(evaluation, runs),
         real=data_uri(pictures.real),
         fake=optional_uri(pictures.fake),
-        strips=[(strip.name, f"{strip.count:,}", optional_uri(strip.picture)) for strip in pictures.strips],
-        asked=pictures.asked,
+        classes=pictures.classes,
+        all_classes=len(data.real.classes),
+        asked=data.labels is not None,
         interpolations=optional_uri(pictures.interpolations),
         neighbours=optional_uri(pictures.neighbours),
         best=optional_uri(pictures.best),
         worst=optional_uri(pictures.worst),
         plane=optional_uri(pictures.plane),
-        profiles=[(strip.name, strip.caption, optional_uri(strip.picture)) for strip in pictures.profiles],
+        profiles=[(strip.name, strip.caption, data_uri(strip.picture)) for strip in pictures.profiles],
         among=metrics["neighbours_among"],
-        by_class=[
-            (one.name, f"{one.count:,}", f"{100 * one.agreement:.1f} %", format_number(one.fid_ratio))
-            for one in data.class_distances
-        ],
-        bars=class_bars(data.modes, data.real.classes) if data.modes else [],
-        all_classes=len(data.real.classes),
     )
 
 
@@ -139,15 +111,15 @@ def measurement_rows(
     ]
 
 
-def report_head(evaluation: Evaluation) -> Head:
-    """Return the head of the page."""
+def report_head(evaluation: Evaluation, runs: Sequence[EvaluatedRun] = ()) -> Head:
+    """Return the head of the page; `runs` are the last ones, and the present one."""
     metrics = evaluation.metrics
     sizes = {
         "samples": metrics["n_fake"],
         "real test images": metrics["n_real"],
         "images on each side of a calibrated measure": metrics["n_calibrated"],
     }
-    return build_head([report_results(evaluation)], sizes)
+    return build_head([report_results(evaluation)], sizes, runs)
 
 
 def previous_value(measure: Measure[Any], before: Mapping[str, object]) -> str:
@@ -157,24 +129,6 @@ def previous_value(measure: Measure[Any], before: Mapping[str, object]) -> str:
         return ""
     known = null if isinstance(null, int | float) else None
     return format_number(Scale.of(measure, Measurement(value, known)).value)
-
-
-def class_bars(modes: Modes, classes: Sequence[str]) -> list[Bar]:
-    """Return the class histograms of samples and real items; of many classes those furthest from their share."""
-    real, fake = modes.real / modes.real.sum(), modes.fake / max(int(modes.fake.sum()), 1)
-    chosen = np.sort(np.argsort(-np.abs(fake - real), kind="stable")[:BARS])
-    widest = max(float(real[chosen].max()), float(fake[chosen].max()))
-    missing = set(modes.missing)
-    return [
-        Bar(
-            classes[c],
-            round(100 * float(real[c]) / widest, 2),
-            round(100 * float(fake[c]) / widest, 2),
-            f"real {100 * real[c]:.1f} %, generated {100 * fake[c]:.1f} % ({int(modes.fake[c]):,})",
-            int(c) in missing,
-        )
-        for c in chosen
-    ]
 
 
 def optional_uri(png: bytes | None) -> str | None:

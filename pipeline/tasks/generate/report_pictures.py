@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +14,11 @@ from pipeline.gans.base import GAN
 from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium, tensors_of
 from pipeline.serving.runtime.interpolation import strips
-from pipeline.tasks.generate.report import Strip
 from pipeline.tasks.generate.sample_set import SampleSet
 
 SHEET = 64
 ROW = 12
-MOST_CLASSES = 40  # rows of a sheet by class; further classes are left out
+WIDEST = 1984  # pixels of a sheet, twice the width of the page; sheets of large items are reduced
 PATHS, STEPS = 6, 12  # of the latent interpolations
 CELL = 48
 LARGE = 96
@@ -26,9 +26,18 @@ WORST_CLASSES = 3  # whose maps are shown
 RANKED = 24  # of the most and of the least typical samples
 SHADES = 64  # of a map: a quarter of the file's size
 LAYERS = 8  # in which the points of a map are drawn
-GENERATED = {"color": "#1f6fd6", "linewidths": 0}
-REAL = {"facecolors": "none", "edgecolors": "#cc7710", "linewidths": 0.9}
+GENERATED: dict[str, Any] = {"color": "#1f6fd6", "linewidths": 0}
+REAL: dict[str, Any] = {"facecolors": "none", "edgecolors": "#cc7710", "linewidths": 0.9}
 """Points of a map; base.html.j2 has the same colours."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row of pictures as PNG; `caption` says what it shows."""
+
+    name: str
+    picture: bytes
+    caption: str
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,9 @@ class ReportPictures:
 
     def sheet(self, items: Items, columns: int | None = None, cell: int = 64) -> bytes:
         """Draw items [n, H, W, C] on one sheet."""
-        return png(find_medium(self.item.medium).preview(items, self.item, columns, cell))
+        sheet = find_medium(self.item.medium).preview(items, self.item, columns, cell)
+        sheet.thumbnail((WIDEST, 4 * WIDEST))
+        return png(sheet)
 
     def real_sheet(self, test: ItemSet) -> bytes:
         """Draw real items, evenly spread over the split, which is ordered by class."""
@@ -50,16 +61,14 @@ class ReportPictures:
         """Draw the first samples; None if there are none."""
         return self.sheet(samples[:SHEET]) if len(samples) else None
 
-    def class_strips(self, samples: Items, labels: Int64Array | None) -> list[Strip]:
-        """Draw a row of samples for each class, in the order of sampling; empty without labels [n]."""
-        if labels is None:
-            return []
-        rows = []
-        for number, name in enumerate(self.item.classes[:MOST_CLASSES]):
-            members = np.flatnonzero(labels == number)
-            picture = self.sheet(samples[members[:ROW]], ROW, CELL) if len(members) else None
-            rows.append(Strip(name, len(members), picture))
-        return rows
+    def above(self, samples: Items, real: Items) -> bytes:
+        """Draw a row of samples above a row of real items; if only one of both has items, in as many rows as needed."""
+        columns = min(ROW, max(len(samples), len(real)))
+        if not (len(samples) and len(real)):
+            return self.sheet(samples if len(samples) else real, columns, CELL)
+        both = [samples[:columns], real[:columns]]
+        columns = min(map(len, both))
+        return self.sheet(np.concatenate([side[:columns] for side in both]), columns, CELL)
 
     def neighbour_sheet(self, samples: Items, train: ItemSet, neighbours: Int64Array) -> bytes | None:
         """Draw a row for each sample: the sample, then its nearest training items, nearest first."""
@@ -83,7 +92,7 @@ class ReportPictures:
             shown = {"all": data.profiles[profile.name], **{name: by_class[name] for name in worst}}
             for name, found in shown.items():
                 maps = profile.draw(found.fake, found.real)
-                strips.append(Strip(name, len(data), self.sheet(maps, len(maps), LARGE), profile.caption))
+                strips.append(Strip(name, self.sheet(maps, len(maps), LARGE), profile.caption))
         return strips
 
     @torch.inference_mode()

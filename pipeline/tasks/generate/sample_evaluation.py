@@ -25,6 +25,7 @@ from pipeline.tasks.extractor_export import keep_with_note
 from pipeline.tasks.generate.evaluator import Evaluation, evaluate
 from pipeline.tasks.generate.failure_pictures import draw_failures
 from pipeline.tasks.generate.report import Pictures, render
+from pipeline.tasks.generate.report_classes import draw_classes
 from pipeline.tasks.generate.report_pictures import ReportPictures, plane_chart
 from pipeline.tasks.generate.sample_set import SampleSet
 from pipeline.training import model_files
@@ -144,13 +145,11 @@ def compare_classifier(case: EvaluationCase, classifier: nn.Module) -> SemiSuper
 def report(evaluation: Evaluation, case: EvaluationCase) -> str:
     """Return the page with its pictures."""
     data, settings = evaluation.data, case.settings
-    classes = data.predicted if data.labels is None else data.labels
     draw = ReportPictures(case.info.item)
     pictures = Pictures(
         real=draw.real_sheet(case.test),
         fake=draw.fake_sheet(data.images),
-        strips=draw.class_strips(data.images, classes),
-        asked=data.labels is not None,
+        classes=draw_classes(data, draw),
         interpolations=draw.interpolation_sheet(case.gan, settings.seed),
         neighbours=draw.neighbour_sheet(data.images, case.train, data.neighbours),
         best=draw.ranked_sheet(data.images, data.most_typical),
@@ -160,7 +159,7 @@ def report(evaluation: Evaluation, case: EvaluationCase) -> str:
         failures=draw_failures(evaluation, draw),
     )
     provenance = case.provenance(samples=f"{settings.samples:,}, seed {settings.seed}")
-    return render(evaluation, pictures, provenance, case.previous)
+    return render(evaluation, pictures, provenance, case.previous, case.runs(evaluation.metrics))
 
 
 def headline(evaluation: Evaluation) -> str:

@@ -93,7 +93,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         protocol=text,
         provenance=case.provenance(images=f"{len(trials[0].restored):,} of the test split"),
         compared=False,
-        head=report_head(parts, verdict, case.settings.gate),
+        head=report_head(parts, verdict, case.settings.gate, case.runs(metrics)),
         reference_title="Input",
         strips=[
             (trial.title, data_uri(strip(shown.details[:STRIP_ROWS])))

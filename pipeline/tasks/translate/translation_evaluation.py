@@ -82,7 +82,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         protocol=text,
         provenance=case.provenance(images=f"{counts}, all of the test split"),
         compared=bool(previous),
-        head=report_head(parts, verdict, case.settings.gate),
+        head=report_head(parts, verdict, case.settings.gate, case.runs(metrics)),
         reference_title="To compare",
         ways=[report_pictures(result) for result in results],
     )

@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -10,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.report_page import TEMPLATES, data_uri, format_number
+from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
-from pipeline.tasks.generate.report import BARS, Pictures, Strip, class_bars, measurement_rows, render, report_head
-from pipeline.tasks.generate.report_pictures import GENERATED, REAL, plane_chart
+from pipeline.tasks.generate.report import Pictures, measurement_rows, render, report_head
+from pipeline.tasks.generate.report_classes import draw_classes
+from pipeline.tasks.generate.report_pictures import GENERATED, REAL, ReportPictures, plane_chart
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
 HOSTILE = '<script>alert(1)</script>" onerror="x'
@@ -46,9 +46,8 @@ def failed(evaluator: Evaluator, digits: Any) -> Evaluation:
 
 
 def page_of(evaluation: Evaluation) -> str:
-    classes = evaluation.data.real.classes
-    strips = [Strip(name, 0 if n == 4 else 36, None if n == 4 else PNG) for n, name in enumerate(classes)]
-    return render(evaluation, Pictures(PNG, PNG, strips), {"model": "dcgan", "data": HOSTILE})
+    classes = draw_classes(evaluation.data, ReportPictures(evaluation.data.real.item))
+    return render(evaluation, Pictures(PNG, PNG, classes), {"model": "dcgan", "data": HOSTILE})
 
 
 def test_it_is_one_file_with_the_verdict_first(failed: Evaluation, digits: Any) -> None:
@@ -76,7 +75,7 @@ def test_it_is_one_file_with_the_verdict_first(failed: Evaluation, digits: Any) 
         )
     ]
     assert order == sorted(order)
-    for part in (failed.metrics["protocol"], "4 (missing)", "no sample", "modes_covered", ">= 10", "fid_ratio"):
+    for part in (failed.metrics["protocol"], "Classes, the worst first", "modes_covered", ">= 10", "fid_ratio"):
         assert part in page.text
     assert 'name="viewport"' in text
 
@@ -111,18 +110,19 @@ def test_requested_classes_interpolations_and_neighbours_have_sections(evaluator
     assert (of["3"].fid_ratio or 0) > 3 * (of["5"].fid_ratio or 0)
     assert evaluation.metrics["class_fid_ratio_worst_class"] in ("3", "8")
     assert evaluation.metrics["label_agreement"] == pytest.approx(np.mean(evaluation.data.predicted == swapped))
-    strips = [Strip(name, 36, PNG) for name in digits.classes]
-    page = Page(render(evaluation, Pictures(PNG, PNG, strips, asked=True, interpolations=PNG, neighbours=PNG), {}))
+    worst = draw_classes(evaluation.data, ReportPictures(evaluator.item))
+    assert {one.name for one in worst if one.bad} == {one.name for one in worst[:2]} == {"3", "8"}
+    page = Page(render(evaluation, Pictures(PNG, PNG, worst, interpolations=PNG, neighbours=PNG), {}))
     for part in (
-        "Samples by class asked for",
-        "Class by class",
+        "samples of the class",
+        "seen as asked",
         "Between two latents",
         "Nearest training images",
         "label_agreement",
     ):
         assert part in page.text
     plain = Page(page_of(evaluator.evaluate(digits.fresh))).text
-    for part in ("Class by class", "Between two latents", "Nearest training images", "label_agreement"):
+    for part in ("seen as asked", "Between two latents", "Nearest training images", "label_agreement"):
         assert part not in plain
 
 
@@ -211,25 +211,25 @@ def test_the_previous_run_is_shown_if_its_protocol_is_equal(failed: Evaluation, 
         assert "Before" not in Page(render(failed, pictures, {}, other)).text
 
 
-def test_of_many_classes_the_worst_have_bars() -> None:
-    fake = np.full(500, 20, dtype=np.int64)
-    fake[321] = 0
-    fake[77] = 400
-    real = np.full(500, 20, dtype=np.int64)
-    modes = Modes(fake, real, np.zeros(500))
-    drawn = class_bars(modes, [f"class {c}" for c in range(500)])
-    assert len(drawn) == BARS
-    by_name = {bar.name: bar for bar in drawn}
-    assert by_name["class 321"].fake == 0
-    assert by_name["class 321"].missing
-    assert by_name["class 77"].fake == 100
-    assert all(
-        0 <= bar.real <= 100 and re.fullmatch(r"real .* %, generated .* % \([\d,]+\)", bar.words) for bar in drawn
-    )
-
-
 def test_images_are_data_uris() -> None:
     assert data_uri(b"abc") == "data:image/png;base64,YWJj"
+
+
+def test_the_trend_names_runs_and_links_to_them(failed: Evaluation) -> None:
+    protocol = failed.metrics["protocol"]
+    address = "https://mlflow.example/#/experiments/1/runs/2"
+    runs = [
+        EvaluatedRun(name, address, "2026-11-01", "pass", protocol, {"fid_ratio": 2.0}) for name in ("old", HOSTILE)
+    ]
+    now = EvaluatedRun("this run", "", "", "fail", protocol, failed.metrics)
+    page = Page(render(failed, Pictures(PNG, PNG), {}, runs=[*runs, now]))
+    assert page.tags.count("circle") == 3 + 2, "one chart and the key"
+    assert "The last 3 runs" in page.text
+    assert "under different protocols" not in page.text
+    assert HOSTILE in page.text
+    assert address in page.addresses
+    other = dataclasses.replace(runs[0], protocol="other")
+    assert "under different protocols" in Page(render(failed, Pictures(PNG, PNG), {}, runs=[other, now])).text
 
 
 def test_both_sets_are_visible_on_the_map_of_features() -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from pipeline.media.image.preview import grid
 from pipeline.tasks.generate.evaluator import Evaluator
-from pipeline.tasks.generate.report import Pictures, Strip, render
+from pipeline.tasks.generate.report import Pictures, render
+from pipeline.tasks.generate.report_classes import draw_classes
+from pipeline.tasks.generate.report_pictures import ReportPictures
 from tests.browser import Page
 
 MEASURE = """
@@ -60,13 +62,11 @@ def page(evaluator: Evaluator, digits: Any) -> str:
     named = dataclasses.replace(evaluator, item=evaluator.item.model_copy(update={"classes": classes}))
     present = digits.fresh_labels != 4
     evaluation = named.evaluate(digits.fresh[present], labels=digits.fresh_labels[present])
-    strips = [Strip(name, 36, png(digits.fresh[digits.fresh_labels == n][:36], 36)) for n, name in enumerate(classes)]
     sheet = png(digits.fresh[:64])
     full = Pictures(
         sheet,
         sheet,
-        strips,
-        asked=True,
+        draw_classes(evaluation.data, ReportPictures(named.item)),
         interpolations=png(digits.fresh[:80], 10),
         neighbours=png(digits.fresh[:96], 8),
     )
