@@ -63,19 +63,33 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "$(CURDIR)" > $@
 
 # Three workers keep two cores busy: tests of the flows and of the service mostly wait.
+PYTEST := OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --durations=30
+
 .PHONY: test
-test: lint ## Set up, lint, check formatting and types, and run the tests (about 10 minutes)
-	OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --durations=30 -m "not slow"
+test: style ## Set up, lint, check formatting and types, and run the tests (about 6 minutes)
+	@$(MAKE) --no-print-directory --jobs=2 types fast-tests
 
 .PHONY: test-all
-test-all: lint ## Like `make test`, with the slow tests
-	OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --durations=30
+test-all: style ## Like `make test`, with the slow tests
+	@$(MAKE) --no-print-directory --jobs=2 types all-tests
 
 .PHONY: lint
-lint: $(STAMP) ## Run the linter, the formatter check and the type checker
+lint: style types ## Run the linter, the formatter check and the type checker
+
+# The parts of `make test` and `make lint`. The type checker has one thread, so it runs next to the tests.
+.PHONY: style types fast-tests all-tests
+style: $(STAMP)
 	ruff check
 	ruff format --check
+
+types: $(STAMP)
 	mypy
+
+fast-tests: $(STAMP)
+	$(PYTEST) -m "not slow"
+
+all-tests: $(STAMP)
+	$(PYTEST)
 
 .PHONY: coverage
 coverage: $(STAMP) ## Run the tests of `make test` and report which lines they cover

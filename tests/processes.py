@@ -1,4 +1,4 @@
-"""Run `ganline` in real processes that start at once: forked from a server that has imported torch and MLflow."""
+"""Run `ganline` in real processes that start at once: forked from a server that has imported what they need."""
 
 import multiprocessing
 import os
@@ -28,7 +28,15 @@ main()
 os.environ["MLFLOW_LOGGING_LEVEL"] = "CRITICAL"  # `connect` sets it too late: the server has imported MLflow by then
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["torch._dynamo", "mlflow.store.tracking.sqlalchemy_store", "pipeline.stages.train", "pipeline.stages.ingest"]
+    [
+        "torch._dynamo",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "great_expectations.expectations",
+        "sklearn.datasets",
+        "pipeline.data.expectations",
+        "pipeline.media.image.digits",
+        *(f"pipeline.stages.{name}" for name in ("ingest", "validate", "train")),
+    ]
 )
 
 
