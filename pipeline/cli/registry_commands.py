@@ -39,7 +39,8 @@ def promote(
     `promote:` in params.yaml apply.
 
     The previous champion gets the alias `previous_champion`. A model that is held or not promoted is a normal outcome
-    (exit code 0); metrics/promotion.json gives the reasons. The command is idempotent.
+    (exit code 0); metrics/promotion.json gives the reasons, and reports/promotion.html shows the model next to the
+    champion. The command is idempotent.
 
     `dvc repro && ganline promote`
 

@@ -4,6 +4,7 @@ The page is a single file without references to other files. The verdict comes f
 """
 
 import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from pipeline.evaluation.wording import format_verdict
 from pipeline.reasons import split_reason
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+    from PIL import Image
+
     from pipeline.evaluation.report_head import Head
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -105,17 +109,7 @@ def render_page(
         head: What the page shows below the verdict; None for nothing.
         more: Variables of the task's template.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader([template.parent, TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["data_uri"] = data_uri
-    return environment.get_template(template.name).render(
+    return open_template(template).render(
         passed=verdict.word == "pass",
         words=format_verdict(verdict.word, list(verdict.untested)),
         untested=verdict.untested,
@@ -135,6 +129,21 @@ def render_page(
     )
 
 
+def open_template(template: Path) -> "Template":
+    """Open a template that may use those next to it and those of this package; all values are escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([template.parent, TEMPLATES]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["data_uri"] = data_uri
+    return environment.get_template(template.name)
+
+
 def format_number(value: object) -> str:
     """Format a number with four significant digits; None as a dash."""
     if value is None:
@@ -145,3 +154,10 @@ def format_number(value: object) -> str:
 def data_uri(png: bytes) -> str:
     """Return a PNG as the source of an <img>."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def encode_png(picture: "Image.Image") -> bytes:
+    """Encode a picture as PNG."""
+    out = io.BytesIO()
+    picture.save(out, format="PNG")
+    return out.getvalue()

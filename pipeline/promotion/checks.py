@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pipeline.arrays import Items
 from pipeline.evaluation.comparison import Comparison
 from pipeline.evaluation.wording import join_names
 from pipeline.promotion.settings import PromoteSettings
@@ -48,6 +49,7 @@ class Against:
         measures: The comparison of each measure that decides, by name.
         champion_diversity, challenger_diversity: Diversity relative to real data, by measure.
         contract: How inputs, outputs and class indices of the challenger differ from the champion's.
+        champion_items, challenger_items: Items [n, H, W, C] that show both models; None without any.
     """
 
     version: str
@@ -57,6 +59,8 @@ class Against:
     champion_diversity: Mapping[str, float] = field(default_factory=dict)
     challenger_diversity: Mapping[str, float] = field(default_factory=dict)
     contract: list[str] = field(default_factory=list)
+    champion_items: Items | None = None
+    challenger_items: Items | None = None
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ def evaluate_both(task: Task, case: EvaluationCase, challenger: Path, champion: 
         champion_diversity=task.relative_diversity(theirs.metrics, medium),
         challenger_diversity=task.relative_diversity(ours.metrics, medium),
         contract=contract_changes(models[1].graph, models[0].graph),
+        champion_items=task.show_exported(models[1], case),
+        challenger_items=task.show_exported(models[0], case),
     )
 
 

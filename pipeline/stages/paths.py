@@ -102,6 +102,11 @@ class Paths:
         return self.root / "metrics" / "promotion.json"
 
     @property
+    def promotion_page(self) -> Path:
+        """Written by `ganline promote` if there is a champion to compare with; not an output of the graph."""
+        return self.root / "reports" / "promotion.html"
+
+    @property
     def human_page(self) -> Path:
         """Written by `ganline human`; not an output of the graph."""
         return self.root / "reports" / "human.html"

@@ -17,6 +17,7 @@ from pipeline.serving.onnx.metadata import Metadata
 if TYPE_CHECKING:
     import torch
 
+    from pipeline.arrays import Items
     from pipeline.data.batch_sampling import TrainingItems
     from pipeline.data.store import ItemSet
     from pipeline.evaluation.comparison import Comparison
@@ -152,6 +153,10 @@ class Task(ABC):
         from pipeline.tasks.exported_gan import evaluate_exported
 
         return evaluate_exported(model, case, load(self.evaluator))
+
+    def show_exported(self, model: "ExportedModel", case: "EvaluationCase") -> "Items | None":
+        """Return items [n, H, W, C] that show an exported model next to another; None shows nothing."""
+        return None
 
     def compare(
         self, challenger: "ExportedEvaluation", champion: "ExportedEvaluation", seed: int

@@ -15,7 +15,7 @@ from pipeline.data.store import DatasetInfo, open_split
 from pipeline.gans.registry import build
 from pipeline.promotion.aliases import Registry
 from pipeline.stages import evaluate, export, ingest, validate
-from pipeline.stages.commands import promote
+from pipeline.stages.commands import champion_comparison
 from pipeline.stages.paths import Paths
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
@@ -122,7 +122,7 @@ def evaluate_networks_and_graphs(root: Path) -> tuple[dict[str, float], dict[str
     """Return the measurements of a model's networks, from the evaluate stage, and those of its graphs."""
     paths = Paths(root)
     loaded = params.load(paths.params)
-    against = promote.compare_with(paths.generator, "1", paths, loaded)
+    against = champion_comparison.compare_with(paths.generator, "1", paths, loaded)
     before = json.loads(paths.evaluation_metrics.read_text())
     assert against.challenger["protocol"] == before["protocol"]
     assert all(found.difference == 0 for found in against.measures.values())

@@ -18,7 +18,7 @@ from pipeline.gans.base import Batch, Loss, Progress, View
 from pipeline.gans.registry import VARIANTS, Variant
 from pipeline.media.registry import MEDIA
 from pipeline.stages import evaluate, export, ingest, train, validate
-from pipeline.stages.commands import promote
+from pipeline.stages.commands import champion_comparison
 from pipeline.stages.paths import Paths
 from tests.toy.toy import Letters, Toy, ToySettings
 
@@ -99,7 +99,7 @@ def test_samples_of_another_medium_are_measured_reported_and_compared(project: P
     assert "values = blocks.reshape((-1, 2, 5, *blocks.shape[2:])).argmax(axis=2).astype(np.uint16)" in card
 
     paths = Paths(project)
-    both = promote.compare_with(paths.generator, "1", paths, params.load(paths.params))
+    both = champion_comparison.compare_with(paths.generator, "1", paths, params.load(paths.params))
     assert {name: (one.difference, one.verdict) for name, one in both.measures.items()} == {
         "fid": (0.0, "equal"),
         "kid": (0.0, "equal"),

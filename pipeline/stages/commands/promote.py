@@ -6,7 +6,6 @@ They are not DVC stages, because they change the registry.
 import hashlib
 import json
 import sys
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.runtime.generator import Graph
 from pipeline.stages import metrics_files
 from pipeline.stages.commands import lineage
+from pipeline.stages.commands.champion_comparison import compare_with_version, was_compared, write_page
 from pipeline.stages.export import read_evaluation
 from pipeline.stages.paths import Paths
 from pipeline.tasks.registry import TASKS
@@ -53,8 +53,9 @@ UNRECORDED: dict[str, Any] = {
 def run(root: Path, *, accept_changes: bool = False, approve: int | None = None) -> dict[str, Any]:
     """Register the exported model as challenger, and make it the champion if it passes all checks.
 
-    Reads exported/, metrics/ and data/. Writes metrics/promotion.json and returns its content. The command is
-    idempotent: a model is evaluated once for each champion and settings, and the verdict in the registry is reused.
+    Reads exported/, metrics/ and data/. Writes metrics/promotion.json and returns its content; after a comparison with
+    a champion also reports/promotion.html. The command is idempotent: a model is evaluated once for each champion and
+    settings, and the verdict in the registry is reused.
 
     Args:
         accept_changes: Approve that inputs, outputs or class indices differ from the champion's.
@@ -82,6 +83,7 @@ def run(root: Path, *, accept_changes: bool = False, approve: int | None = None)
         broken = find_broken_links(root)
         aliases = registry.aliases()
         version = registry.version(number)
+        against = None
         if aliases.get(CHAMPION) == number:
             verdict = read_verdict(version) or UNRECORDED
         else:
@@ -93,13 +95,15 @@ def run(root: Path, *, accept_changes: bool = False, approve: int | None = None)
             before = read_verdict(version) if version.tags.get(KEY) == key else None
             if before is None:
                 diversity = TASKS[params.model.task].relative_diversity(evaluation, find_medium(params.data.medium))
-                verdict = decide(paths, params, registry, champion, replace(evidence, diversity=diversity))
+                verdict, against = decide(paths, params, registry, champion, replace(evidence, diversity=diversity))
             else:
                 verdict = before
             if approve is not None or accept_changes:
                 approve_checks(root, registry, number, verdict, only_contract=approve is None)
             verdict = settle(verdict, registry.version(number).tags)
             if verdict != before:
+                if against is None and was_compared(verdict):  # an approval changes the outcome on the page
+                    against = compare_with_version(str(champion), registry, paths, params)
                 log_verdict(paths, params, verdict)
                 # Stored before the aliases move: after a crash in between, the same command finishes the promotion.
                 store_verdict(registry, number, verdict, key)
@@ -113,6 +117,7 @@ def run(root: Path, *, accept_changes: bool = False, approve: int | None = None)
             | {"aliases": registry.aliases()}
         )
         write_atomically(paths.promotion, (json.dumps(verdict, indent=2, allow_nan=False) + "\n").encode())
+        write_page(paths, params, verdict, against)
     sys.stdout.write(format_outcome(verdict) + "\n")
     return verdict
 
@@ -143,15 +148,14 @@ def register(paths: Paths, params: Params, metadata: Metadata, sha256: str) -> s
 
 def decide(
     paths: Paths, params: Params, registry: Registry, champion: str | None, evidence: Evidence
-) -> dict[str, Any]:
-    """Return the verdict as it is stored, without its outcome: flat numbers and the checks."""
+) -> tuple[dict[str, Any], Against | None]:
+    """Return the verdict as it is stored, without its outcome: flat numbers and the checks; and what was compared."""
     task = TASKS[params.model.task]
     measured: dict[str, Any] = {}
     against = None
     # A model that fails the gate or the lineage check is not compared.
     if champion is not None and not any(check.state == "fail" for check in check_admission(evidence)):
-        with tempfile.TemporaryDirectory() as folder:
-            against = compare_with(registry.download(champion, Path(folder)), champion, paths, params)
+        against = compare_with_version(champion, registry, paths, params)
         for name, comparison in against.measures.items():
             measured |= {name: against.challenger.get(name), f"{name}_champion": against.champion.get(name)}
             measured |= {
@@ -169,37 +173,14 @@ def decide(
         checks = check_admission(evidence)
     else:
         checks = check_all(replace(evidence, against=against), params.promote)
-    return {
+    verdict = {
         "champion": int(champion) if champion is not None else None,
         **measured,
         "parity_max_abs": evidence.export.get("parity_max_abs"),
         "latency_ms_batch_1": evidence.export.get("latency_ms_batch_1"),
         "checks": [check_row(check) for check in checks],
     }
-
-
-def compare_with(champion: Path, version: str, paths: Paths, params: Params) -> Against:
-    """Compare the project's exported model with a champion on the project's data."""
-    from pipeline.data.store import DatasetInfo, open_split
-    from pipeline.promotion.side_by_side import evaluate_both
-    from pipeline.stages.evaluate import evaluation_folders
-    from pipeline.tasks.base import EvaluationCase
-    from pipeline.training import model_files
-    from pipeline.training.device import pick_device
-
-    gan, config = model_files.build_untrained(paths.weights.parent)
-    case = EvaluationCase(
-        gan=gan,
-        config=config,
-        info=DatasetInfo.read(paths.dataset),
-        train=open_split(paths.dataset, paths.validated, "train"),
-        test=open_split(paths.dataset, paths.validated, "test"),
-        settings=params.evaluate,
-        device=pick_device(params.train.device),
-        folders=evaluation_folders(paths),
-        opset=params.export.opset,
-    )
-    return evaluate_both(TASKS[params.model.task], case, paths.generator, champion, version)
+    return verdict, against
 
 
 def check_row(check: Check) -> dict[str, Any]:

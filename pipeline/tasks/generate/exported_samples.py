@@ -15,6 +15,9 @@ from pipeline.tasks.generate.evaluator import evaluate
 from pipeline.tasks.generate.measures.registry import measures_for
 from pipeline.tasks.generate.sample_set import SampleSet
 
+SHOWN = 64
+"""Samples that show a model next to another."""
+
 LISTED = 20
 """Class names that a message lists."""
 
@@ -51,6 +54,13 @@ def draw_samples(generator: Generator, case: EvaluationCase, scratch: IO[bytes])
         scratch.write(items.tobytes())
     scratch.flush()
     return np.memmap(scratch, dtype=items.dtype, mode="r", shape=(n, *items.shape[1:]))
+
+
+def draw_some(model: ExportedModel, case: EvaluationCase) -> Items:
+    """Draw samples [64, H, W, C] that show an exported generator; the same case gives two models the same latents."""
+    generator = Generator(model.graph)
+    conditions = generator.conditions(label=choose_labels(generator, case, SHOWN))
+    return generator.generate(generator.latents(case.settings.seed, 0, SHOWN), conditions)
 
 
 def choose_labels(generator: Generator, case: EvaluationCase, n: int) -> Int64Array | None:

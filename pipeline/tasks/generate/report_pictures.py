@@ -28,7 +28,7 @@ SHADES = 64  # of a map: a quarter of the file's size
 LAYERS = 8  # in which the points of a map are drawn
 GENERATED: dict[str, Any] = {"color": "#1f6fd6", "linewidths": 0}
 REAL: dict[str, Any] = {"facecolors": "none", "edgecolors": "#cc7710", "linewidths": 0.9}
-"""Points of a map; base.html.j2 has the same colours."""
+"""Points of a map; style.css has the same colours."""
 
 
 @dataclass(frozen=True)

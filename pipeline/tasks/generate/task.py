@@ -14,6 +14,7 @@ from pipeline.tasks.generate.settings import SampleGate, sample_gate
 from pipeline.tasks.task import Task
 
 if TYPE_CHECKING:
+    from pipeline.arrays import Items
     from pipeline.tasks.base import EvaluationCase
     from pipeline.tasks.exported_model import ExportedEvaluation, ExportedModel
 
@@ -100,3 +101,8 @@ values = {medium.code_to_items(metadata.item, medium.output)}
         from pipeline.tasks.generate.exported_samples import evaluate_exported
 
         return evaluate_exported(model, case)
+
+    def show_exported(self, model: "ExportedModel", case: "EvaluationCase") -> "Items":
+        from pipeline.tasks.generate.exported_samples import draw_some
+
+        return draw_some(model, case)

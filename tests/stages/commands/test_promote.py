@@ -1,7 +1,9 @@
 """Promotion of exported models in a real registry: outcomes, repetition, kills."""
 
 import hashlib
+import html
 import json
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from pipeline.errors import InputError
 from pipeline.gans.registry import build
 from pipeline.promotion.aliases import Registry
 from pipeline.serving.runtime.generator import Graph
-from pipeline.stages.commands import lineage, promote
+from pipeline.stages.commands import champion_comparison, lineage, promote
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
 from pipeline.tracking.settings import TrackingSettings
@@ -61,9 +63,17 @@ def test_promotion_refusal_and_rollback(new_line: Callable[[], "Line"], capsys: 
     before = state(line)
     assert promote.run(line.root) == first
     assert state(line) == before, "promotion is idempotent"
+    page = line.root / "reports" / "promotion.html"
+    assert not page.exists(), "there is no champion to compare with"
 
     line.deliver(fade=0.95)
     worse = promote.run(line.root)
+    text = page.read_text()
+    assert "Version 2: not promoted" in text
+    assert "Challenger, version 2" in text
+    assert "Champion, version 1" in text
+    assert len(re.findall(r'<img src="data:image/png;base64,', text)) == 2
+    assert worse["protocol"] in html.unescape(text)
     assert (worse["outcome"], worse["champion"], worse["version"]) == ("not promoted", 1, 2)
     assert worse["aliases"] == {"challenger": "2", "champion": "1"}
     assert worse["fid_verdict"] == "worse"
@@ -278,7 +288,7 @@ def test_a_champion_of_another_shape_is_an_error_that_names_the_setting(
         match=r"other\.onnx: the champion \(version 7\) generates gray images of 16 x 16 pixels, "
         r"but this data holds gray images of 8 x 8 pixels.*`tracking\.model`",
     ):
-        promote.compare_with(path, "7", paths, params.load(paths.params))
+        champion_comparison.compare_with(path, "7", paths, params.load(paths.params))
 
 
 def test_without_an_evaluation_the_error_names_the_command(tmp_path: Path) -> None:

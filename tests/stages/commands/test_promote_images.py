@@ -15,7 +15,7 @@ from pipeline import params
 from pipeline.errors import InputError
 from pipeline.promotion.checks import Against
 from pipeline.serving.runtime.generator import Graph
-from pipeline.stages.commands import lineage, promote
+from pipeline.stages.commands import champion_comparison, lineage, promote
 from pipeline.stages.paths import Paths
 from tests.stages.delivering import Project, evaluate_networks_and_graphs, project
 from tests.waiting import find_free_port
@@ -169,7 +169,7 @@ def test_a_server_serves_all_graphs_of_a_model(
 
 def side_by_side(made: Project, champion: Path) -> Against:
     paths = Paths(made.root)
-    return promote.compare_with(champion, "7", paths, params.load(paths.params))
+    return champion_comparison.compare_with(champion, "7", paths, params.load(paths.params))
 
 
 def with_metadata(path: Path, **changes: Any) -> bytes:

@@ -246,7 +246,7 @@ def test_both_sets_are_visible_on_the_map_of_features() -> None:
         near = (np.abs(pixels[..., :3] - colour).max(axis=2) < 40) & (pixels[..., 3] > 200)
         shares.append(near.sum() / (pixels[..., 3] > 200).sum())
         assert min(contrast(colour, np.array(ground)) for ground in ((255, 255, 255), (18, 22, 29))) > 3
-        assert str(style[key]) in (TEMPLATES / "base.html.j2").read_text(), "the legend has another colour"
+        assert str(style[key]) in (TEMPLATES / "style.css").read_text(), "the legend has another colour"
     assert min(shares) > 0.25
     assert (pixels[:4, :4, 3] == 0).all(), "the background is transparent"
 
