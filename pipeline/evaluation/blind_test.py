@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor
 
 from pipeline.arrays import BoolArray, Int64Array, Items
 from pipeline.errors import InputError
@@ -66,21 +68,25 @@ class BlindTest:
         noise = np.random.default_rng([self.seed, 1]).integers(0, 128, 2 * HALF)
         return base64.b64encode((2 * noise + self.is_real).astype(np.uint8).tobytes()).decode()
 
-    def choose_real(self, available: int) -> Int64Array:
-        """Return random positions of HALF real items among those available, [HALF]. Raise InputError for fewer."""
-        if available < HALF:
+    def choose(self, available: int, count: int, what: str) -> Int64Array:
+        """Return random positions of held-out items, [count], none twice.
+
+        Raises:
+            InputError: Fewer are available; `what` names them.
+        """
+        if available < count:
             raise InputError(
-                f"the test split has {available} items, and a blind test shows {HALF}. Raise data.test_fraction, or "
+                f"the test split has {available} {what}, and a blind test needs {count}. Raise data.test_fraction, or "
                 "add files to the test folder of the source, then run `dvc repro`."
             )
-        return np.random.default_rng([self.seed, 2]).choice(available, HALF, replace=False)
+        return np.random.default_rng([self.seed, 2]).choice(available, count, replace=False)
 
-    def render(self, real: Items, generated: Items, item: ItemSpec) -> str:
+    def render(self, real: Sequence[Items] | Items, generated: Sequence[Items] | Items, item: ItemSpec) -> str:
         """Return the page: one HTML file without references to others.
 
         Args:
-            real: Real items [HALF, H, W, C].
-            generated: Generated items [HALF, H, W, C].
+            real: HALF real items, each [H, W, C].
+            generated: HALF generated items, each [H, W, C].
             item: What an item is.
         """
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -95,6 +101,13 @@ class BlindTest:
             result={"test": "ganline-human-1", "model": self.model, "data": self.data, "seed": self.seed},
             key=self.key,
         )
+
+
+def require_finite(values: Tensor) -> Tensor:
+    """Return what a model generated. Raise InputError for NaN or Inf."""
+    if not torch.isfinite(values).all():
+        raise InputError("the model generates NaN or Inf. Train it again, with a lower train.learning_rate.")
+    return values
 
 
 def read_answers(path: Path) -> Answers:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.errors import InputError
 from pipeline.evaluation.settings import Gate as GateBase
 from pipeline.measure import Measure
 from pipeline.media.base import Medium
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.arrays import Items
     from pipeline.data.batch_sampling import TrainingItems
     from pipeline.data.store import ItemSet
+    from pipeline.evaluation.blind_test import BlindTest
     from pipeline.evaluation.comparison import Comparison
     from pipeline.gans.base import GAN, Batch, View
     from pipeline.tasks.base import EvaluationCase, EvaluationResult
@@ -40,6 +42,8 @@ class Task(ABC):
         views: The views its variants may train on, by name: classes called with (data, device, seed, **options).
         look_builder: The function that builds the look of a training: TrainingCase -> Look.
         evaluator: The function that evaluates a model: EvaluationCase -> EvaluationResult.
+        blind_test: The function that draws the items of a blind test: (GAN, TrainingItems, ItemSet, BlindTest) -> real
+            items, generated items; empty if people cannot compare the two.
         compared: Names of the measures that promotion records if there is no champion to compare with.
         keeps_colours: The output shows what the input shows, in the same colours: of a gray input it is gray.
         takes_input: The model transforms an item that it is given; if not, it draws samples from latents alone.
@@ -55,6 +59,7 @@ class Task(ABC):
     views: ClassVar[Mapping[str, str]]
     look_builder: ClassVar[str]
     evaluator: ClassVar[str]
+    blind_test: ClassVar[str] = ""
     compared: ClassVar[tuple[str, ...]]
     takes_input: ClassVar[bool]
     keeps_colours: ClassVar[bool] = False
@@ -139,6 +144,19 @@ class Task(ABC):
         """
         result: EvaluationResult = load(self.evaluator)(case)
         return result
+
+    def blind_items(
+        self, gan: "GAN", train: "TrainingItems", test: "ItemSet", blind: "BlindTest"
+    ) -> tuple["Sequence[Items] | Items", "Sequence[Items] | Items"]:
+        """Draw what a blind test shows: real items and generated ones, each [H, W, C].
+
+        Raises:
+            InputError: The task has no such test, there are too few items, or the model generates NaN or Inf.
+        """
+        if not self.blind_test:
+            raise InputError(f"the task {self.name} has no blind test")
+        real, generated = load(self.blind_test)(gan, train, test, blind)
+        return real, generated
 
     # --- promotion ---
 

@@ -36,9 +36,9 @@ def test_half_of_the_items_are_real_in_an_order_of_the_seed() -> None:
     assert TEST.is_real.sum() == HALF == len(TEST.is_real) / 2
     assert not np.array_equal(TEST.is_real, BlindTest(TEST.model, TEST.data, 8).is_real)
     assert [byte & 1 for byte in base64.b64decode(TEST.key)] == TEST.is_real.tolist()
-    assert len(set(TEST.choose_real(30).tolist())) == HALF
-    with pytest.raises(InputError, match=r"19 items, and a blind test shows 20. Raise data.test_fraction"):
-        TEST.choose_real(19)
+    assert len(set(TEST.choose(30, HALF, "items").tolist())) == HALF
+    with pytest.raises(InputError, match=r"19 items, and a blind test needs 20. Raise data.test_fraction"):
+        TEST.choose(19, HALF, "items")
 
 
 @pytest.fixture(scope="module")

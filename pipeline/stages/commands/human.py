@@ -4,11 +4,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from pipeline.arrays import Items
-from pipeline.data.batch_sampling import TrainingItems
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.blind_test import (
@@ -21,8 +16,6 @@ from pipeline.evaluation.blind_test import (
     score,
 )
 from pipeline.files import write_atomically
-from pipeline.gans.base import GAN
-from pipeline.media.registry import tensors_of
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.tasks.registry import TASKS
@@ -33,43 +26,22 @@ def write_page(root: Path, seed: int) -> None:
     """Read data/ and models/; write reports/human.html.
 
     Raises:
-        InputError: Inputs are missing, the model transforms items instead of generating them, it generates NaN or Inf,
-            or the test split is too small.
+        InputError: Inputs are missing, the model generates NaN or Inf, or the test split is too small.
     """
     paths = Paths(root)
     gan, config = model_files.load(paths.weights.parent)
-    if TASKS[gan.task].takes_input:
-        raise InputError(
-            f"{paths.model_config}: variant {config.model.variant} transforms items. A blind test needs a model that "
-            "generates them from noise."
-        )
     info = DatasetInfo.read(paths.dataset)
     config.require_shape(info.item, paths.model_config)
     train, test = (open_split(paths.dataset, paths.validated, split) for split in ("train", "test"))
     blind = BlindTest(hash_file(paths.weights), test.fingerprint, seed)
-    real = test.images(blind.choose_real(len(test)))
-    page = blind.render(real, draw_generated(gan, train, seed), info.item)
+    real, generated = TASKS[gan.task].blind_items(gan, train, test, blind)
+    page = blind.render(real, generated, info.item)
     paths.human_page.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(paths.human_page, page.encode())
     sys.stdout.write(
         f"{paths.human_page}: {2 * HALF} items, half of them real. Open it in a browser, then run "
         f"`ganline human --result` with the file that it saves.\n"
     )
-
-
-@torch.inference_mode()
-def draw_generated(gan: GAN, train: TrainingItems, seed: int) -> Items:
-    """Draw HALF items [n, H, W, C], with labels in the shares of the training items.
-
-    Raises:
-        InputError: The model generates NaN or Inf.
-    """
-    labels = np.random.default_rng(seed).choice(train.labels, HALF) if gan.classes else None
-    conditions = {} if labels is None else {"label": torch.from_numpy(labels)}
-    values = gan.sample(HALF, torch.Generator().manual_seed(seed), **conditions)
-    if not torch.isfinite(values).all():
-        raise InputError("the model generates NaN or Inf. Train it again, with a lower train.learning_rate.")
-    return tensors_of(train.item).from_network(values)
 
 
 def add_results(root: Path, files: Sequence[Path]) -> None:

@@ -31,6 +31,7 @@ class GenerateTask(Task):
     }
     look_builder = "pipeline.tasks.generate.sample_look:build_look"
     evaluator = "pipeline.tasks.generate.sample_evaluation:evaluate_case"
+    blind_test = "pipeline.tasks.generate.blind_items:draw_items"
     compared = ("fid", "kid")
     takes_input = False
     intended_use = (

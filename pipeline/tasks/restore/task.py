@@ -24,6 +24,7 @@ class RestoreTask(Task):
     views: ClassVar[Mapping[str, str]] = {"degraded": "pipeline.data.views:Degraded"}
     look_builder = "pipeline.tasks.restore.restoration_look:build_look"
     evaluator = "pipeline.tasks.restore.restoration_evaluation:evaluate"
+    blind_test = "pipeline.tasks.restore.blind_items:draw_items"
     headline = tuple(measure.name for measure in MEASURES if measure.headline)
     compared = ("psnr", "fid")
     takes_input = True

@@ -27,6 +27,7 @@ class TranslateTask(Task):
     }
     look_builder = "pipeline.tasks.translate.translation_look:build_look"
     evaluator = "pipeline.tasks.translate.translation_evaluation:evaluate"
+    blind_test = "pipeline.tasks.translate.blind_items:draw_items"
     headline = tuple(measure.name for measure in MEASURES if measure.headline)
     compared = ("psnr", "fid", "kid")
     takes_input = True

@@ -11,8 +11,9 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
+from pipeline.arrays import Int64Array, UInt8Array
 from pipeline.cli.summary import summary
-from pipeline.data.store import open_split
+from pipeline.data.store import ItemSet, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.blind_test import BlindTest, hash_file
 from pipeline.gans.base import GAN
@@ -20,6 +21,8 @@ from pipeline.gans.registry import ModelSettings, build
 from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium
 from pipeline.stages.commands import human
+from pipeline.tasks.generate.blind_items import draw_generated
+from pipeline.tasks.registry import TASKS
 from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
 from tests.specs import image_spec
@@ -36,7 +39,7 @@ def test_results_reach_metrics_and_summary(
     test = open_split(root / "data/dataset", root / "data/validated", "test")
     blind = BlindTest(hash_file(root / "models/generator.safetensors"), test.fingerprint, 5)
     shown = re.findall(r'<div class="item" hidden>(.*?)</div>', page)
-    real = [find_medium("image").html(item, test.item) for item in test.images(blind.choose_real(len(test)))]
+    real = [find_medium("image").html(item, test.item) for item in test.images(blind.choose(len(test), 20, "items"))]
     assert [html for html, is_real in zip(shown, blind.is_real, strict=True) if is_real] == real
     assert len(set(shown)) == 40
 
@@ -73,22 +76,61 @@ def save_untrained(folder: Path, settings: dict[str, Any], item: ItemSpec) -> GA
     return gan
 
 
-def test_a_model_that_transforms_items_is_an_error(tmp_path: Path) -> None:
-    settings = {"variant": "pix2pix", "generator_channels": 4, "discriminator_channels": 4, "discriminator_layers": 1}
-    save_untrained(tmp_path / "models", settings, image_spec(16, 3))
-    with pytest.raises(InputError, match=r"config\.json: variant pix2pix transforms items\. A blind test needs"):
-        human.write_page(tmp_path, seed=0)
+def split_of(images: UInt8Array, item: ItemSpec, labels: Int64Array) -> ItemSet:
+    count = len(images)
+    return ItemSet(
+        shards=[images],
+        shard=np.zeros(count, dtype=np.int64),
+        row=np.arange(count),
+        labels=labels,
+        names=[f"{k}.png" for k in range(count)],
+        item=item,
+        fingerprint="f" * 64,
+    )
+
+
+def test_translations_are_shown_among_real_images_of_the_target(tmp_path: Path) -> None:
+    item = image_spec(16, 3, ["dark", "light"])
+    settings = {"variant": "cyclegan", "generator_channels": 4, "discriminator_channels": 4, "blocks": 1}
+    gan = save_untrained(tmp_path, settings, item)
+    dark, light = (np.full((count, 16, 16, 3), level, np.uint8) for count, level in ((21, 10), (22, 240)))
+    light[:, 0, 0, 0] = np.arange(22)
+    test = split_of(np.concatenate([dark, light]), item, np.array([0] * 21 + [1] * 22))
+    blind = BlindTest("m", "d", 3)
+    real, translated = TASKS["translate"].blind_items(gan, test, test, blind)
+    assert len({image.tobytes() for image in real}) == len(translated) == 20
+    assert all((image[1:] == 240).all() for image in real)
+    assert not any((image[1:] == 10).all() for image in translated)
+    assert blind.render(real, translated, item).count('class="item"') == 40
+    with pytest.raises(InputError, match="19 items of dark, and a blind test needs 20"):
+        TASKS["translate"].blind_items(gan, test, split_of(test.images(np.arange(2, 43)), item, test.labels[2:]), blind)
+
+
+def test_restored_images_are_shown_among_other_originals(tmp_path: Path) -> None:
+    item = image_spec(16, 3)
+    settings = {"variant": "srgan", "scale": 2, "generator_channels": 4, "blocks": 1, "discriminator_channels": 4}
+    gan = save_untrained(tmp_path, settings, item)
+    images = np.random.default_rng(0).integers(0, 256, (41, 16, 16, 3)).astype(np.uint8)
+    test, blind = split_of(images, item, np.full(41, -1)), BlindTest("m", "d", 0)
+    real, restored = TASKS["restore"].blind_items(gan, test, test, blind)
+    originals = {image.tobytes() for image in images}
+    assert len({image.tobytes() for image in real} & originals) == 20
+    assert not {image.tobytes() for image in restored} & originals
+    assert {image.shape for image in (*real, *restored)} == {(16, 16, 3)}
+    assert blind.render(real, restored, item).count('class="item"') == 40
+    with pytest.raises(InputError, match="39 images, and a blind test needs 40"):
+        TASKS["restore"].blind_items(gan, test, split_of(images[:39], item, np.full(39, -1)), blind)
 
 
 def test_a_conditional_model_draws_the_classes_of_the_training_items(tmp_path: Path, trained: Path) -> None:
     train = open_split(trained / "data/dataset", trained / "data/validated", "train")
     settings = {"variant": "cgan", "latent": 8, "generator_channels": 4, "discriminator_channels": 4}
     gan = save_untrained(tmp_path / "models", settings, train.item)
-    items = human.draw_generated(gan, train, 0)
+    items = draw_generated(gan, train, 0)
     assert items.shape == (20, 8, 8, 1)
-    assert np.array_equal(items, human.draw_generated(gan, train, 0))
+    assert np.array_equal(items, draw_generated(gan, train, 0))
     with torch.no_grad():
         for weight in gan.parameters():
             weight.fill_(np.nan)
     with pytest.raises(InputError, match="the model generates NaN or Inf"):
-        human.draw_generated(gan, train, 0)
+        draw_generated(gan, train, 0)
