@@ -10,7 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,8 +46,19 @@ def code_digest(*modules: str, source: Path = SOURCE) -> str:
 
     Args:
         modules: Dotted names, such as "pipeline.training.loop".
-        source: Folder of the package; another folder for a copy.
+        source: Folder of the package; another folder for a copy. The code of this process is read once.
     """
+    return running_digest(modules) if source == SOURCE else digest_files(modules, source)
+
+
+@functools.cache
+def running_digest(modules: tuple[str, ...]) -> str:
+    """Return the digest of code that this process runs, which does not change."""
+    return digest_files(modules, SOURCE)
+
+
+def digest_files(modules: Sequence[str], source: Path) -> str:
+    """Return the digest of modules under `source` and of all code that they import."""
     total = hashlib.sha256()
     for path in source_files(*modules, source=source):
         label = path.relative_to(source) if path.is_relative_to(source) else path.name

@@ -108,17 +108,25 @@ def load_foreign(shape: tuple[int, ...]) -> UInt8:
     return gray
 
 
-def ingest_source(path: Path, resolution: int, cache: Path) -> Data:
-    """Ingest and validate a labelled source with a test split; a second run reads it from the cache."""
+def ingest_source(path: Path, resolution: int, cache: Path, limit: int | None = None) -> Data:
+    """Ingest and validate a labelled source; a second run reads it from the cache.
+
+    Args:
+        path: Folder or archive.
+        resolution: Side of the images.
+        cache: Folder that keeps the dataset.
+        limit: Images of each class in either split, at most; None for all.
+    """
     from pipeline.data.store import DatasetInfo, open_split
     from pipeline.stages import ingest, validate
 
-    root = (cache / f"{path.stem}-{resolution}-{path.stat().st_mtime_ns}").resolve()
+    root = (cache / f"{path.stem}-{resolution}-{limit or 'all'}-{path.stat().st_mtime_ns}").resolve()
     dataset, validated = root / "data/dataset", root / "data/validated"
     if not (validated / "index.parquet").is_file():
         root.mkdir(parents=True, exist_ok=True)
         (root / "params.yaml").write_text(
-            f"data: {{source: {path.resolve()}, resolution: {resolution}}}\nmodel: {{variant: dcgan}}\n"
+            f"data: {{source: {path.resolve()}, resolution: {resolution}, limit: {limit or 'null'}}}\n"
+            "model: {variant: dcgan}\n"
         )
         ingest.run(root)
         validate.run(root)

@@ -89,6 +89,10 @@ class Failure:
             return self.must
         return None if self.needs_labels else self.must_unlabelled or self.must
 
+    def decisive(self, labelled: bool) -> tuple[float, ...]:
+        """Return the weakest strength that the gate must reject, and the strongest that it must accept."""
+        return tuple(one for one in self.strengths if one in (self.weakest(labelled), self.accept))
+
     def expectation(self, strength: float, labelled: bool) -> Expectation:
         """Return what the gate must do about this strength."""
         place, weakest = self.strengths.index(strength), self.weakest(labelled)

@@ -42,6 +42,7 @@ def test_strengths_are_rejected_from_the_weakest_required_one() -> None:
     failure = Failure("JPEG", ("compression",), (75, 50, 30, 10), lambda real, s, rng: real.images, must=30, accept=75)
     expected = [failure.expectation(strength, labelled=True) for strength in failure.strengths]
     assert expected == ["accept", "free", "reject", "reject"]
+    assert failure.decisive(labelled=True) == (75, 30)
 
 
 def test_without_labels_less_is_required() -> None:

@@ -55,7 +55,8 @@ def enlarge(images: UInt8, share: float) -> UInt8:
 
 
 def move(images: UInt8, reach: float, rng: np.random.Generator) -> UInt8:
-    """Move each image by up to `reach` pixels in both directions, between pixels too."""
+    """Move each image by up to `reach` of 32 pixels in both directions, between pixels too."""
+    reach *= images.shape[1] / 32  # half of one of 8 pixels would be another image
 
     def move_one(picture: Image.Image) -> Image.Image:
         dx, dy = rng.uniform(-reach, reach, 2)

@@ -98,11 +98,14 @@ def failure(key: str, names: str, strengths: tuple[float, ...], apply: Any, **ab
     return Failure(key, tuple(name.strip() for name in names.split("|")), strengths, apply, **about)
 
 
+MARKED = "constant mark | unreal samples | broken samples"
+TINY = " | noisy"
+"""Images of 8 pixels are one block of JPEG, whose edges cannot be seen: what is left is noise."""
 COLOURS = "wrong colours | colour cast | swapped colours"
 FAILURES = (
     failure("blur", "blurred", (0.5, 1, 2), lambda real, r, rng: gaussian_blur(real.images, r), must=1),
     failure("median", "blurred", (0.3, 1), lambda r, s, g: replace(r.images, median(r.images), s, g), must=1),
-    failure("sharpened", "over-sharpened | too sharp", (50, 150), lambda r, p, g: sharpen(r.images, p), must=150),
+    failure("sharpened", "over-sharpened", (50, 150), lambda r, p, g: sharpen(r.images, p), must=150),
     failure(
         "noise",
         "noisy",
@@ -114,7 +117,7 @@ FAILURES = (
     failure("salt and pepper", "impulse noise", (0.005, 0.02, 0.1), salt_and_pepper, must=0.02),
     failure(
         "JPEG",
-        "compression | compression artefacts",
+        "compression artefacts" + TINY,
         (75, 30, 10),
         lambda real, quality, rng: compress(real.images, quality),
         must=30,
@@ -139,13 +142,11 @@ FAILURES = (
         must=16,
     ),
     failure("checkerboard", "checkerboard artefacts", (5, 20, 60), add_checkerboard, must=20),
-    failure("corner mark", "watermark | constant mark", (1, 2, 3), mark_corner, must=1),
-    failure("corner mark on some", "watermark | constant mark | unreal samples", (0.1, 0.5), mark_some, must=0.1),
-    failure("bar on a class", "watermark | constant mark | unreal samples | poor class", (1, 2), mark_class, must=1),
-    failure("border", "border | watermark | constant mark", (1, 2), add_border, must=1),
-    failure(
-        "frozen part", "frozen part | watermark | constant mark | low diversity", (0.25, 0.5), freeze_part, must=0.5
-    ),
+    failure("corner mark", "constant mark", (1, 2, 3), mark_corner, must=1),
+    failure("corner mark on some", MARKED, (0.1, 0.5), mark_some, must=0.1),
+    failure("bar on a class", MARKED + " | poor class", (1, 2), mark_class, must=1),
+    failure("border", "constant mark", (1, 2), add_border, must=1),
+    failure("frozen part", "constant mark | low diversity", (0.25, 0.5), freeze_part, must=0.5),
     failure(
         "shifted",
         "shifted | misplaced",

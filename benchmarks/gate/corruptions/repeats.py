@@ -43,14 +43,14 @@ def duplicate_samples(real: Real, share: float, rng: np.random.Generator) -> UIn
 
 
 def duplicate_and_move(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """Replace a fraction of the images by copies of other images, moved by up to half a pixel."""
+    """Replace a fraction of the images by copies of other images, moved by up to half of one of 32 pixels."""
     out, count = duplicate_samples(real, share, rng), round(share * len(real.images))
     out[:count] = move(out[:count], 0.5, rng)
     return out
 
 
 def repeat_few(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """Draw all images from a fraction `share` of them, moved by up to a pixel."""
+    """Draw all images from a fraction `share` of them, moved by up to one of 32 pixels."""
     n = len(real.images)
     chosen = rng.choice(n, max(2, round(share * n)), replace=False)
     return move(real.images[rng.choice(chosen, n)], 1, rng)

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.arrays import Float64Array, UInt8Array
 from pipeline.measure import Better, Bounds, Measure, Measurement, Symptom
+from pipeline.media.image.corrections import without_pattern
 
 DISTINCT = 5.0
 """Standard deviations from which sharpness differs from that of real images."""
@@ -112,8 +113,8 @@ CHECKERBOARD = Symptom(
     "checkerboard artefacts",
     20,
     "Strided transposed convolutions leave them: set model.architecture: residual, or take r3gan",
-    explains=EXPLAINED,
     when=is_checkerboard,
+    undo=without_pattern,
 )
 BLURRED = Symptom(
     "blurred",

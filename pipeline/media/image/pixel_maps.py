@@ -101,10 +101,28 @@ def deviations(fake: Float64Array, real: Float64Array, shape: tuple[int, int, in
     samples, reals = (PixelMaps.of(one, shape) for one in (fake, real))
     low, high = (f(reals.mean, size=(3, 3, 1), mode="nearest") for f in (minimum_filter, maximum_filter))
     outside = np.maximum(np.maximum(samples.mean - high, low - samples.mean), 0)
-    spread = minimum_filter(reals.spread, size=(3, 3, 1), mode="nearest")
-    constant = samples.spread < CONSTANT * spread
-    found: Float64Array = np.maximum(outside, np.where(constant, spread - samples.spread, 0))
+    missing = missing_spread(samples, reals)
+    found: Float64Array = np.maximum(outside, missing)
     return found
+
+
+def missing_spread(samples: PixelMaps, reals: PixelMaps) -> Float64Array:
+    """Return the spread that real images have around each pixel and that samples lack; 0 where samples vary."""
+    from scipy.ndimage import minimum_filter
+
+    spread = minimum_filter(reals.spread, size=(3, 3, 1), mode="nearest")
+    return np.where(samples.spread < CONSTANT * spread, spread - samples.spread, 0.0)
+
+
+def constant_share(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> float:
+    """Return the share of the pixels that stand out which are the same in all samples.
+
+    A mark, a border or a frozen part is. What changes all samples, such as another brightness, leaves them varied.
+    """
+    shape = map_shape(spec)
+    found = deviations(fake, real, shape)
+    constant = missing_spread(*(PixelMaps.of(one, shape) for one in (fake, real))) > 0
+    return float(constant[found > found.max() / 2].mean()) if found.max() > 0 else 0.0
 
 
 def draw_maps(fake: Float64Array, real: Float64Array, shape: tuple[int, int, int]) -> UInt8Array:

@@ -6,16 +6,30 @@ are about 6 of 255 gray levels.
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipeline.measure import Bounds, Measure, Measurement, Symptom
 from pipeline.media.image.appearance import EXPLAINED, PERSISTS, crispness
-from pipeline.media.image.profiles import profiles
+from pipeline.media.image.corrections import match_tones
+from pipeline.media.image.profile_evidence import (
+    class_maps,
+    constant_pixels,
+    describe_change,
+    describe_class_maps,
+    describe_maps,
+    name_change,
+    worst_class,
+)
 
 VISIBLE = 6.0
 """Gray levels, of 255, that a person just sees between two areas."""
 MARK = 20.0
 """Gray levels by which the mean of a pixel stands out: a mark on all samples, or a white one on a twelfth of them."""
+MOSTLY = 0.5
+"""Share of the pixels that stand out which are constant in a mark on all samples."""
+NOISY_FROM = 3.0
+"""Spread of noise, in gray levels: two neighbouring pixels differ by 6, which is seen, one time in six."""
 LONE = 0.002
 """Share of pixels that differ from all their neighbours: one or two in 28 x 28."""
 NOTHING_BUT_NOISE = 1.5
@@ -42,8 +56,15 @@ def is_change(found: Mapping[str, Measurement], name: str) -> bool:
 
 
 def is_sparse(found: Mapping[str, Measurement]) -> bool:
-    """Return whether most pixels keep their values; of pure noise none does."""
-    return is_varied(found) and not is_noise(found)
+    """Return whether most pixels keep their values: flat areas stay flat between impulses."""
+    flat = found.get("flat_noise", Measurement(None))
+    return is_varied(found) and not is_noise(found) and (flat.number or 0.0) - (flat.null or 0.0) < NOISY_FROM
+
+
+def is_constant(found: Mapping[str, Measurement]) -> bool:
+    """Return whether the pixels that stand out are the same in all samples, or in all of a class."""
+    shares = (found[name].number or 0.0 for name in ("constant_pixels", "class_constant_pixels"))
+    return is_varied(found) and max(shares) >= MOSTLY
 
 
 def is_noise(found: Mapping[str, Measurement]) -> bool:
@@ -77,14 +98,16 @@ COMPRESSION = symptom(
 )
 CONSTANT_MARK = symptom(
     "constant mark",
-    19,
+    14,
     f"Samples show something in one place that real images do not show there; the report has the maps. {FINER}",
-    is_sparse,
+    is_constant,
 )
+# A mark on some samples leaves their pixels varied, as many other failures do, which are named first.
+MARK_ON_SOME = replace(CONSTANT_MARK, priority=34, when=is_varied)
 MISPLACED = tuple(
     Symptom(
         name,
-        12,
+        13,
         advice,
         when=functools.partial(is_change, name=name),
         undo=lambda data: data.undo_change(),
@@ -98,9 +121,14 @@ MISPLACED = tuple(
     )
 )
 COLOUR_CAST = symptom("colour cast", 31, PERSISTS)
-# Blended images have other gray levels, too; whether they are unreal is decided first.
+# Blended images have other gray levels, too. If other tests still fail with the right ones, the samples may be unreal.
 BRIGHTER = symptom("wrong brightness", 32, PERSISTS, is_brighter)
 HARDER = symptom("wrong contrast", 32, PERSISTS)
+ONLY_BRIGHTER, ONLY_HARDER = (
+    replace(one, priority=25, explains=frozenset({"appearance"}), undo=match_tones, alone=frozenset({"fidelity"}))
+    for one in (BRIGHTER, HARDER)
+)
+NOISE_FLOOR = symptom("noisy", 26, FINER)
 WRONG_SPECTRUM = symptom("wrong spectrum", 32, FINER)
 
 
@@ -125,49 +153,6 @@ def profile(
         evidence=evidence,
         **(shared | about),
     )
-
-
-def name_change(data: Any) -> str | None:
-    """Return the name of what was done to all samples; None if nothing was."""
-    return data.change.name if data.change else None
-
-
-def describe_change(data: Any, bounds: Bounds) -> str:
-    """Return the evidence of what was done to all samples."""
-    found = data.profiles["placement"].measurement
-    words = data.change.words if data.change else "changed"
-    return f"samples are {words}: undone, their mean image is {found.number:.3g} gray levels nearer to the real one"
-
-
-def describe_maps(data: Any, bounds: Bounds) -> str:
-    """Return the evidence of where samples stand out."""
-    return describe(data, data.profiles["pixel_maps"])
-
-
-def describe(data: Any, found: Any) -> str:
-    """Return how two mean profiles of the pixels differ, in words."""
-    (maps,) = (one for one in profiles(data.real.item) if one.name == "pixel_maps")
-    assert maps.describe is not None
-    return maps.describe(found.fake, found.real)
-
-
-def worst_class(data: Any) -> tuple[str, Any] | None:
-    """Return the class whose maps deviate most, and their comparison; None without classes."""
-    found = {name: one["pixel_maps"] for name, one in data.class_profiles.items() if "pixel_maps" in one}
-    return max(found.items(), key=lambda pair: pair[1].excess, default=None)
-
-
-def describe_class_maps(data: Any, bounds: Bounds) -> str:
-    """Return the evidence of where the samples of a class stand out."""
-    found = worst_class(data)
-    assert found is not None
-    return f"in samples of {found[0]}, {describe(data, found[1])}"
-
-
-def class_maps(data: Any) -> Measurement:
-    """Return the comparison of the maps of the class where they deviate most."""
-    found = worst_class(data)
-    return found[1].measurement if found else Measurement(None)
 
 
 PROFILE_MEASURES = (
@@ -197,6 +182,8 @@ PROFILE_MEASURES = (
         "tones",
         "earth mover's distance of the gray levels from those of real images, in gray levels of 255",
         VISIBLE,
+        ONLY_BRIGHTER,
+        ONLY_HARDER,
         BRIGHTER,
         HARDER,
     ),
@@ -206,6 +193,12 @@ PROFILE_MEASURES = (
         VISIBLE,
         COLOUR_CAST,
         needs="colours",
+    ),
+    profile(
+        "flat_noise",
+        "spread of neighbouring pixels in the flattest tenth of images, in gray levels, minus that of real images",
+        NOISY_FROM,
+        NOISE_FLOOR,
     ),
     profile("spectrum", "largest difference of the power in a band of frequency, in decibels", 3.0, WRONG_SPECTRUM),
     profile(
@@ -230,7 +223,14 @@ PROFILE_MEASURES = (
         "how far the mean of a pixel lies outside the range of real means around it, at most, in gray levels of 255",
         MARK,
         CONSTANT_MARK,
+        MARK_ON_SOME,
         evidence=describe_maps,
+    ),
+    Measure(
+        "constant_pixels",
+        lambda data: constant_pixels(data, data.profiles.get("pixel_maps")),
+        "share of the pixels that stand out which are the same in all samples",
+        reported=False,
     ),
     profile(
         "grain",
@@ -260,7 +260,14 @@ PROFILE_MEASURES = (
         missing="too few real images of each class",
         needs="classes",
         group="appearance",
-        symptoms=(CONSTANT_MARK,),
+        symptoms=(CONSTANT_MARK, MARK_ON_SOME),
         evidence=describe_class_maps,
+    ),
+    Measure(
+        "class_constant_pixels",
+        lambda data: constant_pixels(data, (worst_class(data) or (None, None))[1]),
+        "the same in the class where pixel_maps is highest",
+        needs="classes",
+        reported=False,
     ),
 )

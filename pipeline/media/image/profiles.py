@@ -20,6 +20,7 @@ BANDS = 8  # of spatial frequency, at most
 FLOOR = 1.0
 """Power, in squared gray levels, that is added to each band: weaker signals are invisible."""
 IMPULSE = 64  # gray levels by which an impulse differs from the median of its neighbourhood
+FLATTEST = 0.1  # of an image shows its noise
 BLOCK = 8  # pixels of a block of JPEG
 
 
@@ -31,6 +32,7 @@ def profiles(spec: ItemSpec) -> Sequence[Profile]:
         Profile("impulses", impulses, difference),
         Profile("gray_levels", gray_levels, relative),
         Profile("grain", grain, relative),
+        Profile("flat_noise", flat_noise, difference),
         Profile("pattern_size", phases, compare_phases),
     ]
     missing = lacks(spec)
@@ -157,8 +159,8 @@ def decibels(fake: Float64Array, real: Float64Array) -> Float64Array:
 
 def impulses(images: Items) -> FloatArray:
     """Return the share of pixels that differ from all their neighbours by 64 gray levels or more, [n, 1]."""
-    x = gray(images)
-    centre = x[:, 1:-1, 1:-1]
+    centre = gray(images)
+    x = np.pad(centre, ((0, 0), (1, 1), (1, 1)), mode="reflect")
     low, high = np.full_like(centre, 255), np.zeros_like(centre)
     for row in (0, 1, 2):
         for column in (0, 1, 2):
@@ -177,6 +179,25 @@ def grain(images: Items) -> FloatArray:
     flat = laplacian.reshape(len(images), -1)
     half = max(1, flat.shape[1] // 2)
     return np.asarray(np.partition(flat, half - 1, axis=1)[:, :half].mean(axis=1, keepdims=True))
+
+
+def flat_noise(images: Items) -> FloatArray:
+    """Return the spread of the values in squares of 3 x 3 pixels, in the flattest tenth of each image, [n, 1].
+
+    Images show noise where nothing else changes.
+    """
+    x = gray(images) - 128  # near 0, squares keep their precision
+    mean, square = box_means(x), box_means(x**2)
+    variances = np.maximum(square - mean**2, 0).reshape(len(images), -1)
+    place = int(FLATTEST * variances.shape[1])
+    return np.asarray(np.sqrt(np.partition(variances, place, axis=1)[:, place, None]), dtype=np.float32)
+
+
+def box_means(x: FloatArray) -> FloatArray:
+    """Return the means of squares of 3 x 3 values of [n, H, W], [n, H - 2, W - 2]."""
+    rows = x[:, :-2] + x[:, 1:-1] + x[:, 2:]
+    total: FloatArray = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
+    return total / 9
 
 
 def phases(images: Items) -> FloatArray:

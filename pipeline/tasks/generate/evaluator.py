@@ -1,7 +1,7 @@
 """Evaluate a set of samples: compute the measures, apply the gate, collect the flat metrics that are stored."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,20 +51,28 @@ class Evaluation:
 class Evaluator(RealData):
     """Evaluates samples against real data."""
 
-    def evaluate(self, images: Items, nonfinite: int = 0, labels: Int64Array | None = None) -> Evaluation:
+    def evaluate(
+        self,
+        images: Items,
+        nonfinite: int = 0,
+        labels: Int64Array | None = None,
+        *,
+        leave_out: Collection[str] = (),
+    ) -> Evaluation:
         """Evaluate finite samples, stored items [n, H, W, C].
 
         Args:
             nonfinite: Number of samples that were dropped because they held NaN or Inf.
             labels: int64 [n], classes that the samples were conditioned on; None for unconditional models.
+            leave_out: Measures that are not computed, such as slow ones that no test reads.
 
         Raises:
             InputError: The test split is empty, the samples have another shape, or feature weights are missing.
         """
-        return evaluate(SampleSet(self, images, nonfinite, labels))
+        return evaluate(SampleSet(self, images, nonfinite, labels), leave_out=leave_out)
 
 
-def evaluate(data: SampleSet) -> Evaluation:
+def evaluate(data: SampleSet, *, leave_out: Collection[str] = ()) -> Evaluation:
     """Evaluate samples; see `Evaluator.evaluate`."""
     real = data.real
     require_reference(real.test)
@@ -79,7 +87,7 @@ def evaluate(data: SampleSet) -> Evaluation:
         data = data.undo_change()
     settings = real.settings.gate
     assert isinstance(settings, SampleGate)
-    measures = measures_for(real.medium)
+    measures = [measure for measure in measures_for(real.medium) if measure.name not in leave_out]
     measurements = {measure.name: take(measure, data) for measure in measures}
     verdict = apply_gate(data, measures, measurements, settings)
     warnings = all_warnings(data)

@@ -11,9 +11,11 @@ from pipeline.evaluation.extractors.base import ArrayItems, Extractor, Subset, e
 from pipeline.evaluation.extractors.classifier import train_classifier
 from pipeline.evaluation.measures.agreement import Agreement
 from pipeline.evaluation.measures.augmented_copies import ItemSets, measure_augmented_copies
+from pipeline.evaluation.measures.bins import assign, k_means
 from pipeline.evaluation.measures.calibration import comparison_size, measure_with_nulls
 from pipeline.evaluation.measures.class_diversity import class_diversity
 from pipeline.evaluation.measures.class_fid import ClassResult, measure_classes
+from pipeline.evaluation.measures.class_repeats import class_repeats
 from pipeline.evaluation.measures.class_spread import class_spread, reduce
 from pipeline.evaluation.measures.copies import ImageSets, measure_copies, thumbnails
 from pipeline.evaluation.measures.distances import nearest
@@ -35,6 +37,8 @@ CERTAIN = 5.0
 """Standard deviations from which samples were certainly changed."""
 ALIKE = 0.02
 """KL of class histograms, beyond chance, up to which the classes of samples have the shares of real items."""
+CLUSTERS = 8
+"""Clusters of feature space that take the place of classes."""
 NEIGHBOURS_OF, NEIGHBOURS = 12, 7
 """Samples whose nearest training items the report shows, and how many of them."""
 
@@ -215,6 +219,18 @@ class SampleSet:
         return class_spread(samples, self.predicted, pool, real.pool_labels, seed=self.seed)
 
     @cached_property
+    def class_repeats(self) -> tuple[int, Measurement] | None:
+        """The class, or the cluster of items without labels, in which most samples are near-duplicates; None if few."""
+        real = self.real
+        if not len(self) or len(real.pool) < CLUSTERS:
+            return None
+        groups = self.predicted, real.pool_labels
+        if groups[0] is None or self.unreliable_classes:
+            centres = k_means(real.pool, CLUSTERS, self.seed)
+            groups = assign(self.features, centres), assign(real.pool, centres)
+        return class_repeats(self.features, groups[0], real.pool, groups[1], seed=self.seed)
+
+    @cached_property
     def classification_accuracy_score(self) -> float | None:
         """Accuracy on real test items of a classifier trained on samples (Ravuri & Vinyals 2019)."""
         if self.labels is None or not len(self) or len(np.unique(self.labels)) < 2:
@@ -275,8 +291,8 @@ class SampleSet:
 
     @cached_property
     def class_profiles(self) -> dict[str, dict[str, ProfileComparison]]:
-        """The profiles of each class that samples show, or were conditioned on; empty without a classifier."""
-        real, labels = self.real, self.predicted if self.labels is None else self.labels
+        """The profiles of each class that samples show, whatever was asked for; empty without a classifier."""
+        real, labels = self.real, self.predicted
         profiles = [one for one in real.medium.profiles(real.item) if one.by_class]
         if labels is None or self.unreliable_classes or not profiles:
             return {}

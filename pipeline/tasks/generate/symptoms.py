@@ -26,8 +26,8 @@ def is_collapsed(measurements: Mapping[str, Measurement]) -> bool:
     return found.number is not None and found.number <= max(1, int(COLLAPSED * (found.null or 0)))
 
 
-MOST_ARE_UNREAL = 0.5
-"""With more outliers than this share, the samples as a whole are wrong, and other symptoms say how."""
+MOST_ARE_UNREAL = 0.75
+"""With more outliers than this share, the few others say nothing; other symptoms then say what is wrong."""
 
 
 def is_part(measurements: Mapping[str, Measurement]) -> bool:
@@ -92,12 +92,13 @@ WRONG_CLASSES = Symptom(
 )
 MEMORISATION = Symptom(
     "memorisation",
-    50,
+    12,
     "Samples repeat training images: give more data, stabilisers.augment (diffaugment or ada), "
     "a smaller discriminator, or stop earlier",
     explains=frozenset({"copying"}),
 )
 INTRA_CLASS_COLLAPSE = Symptom("intra-class collapse", 60, STABILITY, explains=frozenset({"fidelity", "appearance"}))
+CLASS_COLLAPSE = replace(INTRA_CLASS_COLLAPSE, priority=61, explains=frozenset({"fidelity"}))
 TRUNCATED = Symptom(
     "low diversity within classes",
     65,
@@ -120,6 +121,8 @@ CROWDED = Symptom(
     f"Samples crowd where real images are common, or stay away from them. {STABILITY}",
     explains=frozenset({"fidelity"}),
 )
+SOME = 0.03
+"""Share of outliers beyond chance from which they are a failure."""
 STANDS_OUT = 1.5
 """A class is poor if its Fréchet ratio is this multiple of the mean over the classes."""
 
@@ -135,6 +138,17 @@ POOR_CLASS = Symptom(
     95,
     "Give more data of the class, train longer, or use a wider generator",
     when=is_one_class,
+)
+
+
+def is_unreal_class(measurements: Mapping[str, Measurement]) -> bool:
+    """Return whether the samples that are unlike real ones make one class poor; samples of a wrong class are real."""
+    found = measurements["outliers"]
+    return is_one_class(measurements) and (found.number or 0.0) > (found.null or 0.0) + SOME
+
+
+UNREAL_CLASS = replace(
+    POOR_CLASS, priority=14, explains=frozenset({"fidelity", "classes", "conditions"}), when=is_unreal_class
 )
 LOW_FIDELITY = Symptom(
     "low fidelity or diversity",

@@ -88,6 +88,8 @@ def test_features_that_recognise_nothing_are_not_used_for_tests_of_diversity(
     skipped = {text.partition(":")[0] for text in found.verdict.skipped if "recognise only" in text}
     assert skipped == {"recall", "coverage", "vendi_ratio", "jsd"}
     assert any("cannot show what samples lack" in text for text in found.warnings)
+    # `ganline promote` is held by what is untested.
+    assert [text.partition(":")[0] for text in found.metrics["untested"]] == ["diversity"]
 
 
 def test_views_of_an_item_are_partners() -> None:

@@ -2,13 +2,18 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pipeline.arrays import Items
+from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.items import ItemSpec
+from pipeline.media.image.corrections import match_tones, without_pattern
+from pipeline.media.image.pixel_maps import constant_share
 from pipeline.media.image.profiles import profiles
 
 SPEC = ItemSpec(height=32, width=32, channels=3)
@@ -55,6 +60,7 @@ def test_other_real_images_are_within_all_bounds(fresh: Items, real: Items) -> N
     assert 0.9 < found["gray_levels"] < 1.1
     assert 0.9 < found["grain"] < 1.1
     assert abs(found["blocking"]) < 0.5
+    assert abs(found["flat_noise"]) < 0.5
     assert found["tones"] < 6
     assert found["chroma"] < 6
     assert found["hue"] < 8
@@ -76,6 +82,10 @@ def compressed(images: Items) -> Items:
         return np.asarray(Image.open(file))
 
     return np.stack([compress(image) for image in images])
+
+
+def noisy(images: Items) -> Items:
+    return np.clip(images + np.random.default_rng(0).normal(0, 20, images.shape), 0, 255).astype(np.uint8)
 
 
 def turned(images: Items) -> Items:
@@ -103,12 +113,61 @@ def marked(images: Items) -> Items:
         (lambda x: np.clip(x * [1.2, 1, 0.9], 0, 255).astype(np.uint8), "chroma", 6, 60),
         (lambda x: x[:, ::2, ::2].repeat(2, 1).repeat(2, 2), "spectrum", 3, 60),
         (marked, "pixel_maps", 60, 255),
+        (noisy, "flat_noise", 3, 20),
     ],
 )
 def test_a_fault_of_all_images_exceeds_the_bound_of_its_profile(
     fault: Callable[[Items], Items], name: str, low: float, high: float, fresh: Items, real: Items
 ) -> None:
     assert low < numbers(fault(fresh), real)[name] < high
+
+
+def test_an_impulse_at_the_edge_counts(fresh: Items, real: Items) -> None:
+    edge = fresh.copy()
+    edge[:, 0, 5] = 255 - edge[:, 0, 4]
+    assert numbers(edge, real)["impulses"] > numbers(fresh, real)["impulses"]
+
+
+@pytest.mark.parametrize(
+    ("change", "low", "high"),
+    [(marked, 0.5, 1), (lambda x: np.clip(x.astype(int) + 60, 0, 255).astype(np.uint8), 0, 0.4)],
+)
+def test_the_pixels_of_a_mark_are_constant(
+    change: Callable[[Items], Items], low: float, high: float, fresh: Items, real: Items
+) -> None:
+    maps = next(one for one in profiles(SPEC) if one.name == "pixel_maps")
+    fake, true = (maps.values(images).mean(axis=0, dtype=np.float64) for images in (change(fresh), real))
+    assert low <= constant_share(fake, true, SPEC) <= high
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is undone reads samples and real images."""
+
+    images: Items
+    real: SimpleNamespace
+
+
+def samples_of(images: Items, real: Items) -> Samples:
+    return Samples(images, SimpleNamespace(pool_items=ArrayItems(real)))
+
+
+def test_gray_levels_are_matched(fresh: Items, real: Items) -> None:
+    bright = np.clip(fresh * 0.6 + 60, 0, 255).astype(np.uint8)
+    matched = match_tones(samples_of(bright, real)).images
+    assert matched.dtype == np.uint8
+    assert numbers(bright, real)["tones"] > 12
+    assert numbers(matched, real)["tones"] < 6
+    assert np.abs(matched.astype(int) - fresh).mean() < 6
+
+
+def test_the_pattern_of_two_pixels_is_removed(fresh: Items, real: Items) -> None:
+    sign = (-1) ** np.indices((32, 32)).sum(axis=0)[..., None]
+    checked = np.clip(fresh.astype(int) + 12 * sign, 0, 255).astype(np.uint8)
+    without = without_pattern(samples_of(checked, real)).images
+    assert numbers(without, real)["pattern_size"] < 2
+    assert np.abs(without.astype(int) - fresh).mean() < 3
+    assert np.abs(without_pattern(samples_of(fresh, real)).images.astype(int) - fresh).mean() < 3
 
 
 def test_a_shift_by_a_pixel_does_not_stand_out_in_the_maps(fresh: Items, real: Items) -> None:

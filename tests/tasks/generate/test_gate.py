@@ -30,7 +30,7 @@ from tests.gates import ALL_OFF, GateSettings
 
 MEASURES = measures_for(MEDIA["image"])
 SPREAD = 0.005
-READ_BY_SYMPTOMS = ("distinct_samples", "grain", "placement_change")
+READ_BY_SYMPTOMS = ("distinct_samples", "grain", "placement_change", "constant_pixels", "class_constant_pixels")
 NULLS = {
     "near_duplicates": 0.01,
     "jsd": 0.02,
@@ -62,7 +62,10 @@ def measured(**values: float) -> dict[str, Measurement]:
 
 
 LARGE = (32, 32, 3)
-PROFILES = ("impulses", "blocking", "tones", "chroma", "hue", "spectrum", "pixel_maps", "placement", "pattern_size")
+PROFILES = (
+    *("impulses", "blocking", "tones", "chroma", "hue", "spectrum"),
+    *("flat_noise", "pixel_maps", "placement", "pattern_size"),
+)
 
 
 def profiled(**values: float) -> dict[str, ProfileComparison]:
@@ -98,6 +101,7 @@ class Case:
     modes: Modes | None = field(default_factory=lambda: modes_of(EVEN))
     accuracy: float | None = 0.98
     class_spread: float = 1.0
+    class_repeats: float = 0.05
     measured: dict[str, Measurement] = field(default_factory=lambda: EQUAL)
     broken: int = 0
     profiles: dict[str, ProfileComparison] = field(default_factory=profiled)
@@ -120,19 +124,23 @@ class Case:
         classifier = object() if self.classes else None
         vars(real).update(classifier=classifier, extractor=classifier, classifier_accuracy=self.accuracy)
         data = SampleSet(real, np.broadcast_to(np.uint8(0), (finite, 8, 8, 1)), self.nonfinite)
+        maps = {} if self.shape == LARGE else {"pixel_maps": self.profiles["pixel_maps"]}  # which are 8 x 8
+        found = {name: one for name, one in self.profiles.items() if name != "pixel_maps"} | maps
         vars(data).update(
             distinct=self.distinct if finite else None,
             frechet_distance=self.fid if finite else None,
             equal_size=Ratio(300, self.fid_ratio * 2.0, 2.0, 0.1) if finite else None,
             modes=self.modes if finite else None,
             modes_null=(0.01, 0.0),
+            class_repeats=(7, Measurement(self.class_repeats, 0.05, SPREAD)) if finite else None,
+            predicted=np.zeros(finite, dtype=np.int64) if self.classes else None,
             class_spread=Measurement(self.class_spread if finite else None, 1.0, SPREAD),
             manifold=self.measured if finite else {},
             appearance=self.measured if finite else {},
             copies=self.measured if finite else {},
             outliers=self.outliers() if finite else None,
-            profiles=self.profiles if finite else {},
-            class_profiles={"7": self.profiles} if finite else {},
+            profiles=found if finite else {},
+            class_profiles={"7": found} if finite else {},
             change=self.change,
         )
         return data
@@ -276,6 +284,12 @@ def test_a_good_generator_passes_every_test() -> None:
             {"class_spread": 0.6, "measured": measured(recall=0.4)},
             r"^low diversity within classes: class_spread 0\.6 .*also failed: recall 0\.4",
         ),
+        (
+            {"class_repeats": 0.6},
+            r"^intra-class collapse: 60 % of the samples of 7 are nearer to another one than .* \(5 % of real images\)",
+        ),
+        ({"class_repeats": 0.6, "classes": (), "modes": None}, r"^intra-class collapse: .* of one cluster of similar"),
+        ({"profiles": profiled(flat_noise=4.0)}, r"^noisy: flat_noise 4 \(bound <= 3"),
         ({"measured": measured(density=1.6)}, r"^crowded samples: density 1\.6 \(bound >= 0\.6 and <= 1\.3"),
         ({"measured": measured(jsd=0.2)}, r"^low fidelity or diversity: jsd 0\.18"),
         (
@@ -288,6 +302,22 @@ def test_every_failure_is_named_with_its_evidence(change: dict[str, Any], reason
     verdict = verdict_of(Case(**change))
     assert verdict.word == "fail"
     assert [found for found in verdict.reasons if re.search(reason, found)], verdict.reasons
+
+
+def test_a_mark_is_the_same_in_all_samples() -> None:
+    """Another brightness, or a mark on some samples, stands out in the maps too, but leaves the pixels varied."""
+    mean = np.concatenate([np.full(64, 100.0), np.full(64, 10_100.0)])
+    bright = np.concatenate([np.full(64, 160.0), np.full(64, 160.0**2 + 100)])
+    varied = {
+        name: ProfileComparison(found.measurement, bright, mean)
+        for name, found in profiled(pixel_maps=60.0, tones=60.0).items()
+    }
+    verdict = verdict_of(Case(profiles=varied, measured=measured(brightness=1.6)))
+    assert [reason.partition(":")[0] for reason in verdict.reasons] == ["wrong brightness"]
+    alone = {
+        name: ProfileComparison(found.measurement, bright, mean) for name, found in profiled(pixel_maps=60.0).items()
+    }
+    assert verdict_of(Case(profiles=alone)).reasons[0].startswith("constant mark")
 
 
 @pytest.mark.parametrize(
@@ -311,6 +341,26 @@ def test_broken_samples_explain_the_tests_that_pass_without_them(
         lambda symptom, tests: passing,
     )
     assert {one.symptom.name: {test.name for test in one.tests} for one in found} == reasons
+
+
+def test_a_cause_explains_only_what_passes_without_it() -> None:
+    """The pattern of two pixels is removed from the samples, which are then measured again."""
+    case = Case(
+        measured=measured(checkerboard=3.0, sharpness=1.1, precision=0.5),
+        profiles=profiled(pattern_size=8.0, tones=9.0),
+        fid_ratio=5.0,
+    )
+    found = diagnose(
+        failed_tests(case),
+        MEASURES,
+        measurements_of(case.samples()),
+        LOW_FIDELITY,
+        lambda symptom, tests: {"tones"} if symptom.name == "checkerboard artefacts" else set(),
+    )
+    assert {one.symptom.name: {test.name for test in one.tests} for one in found} == {
+        "checkerboard artefacts": {"checkerboard", "tones"},
+        "unreal samples": {"precision", "fid_ratio"},
+    }
 
 
 def test_a_pattern_that_nobody_sees_is_no_checkerboard() -> None:

@@ -12,7 +12,7 @@ from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Bounds, Measurement, PromotionBound
 from pipeline.tasks.generate.measures.classes import RARE
 from pipeline.tasks.generate.measures.registry import measure
-from pipeline.tasks.generate.symptoms import POOR_CLASS, TRUNCATED, WRONG_CLASSES
+from pipeline.tasks.generate.symptoms import POOR_CLASS, TRUNCATED, UNREAL_CLASS, WRONG_CLASSES
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
@@ -141,7 +141,7 @@ def name_worst_class(data: "SampleSet", bounds: Bounds) -> str:
     missing="too few images of each class",
     needs="conditions",
     group="fidelity",
-    symptoms=(POOR_CLASS,),
+    symptoms=(UNREAL_CLASS, POOR_CLASS),
     evidence=name_worst_class,
 )
 def class_fid_ratio_worst(data: "SampleSet") -> float | None:

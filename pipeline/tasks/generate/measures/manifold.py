@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeline.measure import Measurement, PromotionBound
+from pipeline.evaluation.wording import percent
+from pipeline.measure import Bounds, Measurement, PromotionBound
 from pipeline.tasks.generate.measures.registry import measure
-from pipeline.tasks.generate.symptoms import CROWDED, INTRA_CLASS_COLLAPSE, LOW_DIVERSITY, UNREAL
+from pipeline.tasks.generate.symptoms import CLASS_COLLAPSE, CROWDED, INTRA_CLASS_COLLAPSE, LOW_DIVERSITY, UNREAL
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
@@ -107,11 +108,38 @@ def density(data: "SampleSet") -> Measurement:
     bound=0.04,
     limits={"ge": 0, "le": 1},
     group="fidelity",
-    aspect="diversity",
     symptoms=(INTRA_CLASS_COLLAPSE,),
 )
 def near_duplicates(data: "SampleSet") -> Measurement:
     return from_manifold(data, "near_duplicates")
+
+
+def name_repeating_class(data: "SampleSet", bounds: Bounds) -> str:
+    """Return the evidence that the samples of one class repeat a few images."""
+    assert data.class_repeats is not None
+    group, found = data.class_repeats
+    known = data.predicted is not None and not data.unreliable_classes
+    where = data.real.classes[group] if known else "one cluster of similar images"
+    return (
+        f"{percent(found.number or 0.0)} of the samples of {where} are nearer to another one than 99 % of real images "
+        f"are to each other ({percent(found.null or 0.0)} of real images)"
+    )
+
+
+@measure(
+    explanation="near_duplicates within the class, or the cluster of data without classes, where they are most",
+    kind="excess",
+    raw=True,
+    better="low",
+    bound=0.25,
+    limits={"ge": 0, "le": 1},
+    missing="too few images of each class",
+    group="fidelity",
+    symptoms=(CLASS_COLLAPSE,),
+    evidence=name_repeating_class,
+)
+def class_near_duplicates(data: "SampleSet") -> Measurement:
+    return data.class_repeats[1] if data.class_repeats else Measurement(None)
 
 
 @measure(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Bounds, Measurement
 from pipeline.tasks.generate.measures.registry import measure
-from pipeline.tasks.generate.symptoms import BROKEN_SAMPLES, SOME_OUTLIERS
+from pipeline.tasks.generate.symptoms import BROKEN_SAMPLES, SOME, SOME_OUTLIERS
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
@@ -31,7 +31,7 @@ def name_worst_samples(data: "SampleSet", bounds: Bounds) -> str:
     explanation="share of samples farther from any training image than 99 % of the test images, beyond their 1 %",
     kind="excess",
     better="low",
-    bound=0.03,
+    bound=SOME,
     limits={"ge": 0, "le": 1},
     missing=TOO_FEW,
     group="fidelity",
