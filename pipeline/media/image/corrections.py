@@ -35,7 +35,8 @@ def without_pattern(data: Any) -> Any:
     real, n = data.real.pool_items, len(data.images)
     means = [batch_mean(data.images, np.arange(n)), batch_mean(real, np.arange(len(real)))]
     difference = means[0] - means[1]
-    rows, columns = np.indices(difference.shape[:2])
+    height, width = difference.shape[:2]
+    rows, columns = np.indices((height, width))
     pattern = np.zeros_like(difference)
     for phase in (rows, columns, rows + columns):
         sign = (1.0 - 2.0 * (phase % 2))[:, :, None]
@@ -49,5 +50,6 @@ def batch_mean(items: Any, positions: npt.NDArray[np.int64]) -> Float64Array:
     """Return the mean of images, [H, W, C], 1,000 of which are in memory at a time."""
     parts = np.array_split(positions, max(1, len(positions) // 1000))
     get = items.images if hasattr(items, "images") else lambda part: items[part]
-    total: Float64Array = sum(get(part).sum(axis=0, dtype=np.float64) for part in parts) / len(positions)
-    return total
+    sums = [get(part).sum(axis=0, dtype=np.float64) for part in parts]
+    total: Float64Array = np.sum(sums, axis=0)
+    return total / len(positions)

@@ -155,7 +155,7 @@ def profile(
     )
 
 
-PROFILE_MEASURES = (
+PROFILE_MEASURES: tuple[Measure[Any], ...] = (
     profile(
         "impulses",
         "share of pixels that differ from all their neighbours by 64 gray levels or more, beyond that of real images",

@@ -224,11 +224,11 @@ class SampleSet:
         real = self.real
         if not len(self) or len(real.pool) < CLUSTERS:
             return None
-        groups = self.predicted, real.pool_labels
-        if groups[0] is None or self.unreliable_classes:
-            centres = k_means(real.pool, CLUSTERS, self.seed)
-            groups = assign(self.features, centres), assign(real.pool, centres)
-        return class_repeats(self.features, groups[0], real.pool, groups[1], seed=self.seed)
+        if self.predicted is not None and not self.unreliable_classes:
+            return class_repeats(self.features, self.predicted, real.pool, real.pool_labels, seed=self.seed)
+        centres = k_means(real.pool, CLUSTERS, self.seed)
+        ours, theirs = (assign(features, centres) for features in (self.features, real.pool))
+        return class_repeats(self.features, ours, real.pool, theirs, seed=self.seed)
 
     @cached_property
     def classification_accuracy_score(self) -> float | None:
