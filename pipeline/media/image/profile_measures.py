@@ -28,6 +28,8 @@ MARK = 20.0
 """Gray levels by which the mean of a pixel stands out: a mark on all samples, or a white one on a twelfth of them."""
 MOSTLY = 0.5
 """Share of the pixels that stand out which are constant in a mark on all samples."""
+MORE_LEVELS = 1.5
+"""Gray levels in an image, over those of real images, that noise on all pixels exceeds where real images have few."""
 NOISY_FROM = 3.0
 """Spread of noise, in gray levels: two neighbouring pixels differ by 6, which is seen, one time in six."""
 LONE = 0.002
@@ -56,15 +58,15 @@ def is_change(found: Mapping[str, Measurement], name: str) -> bool:
 
 
 def is_sparse(found: Mapping[str, Measurement]) -> bool:
-    """Return whether most pixels keep their values: flat areas stay flat between impulses."""
-    flat = found.get("flat_noise", Measurement(None))
-    return is_varied(found) and not is_noise(found) and (flat.number or 0.0) - (flat.null or 0.0) < NOISY_FROM
+    """Return whether most pixels keep their values: flat areas stay flat, and images gain few gray levels."""
+    flat, levels = (found.get(name, Measurement(None)).number or 0.0 for name in ("flat_noise", "gray_levels"))
+    return is_varied(found) and not is_noise(found) and flat < NOISY_FROM and levels < MORE_LEVELS
 
 
 def is_constant(found: Mapping[str, Measurement]) -> bool:
     """Return whether the pixels that stand out are the same in all samples, or in all of a class."""
-    shares = (found[name].number or 0.0 for name in ("constant_pixels", "class_constant_pixels"))
-    return is_varied(found) and max(shares) >= MOSTLY
+    all_samples, one_class = (found[name].number or 0.0 for name in ("constant_pixels", "class_constant_pixels"))
+    return all_samples >= MOSTLY or (is_varied(found) and one_class >= MOSTLY)  # a class of few images is constant, too
 
 
 def is_noise(found: Mapping[str, Measurement]) -> bool:

@@ -21,6 +21,7 @@ FLOOR = 1.0
 """Power, in squared gray levels, that is added to each band: weaker signals are invisible."""
 IMPULSE = 64  # gray levels by which an impulse differs from the median of its neighbourhood
 FLATTEST = 0.1  # of an image shows its noise
+FLAT = 10.0  # spread of neighbouring pixels, in gray levels, above which an area hides noise
 BLOCK = 8  # pixels of a block of JPEG
 
 
@@ -32,7 +33,7 @@ def profiles(spec: ItemSpec) -> Sequence[Profile]:
         Profile("impulses", impulses, difference),
         Profile("gray_levels", gray_levels, relative),
         Profile("grain", grain, relative),
-        Profile("flat_noise", flat_noise, difference),
+        Profile("flat_noise", flat_noise, compare_flat_noise),
         Profile("pattern_size", phases, compare_phases),
     ]
     missing = lacks(spec)
@@ -191,6 +192,11 @@ def flat_noise(images: Items) -> FloatArray:
     variances = np.maximum(square - mean**2, 0).reshape(len(images), -1)
     place = int(FLATTEST * variances.shape[1])
     return np.asarray(np.sqrt(np.partition(variances, place, axis=1)[:, place, None]), dtype=np.float32)
+
+
+def compare_flat_noise(fake: Float64Array, real: Float64Array) -> float:
+    """Return how much larger the spread of samples is; 0 if real images have no flat areas, as of 8 x 8 pixels."""
+    return difference(fake, real) if real.mean() < FLAT else 0.0
 
 
 def box_means(x: FloatArray) -> FloatArray:
