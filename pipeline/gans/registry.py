@@ -11,6 +11,7 @@ from pipeline.gans.variants.cyclegan.settings import CycleGANSettings
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.denoise.settings import DenoiseSettings
 from pipeline.gans.variants.drit.settings import DRITSettings
+from pipeline.gans.variants.musegan.settings import MuseGANSettings
 from pipeline.gans.variants.pix2pix.settings import Pix2PixSettings
 from pipeline.gans.variants.r3gan.settings import R3GANSettings
 from pipeline.gans.variants.settings import VariantSettings
@@ -46,6 +47,7 @@ VARIANTS: dict[str, Variant] = {
     "stylegan2": Variant(StyleGAN2Settings, "pipeline.gans.variants.stylegan2.stylegan2:StyleGAN2"),
     "srgan": Variant(SRGANSettings, "pipeline.gans.variants.srgan.srgan:SRGAN"),
     "denoise": Variant(DenoiseSettings, "pipeline.gans.variants.denoise.denoise:Denoise"),
+    "musegan": Variant(MuseGANSettings, "pipeline.gans.variants.musegan.musegan:MuseGAN"),
     "pix2pix": Variant(Pix2PixSettings, "pipeline.gans.variants.pix2pix.pix2pix:Pix2Pix"),
     "cyclegan": Variant(CycleGANSettings, "pipeline.gans.variants.cyclegan.cyclegan:CycleGAN"),
     "drit": Variant(DRITSettings, "pipeline.gans.variants.drit.drit:DRIT"),

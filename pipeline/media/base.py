@@ -199,6 +199,18 @@ class Medium(ABC):
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
         """Return one item [H, W, C] as a file of one of `formats`, by default the first."""
 
+    def join(self, batch: Items, spec: ItemSpec) -> tuple[Items, ItemSpec] | None:
+        """Return items [n, H, W, C] that last in time as one long item, one after another, and the spec of that.
+
+        None for a medium whose items cannot follow each other, such as pictures.
+        """
+        return None
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether a file of the default format is a picture; the items of other media are shown by `html`."""
+        return next(iter(self.formats.values())).startswith("image/")
+
     def encode_result(
         self,
         values: Items,

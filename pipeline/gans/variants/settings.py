@@ -64,7 +64,7 @@ class VariantSettings(Settings):
         if data.symbols and not self.categorical:
             raise ValueError(
                 f"model.variant {self.variant}: its networks make values on a scale, and the items of this data.medium "
-                "are categories; set model.variant: vanilla"
+                "are categories; set model.variant: musegan or vanilla"
             )
         self.check_shape(data.height, data.width)
         if self.sides == "paired" and not data.paired:

@@ -127,6 +127,12 @@ class MusicMedium(Medium):
             data = write_score(parts, [f"voice {number + 1}" for number in range(len(parts))], tempo(spec))
         return Encoded(data, self.formats[suffix], suffix)
 
+    def join(self, batch: Items, spec: ItemSpec) -> tuple[Items, ItemSpec]:
+        """Return the pieces one after another, with a rest of two quarters between them."""
+        pause = np.zeros((2 * steps_per_quarter(spec), *batch.shape[2:]), dtype=batch.dtype)
+        joined = np.concatenate([part for values in batch for part in (values, pause)][:-1])
+        return joined, spec.model_copy(update={"height": len(joined)})
+
     def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:
         """Draw the pieces as piano rolls on one sheet."""
         from pipeline.media.music.grid import lowest, pitches_of

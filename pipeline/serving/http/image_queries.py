@@ -34,6 +34,12 @@ class ItemQuery(SeedQuery):
     mix: float = Field(0.5, ge=0, le=1, description="Position between the two seeds.")
 
 
+class FileQuery(ItemQuery):
+    """Parameters of /sample.SUFFIX."""
+
+    n: int = Field(1, ge=1, description="Number of items. Several follow each other, if they last in time.")
+
+
 class ImageQuery(ItemQuery):
     """Parameters of /image.png."""
 

@@ -1,25 +1,29 @@
 """Endpoints that return items by seed: an item, a sheet, a loop. And the description of the model."""
 
 import asyncio
+import functools
 import time
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from pipeline.arrays import Float32Array, Items
 from pipeline.media.pictures import encode_picture
 from pipeline.serving.graph_tensors import TENSOR_OF_CONTROL, Arrays, take_in_turn
 from pipeline.serving.http.image_cache import cached_responses, revalidate
-from pipeline.serving.http.image_queries import ImageQuery, ItemQuery, LoopQuery, bounded_query
+from pipeline.serving.http.image_queries import FileQuery, ImageQuery, ItemQuery, LoopQuery, bounded_query
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.loaded_model import LoadedModel
 from pipeline.serving.http.model_description import ModelDescription, describe_model
 from pipeline.serving.http.openapi_errors import error_responses
+from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.runtime.generator import Graph
 from pipeline.serving.runtime.interpolation import loop, spherical
-from pipeline.serving.runtime.sample_files import FRAME_MS, draw, draw_frames, sheet_columns, turns
+from pipeline.serving.runtime.sample_files import FRAME_MS, draw, draw_frames, encode_joined, sheet_columns, turns
+
+Suffix = Annotated[str, Path(min_length=1, max_length=10, description="Suffix of a format of the medium, such as mid.")]
 
 
 class Png(Response):
@@ -35,11 +39,11 @@ class Gif(Response):
 
 
 def image_router(service: InferenceService) -> APIRouter:
-    """Return the routes /image.png, /interpolate.gif, /item, /item.html and /model.json."""
+    """Return the routes /image.png, /interpolate.gif, /item, /item.html, /sample.SUFFIX and /model.json."""
     routes = APIRouter(tags=["images"])
-    item_query, image_query, loop_query = (
+    item_query, image_query, loop_query, file_query = (
         Annotated[bounded_query(query, service.settings.max_images), Query()]
-        for query in (ItemQuery, ImageQuery, LoopQuery)
+        for query in (ItemQuery, ImageQuery, LoopQuery, FileQuery)
     )
 
     @routes.get("/image.png", response_class=Png, responses=cached_responses(Png.media_type))
@@ -62,6 +66,11 @@ def image_router(service: InferenceService) -> APIRouter:
         """The first item of a seed as an HTML element."""
         return await revalidate(service, request, query, generate_html)
 
+    @routes.get("/sample.{suffix}", response_class=Response, responses=cached_responses("*/*"))
+    async def sample(suffix: Suffix, query: file_query, request: Request) -> Response:  # type: ignore[valid-type]
+        """Items of a seed as a file of their medium, such as /sample.mid; several follow each other."""
+        return await revalidate(service, request, query, functools.partial(generate_joined, suffix=f".{suffix}"))
+
     @routes.get("/model.json", responses=error_responses())
     async def model_json() -> ModelDescription:
         """Description of the served model: everything that a page needs."""
@@ -74,6 +83,16 @@ async def generate_file(service: InferenceService, loaded: LoadedModel, query: I
     """Return one item as a file."""
     items, seconds = await generate_items(service, loaded, query, 1)
     file = loaded.graph.medium.encode(items[0], loaded.graph.metadata.item)
+    return Response(file.data, media_type=file.mime_type, headers=result_headers(loaded, seconds))
+
+
+async def generate_joined(service: InferenceService, loaded: LoadedModel, query: FileQuery, suffix: str) -> Response:
+    """Return items as one file of a format of their medium."""
+    if suffix not in loaded.graph.medium.formats:
+        known = ", ".join(loaded.graph.medium.formats)
+        raise RequestError(404, f"{loaded.graph.medium.noun}s of this model are no {suffix} files; known: {known}")
+    items, seconds = await generate_items(service, loaded, query, query.n)
+    file = await asyncio.to_thread(encode_joined, loaded.graph, items, suffix)
     return Response(file.data, media_type=file.mime_type, headers=result_headers(loaded, seconds))
 
 

@@ -99,7 +99,7 @@ def describe_item(loaded: LoadedModel) -> ItemDescription:
         medium=medium.name,
         noun=medium.noun,
         shape=item.shape,
-        display="image" if mime_type.startswith("image/") else "html",
+        display="image" if medium.has_pictures else "html",
         mime_type=mime_type,
         suffix=suffix,
     )

@@ -1,4 +1,4 @@
-"""Write generated items to files: a sheet, a folder of single items, an interpolation, an animation."""
+"""Write generated items to files: a sheet, a folder, one item after another, an interpolation, an animation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,9 @@ import numpy as np
 
 from pipeline.arrays import Items
 from pipeline.errors import InputError
+from pipeline.media.base import Encoded
 from pipeline.media.pictures import write_picture
+from pipeline.media.registry import MEDIA
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.generator import Generator, Graph
 from pipeline.serving.runtime.interpolation import loop, strips
@@ -49,7 +51,9 @@ class Request:
 
 
 def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool) -> str:
-    """Write a picture of the items in the format of `output`'s suffix, or with `folder` one file per item.
+    """Write the items in the format of `output`'s suffix, or with `folder` one file per item.
+
+    The suffix of a picture gives a sheet. That of a medium whose items last in time gives all items, one after another.
 
     A sheet of a conditional model has a column per condition. An interpolation is a sheet of `n` rows, one from each
     latent to the next. As GIF, WebP or APNG it is an animation through `n` latents and back to the first, which shows
@@ -64,7 +68,7 @@ def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool
     try:
         (output if folder else output.parent).mkdir(parents=True, exist_ok=True)
         if request.steps is None:
-            write = write_singles if folder else write_sheet
+            write = write_singles if folder else write_sheet if is_picture(output) else write_joined
             result = write(generator, output, request, conditions)
         else:
             write_steps = write_animation if output.suffix.lower() in ANIMATED else write_interpolation
@@ -76,9 +80,8 @@ def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool
 
 def check_request(output: Path, request: Request, *, folder: bool) -> None:
     """Raise InputError for a request that no model can fulfil."""
-    from PIL import Image
-
-    if not folder and Image.registered_extensions().get(output.suffix.lower()) not in Image.SAVE:
+    known = {suffix for medium in MEDIA.values() for suffix in medium.formats}
+    if not folder and not is_picture(output) and (output.suffix.lower() not in known or request.steps is not None):
         raise InputError(
             f"{output}: pictures cannot be written as {output.suffix!r}. "
             "Use .png, .jpg or .webp, or end the name with / for a folder."
@@ -98,6 +101,13 @@ def check_request(output: Path, request: Request, *, folder: bool) -> None:
         )
     if request.columns is not None and output.suffix.lower() not in ANIMATED:
         raise InputError("--columns: an interpolation has one column per step. Omit it.")
+
+
+def is_picture(output: Path) -> bool:
+    """Return whether a file has the suffix of a picture."""
+    from PIL import Image
+
+    return Image.registered_extensions().get(output.suffix.lower()) in Image.SAVE
 
 
 def check_size(items: int, advice: str) -> None:
@@ -142,6 +152,27 @@ def write_sheet(generator: Generator, output: Path, request: Request, conditions
     sheet = draw(generator.graph, items, sheet_columns(request.columns, turns(conditions)))
     write_picture(sheet, output, output.suffix)
     return f"{n} {generator.graph.medium.noun}s"
+
+
+def write_joined(generator: Generator, output: Path, request: Request, conditions: Arrays) -> str:
+    """Write all items one after another, in a format of the medium."""
+    n = request.n or DEFAULT_LATENTS
+    items = np.concatenate(list(generator.stream(n, request.seed, conditions)))
+    output.write_bytes(encode_joined(generator.graph, items, output.suffix.lower()).data)
+    return f"{n} {generator.graph.medium.noun}s"
+
+
+def encode_joined(graph: Graph, items: Items, suffix: str) -> Encoded:
+    """Return items [n, H, W, C] as one file, one after another. Raises InputError if their medium has no such file."""
+    medium, spec = graph.medium, graph.metadata.item
+    if suffix not in medium.formats:
+        raise InputError(f"{medium.noun}s cannot be written as {suffix!r}. Use {', '.join(medium.formats)}.")
+    if len(items) == 1:
+        return medium.encode(items[0], spec, suffix)
+    joined = medium.join(items, spec)
+    if joined is None:
+        raise InputError(f"several {medium.noun}s do not fit into one {suffix}. Ask for one, or for a picture of all.")
+    return medium.encode(*joined, suffix)
 
 
 def write_interpolation(generator: Generator, output: Path, request: Request, steps: int, conditions: Arrays) -> str:

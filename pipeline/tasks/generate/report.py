@@ -23,6 +23,7 @@ class Pictures:
     Attributes:
         classes: The classes, the worst first.
         failures: Pictures of the failed tests, by the name of the test.
+        players: Captions, and elements of single items for media that a picture does not show.
     """
 
     real: bytes
@@ -35,6 +36,7 @@ class Pictures:
     plane: bytes | None = None
     profiles: Sequence[Strip] = ()
     failures: Mapping[str, Sequence[Exhibit]] = field(default_factory=dict)
+    players: Sequence[tuple[str, Sequence[str]]] = ()
 
 
 def render(
@@ -73,6 +75,7 @@ def render(
         worst=optional_uri(pictures.worst),
         plane=optional_uri(pictures.plane),
         profiles=[(strip.name, strip.caption, data_uri(strip.picture)) for strip in pictures.profiles],
+        players=pictures.players,
         among=metrics["neighbours_among"],
     )
 

@@ -17,6 +17,7 @@ from pipeline.serving.runtime.interpolation import strips
 from pipeline.tasks.generate.sample_set import SampleSet
 
 SHEET = 64
+PLAYERS = 6  # samples and real items that are shown one by one
 ROW = 12
 WIDEST = 1984  # pixels of a sheet, twice the width of the page; sheets of large items are reduced
 PATHS, STEPS = 6, 12  # of the latent interpolations
@@ -60,6 +61,15 @@ class ReportPictures:
     def fake_sheet(self, samples: Items) -> bytes | None:
         """Draw the first samples; None if there are none."""
         return self.sheet(samples[:SHEET]) if len(samples) else None
+
+    def players(self, samples: Items, test: ItemSet) -> list[tuple[str, list[str]]]:
+        """Return elements of the first samples and of real items; empty for media that pictures show."""
+        medium = find_medium(self.item.medium)
+        if medium.has_pictures:
+            return []
+        real = test.images(np.linspace(0, len(test) - 1, min(PLAYERS, len(test))).astype(np.int64))
+        both = (("Generated, one by one", samples[:PLAYERS]), ("Real, one by one", real))
+        return [(words, [medium.html(values, self.item) for values in items]) for words, items in both if len(items)]
 
     def above(self, samples: Items, real: Items) -> bytes:
         """Draw a row of samples above a row of real items; if only one of both has items, in as many rows as needed."""

@@ -157,6 +157,7 @@ def report(evaluation: Evaluation, case: EvaluationCase) -> str:
         plane=plane_chart(data.plane),
         profiles=draw.profile_strips(data),
         failures=draw_failures(evaluation, draw),
+        players=draw.players(data.images, case.test),
     )
     provenance = case.provenance(samples=f"{settings.samples:,}, seed {settings.seed}")
     return render(evaluation, pictures, provenance, case.previous, case.runs(evaluation.metrics))

@@ -1,0 +1,51 @@
+"""Settings of MuseGAN."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.gans.game.adversarial_settings import AdversarialSettings
+from pipeline.gans.game.settings import Penalties
+from pipeline.gans.networks.heads import Choice
+from pipeline.gans.variants.settings import Objective
+from pipeline.items import DataLayout
+from pipeline.settings import ramp
+
+
+class MuseGANSettings(AdversarialSettings):
+    """Shared and per-track networks (Dong 2018), small enough for a CPU."""
+
+    categorical: ClassVar[bool] = True
+    variant: Literal["musegan"] = "musegan"
+    latent: int = Field(64, ge=1, le=4096, description="length of z")
+    conditional: bool = Field(False, description="condition both networks on the classes of the data")
+    shared: int = Field(320, ge=4, le=8192, description="width of the shared network")
+    depth: int = Field(2, ge=1, le=8, description="hidden layers of the shared network")
+    private: int = Field(128, ge=4, le=8192, description="width of the network of each voice")
+    choice: Choice = Field(
+        "argmax",
+        description="how a generator chooses symbols in training: argmax, or drawn by their probability (gumbel)",
+    )
+    temperature: float = Field(1.0, gt=0, le=10, description="of the softmax that passes the gradients")
+    objective: Objective = Field("relativistic", description="adversarial loss")
+    penalties: Penalties = Field(
+        Penalties(r1=ramp(0.5), r2=ramp(0.5)), description="gradient penalties of the discriminator"
+    )
+
+    @model_validator(mode="after")
+    def check_packing(self) -> "MuseGANSettings":
+        """Raise ValueError for packing: the streams of the discriminator are those of one piece."""
+        if self.stabilisers.packing > 1:
+            raise ValueError(
+                "stabilisers.packing with variant musegan: its discriminator takes single pieces. Set packing: 1"
+            )
+        return self
+
+    def check_shape(self, height: int, width: int) -> None:
+        """Accept any number of steps and voices."""
+
+    def check_data(self, data: DataLayout) -> None:
+        """Raise ValueError for data that are no categories."""
+        super().check_data(data)
+        if not data.symbols:
+            raise ValueError("data.medium: variant musegan makes symbols, such as pitches; set data.medium: music")

@@ -1,0 +1,97 @@
+"""MuseGAN: shapes, updated networks, the streams of the discriminator, conditions, export."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.errors import InputError
+from pipeline.gans.base import GAN, ExportSpec
+from pipeline.gans.registry import build, parse_settings
+from pipeline.gans.variants.musegan.musegan import MuseGAN
+from pipeline.items import ItemSpec
+from pipeline.params import parse_values
+from pipeline.serving.onnx.graph_export import export
+from pipeline.serving.onnx.parity import check_parity
+
+ITEM = ItemSpec(medium="music", height=8, width=3, channels=1, symbols=14, classes=("a", "b"), details={"lowest": 59})
+
+
+def small(item: ItemSpec = ITEM, **settings: Any) -> MuseGAN:
+    torch.manual_seed(0)
+    sizes = {"variant": "musegan", "latent": 6, "shared": 16, "private": 8}
+    gan = build(parse_settings(sizes | settings), item)
+    assert isinstance(gan, MuseGAN)
+    return gan
+
+
+def pieces(n: int) -> Tensor:
+    """Return random one-hot maps."""
+    symbols = torch.randint(14, (n, 8, 3), generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.one_hot(symbols, 14).movedim(-1, 1).float()
+
+
+@pytest.mark.parametrize(("steps", "voices", "symbols"), [(8, 4, 40), (16, 1, 3), (2, 16, 120)])
+@pytest.mark.parametrize("conditional", [False, True])
+def test_shapes(steps: int, voices: int, symbols: int, conditional: bool) -> None:
+    item = ITEM.model_copy(update={"height": steps, "width": voices, "symbols": symbols})
+    gan = small(item, conditional=conditional)
+    maps = gan.sample(3, torch.Generator().manual_seed(0))
+    assert maps.shape == (3, symbols, steps, voices)
+    assert torch.allclose(maps.sum(1), torch.ones(3, steps, voices))
+    score = gan.score(maps, torch.tensor([0, 1, 0]) if conditional else None)
+    assert score.shape == (3,)
+    assert gan.trunk()(maps).shape == (3, 16)
+
+
+@pytest.mark.parametrize("choice", ["argmax", "gumbel"])
+def test_each_phase_updates_its_networks_only(
+    choice: str, check_updates: Callable[[GAN, dict[str, Tensor]], None]
+) -> None:
+    batch = {"item": pieces(8), "label": torch.arange(8) % 2}
+    check_updates(small(choice=choice, conditional=True), batch)
+
+
+def test_the_discriminator_hears_pitch_classes() -> None:
+    trunk = small().discriminator.trunk
+    classes = torch.einsum("ps,bstv->bpt", trunk.chroma, pieces(1))
+    symbols = pieces(1).argmax(1)[0, 0]
+    wanted = torch.bincount((symbols[symbols > 0] + 58) % 12, minlength=12)
+    assert classes[0, :, 0].tolist() == wanted.tolist()
+    assert not trunk.chroma[:, 0].any(), "a rest has no pitch class"
+
+
+def test_labels_decide_what_is_generated_and_how_it_is_scored() -> None:
+    gan = small(conditional=True)
+    z = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    first, second = (gan.sample(4, torch.Generator(), z=z, label=torch.full((4,), k)) for k in range(2))
+    assert not torch.equal(first, second)
+    scores = [gan.score(first, torch.full((4,), k)) for k in range(2)]
+    assert not torch.equal(*scores)
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_onnx(conditional: bool, tmp_path: Path) -> None:
+    (spec,) = small(conditional=conditional).eval().export()
+    spec = ExportSpec(spec.name, spec.module, spec.inputs, ("pieces",))
+    path = tmp_path / "generator.onnx"
+    export(spec, path, {}, 20)
+    assert check_parity(spec, path, 1e-4, ITEM).max_abs < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"data": {"medium": "image"}, "model": {"variant": "musegan"}}, "set data.medium: music"),
+        (
+            {"data": {"medium": "music"}, "model": {"variant": "musegan", "stabilisers": {"packing": 2}}},
+            "stabilisers.packing with variant musegan",
+        ),
+    ],
+)
+def test_what_it_cannot_train_on_is_refused(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        parse_values(values | {"train": {"flips": False}})
