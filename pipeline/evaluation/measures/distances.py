@@ -1,51 +1,27 @@
-"""Nearest neighbours and balls in feature space, computed in blocks of Euclidean distances.
+"""Nearest neighbours and balls in feature space, computed in tiles of Euclidean distances.
 
 Precision, recall, density, coverage and the copy measures are built on these functions. The large matrix products run
 in float32 on centred features. The nearest neighbours, and every comparison that float32 could get wrong, are then
 computed again in float64, so the results are those of float64.
+
+A tile of distances fits into the processor's cache. Only the few distances below a limit leave it: the smallest ones so
+far, or the radii of the balls.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from pipeline.arrays import Float64Array, FloatArray, Int64Array
+from pipeline.arrays import BoolArray, Float32Array, Float64Array, FloatArray, Int64Array
 from pipeline.errors import InputError
+from pipeline.evaluation.measures.distance_tiles import Points, distance_tiles, exact_squared_distances, prepare_pair
 
 NEAR = 0.01
 """Items are near-duplicates if they are closer than this quantile of the distances between real items."""
 
-BLOCK = 512
-CACHED = 256  # pairs per float64 step, so that they fit into the processor's cache
-GROUP = 8  # distances per group, of which only the smallest is compared first
 SPARE = 4  # candidates in addition to k, because float32 may order near ties wrongly
 DOUBT = 1e-5  # float64 decides if squared distances differ by less than this fraction of the squared lengths
-
-
-@dataclass(frozen=True)
-class Points:
-    """A set of features and what its distances are computed from.
-
-    Attributes:
-        exact: The features, [n, d].
-        centre: The centre that is subtracted in float32, [d].
-        squares: Squared distances from the centre, float32 [n].
-    """
-
-    exact: Tensor
-    centre: Tensor
-    squares: Tensor
-
-    def __len__(self) -> int:
-        return len(self.exact)
-
-    def centred(self, rows: slice) -> Tensor:
-        """Return some rows minus the centre, in float32."""
-        return (self.exact[rows] - self.centre).float()
 
 
 @dataclass(frozen=True)
@@ -71,13 +47,10 @@ def nearest(first: FloatArray, second: FloatArray, k: int) -> tuple[Float64Array
         InputError: `second` has fewer than k rows, d differs, or a value is not finite.
     """
     a, b = prepare_pair(first, second)
-    near = torch.empty(len(a), count_candidates(k, len(b)), dtype=torch.int64)
-    for start, distances in distance_blocks(a, b):
-        values, columns = select_candidates(distances, near.shape[1])
-        near[start : start + len(distances)] = columns.gather(
-            1, values.topk(near.shape[1], dim=1, largest=False, sorted=False).indices
-        )
-    return sort_exactly(a, b, near, k)
+    candidates = Candidates(len(a), count_candidates(k, len(b)))
+    for rows, columns, distances in distance_tiles(a, b):
+        candidates.update(rows, columns, distances)
+    return sort_exactly(a, b, candidates.positions, k)
 
 
 def neighbours(features: FloatArray, k: int) -> tuple[Float64Array, Int64Array]:
@@ -86,25 +59,14 @@ def neighbours(features: FloatArray, k: int) -> tuple[Float64Array, Int64Array]:
     Each pair is computed once. Results and errors are those of `nearest`.
     """
     a, _ = prepare_pair(features, features)
-    n, wanted = len(a), count_candidates(k, len(a) - 1)
-    smallest, near = torch.full((n, wanted), torch.inf), torch.zeros((n, wanted), dtype=torch.int64)
-
-    def update(rows: slice, distances: Tensor, first: int) -> None:
-        """Update the candidates of `rows` with their distances [rows, m] to the rows from `first` on."""
-        values, columns = select_candidates(distances, wanted)
-        smallest[rows], best = torch.cat([smallest[rows], values], dim=1).topk(
-            wanted, dim=1, largest=False, sorted=False
-        )
-        near[rows] = torch.cat([near[rows], columns + first], dim=1).gather(1, best)
-
-    centred, memory = a.centred(slice(None)), torch.empty(n * min(BLOCK, n))
-    for rows in row_slices(n):
-        rest = slice(rows.start, n)
-        distances = squared_distances((centred[rest], a.squares[rest]), (centred[rows], a.squares[rows]), memory)
-        distances.fill_diagonal_(torch.inf)
-        update(rest, distances, rows.start)
-        update(rows, distances[distances.shape[1] :].T, rows.stop)
-    return sort_exactly(a, a, near, k)
+    candidates = Candidates(len(a), count_candidates(k, len(a) - 1))
+    for rows, columns, distances in distance_tiles(a):
+        if rows == columns:
+            np.fill_diagonal(distances, np.inf)
+        else:
+            candidates.update(columns, rows, distances, axis=1)
+        candidates.update(rows, columns, distances)
+    return sort_exactly(a, a, candidates.positions, k)
 
 
 def radii(features: FloatArray, k: int) -> Float64Array:
@@ -128,120 +90,92 @@ def count_in_balls(
         Rows of `first` in balls around `second`, and rows of `second` in balls around `first`.
     """
     a, b = prepare_pair(first, second)
-    row_limits, column_limits = (torch.from_numpy(np.square(radius)) for radius in (first_radii, second_radii))
-    row_limits = row_limits[:, None]
-    forth = np.zeros(len(a), np.int64), np.zeros(len(b), np.int64)
-    back = np.zeros(len(b), np.int64), np.zeros(len(a), np.int64)
-    longest = b.squares.max() if len(b) else 0.0
-    memory = torch.empty(2, min(BLOCK, len(a)), len(b), dtype=torch.bool)
-    for start, distances in distance_blocks(a, b):
-        rows = slice(start, start + len(distances))
-        block = Block(a, b, start, distances, memory)
-        per_row, per_column = block.count_below(column_limits, DOUBT * (a.squares[rows].max() + b.squares))
-        forth[0][rows] = per_row
-        forth[1][:] += per_column
-        per_row, per_column = block.count_below(row_limits[rows], DOUBT * (a.squares[rows, None] + longest))
-        back[0][:] += per_column
-        back[1][rows] = per_row
-    return BallCounts(*forth), BallCounts(*back)
+    limits = np.square(first_radii), np.square(second_radii)
+    by_first = np.zeros(len(b), np.int64), np.zeros(len(a), np.int64)  # of rows, of balls
+    by_second = np.zeros(len(a), np.int64), np.zeros(len(b), np.int64)
+    for rows, columns, distances in distance_tiles(a, b):
+        squares = a.squares[rows].numpy(), b.squares[columns].numpy()
+        most = [limit[part].astype(np.float32) for limit, part in zip(limits, (rows, columns), strict=True)]
+        below = distances < (most[0] + DOUBT * (squares[0] + squares[1].max()))[:, None]
+        below |= distances < most[1] + DOUBT * (squares[1] + squares[0].max())
+        i, j = np.divmod(np.flatnonzero(below), distances.shape[1])
+        values = distances[i, j].astype(np.float64)
+        pairs = Pairs(a, b, i + rows.start, j + columns.start, values)
+        inside = pairs.below(limits[0][pairs.rows])
+        by_first[0][columns] += np.bincount(j[inside], minlength=distances.shape[1])
+        by_first[1][rows] += np.bincount(i[inside], minlength=len(distances))
+        inside = pairs.below(limits[1][pairs.columns])
+        by_second[0][rows] += np.bincount(i[inside], minlength=len(distances))
+        by_second[1][columns] += np.bincount(j[inside], minlength=distances.shape[1])
+    return BallCounts(*by_second), BallCounts(*by_first)
 
 
 @dataclass(frozen=True)
-class Block:
-    """Squared distances of some rows of one set to all rows of another.
+class Pairs:
+    """Squared distances, computed in float32, of pairs of rows.
 
     Attributes:
-        a: The set of the rows.
-        b: The other set.
-        start: Position of the first row in `a`.
-        distances: Squared distances, float32 [n, m].
-        memory: Two boolean tables of at least [n, m] that are reused for all blocks.
+        a: The set of the first rows.
+        b: The set of the second rows.
+        rows: Positions in `a`, [pairs].
+        columns: Positions in `b`, [pairs].
+        values: Squared distances, [pairs].
     """
 
     a: Points
     b: Points
-    start: int
-    distances: Tensor
-    memory: Tensor
+    rows: Int64Array
+    columns: Int64Array
+    values: Float64Array
 
-    def count_below(self, limit: Tensor, doubt: Tensor) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """Count the squared distances below `limit`, in each row and in each column.
-
-        Args:
-            limit: Squared radii, float64 [m] or [n, 1].
-            doubt: Largest possible error of float32; closer distances are computed again in float64.
-        """
-        below, maybe = (
-            torch.lt(self.distances, bound.float(), out=out[: len(self.distances)]).numpy()
-            for bound, out in zip((limit - doubt, limit + doubt), self.memory, strict=True)
-        )
-        per_row = np.count_nonzero(below, axis=1)
-        unsure = np.flatnonzero(np.count_nonzero(maybe, axis=1) != per_row)
+    def below(self, limits: Float64Array) -> BoolArray:
+        """Return which squared distances are below `limits` [pairs]; float64 decides if float32 could be wrong."""
+        inside: BoolArray = self.values < limits
+        doubt = DOUBT * (self.a.squares.numpy()[self.rows] + self.b.squares.numpy()[self.columns])
+        unsure = np.flatnonzero(np.abs(self.values - limits) <= doubt)
         if len(unsure):
-            i, j = np.nonzero(maybe[unsure] ^ below[unsure])
-            i = unsure[i]
-            limits = limit.expand(self.distances.shape)[i, j]
-            rows, columns = torch.from_numpy(i + self.start), torch.from_numpy(j)
-            below[i, j] = exact_squared_distances(self.a, self.b, rows, columns) < limits
-            per_row[unsure] = np.count_nonzero(below[unsure], axis=1)
-        return per_row, np.count_nonzero(below, axis=0)
+            rows, columns = (torch.from_numpy(positions[unsure]) for positions in (self.rows, self.columns))
+            inside[unsure] = exact_squared_distances(self.a, self.b, rows, columns).numpy() < limits[unsure]
+        return inside
 
 
-def prepare_pair(first: FloatArray, second: FloatArray) -> tuple[Points, Points]:
-    """Centre two sets of features on the mean of the second. Raise InputError if d differs."""
-    if first.ndim != 2 or second.ndim != 2 or first.shape[1] != second.shape[1]:
-        raise InputError(f"features of {list(first.shape)} and {list(second.shape)} cannot be compared")
-    centre = second.mean(axis=0, dtype=np.float64) if len(second) else np.zeros(second.shape[1])
-    return prepare(first, centre), prepare(second, centre)
+class Candidates:
+    """The nearest items so far of each of `n` items.
 
-
-def prepare(features: FloatArray, centre: Float64Array) -> Points:
-    """Compute the squared lengths of centred features. Raise InputError if a value is not finite."""
-    if features.ndim != 2 or not np.isfinite(features).all():
-        raise InputError("features [n, d] must be finite: this extractor returned NaN or Inf for these images")
-    exact = torch.from_numpy(np.ascontiguousarray(features))
-    points = Points(exact, torch.from_numpy(centre).to(exact.dtype), torch.empty(len(exact)))
-    for rows in row_slices(len(exact)):
-        points.squares[rows] = points.centred(rows).square().sum(dim=1)
-    return points
-
-
-def row_slices(n: int) -> Iterator[slice]:
-    """Yield slices of at most 512 rows that cover `n` rows."""
-    return (slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK))
-
-
-def distance_blocks(a: Points, b: Points) -> Iterator[tuple[int, Tensor]]:
-    """Yield the first row of each block of `a` and its squared distances to `b`, float32 [rows, len(b)].
-
-    All blocks share the same memory: use a block before the next one is requested.
+    Attributes:
+        distances: Squared distances in ascending order, float32 [n, count]; infinite where there is no item yet.
+        positions: Positions of these items, [n, count].
     """
-    right, memory = (b.centred(slice(None)), b.squares), torch.empty(min(BLOCK, len(a)) * len(b))
-    for rows in row_slices(len(a)):
-        yield rows.start, squared_distances((a.centred(rows), a.squares[rows]), right, memory)
 
+    def __init__(self, n: int, count: int) -> None:
+        self.distances: Float32Array = np.full((n, count), np.inf, np.float32)
+        self.positions: Int64Array = np.zeros((n, count), np.int64)
 
-def squared_distances(left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor], memory: Tensor) -> Tensor:
-    """Compute squared distances, float32 [n, m].
+    def update(self, items: slice, others: slice, distances: Float32Array, axis: int = 0) -> None:
+        """Compare a tile of distances with those so far. The items are its rows if `axis` is 0, its columns if 1."""
+        count, limit = self.distances.shape[1], self.distances[items, -1]
+        pairs = np.flatnonzero(distances < np.expand_dims(limit, 1 - axis))
+        if len(pairs) > count * len(limit):
+            best = torch.from_numpy(distances).topk(count, dim=1 - axis, largest=False, sorted=False).indices.numpy()
+            grid = np.indices(best.shape)[axis]
+            place = (grid, best) if axis == 0 else (best, grid)
+        else:
+            place = np.divmod(pairs, distances.shape[1])
+        if len(pairs):
+            values = distances[place].ravel()
+            self.merge(place[axis].ravel() + items.start, values, place[1 - axis].ravel() + others.start)
 
-    Args:
-        left: Centred rows [n, d] and their squared lengths [n].
-        right: Centred rows [m, d] and their squared lengths [m].
-        memory: At least n * m values for the result; new memory for every block would be slower.
-    """
-    (rows, row_squares), (columns, column_squares) = left, right
-    out = memory[: len(rows) * len(columns)].view(len(rows), len(columns))
-    # NumPy's product alone is 10 % faster, but its threads compete with torch's, which makes it slower here.
-    return torch.mm(rows, columns.T, out=out).mul_(-2).add_(column_squares).add_(row_squares[:, None])
-
-
-def exact_squared_distances(a: Points, b: Points, rows: Tensor, columns: Tensor) -> Tensor:
-    """Compute the squared distances of the pairs (rows[i], columns[i]) in float64, [pairs]."""
-    out = torch.empty(len(rows), dtype=torch.float64)
-    for start in range(0, len(rows), CACHED):
-        part = slice(start, start + CACHED)
-        out[part] = torch.linalg.vector_norm(a.exact[rows[part]].double().sub_(b.exact[columns[part]]), dim=1).square_()
-    return out
+    def merge(self, items: Int64Array, distances: Float32Array, positions: Int64Array) -> None:
+        """Keep the nearest of the candidates so far and of further ones, given as pairs of an item and a position."""
+        count = self.distances.shape[1]
+        touched, groups = np.unique(items, return_inverse=True)
+        groups = np.concatenate([np.repeat(np.arange(len(touched)), count), groups])
+        values = np.concatenate([self.distances[touched].ravel(), distances])
+        order = np.lexsort((values, groups))
+        starts = np.searchsorted(groups[order], np.arange(len(touched)))
+        kept = order[starts[:, None] + np.arange(count)]
+        self.positions[touched] = np.concatenate([self.positions[touched].ravel(), positions])[kept]
+        self.distances[touched] = values[kept]
 
 
 def count_candidates(k: int, available: int) -> int:
@@ -251,32 +185,14 @@ def count_candidates(k: int, available: int) -> int:
     return min(k + SPARE, available)
 
 
-def select_candidates(distances: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Reduce each row of `distances` [n, m] to fewer values that include the k smallest.
-
-    The columns are divided into groups. The k smallest values lie in the k groups with the smallest minima.
-
-    Returns:
-        Values and their columns, each [n, candidates].
-    """
-    groups = distances.shape[1] // GROUP
-    if groups <= k:
-        return distances, torch.arange(distances.shape[1]).expand_as(distances)
-    even = groups * GROUP
-    minima = torch.unflatten(distances[:, :even], 1, (GROUP, groups)).amin(dim=1)
-    best = minima.topk(k, dim=1, largest=False, sorted=False).indices
-    members = (best[:, None] + groups * torch.arange(GROUP)[:, None]).flatten(1)
-    columns = torch.cat([members, torch.arange(even, distances.shape[1]).expand(len(distances), -1)], dim=1)
-    return distances.gather(1, columns), columns
-
-
-def sort_exactly(a: Points, b: Points, near: Tensor, k: int) -> tuple[Float64Array, Int64Array]:
+def sort_exactly(a: Points, b: Points, near: Int64Array, k: int) -> tuple[Float64Array, Int64Array]:
     """Return the k nearest of the candidates `near` [n, candidates], which are positions in `b`.
 
     Returns:
         Distances in float64 and positions, each [n, k], nearest first.
     """
+    candidates = torch.from_numpy(near)
     rows = torch.arange(len(a)).repeat_interleave(near.shape[1])
-    exact = exact_squared_distances(a, b, rows, near.flatten()).view(near.shape)
+    exact = exact_squared_distances(a, b, rows, candidates.flatten()).view(near.shape)
     order = exact.argsort(dim=1, stable=True)[:, :k]
-    return exact.gather(1, order).sqrt().numpy(), near.gather(1, order).numpy()
+    return exact.gather(1, order).sqrt().numpy(), candidates.gather(1, order).numpy()

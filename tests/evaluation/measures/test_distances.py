@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
 from pipeline.errors import InputError
-from pipeline.evaluation.measures.distances import BLOCK, count_in_balls, nearest, neighbours, radii
+from pipeline.evaluation.measures import distance_tiles
+from pipeline.evaluation.measures.distance_tiles import BLOCK
+from pipeline.evaluation.measures.distances import count_in_balls, nearest, neighbours, radii
 
 
 def features(n: int, d: int = 16, seed: int = 0, offset: float = 0.0, dtype: Any = np.float32) -> Any:
@@ -33,6 +35,22 @@ def test_nearest_equals_scikit_learn(offset: float, same: bool) -> None:
         else expected
     )
     np.testing.assert_allclose(distances, direct, rtol=1e-5)
+
+
+def test_any_order_and_any_tile_give_the_same_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorted by distance, every further tile holds nearer items: hardly a distance can be left out."""
+    monkeypatch.setattr(distance_tiles, "BLOCK", 7)
+    monkeypatch.setattr(distance_tiles, "WIDTH", 13)
+    a = features(60, d=3)
+    a = a[np.argsort(-np.linalg.norm(a, axis=1))]
+    table = np.linalg.norm(a[:, None].astype(np.float64) - a.astype(np.float64), axis=2)
+    np.testing.assert_allclose(nearest(a, a, 5)[0], np.sort(table, axis=1)[:, :5], atol=1e-12)
+    np.testing.assert_allclose(neighbours(a, 5)[0], np.sort(table, axis=1)[:, 1:6], atol=1e-12)
+    limits = np.full(60, 1.5)
+    assert count_in_balls(a, a, limits, limits)[0].balls_per_row.tolist() == (table < 1.5).sum(axis=1).tolist()
+    collapsed = np.zeros_like(a)
+    assert not radii(collapsed, 5).any()
+    assert count_in_balls(collapsed, a, limits, limits)[0].rows_per_ball.max() == 60
 
 
 def test_near_ties_are_resolved_in_float64() -> None:

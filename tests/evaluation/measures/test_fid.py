@@ -11,7 +11,7 @@ from torch_fidelity.metric_fid import fid_statistics_to_metric
 
 from pipeline.arrays import Float64Array
 from pipeline.errors import InputError
-from pipeline.evaluation.measures.fid import STRIP, Moments, Side, fid, frechet, lower_product
+from pipeline.evaluation.measures.fid import ROWS, STRIP, Moments, Side, fid, frechet, lower_product
 
 
 def correlated(n: int, d: int, seed: int, shift: float = 0.0) -> Float64Array:
@@ -148,13 +148,28 @@ def test_unusable_features_are_rejected() -> None:
         frechet(Moments.of(x), Moments.of(x[:1]))
 
 
+def test_the_largest_matrices_have_the_same_eigenvalues(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = correlated(200, 16, 21), correlated(180, 16, 22)
+    expected = fid(x, y)
+    monkeypatch.setattr("pipeline.evaluation.measures.fid.LARGE", 8)
+    assert fid(x, y) == pytest.approx(expected, rel=1e-12)
+
+
+def test_moments_are_exact_far_from_the_origin_and_in_any_order() -> None:
+    """The first rows, on which the features are centred, differ from the others."""
+    x = np.sort(correlated(3 * ROWS, 4, 23), axis=0) + 1e4
+    moments = Moments.of(x)
+    np.testing.assert_allclose(moments.mean, x.mean(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(moments.covariance, np.cov(x, rowvar=False), rtol=1e-10)
+
+
 def test_a_reused_side_gives_the_same_distances() -> None:
     x, few, many = correlated(60, 8, 14), correlated(7, 8, 15), correlated(90, 8, 16)
     kept = Side(x)
     for other in (few, many, many, few):
         assert fid(other, kept) == fid(other, x)
     with pytest.raises(InputError, match="NaN"):
-        Side(np.full((3, 2), np.nan))
+        _ = Side(np.full((3, 2), np.nan)).moments
 
 
 @pytest.mark.parametrize("d", [1, STRIP - 1, STRIP, 2 * STRIP + 3])
