@@ -1,7 +1,7 @@
-"""Commands about the data: `ganline pack`, `ganline etags` and `ganline drift`."""
+"""Commands about the data: `ganline pack`, `etags`, `drift` and `reference`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -63,3 +63,32 @@ def drift(
     from pipeline.stages.commands.drift import run
 
     run(project_root(), data, ratio)
+
+
+@data_commands.command()
+def reference(
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the statistics; without it, all are listed.", show_default=False)
+    ] = None,
+    split: Annotated[Literal["test", "train"], typer.Option(help="Split of the data to compute them from.")] = "test",
+    against: Annotated[
+        str | None,
+        typer.Option(help="Print the Fréchet distance between two computed before.", show_default=False),
+    ] = None,
+) -> None:
+    """Compute, list or compare reference statistics: mean and covariance of the data in the features of the evaluation.
+
+    `ganline reference faces` writes references/faces.npz, which evaluate.reference takes
+
+    `ganline reference` lists them with encoder, preprocessing and number of items
+
+    `ganline reference faces --against new-faces` needs the same encoder and preprocessing on both sides
+    """
+    from pipeline.stages.commands import reference as commands
+
+    if name is None:
+        commands.list_all(project_root())
+    elif against is None:
+        commands.compute(project_root(), name, split)
+    else:
+        commands.compare(project_root(), name, against)

@@ -29,6 +29,7 @@ class Protocol(Settings):
         n_fake: Generated images.
         n_calibrated: Images on either side of the measures that have a null, such as precision and recall.
         seed: Seed of the evaluation.
+        reference: Digest of the data behind `evaluate.reference`; empty without.
     """
 
     features: FeatureSpec
@@ -39,6 +40,7 @@ class Protocol(Settings):
     n_fake: int
     n_calibrated: int
     seed: int
+    reference: str = ""
 
     def __str__(self) -> str:
         """Return fields `key=value` joined by ` | `.
@@ -62,6 +64,7 @@ class Protocol(Settings):
             "k": K,
             "bins": BINS,
             "kid": f"{SUBSETS}x{SUBSET_SIZE}",
+            **({"reference": self.reference} if self.reference else {}),
         }
         return " | ".join(f"{key}={value}" for key, value in fields.items())
 

@@ -16,6 +16,7 @@ from pipeline.evaluation.extractors.contrastive import Contrastive, train_contra
 from pipeline.evaluation.extractors.random_network import RANDOM, open_random_network
 from pipeline.evaluation.extractors.selection import open_extractor
 from pipeline.evaluation.measures.fid import Side
+from pipeline.evaluation.named_reference import NamedReference
 from pipeline.evaluation.reference import (
     Reference,
     extract_reference,
@@ -117,6 +118,19 @@ class RealData:
     def recognition(self) -> float | None:
         """Share of held-out items that self-supervised features recognise in a distorted view; None for others."""
         return self.extractor.accuracy if isinstance(self.extractor, Contrastive) else None
+
+    @cached_property
+    def named_reference(self) -> NamedReference | None:
+        """The reference statistics that `evaluate.reference` names; None without.
+
+        Raises:
+            InputError: The file is missing, or was computed with another encoder or preprocessing.
+        """
+        if self.settings.reference is None:
+            return None
+        named = NamedReference.load(self.root / self.settings.reference)
+        named.require_same_features(self.extractor.spec, "this evaluation")
+        return named
 
     @cached_property
     def reference(self) -> Reference:

@@ -42,6 +42,11 @@ class EvaluateSettings(Settings):
     encoder: EncoderSettings = Field(
         EncoderSettings(), description="preprocessing for an .onnx encoder: resize, then (x / 255 - mean) / std"
     )
+    reference: str | None = Field(
+        None,
+        min_length=1,
+        description="file of `ganline reference` whose Fréchet distance to the samples is fd_reference; null: none",
+    )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of the latents and of the random subsets of the measures")
     batch_size: int = Field(256, ge=1, le=65536, description="samples generated at a time")
     gate: SerializeAsAny[Gate] = Field(Gate(), description="bounds of the tests; null disables a test")

@@ -117,6 +117,11 @@ class Paths:
         return self.root / "metrics" / "human.json"
 
     @property
+    def references(self) -> Path:
+        """Folder of the files that `ganline reference` writes; not an output of the graph."""
+        return self.root / "references"
+
+    @property
     def dvc_lock(self) -> Path:
         return self.root / "dvc.lock"
 

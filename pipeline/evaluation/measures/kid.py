@@ -1,5 +1,7 @@
 """Kernel Inception distance: Binkowski et al., "Demystifying MMD GANs" (2018), section 4."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pipeline.arrays import Float64Array, FloatArray
@@ -33,16 +35,19 @@ def kid(first: FloatArray, second: FloatArray, seed: int = 0, subsets: int = SUB
     if size < 2:
         raise InputError("a kernel distance needs at least 2 items on either side, but one side has 1")
     if size == len(x) == len(y):
-        return mmd2(x, y)
+        return mmd2(x, y, kernel)
     rng = np.random.default_rng(seed)
     values = [
-        mmd2(x[rng.choice(len(x), size, replace=False)], y[rng.choice(len(y), size, replace=False)])
+        mmd2(x[rng.choice(len(x), size, replace=False)], y[rng.choice(len(y), size, replace=False)], kernel)
         for _ in range(subsets)
     ]
     return float(np.mean(values))
 
 
-def mmd2(x: Float64Array, y: Float64Array) -> float:
+Kernel = Callable[[Float64Array, Float64Array], Float64Array]
+
+
+def mmd2(x: Float64Array, y: Float64Array, kernel: Kernel) -> float:
     """Compute the unbiased MMD^2 of two sets of equal size [m, d] (Gretton et al., 2012, eq. 3)."""
     m = len(x)
     within = sum(float(k.sum() - np.trace(k)) for k in (kernel(x, x), kernel(y, y)))

@@ -87,6 +87,7 @@ def evaluate(data: SampleSet, *, leave_out: Collection[str] = ()) -> Evaluation:
         data = data.undo_change()
     settings = real.settings.gate
     assert isinstance(settings, SampleGate)
+    _ = real.named_reference  # an unusable file is an error before anything is measured
     measures = [measure for measure in measures_for(real.medium) if measure.name not in leave_out]
     measurements = {measure.name: take(measure, data) for measure in measures}
     verdict = apply_gate(data, measures, measurements, settings)
@@ -135,6 +136,7 @@ def context(data: SampleSet) -> Metrics:
         n_fake=len(data),
         n_calibrated=data.calibrated_size,
         seed=data.seed,
+        reference=real.named_reference.fingerprint[:8] if real.named_reference else "",
     )
     return {
         "n_calibrated": data.calibrated_size,

@@ -19,7 +19,7 @@ from pipeline.evaluation.measures.class_repeats import class_repeats
 from pipeline.evaluation.measures.class_spread import class_spread, reduce
 from pipeline.evaluation.measures.copies import ImageSets, measure_copies, thumbnails
 from pipeline.evaluation.measures.distances import nearest
-from pipeline.evaluation.measures.fid import fid
+from pipeline.evaluation.measures.fid import Moments, fid
 from pipeline.evaluation.measures.modes import Modes, count_distinct, kl_null
 from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison, RealItems, compare_profiles
@@ -120,6 +120,12 @@ class SampleSet:
     def frechet_distance(self) -> float | None:
         """Fréchet distance of all samples to the test split; None for fewer than 2."""
         return fid(self.features, self.real.reference_side) if len(self) >= 2 else None
+
+    @property
+    def named_distance(self) -> float | None:
+        """Fréchet distance to the reference of `evaluate.reference`; None without one, or for fewer than 2 samples."""
+        named, spec = self.real.named_reference, self.real.extractor.spec
+        return named.distance(Moments.of(self.features), spec, "the samples") if named and len(self) >= 2 else None
 
     @cached_property
     def equal_size(self) -> Ratio | None:

@@ -82,6 +82,26 @@ def fid_infinity(data: "SampleSet") -> Measurement:
 
 
 @measure(
+    explanation="Fréchet distance of all samples to the reference statistics that evaluate.reference names",
+    group="fidelity",
+    reported=False,
+)
+def fd_reference(data: "SampleSet") -> float | None:
+    return data.named_distance
+
+
+@measure(
+    explanation="CMMD (Jayasumana 2024): kernel distance, times 1000, of features scaled to unit length; about 0 for a "
+    "perfect generator",
+    group="fidelity",
+)
+def cmmd(data: "SampleSet") -> Measurement:
+    from pipeline.evaluation.measures.cmmd import measure_cmmd
+
+    return measure_cmmd(data.features, data.real.pool, data.seed, data.real.cache, data.real.key)
+
+
+@measure(
     explanation="kernel distance; about 0 for a perfect generator at any size",
     group="fidelity",
     ideal="0",
