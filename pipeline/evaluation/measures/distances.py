@@ -143,7 +143,7 @@ class Candidates:
     """The nearest items so far of each of `n` items.
 
     Attributes:
-        distances: Squared distances in ascending order, float32 [n, count]; infinite where there is no item yet.
+        distances: Squared distances in ascending order, float32 [n, count]; infinite where no item is known yet.
         positions: Positions of these items, [n, count].
     """
 
