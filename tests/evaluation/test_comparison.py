@@ -16,7 +16,7 @@ from pipeline.evaluation.comparison import (
     compare_kernel,
     kernel_differences,
 )
-from pipeline.evaluation.measures.kid import kid, mmd2
+from pipeline.evaluation.measures.kid import kernel, kid, mmd2
 
 
 def normal(n: int, seed: int, offset: float = 0.0) -> npt.NDArray[np.float64]:
@@ -62,7 +62,7 @@ def test_differences_of_kernel_distances_equal_those_of_kid() -> None:
     rng = np.random.default_rng(5)
     drawn = [rng.integers(0, 60, 60) for _ in range(3)]
     x, y, z = (array[:60] for array in (first, second, real))
-    straight = mmd2(x[drawn[0]], z[drawn[2]]) - mmd2(y[drawn[1]], z[drawn[2]])
+    straight = mmd2(x[drawn[0]], z[drawn[2]], kernel) - mmd2(y[drawn[1]], z[drawn[2]], kernel)
     counts = [np.bincount(indices, minlength=60).astype(float)[None] for indices in drawn]
     assert float(kernel_differences((x, y, z), counts)[0]) == pytest.approx(straight, rel=1e-9)
 

@@ -75,7 +75,8 @@ def to_unit_length(features: FloatArray) -> Float64Array:
     """Divide each row by its length; rows of zeros stay."""
     x = as_float64(features)
     lengths = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.divide(x, lengths, out=np.zeros_like(x), where=lengths > 0)
+    scaled: Float64Array = np.divide(x, lengths, out=np.zeros_like(x), where=lengths > 0)
+    return scaled
 
 
 def gaussian(x: Float64Array, y: Float64Array) -> Float64Array:
