@@ -1,5 +1,6 @@
-"""Fixtures of the flows' tests: tiny DVC projects, a checkout of the real one, and one schedule for the session."""
+"""Fixtures of the flows' tests: tiny DVC projects, a checkout of the real one, and one schedule for all of them."""
 
+import contextlib
 import shutil
 import signal
 import sys
@@ -61,9 +62,9 @@ deployments:
         parameters: {root: ROOT, promote: false}
 """
 
-# Prefect polls and flushes every 5 to 60 s by default.
+# Prefect polls and flushes every 5 to 60 s by default. Each poll of a worker costs the server time.
 QUICK = {
-    "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
     "PREFECT_RUNNER_POLL_FREQUENCY": "1",
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "0.2",
@@ -78,15 +79,28 @@ LEAN = {
 }
 
 
+SERVED = contextlib.ExitStack()
+"""Ends the schedule."""
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the schedule after the last test of this folder: an idle server uses a tenth of a processor."""
+    if nextitem is None or not nextitem.path.is_relative_to(Path(__file__).parent):
+        SERVED.close()
+
+
 @pytest.fixture(scope="session")
 def schedule(make_project: Callable[[], Project], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Schedule]:
-    """Serve one schedule for the session: `python -m flows.schedule` with its own server, pool and worker.
+    """Serve one schedule for all tests of this folder. Ctrl-C at the end must leave no process."""
+    yield SERVED.enter_context(serve(make_project(), tmp_path_factory.mktemp("prefect")))
+    SERVED.close()
 
-    Ctrl-C at the end must leave no process.
-    """
-    project = make_project()
+
+@contextlib.contextmanager
+def serve(project: Project, home: Path) -> Iterator[Schedule]:
+    """Run `python -m flows.schedule` with its own server, pool and worker; end it with Ctrl-C."""
     (project.root / "prefect.yaml").write_text(PREFECT_YAML.replace("ROOT", str(project.root)))
-    port, home = find_free_port(), tmp_path_factory.mktemp("prefect")
+    port = find_free_port()
     inherited = {name: value for name, value in child_environment().items() if not name.startswith("PREFECT_")}
     own = inherited | QUICK | LEAN | {"PREFECT_HOME": str(home), "PREFECT_SERVER_API_PORT": str(port)}
     log = home / "schedule.log"

@@ -39,9 +39,10 @@ class Mortal:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a store with a model of four versions, without aliases."""
     folder = tmp_path_factory.mktemp("registry")
+    shutil.copy(empty_store, folder)
     client = connect(f"sqlite:///{folder / 'mlflow.db'}")
     client.create_registered_model("m")
     for number in range(1, 5):
@@ -133,7 +134,8 @@ def test_downloads_are_verified(registry: Registry, store: Path, tmp_path: Path)
         registry.download("4", tmp_path / "4")
 
 
-def test_errors_of_the_store_are_reported(tmp_path: Path) -> None:
+def test_errors_of_the_store_are_reported(empty_store: Path, tmp_path: Path) -> None:
+    shutil.copy(empty_store, tmp_path)
     client = connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
     with pytest.raises(InputError, match=r"registry failed \(get_model_version of m.*Check the store"):
         Registry(client, "m").version("1")

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from pipeline.stages import evaluate, export, ingest, train, validate
-from pipeline.tracking.mlflow_store import address, connect
 from pipeline.training import model_files
 from tests.gates import NO_FLOORS, GateSettings
 
@@ -69,7 +68,7 @@ class Line:
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def digits(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project with validated digits and an empty MLflow store. Tests must not change it."""
     root = tmp_path_factory.mktemp("digits")
     (root / "params.yaml").write_text("data: {resolution: 8}\n")
@@ -77,18 +76,19 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         for stage in (ingest, validate):
             stage.run(root)
-        connect(address(root))
+    shutil.copy(empty_store, root)
     return root
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project in which all stages have run. Tests must not change it."""
     root = tmp_path_factory.mktemp("trained") / "project"
     (root / "data" / "raw").mkdir(parents=True)
     shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, root)
+    shutil.copy(empty_store, root)
     line = Line(root)
     line.set()
     for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +35,10 @@ tracking: {experiment: tests, model: tests}
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def line(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
     """Run all stages on images with a bright lower half, under noise; the values have 12 bits."""
     root = tmp_path_factory.mktemp("deep")
+    shutil.copy(empty_store, root)
     (root / "params.yaml").write_text(PARAMS.replace("GATE", json.dumps(ALL_OFF)))
     (root / "data" / "raw").mkdir(parents=True)
     rng = np.random.default_rng(0)

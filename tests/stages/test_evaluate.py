@@ -91,7 +91,8 @@ def save_model(root: Path, *, broken: bool = False) -> None:
     model_files.save(gan, config, root / "models")
 
 
-def make_project(root: Path, splits: list[str]) -> Path:
+def make_project(root: Path, empty_store: Path, splits: list[str]) -> Path:
+    shutil.copy(empty_store, root)
     (root / "params.yaml").write_text(PARAMS)
     save_store(root, splits)
     save_model(root)
@@ -111,9 +112,9 @@ def no_server() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory, no_server: None) -> Path:
+def evaluated(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, no_server: None) -> Path:
     """Return a project in which an untrained generator has been evaluated."""
-    root = make_project(tmp_path_factory.mktemp("project"), ["train", "train", "train", "test"])
+    root = make_project(tmp_path_factory.mktemp("project"), empty_store, ["train", "train", "train", "test"])
     evaluate.run(root)
     return root
 
@@ -217,8 +218,8 @@ def test_nonfinite_samples_fail(evaluated: Path, tmp_path: Path) -> None:
     assert "No sample was finite" in (root / "reports" / "evaluation.html").read_text()
 
 
-def test_without_a_test_split_the_error_names_the_key(tmp_path: Path, no_server: None) -> None:
-    root = make_project(tmp_path, ["train"])
+def test_without_a_test_split_the_error_names_the_key(tmp_path: Path, empty_store: Path, no_server: None) -> None:
+    root = make_project(tmp_path, empty_store, ["train"])
     with pytest.raises(InputError, match=r"data\.test_fraction"):
         evaluate.run(root)
     assert not (root / "metrics").exists()

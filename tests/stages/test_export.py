@@ -52,9 +52,10 @@ def files(folder: Path) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a trained model that passed the gate, after `export`."""
     root = tmp_path_factory.mktemp("project")
+    shutil.copy(empty_store, root)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         (root / "params.yaml").write_text("tracking: {experiment: tests, model: tests-digits}\n")

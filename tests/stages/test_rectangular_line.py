@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,9 +37,10 @@ ROWS, COLUMNS = 6, 10
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def line(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Path]:
     """Run all stages on images with a red upper left quarter and a blue lower half, under noise."""
     root = tmp_path_factory.mktemp("rectangular")
+    shutil.copy(empty_store, root)
     (root / "params.yaml").write_text(PARAMS.replace("GATE", json.dumps(ALL_OFF)))
     (root / "data" / "raw").mkdir(parents=True)
     rng = np.random.default_rng(0)

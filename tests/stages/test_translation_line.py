@@ -1,6 +1,7 @@
 """All stages for small translation models: pairs, two domains, two domains with styles."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,9 +40,12 @@ def save(path: Path, pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 @pytest.fixture(
     scope="module", params=["pix2pix", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cyclegan", "drit"))]
 )
-def line(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def line(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, empty_store: Path
+) -> Iterator[tuple[str, Path]]:
     variant = request.param
     root = tmp_path_factory.mktemp(variant)
+    shutil.copy(empty_store, root)
     (root / "params.yaml").write_text(PARAMS.format(variant=variant, data=DATA[variant], gate=TRANSLATING))
     rng = np.random.default_rng(0)
     for number in range(90):

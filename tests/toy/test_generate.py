@@ -61,7 +61,8 @@ class Scribe(Toy):
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copy(empty_store, tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setitem(MEDIA, "letters", Letters())
     monkeypatch.setitem(VARIANTS, "scribe", Variant(ScribeSettings, "tests.toy.test_generate:Scribe"))

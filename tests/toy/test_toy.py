@@ -40,7 +40,8 @@ tracking: {{experiment: toy, model: toy}}
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copy(empty_store, tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setitem(MEDIA, "letters", Letters())
     monkeypatch.setitem(TASKS, "count", CountTask())

@@ -17,11 +17,12 @@ SETTINGS = TrackingSettings(experiment="tests", model="tests-model")
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def store(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a run and a registered model, whose path has a space and a letter beyond ASCII."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     root = tmp_path / "my prôject"
     root.mkdir()
+    shutil.copy(empty_store, root)
     file = root / "generator.onnx"
     file.write_bytes(b"weights")
     with tracked_run.start(SETTINGS, root) as run:

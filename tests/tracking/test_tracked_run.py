@@ -23,20 +23,12 @@ from onnx import helper
 
 from pipeline.errors import InputError
 from pipeline.tracking import tracked_run
-from pipeline.tracking.mlflow_store import address, connect, hide_credentials
+from pipeline.tracking.mlflow_store import address, hide_credentials
 from pipeline.tracking.run_history import find_runs
 from pipeline.tracking.settings import TrackingSettings
 from tests.waiting import WAIT_SECONDS, find_free_port
 
 SETTINGS = TrackingSettings(experiment="tests", model="tests-model")
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a migrated, empty mlflow.db: creating one takes seconds, copying it does not."""
-    folder = tmp_path_factory.mktemp("store")
-    connect(address(folder)).search_experiments()
-    return folder / "mlflow.db"
 
 
 @pytest.fixture

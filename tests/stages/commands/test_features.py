@@ -39,9 +39,10 @@ tracking: {{experiment: tests, model: tests}}
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train a CGAN, whose trunk needs more than the image."""
     root = tmp_path_factory.mktemp("project")
+    shutil.copy(empty_store, root)
     (root / "params.yaml").write_text(PARAMS.format(variant="cgan, conditioning: concat"))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

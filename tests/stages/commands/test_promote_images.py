@@ -48,7 +48,8 @@ def folder(made: Project, version: str) -> Path:
     return Path(urlsplit(made.registry.version(version).source).path)
 
 
-def test_restorations_are_compared_image_by_image(tmp_path: Path) -> None:
+def test_restorations_are_compared_image_by_image(empty_store: Path, tmp_path: Path) -> None:
+    shutil.copy(empty_store, tmp_path)
     made = project(tmp_path, "denoise")
     made.deliver(1.0)
     first = promote.run(made.root)
@@ -90,7 +91,8 @@ def test_restorations_are_compared_image_by_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_translations_without_pairs_are_compared_in_each_direction(tmp_path: Path) -> None:
+def test_translations_without_pairs_are_compared_in_each_direction(empty_store: Path, tmp_path: Path) -> None:
+    shutil.copy(empty_store, tmp_path)
     made = project(tmp_path, "cyclegan")
     made.deliver(1.0)
     first = promote.run(made.root)
@@ -125,7 +127,8 @@ def test_translations_without_pairs_are_compared_in_each_direction(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_translations_of_pairs_are_compared_by_their_partners(tmp_path: Path) -> None:
+def test_translations_of_pairs_are_compared_by_their_partners(empty_store: Path, tmp_path: Path) -> None:
+    shutil.copy(empty_store, tmp_path)
     made = project(tmp_path, "pix2pix")
     made.deliver(1.0)
     assert promote.run(made.root)["outcome"] == "promoted"

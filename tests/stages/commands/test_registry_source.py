@@ -105,8 +105,9 @@ def follow(root: Path, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
             RegistrySource(root, f"models:/{model}").revision()
 
 
-def test_versions_and_aliases_in_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_and_aliases_in_a_database(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_store, tmp_path)
     follow(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", monkeypatch)
     shutil.rmtree(tmp_path / "mlartifacts")
     with pytest.raises(InputError, match="cannot download the ONNX file of version 2 from sqlite"):
@@ -180,8 +181,9 @@ def test_other_addresses_are_rejected(tmp_path: Path, model: str) -> None:
         RegistrySource(tmp_path, model)
 
 
-def test_models_without_onnx_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_without_onnx_are_reported(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_store, tmp_path)
     with tracked_run.start(SETTINGS, tmp_path) as run:
         export(run, make(tmp_path / "0.onnx", 0.0))
     (folder,) = (path.parent for path in (tmp_path / "mlartifacts").rglob("MLmodel"))
