@@ -1,11 +1,13 @@
 """Fixtures that all tests share, and how the tests are divided among workers."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(ranks, len(LONGEST_FIRST)), "schedule" in getattr(item, "fixturenames", ())
 
     items.sort(key=find_rank)
+
+
+CLOCK = [0.0]
+"""Processor time of this process and its ended children at the last report."""
+
+
+def pytest_runtest_logstart() -> None:
+    """Start the clock of a test."""
+    CLOCK[0] = sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the processor time of a test's set-up, call or teardown to its report."""
+    report = yield
+    before, CLOCK[0] = CLOCK[0], sum(os.times()[:4])
+    report.user_properties.append(("cpu_seconds", CLOCK[0] - before))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """List the tests that took most processor time, as many as --durations lists by the clock."""
+    seconds: Counter[str] = Counter()
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        for name, value in getattr(report, "user_properties", ()):
+            if name == "cpu_seconds":
+                seconds[report.nodeid] += value
+    terminalreporter.section(f"most processor time, of {seconds.total():.0f} s")
+    for test, value in seconds.most_common(config.getoption("durations")):
+        terminalreporter.write_line(f"{value:.1f}s {test}")
 
 
 @pytest.hookimpl(optionalhook=True)

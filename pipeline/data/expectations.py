@@ -132,6 +132,14 @@ def validate(expected: list[Expectation], frames: Mapping[str, pd.DataFrame], do
     Raises:
         RuntimeError: An expectation cannot be evaluated. The data must not pass or fail because of it.
     """
+    context = create_context(docs)
+    failed = find_failures(context, expected, frames)
+    context.build_data_docs()
+    return failed
+
+
+def create_context(docs: Path) -> Any:
+    """Return a context of Great Expectations whose Data Docs are built into `docs`."""
     import great_expectations as gx
 
     context: Any = gx.get_context(mode="ephemeral")
@@ -144,13 +152,17 @@ def validate(expected: list[Expectation], frames: Mapping[str, pd.DataFrame], do
         "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)},
     }
     context.add_data_docs_site(site_name="ganline", site_config=site)
+    return context
+
+
+def find_failures(context: Any, expected: list[Expectation], frames: Mapping[str, pd.DataFrame]) -> list[Failure]:
+    """Run the expectations in a context and return those not met. Raise RuntimeError as `validate` does."""
     source = context.data_sources.add_pandas("manifest")
     failed: set[str] = set()
     for table, frame in frames.items():
         members = {expectation.key: expectation for expectation in expected if expectation.table == table}
         if members:
             failed |= failed_keys(context, source, table, frame, members)
-    context.build_data_docs()
     return [Failure(expectation) for expectation in expected if expectation.key in failed]
 
 

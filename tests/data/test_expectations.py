@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
-from pipeline.data.expectations import expectations, tables, validate
+from pipeline.data.expectations import create_context, expectations, find_failures, tables, validate
 from pipeline.data.store_writer import COLUMNS
 from pipeline.data.validation_findings import Findings, examine
 from pipeline.media.image.validation import ImageValidation
@@ -110,12 +110,12 @@ def severities(rows: Rows, settings: dict[str, Any]) -> dict[str, str]:
 
 
 def failures(folder: Path, rows: Rows, settings: dict[str, Any]) -> dict[str, Expectation]:
-    """Return the failed expectations by key."""
+    """Return the failed expectations by key, without building Data Docs, which takes half of the time."""
     parsed = ImageValidation.model_validate(settings)
     found = find(rows, parsed)
     return {
         failure.expectation.key: failure.expectation
-        for failure in validate(expectations(found, parsed), tables(found), folder)
+        for failure in find_failures(create_context(folder), expectations(found, parsed), tables(found))
     }
 
 
@@ -189,7 +189,9 @@ def test_an_expectation_that_cannot_be_evaluated_is_an_error(tmp_path: Path) -> 
 
 
 def test_the_index_of_data_docs_links_to_its_pages(tmp_path: Path) -> None:
-    failures(tmp_path / "docs", images(3) + bad(1), LENIENT)
+    parsed = ImageValidation.model_validate(LENIENT)
+    found = find(images(3) + bad(1), parsed)
+    validate(expectations(found, parsed), tables(found), tmp_path / "docs")
     index = (tmp_path / "docs" / "index.html").read_text()
     pages = list((tmp_path / "docs").rglob("*.html"))
     assert len(pages) > 3

@@ -83,6 +83,10 @@ def test_similar_images_are_no_drift_and_mirrored_ones_are(project: Path, tmp_pa
     assert not drift.run(project, elsewhere, limit=1000.0)["drift"]
 
 
+UNTRAINED = "train: {device: cpu}\nevaluate: {features: random}\n"
+"""Features that show paleness without seconds of training."""
+
+
 def arrivals(root: Path, write: Callable[[Path, int, int, bool], None], first: int, last: int) -> dict[str, Any]:
     """Return the drift of new images, unchanged ("same") and pale ("other").
 
@@ -108,8 +112,8 @@ def test_both_images_of_a_pair_are_compared(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(DCGANSettings, "sides", "paired")
     root = tmp_path / "project"
     root.mkdir()
-    text = "data: {resolution: 8, source: data/raw, pairs: PAIRS, test_fraction: 0.4}\ntrain: {device: cpu}\n"
-    (root / "params.yaml").write_text(text.replace("PAIRS", pairs))
+    text = "data: {resolution: 8, source: data/raw, pairs: PAIRS, test_fraction: 0.4}\n"
+    (root / "params.yaml").write_text(text.replace("PAIRS", pairs) + UNTRAINED)
     # The digits are sorted by writer, which would be drift as well.
     images = np.random.default_rng(0).permutation(np.rint(load_digits().images * 255 / 16).astype(np.uint8))
 
@@ -132,7 +136,7 @@ def test_images_of_different_sizes_are_compared_by_their_centre_crops(tmp_path: 
     root = tmp_path / "project"
     root.mkdir()
     data = "data: {resolution: 8, source: data/raw, fit: keep, test_fraction: 0.4}\n"
-    (root / "params.yaml").write_text(data + "train: {device: cpu}\nmodel: {variant: denoise}\n")
+    (root / "params.yaml").write_text(data + "model: {variant: denoise}\n" + UNTRAINED)
     images = np.random.default_rng(0).permutation(np.rint(load_digits().images * 255 / 16).astype(np.uint8))
 
     def frame(folder: Path, first: int, last: int, pale: bool) -> None:

@@ -80,6 +80,16 @@ def test_restorations_are_compared_image_by_image(empty_store: Path, tmp_path: P
     assert state(made) == before
     assert count_evaluations(made) == 2
 
+
+@pytest.mark.slow
+def test_a_better_restorer_is_promoted_under_another_protocol(empty_store: Path, tmp_path: Path) -> None:
+    shutil.copy(empty_store, tmp_path)
+    made = project(tmp_path, "denoise")
+    for factor in (1.0, 3.0):
+        made.deliver(factor)
+        promote.run(made.root)
+    assert count_evaluations(made) == 2
+
     made.set(promote="{require: better}", seed=1)
     made.deliver(0.2)
     better = promote.run(made.root)
