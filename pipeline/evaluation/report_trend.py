@@ -75,7 +75,7 @@ class TrendRow:
 
 def value_of(result: Result, metrics: Mapping[str, object]) -> float | None:
     """Return the value of a measure in flat metrics, in the scale in which the report shows it; None if unknown."""
-    value, null = metrics.get(result.key), metrics.get(f"{result.key}_null")
+    value, null = metrics.get(result.key), metrics.get(f"{result.measure.name}_null{result.suffix}")
     if not isinstance(value, int | float):
         return None
     known = null if isinstance(null, int | float) else None

@@ -36,7 +36,12 @@ class NumberPair:
 
 
 def render_promotion(
-    verdict: Mapping[str, Any], against: Against, measures: Sequence[Measure[Any]], item: ItemSpec
+    verdict: Mapping[str, Any],
+    against: Against,
+    measures: Sequence[Measure[Any]],
+    item: ItemSpec,
+    *,
+    takes_input: bool = False,
 ) -> str:
     """Return the page: one HTML file without references to others.
 
@@ -45,6 +50,7 @@ def render_promotion(
         against: Both models, evaluated under one protocol.
         measures: Measures of the task.
         item: What an item is.
+        takes_input: The items that show the models alternate between inputs and results.
     """
     return open_template(TEMPLATE).render(
         verdict=verdict,
@@ -52,7 +58,7 @@ def render_promotion(
         numbers=[*compared_numbers(against), *headline_numbers(against, measures)],
         challenger=sheet(against.challenger_items, item),
         champion=sheet(against.champion_items, item),
-        noun=find_medium(item.medium).noun,
+        takes_input=takes_input,
         checks=[
             check | {name: format_number(check[name]) if check[name] is not None else "" for name in SHOWN}
             for check in verdict["checks"]

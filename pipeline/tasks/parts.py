@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from pipeline.evaluation.diagnosis import Diagnosis, diagnose
 from pipeline.evaluation.report_head import Head, build_head
-from pipeline.evaluation.report_page import Row, build_row, count_row, format_number
+from pipeline.evaluation.report_page import Exhibit, Row, build_row, count_row, format_number
 from pipeline.evaluation.report_result import Result
 from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.settings import Gate
@@ -126,18 +126,29 @@ def report_results(part: Part, verdict: Verdict, gate: Gate) -> list[Result]:
     return results
 
 
-def report_rows(parts: Sequence[Part], verdict: Verdict, gate: Gate, previous: Mapping[str, object]) -> list[Row]:
+def report_rows(
+    parts: Sequence[Part],
+    verdict: Verdict,
+    gate: Gate,
+    previous: Mapping[str, object],
+    exhibits: Sequence[Sequence[Exhibit]] = (),
+) -> list[Row]:
     """Return the rows of the report: part by part, each measure with its test or its reference value.
 
-    `previous` are the metrics of the previous run under the same protocol; empty without one.
+    Args:
+        previous: Metrics of the previous run under the same protocol; empty without one.
+        exhibits: For each part the pictures that the first of its failed tests shows; empty for none.
     """
     tests = {test.name: test for test in verdict.tests}
     rows = []
-    for part in parts:
+    for part, pictures in zip(parts, exhibits or [()] * len(parts), strict=True):
         rows.append(count_row(tests[f"{FINITE}{part.where}"], "images without NaN or Inf"))
-        for result in report_results(part, verdict, gate):
-            old = previous.get(f"{result.measure.name}{part.suffix}")
-            rows.append(build_row(result, format_number(old) if isinstance(old, int | float) else ""))
+        results = report_results(part, verdict, gate)
+        failed = next((result for result in results if result.test and result.test.state == "fail"), None)
+        for result in results:
+            old = previous.get(result.key)
+            before = format_number(old) if isinstance(old, int | float) else ""
+            rows.append(build_row(result, before, pictures if result is failed else ()))
     return rows
 
 

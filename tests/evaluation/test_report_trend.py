@@ -25,7 +25,7 @@ def run(name: str, verdict: str = "pass", protocol: str = "a", **metrics: float)
 
 def test_values_have_the_scale_of_the_table() -> None:
     coverage = result(COVERAGE, Measurement(0.9, 0.9), "_x2")
-    assert value_of(coverage, {"coverage_x2": 0.72, "coverage_x2_null": 0.9}) == pytest.approx(0.8)
+    assert value_of(coverage, {"coverage_x2": 0.72, "coverage_null_x2": 0.9}) == pytest.approx(0.8)
     assert value_of(coverage, {"coverage_x2": 0.72}) is None, "without the null the scale is unknown"
     assert value_of(coverage, {"coverage": 0.72, "coverage_null": 0.9}) is None
     assert value_of(result(DISTANCE, Measurement(1.0)), {"distance": 2.0}) == 2.0

@@ -24,10 +24,11 @@ def write_page(paths: Paths, params: Params, verdict: dict[str, Any], against: A
         from pipeline.data.store import DatasetInfo
         from pipeline.promotion.page import render_promotion
 
-        item = DatasetInfo.read(paths.dataset).item
-        measures = TASKS[params.model.task].measures(find_medium(item.medium))
+        item, task = DatasetInfo.read(paths.dataset).item, TASKS[params.model.task]
+        measures = task.measures(find_medium(item.medium))
+        page = render_promotion(verdict, against, measures, item, takes_input=task.takes_input)
         paths.promotion_page.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(paths.promotion_page, render_promotion(verdict, against, measures, item).encode())
+        write_atomically(paths.promotion_page, page.encode())
     elif not was_compared(verdict):
         paths.promotion_page.unlink(missing_ok=True)
 

@@ -17,7 +17,7 @@ from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.evaluation.extractors.random_network import open_random_network
 from pipeline.evaluation.protocol import describe_rounding, with_code
-from pipeline.evaluation.report_page import data_uri, render_page
+from pipeline.evaluation.report_page import Exhibit, data_uri, render_page
 from pipeline.gans.base import GAN, View
 from pipeline.media.image.degradations import upsample
 from pipeline.media.image.preview import grid
@@ -31,6 +31,9 @@ from pipeline.tasks.restore.trial import Trial
 
 STRIP_ROWS = 8
 """Images in a strip of the report."""
+
+WORST_ROWS = 3
+"""The images that gain least."""
 
 LISTED = 100
 """Images that the report lists by name."""
@@ -89,7 +92,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         Path(__file__).with_name("report.html.j2"),
         verdict,
         warnings=[],
-        rows=report_rows(parts, verdict, case.settings.gate, {}),
+        rows=report_rows(parts, verdict, case.settings.gate, {}, [worst_exhibit(shown) for shown in pictures]),
         protocol=text,
         provenance=case.provenance(images=f"{len(trials[0].restored):,} of the test split"),
         compared=False,
@@ -230,11 +233,19 @@ def strip(details: Sequence[UInt8Array]) -> bytes:
     return png(grid(np.concatenate([detail[:, :side, :side] for detail in details]), columns=3, cell=2 * DETAIL))
 
 
+def worst_exhibit(pictures: TrialPictures) -> list[Exhibit]:
+    """Return the pictures of a trial's failed tests: the three images that gain least."""
+    if not pictures.details:
+        return []
+    worst = strip([pictures.details[k] for k in np.argsort(pictures.gains)[:WORST_ROWS]])
+    return [Exhibit("The images that gain least; from left to right: before, after, original", worst)]
+
+
 def worst_strip(pictures: TrialPictures) -> str | None:
     """Draw the three images that gain least; None if there are too few to choose from."""
     if len(pictures.details) < 2 * STRIP_ROWS:
         return None
-    order = np.argsort(pictures.gains)[:3]
+    order = np.argsort(pictures.gains)[:WORST_ROWS]
     return data_uri(strip([pictures.details[k] for k in order]))
 
 

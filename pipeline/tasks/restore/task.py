@@ -13,7 +13,10 @@ from pipeline.tasks.restore.settings import RestorationGate
 from pipeline.tasks.task import Task
 
 if TYPE_CHECKING:
+    from pipeline.arrays import Items
     from pipeline.data.store import ItemSet
+    from pipeline.tasks.base import EvaluationCase
+    from pipeline.tasks.exported_model import ExportedModel
 
 
 class RestoreTask(Task):
@@ -57,3 +60,8 @@ class RestoreTask(Task):
 
     def try_it(self, medium: Medium) -> str:
         return apply_command(medium, "restored")
+
+    def show_exported(self, model: "ExportedModel", case: "EvaluationCase") -> "Items":
+        from pipeline.tasks.restore.exported_restorations import restore_some
+
+        return restore_some(model, case)

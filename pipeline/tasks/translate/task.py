@@ -13,7 +13,10 @@ from pipeline.tasks.translate.settings import TranslationGate
 from pipeline.tasks.translate.translation_measures import MEASURES
 
 if TYPE_CHECKING:
+    from pipeline.arrays import Items
     from pipeline.data.store import ItemSet
+    from pipeline.tasks.base import EvaluationCase
+    from pipeline.tasks.exported_model import ExportedModel
 
 
 class TranslateTask(Task):
@@ -58,3 +61,8 @@ class TranslateTask(Task):
 
     def try_it(self, medium: Medium) -> str:
         return apply_command(medium, "translated")
+
+    def show_exported(self, model: "ExportedModel", case: "EvaluationCase") -> "Items":
+        from pipeline.tasks.translate.exported_translations import translate_some
+
+        return translate_some(model, case)

@@ -21,7 +21,7 @@ from pipeline.evaluation.extractors.selection import open_extractor
 from pipeline.evaluation.measures.kid import SUBSET_SIZE, SUBSETS
 from pipeline.evaluation.projection import rank_by_typicality
 from pipeline.evaluation.protocol import describe_rounding, with_code
-from pipeline.evaluation.report_page import data_uri, render_page
+from pipeline.evaluation.report_page import Exhibit, data_uri, render_page
 from pipeline.media.image.preview import grid
 from pipeline.tasks.base import EvaluationCase, EvaluationResult
 from pipeline.tasks.extractor_export import keep_with_note
@@ -78,7 +78,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         Path(__file__).with_name("report.html.j2"),
         verdict,
         warnings=warnings,
-        rows=report_rows(parts, verdict, case.settings.gate, previous),
+        rows=report_rows(parts, verdict, case.settings.gate, previous, [worst_exhibit(result) for result in results]),
         protocol=text,
         provenance=case.provenance(images=f"{counts}, all of the test split"),
         compared=bool(previous),
@@ -186,9 +186,24 @@ def least_convincing(result: DirectionResult) -> list[UInt8Array]:
     return [pictures[k] for k in order[:WORST_ROWS]]
 
 
+def worst_exhibit(result: DirectionResult) -> list[Exhibit]:
+    """Return the pictures of a direction's failed tests."""
+    worst = draw_rows(least_convincing(result))
+    columns = ", ".join(result.route.columns)
+    return (
+        [Exhibit(f"{result.title}, farthest from real images; from left to right: {columns}", worst)] if worst else []
+    )
+
+
+def draw_rows(rows: Sequence[UInt8Array]) -> bytes | None:
+    """Draw rows of pictures as PNG; None without rows."""
+    return png(grid(np.concatenate(rows), columns=len(rows[0]), cell=CELL)) if rows else None
+
+
 def strip(rows: Sequence[UInt8Array]) -> str | None:
     """Draw rows of pictures as the source of an <img>; None without rows."""
-    return data_uri(png(grid(np.concatenate(rows), columns=len(rows[0]), cell=CELL))) if rows else None
+    picture = draw_rows(rows)
+    return data_uri(picture) if picture else None
 
 
 def summary_line(parts: Sequence[Part]) -> str:

@@ -75,6 +75,10 @@ def test_restorations_are_compared_image_by_image(empty_store: Path, tmp_path: P
     )
     assert any("psnr_gaussian_25 is worse than the champion's (version 1)" in reason for reason in worse["reasons"])
     assert worse["fid_gaussian_25_verdict"] == "worse", "the texture is worse, too"
+    page = (made.root / "reports/promotion.html").read_text()
+    assert "Version 2: not promoted" in page
+    assert "Each input is followed by the result" in page
+    assert page.count("data:image/png;base64,") == 2
     before = state(made)
     assert promote.run(made.root) == worse
     assert state(made) == before
@@ -116,6 +120,7 @@ def test_translations_without_pairs_are_compared_in_each_direction(empty_store: 
         "worse",
     )
     assert [reason.split(" is ")[0] for reason in second["reasons"]] == ["fid_b_to_a", "kid_b_to_a"]
+    assert (made.root / "reports/promotion.html").read_text().count("data:image/png;base64,") == 2
 
     # Graphs in the registry may be older, or missing.
     shutil.rmtree(made.root / ".ganline/cache/evaluations")

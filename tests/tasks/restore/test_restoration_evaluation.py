@@ -104,6 +104,8 @@ def test_a_failed_verdict_is_not_exported(line: Path, tmp_path: Path) -> None:
         found = json.loads((line / "metrics" / "evaluation.json").read_text())
         assert found["verdict"] == "fail"
         assert found["reasons"][0].startswith("little gain over the input: gain ")
+        page = (line / "reports" / "evaluation.html").read_text()
+        assert page.index("<strong>gain") < page.index("The images that gain least") < page.index("<strong>ssim_gain")
         with pytest.raises(GateRefused, match="is fail: little gain over the input"):
             export.run(line)
     finally:

@@ -191,7 +191,12 @@ def test_a_perfect_translator_passes_everything(root: Path) -> None:
 
 
 def test_the_identity_copies_its_input(root: Path) -> None:
-    found = evaluate(lambda images, _d, _r: images, root).metrics
+    outcome = evaluate(lambda images, _d, _r: images, root)
+    found, page = outcome.metrics, outcome.page
+    captions = [f"{way}, farthest from real images" for way in ("horse to deer", "deer to horse")]
+    assert [page.count(f"{caption}; from left to right: ") for caption in captions] == [2, 2], "caption and description"
+    assert page.count('<tr class="exhibits">') == 2
+    assert "Least convincing" not in page
     for way in BOTH:
         assert found[f"fid_ratio_{way}"] == 1
         assert found[f"fid_excess_{way}"] == pytest.approx(1)
