@@ -19,7 +19,7 @@ from pipeline.tasks.generate.sample_set import SampleSet
 SHEET = 64
 PLAYERS = 6  # samples and real items that are shown one by one
 ROW = 12
-WIDEST = 1984  # pixels of a sheet, twice the width of the page; sheets of large items are reduced
+WIDEST = 1240  # pixels of a sheet; sheets of large items are reduced to little more than the width of the page
 PATHS, STEPS = 6, 12  # of the latent interpolations
 CELL = 48
 LARGE = 96
