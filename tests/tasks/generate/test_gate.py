@@ -24,7 +24,7 @@ from pipeline.tasks.generate.evaluator import Evaluator
 from pipeline.tasks.generate.gate import apply_gate, take
 from pipeline.tasks.generate.measures.registry import measures_for
 from pipeline.tasks.generate.sample_set import SampleSet
-from pipeline.tasks.generate.symptoms import LOW_FIDELITY
+from pipeline.tasks.generate.symptoms import LOW_FIDELITY, is_unreal_class
 from tests.digits import Labelled
 from tests.gates import ALL_OFF, GateSettings
 
@@ -361,6 +361,33 @@ def test_a_cause_explains_only_what_passes_without_it() -> None:
         "checkerboard artefacts": {"checkerboard", "tones"},
         "unreal samples": {"precision", "fid_ratio"},
     }
+
+
+def test_memorisation_comes_before_the_look_of_the_copies() -> None:
+    verdict = verdict_of(Case(measured=measured(copies_augmented=0.9), profiles=profiled(tones=9.0)))
+    assert [reason.partition(":")[0] for reason in verdict.reasons] == ["memorisation", "wrong contrast"]
+
+
+@pytest.mark.parametrize(
+    ("outliers", "worst", "expected"),
+    [(0.1, 20.0, True), (0.01, 20.0, False), (0.1, 3.0, False)],
+    ids=["broken samples of one class", "real samples of a wrong class", "all classes alike"],
+)
+def test_a_poor_class_has_broken_samples(outliers: float, worst: float, expected: bool) -> None:
+    found = {
+        "outliers": Measurement(outliers, 0.01),
+        "class_fid_ratio_worst": Measurement(worst),
+        "class_fid_ratio_mean": Measurement(2.5),
+    }
+    assert is_unreal_class(found) == expected
+
+
+@pytest.mark.parametrize(("levels", "flat", "name"), [(1.0, 0.0, "impulse noise"), (2.5, 0.0, "noisy")])
+def test_lone_pixels_of_noise_are_no_impulses(levels: float, flat: float, name: str) -> None:
+    """Noise changes all pixels, which then have more gray levels."""
+    profiles = profiled(impulses=0.04, gray_levels=levels, flat_noise=flat)
+    case = Case(profiles=profiles, measured=measured(sharpness=1.6))
+    assert verdict_of(case).reasons[0].startswith(name)
 
 
 def test_a_pattern_that_nobody_sees_is_no_checkerboard() -> None:
