@@ -90,13 +90,25 @@ WRONG_CLASSES = Symptom(
     "or set model.conditioning to projection",
     explains=frozenset({"conditions", "class_fid_ratio_worst"}),
 )
+REAL_LOOKING = 0.25
+"""Precision, relative to real images, below which samples are too blurred or pale to be copies of an image."""
+
+
+def looks_real(measurements: Mapping[str, Measurement]) -> bool:
+    """Return whether some samples look like real images, as copies do; means of many images resemble all a little."""
+    found = measurements["precision"]
+    return found.number is None or found.number >= REAL_LOOKING * (found.null or 0.0)
+
+
 MEMORISATION = Symptom(
     "memorisation",
     12,
     "Samples repeat training images: give more data, stabilisers.augment (diffaugment or ada), "
     "a smaller discriminator, or stop earlier",
     explains=frozenset({"copying"}),
+    when=looks_real,
 )
+PARTLY_MEMORISED = replace(MEMORISATION, priority=50, when=None)
 INTRA_CLASS_COLLAPSE = Symptom("intra-class collapse", 60, STABILITY, explains=frozenset({"fidelity", "appearance"}))
 CLASS_COLLAPSE = replace(INTRA_CLASS_COLLAPSE, priority=61, explains=frozenset({"fidelity"}))
 TRUNCATED = Symptom(

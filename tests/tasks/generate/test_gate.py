@@ -368,6 +368,11 @@ def test_memorisation_comes_before_the_look_of_the_copies() -> None:
     assert [reason.partition(":")[0] for reason in verdict.reasons] == ["memorisation", "wrong contrast"]
 
 
+def test_means_of_many_images_are_no_copies() -> None:
+    case = Case(measured=measured(copies_augmented=0.9, precision=0.0, sharpness=0.3, contrast=0.7))
+    assert [reason.partition(":")[0] for reason in verdict_of(case).reasons] == ["blurred", "memorisation"]
+
+
 @pytest.mark.parametrize(
     ("outliers", "worst", "expected"),
     [(0.1, 20.0, True), (0.01, 20.0, False), (0.1, 3.0, False)],

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.measure import Measurement
 from pipeline.tasks.generate.measures.registry import measure
-from pipeline.tasks.generate.symptoms import MEMORISATION
+from pipeline.tasks.generate.symptoms import MEMORISATION, PARTLY_MEMORISED
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
 
 
-COPYING: dict[str, Any] = {"group": "copying", "aspect": "memorisation", "symptoms": (MEMORISATION,)}
+COPYING: dict[str, Any] = {"group": "copying", "aspect": "memorisation", "symptoms": (MEMORISATION, PARTLY_MEMORISED)}
 SHARE: dict[str, Any] = {
     "kind": "excess",
     "raw": True,
