@@ -13,6 +13,7 @@ from pipeline.arrays import BoolArray, Int64Array, Items
 from pipeline.data.batch_sampling import TrainingItems
 from pipeline.data.views import choose_labelled
 from pipeline.errors import InputError
+from pipeline.evaluation.measures.path_length import PATHS
 from pipeline.evaluation.measures.supervised_baseline import LabelledSplits, SemiSupervised, compare_classifiers
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import require_reference
@@ -53,7 +54,11 @@ def evaluate_case(case: EvaluationCase) -> EvaluationResult:
         samples = draw_samples(case.gan, settings, case.train, scratch)
         comparison = classifier_comparison(case)
         looks = [row["health_fid"] for row in case.curves if "health_fid" in row]
-        evaluation = evaluate(SampleSet(real, samples.images, samples.nonfinite, samples.labels, comparison, looks))
+        draw = value_source(case.gan, settings.seed, case.train)
+        data = SampleSet(
+            real, samples.images, samples.nonfinite, samples.labels, comparison, looks, draw, case.gan.latent
+        )
+        evaluation = evaluate(data)
         page = report(evaluation, case)
     notes = [*map("note: {}".format, evaluation.warnings), *keep_with_note(real.extractor, case)]
     return EvaluationResult(evaluation.metrics, page, headline(evaluation), notes, evaluation.material)
@@ -99,6 +104,22 @@ def draw_samples(gan: GAN, settings: EvaluateSettings, train: TrainingItems, scr
         return Samples(np.empty((0, *shape), dtype=tensors.spec.dtype), n, None if labels is None else labels[usable])
     stored = np.memmap(scratch, dtype=tensors.spec.dtype, mode="r", shape=(count, *shape))
     return Samples(stored, n - count, None if labels is None else labels[usable])
+
+
+def value_source(gan: GAN, seed: int, train: TrainingItems) -> Callable[[torch.Tensor, slice], torch.Tensor] | None:
+    """Return a function that draws network values [n, C, H, W] from latents of some paths; None without latents.
+
+    A path keeps its label, and everything else that is random is the same in each call.
+    """
+    if not gan.latent:
+        return None
+    labels = torch.from_numpy(np.random.default_rng([seed, 3]).choice(train.labels, PATHS)) if gan.classes else None
+
+    def draw(latents: torch.Tensor, rows: slice) -> torch.Tensor:
+        conditions = {} if labels is None else {"label": labels[rows]}
+        return gan.sample(len(latents), torch.Generator().manual_seed(seed), z=latents, **conditions)
+
+    return draw
 
 
 def classifier_comparison(case: EvaluationCase) -> Callable[[], SemiSupervised] | None:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pipeline.arrays import Float32Array, Float64Array, Int64Array, Items
-from pipeline.evaluation.extractors.base import ArrayItems, Extractor, Subset, extract
+from pipeline.evaluation.extractors.base import ArrayItems, Extractor, Subset, exact, extract
 from pipeline.evaluation.extractors.classifier import train_classifier
 from pipeline.evaluation.measures.agreement import Agreement
 from pipeline.evaluation.measures.augmented_copies import ItemSets, measure_augmented_copies
@@ -19,9 +21,11 @@ from pipeline.evaluation.measures.class_repeats import class_repeats
 from pipeline.evaluation.measures.class_spread import class_spread, reduce
 from pipeline.evaluation.measures.copies import ImageSets, measure_copies, thumbnails
 from pipeline.evaluation.measures.distances import nearest
+from pipeline.evaluation.measures.feature_likelihood import Likelihood, feature_likelihood
 from pipeline.evaluation.measures.fid import Moments, fid
 from pipeline.evaluation.measures.modes import Modes, count_distinct, kl_null
 from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
+from pipeline.evaluation.measures.path_length import path_length
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison, RealItems, compare_profiles
 from pipeline.evaluation.measures.statistics import compare_means, statistics
 from pipeline.evaluation.measures.supervised_baseline import SemiSupervised
@@ -62,6 +66,9 @@ class SampleSet:
         nonfinite: Number of samples that were dropped because they held NaN or Inf.
         labels: int64 [n], the classes that samples were conditioned on; None for unconditional models.
         compare_classifier: Compares the classifier of a semi-supervised model with a supervised one; None without.
+        draw_values: Draws network values [n, C, H, W] from latents [n, latent] of some of the paths between latents;
+            None for samples of an exported model, and for models without a latent.
+        latent: Length of a latent; 0 without `draw_values`.
         looks: Fréchet distances of the training's health checks, oldest first.
     """
 
@@ -71,6 +78,8 @@ class SampleSet:
     labels: Int64Array | None = None
     compare_classifier: Callable[[], SemiSupervised] | None = None
     looks: Sequence[float] = ()
+    draw_values: Callable[[Tensor, slice], Tensor] | None = None
+    latent: int = 0
 
     def __len__(self) -> int:
         return len(self.images)
@@ -136,6 +145,29 @@ class SampleSet:
     def manifold(self) -> dict[str, Measurement]:
         """Measures of feature space with their nulls; empty if there are too few items."""
         return measure_with_nulls(self.features, self.real.pool, self.seed, self.real.cache, self.real.key)
+
+    @cached_property
+    def likelihood(self) -> Likelihood | None:
+        """Likelihood of held-out items around samples; the calibration items stand for the training items."""
+        reference = self.real.reference
+        return feature_likelihood(self.features, reference.calibration, reference.real, self.seed)
+
+    @cached_property
+    def path_length(self) -> float | None:
+        """Smoothness of paths between latents; None without latents, or with features of an ONNX encoder."""
+        extractor, draw = self.real.extractor, self.draw_values
+        network = getattr(extractor, "network", None)
+        if draw is None or network is None or not len(self):
+            return None
+
+        def features_of(latents: Tensor, rows: slice) -> Float64Array:
+            with torch.inference_mode(), exact(extractor.device):
+                values = extractor.tensors.network_to_features(draw(latents, rows).float().to(extractor.device))
+                features: Float64Array = network(values).double().cpu().numpy()
+            return features
+
+        scale = 2 * self.real.reference_side.moments.trace
+        return path_length(features_of, self.latent, self.seed, scale) if scale > 0 else None
 
     @property
     def blind_features(self) -> str:
