@@ -64,4 +64,5 @@ def test_features_that_never_change_do_not_count() -> None:
     dead = np.ones((300, 1))
     sets = [normal(200, 8), normal(300, 9), normal(100, 10)]
     found = feature_likelihood(sets[0], sets[1], sets[2], 0)
-    assert feature_likelihood(*(np.hstack([x, dead[: len(x)]]) for x in sets), 0) == found
+    fake, train, test = (np.hstack([x, dead[: len(x)]]) for x in sets)
+    assert feature_likelihood(fake, train, test, 0) == found
