@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -56,7 +57,7 @@ ROOT = Path(__file__).parents[1]
         ),
         (
             "model: {variant: srgan}\ndata: {resolution: 64}\nevaluate: {gate: {fid: 3}}",
-            "evaluate.gate.fid: unknown key; tests of this variant's task: gain",
+            "evaluate.gate.fid: unknown key; tests of this variant's task: added_power",
         ),
         ("evaluate: {gate: {gain: 1}}", "evaluate.gate.gain: unknown key; tests of this variant's task: appearance"),
         (
@@ -279,15 +280,17 @@ def is_valid_or_rejected(text: str) -> bool:
 
 
 def test_the_default_gate_is_that_of_the_task() -> None:
-    from pipeline.tasks.restore.settings import RestorationGate
+    from pipeline.media.registry import MEDIA
+    from pipeline.tasks.registry import TASKS
     from tests.gates import GateSettings
 
+    restoration_gate: Any = TASKS["restore"].gate(MEDIA["image"])
     restoring = params.parse("model: {variant: denoise}\nevaluate: {samples: 100}", "x")
-    assert restoring.evaluate.gate == RestorationGate()
+    assert restoring.evaluate.gate == restoration_gate()
     assert restoring.evaluate.samples == 100
-    assert params.parse("model: {variant: denoise}\nevaluate: {gate: {gain: 3}}", "x").evaluate.gate == RestorationGate(
-        gain=3
-    )
+    assert params.parse(
+        "model: {variant: denoise}\nevaluate: {gate: {gain: 3}}", "x"
+    ).evaluate.gate == restoration_gate(gain=3)
     assert (
         params.parse("model: {variant: dcgan}", "x").evaluate.gate
         == params.parse("", "x").evaluate.gate

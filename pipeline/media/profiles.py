@@ -41,6 +41,7 @@ class Profile:
         describe: Says in words how the two means differ; None for no words.
         draw: Returns items [m, H, W, C] that show both means in the report; None shows nothing.
         caption: What those show.
+        transformed: Only results of a transformation are compared, which keep much of what their inputs show.
     """
 
     name: str
@@ -52,3 +53,4 @@ class Profile:
     describe: Callable[[Float64Array, Float64Array], str] | None = None
     draw: Callable[[Float64Array, Float64Array], Items] | None = None
     caption: str = ""
+    transformed: bool = False

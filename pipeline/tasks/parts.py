@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from pipeline.evaluation.diagnosis import Diagnosis, diagnose
@@ -66,8 +67,12 @@ class Part:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The measured values by their names in the metrics."""
-        return {f"{name}{self.suffix}": value for name, value in self.values.items()}
+        """The measured values by their names in the metrics; of a value with the spread of its null also that and z."""
+        flat = {f"{name}{self.suffix}": value for name, value in self.values.items()}
+        for name, measurement in self.measurements.items():
+            if measurement.z is not None:
+                flat |= {f"{name}_null{self.suffix}": measurement.null, f"{name}_z{self.suffix}": measurement.z}
+        return flat
 
 
 def measure_part(data: PartData, measures: Sequence[Measure[Any]], suffix: str, where: str) -> Part:
@@ -87,22 +92,37 @@ def apply_gate(parts: Sequence[Part], gate: Gate) -> Verdict:
     known: set[Symptom] = set()
     for part in parts:
         total, nonfinite = part.data.total, part.data.nonfinite
-        rows = [
-            apply_bound(measure, part.measurements[measure.name], part.data, getattr(gate, measure.key))
-            for measure in part.measures
-            if measure.better is not None
-        ]
+        rows = test_part(part, gate)
         if nonfinite:
             reasons.append(
                 f"non-finite images{part.where}: {nonfinite:,} of {total:,} hold NaN or Inf; the generator diverged. "
                 "Try a lower train.learning_rate"
             )
-        for diagnosis in diagnose(rows, part.measures, part.measurements, UNEXPLAINED):
+        for diagnosis in diagnose(rows, part.measures, part.measurements, UNEXPLAINED, partial(recheck, part, gate)):
             reasons.append(format_reason(diagnosis, part.where, advise=diagnosis.symptom not in known))
             known.add(diagnosis.symptom)
         finite = finite_test(FINITE, total - nonfinite, total)
         tests += [replace(test, name=f"{test.name}{part.where}") for test in (finite, *rows)]
     return Verdict(tests, reasons)
+
+
+def test_part(part: Part, gate: Gate) -> list[Test]:
+    """Compare the measurements of a part with their bounds."""
+    return [
+        apply_bound(measure, part.measurements[measure.name], part.data, getattr(gate, measure.key))
+        for measure in part.measures
+        if measure.better is not None
+    ]
+
+
+def recheck(part: Part, gate: Gate, symptom: Symptom, failed: Sequence[Test]) -> set[str]:
+    """Return the names of the failed tests that pass without a symptom."""
+    assert symptom.undo is not None
+    if not failed:
+        return set()
+    names = {test.name for test in failed}
+    again = measure_part(symptom.undo(part.data), [one for one in part.measures if one.name in names], "", "")
+    return {test.name for test in test_part(again, gate) if test.state == "pass"}
 
 
 def format_reason(diagnosis: Diagnosis, where: str, *, advise: bool) -> str:

@@ -13,10 +13,12 @@ from PIL import Image
 from pipeline import params
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.gans.registry import build
+from pipeline.media.registry import MEDIA
 from pipeline.promotion.aliases import Registry
 from pipeline.stages import evaluate, export, ingest, validate
 from pipeline.stages.commands import champion_comparison
 from pipeline.stages.paths import Paths
+from pipeline.tasks.registry import TASKS
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
 from pipeline.training import model_files
@@ -24,10 +26,8 @@ from pipeline.training.model_files import ModelConfig
 
 TRANSLATOR = "generator_channels: 4, discriminator_channels: 4, discriminator_layers: 1"
 RESTORER = "generator_channels: 4, blocks: 1, kernel: 3, discriminator_channels: 4, pretraining: 1"
-RESTORING = "gain: null, ssim_gain: null, worst_gain: null, texture: null, sharpness: null, shift: null"
-TRANSLATING = (
-    "fid_excess: null, dependence: null, repeats: null, cycle_ratio: null, psnr_gain: null, diversity_ratio: null"
-)
+RESTORING = ", ".join(f"{name}: null" for name in TASKS["restore"].gate(MEDIA["image"]).model_fields)
+TRANSLATING = ", ".join(f"{name}: null" for name in TASKS["translate"].gate(MEDIA["image"]).model_fields)
 MODELS = {
     "denoise": ("fit: keep", f"{RESTORER}, noise: {{gaussian: [20, 30], poisson: null, jpeg: null}}", RESTORING),
     "pix2pix": ("pairs: halves", TRANSLATOR, TRANSLATING),

@@ -36,14 +36,21 @@ class RandomNetwork(nn.Module):
         )
 
     def forward(self, values: Tensor) -> Tensor:
-        x = values / BYTES.half - BYTES.offset
-        parts = [F.adaptive_avg_pool2d(x.mean(dim=1, keepdim=True), 4).flatten(1)]
+        small = (values / BYTES.half - BYTES.offset).mean(dim=1, keepdim=True)
+        parts = [F.adaptive_avg_pool2d(small, 4).flatten(1)]
+        for x in self.maps(values):
+            parts += [x.mean(dim=(2, 3)), x.var(dim=(2, 3), unbiased=False).add(1e-8).sqrt()]
+        return torch.cat(parts, dim=1)
+
+    def maps(self, values: Tensor) -> list[Tensor]:
+        """Return the responses of the filters, [n, WIDTH, H, W], and the same at halves and quarters of the size."""
+        x, found = values / BYTES.half - BYTES.offset, []
         for scale, weight in enumerate(self.weights):
             if scale:
                 x = F.avg_pool2d(x, [min(2, side) for side in x.shape[2:]])
             x = F.leaky_relu(F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), weight), 0.2)
-            parts += [x.mean(dim=(2, 3)), x.var(dim=(2, 3), unbiased=False).add(1e-8).sqrt()]
-        return torch.cat(parts, dim=1)
+            found.append(x)
+        return found
 
 
 def draw_filters(rng: torch.Generator, outputs: int, inputs: int) -> nn.Parameter:

@@ -15,6 +15,9 @@ from pipeline.media.image.corrections import without_pattern
 DISTINCT = 5.0
 """Standard deviations from which sharpness differs from that of real images."""
 
+CRISP = 1.12
+"""Sharpness, relative to real images, from which images are sharper."""
+
 VISIBLE_PATTERN = 2.0
 """Gray levels, of 255, from which a fine regular pattern is seen in an area of one tone."""
 
@@ -72,7 +75,13 @@ def is_distinct(found: Mapping[str, Measurement]) -> bool:
 def is_checkerboard(found: Mapping[str, Measurement]) -> bool:
     """Return whether the two-pixel pattern is stronger than the sharpness explains."""
     pattern = (found["checkerboard"].number or 0.0) / max(found["sharpness"].number or 0.0, 1.0)
-    return pattern > (1.45 if crispness(found) < 1.12 else 2.0)
+    return pattern > (1.45 if crispness(found) < 1.12 else 2.0) or is_common_pattern(found)
+
+
+def is_common_pattern(found: Mapping[str, Measurement]) -> bool:
+    """Return whether all samples have a visible pattern in common that covers them, and makes them sharper."""
+    size, place = (found.get(name, Measurement(None)).number or 0.0 for name in ("pattern_size", "pixel_maps"))
+    return size >= VISIBLE_PATTERN and 2 * size > place and (found["sharpness"].number or 0.0) > CRISP
 
 
 def is_blurred(found: Mapping[str, Measurement]) -> bool:
@@ -121,7 +130,7 @@ BLURRED = Symptom(
     21,
     "Train longer (train.total_images), with wider networks, or a smaller train.ema_half_life",
     explains=EXPLAINED,
-    causes=("sharpness", "contrast", "spectrum"),
+    causes=("sharpness", "contrast", "spectrum", "patch_spectrum"),
     when=is_blurred,
 )
 NOISY = Symptom(
@@ -129,7 +138,7 @@ NOISY = Symptom(
     22,
     "Train longer, lower train.learning_rate towards the end ({start, end}), or raise train.ema_half_life",
     explains=EXPLAINED,
-    causes=("sharpness", "spectrum", "checkerboard", "precision", "coverage"),
+    causes=("sharpness", "spectrum", "patch_spectrum", "checkerboard", "precision", "coverage"),
     when=is_noisy,
 )
 SHARPENED = Symptom(

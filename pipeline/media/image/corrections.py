@@ -1,6 +1,5 @@
 """Remove a fault that all samples have, so that they can be measured without it."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,16 @@ TONES_OF = 2_000
 
 def match_tones(data: Any) -> Any:
     """Return the samples with the gray levels of real images: one curve for all pixels gives them the same shares."""
-    real = data.real.pool_items
-    images = [np.asarray(items) for items in (data.images, real.images(np.arange(min(len(real), TONES_OF))))]
+    real = data.compared.real.items
+    images = [
+        np.asarray(items) for items in (data.compared.fake.images(), real.images(np.arange(min(len(real), TONES_OF))))
+    ]
     levels = np.iinfo(images[0].dtype).max + 1
     ours, theirs = (np.bincount(each.ravel(), minlength=levels).cumsum() / each.size for each in images)
     # The middle of the share that a level covers, so that a level of many pixels is not moved to the next one.
     middle = ours - np.diff(ours, prepend=0) / 2
     curve = np.minimum(np.searchsorted(theirs, middle), levels - 1).astype(images[0].dtype)
-    return replace(data, images=curve[images[0]])
+    return data.with_items(curve[images[0]])
 
 
 def without_pattern(data: Any) -> Any:
@@ -32,8 +33,8 @@ def without_pattern(data: Any) -> Any:
     """
     from scipy.ndimage import uniform_filter
 
-    real, n = data.real.pool_items, len(data.images)
-    means = [batch_mean(data.images, np.arange(n)), batch_mean(real, np.arange(len(real)))]
+    samples, real = data.compared.fake.images(), data.compared.real.items
+    means = [batch_mean(samples, np.arange(len(samples))), batch_mean(real, np.arange(len(real)))]
     difference = means[0] - means[1]
     height, width = difference.shape[:2]
     rows, columns = np.indices((height, width))
@@ -41,9 +42,9 @@ def without_pattern(data: Any) -> Any:
     for phase in (rows, columns, rows + columns):
         sign = (1.0 - 2.0 * (phase % 2))[:, :, None]
         pattern += sign * uniform_filter(difference * sign, size=(4, 4, 1), mode="reflect")
-    most = np.iinfo(data.images.dtype).max
-    images = np.clip(np.rint(data.images - pattern), 0, most).astype(data.images.dtype)
-    return replace(data, images=images)
+    most = np.iinfo(samples.dtype).max
+    images = np.clip(np.rint(samples - pattern), 0, most).astype(samples.dtype)
+    return data.with_items(images)
 
 
 def batch_mean(items: Any, positions: npt.NDArray[np.int64]) -> Float64Array:

@@ -14,6 +14,7 @@ from pipeline.media.base import Bounds, BuiltinSource, Encoded, Fact, Item, Medi
 from pipeline.media.image import validation
 from pipeline.media.image.appearance import APPEARANCE, statistics
 from pipeline.media.image.formats import SUFFIXES
+from pipeline.media.image.patch_measures import PATCH_MEASURES
 from pipeline.media.image.profile_measures import PROFILE_MEASURES
 from pipeline.media.image.settings import ImageSettings
 
@@ -182,7 +183,7 @@ class ImageMedium(Medium):
 
     def appearance(self) -> Sequence[Measure[Any]]:
         """Return the measures of `statistics` and of `profiles`."""
-        return (*APPEARANCE, *PROFILE_MEASURES)
+        return (*APPEARANCE, *PROFILE_MEASURES, *PATCH_MEASURES)
 
     def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
         """Return brightness, contrast, sharpness, checkerboard and colour of each image."""
@@ -192,9 +193,10 @@ class ImageMedium(Medium):
 
     def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
         """Return gray levels, spectrum, impulses, block edges, maps of the pixels, and for RGB the colours."""
+        from pipeline.media.image.patches import patch_profiles
         from pipeline.media.image.profiles import profiles
 
-        return profiles(spec)
+        return [*profiles(spec), *patch_profiles(spec)]
 
     def lacks(self, spec: ItemSpec) -> frozenset[str]:
         """Return "colours" of gray images, and "blocks" of images that are smaller than two blocks of JPEG."""

@@ -26,7 +26,7 @@ def describe_maps(data: Any, bounds: Bounds) -> str:
 
 def describe(data: Any, found: Any) -> str:
     """Return how two mean profiles of the pixels differ, in words."""
-    (maps,) = (one for one in profiles(data.real.item) if one.name == "pixel_maps")
+    (maps,) = (one for one in profiles(data.item) if one.name == "pixel_maps")
     assert maps.describe is not None
     return maps.describe(found.fake, found.real)
 
@@ -46,7 +46,7 @@ def describe_class_maps(data: Any, bounds: Bounds) -> str:
 
 def constant_pixels(data: Any, found: Any) -> float | None:
     """Return the share of the pixels that stand out which are the same in all samples of a comparison."""
-    return constant_share(found.fake, found.real, data.real.item) if found else None
+    return constant_share(found.fake, found.real, data.item) if found else None
 
 
 def class_maps(data: Any) -> Measurement:

@@ -65,7 +65,8 @@ def is_sparse(found: Mapping[str, Measurement]) -> bool:
 
 def is_constant(found: Mapping[str, Measurement]) -> bool:
     """Return whether the pixels that stand out are the same in all samples, or in all of a class."""
-    all_samples, one_class = (found[name].number or 0.0 for name in ("constant_pixels", "class_constant_pixels"))
+    names = "constant_pixels", "class_constant_pixels"
+    all_samples, one_class = (found.get(name, Measurement(None)).number or 0.0 for name in names)
     return all_samples >= MOSTLY or (is_varied(found) and one_class >= MOSTLY)  # a class of few images is constant, too
 
 

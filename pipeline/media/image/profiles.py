@@ -46,9 +46,9 @@ def profiles(spec: ItemSpec) -> Sequence[Profile]:
 
 
 def lacks(spec: ItemSpec) -> frozenset[str]:
-    """Return what images of a spec do not have: "colours", or "blocks" of JPEG with edges between them."""
+    """Return what images of a spec do not have: colours, as in "coloured input", or "blocks" of JPEG with edges."""
     gray, small = spec.channels != 3, min(spec.height, spec.width) < 2 * BLOCK
-    return frozenset(["colours"] * gray + ["blocks"] * small)
+    return frozenset(["colours", "coloured input"] * gray + ["blocks"] * small)
 
 
 def gray(images: Items) -> FloatArray:

@@ -11,6 +11,7 @@ from torch import Tensor
 from pipeline.arrays import Float32Array, Float64Array, Int64Array, Items
 from pipeline.evaluation.extractors.base import ArrayItems, Extractor, Subset, exact, extract
 from pipeline.evaluation.extractors.classifier import train_classifier
+from pipeline.evaluation.likeness import Compared, Likeness
 from pipeline.evaluation.measures.agreement import Agreement
 from pipeline.evaluation.measures.augmented_copies import ItemSets, measure_augmented_copies
 from pipeline.evaluation.measures.bins import assign, k_means
@@ -27,18 +28,15 @@ from pipeline.evaluation.measures.modes import Modes, count_distinct, kl_null
 from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
 from pipeline.evaluation.measures.path_length import path_length
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison, RealItems, compare_profiles
-from pipeline.evaluation.measures.statistics import compare_means, statistics
 from pipeline.evaluation.measures.supervised_baseline import SemiSupervised
 from pipeline.evaluation.projection import project_to_plane, rank_by_typicality
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import Ratio, ratio
 from pipeline.evaluation.reliability import blind_features, near_chance
 from pipeline.evaluation.wording import percent
+from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
-from pipeline.media.profiles import Change
 
-CERTAIN = 5.0
-"""Standard deviations from which samples were certainly changed."""
 ALIKE = 0.02
 """KL of class histograms, beyond chance, up to which the classes of samples have the shares of real items."""
 CLUSTERS = 8
@@ -58,7 +56,7 @@ class LabelledSamples(ArrayItems):
 
 
 @dataclass(frozen=True, eq=False)
-class SampleSet:
+class SampleSet(Likeness):
     """Samples of a generator, and what is derived from them and the real data. Parts are computed on first use.
 
     Attributes:
@@ -291,37 +289,19 @@ class SampleSet:
         """Number of samples that differ from each other; None without samples."""
         return count_distinct(self.images) if len(self) else None
 
-    @cached_property
-    def appearance(self) -> dict[str, Measurement]:
-        """Statistics of the medium, relative to real items; empty if there are too few items."""
-        if not len(self):
-            return {}
-        samples, pool = (statistics(self.real.item, items) for items in (ArrayItems(self.images), self.real.pool_items))
-        return compare_means(samples, pool, self.seed)
+    @property
+    def item(self) -> ItemSpec:
+        return self.real.item
 
-    @cached_property
-    def profiles(self) -> dict[str, ProfileComparison]:
-        """Profiles of the medium, compared with real items in the same shares of classes; empty if there are few."""
+    @property
+    def compared(self) -> Compared:
+        """The samples, and all real items that nothing was trained on."""
         real = self.real
-        if not len(self):
-            return {}
-        found: dict[str, ProfileComparison] = {}
-        for weights, weighted in ((self.class_weights, True), (None, False)):
-            profiles = [one for one in real.medium.profiles(real.item) if one.weighted == weighted]
-            side = RealItems(real.pool_items, weights, real.cache, f"{real.key} {weighted}", real.medium)
-            found |= compare_profiles(profiles, ArrayItems(self.images), side, self.seed)
-        return found
+        side = RealItems(real.pool_items, None, real.cache, real.key, real.medium)
+        return Compared(ArrayItems(self.images), side, self.seed)
 
-    @cached_property
-    def change(self) -> Change | None:
-        """What was done to all samples alike, such as a shift; None if nothing was, or if it cannot be found."""
-        for profile in self.real.medium.profiles(self.real.item):
-            if profile.change is not None and profile.name in self.profiles:
-                found = self.profiles[profile.name]
-                z = found.measurement.z
-                if found.excess > 0 and (z is None or z > CERTAIN):
-                    return profile.change(found.fake, found.real)
-        return None
+    def with_items(self, items: Items) -> "SampleSet":
+        return replace(self, images=items)
 
     def undo_change(self) -> "SampleSet":
         """Return the samples as they were before `change`."""

@@ -19,15 +19,17 @@ from pipeline.evaluation.extractors.random_network import open_random_network
 from pipeline.evaluation.protocol import describe_rounding, with_code
 from pipeline.evaluation.report_page import Exhibit, data_uri, render_page
 from pipeline.gans.base import GAN, View
+from pipeline.measure import Measure
 from pipeline.media.image.degradations import upsample
 from pipeline.media.image.preview import grid
-from pipeline.media.registry import tensors_of
+from pipeline.media.registry import find_medium, tensors_of
 from pipeline.serving.runtime.tiling import run_tiled
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.report_pictures import png
+from pipeline.tasks.medium_measures import modules_of
 from pipeline.tasks.parts import Part, apply_gate, measure_part, report_head, report_rows
-from pipeline.tasks.restore.restoration_measures import MEASURES
-from pipeline.tasks.restore.trial import Trial
+from pipeline.tasks.restore.restoration_measures import MEASURES, measures_for
+from pipeline.tasks.restore.trial import Squares, Trial
 
 STRIP_ROWS = 8
 """Images in a strip of the report."""
@@ -81,9 +83,10 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     views = case.gan.evaluation_views().items()
     results = [run_trial(case, title, view, extractor) for title, view in views]
     trials, pictures = [trial for trial, _ in results], [shown for _, shown in results]
-    parts = measure_trials(trials)
+    measures = measures_for(find_medium(case.info.item.medium))
+    parts = measure_trials(trials, measures)
     verdict = apply_gate(parts, case.settings.gate)
-    text = with_code(protocol(trials, case, extractor), __name__)
+    text = with_code(protocol(trials, case, extractor), __name__, *modules_of(measures))
     metrics = flatten(parts) | {
         **verdict.outcome,
         "protocol": text,
@@ -110,11 +113,11 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     return EvaluationResult(metrics, html, summary_line(trials), [], material(trials))
 
 
-def measure_trials(trials: Sequence[Trial]) -> list[Part]:
+def measure_trials(trials: Sequence[Trial], measures: Sequence[Measure[Any]] = MEASURES) -> list[Part]:
     """Compute the measures of every trial; a single trial needs no name."""
     several = len(trials) > 1
     return [
-        measure_part(trial, MEASURES, f"_{trial.key}" if several else "", f" ({trial.title})" if several else "")
+        measure_part(trial, measures, f"_{trial.key}" if several else "", f" ({trial.title})" if several else "")
         for trial in trials
     ]
 
@@ -185,7 +188,12 @@ def run_trial(case: EvaluationCase, title: str, view: View, extractor: Extractor
             pictures.details.append(np.stack([crop_centre(image) for image in images]))
             pictures.gains.append(trial.gains[-1])
     if squares:
-        trial.compare_texture(extractor, *np.concatenate(squares, axis=1)[:, :MOST_SQUARES])
+        given_squares, restored_squares, original_squares = np.concatenate(squares, axis=1)[:, :MOST_SQUARES]
+        trial.compare_texture(extractor, given_squares, restored_squares, original_squares)
+        side = square_side(case)
+        item = case.info.item.model_copy(update={"height": side, "width": side})
+        key = f"{case.test.fingerprint} {side} {len(original_squares)} {scale}"
+        trial.squares = Squares(item, restored_squares, original_squares, settings.seed, case.folders.cache, key)
     return trial, pictures
 
 

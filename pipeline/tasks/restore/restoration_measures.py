@@ -1,33 +1,60 @@
 """The measures of the task "restore", each computed from one trial. Gate, report and metrics derive from them."""
 
+import functools
+from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pipeline.evaluation.measures.intervals import interval_of_mean
 from pipeline.measure import Measure, Measurement, Symptom
+from pipeline.media.base import Medium
+from pipeline.media.image.patch_measures import COLOUR_PATCHES, coloured_patches
+from pipeline.media.image.patches import BANDS, LOUD
+from pipeline.media.image.profile_measures import VISIBLE
+from pipeline.media.image.profiles import TONES
+from pipeline.tasks.medium_measures import CHANGES, add_medium_measures
 
 if TYPE_CHECKING:
     from pipeline.tasks.restore.trial import Trial
 
+LOOKS = frozenset({"appearance", "fidelity"})
 NO_GAIN = Symptom(
     "little gain over the input",
-    1,
+    40,
     "Train longer (train.total_images), with more model.blocks or model.generator_channels. An adversarial loss costs "
     "PSNR: raise model.pretraining or model.weights.pixel, or allow for it in evaluate.gate.gain",
     causes=("gain", "ssim_gain", "worst_gain"),
 )
 WRONG_TEXTURE = Symptom(
     "wrong texture",
-    2,
+    38,
     "Restored images are too smooth or show artefacts: train longer, or raise model.weights.perceptual. With "
     "model.pretraining 1 the loss asks for smooth images",
 )
 ADDED_NOISE = Symptom(
     "added noise",
-    3,
+    22,
     "The adversarial loss adds noise: lower model.weights.adversarial, or raise model.weights.pixel",
+    explains=LOOKS,
+)
+LOST_DETAIL = Symptom(
+    "blurred",
+    21,
+    "Restored images have less of the fine detail than the smoothed input: train longer (train.total_images), or with "
+    "more model.blocks or model.generator_channels",
+    explains=LOOKS,
+)
+FAR_FROM_ORIGINAL = Symptom(
+    "no closer to the original than the smoothed input",
+    41,
+    "Train longer (train.total_images); an adversarial loss that adds wrong texture is too strong: lower "
+    "model.weights.adversarial, or raise model.weights.pixel",
 )
 COLOUR_SHIFT = Symptom(
-    "shifted colours", 4, "Lower train.learning_rate, or raise model.weights.pixel, so that colours stay"
+    "shifted colours",
+    25,
+    "Lower train.learning_rate, or raise model.weights.pixel, so that colours stay",
+    explains=LOOKS,
 )
 
 
@@ -45,6 +72,18 @@ def similarity_measures(name: str, explanation: str) -> "tuple[Measure[Trial], M
     return ours, theirs
 
 
+def patch_error(trial: "Trial") -> Measurement:
+    """Return the mean error of the colours of patches, of restored images and of the inputs."""
+    ours, given = (fmean(values) for values in zip(*trial.patch_errors, strict=True))
+    return Measurement(ours, given)
+
+
+def added_power(trial: "Trial") -> float | None:
+    """Return the largest rise of the power of patches, in decibels."""
+    change = trial.mean_change("patch_spectrum")
+    return None if change is None else float(change.reshape(BANDS, TONES).mean(axis=1).max() * LOUD)
+
+
 MEASURES: "tuple[Measure[Trial], ...]" = (
     Measure(
         "gain",
@@ -54,6 +93,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         "PSNR (RGB) minus that of the input, in dB; for super-resolution, of the bicubic enlargement",
         better="high",
         bound=0.0,
+        group="fidelity",
         symptoms=(NO_GAIN,),
         headline=True,
         place=1,
@@ -66,6 +106,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         "SSIM (RGB) minus that of the input",
         better="high",
         bound=0.0,
+        group="fidelity",
         symptoms=(NO_GAIN,),
         headline=True,
         place=2,
@@ -76,6 +117,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         "gain of the image that gains least, in dB",
         better="high",
         bound=-1.0,
+        group="fidelity",
         symptoms=(NO_GAIN,),
     ),
     Measure(
@@ -87,6 +129,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         limits={"gt": 0},
         missing="fewer than 100 squares to compare",
         place=3,
+        group="fidelity",
         symptoms=(WRONG_TEXTURE,),
     ),
     Measure(
@@ -97,6 +140,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         bound=1.2,
         limits={"gt": 0},
         missing="the originals are flat",
+        group="appearance",
         symptoms=(ADDED_NOISE,),
     ),
     Measure(
@@ -106,7 +150,67 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         better="low",
         bound=2.0,
         limits={"gt": 0},
+        group="appearance",
         symptoms=(COLOUR_SHIFT,),
+    ),
+    Measure(
+        "added_power",
+        added_power,
+        "power of small patches beyond that of the originals, in decibels: of the band where it is largest",
+        better="low",
+        bound=3.0,
+        limits={"gt": 0},
+        missing="too few squares of images",
+        needs="input",
+        group="appearance",
+        symptoms=(ADDED_NOISE,),
+    ),
+    Measure(
+        "coloured_patches",
+        lambda trial: coloured_patches(trial) if trial.squares else None,
+        "share of small patches within which colours differ visibly, minus that of the originals",
+        better="low",
+        bound=0.1,
+        limits={"gt": 0, "le": 1},
+        missing="too few squares of images",
+        needs="coloured input",
+        group="appearance",
+        symptoms=(COLOUR_PATCHES,),
+    ),
+    Measure(
+        "detail",
+        lambda trial: Measurement(*trial.detail) if trial.detail else None,
+        "share of the originals' fine detail, over that of the inputs after the best Gaussian filter",
+        kind="relative",
+        better="high",
+        bound=1.0,
+        limits={"gt": 0},
+        missing="the originals are flat",
+        group="appearance",
+        symptoms=(LOST_DETAIL,),
+    ),
+    Measure(
+        "perceptual_ratio",
+        lambda trial: trial.perceptual_ratio,
+        "perceptual distance to the originals, in layers of an untrained network, over that of the inputs, as they are "
+        "or after the best Gaussian filter",
+        better="low",
+        bound=1.25,
+        limits={"gt": 0},
+        missing="the inputs equal the originals",
+        group="fidelity",
+        symptoms=(FAR_FROM_ORIGINAL,),
+    ),
+    Measure(
+        "patch_error",
+        patch_error,
+        "error of the mean colours of small patches minus that of the inputs, in 8-bit levels",
+        kind="excess",
+        better="low",
+        bound=VISIBLE,
+        limits={"gt": 0},
+        group="fidelity",
+        symptoms=(FAR_FROM_ORIGINAL,),
     ),
     *similarity_measures("psnr", "PSNR (RGB) in dB"),
     *similarity_measures("psnr_y", "PSNR (luma) in dB"),
@@ -151,3 +255,17 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         reported=False,
     ),
 )
+
+SMOOTHER = ("spectrum", "patch_spectrum", "patch_chroma")
+"""Measures of the medium that also fail if images are smoother, as the most probable restoration of any input is."""
+
+ADVICE = {
+    "checkerboard artefacts": "Train longer (train.total_images), or lower model.weights.adversarial",
+    "noisy": ADDED_NOISE.advice,
+}
+
+
+@functools.cache
+def measures_for(medium: Medium) -> "Sequence[Measure[Trial]]":
+    """Return the measures of restored items of a medium, its own included."""
+    return add_medium_measures(MEASURES, medium, ADVICE, without=(*CHANGES, *SMOOTHER))

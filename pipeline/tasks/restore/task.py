@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.evaluation.settings import Gate as GateBase
 from pipeline.measure import Measure
 from pipeline.media.base import Medium
 from pipeline.media.registry import find_medium
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.tasks.apply_usage import apply_command, apply_usage
-from pipeline.tasks.restore.restoration_measures import MEASURES
-from pipeline.tasks.restore.settings import RestorationGate
+from pipeline.tasks.medium_measures import modules_of
+from pipeline.tasks.restore.restoration_measures import MEASURES, measures_for
+from pipeline.tasks.restore.settings import RestorationGate, restoration_gate
 from pipeline.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -42,8 +44,14 @@ class RestoreTask(Task):
         "it invents details that the input does not contain. Do not read plates, faces or findings from its output."
     )
 
+    def gate(self, medium: Medium) -> type[GateBase]:
+        return restoration_gate(tuple(self.measures(medium)))
+
     def measures(self, medium: Medium) -> Sequence[Measure[Any]]:
-        return MEASURES
+        return measures_for(medium)
+
+    def evaluation_modules(self, medium: Medium) -> tuple[str, ...]:
+        return (*super().evaluation_modules(medium), *modules_of(self.measures(medium)))
 
     def check_test_split(self, test: "ItemSet") -> None:
         from pipeline.tasks.restore.restoration_evaluation import require_test_images

@@ -1,15 +1,24 @@
 """One trial of a restoration: what was measured on every image after one kind of degradation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import fmean
+from typing import ClassVar
 
 import numpy as np
 
-from pipeline.arrays import Float32Array, UInt8Array
+from pipeline.arrays import Float32Array, Float64Array, Items, UInt8Array
 from pipeline.evaluation.extractors.base import ArrayItems, Extractor, extract
+from pipeline.evaluation.likeness import Compared, Likeness
 from pipeline.evaluation.measures.fid import fid
-from pipeline.evaluation.measures.image_similarity import Similarity, compare_images, sharpness
+from pipeline.evaluation.measures.image_similarity import Similarity, compare_images, crop_border, sharpness
+from pipeline.evaluation.measures.perceptual_distance import perceptual_distances
+from pipeline.evaluation.measures.profile_comparison import RealItems
+from pipeline.items import ItemSpec
+from pipeline.media.image.patches import patch_errors
+from pipeline.media.registry import find_medium
+from pipeline.tasks.restore.baseline import kept_detail, smooth
 
 BATCH = 256
 
@@ -29,8 +38,20 @@ class Texture:
     features: tuple[Float32Array, Float32Array]
 
 
+@dataclass(frozen=True)
+class Squares:
+    """Squares of all images, [n, S, S, C] each, and what identifies the originals in a cache."""
+
+    item: ItemSpec
+    restored: UInt8Array
+    original: UInt8Array
+    seed: int = 0
+    cache: Path | None = None
+    key: str = ""
+
+
 @dataclass
-class Trial:
+class Trial(Likeness):
     """Held-out images after one kind of degradation. Lists hold one entry for each finite image.
 
     Attributes:
@@ -41,7 +62,14 @@ class Trial:
         distances: The variant's own distances to the original, by name: of the restored image and of the input.
         psnrs: PSNR of every image, 0 if it is not finite.
         texture: None if there are too few squares.
+        squares: What the look is compared by; None if no image is finite.
+        details: Of the restored image, and of the smoothed input: see `kept_detail`.
+        smoothed: Similarity to the original of the smoothed input.
+        perceptual: Perceptual distance to the original, of the restored image, the input and the smoothed input.
+        patch_errors: Error of the colours of patches, of the restored image and of the input.
     """
+
+    transforms: ClassVar[bool] = True
 
     title: str
     border: int
@@ -53,6 +81,11 @@ class Trial:
     distances: list[tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=list)
     psnrs: list[float] = field(default_factory=list)
     texture: Texture | None = None
+    squares: Squares | None = None
+    details: list[tuple[tuple[float, float], tuple[float, float]]] = field(default_factory=list)
+    smoothed: list[Similarity] = field(default_factory=list)
+    perceptual: list[tuple[float, float, float]] = field(default_factory=list)
+    patch_errors: list[tuple[float, float]] = field(default_factory=list)
 
     def add(self, given: UInt8Array, restored: UInt8Array | None, original: UInt8Array) -> None:
         """Measure one image, uint8 [H, W, C].
@@ -70,6 +103,18 @@ class Trial:
         self.psnrs.append(self.restored[-1].psnr)
         self.sharpness.append((sharpness(restored), sharpness(original)))
         self.shifts.append(float(np.abs(restored.mean(axis=(0, 1)) - original.mean(axis=(0, 1))).max()))
+        self.compare_with_baseline(given, restored, original)
+
+    def compare_with_baseline(self, given: UInt8Array, restored: UInt8Array, original: UInt8Array) -> None:
+        """Compare an image, and its input as it is and smoothed, with the original, inside the border."""
+        images = [crop_border(one, self.border) for one in (restored, given, smooth(given, original), original)]
+        ours, theirs, smoothed, target = images
+        self.details.append((kept_detail(ours, target), kept_detail(smoothed, target)))
+        self.smoothed.append(compare_images(smoothed, target, 0))
+        near, far, filtered = perceptual_distances(np.stack(images[:3]), np.stack([target] * 3)).tolist()
+        self.perceptual.append((near, far, filtered))
+        mine, other = patch_errors(np.stack([ours, theirs]), np.stack([target] * 2)).tolist()
+        self.patch_errors.append((mine, other))
 
     def compare_texture(
         self, extractor: Extractor, given: UInt8Array, restored: UInt8Array, original: UInt8Array
@@ -92,8 +137,51 @@ class Trial:
 
     @property
     def provides(self) -> frozenset[str]:
-        """Names of the variant's own distances, and "images"."""
-        return frozenset(self.distances[0][0]) if self.distances else frozenset()
+        """Names of the variant's own distances, and what the images have that measures of the medium need."""
+        own = frozenset(self.distances[0][0]) if self.distances else frozenset()
+        return own | self.properties if self.squares else own
+
+    @property
+    def item(self) -> ItemSpec:
+        assert self.squares is not None
+        return self.squares.item
+
+    @property
+    def compared(self) -> Compared:
+        """Squares of the restored images, and of the originals."""
+        squares = self.squares
+        assert squares is not None
+        medium = find_medium(squares.item.medium)
+        real = RealItems(ArrayItems(squares.original), None, squares.cache, squares.key, medium)
+        return Compared(ArrayItems(squares.restored), real, squares.seed)
+
+    def with_items(self, items: Items) -> "Trial":
+        assert self.squares is not None
+        return replace(self, squares=replace(self.squares, restored=items))
+
+    def mean_change(self, name: str) -> Float64Array | None:
+        """Return the mean profile of restored squares minus that of the originals; None if there are too few."""
+        if self.squares is None or name not in self.profiles:
+            return None
+        found = self.profiles[name]
+        return found.fake - found.real
+
+    @property
+    def detail(self) -> tuple[float, float] | None:
+        """Share of the originals' fine detail in restored images and in smoothed inputs; None without detail."""
+        both = []
+        for pairs in zip(*self.details, strict=True):
+            common, total = (sum(values) for values in zip(*pairs, strict=True))
+            both.append(common / total if total > 0 else None)
+        ours, baseline = both
+        return None if ours is None or baseline is None else (ours, baseline)
+
+    @property
+    def perceptual_ratio(self) -> float | None:
+        """Perceptual distance of restored images over that of the inputs, as they are or smoothed, if that is less."""
+        ours, given, smoothed = (fmean(values) for values in zip(*self.perceptual, strict=True))
+        baseline = min(given, smoothed)
+        return ours / baseline if baseline > 0 else None
 
     @property
     def gains(self) -> list[float]:

@@ -1,17 +1,22 @@
 """The result of one direction of a translation: what its measures are computed from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from pipeline.arrays import Float32Array, UInt8Array
+from pipeline.arrays import Float32Array, Int64Array, Items, UInt8Array
 from pipeline.evaluation.comparison import Material
-from pipeline.evaluation.extractors.base import Extractor
+from pipeline.evaluation.extractors.base import ArrayItems, Extractor, Subset
+from pipeline.evaluation.likeness import Compared, Likeness
+from pipeline.evaluation.measures.copies import ImageSets, thumbnails
 from pipeline.evaluation.measures.kid import kid
+from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
 from pipeline.gans.base import GAN
+from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
 from pipeline.tasks.base import EvaluationCase
 from pipeline.tasks.translate.feature_statistics import (
@@ -75,14 +80,21 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class DirectionResult:
-    """One direction over all held-out images of its source."""
+class DirectionResult(Likeness):
+    """One direction over all held-out images of its source.
+
+    Attributes:
+        batch_size: Images that are reduced to thumbnails at a time.
+    """
+
+    transforms: ClassVar[bool] = True
 
     route: Route
     translations: Translations
     probe: Probe
     seed: int
     identity: Identity = field(default_factory=Identity)
+    batch_size: int = 256
 
     @property
     def title(self) -> str:
@@ -104,7 +116,50 @@ class DirectionResult:
         """What the direction has: "inverse", "styles", "pairs"."""
         direction = self.route.direction
         parts = {"inverse": direction.inverse is not None, "styles": direction.multimodal, "pairs": self.route.paired}
-        return frozenset(name for name, present in parts.items() if present)
+        return frozenset(name for name, present in parts.items() if present) | self.properties
+
+    @property
+    def item(self) -> ItemSpec:
+        return self.route.target.held_out.item
+
+    @property
+    def compared(self) -> Compared:
+        """The finite translations, and real images of the target domain."""
+        return Compared(self.finite_images, self.route.target.real_items, self.seed)
+
+    @property
+    def finite_images(self) -> Subset:
+        """The finite translations."""
+        return Subset(ArrayItems(self.translations.images), np.flatnonzero(self.translations.finite))
+
+    @property
+    def names(self) -> list[str]:
+        """Files of the inputs of the finite translations."""
+        source = self.route.source
+        return [source.held_out.names[k] for k in source.order[self.translations.finite]]
+
+    def select(self, positions: Int64Array) -> "DirectionResult":
+        """Return the result with some of the finite translations alone."""
+        finite = np.zeros(self.total, dtype=bool)
+        finite[np.flatnonzero(self.translations.finite)[positions]] = True
+        return replace(self, translations=replace(self.translations, finite=finite.tolist()))
+
+    def with_items(self, items: Items) -> "DirectionResult":
+        """Return the result with other finite translations; their features are not computed again."""
+        images = np.array(self.translations.images)
+        images[self.translations.finite] = items
+        return replace(self, translations=replace(self.translations, images=images))
+
+    @cached_property
+    def outliers(self) -> Outliers | None:
+        """How unlike real images of the target domain each finite translation is; None if there are too few."""
+        target = self.route.target
+        small = (self.finite_images, target.evaluated, target.train)
+        spaces = (
+            standardise(ImageSets(self.features, target.features, target.train_features)),
+            ImageSets(*(thumbnails(items, self.item, self.batch_size) for items in small)),
+        )
+        return find_outliers(spaces)
 
     @cached_property
     def all_features(self) -> Float32Array:
@@ -197,7 +252,7 @@ def evaluate_direction(case: EvaluationCase, route: Route, extractor: Extractor)
     translations = translate_images(case, route, extractor, rng)
     probe = probe_direction(case, route, extractor)
     identity = translate_identity(case, route, rng) if route.direction.inverse else Identity()
-    return DirectionResult(route, translations, probe, case.settings.seed, identity)
+    return DirectionResult(route, translations, probe, case.settings.seed, identity, case.settings.batch_size)
 
 
 def probe_direction(case: EvaluationCase, route: Route, extractor: Extractor) -> Probe:

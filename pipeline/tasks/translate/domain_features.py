@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -9,8 +10,10 @@ from pipeline.arrays import Float32Array, Int64Array, UInt8Array
 from pipeline.data.domains import DomainItems, split_domains
 from pipeline.data.store import ItemSet
 from pipeline.errors import InputError
-from pipeline.evaluation.extractors.base import Extractor, Subset
+from pipeline.evaluation.extractors.base import Extractor, Joined, Subset
+from pipeline.evaluation.measures.profile_comparison import RealItems
 from pipeline.evaluation.reference import load_or_extract, require_reference
+from pipeline.media.registry import find_medium
 from pipeline.tasks.base import EvaluationCase, progress_bar
 
 MOST_TRAINING = 10_000
@@ -26,6 +29,9 @@ class DomainFeatures:
         order: Positions of the held-out images that are evaluated, shuffled.
         features: Features [n, d] of these images, in that order.
         train_features: Features [m, d] of training images.
+        train: These training images.
+        key: Identifies all these images in caches.
+        cache: Folder of caches.
     """
 
     name: str
@@ -33,6 +39,20 @@ class DomainFeatures:
     order: Int64Array
     features: Float32Array
     train_features: Float32Array
+    train: Subset
+    key: str = ""
+    cache: Path | None = None
+
+    @property
+    def evaluated(self) -> Subset:
+        """The evaluated images."""
+        return Subset(self.held_out, self.order)
+
+    @property
+    def real_items(self) -> RealItems:
+        """All real images that translations into the domain are compared with."""
+        medium = find_medium(self.held_out.item.medium)
+        return RealItems(Joined(self.evaluated, self.train), None, self.cache, self.key, medium)
 
     def images(self, part: slice) -> UInt8Array:
         """Return a slice of the evaluated images, uint8 [n, H, W, C]."""
@@ -73,19 +93,26 @@ def load_domains(case: EvaluationCase, extractor: Extractor) -> dict[str, Domain
             order,
             load_features(case, extractor, new, order, f"held-out {name}"),
             load_features(case, extractor, known, positions, f"training {name}"),
+            Subset(known, positions),
+            f"{subset_key(new, order)} {subset_key(known, positions)}",
+            case.folders.cache,
         )
     return domains
+
+
+def subset_key(domain: DomainItems, positions: Int64Array) -> str:
+    """Return what identifies some images of a domain in a cache."""
+    return f"{domain.fingerprint} {hashlib.sha256(positions.tobytes()).hexdigest()}"
 
 
 def load_features(
     case: EvaluationCase, extractor: Extractor, domain: DomainItems, positions: Int64Array, label: str
 ) -> Float32Array:
     """Return the features [n, d] of a domain's images, from the cache if they are there."""
-    key = f"{domain.fingerprint} {hashlib.sha256(positions.tobytes()).hexdigest()}"
     return load_or_extract(
         extractor,
         Subset(domain, positions),
-        key,
+        subset_key(domain, positions),
         batch_size=case.settings.batch_size,
         cache=case.folders.cache,
         progress=progress_bar,

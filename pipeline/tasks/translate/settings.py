@@ -1,7 +1,18 @@
 """Settings of the task's gate: one bound for each test, derived from the measures."""
 
-from pipeline.evaluation.gate_settings import gate_settings
-from pipeline.tasks.translate.translation_measures import MEASURES
+import functools
+from typing import Any
 
-TranslationGate = gate_settings(MEASURES)
-"""Bounds of the tests of translated images, each applied to every direction; null switches a test off."""
+from pipeline.evaluation.gate_settings import gate_settings
+from pipeline.evaluation.settings import Gate
+from pipeline.measure import Measure
+
+
+class TranslationGate(Gate):
+    """Bounds of the tests of translated images, each applied to every direction; null switches a test off."""
+
+
+@functools.cache
+def translation_gate(measures: tuple[Measure[Any], ...]) -> type[Any]:
+    """Return the class of the gate's settings for these measures."""
+    return gate_settings(measures, TranslationGate)

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.evaluation.settings import Gate as GateBase
 from pipeline.measure import Measure
 from pipeline.media.base import Medium
 from pipeline.media.registry import find_medium
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.tasks.apply_usage import apply_command, apply_usage
+from pipeline.tasks.medium_measures import modules_of
 from pipeline.tasks.task import Task
-from pipeline.tasks.translate.settings import TranslationGate
-from pipeline.tasks.translate.translation_measures import MEASURES
+from pipeline.tasks.translate.settings import TranslationGate, translation_gate
+from pipeline.tasks.translate.translation_measures import MEASURES, measures_for
 
 if TYPE_CHECKING:
     from pipeline.arrays import Items
@@ -42,8 +44,14 @@ class TranslateTask(Task):
     risk = "It also alters {noun}s outside both domains; those results are meaningless."
     evidence_note = "it invents what {noun}s of the other domain usually contain, and removes what they do not contain."
 
+    def gate(self, medium: Medium) -> type[GateBase]:
+        return translation_gate(tuple(self.measures(medium)))
+
     def measures(self, medium: Medium) -> Sequence[Measure[Any]]:
-        return MEASURES
+        return measures_for(medium)
+
+    def evaluation_modules(self, medium: Medium) -> tuple[str, ...]:
+        return (*super().evaluation_modules(medium), *modules_of(self.measures(medium)))
 
     def check_test_split(self, test: "ItemSet") -> None:
         from pipeline.tasks.translate.domain_features import require_domains

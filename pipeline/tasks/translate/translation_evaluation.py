@@ -22,15 +22,18 @@ from pipeline.evaluation.measures.kid import SUBSET_SIZE, SUBSETS
 from pipeline.evaluation.projection import rank_by_typicality
 from pipeline.evaluation.protocol import describe_rounding, with_code
 from pipeline.evaluation.report_page import Exhibit, data_uri, render_page
+from pipeline.measure import Measure
 from pipeline.media.image.preview import grid
+from pipeline.media.registry import find_medium
 from pipeline.tasks.base import EvaluationCase, EvaluationResult
 from pipeline.tasks.extractor_export import keep_with_note
 from pipeline.tasks.generate.report_pictures import png
+from pipeline.tasks.medium_measures import modules_of
 from pipeline.tasks.parts import Part, apply_gate, measure_part, report_head, report_rows
 from pipeline.tasks.translate.direction_result import STYLES, DirectionResult, evaluate_direction
 from pipeline.tasks.translate.domain_features import load_domains
 from pipeline.tasks.translate.feature_statistics import draws
-from pipeline.tasks.translate.translation_measures import MEASURES
+from pipeline.tasks.translate.translation_measures import measures_for
 from pipeline.tasks.translate.translations import LISTED, Route
 
 STRIP_ROWS = 8
@@ -62,9 +65,10 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         evaluate_direction(case, Route(name, way, domains[way.source], domains[way.target], paired), extractor)
         for name, way in case.gan.directions().items()
     ]
-    parts = measure_directions(results)
+    measures = measures_for(find_medium(case.info.item.medium))
+    parts = measure_directions(results, measures)
     verdict = apply_gate(parts, case.settings.gate)
-    text = with_code(protocol(results, case, extractor), __name__)
+    text = with_code(protocol(results, case, extractor), __name__, *modules_of(measures))
     metrics = flatten(parts) | {
         "features": extractor.spec.name,
         "features_sha256": extractor.spec.sha256,
@@ -111,9 +115,9 @@ def select_extractor(case: EvaluationCase) -> Extractor:
     return open_extractor(settings, case.info.item, case.device, folders.cache, folders.root)
 
 
-def measure_directions(results: Sequence[DirectionResult]) -> list[Part]:
+def measure_directions(results: Sequence[DirectionResult], measures: Sequence[Measure[Any]]) -> list[Part]:
     """Compute the measures of every direction."""
-    return [measure_part(result, MEASURES, f"_{result.route.name}", f" ({result.title})") for result in results]
+    return [measure_part(result, measures, f"_{result.route.name}", f" ({result.title})") for result in results]
 
 
 def flatten(parts: Sequence[Part]) -> dict[str, Any]:
@@ -124,7 +128,8 @@ def flatten(parts: Sequence[Part]) -> dict[str, Any]:
     }
     for name in dict.fromkeys(name for part in parts for name in part.values):
         values = [value for part in parts if (value := part.values.get(name)) is not None]
-        flat[name] = fmean(values) if values else None
+        numbers = [value for value in values if not isinstance(value, str)]
+        flat[name] = fmean(numbers) if numbers else "; ".join(dict.fromkeys(values)) or None
     for part in parts:
         flat |= part.metrics
     return flat
@@ -182,7 +187,10 @@ def least_convincing(result: DirectionResult) -> list[UInt8Array]:
     pictures = result.translations.pictures
     if len(pictures) < 2 * STRIP_ROWS:
         return []
-    order = rank_by_typicality(result.features[:LISTED][: len(pictures)], result.target_features)[::-1]
+    if result.outliers is None:
+        order = rank_by_typicality(result.features[:LISTED][: len(pictures)], result.target_features)[::-1]
+    else:
+        order = result.outliers.order[result.outliers.order < len(pictures)]
     return [pictures[k] for k in order[:WORST_ROWS]]
 
 

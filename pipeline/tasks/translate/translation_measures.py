@@ -3,57 +3,39 @@
 The null of a measure is what the report shows next to it: real images, or the untranslated inputs.
 """
 
-from typing import TYPE_CHECKING
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.evaluation.measures.intervals import interval_of_mean
 from pipeline.evaluation.verdict import format_numbers
-from pipeline.measure import Bounds, Measure, Measurement, PromotionBound, Symptom
+from pipeline.evaluation.wording import join_names, percent
+from pipeline.measure import Bounds, Measure, Measurement, PromotionBound
+from pipeline.media.base import Medium
+from pipeline.tasks.medium_measures import CHANGES, add_medium_measures
+from pipeline.tasks.translate.partner_measures import PARTNER_NUMBERS, PARTNER_TESTS, ratio
+from pipeline.tasks.translate.symptoms import (
+    ADVICE,
+    BROKEN_IMAGES,
+    COLLAPSE,
+    COPIED_INPUT,
+    DEPENDS,
+    IGNORED_STYLE,
+    LOST_CONTENT,
+    OFF_TARGET,
+    SOME_REPEATS,
+    UNREAL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline.tasks.translate.direction_result import DirectionResult
 
-UNCHANGED = 2.0
-"""8-bit levels below which a translation counts as a copy of its input."""
-
-COLLAPSE = Symptom(
-    "mode collapse",
-    1,
-    "Raise the weight that ties a translation to its input (model.weights.cycle, cross_cycle or l1) relative to "
-    "model.weights.adversarial, or lower train.learning_rate; then train again",
-    explains=frozenset({"fid_excess", "cycle_ratio", "psnr_gain", "diversity_ratio"}),
-    causes=("dependence", "repeats"),
-)
-TRAIN_LONGER = (
-    "Train longer (train.total_images) or with wider networks. If translations hardly differ from their inputs, lower "
-    "the weights that tie them to the input (model.weights.cycle, identity or cross_cycle) relative to "
-    "model.weights.adversarial"
-)
-COPIED_INPUT = Symptom(
-    "copies of the input",
-    2,
-    TRAIN_LONGER,
-    when=lambda found: (change := found["change"].number) is not None and change < UNCHANGED,
-)
-OFF_TARGET = Symptom("not like the target domain", 3, TRAIN_LONGER)
-LOST_CONTENT = Symptom(
-    "lost content",
-    4,
-    "What the input shows is lost on the way: raise model.weights.cycle or cross_cycle, or train longer",
-)
-FAR_FROM_PARTNER = Symptom(
-    "no closer to the partner than the input",
-    5,
-    "Train longer, raise model.weights.l1, and check that partners belong together",
-)
-IGNORED_STYLE = Symptom(
-    "styles without effect",
-    6,
-    "The generator ignores the style: raise model.weights.mode_seeking and latent, or train longer",
-)
+NAMED = 5
+"""Inputs that a reason names."""
 
 
 def ignored_input(data: "DirectionResult", bounds: Bounds) -> str:
@@ -68,21 +50,9 @@ def few_images(data: "DirectionResult", bounds: Bounds) -> str:
     return f"the generator makes fewer different images than there are real ones: {numbers}"
 
 
-def ratio(value: float | None, reference: float) -> float | None:
-    """Return a value over its reference; None without either."""
-    return value / reference if value is not None and reference > 0 else None
-
-
 def from_distances(name: str) -> "Callable[[DirectionResult], float | int | None]":
     """Return the function that reads one number of the Fréchet distances."""
     return lambda data: getattr(data.distances, name) if data.distances else None
-
-
-def psnr_gain(data: "DirectionResult") -> Measurement:
-    """Return the mean PSNR to the partner minus that of the input."""
-    ours, theirs = data.mean("psnr"), data.mean("input_psnr")
-    value = ours - theirs if ours is not None and theirs is not None else None
-    return Measurement(value, interval=interval_of_mean(data.psnr_gains, "images"))
 
 
 def dependence(data: "DirectionResult") -> Measurement:
@@ -94,23 +64,34 @@ def dependence(data: "DirectionResult") -> Measurement:
     )
 
 
-def partner_measures(name: str, explanation: str) -> "tuple[Measure[DirectionResult], Measure[DirectionResult]]":
-    """Return the measures of a similarity to the partner: of the translation, and of the input."""
-    ours: Measure[DirectionResult] = Measure(
+def outlier_share(
+    name: str, compute: "Callable[[DirectionResult], Measurement | float | None]", explanation: str, **about: Any
+) -> "Measure[DirectionResult]":
+    """Return the measure of a share of translations that no real image is like."""
+    return Measure(
         name,
-        lambda data: Measurement(data.mean(name), data.mean(f"input_{name}")),
-        f"{explanation}; next to it, of the untranslated input",
-        needs="pairs",
-        headline=name in ("psnr", "ssim"),
+        compute,
+        explanation,
+        better="low",
+        limits={"ge": 0, "le": 1},
+        missing="fewer than 100 test images of the target domain",
+        group="fidelity",
+        symptoms=(BROKEN_IMAGES, UNREAL),
+        evidence=name_worst_images,
+        **about,
     )
-    theirs: Measure[DirectionResult] = Measure(
-        f"input_{name}",
-        lambda data: data.mean(f"input_{name}"),
-        f"{explanation}, of the untranslated input",
-        needs="pairs",
-        reported=False,
+
+
+def name_worst_images(data: "DirectionResult", bounds: Bounds) -> str:
+    """Return the evidence that translations are unlike all real images, with the files of the worst inputs."""
+    found = data.outliers
+    assert found is not None
+    names = join_names([data.names[position] for position in found.order[:NAMED]])
+    return (
+        f"{percent(found.rare.number or 0.0)} of the translations are farther from any training image of the target "
+        f"domain than 99 % of its test images, {percent(found.far)} much farther than all of these; the worst are "
+        f"those of {names}"
     )
-    return ours, theirs
 
 
 MEASURES: "tuple[Measure[DirectionResult], ...]" = (
@@ -127,6 +108,7 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         bound=0.8,
         missing="fewer than 10 images, or inputs that in these features are as close to the target domain as its own "
         "images",
+        group="fidelity",
         symptoms=(COPIED_INPUT, OFF_TARGET),
         headline=True,
         place=1,
@@ -136,10 +118,10 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         dependence,
         "difference between translations of different inputs, relative to real images of the target domain",
         better="high",
-        bound=0.25,
+        bound=DEPENDS,
         limits={"ge": 0},
         missing="images that do not differ",
-        symptoms=(COLLAPSE,),
+        symptoms=(COLLAPSE, SOME_REPEATS),
         evidence=ignored_input,
         place=3,
         promotion_floor=PromotionBound(limits={"ge": 0}),
@@ -154,7 +136,7 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         limits={"ge": 0, "le": 1},
         raw=True,
         missing="fewer than 10 images",
-        symptoms=(COLLAPSE,),
+        symptoms=(COLLAPSE, SOME_REPEATS),
         evidence=few_images,
     ),
     Measure(
@@ -168,16 +150,21 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         missing="images that do not differ",
         symptoms=(LOST_CONTENT,),
     ),
-    Measure(
-        "psnr_gain",
-        psnr_gain,
-        "PSNR to the partner minus that of the untranslated input, in dB; with pairs",
-        better="high",
-        bound=0.0,
-        needs="pairs",
-        missing="images that do not differ",
-        symptoms=(FAR_FROM_PARTNER,),
-        place=2,
+    *PARTNER_TESTS,
+    outlier_share(
+        "outliers",
+        lambda data: data.outliers.rare if data.outliers else Measurement(None),
+        "share of translations farther from any training image of the target domain than 99 % of its test images, "
+        "beyond their 1 %",
+        bound=0.03,
+        kind="excess",
+    ),
+    outlier_share(
+        "far_outliers",
+        lambda data: data.outliers.far if data.outliers else None,
+        "share of translations much farther from any training image of the target domain than all its test images",
+        bound=0.005,
+        ideal="0",
     ),
     Measure(
         "diversity_ratio",
@@ -243,9 +230,7 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         "change of images that already belong to the target domain, in 8-bit levels",
         needs="inverse",
     ),
-    *partner_measures("l1", "difference from the partner, in 8-bit levels"),
-    *partner_measures("psnr", "PSNR to the partner, in dB"),
-    *partner_measures("ssim", "SSIM to the partner"),
+    *PARTNER_NUMBERS,
     Measure(
         "diversity",
         lambda data: Measurement(data.diversity, data.real_distance),
@@ -260,3 +245,9 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         reported=False,
     ),
 )
+
+
+@functools.cache
+def measures_for(medium: Medium) -> "Sequence[Measure[DirectionResult]]":
+    """Return the measures of translations of a medium, its own included."""
+    return add_medium_measures(MEASURES, medium, ADVICE, without=CHANGES)

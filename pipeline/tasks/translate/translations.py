@@ -1,5 +1,6 @@
 """Translate the held-out images of a domain, there and back, and compare images pixel by pixel."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -8,11 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipeline.arrays import Float32Array, Float64Array, UInt8Array
+from pipeline.arrays import Float32Array, Float64Array, Items, UInt8Array
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.evaluation.measures.image_similarity import psnr, ssim
+from pipeline.evaluation.measures.perceptual_distance import perceptual_distances
 from pipeline.gans.base import Direction
 from pipeline.items import ItemSpec
+from pipeline.media.image.patches import patch_errors
 from pipeline.media.registry import tensors_of
 from pipeline.tasks.base import EvaluationCase, progress_bar
 from pipeline.tasks.translate.domain_features import DomainFeatures
@@ -40,6 +43,7 @@ class Translations:
         features: Features [n, d] of every translation; values that are not finite count as black.
         values: Per-image values of finite images, by measure.
         partner_psnr: PSNR to the partner, 0 for an image that is not finite; empty without pairs.
+        images: Every translation, stored items [n, H, W, C]; values that are not finite are black.
         pictures: [columns, H, W, C] of the first finite images: input, translation, partner, way back.
     """
 
@@ -47,6 +51,7 @@ class Translations:
     features: list[Float32Array] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
     partner_psnr: list[float] = field(default_factory=list)
+    images: Items = field(default_factory=lambda: np.empty((0, 1, 1, 1), dtype=np.uint8))
     pictures: list[UInt8Array] = field(default_factory=list)
 
     def record(self, name: str, values: Sequence[float] | Float64Array) -> None:
@@ -92,9 +97,14 @@ def translate_images(case: EvaluationCase, route: Route, extractor: Extractor, r
     """Translate every held-out image of the source, and back if there is an inverse direction."""
     result = Translations()
     size = batch_size(case)
-    for start in progress_bar(range(0, len(route.source.order), size), route.title):
-        translated = translate_batch(case, route, slice(start, start + size), rng, result)
-        result.features.append(extractor.features(translated))
+    with tempfile.TemporaryFile() as scratch:
+        for start in progress_bar(range(0, len(route.source.order), size), route.title):
+            translated = translate_batch(case, route, slice(start, start + size), rng, result)
+            result.features.append(extractor.features(translated))
+            scratch.write(translated.tobytes())
+        scratch.flush()
+        shape = (len(route.source.order), *translated.shape[1:])
+        result.images = np.memmap(scratch, dtype=translated.dtype, mode="r", shape=shape)
     return result
 
 
@@ -128,9 +138,13 @@ def translate_batch(
 def record_partners(result: Translations, columns: Sequence[UInt8Array], finite: BoolArray) -> None:
     """Compare finite translations, and their inputs, with their partners."""
     inputs, translated, partners = columns
-    ours, theirs = (compare_with_partners(images[finite], partners[finite]) for images in (translated, inputs))
-    for name, values in (ours | {f"input_{name}": values for name, values in theirs.items()}).items():
-        result.record(name, values)
+    others = np.roll(partners, 1, axis=0)
+    compared = (("", translated), ("input_", inputs), ("other_", others))
+    values = {prefix: compare_with_partners(images[finite], partners[finite]) for prefix, images in compared}
+    ours = values[""]
+    for prefix, found in values.items():
+        for name, numbers in found.items():
+            result.record(f"{prefix}{name}", numbers)
     every = np.zeros(len(finite))
     every[finite] = ours["psnr"]
     result.partner_psnr += every.tolist()
@@ -153,9 +167,17 @@ def pixel_difference(images: UInt8Array, others: UInt8Array) -> Float64Array:
 
 
 def compare_with_partners(images: UInt8Array, partners: UInt8Array) -> dict[str, list[float]]:
-    """Return L1 in 8-bit levels, PSNR in dB and SSIM of each image; no SSIM if its window does not fit."""
+    """Return L1 and the error of patches in 8-bit levels, PSNR in dB, the perceptual distance and SSIM of each image.
+
+    There is no SSIM if its window does not fit.
+    """
     pairs = [(one.astype(np.float64), other.astype(np.float64)) for one, other in zip(images, partners, strict=True)]
-    values = {"l1": pixel_difference(images, partners).tolist(), "psnr": [psnr(*pair) for pair in pairs]}
+    values = {
+        "l1": pixel_difference(images, partners).tolist(),
+        "psnr": [psnr(*pair) for pair in pairs],
+        "perceptual": perceptual_distances(images, partners).tolist(),
+        "patch_error": patch_errors(images, partners).tolist(),
+    }
     return values | ({"ssim": [ssim(*pair) for pair in pairs]} if images.shape[1] >= SSIM_WINDOW else {})
 
 

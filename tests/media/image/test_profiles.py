@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -145,16 +145,19 @@ class Samples:
     """What is undone reads samples and real images."""
 
     images: Items
-    real: SimpleNamespace
+    real: Items
 
+    @property
+    def compared(self) -> SimpleNamespace:
+        return SimpleNamespace(fake=ArrayItems(self.images), real=SimpleNamespace(items=ArrayItems(self.real)))
 
-def samples_of(images: Items, real: Items) -> Samples:
-    return Samples(images, SimpleNamespace(pool_items=ArrayItems(real)))
+    def with_items(self, items: Items) -> "Samples":
+        return replace(self, images=items)
 
 
 def test_gray_levels_are_matched(fresh: Items, real: Items) -> None:
     bright = np.clip(fresh * 0.6 + 60, 0, 255).astype(np.uint8)
-    matched = match_tones(samples_of(bright, real)).images
+    matched = match_tones(Samples(bright, real)).images
     assert matched.dtype == np.uint8
     assert numbers(bright, real)["tones"] > 12
     assert numbers(matched, real)["tones"] < 6
@@ -164,10 +167,10 @@ def test_gray_levels_are_matched(fresh: Items, real: Items) -> None:
 def test_the_pattern_of_two_pixels_is_removed(fresh: Items, real: Items) -> None:
     sign = (-1) ** np.indices((32, 32)).sum(axis=0)[..., None]
     checked = np.clip(fresh.astype(int) + 12 * sign, 0, 255).astype(np.uint8)
-    without = without_pattern(samples_of(checked, real)).images
+    without = without_pattern(Samples(checked, real)).images
     assert numbers(without, real)["pattern_size"] < 2
     assert np.abs(without.astype(int) - fresh).mean() < 3
-    assert np.abs(without_pattern(samples_of(fresh, real)).images.astype(int) - fresh).mean() < 3
+    assert np.abs(without_pattern(Samples(fresh, real)).images.astype(int) - fresh).mean() < 3
 
 
 def test_a_shift_by_a_pixel_does_not_stand_out_in_the_maps(fresh: Items, real: Items) -> None:

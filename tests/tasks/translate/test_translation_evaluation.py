@@ -17,9 +17,9 @@ from pipeline.errors import InputError
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Direction, ExportSpec, Phase, View
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
+from pipeline.media.registry import MEDIA
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, Folders
 from pipeline.tasks.registry import TASKS
-from pipeline.tasks.translate.settings import TranslationGate
 from pipeline.tasks.translate.translations import shrink
 from pipeline.training.model_files import ModelConfig
 from tests.browser import Page
@@ -27,6 +27,7 @@ from tests.specs import image_spec
 from tests.tasks.generate.test_report_in_a_browser import measure_layout
 
 SIDE = 16
+GATE = TASKS["translate"].gate(MEDIA["image"])
 Translate = Callable[[Tensor, str, torch.Generator], Tensor]
 
 
@@ -113,7 +114,7 @@ def case(
     train, test = (domains(k, seed, mark) for k, seed, mark in ((4 * count, 1, "1"), (count, 2, "2")))
     if paired:
         train, test = pairs(200, 1, "3"), pairs(count, 2, "4")
-    settings = EvaluateSettings(gate=TranslationGate(), **evaluate)
+    settings = EvaluateSettings(gate=GATE(), **evaluate)
     info = DatasetInfo(
         source="gratings",
         fingerprint="5" * 64,
@@ -177,7 +178,7 @@ def test_a_perfect_translator_passes_everything(root: Path) -> None:
     assert found["kid"] < 0.1 * found["input_kid"]
     assert found["images"] == 60 + 67
     assert found["fid"] == pytest.approx((found["fid_a_to_b"] + found["fid_b_to_a"]) / 2)
-    assert found["skipped"] == []
+    assert all("outliers (" in text and "fewer than 100 test images" in text for text in found["skipped"])
     assert outcome.line.startswith("horse to deer: fid ")
     assert "cycle error 0.0; deer to horse: " in outcome.line
     for words in (
@@ -298,7 +299,8 @@ def test_pairs_are_compared_with_their_partners(root: Path) -> None:
         assert idle[name] == idle[f"input_{name}"]
     assert idle["psnr_gain"] == 0
     worse = evaluate(lambda images, d, r: -perfect(images, d, r), root, ONE, paired=True).metrics
-    assert any(reason.startswith("no closer to the partner than the input") for reason in worse["reasons"])
+    assert worse["psnr_gain"] < 0
+    assert any("psnr_gain" in reason for reason in worse["reasons"])
 
 
 def test_models_are_compared_by_features_or_by_partners(root: Path) -> None:
@@ -326,7 +328,7 @@ def test_the_diversity_of_styles_is_tested(root: Path) -> None:
     assert without["reasons"][0].startswith("styles without effect (horse to deer): diversity_ratio 0 (bound >= 0.05")
 
     def bright(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
-        return perfect(images, direction, rng) + 0.2 * torch.randn(len(images), 1, 1, 1, generator=rng)
+        return perfect(images, direction, rng) + 0.08 * torch.randn(len(images), 1, 1, 1, generator=rng)
 
     outcome = evaluate(bright, root, STYLED)
     assert outcome.metrics["diversity_ratio"] > 0.05

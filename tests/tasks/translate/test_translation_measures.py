@@ -11,7 +11,9 @@ from pipeline.arrays import Float32Array
 from pipeline.evaluation.measures.copies import compare_proportions
 from pipeline.evaluation.verdict import Verdict
 from pipeline.measure import Measurement
+from pipeline.media.registry import MEDIA
 from pipeline.tasks.parts import Part, apply_gate, report_rows
+from pipeline.tasks.registry import TASKS
 from pipeline.tasks.translate.feature_statistics import (
     compare_distances,
     count_repeats,
@@ -19,10 +21,11 @@ from pipeline.tasks.translate.feature_statistics import (
     mean_distance,
     style_diversity,
 )
-from pipeline.tasks.translate.settings import TranslationGate
+from pipeline.tasks.translate.settings import translation_gate
 from pipeline.tasks.translate.translation_evaluation import flatten
 from pipeline.tasks.translate.translation_measures import MEASURES
 
+GATE = translation_gate(MEASURES)
 GOOD: dict[str, float | None] = {
     "fid": 2.0,
     "input_fid": 9.0,
@@ -52,6 +55,8 @@ class Numbers:
     nonfinite: int = 0
     provides: frozenset[str] = frozenset({"inverse"})
     repeats_null: float = 0.01
+
+    outliers: None = None
 
     @property
     def dependence(self) -> float | None:
@@ -85,7 +90,7 @@ def direction(**changes: float | None) -> Numbers:
 def verdict_of(*directions: Numbers, gate: Any = None) -> Verdict:
     names = ("a_to_b", "b_to_a")
     parts = [one.part(name) for one, name in zip(directions, names, strict=False)]
-    return apply_gate(parts, gate or TranslationGate())
+    return apply_gate(parts, gate or GATE())
 
 
 def normal(n: int, seed: int, d: int = 6, shift: float = 0.0) -> Float32Array:
@@ -157,14 +162,21 @@ def test_mean_distances_against_closed_forms() -> None:
 
 
 def test_settings_of_the_gate_are_derived_from_the_measures() -> None:
-    assert TranslationGate().model_dump() == {
+    assert GATE().model_dump() == {
         "fid_excess": 0.8,
         "dependence": 0.25,
         "repeats": 0.1,
         "cycle_ratio": 0.6,
         "psnr_gain": 0.0,
+        "perceptual_ratio": 0.8,
+        "patch_ratio": 0.8,
+        "outliers": 0.03,
+        "far_outliers": 0.005,
         "diversity_ratio": 0.05,
     }
+    medium = MEDIA["image"]
+    looks = TASKS["translate"].gate(medium)().model_dump()
+    assert {one.key for one in medium.appearance() if one.better is not None} - {"placement"} <= set(looks)
 
 
 def test_the_tests_depend_on_what_a_direction_provides() -> None:
@@ -172,9 +184,10 @@ def test_the_tests_depend_on_what_a_direction_provides() -> None:
         verdict = verdict_of(replace(direction(), provides=frozenset(provides)))
         return [test.name.split(" (")[0] for test in verdict.tests[1:]]
 
-    assert tests() == ["fid_excess", "dependence", "repeats"]
-    assert tests("inverse", "styles") == ["fid_excess", "dependence", "repeats", "cycle_ratio", "diversity_ratio"]
-    assert tests(*ALL) == list(TranslationGate.model_fields)
+    always, shares = ["fid_excess", "dependence", "repeats"], ["outliers", "far_outliers"]
+    assert tests() == [*always, *shares]
+    assert tests("inverse", "styles") == [*always, "cycle_ratio", *shares, "diversity_ratio"]
+    assert tests(*ALL) == list(GATE.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +233,7 @@ def test_each_bound_can_fail_and_names_its_symptom(numbers: dict[str, float], na
     assert len(verdict.reasons) == 1
     assert verdict.reasons[0].startswith(words)
     off: dict[str, Any] = {name: None}
-    assert verdict_of(bad, gate=TranslationGate(**off)).word == "pass"
+    assert verdict_of(bad, gate=GATE(**off)).word == "pass"
 
 
 def test_repeats_within_chance_do_not_fail() -> None:
@@ -249,11 +262,11 @@ def test_nonfinite_images_fail() -> None:
     nothing = replace(direction(), nonfinite=200)
     verdict = verdict_of(nothing)
     assert all(text.endswith(": no finite image") for text in verdict.skipped)
-    assert len(verdict.skipped) == 4
+    assert len(verdict.skipped) == 6
     metrics = flatten([nothing.part()])
     assert (metrics.pop("images"), metrics.pop("nonfinite")) == (200, 200)
     assert set(metrics.values()) == {None}
-    assert report_rows([nothing.part()], verdict, TranslationGate(), {})
+    assert report_rows([nothing.part()], verdict, GATE(), {})
 
 
 def test_metrics_are_means_and_values_of_each_direction() -> None:
@@ -268,7 +281,7 @@ def test_rows_show_the_null_and_the_previous_run() -> None:
     both = [direction(), replace(direction(), title="deer to horse")]
     parts = [one.part(name) for one, name in zip(both, ("a_to_b", "b_to_a"), strict=True)]
     previous = {"fid_b_to_a": 7.5, "fid_excess_b_to_a": 0.5, "kid_b_to_a": None}
-    table = {row.name: row for row in report_rows(parts, verdict_of(*both), TranslationGate(), previous)}
+    table = {row.name: row for row in report_rows(parts, verdict_of(*both), GATE(), previous)}
     fid = table["fid (deer to horse)"]
     assert (fid.value, fid.null, fid.before, fid.state) == ("2", "1", "7.5", "")
     test = table["fid_excess (deer to horse)"]

@@ -30,7 +30,7 @@ def measure(**about: Any) -> Callable[["Compute"], "Compute"]:
 
 def measures_for(medium: Medium) -> list[Measure[Any]]:
     """Return the measures of samples of a medium, its own included."""
-    return in_order([*MEASURES.values(), *medium.appearance()])
+    return in_order([*MEASURES.values(), *(one for one in medium.appearance() if "input" not in one.needs)])
 
 
 def measure_modules(medium: Medium) -> tuple[str, ...]:
