@@ -77,6 +77,7 @@ class DataLayout(Settings):
         classes: The classes that are asked for; None takes all that there are.
         dtype: Of a stored value.
         symbols: Above 0 the values are categories, as in `ItemSpec`.
+        size_keys: The settings that decide height and width, for messages.
     """
 
     height: int
@@ -86,3 +87,4 @@ class DataLayout(Settings):
     classes: tuple[str, ...] | None = None
     dtype: Dtype = "uint8"
     symbols: int = 0
+    size_keys: str = "data.resolution"

@@ -82,8 +82,14 @@ class Params(Settings):
                 f"data.depth: variant {self.model.variant} compares images level by level and takes 8 bits; "
                 "set data.depth: 8"
             )
-        self.model.check_data(layout)
         medium = MEDIA[self.data.medium]
+        if TASKS[self.model.task].takes_input and not medium.transforms:
+            others = ", ".join(name for name, known in VARIANTS.items() if not TASKS[known.settings.task].takes_input)
+            raise ValueError(
+                f"model.variant: {self.model.variant} transforms items, and data.medium {medium.name} has no "
+                f"transformation of {medium.noun}s yet; choose one of {others}"
+            )
+        self.model.check_data(layout)
         if self.train.flips and not medium.flips:
             raise ValueError(f"train.flips: a mirrored {medium.noun} is not a plausible {medium.noun}; set it to false")
         if self.model.augmentation not in {"none", *medium.augmentations}:

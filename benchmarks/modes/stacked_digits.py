@@ -152,7 +152,7 @@ def draw_picture(runs: Sequence[Run], classifier: TripleClassifier, file: Path) 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from pipeline.media.image.preview import grid
+    from pipeline.media.sheet import grid
 
     first = min(one.seed for one in runs)
     sheets = [

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.data.decoding import DecodedFile, DecodedItem, Decoder, DecodingJob, choose_workers, decode_all
 from pipeline.data.folder_layout import Place
+from pipeline.data.grouping import Groups
 from pipeline.data.sources import open_source
 from pipeline.data.sources.base import Source, SourceFile, Unreadable
 from pipeline.data.sources.labelled import LabelledSource
@@ -90,6 +91,8 @@ def ingest(
             # Only all files show the range of their values. Files of 8 bits have no bounds and are read once.
             ranged = medium.with_range(settings, list(reader.bounds.values())) if reader.bounds else settings
             if ranged == settings:
+                if straddling := reader.groups.describe_straddling():
+                    report(f"warning: {straddling}")
                 if survey.limits is not None:
                     report(survey.limits.describe(settings, labelled=bool(survey.layout.labels)))
                 return writer.finish(source.name)
@@ -140,6 +143,7 @@ class Reader:
     bounds: dict[bool, Bounds] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.groups = Groups(self.settings.group)
         self.label_numbers = {name: number for number, name in enumerate(self.survey.layout.labels)}
 
     def jobs(self) -> Iterator[DecodingJob[FileKey]]:
@@ -162,6 +166,8 @@ class Reader:
 
     def read(self, number: int, file: SourceFile, place: Place, pair: str | None = None) -> DecodingJob[FileKey]:
         """Return a file with its bytes, or with the reason why it cannot be read."""
+        if error := self.groups.error(file.path):
+            place = replace(place, error=place.error or error)
         try:
             data = file.load(self.settings.limits.bytes)
         except Unreadable as error:
@@ -194,11 +200,14 @@ class Reader:
         items: list[DecodedItem | None] = [None]
         if file is not None and file.items:
             items = [*file.items]
-        # All items of a file belong to one split. A single item is split by its values, as copies may be other files.
+        # All items of a file, or of a group, belong to one split. A single item is split by its values, as copies may
+        # be other files.
         content = None if file is None else file.sha256
         if len(items) == 1 and items[0] is not None:
             content = items[0].sha256
+        content = self.groups.name(key.path) or content
         split = key.place.split or (None if content is None else split_by_hash(content, self.settings))
+        self.groups.record(key.path, None if error else split)
         for part, item in enumerate(items if error is None else items[:1]):
             if self.is_complete() or self.is_full(split, key.place.label):
                 return

@@ -13,6 +13,7 @@ from pipeline.media.settings import DataSettings
 from pipeline.media.validation import Defect, Expectation, ValidationSettings
 
 if TYPE_CHECKING:
+    import onnx
     import pandas as pd  # type: ignore[import-untyped]
     from PIL import Image
 
@@ -110,11 +111,13 @@ class Medium(ABC):
         file_types: The files that `decode` reads, in words.
         example_file: A file name for examples.
         suffixes: Suffixes of such files, lower case with the dot.
+        arrays: NumPy arrays can be a source: `encode` writes their rows as files that `decode` reads exactly.
         formats: Suffixes that `encode` writes, with their MIME types; the first is the default.
         lossy_formats: Those that have a quality.
         Settings: The medium's part of `data:` in params.yaml.
         Validation: The medium's part of `validate:` in params.yaml.
         facts: Columns that `decode` adds to the manifest.
+        transforms: Models may transform items: `decode_one` and `encode_result` read and write their files.
         partner_facts: Facts in which the partners of a pair from two folders must agree.
         sources: Built-in sources, as messages list them.
         flips: Mirroring an item gives another plausible item (train.flips).
@@ -128,11 +131,13 @@ class Medium(ABC):
     file_types: ClassVar[str]
     example_file: ClassVar[str] = "item"
     suffixes: ClassVar[frozenset[str]]
+    arrays: ClassVar[bool] = False
     formats: ClassVar[Mapping[str, str]]
     lossy_formats: ClassVar[tuple[str, ...]] = ()
     Settings: ClassVar[type[DataSettings]]
     Validation: ClassVar[type[ValidationSettings]] = ValidationSettings
     facts: ClassVar[tuple[Fact, ...]] = ()
+    transforms: ClassVar[bool] = False
     partner_facts: ClassVar[tuple[str, ...]] = ()
     sources: ClassVar[tuple[str, ...]] = ()
     flips: ClassVar[bool] = False
@@ -284,6 +289,18 @@ class Medium(ABC):
     def from_network(self, values: Float32Array, spec: ItemSpec) -> Items:
         """Return an ONNX graph's output [n, C', H, W] as items [n, H, W, C]; the same rounding as `Tensors`."""
         return scale.from_network(values, spec)
+
+    def further_outputs(self, spec: ItemSpec) -> Mapping[str, str]:
+        """Return the outputs that exported generators have besides `output`, with their meaning; none by default."""
+        return {}
+
+    def extend_graph(self, model: onnx.ModelProto, spec: ItemSpec) -> None:
+        """Add the further outputs to a graph, computed from its output `output`."""
+        assert not self.further_outputs(spec), "a medium with further outputs adds them"
+
+    def compute_outputs(self, values: Float32Array, spec: ItemSpec) -> Mapping[str, Float32Array]:
+        """Return the further outputs for values [n, C', H, W] of `output`, for the parity check."""
+        return {}
 
     def rounding(self, spec: ItemSpec) -> str:
         """Return how `from_network` rounds, as a protocol states it, such as "floor(127.5x+128)"."""

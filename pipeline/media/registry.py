@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
+from pipeline.media.audio.medium import AudioMedium
 from pipeline.media.base import Medium
 from pipeline.media.image.medium import ImageMedium
 from pipeline.media.music.medium import MusicMedium
@@ -11,7 +12,7 @@ from pipeline.media.music.medium import MusicMedium
 if TYPE_CHECKING:
     from pipeline.media.tensors import Tensors
 
-MEDIA: dict[str, Medium] = {"image": ImageMedium(), "music": MusicMedium()}
+MEDIA: dict[str, Medium] = {"image": ImageMedium(), "audio": AudioMedium(), "music": MusicMedium()}
 
 
 def find_medium(name: str) -> Medium:

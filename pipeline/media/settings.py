@@ -1,9 +1,10 @@
 """Settings of `data:` that every medium shares; a medium adds its own in a subclass."""
 
+import re
 import unicodedata
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from pipeline.items import DataLayout
 from pipeline.settings import MAX_SEED, Settings
@@ -19,6 +20,9 @@ class Limits(Settings):
 
 class DataSettings(Settings):
     """Where items come from, which are taken, and how they are split. A medium gives `source` a default."""
+
+    FILE: ClassVar[str] = "file"
+    FOLDER: ClassVar[str] = "folder"
 
     medium: str = Field(min_length=1, description="what one item is")
     source: str = Field(
@@ -47,6 +51,12 @@ class DataSettings(Settings):
         lt=1,
         description="share held out if the source has no test split; decided by content, so copies never straddle it",
     )
+    group: str = Field(
+        FILE,
+        min_length=1,
+        description="what stays on one side of that split: file | folder | a regular expression that finds the name of "
+        "the group, such as the speaker, in a file's path",
+    )
     classes: tuple[ClassName, ...] | None = Field(
         None,
         min_length=1,
@@ -60,6 +70,21 @@ class DataSettings(Settings):
     )
     limits: Limits = Field(Limits(), description="largest input that is accepted")
     seed: int = Field(0, ge=0, le=MAX_SEED, description="decides which items are held out")
+
+    @field_validator("group")
+    @classmethod
+    def check_group(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"is neither {cls.FILE}, {cls.FOLDER} nor a regular expression: {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def possible_group(self) -> "DataSettings":
+        if self.pairs == "folders" and self.group != self.FILE:
+            raise ValueError(f"group {self.group!r} with pairs folders: partners share a name; set group: {self.FILE}")
+        return self
 
     @field_validator("classes")
     @classmethod

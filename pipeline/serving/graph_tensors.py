@@ -167,7 +167,11 @@ def medium_names(medium: Medium) -> dict[str, str]:
 
 def graph_tensor(name: str, item: ItemSpec) -> GraphTensor | None:
     """Return the entry of a tensor of a graph for these items; None if the table has none."""
-    generic = {own: known for known, own in medium_names(find_medium(item.medium)).items()}
+    medium = find_medium(item.medium)
+    further = medium.further_outputs(item)
+    if name in further:
+        return GraphTensor(meaning=further[name])
+    generic = {own: known for known, own in medium_names(medium).items()}
     return TENSORS.get(generic.get(name, name))
 
 

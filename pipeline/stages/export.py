@@ -1,5 +1,6 @@
 """Export a self-contained ONNX generator, check it against PyTorch, and register it, unless the verdict is fail."""
 
+import functools
 import hashlib
 import json
 import math
@@ -119,7 +120,8 @@ def export_graphs(gan: GAN, metadata: Metadata, folder: Path, params: Params) ->
     medium = find_medium(metadata.item.medium)
     for number, spec in enumerate(name_tensors(spec, medium) for spec in gan.export()):
         path = folder / f"{spec.name}.onnx"
-        export(spec, path, metadata.pairs(), params.export.opset)
+        extend = functools.partial(medium.extend_graph, spec=metadata.item) if medium.output in spec.outputs else None
+        export(spec, path, metadata.pairs(), params.export.opset, extend)
         parity = check_parity(spec, path, params.export.parity_tolerance, metadata.item)
         prefix = f"{spec.name}_" if number else ""
         values = measurements(path, parity, params.export.opset)

@@ -93,7 +93,7 @@ class ToySettings(VariantSettings):
     variant: Literal["toy"] = "toy"
     latent: int = Field(8, ge=1, description="length of z")
 
-    def check_shape(self, height: int, width: int) -> None:
+    def check_shape(self, height: int, width: int, keys: str = "data.resolution") -> None:
         """Any shape."""
 
 

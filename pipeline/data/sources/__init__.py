@@ -19,7 +19,8 @@ from pipeline.files import is_litter
 from pipeline.media.base import Medium
 from pipeline.media.settings import DataSettings
 
-OTHER_FILES = (".parquet", ".npy", ".npz", *TABLE_SUFFIXES)
+ARRAY_SUFFIXES = (".npy", ".npz")
+OTHER_FILES = (".parquet", *TABLE_SUFFIXES)
 
 
 def open_source(medium: Medium, settings: DataSettings, root: Path, cache: Path) -> Source:
@@ -43,12 +44,13 @@ def open_source(medium: Medium, settings: DataSettings, root: Path, cache: Path)
         path = root / Path(settings.source).expanduser()
     if path.is_dir():
         return open_folder(path, medium, [root / Path(each).expanduser() for each in settings.links])
-    kinds = " | ".join([*medium.sources, "a folder", "a .zip or .tar(.gz, .bz2, .xz)", *OTHER_FILES, "s3://..."])
+    others = (*OTHER_FILES, *ARRAY_SUFFIXES * medium.arrays)
+    kinds = " | ".join([*medium.sources, "a folder", "a .zip or .tar(.gz, .bz2, .xz)", *others, "s3://..."])
     if path.is_file():
         source = open_file(path, medium)
         if source is not None:
             return source
-        known = ", ".join([".zip", *TAR_SUFFIXES, *OTHER_FILES])
+        known = ", ".join([".zip", *TAR_SUFFIXES, *others])
         raise InputError(f"data.source: {path}: the file is none of {known}; sources are {kinds}")
     if path.is_symlink() or path.exists():
         raise InputError(f"data.source: {path}: neither a folder nor a file; sources are {kinds}")
@@ -66,7 +68,7 @@ def open_file(path: Path, medium: Medium) -> Source | None:
         return Tar(path)
     if name.endswith(".parquet"):
         return Parquet(path.parent, [path])
-    if name.endswith((".npy", ".npz")):
+    if medium.arrays and name.endswith(ARRAY_SUFFIXES):
         return Arrays(path, medium)
     return Table(path) if name.endswith(TABLE_SUFFIXES) else None
 

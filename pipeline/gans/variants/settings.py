@@ -45,19 +45,19 @@ class VariantSettings(Settings):
         """The smallest height and width the variant can be trained at."""
         return 8
 
-    def check_shape(self, height: int, width: int) -> None:
-        """Raise ValueError unless the networks can be built for items of this shape.
+    def check_shape(self, height: int, width: int, keys: str = "data.resolution") -> None:
+        """Raise ValueError unless the networks can be built for items of this shape, which the settings `keys` decide.
 
         The default suits networks that halve the side repeatedly: a square whose side is a power of two.
         """
         if height != width or height & (height - 1):
             raise ValueError(
-                f"data.resolution {height} x {width}: variant {self.variant} needs squares whose side is a power "
+                f"{keys} {height} x {width}: variant {self.variant} needs squares whose side is a power "
                 "of two (8, 16, 32, 64, ...)"
             )
         if not self.smallest <= height <= self.largest:
             bound = f"at least {self.smallest}" if height < self.smallest else f"at most {self.largest}"
-            raise ValueError(f"data.resolution {height}: variant {self.variant} takes {bound} with these settings")
+            raise ValueError(f"{keys} {height}: variant {self.variant} takes {bound} with these settings")
 
     def check_data(self, data: DataLayout) -> None:
         """Raise ValueError if the variant cannot be trained on data of this layout; the message names the fix."""
@@ -66,7 +66,7 @@ class VariantSettings(Settings):
                 f"model.variant {self.variant}: its networks make values on a scale, and the items of this data.medium "
                 "are categories; set model.variant: musegan or vanilla"
             )
-        self.check_shape(data.height, data.width)
+        self.check_shape(data.height, data.width, data.size_keys)
         if self.sides == "paired" and not data.paired:
             raise ValueError(
                 f"data.pairs none: variant {self.variant} needs pairs A and B; "

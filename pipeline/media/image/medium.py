@@ -41,6 +41,8 @@ class ImageMedium(Medium):
     file_types = "PNG, JPEG, GIF, BMP, TIFF, WebP, ..."
     example_file = "photo.jpg"
     suffixes = SUFFIXES
+    arrays = True
+    transforms = True
     formats = {  # noqa: RUF012
         ".png": "image/png",
         ".jpg": "image/jpeg",
@@ -172,7 +174,7 @@ class ImageMedium(Medium):
     def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:
         """Draw the images on one sheet, enlarged without smoothing."""
         from pipeline.media.image.pillow_arrays import to_bytes
-        from pipeline.media.image.preview import grid
+        from pipeline.media.sheet import grid
 
         return grid(to_bytes(batch), columns, cell)
 

@@ -5,7 +5,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -35,11 +35,17 @@ def name_tensors(spec: ExportSpec, medium: Medium) -> ExportSpec:
     return replace(spec, inputs=inputs, outputs=tuple(names.get(name, name) for name in spec.outputs))
 
 
-def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int) -> None:
+def export(
+    spec: ExportSpec,
+    path: Path,
+    metadata: Mapping[str, str],
+    opset: int,
+    extend: "Callable[[onnx.ModelProto], None] | None" = None,
+) -> None:
     """Write `spec.module` as ONNX with its weights, and check it with onnx.checker.
 
     The first axis is dynamic, and so are height and width of images of any size. Two exports of the same weights,
-    metadata and library versions are byte-identical.
+    metadata and library versions are byte-identical. `extend` adds outputs.
     """
     import onnx
     import torch
@@ -65,6 +71,8 @@ def export(spec: ExportSpec, path: Path, metadata: Mapping[str, str], opset: int
     model = program.model_proto
     strip_debug_info(model)
     rename_axes(model, exported_names(model, spec))
+    if extend is not None:
+        extend(model)
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     lower_ir_version(model)
     onnx.checker.check_model(model, full_check=True)

@@ -14,12 +14,15 @@ from torch import Tensor
 from pipeline.errors import InputError
 from pipeline.gans.base import ExportSpec
 from pipeline.items import ItemSpec
+from pipeline.media.registry import find_medium
 from pipeline.serving.graph_tensors import graph_tensor
 from pipeline.serving.runtime.session import median_ms, open_session
 
 BATCHES = (1, 2, 7, 64)
 LATENCY_BATCHES = (1, 64)
 EXTREME_BATCH = 2
+FURTHER_TOLERANCE = 0.01
+"""Outputs that the medium adds may take many steps, in which rounding errors grow."""
 LARGE = 100.0
 """Factor of large inputs. Rounding errors grow with the inputs, and the tolerance with them."""
 
@@ -51,8 +54,10 @@ def check_parity(spec: ExportSpec, path: Path, tolerance: float, item: ItemSpec)
         # Graphs for items of any size: another size, not square, for every batch.
         inputs = random_inputs(spec, n, item, rng, enlarge=number)
         worst = max(worst, compare(spec, session, inputs, f"{path.name} at batch {n}", tolerance))
+        compare_further_outputs(spec, session, inputs, f"{path.name} at batch {n}", item)
     for kind, inputs in extreme_inputs(spec, item):
         compare(spec, session, inputs, f"{path.name} with {kind} inputs", tolerance * slack(kind, inputs))
+        compare_further_outputs(spec, session, inputs, f"{path.name} with {kind} inputs", item)
     latency = {
         n: median_ms(session, {name: tensor.numpy() for name, tensor in random_inputs(spec, n, item, rng).items()})
         for n in LATENCY_BATCHES
@@ -95,6 +100,28 @@ def compare(spec: ExportSpec, session: Any, inputs: Mapping[str, Tensor], what: 
             )
         worst = max(worst, difference)
     return worst
+
+
+def compare_further_outputs(
+    spec: ExportSpec, session: Any, inputs: Mapping[str, Tensor], what: str, item: ItemSpec
+) -> None:
+    """Compare the outputs that the medium added to a generator with what it computes from the items itself.
+
+    Raises InputError that begins with `what` if they differ by more than `FURTHER_TOLERANCE` or are not finite.
+    """
+    medium = find_medium(item.medium)
+    names = list(medium.further_outputs(item))
+    if not names or medium.output not in spec.outputs:
+        return
+    values, *theirs = session.run([medium.output, *names], {name: tensor.numpy() for name, tensor in inputs.items()})
+    ours = medium.compute_outputs(values, item)
+    for name, other in zip(names, theirs, strict=True):
+        difference = distance(ours[name], other)
+        if not difference <= FURTHER_TOLERANCE:
+            raise InputError(
+                f"{what}: output {name!r} differs from what {medium.name} computes by {difference:.3g}, more than "
+                f"{FURTHER_TOLERANCE:g}. Try another export.opset."
+            )
 
 
 def extreme_inputs(spec: ExportSpec, item: ItemSpec) -> Iterator[tuple[str, dict[str, Tensor]]]:

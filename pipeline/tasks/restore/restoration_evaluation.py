@@ -21,8 +21,8 @@ from pipeline.evaluation.report_page import Exhibit, data_uri, render_page
 from pipeline.gans.base import GAN, View
 from pipeline.measure import Measure
 from pipeline.media.image.degradations import upsample
-from pipeline.media.image.preview import grid
 from pipeline.media.registry import find_medium, tensors_of
+from pipeline.media.sheet import grid
 from pipeline.serving.runtime.tiling import run_tiled
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.report_pictures import png

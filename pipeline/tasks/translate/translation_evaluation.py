@@ -23,8 +23,8 @@ from pipeline.evaluation.projection import rank_by_typicality
 from pipeline.evaluation.protocol import describe_rounding, with_code
 from pipeline.evaluation.report_page import Exhibit, data_uri, render_page
 from pipeline.measure import Measure
-from pipeline.media.image.preview import grid
 from pipeline.media.registry import find_medium
+from pipeline.media.sheet import grid
 from pipeline.tasks.base import EvaluationCase, EvaluationResult
 from pipeline.tasks.extractor_export import keep_with_note
 from pipeline.tasks.generate.report_pictures import png

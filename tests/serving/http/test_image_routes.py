@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.media.image.preview import grid
+from pipeline.media.sheet import grid
 from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.interpolation import loop, spherical
 

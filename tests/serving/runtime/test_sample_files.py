@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.arrays import UInt8Array
-from pipeline.media.image.preview import CELL, GAP
+from pipeline.media.sheet import CELL, GAP
 from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.sample_files import Request, sample_to_files
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.media.image.preview import grid
+from pipeline.media.sheet import grid
 from pipeline.tasks.generate.evaluator import Evaluator
 from pipeline.tasks.generate.report import Pictures, render
 from pipeline.tasks.generate.report_classes import draw_classes

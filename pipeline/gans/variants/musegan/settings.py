@@ -41,7 +41,7 @@ class MuseGANSettings(AdversarialSettings):
             )
         return self
 
-    def check_shape(self, height: int, width: int) -> None:
+    def check_shape(self, height: int, width: int, keys: str = "data.resolution") -> None:
         """Accept any number of steps and voices."""
 
     def check_data(self, data: DataLayout) -> None:

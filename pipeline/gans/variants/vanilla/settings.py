@@ -20,5 +20,5 @@ class VanillaSettings(AdversarialSettings):
     )
     dropout: float = Field(0.3, ge=0, lt=1, description="dropout probability in the discriminator")
 
-    def check_shape(self, height: int, width: int) -> None:
+    def check_shape(self, height: int, width: int, keys: str = "data.resolution") -> None:
         """Accept any shape: the networks are fully connected."""

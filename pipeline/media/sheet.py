@@ -6,7 +6,6 @@ import numpy as np
 from PIL import Image
 
 from pipeline.arrays import UInt8Array
-from pipeline.media.image.pillow_arrays import to_pillow
 
 CELL = 64
 GAP = 2
@@ -35,4 +34,4 @@ def grid(images: UInt8Array, columns: int | None = None, cell: int = CELL) -> Im
     for position, image in enumerate(large):
         y, x = divmod(position, columns)
         sheet[GAP + y * step_y :, GAP + x * step_x :][: image.shape[0], : image.shape[1]] = image
-    return to_pillow(sheet)
+    return Image.fromarray(sheet if channels == 3 else sheet[..., 0])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.media.image.preview import GAP, grid
+from pipeline.media.sheet import GAP, grid
 
 
 @pytest.mark.parametrize("channels", [1, 3])

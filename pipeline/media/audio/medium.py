@@ -1,0 +1,174 @@
+"""Audio: the medium's contract, answered for recordings that are stored as log-mel pictures."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.items import ItemSpec
+from pipeline.media.audio import validation
+from pipeline.media.audio.appearance import APPEARANCE, PROFILE_MEASURES
+from pipeline.media.audio.mel_codec import SOUND, MelCodec
+from pipeline.media.audio.profiles import profiles
+from pipeline.media.audio.settings import AudioSettings
+from pipeline.media.audio.statistics import statistics
+from pipeline.media.base import BuiltinSource, Encoded, Fact, Item, Medium
+
+if TYPE_CHECKING:
+    import onnx
+    import pandas as pd  # type: ignore[import-untyped]
+    from PIL import Image
+
+    from pipeline.arrays import Float32Array, Float64Array, Items
+    from pipeline.measure import Measure
+    from pipeline.media.profiles import Profile
+    from pipeline.media.validation import Defect, Expectation
+
+
+class AudioMedium(Medium):
+    """Log-mel pictures of recordings, uint8 [mels, frames, 1]; the first row holds the lowest frequencies."""
+
+    name = "audio"
+    noun = "clip"
+    file_types = "WAV, FLAC, OGG, MP3, AIFF, ..."
+    example_file = "clip.wav"
+    suffixes = frozenset(
+        {".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"}
+        | {".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"}
+    )
+    formats = {".wav": "audio/wav", ".flac": "audio/flac"}  # noqa: RUF012
+    Settings = AudioSettings
+    Validation = validation.AudioValidation
+    facts = (
+        Fact("rate", "int32"),
+        Fact("rate_share", "float64"),
+        Fact("channels", "int32"),
+        Fact("kind", "string"),
+        Fact("duration", "float64"),
+        Fact("start", "float64"),
+        Fact("padded_share", "float64"),
+        Fact("level_db", "float64"),
+        Fact("peak", "float64"),
+        Fact("offset", "float64"),
+        Fact("clipped_share", "float64"),
+    )
+    sources = ("tones",)
+    augmentations = frozenset({"diffaugment"})
+    input = "mel"
+    output = "mels"
+
+    def spec(self, settings: AudioSettings, classes: tuple[str, ...]) -> ItemSpec:
+        """Return pictures of data.mels rows; `details` holds what turns them into waves."""
+        codec = settings.codec
+        return ItemSpec(
+            medium=self.name,
+            height=codec.mels,
+            width=codec.frames,
+            channels=1,
+            classes=classes,
+            details=dict(codec.details()),
+        )
+
+    def extent(self, height: int, width: int) -> str:
+        """Return the size of the picture."""
+        return f"{height} mel bands x {width} columns"
+
+    def decode(self, data: bytes, settings: AudioSettings) -> Iterator[Item]:
+        """Yield the items of a recording; a long one has several."""
+        from pipeline.media.audio.cuts import cut_items
+        from pipeline.media.audio.sound_file import read_recording
+
+        yield from cut_items(read_recording(data, settings.limits), settings)
+
+    def waves(self, items: Items, spec: ItemSpec) -> Float32Array:
+        """Return the waves of items [n, mels, frames, 1], float32 [n, samples]."""
+        return MelCodec.of(spec).decode(items[..., 0].astype(np.float32) / 255)
+
+    def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
+        """Return a WAV or FLAC file of 16 bits; its phases come from Griffin-Lim, always the same."""
+        from pipeline.media.audio.sound_writer import write_sound
+
+        suffix = suffix or next(iter(self.formats))
+        wave = self.waves(values[None], spec)[0]
+        data, losses = write_sound(wave, MelCodec.of(spec).sample_rate, suffix)
+        return Encoded(data, self.formats[suffix], suffix, losses)
+
+    def join(self, batch: Items, spec: ItemSpec) -> tuple[Items, ItemSpec]:
+        """Return the clips one after another."""
+        joined = np.ascontiguousarray(np.concatenate(list(batch), axis=1))
+        return joined, spec.model_copy(update={"width": joined.shape[1]})
+
+    def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:
+        """Draw the spectrograms on one sheet: time to the right, frequency upwards, loud is light."""
+        from pipeline.media.audio.spectrogram import colour
+        from pipeline.media.sheet import grid
+
+        return grid(colour(batch), columns, cell)
+
+    def html(self, values: Items, spec: ItemSpec) -> str:
+        """Return a player with the spectrogram above it."""
+        from pipeline.media.pictures import encode_picture
+
+        sound = self.encode(values, spec)
+        picture = encode_picture(self.preview(values[None], spec, 1, 128), ".png")
+        return (
+            f'<span class="clip"><img class="small" alt="spectrogram" src="{data_uri("image/png", picture)}">'
+            f'<audio controls src="{data_uri(sound.mime_type, sound.data)}"></audio></span>'
+        )
+
+    def further_outputs(self, spec: ItemSpec) -> Mapping[str, str]:
+        """Return the wave."""
+        rate = MelCodec.of(spec).sample_rate
+        return {SOUND: f"the {self.noun}s as sound: one channel of {rate:,} samples a second, full scale is 1"}
+
+    def extend_graph(self, model: onnx.ModelProto, spec: ItemSpec) -> None:
+        """Add the wave, by Griffin-Lim."""
+        from pipeline.media.audio.sound_graph import add_sound
+
+        add_sound(model, MelCodec.of(spec), self.output)
+
+    def compute_outputs(self, values: Float32Array, spec: ItemSpec) -> Mapping[str, Float32Array]:
+        """Return the waves of pictures [n, 1, mels, frames] in -1 .. 1."""
+        pictures = np.clip(values[:, 0] / 2 + np.float32(0.5), 0, 1)
+        return {SOUND: MelCodec.of(spec).decode(pictures)[:, None]}
+
+    def appearance(self) -> Sequence[Measure[Any]]:
+        """Return the measures of `statistics` and of `profiles`."""
+        return (*APPEARANCE, *PROFILE_MEASURES)
+
+    def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
+        """Return loudness, brightness, noisiness and dynamics of each item."""
+        return statistics(values, spec)
+
+    def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
+        """Return the mean spectrum, the course over time, and the mean picture."""
+        return profiles(spec)
+
+    def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
+        """Open the tones."""
+        if name != "tones":
+            return None
+        from pipeline.media.audio.tones import Tones
+
+        return Tones()
+
+    def defects(self, items: pd.DataFrame, settings: Any, pairs: str) -> list[Defect]:
+        """Return the silent items."""
+        return validation.defects(items, settings)
+
+    def expectations(self, items: pd.DataFrame, accepted: pd.DataFrame, settings: Any) -> list[Expectation]:
+        """Return the expectations on levels, sample rates and padding."""
+        return validation.expectations(items, settings)
+
+    def measurements(self, accepted: pd.DataFrame, pairs: str) -> dict[str, float | None]:
+        """Return the mean padding and level of the accepted items."""
+        return validation.measurements(accepted)
+
+
+def data_uri(mime_type: str, data: bytes) -> str:
+    """Return a file as a data URI."""
+    return f"data:{mime_type};base64,{base64.b64encode(data).decode()}"

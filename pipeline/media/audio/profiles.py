@@ -1,0 +1,160 @@
+"""Profiles of clips: mean spectrum, course over time, levels, hiss, silence, and the mean picture.
+
+Each is compared in a unit that tells whether a person hears the difference: decibels, or a share of the length.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from pipeline.arrays import Float64Array, FloatArray, Items
+from pipeline.items import ItemSpec
+from pipeline.media.audio.mel_codec import MelCodec
+from pipeline.media.audio.statistics import decibels, powers
+from pipeline.media.profiles import Change, Profile
+
+FAINT = 1e-6
+"""Power, relative to all bands, that is added to each band: -60 dB, which other sounds mask."""
+SILENT_DB = -50.0
+"""Level of the loudest cell of a silent item."""
+QUIETEST = 0.25
+"""Share of an item's cells whose mean level is its hiss."""
+STEPS = 32
+"""Thresholds of a distribution of levels."""
+REACH = 6
+"""Shifts are searched up to this part of a side."""
+LEAST = 1.0
+"""Decibels: nearer mean pictures are not compared further."""
+EXPLAINED = 0.5
+"""Part of the difference that may be left at most, or a change is not the reason."""
+
+
+def profiles(spec: ItemSpec) -> Sequence[Profile]:
+    """Return the profiles of clips of a spec."""
+    floor = MelCodec.of(spec).floor_db
+
+    def of(function: Callable[..., FloatArray]) -> Callable[[Items], FloatArray]:
+        return functools.partial(function, floor=floor)
+
+    compare, change = functools.partial(gain, spec=spec), functools.partial(find_change, spec=spec)
+    return [
+        Profile("spectrum", of(spectrum), compare_spectra),
+        Profile("course", of(course), compare_courses),
+        Profile("levels", of(levels), functools.partial(compare_levels, floor=floor)),
+        Profile("hiss", of(hiss), difference),
+        Profile("silence", of(silence), difference),
+        Profile("placement", of(picture), compare, weighted=False, change=change),
+    ]
+
+
+def difference(fake: Float64Array, real: Float64Array) -> float:
+    """Return how much larger the mean of samples is."""
+    return float(fake.mean() - real.mean())
+
+
+def spectrum(items: Items, floor: float) -> FloatArray:
+    """Return the power of each mel band, [n, mels]."""
+    found: FloatArray = powers(items, floor).mean(axis=2)
+    return found
+
+
+def compare_spectra(fake: Float64Array, real: Float64Array) -> float:
+    """Return the largest difference of the shares of a band in two spectra, in decibels."""
+    ours, theirs = (one / (one.sum() + 1e-12) + FAINT for one in (fake, real))
+    return float(np.abs(10 * np.log10(ours / theirs)).max())
+
+
+def course(items: Items, floor: float) -> FloatArray:
+    """Return the share of the power in each column, [n, frames]."""
+    found = powers(items, floor).sum(axis=1)
+    shares: FloatArray = found / (found.sum(axis=1, keepdims=True) + 1e-12)
+    return shares
+
+
+def compare_courses(fake: Float64Array, real: Float64Array) -> float:
+    """Return the earth mover's distance of two courses, as a share of the length."""
+    ours, theirs = (np.cumsum(one) / max(float(one.sum()), 1e-12) for one in (fake, real))
+    return float(np.abs(ours - theirs).mean())
+
+
+def levels(items: Items, floor: float) -> FloatArray:
+    """Return the share of an item's cells above each of 32 levels, [n, 32]."""
+    steps = np.linspace(floor, 0, STEPS, endpoint=False)
+    found = decibels(items, floor).reshape(len(items), -1)
+    return np.stack([(found > step).mean(axis=1) for step in steps], axis=1).astype(np.float32)
+
+
+def compare_levels(fake: Float64Array, real: Float64Array, floor: float) -> float:
+    """Return the earth mover's distance of two distributions of levels, in decibels."""
+    return float(np.abs(fake - real).mean() * -floor)
+
+
+def hiss(items: Items, floor: float) -> FloatArray:
+    """Return the mean level of the quietest quarter of an item's cells, in decibels, [n, 1]."""
+    found = decibels(items, floor).reshape(len(items), -1)
+    count = max(1, round(QUIETEST * found.shape[1]))
+    quiet: FloatArray = np.partition(found, count - 1, axis=1)[:, :count].mean(axis=1, keepdims=True)
+    return quiet
+
+
+def silence(items: Items, floor: float) -> FloatArray:
+    """Return 1 for items without a sound, else 0, [n, 1]."""
+    return np.asarray(decibels(items, floor).max(axis=(1, 2)) < SILENT_DB, dtype=np.float32)[:, None]
+
+
+# --- what was done to all samples ---
+
+
+def picture(items: Items, floor: float) -> FloatArray:
+    """Return the levels of all cells in decibels, [n, mels * frames]."""
+    return decibels(items, floor).reshape(len(items), -1)
+
+
+def gain(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> float:
+    """Return how much nearer the mean picture comes to the real one by the best change, in decibels; mostly 0."""
+    return search(fake, real, spec)[0]
+
+
+def find_change(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> Change | None:
+    """Return the best change; None if there is none that explains the difference."""
+    return search(fake, real, spec)[1]
+
+
+def search(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> tuple[float, Change | None]:
+    """Return the gain of the best change in decibels, and the change."""
+    ours, theirs = fake.reshape(spec.height, spec.width), real.reshape(spec.height, spec.width)
+    before = distance(ours, theirs)
+    if before < LEAST:
+        return 0.0, None
+    best, change = before, None
+    for candidate, after in changes(ours, theirs, spec):
+        if after < best:
+            best, change = after, candidate
+    if change is None or best > EXPLAINED * before:
+        return 0.0, None
+    return before - best, change
+
+
+def distance(first: Float64Array, second: Float64Array) -> float:
+    """Return the root mean squared difference of two pictures."""
+    return float(np.sqrt(np.mean((first - second) ** 2)))
+
+
+def changes(ours: Float64Array, theirs: Float64Array, spec: ItemSpec) -> Iterator[tuple[Change, float]]:
+    """Yield reversal in time and shifts along both axes, with the distances where the pictures overlap."""
+    yield Change("backwards", "played backwards", lambda items: items[:, :, ::-1]), distance(ours[:, ::-1], theirs)
+    sides = ((0, spec.height, "pitch shifted", "mel bands up"), (1, spec.width, "delayed", "columns late"))
+    for axis, side, name, words in sides:
+        for by in range(-(side // REACH), side // REACH + 1):
+            if by:
+                mine = np.take(ours, np.arange(max(0, by), side + min(0, by)), axis)
+                yours = np.take(theirs, np.arange(max(0, -by), side - max(0, by)), axis)
+                undo = functools.partial(shift, by=-by, axis=axis + 1)
+                yield Change(name, f"{by:+d} {words}", undo), distance(mine, yours)
+
+
+def shift(items: Items, by: int, axis: int) -> Items:
+    """Shift items along an axis and repeat their edge in the gap."""
+    side = items.shape[axis]
+    return np.take(items, np.clip(np.arange(side) - by, 0, side - 1), axis)
