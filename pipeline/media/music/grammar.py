@@ -6,7 +6,7 @@ The rules, which `classify` checks and `compose` obeys:
 2. The bass sounds the root of the chord, and holds it.
 3. Tenor and alto hold the third and the fifth, at most an octave apart. From chord to chord each moves by at most a
    fourth.
-4. The soprano sounds tones of the chord. It may move at each step, by at most a fifth.
+4. The soprano sounds tones of the chord. It may move at each step, by at most a sixth.
 5. Each voice stays in its range (`RANGES`), and below the voice above it.
 """
 
@@ -36,10 +36,10 @@ PROGRESSIONS = {
 """Chords of each class."""
 
 VOICES = ("soprano", "alto", "tenor", "bass")
-RANGES = ((60, 79), (55, 69), (48, 64), (41, 53))
+RANGES = ((65, 79), (55, 64), (48, 60), (41, 50))
 """Lowest and highest MIDI pitch of each voice."""
 
-SPREAD, FOURTH, FIFTH = 12, 5, 7
+SPREAD, FOURTH, SIXTH = 12, 5, 9
 PIECES = 400
 """Items of each class."""
 
@@ -52,7 +52,7 @@ def classify(pitches: Int64Array) -> Int64Array:
     n, steps, voices = pitches.shape
     if voices != len(VOICES) or steps % 4:
         return np.full(n, -1, dtype=np.int64)
-    kept = keeps_ranges(pitches) & (np.abs(np.diff(pitches[..., 0], axis=1)) <= FIFTH).all(axis=1)
+    kept = keeps_ranges(pitches) & (np.abs(np.diff(pitches[..., 0], axis=1)) <= SIXTH).all(axis=1)
     by_chord = pitches.reshape(n, 4, steps // 4, voices)
     held = by_chord[:, :, 0, 1:]
     kept &= (by_chord[..., 1:] == held[:, :, None]).all(axis=(1, 2, 3))
@@ -136,7 +136,7 @@ def attempt(progression: str, steps: int, rng: np.random.Generator) -> Int64Arra
             near = [
                 pitch
                 for pitch in tones(name, (0, 1, 2), 0)
-                if pitch > alto and (not rows or abs(pitch - rows[-1][0]) <= FIFTH)
+                if pitch > alto and (not rows or abs(pitch - rows[-1][0]) <= SIXTH)
             ]
             if not near:
                 return None

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.gans.networks.heads import Categorical, output_head
+from pipeline.gans.networks.heads import Categorical, gumbel, output_head
 from pipeline.gans.variants.dcgan.dcgan import DCGAN
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.r3gan.settings import R3GANSettings
@@ -26,9 +26,8 @@ def test_values_on_a_scale_have_tanh() -> None:
     assert isinstance(output_head(ITEM.model_copy(update={"symbols": 0})), nn.Tanh)
 
 
-@pytest.mark.parametrize("choice", ["argmax", "gumbel"])
-def test_training_chooses_one_symbol_and_passes_gradients(choice: str) -> None:
-    head = Categorical(5, choice)  # type: ignore[arg-type]
+def test_training_chooses_one_symbol_and_passes_gradients() -> None:
+    head = Categorical(5)
     logits = torch.randn(3, 10, 8, 4, generator=torch.Generator().manual_seed(0), requires_grad=True)
     maps = head(logits)
     assert torch.allclose(by_symbol(maps).amax(2), torch.ones(3, 2, 8, 4))
@@ -47,10 +46,11 @@ def test_argmax_in_training_and_softmax_in_eval_name_the_same_symbols() -> None:
 
 
 def test_gumbel_draws_symbols_by_their_probability() -> None:
-    torch.manual_seed(0)
-    logits = torch.tensor([0.5, 0.3, 0.2]).log().reshape(1, 3, 1, 1).expand(4000, -1, -1, -1)
-    shares = Categorical(3, "gumbel")(logits).mean(0).flatten()
+    logits = torch.tensor([0.5, 0.3, 0.2]).log().reshape(1, 3, 1, 1)
+    noise = gumbel(torch.randn(4000, 3, 1, 1, generator=torch.Generator().manual_seed(0)))
+    shares = Categorical(3)(logits + noise).mean(0).flatten()
     assert shares.tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.03)
+    assert torch.isfinite(gumbel(torch.tensor([-100.0, 0.0, 100.0]))).all()
 
 
 def test_vanilla_and_dcgan_generate_categories() -> None:

@@ -73,9 +73,9 @@ def test_labels_decide_what_is_generated_and_how_it_is_scored() -> None:
     assert not torch.equal(*scores)
 
 
-@pytest.mark.parametrize("conditional", [False, True])
-def test_onnx(conditional: bool, tmp_path: Path) -> None:
-    (spec,) = small(conditional=conditional).eval().export()
+@pytest.mark.parametrize(("conditional", "choice"), [(False, "argmax"), (True, "gumbel")])
+def test_onnx(conditional: bool, choice: str, tmp_path: Path) -> None:
+    (spec,) = small(conditional=conditional, choice=choice).eval().export()
     spec = ExportSpec(spec.name, spec.module, spec.inputs, ("pieces",))
     path = tmp_path / "generator.onnx"
     export(spec, path, {}, 20)
@@ -95,3 +95,13 @@ def test_onnx(conditional: bool, tmp_path: Path) -> None:
 def test_what_it_cannot_train_on_is_refused(values: dict[str, Any], words: str) -> None:
     with pytest.raises(InputError, match=words):
         parse_values(values | {"train": {"flips": False}})
+
+
+def test_drawn_symbols_depend_on_the_noise_in_z() -> None:
+    gan = small(choice="gumbel")
+    assert gan.latent == 6 + 8 * 3 * 14
+    z = torch.randn(2, gan.latent, generator=torch.Generator().manual_seed(0))
+    z[1, :6] = z[0, :6]
+    first, second = gan.sample(2, torch.Generator(), z=z)
+    assert not torch.equal(first, second)
+    assert torch.equal(gan.sample(2, torch.Generator(), z=z)[0], first)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.gans.game.adversarial import Adversarial
-from pipeline.gans.networks.heads import Categorical
+from pipeline.gans.networks.heads import Categorical, gumbel
 from pipeline.gans.networks.layers import MinibatchStd
 from pipeline.gans.variants.musegan.settings import MuseGANSettings
 from pipeline.items import ItemSpec
@@ -42,11 +42,17 @@ def discriminator_layers(inputs: int, width: int, depth: int) -> list[nn.Module]
 
 
 class Generator(nn.Module):
-    """z [B, latent] and, if conditional, labels [B] -> one-hot maps [B, symbols, steps, voices]."""
+    """z [B, latent] and, if conditional, labels [B] -> one-hot maps [B, symbols, steps, voices].
+
+    With `choice: gumbel`, the end of z is noise by which each symbol is drawn. A step of a melody is then a free
+    choice, which a function of a few latents has to imitate.
+    """
 
     def __init__(self, settings: MuseGANSettings, item: ItemSpec, classes: int) -> None:
         super().__init__()
-        self.classes, self.shape = classes, (item.height, item.symbols)
+        self.classes, self.shape, self.latent = classes, (item.height, item.symbols), settings.latent
+        draws = settings.choice == "gumbel"
+        self.noise = item.height * item.width * item.symbols if draws else 0
         self.shared = nn.Sequential(*generator_layers(settings.latent + classes, settings.shared, settings.depth))
         self.private = nn.ModuleList(
             nn.Sequential(
@@ -55,14 +61,18 @@ class Generator(nn.Module):
             )
             for _ in range(item.width)
         )
-        self.head = Categorical(item.symbols, settings.choice, settings.temperature)
+        self.head = Categorical(item.symbols, settings.temperature)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        common = z[:, : self.latent]
         if label is not None:
-            z = torch.cat([z, F.one_hot(label, self.classes).to(z.dtype)], dim=1)
-        common = self.shared(z)
+            common = torch.cat([common, F.one_hot(label, self.classes).to(z.dtype)], dim=1)
+        common = self.shared(common)
         voices = [network(common).reshape(-1, *self.shape) for network in self.private]
-        maps: Tensor = self.head(torch.stack(voices, dim=3).transpose(1, 2))
+        logits = torch.stack(voices, dim=3).transpose(1, 2)
+        if self.noise:
+            logits = logits + gumbel(z[:, self.latent :]).reshape(logits.shape)
+        maps: Tensor = self.head(logits)
         return maps
 
 
@@ -128,3 +138,4 @@ class MuseGAN(Adversarial):
         classes = len(item.classes) if settings.conditional else 0
         networks = Generator(settings, item, classes), Discriminator(settings, item, classes)
         super().__init__(settings, *networks, classes if settings.conditional else None)
+        self.latent += networks[0].noise

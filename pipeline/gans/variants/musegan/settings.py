@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from pipeline.gans.game.adversarial_settings import AdversarialSettings
 from pipeline.gans.game.settings import Penalties
-from pipeline.gans.networks.heads import Choice
 from pipeline.gans.variants.settings import Objective
 from pipeline.items import DataLayout
 from pipeline.settings import ramp
@@ -22,9 +21,10 @@ class MuseGANSettings(AdversarialSettings):
     shared: int = Field(320, ge=4, le=8192, description="width of the shared network")
     depth: int = Field(2, ge=1, le=8, description="hidden layers of the shared network")
     private: int = Field(128, ge=4, le=8192, description="width of the network of each voice")
-    choice: Choice = Field(
+    choice: Literal["argmax", "gumbel"] = Field(
         "argmax",
-        description="how a generator chooses symbols in training: argmax, or drawn by their probability (gumbel)",
+        description="how symbols are chosen: argmax: the likeliest; gumbel: drawn by their probability, by noise that "
+        "is a part of z (one value for each symbol, step and voice)",
     )
     temperature: float = Field(1.0, gt=0, le=10, description="of the softmax that passes the gradients")
     objective: Objective = Field("relativistic", description="adversarial loss")
