@@ -40,7 +40,7 @@ def feature_likelihood(fake: FloatArray, train: FloatArray, test: FloatArray, se
     """Compute the divergence from features of samples, training items and held-out items, each [n, d].
 
     Returns:
-        None with fewer than 20 samples, 40 training items or 20 held-out items.
+        None with fewer than 20 samples, 40 training items or 20 held-out items, or if no feature varies.
     """
     n = min(len(fake), len(train) // 2, CENTRES)
     if n < LEAST or len(test) < LEAST:
@@ -50,6 +50,8 @@ def feature_likelihood(fake: FloatArray, train: FloatArray, test: FloatArray, se
     held_out = test[rng.permutation(len(test))[:FITTED]]
     centre, scale = held_out.mean(axis=0, dtype=np.float64), held_out.std(axis=0, dtype=np.float64, ddof=1)
     alive = scale > 1e-6 * scale.max()
+    if not alive.any():
+        return None
 
     def normalise(features: FloatArray) -> Tensor:
         return torch.from_numpy((features[:, alive].astype(np.float64) - centre[alive]) / scale[alive])

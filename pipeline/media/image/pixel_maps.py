@@ -17,7 +17,8 @@ CAPTION = (
     "Mean of each pixel over real and over generated images, its spread over both, and where generated images stand "
     "out. What all samples have in common, such as a mark or a border, shows here."
 )
-CONSTANT = 0.1  # of the spread of real images, below which a pixel is constant
+CONSTANT = 0.1  # of the spread of real images, or of the deviation from them, below which a pixel is constant
+PART = 0.5  # share of the pixels that something in one place covers at most
 LARGEST = 64  # side of a map; the pixels of larger images are averaged in squares
 
 
@@ -117,12 +118,19 @@ def missing_spread(samples: PixelMaps, reals: PixelMaps) -> Float64Array:
 def constant_share(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> float:
     """Return the share of the pixels that stand out which are the same in all samples.
 
-    A mark, a border or a frozen part is. What changes all samples, such as another brightness, leaves them varied.
+    A mark, a border or a frozen part is. What changes all samples, such as another brightness, leaves them varied; a
+    background that is constant in real images, too, is no mark if it stands out as a whole.
     """
     shape = map_shape(spec)
     found = deviations(fake, real, shape)
-    constant = missing_spread(*(PixelMaps.of(one, shape) for one in (fake, real))) > 0
-    return float(constant[found > found.max() / 2].mean()) if found.max() > 0 else 0.0
+    if found.max() == 0:
+        return 0.0
+    samples, reals = (PixelMaps.of(one, shape) for one in (fake, real))
+    constant = missing_spread(samples, reals) > 0
+    stands_out = found > found.max() / 2
+    if stands_out.mean() <= PART:
+        constant |= samples.spread < CONSTANT * found
+    return float(constant[stands_out].mean())
 
 
 def draw_maps(fake: Float64Array, real: Float64Array, shape: tuple[int, int, int]) -> UInt8Array:

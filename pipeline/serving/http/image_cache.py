@@ -11,7 +11,7 @@ from pipeline import __version__
 from pipeline.serving.http.image_queries import SeedQuery
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.loaded_model import LoadedModel
-from pipeline.serving.http.openapi_errors import result_responses
+from pipeline.serving.http.openapi_errors import error_responses, result_responses
 
 Q = TypeVar("Q", bound=SeedQuery)
 
@@ -53,7 +53,7 @@ def is_known(tag: str, known: list[str]) -> bool:
     return tag.removeprefix("W/") in tags
 
 
-def cached_responses(media_type: str | None) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of an endpoint that returns a file of a seed."""
+def cached_responses(media_type: str | None, *statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of an endpoint that returns a file of a seed, with error statuses of its own."""
     unchanged = {"description": "The file with the ETag in If-None-Match is still the result."}
-    return {**result_responses(media_type), 304: unchanged}
+    return {**result_responses(media_type), **error_responses(*statuses), 304: unchanged}

@@ -66,7 +66,7 @@ def image_router(service: InferenceService) -> APIRouter:
         """The first item of a seed as an HTML element."""
         return await revalidate(service, request, query, generate_html)
 
-    @routes.get("/sample.{suffix}", response_class=Response, responses=cached_responses("*/*"))
+    @routes.get("/sample.{suffix}", response_class=Response, responses=cached_responses("*/*", 404))
     async def sample(suffix: Suffix, query: file_query, request: Request) -> Response:  # type: ignore[valid-type]
         """Items of a seed as a file of their medium, such as /sample.mid; several follow each other."""
         return await revalidate(service, request, query, functools.partial(generate_joined, suffix=f".{suffix}"))

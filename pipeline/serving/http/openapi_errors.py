@@ -5,7 +5,7 @@ from typing import Any
 MEANINGS = {
     400: "The model cannot fulfil the request.",
     401: "The token is missing or wrong.",
-    404: "No such model or version.",
+    404: "No such model, version or format.",
     408: "The request arrived too slowly.",
     413: "The body is too long, or the image too large.",
     415: "The body has an unknown Content-Encoding, or is a form.",

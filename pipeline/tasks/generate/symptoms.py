@@ -42,7 +42,12 @@ COLLAPSE = Symptom(
     explains=frozenset({"fidelity", "appearance", "copying", "classes", "conditions"}),
     when=is_collapsed,
 )
-REPEATS = Symptom("repeated samples", 11, STABILITY, explains=frozenset({"near_duplicates", "density", "appearance"}))
+REPEATS = Symptom(
+    "repeated samples",
+    11,
+    STABILITY,
+    explains=frozenset({"near_duplicates", "class_near_duplicates", "density", "appearance"}),
+)
 
 
 def without_outliers(data: "SampleSet") -> "SampleSet":

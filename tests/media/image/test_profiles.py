@@ -198,3 +198,18 @@ def test_a_pattern_in_the_same_phase_is_measured(fresh: Items, real: Items) -> N
     assert numbers(fresh, real)["pattern_size"] < 0.2
     assert numbers(binary(fresh), binary(real))["pattern_size"] < 0.2
     assert 7 < numbers(checked, real)["pattern_size"] < 9
+
+
+@pytest.mark.parametrize(("change", "low", "high"), [(marked, 0.9, 1), (lambda x: x + np.uint8(60), 0, 0.4)])
+def test_a_mark_on_a_background_that_is_always_black_is_constant(
+    change: Callable[[Items], Items], low: float, high: float, fresh: Items, real: Items
+) -> None:
+    def framed(images: Items) -> Items:
+        out = images // 2
+        out[:, :, [0, 1, 2, 3, -4, -3, -2, -1]] = 0
+        out[:, [0, 1, 2, 3, -4, -3, -2, -1]] = 0
+        return out
+
+    maps = next(one for one in profiles(SPEC) if one.name == "pixel_maps")
+    fake, true = (maps.values(x).mean(axis=0, dtype=np.float64) for x in (change(framed(fresh)), framed(real)))
+    assert low <= constant_share(fake, true, SPEC) <= high

@@ -53,7 +53,7 @@ def check_responses(url: str, examples: int) -> None:
     found = schemathesis.openapi.from_url(f"{url}/openapi.json")
     checks = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
     operations: list[Any] = [result.ok() for result in found.get_all_operations()]  # type: ignore[union-attr]
-    assert len(operations) == 16
+    assert len(operations) == 17
     for operation in operations:
         for mode in GenerationMode:
             if mode is GenerationMode.NEGATIVE and not (operation.query or operation.body):
