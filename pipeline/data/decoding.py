@@ -22,7 +22,8 @@ import numpy as np
 from pipeline.arrays import Items
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
-from pipeline.media.base import BadItem, Bounds, Item, Medium
+from pipeline.media.base import Medium
+from pipeline.media.codec import BadItem, Bounds, Item
 from pipeline.media.settings import DataSettings
 
 CHUNK_FILES = 64

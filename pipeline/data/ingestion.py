@@ -17,7 +17,8 @@ from pipeline.data.store import DatasetInfo
 from pipeline.data.store_writer import StoreWriter
 from pipeline.data.survey import Group, Survey, first_pairs, pair_of, split_by_hash
 from pipeline.errors import InputError
-from pipeline.media.base import Bounds, Medium
+from pipeline.media.base import Medium
+from pipeline.media.codec import Bounds
 from pipeline.media.registry import find_medium
 from pipeline.media.settings import DataSettings
 

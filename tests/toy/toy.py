@@ -22,7 +22,8 @@ from pipeline.evaluation.verdict import Test, Verdict
 from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, View
 from pipeline.gans.variants.settings import VariantSettings
 from pipeline.items import DataLayout, ItemSpec
-from pipeline.media.base import BadItem, Encoded, Item, Medium
+from pipeline.media.base import Medium
+from pipeline.media.codec import BadItem, Encoded, Item
 from pipeline.media.registry import tensors_of
 from pipeline.media.settings import DataSettings
 from pipeline.serving.onnx.metadata import Metadata

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from pipeline.data.sources.base import SourceFile, Unreadable, too_large
-from pipeline.media.base import BadItem, BuiltinSource
+from pipeline.media.base import BuiltinSource
+from pipeline.media.codec import BadItem
 
 
 class Builtin:

@@ -9,7 +9,7 @@ from pipeline.arrays import Float32Array, UInt8Array
 from pipeline.media.audio.mel_codec import MelCodec
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.sound_file import Recording, resample
-from pipeline.media.base import Item
+from pipeline.media.codec import Item
 
 BEFORE, AFTER = 0.01, 0.05
 """Seconds that trimming leaves at the start and at the end."""

@@ -16,7 +16,8 @@ from pipeline.media.audio.mel_codec import SOUND, MelCodec
 from pipeline.media.audio.profiles import profiles
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.statistics import statistics
-from pipeline.media.base import BuiltinSource, Encoded, Fact, Item, Medium
+from pipeline.media.base import BuiltinSource, Fact, Medium
+from pipeline.media.codec import Encoded, Item
 
 if TYPE_CHECKING:
     import onnx

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.arrays import Float32Array
 from pipeline.media.audio.file_types import explain_unknown
 from pipeline.media.audio.settings import AudioLimits
-from pipeline.media.base import BadItem
+from pipeline.media.codec import BadItem
 
 SLOWEST, FASTEST = 1000, 768_000
 """Sample rates that are believed, in hertz."""

@@ -1,6 +1,6 @@
 """The error of a file that is no usable image."""
 
-from pipeline.media.base import BadItem
+from pipeline.media.codec import BadItem
 
 
 class BadImage(BadItem):

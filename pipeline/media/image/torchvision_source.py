@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from pipeline.errors import InputError
-from pipeline.media.base import BadItem
+from pipeline.media.codec import BadItem
 from pipeline.media.image.pillow_arrays import write_lossless
 
 

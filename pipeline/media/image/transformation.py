@@ -6,7 +6,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageFilter
 
 from pipeline.arrays import UInt8Array
-from pipeline.media.base import Encoded, TransformInput
+from pipeline.media.codec import Encoded, TransformInput
 from pipeline.media.image.image import ShownImage, Target, decoding_errors, fit, read_shown
 from pipeline.media.image.pillow_arrays import to_pillow
 from pipeline.media.image.value_range import is_wide

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from pipeline.arrays import Float64Array
-from pipeline.media.base import Bounds
+from pipeline.media.codec import Bounds
 from pipeline.media.image.bad_image import BadImage
 
 # Pillow reads 16-bit TIFFs of this kind in the byte order of PCs only.

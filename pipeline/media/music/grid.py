@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.arrays import Int64Array, Items
 from pipeline.items import ItemSpec
-from pipeline.media.base import BadItem
+from pipeline.media.codec import BadItem
 from pipeline.media.music.key import find_shift
 from pipeline.media.music.midi import TICKS, Note, Score
 from pipeline.media.music.settings import MusicSettings

@@ -12,7 +12,8 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
-from pipeline.media.base import BadItem, BuiltinSource, Encoded, Fact, Item, Medium
+from pipeline.media.base import BuiltinSource, Fact, Medium
+from pipeline.media.codec import BadItem, Encoded, Item
 from pipeline.media.music import validation
 from pipeline.media.music.settings import MusicSettings
 

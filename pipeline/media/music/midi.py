@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.media.base import BadItem
+from pipeline.media.codec import BadItem
 from pipeline.media.music.settings import MusicLimits
 
 if TYPE_CHECKING:

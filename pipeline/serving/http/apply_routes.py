@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.media.base import BadItem, Encoded, TransformInput
+from pipeline.media.codec import BadItem, Encoded, TransformInput
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.http.image_routes import Png, result_headers
 from pipeline.serving.http.inference_service import InferenceService

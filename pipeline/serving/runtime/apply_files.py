@@ -8,7 +8,8 @@ from typing import NamedTuple
 from pipeline.arrays import Items
 from pipeline.errors import InputError
 from pipeline.files import walk_files
-from pipeline.media.base import BadItem, Medium, TransformInput
+from pipeline.media.base import Medium
+from pipeline.media.codec import BadItem, TransformInput
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.image_to_image import LARGEST_RESULT, ImageToImage, StyleEncoder, TileSize
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
-from pipeline.media.base import BadItem, Encoded, TransformInput
+from pipeline.media.codec import BadItem, Encoded, TransformInput
 from pipeline.serving.graph_tensors import Arrays, latents
 from pipeline.serving.runtime.generator import Generator, Graph, checked_seed
 from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, run_tiles

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.arrays import Items
 from pipeline.errors import InputError
-from pipeline.media.base import Encoded
+from pipeline.media.codec import Encoded
 from pipeline.media.pictures import write_picture
 from pipeline.media.registry import MEDIA
 from pipeline.serving.graph_tensors import Arrays

@@ -17,7 +17,7 @@ from pipeline.media.audio.medium import AudioMedium
 from pipeline.media.audio.mel_codec import MelCodec
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.sound_writer import write_sound
-from pipeline.media.base import Item
+from pipeline.media.codec import Item
 from pipeline.params import parse
 from tests.media.audio.sounds import Wave, sine, sound
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.media.audio.settings import AudioLimits
 from pipeline.media.audio.sound_file import read_recording, resample
-from pipeline.media.base import BadItem
+from pipeline.media.codec import BadItem
 from tests.media.audio.sounds import sine, sound
 
 TONE = sine(440)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pipeline.data.ingestion import ingest
 from pipeline.data.store import DatasetInfo, open_shard
 from pipeline.items import ItemSpec
-from pipeline.media.base import Bounds
+from pipeline.media.codec import Bounds
 from pipeline.media.image.settings import ImageSettings
 from pipeline.media.image.validation import ImageValidation, expectations
 from pipeline.media.image.value_range import find_range

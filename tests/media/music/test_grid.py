@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.media.base import Item
+from pipeline.media.codec import Item
 from pipeline.media.music.grid import pitches_of
 from pipeline.media.music.key import find_shift
 from pipeline.media.registry import MEDIA

@@ -3,7 +3,7 @@
 import mido  # type: ignore[import-untyped]
 import pytest
 
-from pipeline.media.base import BadItem
+from pipeline.media.codec import BadItem
 from pipeline.media.music.midi import Note, read_score, write_score
 from pipeline.media.music.settings import MusicLimits, MusicSettings
 from pipeline.media.registry import MEDIA
