@@ -26,6 +26,7 @@ OF_LOOKS = {f"pipeline/evaluation/measures/{name}.py" for name in ("distances", 
 
 OF_OTHERS = {
     *("pipeline/evaluation/measures/image_similarity.py", "pipeline/evaluation/measures/linear_probe.py"),
+    "pipeline/evaluation/measures/perceptual_distance.py",
     "pipeline/tasks/generate/measures/registry.py",
 }
 """Measures of other tasks and commands, and the table of measures."""

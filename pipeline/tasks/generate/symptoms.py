@@ -32,7 +32,7 @@ MOST_ARE_UNREAL = 0.75
 
 def is_part(measurements: Mapping[str, Measurement]) -> bool:
     """Return whether most samples are like real ones."""
-    return (measurements["outliers"].number or 0.0) <= MOST_ARE_UNREAL
+    return (measurements.get("outliers", Measurement(None)).number or 0.0) <= MOST_ARE_UNREAL
 
 
 COLLAPSE = Symptom(
@@ -160,7 +160,7 @@ POOR_CLASS = Symptom(
 
 def is_unreal_class(measurements: Mapping[str, Measurement]) -> bool:
     """Return whether the samples that are unlike real ones make one class poor; samples of a wrong class are real."""
-    found = measurements["outliers"]
+    found = measurements.get("outliers", Measurement(None))
     return is_one_class(measurements) and (found.number or 0.0) > (found.null or 0.0) + SOME
 
 
