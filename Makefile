@@ -66,7 +66,7 @@ $(STAMP): requirements.lock pyproject.toml
 PYTEST := OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --durations=30
 
 .PHONY: test
-test: style ## Set up, lint, check formatting and types, and run the tests (about 6 minutes)
+test: style ## Set up, lint, check formatting and types, and run the tests (about 10 minutes on two cores)
 	@$(MAKE) --no-print-directory --jobs=2 types fast-tests
 
 .PHONY: test-all

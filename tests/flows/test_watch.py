@@ -76,6 +76,7 @@ def test_missing_data_and_bad_parameters_are_reported(root: Path) -> None:
     assert "data.sauce: unknown key; did you mean `source`" in state.message
 
 
+@pytest.mark.slow
 def test_two_events_run_the_deployment_once(schedule: Schedule) -> None:
     """New data and drift arrive together: one of two runs is cancelled."""
     from prefect.events import emit_event

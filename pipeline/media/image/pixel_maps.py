@@ -18,7 +18,7 @@ CAPTION = (
     "out. What all samples have in common, such as a mark or a border, shows here."
 )
 CONSTANT = 0.1  # of the spread of real images, or of the deviation from them, below which a pixel is constant
-PART = 0.5  # share of the pixels that something in one place covers at most
+PART = 0.125  # share of the pixels that something in one place covers at most
 LARGEST = 64  # side of a map; the pixels of larger images are averaged in squares
 
 

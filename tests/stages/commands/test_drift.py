@@ -52,6 +52,7 @@ def project(base: Path, tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
+@pytest.mark.slow
 def test_without_new_images_nothing_is_compared(project: Path) -> None:
     found = drift.run(project)
     assert (found["new"], found["drift"], found["message"]) == (
@@ -62,6 +63,7 @@ def test_without_new_images_nothing_is_compared(project: Path) -> None:
     assert json.loads((project / ".ganline" / "drift.json").read_text()) == found
 
 
+@pytest.mark.slow
 def test_similar_images_are_no_drift_and_mirrored_ones_are(project: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(project / "data", elsewhere / "data")

@@ -48,6 +48,7 @@ def folder(made: Project, version: str) -> Path:
     return Path(urlsplit(made.registry.version(version).source).path)
 
 
+@pytest.mark.slow
 def test_restorations_are_compared_image_by_image(empty_store: Path, tmp_path: Path) -> None:
     shutil.copy(empty_store, tmp_path)
     made = project(tmp_path, "denoise")

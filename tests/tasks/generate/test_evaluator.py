@@ -314,6 +314,7 @@ def test_invalid_inputs_are_rejected(evaluator: Evaluator, digits: Any) -> None:
     assert ArrayItems(digits.fresh).images().shape == (360, 8, 8, 1)
 
 
+@pytest.mark.slow
 def test_gray_images_with_three_channels_are_tinted_only_if_it_is_seen(
     digits: Any, evaluator: Evaluator, short_training: None
 ) -> None:
