@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.arrays import Float64Array, FloatArray, Items
+
+EXPLAINED = 0.5
+"""Part of the difference that is left at most by the change that explains it."""
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,22 @@ class Profile:
     draw: Callable[[Float64Array, Float64Array], Items] | None = None
     caption: str = ""
     transformed: bool = False
+
+
+def best_change(before: float, changes: Iterable[tuple[Change, float]], least: float) -> tuple[float, Change | None]:
+    """Return the gain of the change that explains how two means differ, and the change; 0 and None if none does.
+
+    Args:
+        before: Distance of the means.
+        changes: Changes with the distances that are left if they are undone; not read if the means are near.
+        least: Distance below which the means are near.
+    """
+    if before < least:
+        return 0.0, None
+    best, change = before, None
+    for candidate, after in changes:
+        if after < best:
+            best, change = after, candidate
+    if change is None or best > EXPLAINED * before:
+        return 0.0, None
+    return before - best, change

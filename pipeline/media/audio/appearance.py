@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.measure import Bounds, Measure, Measurement, Symptom
 from pipeline.media.audio.mel_codec import MelCodec
 from pipeline.media.audio.profiles import silence
+from pipeline.media.declared_measures import name_change, profile_measure, statistic_measure
 
 Found = Mapping[str, Measurement]
 EXPLAINED = frozenset({"appearance", "fidelity", "classes"})
@@ -130,56 +131,15 @@ WRONG_DYNAMICS = symptom("wrong dynamics", 31, FINER, is_dynamics)
 WRONG_TIMBRE = symptom("wrong timbre", 32, FINER)
 
 
-def statistic(name: str, explanation: str, *symptoms: Symptom) -> Measure[Any]:
-    """Return the measure of a statistic relative to real clips; all share the setting `appearance`."""
-    return Measure(
-        name,
-        lambda data: data.appearance.get(name, Measurement(None)),
-        f"{explanation} over that of real clips",
-        better="range",
-        bound=0.25,
-        setting="appearance",
-        limits={"gt": 0, "lt": 1},
-        missing="too few real clips for two sets of them",
-        group="appearance",
-        symptoms=symptoms,
-    )
-
-
-def profile(
-    name: str,
-    explanation: str,
-    bound: float,
-    *symptoms: Symptom,
-    evidence: Callable[[Any, Bounds], str] | None = None,
-) -> Measure[Any]:
-    """Return the measure of a profile: its excess over the null."""
-    return Measure(
-        name,
-        lambda data: data.profiles[name].measurement if name in data.profiles else Measurement(None),
-        explanation,
-        kind="excess",
-        better="low",
-        bound=bound,
-        limits={"gt": 0},
-        missing="too few real clips for two sets of them",
-        group="appearance",
-        symptoms=symptoms,
-        evidence=evidence,
-    )
-
-
-def name_change(data: Any) -> str | None:
-    """Return the name of what was done to all samples; None if nothing was."""
-    return data.change.name if data.change else None
-
-
 def describe_change(data: Any, bounds: Bounds) -> str:
     """Return the evidence of what was done to all samples."""
     words = data.change.words if data.change else "changed"
     number = data.profiles["placement"].measurement.number
     return f"samples are {words}: undone, their mean spectrogram is {number:.3g} dB nearer to the real one"
 
+
+statistic = functools.partial(statistic_measure, real="real clips")
+profile = functools.partial(profile_measure, real="real clips")
 
 APPEARANCE = (
     statistic("loudness", "root of the mean power", WRONG_LOUDNESS, CLIPPED),

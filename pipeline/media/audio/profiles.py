@@ -12,7 +12,7 @@ from pipeline.arrays import Float64Array, FloatArray, Items
 from pipeline.items import ItemSpec
 from pipeline.media.audio.mel_codec import MelCodec
 from pipeline.media.audio.statistics import decibels, powers
-from pipeline.media.profiles import Change, Profile
+from pipeline.media.profiles import Change, Profile, best_change
 
 FAINT = 1e-6
 """Power, relative to all bands, that is added to each band: -60 dB, which other sounds mask."""
@@ -26,8 +26,6 @@ REACH = 6
 """Shifts are searched up to this part of a side."""
 LEAST = 1.0
 """Decibels: nearer mean pictures are not compared further."""
-EXPLAINED = 0.5
-"""Part of the difference that may be left at most, or a change is not the reason."""
 
 
 def profiles(spec: ItemSpec) -> Sequence[Profile]:
@@ -124,16 +122,7 @@ def find_change(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> Chang
 def search(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> tuple[float, Change | None]:
     """Return the gain of the best change in decibels, and the change."""
     ours, theirs = fake.reshape(spec.height, spec.width), real.reshape(spec.height, spec.width)
-    before = distance(ours, theirs)
-    if before < LEAST:
-        return 0.0, None
-    best, change = before, None
-    for candidate, after in changes(ours, theirs, spec):
-        if after < best:
-            best, change = after, candidate
-    if change is None or best > EXPLAINED * before:
-        return 0.0, None
-    return before - best, change
+    return best_change(distance(ours, theirs), changes(ours, theirs, spec), LEAST)
 
 
 def distance(first: Float64Array, second: Float64Array) -> float:

@@ -3,13 +3,15 @@
 The features of a classifier ignore blur and noise. These five numbers do not, and they name what is wrong.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from pipeline.arrays import Float64Array, UInt8Array
-from pipeline.measure import Better, Bounds, Measure, Measurement, Symptom
+from pipeline.measure import Bounds, Measurement, Symptom
+from pipeline.media.declared_measures import statistic_measure
 from pipeline.media.image.corrections import without_pattern
 
 DISTINCT = 5.0
@@ -157,22 +159,7 @@ WRONG_COLOURS = Symptom("wrong colours", 25, PERSISTS, explains=EXPLAINED)
 # --- measures ---
 
 
-def statistic(name: str, explanation: str, *symptoms: Symptom, better: Better = "range", **about: Any) -> Measure[Any]:
-    """Return the measure of a statistic relative to real images; `appearance` is the setting that most share."""
-    shared: dict[str, Any] = (
-        {"bound": 0.25, "setting": "appearance", "limits": {"gt": 0, "lt": 1}} if better == "range" else {}
-    )
-    return Measure(
-        name,
-        lambda data: data.appearance.get(name, Measurement(None)),
-        f"{explanation} over that of real images",
-        better=better,
-        missing="too few real images for two sets of them",
-        group="appearance",
-        symptoms=symptoms,
-        **(shared | about),
-    )
-
+statistic = functools.partial(statistic_measure, real="real images")
 
 APPEARANCE = (
     statistic("brightness", "mean gray value", WRONG_BRIGHTNESS),

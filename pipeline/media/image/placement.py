@@ -12,10 +12,9 @@ import numpy as np
 from pipeline.arrays import Float64Array, FloatArray, Items
 from pipeline.items import ItemSpec
 from pipeline.media.image.pixel_maps import moments
-from pipeline.media.profiles import Change, Profile
+from pipeline.media.profiles import Change, Profile, best_change
 
 NAME = "placement"
-EXPLAINED = 0.5  # of the difference must be left at most, or the change is not the reason
 REACH = 6  # shifts are searched up to this part of a side
 LARGEST = 32  # side of the mean images; the pixels of larger images are averaged in squares
 LEAST = 2.0  # gray levels: nearer mean images are not compared further
@@ -52,16 +51,11 @@ def search(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> tuple[floa
     square = side_of_square(spec)
     shape = spec.height // square, spec.width // square, spec.channels
     ours, theirs = fake.reshape(shape), real.reshape(shape)
-    before = distance(ours, theirs)
-    if before < LEAST:
-        return 0.0, None
-    best, change = before, None
-    for candidate, after in (*symmetries(ours, theirs), *orders(ours, theirs), *shifts(ours, theirs, spec)):
-        if after < best:
-            best, change = after, candidate
-    if change is None or best > EXPLAINED * before:
-        return 0.0, None
-    return before - best, change
+    return best_change(
+        distance(ours, theirs),
+        itertools.chain(symmetries(ours, theirs), orders(ours, theirs), shifts(ours, theirs, spec)),
+        LEAST,
+    )
 
 
 def side_of_square(spec: ItemSpec) -> int:

@@ -7,11 +7,6 @@ from pipeline.media.image.pixel_maps import constant_share
 from pipeline.media.image.profiles import profiles
 
 
-def name_change(data: Any) -> str | None:
-    """Return the name of what was done to all samples; None if nothing was."""
-    return data.change.name if data.change else None
-
-
 def describe_change(data: Any, bounds: Bounds) -> str:
     """Return the evidence of what was done to all samples."""
     found = data.profiles["placement"].measurement

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeline.measure import Bounds, Measure, Measurement, Symptom
+from pipeline.measure import Measure, Measurement, Symptom
+from pipeline.media.declared_measures import name_change, profile_measure
 from pipeline.media.image.appearance import EXPLAINED, PERSISTS, crispness
 from pipeline.media.image.corrections import match_tones
 from pipeline.media.image.profile_evidence import (
@@ -18,7 +19,6 @@ from pipeline.media.image.profile_evidence import (
     describe_change,
     describe_class_maps,
     describe_maps,
-    name_change,
     worst_class,
 )
 
@@ -135,28 +135,7 @@ NOISE_FLOOR = symptom("noisy", 26, FINER)
 WRONG_SPECTRUM = symptom("wrong spectrum", 32, FINER)
 
 
-def profile(
-    name: str,
-    explanation: str,
-    bound: float | None,
-    *symptoms: Symptom,
-    evidence: Callable[[Any, Bounds], str] | None = None,
-    **about: Any,
-) -> Measure[Any]:
-    """Return the measure of a profile: its excess over the null, which a setting of its own name bounds."""
-    shared: dict[str, Any] = {"kind": "excess", "better": "low", "limits": {"gt": 0}}
-    return Measure(
-        name,
-        lambda data: data.profiles[name].measurement if name in data.profiles else Measurement(None),
-        explanation,
-        bound=bound,
-        missing="too few real images for two sets of them",
-        group="appearance",
-        symptoms=symptoms,
-        evidence=evidence,
-        **(shared | about),
-    )
-
+profile = functools.partial(profile_measure, real="real images")
 
 PROFILE_MEASURES: tuple[Measure[Any], ...] = (
     profile(

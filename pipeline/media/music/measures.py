@@ -10,6 +10,7 @@ from typing import Any
 from pipeline.arrays import Float64Array, Items
 from pipeline.items import ItemSpec
 from pipeline.measure import Bounds, Measure, Measurement, Symptom
+from pipeline.media.declared_measures import name_change, profile_measure, statistic_measure
 from pipeline.media.music import harmony
 from pipeline.media.music.grid import pitches_of
 from pipeline.media.music.profiles import GRAMMAR
@@ -104,48 +105,15 @@ WRONG_RESTS = mode("wrong rests", 27, f"A voice rests too much or too little. {L
 # --- measures ---
 
 
-def profile(name: str, explanation: str, bound: float | None, *symptoms: Symptom, **about: Any) -> Measure[Any]:
-    """Return the measure of a profile."""
-    shared: dict[str, Any] = {"kind": "excess", "better": "low", "limits": {"gt": 0}}
-    return Measure(
-        name,
-        lambda data: data.profiles[name].measurement if name in data.profiles else Measurement(None),
-        explanation,
-        bound=bound,
-        missing="too few real items for two sets of them",
-        group="appearance",
-        symptoms=symptoms,
-        **(shared | about),
-    )
-
-
-def ratio(name: str, explanation: str, *symptoms: Symptom) -> Measure[Any]:
-    """Return the measure of a statistic relative to real items; all share the setting `appearance`."""
-    return Measure(
-        name,
-        lambda data: data.appearance.get(name, Measurement(None)),
-        f"{explanation} over that of real items",
-        better="range",
-        bound=0.25,
-        setting="appearance",
-        limits={"gt": 0, "lt": 1},
-        missing="too few real items for two sets of them",
-        group="appearance",
-        symptoms=symptoms,
-    )
-
-
-def name_change(data: Any) -> str | None:
-    """Return the name of what was done to all samples; None if nothing was."""
-    return data.change.name if data.change else None
-
-
 def describe_change(data: Any, bounds: Bounds) -> str:
     """Return the evidence of what was done to all samples."""
     words = data.change.words if data.change else "changed"
     gain = data.profiles["pitch_change"].measurement.number
     return f"samples are {words}: undone, the shares of their pitches are {gain:.2f} nearer to the real ones"
 
+
+profile = functools.partial(profile_measure, real="real items")
+ratio = functools.partial(statistic_measure, real="real items")
 
 MEASURES = (
     profile(

@@ -10,9 +10,8 @@ from pipeline.arrays import Float64Array, FloatArray, Int64Array, Items
 from pipeline.items import ItemSpec
 from pipeline.media.music import grammar, harmony
 from pipeline.media.music.grid import pitches_of
-from pipeline.media.profiles import Change, Profile
+from pipeline.media.profiles import Change, Profile, best_change
 
-EXPLAINED = 0.5  # of the difference must be left at most, or the change is not the reason
 LEAST = 0.1  # nearer shares of pitches are not compared further
 FARTHEST = 12  # semitones
 MOST_VOICES = 4  # whose orders are tried
@@ -119,16 +118,9 @@ def find_change(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> Chang
 def search(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> tuple[float, Change | None]:
     """Return the gain of the best change in total variation, and the change."""
     ours, theirs = fake.reshape(spec.width, spec.symbols), real.reshape(spec.width, spec.symbols)
-    before = apart(ours, theirs)
-    if before < LEAST:
-        return 0.0, None
-    best, change = before, None
-    for candidate, after in (*transpositions(ours, theirs, spec), *orders(ours, theirs)):
-        if after < best:
-            best, change = after, candidate
-    if change is None or best > EXPLAINED * before:
-        return 0.0, None
-    return before - best, change
+    return best_change(
+        apart(ours, theirs), itertools.chain(transpositions(ours, theirs, spec), orders(ours, theirs)), LEAST
+    )
 
 
 def apart(ours: FloatArray, theirs: FloatArray) -> float:
