@@ -24,11 +24,12 @@ from benchmarks.gate.failure import Int64, UInt8
 from benchmarks.gate.results import list_failures
 from pipeline.arrays import Float32Array, FloatArray
 from pipeline.evaluation.settings import EvaluateSettings
-from pipeline.media.audio.cuts import cut_waves, to_picture
+from pipeline.media.audio.cuts import cut_waves
 from pipeline.media.audio.mel_codec import MelCodec
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.sound_file import read_recording, resample
 from pipeline.media.audio.tones import CLASSES, EACH, recognise, write_tone
+from pipeline.media.audio.waves import to_picture
 from pipeline.media.registry import MEDIA
 from pipeline.serving.runtime.generator import BATCH, Generator
 from pipeline.tasks.generate.evaluator import Evaluator

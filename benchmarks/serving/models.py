@@ -9,7 +9,6 @@ from pipeline import __version__
 from pipeline.gans.variants.dcgan.dcgan import DCGAN
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.items import ItemSpec
-from pipeline.media.registry import MEDIA
 from pipeline.serving.onnx.graph_export import export, name_tensors
 from pipeline.serving.onnx.metadata import Metadata
 
@@ -52,6 +51,6 @@ def export_untrained(model: Model, path: Path) -> Path:
         fid=None,
         protocol="none",
     )
-    spec = name_tensors(gan.eval().export()[0], MEDIA["image"])
+    spec = name_tensors(gan.eval().export()[0], metadata.item)
     export(spec, path, metadata.pairs(), 20)
     return path

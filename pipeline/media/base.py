@@ -66,8 +66,8 @@ class Medium(ABC):
         sources: Built-in sources, as messages list them.
         flips: Mirroring an item gives another plausible item (train.flips).
         augmentations: Policies of model.stabilisers.augment that make sense.
-        input: Name of the ONNX graphs' tensor that holds an item to transform.
-        output: Name of the ONNX graphs' tensor that holds generated items.
+        input: Name of the ONNX graphs' tensor that holds an item to transform; see `input_name`.
+        output: Name of the ONNX graphs' tensor that holds generated items; see `output_name`.
     """
 
     name: ClassVar[str]
@@ -88,6 +88,14 @@ class Medium(ABC):
     augmentations: ClassVar[frozenset[str]] = frozenset()
     input: ClassVar[str] = "item"
     output: ClassVar[str] = "items"
+
+    def input_name(self, spec: ItemSpec) -> str:
+        """Return the name of the ONNX graphs' tensor that holds an item of this spec to transform."""
+        return self.input
+
+    def output_name(self, spec: ItemSpec) -> str:
+        """Return the name of the ONNX graphs' tensor that holds generated items of this spec."""
+        return self.output
 
     @abstractmethod
     def spec(self, settings: Any, classes: tuple[str, ...]) -> ItemSpec:
@@ -239,11 +247,11 @@ class Medium(ABC):
         return {}
 
     def extend_graph(self, model: onnx.ModelProto, spec: ItemSpec) -> None:
-        """Add the further outputs to a graph, computed from its output `output`."""
+        """Add the further outputs to a graph, computed from its output `output_name`."""
         assert not self.further_outputs(spec), "a medium with further outputs adds them"
 
     def compute_outputs(self, values: Float32Array, spec: ItemSpec) -> Mapping[str, Float32Array]:
-        """Return the further outputs for values [n, C', H, W] of `output`, for the parity check."""
+        """Return the further outputs for values [n, C', H, W] of `output_name`, for the parity check."""
         return {}
 
     def rounding(self, spec: ItemSpec) -> str:

@@ -28,6 +28,11 @@ class Tensors:
         self.spec = spec
         self.scale = scale_of(spec.dtype)
 
+    @property
+    def feature_item(self) -> ItemSpec:
+        """What feature extractors see: its `network_channels`, height and width are those of `to_features` values."""
+        return self.spec
+
     def to_network(self, items: Tensor) -> Tensor:
         """Return stored items [n, H, W, C] as float32 [n, C', H, W] on the same device: [-1, 1], or one-hot."""
         if self.spec.symbols:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from pipeline.arrays import Float32Array
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
-from pipeline.media.base import Medium
 from pipeline.media.registry import find_medium
 from pipeline.media.scale import scale_of
 from pipeline.serving.controls import LABEL, PSI, PSI_LIMITS, Control, Limits
@@ -160,9 +159,10 @@ TENSOR_OF_CONTROL = {tensor.control.name: name for name, tensor in TENSORS.items
 """The input that a control sets, by the control's name."""
 
 
-def medium_names(medium: Medium) -> dict[str, str]:
-    """Return the names that exported graphs of a medium use for `item` (to transform) and `items` (generated)."""
-    return {"item": medium.input, "items": medium.output}
+def medium_names(item: ItemSpec) -> dict[str, str]:
+    """Return the names that exported graphs for these items use for `item` (to transform) and `items` (generated)."""
+    medium = find_medium(item.medium)
+    return {"item": medium.input_name(item), "items": medium.output_name(item)}
 
 
 def graph_tensor(name: str, item: ItemSpec) -> GraphTensor | None:
@@ -171,7 +171,7 @@ def graph_tensor(name: str, item: ItemSpec) -> GraphTensor | None:
     further = medium.further_outputs(item)
     if name in further:
         return GraphTensor(meaning=further[name])
-    generic = {own: known for known, own in medium_names(medium).items()}
+    generic = {own: known for known, own in medium_names(item).items()}
     return TENSORS.get(generic.get(name, name))
 
 

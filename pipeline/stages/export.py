@@ -118,9 +118,10 @@ def export_graphs(gan: GAN, metadata: Metadata, folder: Path, params: Params) ->
     measured: dict[str, Any] = {}
     signatures = []
     medium = find_medium(metadata.item.medium)
-    for number, spec in enumerate(name_tensors(spec, medium) for spec in gan.export()):
+    items = medium.output_name(metadata.item)
+    for number, spec in enumerate(name_tensors(spec, metadata.item) for spec in gan.export()):
         path = folder / f"{spec.name}.onnx"
-        extend = functools.partial(medium.extend_graph, spec=metadata.item) if medium.output in spec.outputs else None
+        extend = functools.partial(medium.extend_graph, spec=metadata.item) if items in spec.outputs else None
         export(spec, path, metadata.pairs(), params.export.opset, extend)
         parity = check_parity(spec, path, params.export.parity_tolerance, metadata.item)
         prefix = f"{spec.name}_" if number else ""

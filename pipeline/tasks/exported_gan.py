@@ -106,7 +106,7 @@ def transform(graph: Graph, images: Tensor, rng: torch.Generator) -> Tensor:
 
 def run_graph(graph: Graph, output: str, **inputs: Tensor) -> Tensor:
     """Return one output of a graph on the device of the images; `item` and `items` stand for the medium's names."""
-    names = medium_names(graph.medium)
+    names = medium_names(graph.metadata.item)
     arrays = {names.get(name, name): value.cpu().numpy() for name, value in inputs.items()}
     (values,) = graph.session.run([names.get(output, output)], arrays)
     return torch.from_numpy(values).to(inputs["item"].device)

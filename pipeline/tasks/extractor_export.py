@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.gans.base import ExportSpec
 from pipeline.items import ItemSpec
-from pipeline.media.registry import find_medium, tensors_of
+from pipeline.media.registry import tensors_of
 from pipeline.media.tensors import Tensors
 from pipeline.serving.onnx import graph_export
 from pipeline.tasks.base import EvaluationCase
@@ -58,6 +58,6 @@ def keep_extractor(extractor: Extractor, item: ItemSpec, folder: Path, opset: in
         metadata = {f"ganline.{name}": str(value) for name, value in extractor.spec.model_dump().items()}
         part = path.with_suffix(".part")
         spec = ExportSpec("extractor", network, {"items": example}, ("features",))
-        graph_export.export(graph_export.name_tensors(spec, find_medium(item.medium)), part, metadata, opset)
+        graph_export.export(graph_export.name_tensors(spec, item), part, metadata, opset)
         part.replace(path)
     return path

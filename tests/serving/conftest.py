@@ -18,7 +18,6 @@ from pipeline.gans.variants.dcgan.dcgan import DCGAN
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
 from pipeline.items import ItemSpec
-from pipeline.media.registry import MEDIA
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.model_source import FileSource
 from pipeline.serving.onnx.graph_export import export, name_tensors
@@ -139,7 +138,7 @@ def dcgan() -> DCGAN:
 
 @pytest.fixture(scope="session")
 def plain_graph(dcgan: DCGAN, tmp_path_factory: pytest.TempPathFactory) -> ExportedGraph:
-    spec = name_tensors(dcgan.export()[0], MEDIA["image"])
+    spec = name_tensors(dcgan.export()[0], describe().item)
     path = tmp_path_factory.mktemp("exported") / "generator.onnx"
     export(spec, path, describe().pairs(), 20)
     return ExportedGraph(path, spec, describe())
@@ -191,7 +190,7 @@ def upscaler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     gan = build(settings, image_spec(16, 3)).eval()
     path = tmp_path_factory.mktemp("larger") / "srgan3.onnx"
-    export(name_tensors(gan.export()[0], MEDIA["image"]), path, photographs("srgan", scale=2).pairs(), 20)
+    export(name_tensors(gan.export()[0], image_spec(16, 3)), path, photographs("srgan", scale=2).pairs(), 20)
     return path
 
 

@@ -37,7 +37,7 @@ def composer(tmp_path_factory: pytest.TempPathFactory, describe: Callable[..., M
     (spec,) = build(parse_settings(settings), SPEC).eval().export()
     path = tmp_path_factory.mktemp("music") / "generator.onnx"
     metadata = describe(latent=5).model_copy(update={"item": SPEC, "variant": "musegan"})
-    export(name_tensors(spec, MUSIC), path, metadata.pairs(), 20)
+    export(name_tensors(spec, SPEC), path, metadata.pairs(), 20)
     return path
 
 

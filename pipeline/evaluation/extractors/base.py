@@ -160,7 +160,7 @@ class ArrayItems:
 
 
 def count_features(network: nn.Module, item: ItemSpec) -> int:
-    """Return the number of features that a network makes of one item."""
+    """Return the number of features that a network makes of one item, as extractors see it."""
     training = network.training
     with torch.no_grad():
         features = network.eval()(torch.zeros(1, item.network_channels, item.height, item.width))

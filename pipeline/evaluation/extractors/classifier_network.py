@@ -16,8 +16,9 @@ class ClassifierNetwork(nn.Module):
 
     def __init__(self, item: ItemSpec) -> None:
         super().__init__()
-        self.body = tensors_of(item).classifier_body() or ConvolutionalBody(item)
-        self.dims = count_features(self.body, item)
+        tensors = tensors_of(item)
+        self.body = tensors.classifier_body() or ConvolutionalBody(tensors.feature_item)
+        self.dims = count_features(self.body, tensors.feature_item)
         self.head = nn.Linear(self.dims, len(item.classes))
 
     def forward(self, values: Tensor) -> Tensor:

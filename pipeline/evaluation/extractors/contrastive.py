@@ -60,9 +60,10 @@ class ContrastiveNetwork(nn.Module):
     def __init__(self, item: ItemSpec) -> None:
         super().__init__()
         tensors = tensors_of(item)
-        self.body = tensors.classifier_body() or ConvolutionalBody(item)
-        self.texture = tensors.random_network() or RandomNetwork(item.network_channels)
-        learned, fixed = count_features(self.body, item), count_features(self.texture, item)
+        seen = tensors.feature_item
+        self.body = tensors.classifier_body() or ConvolutionalBody(seen)
+        self.texture = tensors.random_network() or RandomNetwork(seen.network_channels)
+        learned, fixed = count_features(self.body, seen), count_features(self.texture, seen)
         self.dims = learned + fixed
         self.register_buffer("mean", torch.zeros(fixed))
         self.register_buffer("scale", torch.ones(fixed))

@@ -66,11 +66,11 @@ def draw_filters(rng: torch.Generator, outputs: int, inputs: int) -> nn.Paramete
 def open_random_network(item: ItemSpec, device: torch.device) -> Extractor:
     """Return the extractor of the fixed random network for these items."""
     tensors = tensors_of(item)
-    network = tensors.random_network() or RandomNetwork(item.network_channels)
+    network = tensors.random_network() or RandomNetwork(tensors.feature_item.network_channels)
     spec = FeatureSpec(
         name=RANDOM,
         sha256=digest(network.state_dict()),
-        dims=count_features(network, item),
+        dims=count_features(network, tensors.feature_item),
         resize="none",
         value_range="-1..1",
     )

@@ -46,7 +46,8 @@ class ItemSets:
     @property
     def margins(self) -> tuple[int, int]:
         """Pixels at each side, vertical and horizontal, that a shift can hide."""
-        return int(self.item.height >= SHORTEST), int(self.item.width >= SHORTEST)
+        seen = tensors_of(self.item).feature_item
+        return int(seen.height >= SHORTEST), int(seen.width >= SHORTEST)
 
 
 def measure_augmented_copies(sets: ItemSets, cache: Path | None = None, key: str = "") -> Measurement:

@@ -25,7 +25,8 @@ BATCH = 1024
 
 def reduce(items: Images, item: ItemSpec) -> Float32Array:
     """Return items reduced to at most 8 x 8 means, float32 [n, d]."""
-    tensors, sides = tensors_of(item), (min(item.height, SIDE), min(item.width, SIDE))
+    tensors = tensors_of(item)
+    sides = min(tensors.feature_item.height, SIDE), min(tensors.feature_item.width, SIDE)
     parts = []
     for start in range(0, len(items), BATCH):
         positions = np.arange(start, min(start + BATCH, len(items)))

@@ -13,6 +13,7 @@ import numpy as np
 from pipeline.measure import Bounds, Measure, Measurement, Symptom
 from pipeline.media.audio.mel_codec import MelCodec
 from pipeline.media.audio.profiles import silence
+from pipeline.media.audio.waves import pictures_of
 from pipeline.media.declared_measures import name_change, profile_measure, statistic_measure
 
 Found = Mapping[str, Measurement]
@@ -92,7 +93,8 @@ def is_dynamics(found: Found) -> bool:
 
 def without_silence(data: Any) -> Any:
     """Return the samples that hold a sound."""
-    sounds = silence(np.asarray(data.images), MelCodec.of(data.real.item).floor_db)[:, 0] == 0
+    spec = data.real.item
+    sounds = silence(pictures_of(np.asarray(data.images), spec), MelCodec.of(spec).floor_db)[:, 0] == 0
     return data.select(np.flatnonzero(sounds))
 
 

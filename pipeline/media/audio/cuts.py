@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.arrays import Float32Array, UInt8Array
-from pipeline.media.audio.mel_codec import MelCodec
+from pipeline.arrays import Float32Array
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.sound_file import Recording, resample
+from pipeline.media.audio.waves import store_waves, to_picture
 from pipeline.media.codec import Item
 
 BEFORE, AFTER = 0.01, 0.05
@@ -23,15 +23,12 @@ SMALLEST = 1e-8
 
 
 def cut_items(recording: Recording, settings: AudioSettings) -> Iterator[Item]:
-    """Yield the items of a recording as pictures [mels, frames, 1], with facts about both."""
+    """Yield the items of a recording as pictures or waves, with facts about both."""
     for wave, facts in cut_waves(recording, settings):
-        yield Item(to_picture(wave[None], settings.codec)[0], facts)
-
-
-def to_picture(waves: Float32Array, codec: MelCodec) -> UInt8Array:
-    """Return waves [n, samples] as stored items, uint8 [n, mels, frames, 1]."""
-    levels = np.floor(codec.encode(waves) * 255 + 0.5)
-    return np.ascontiguousarray(levels[..., None].astype(np.uint8))
+        if settings.representation == "wave":
+            yield Item(store_waves(wave[None])[0], facts)
+        else:
+            yield Item(to_picture(wave[None], settings.codec)[0], facts)
 
 
 def cut_waves(recording: Recording, settings: AudioSettings) -> Iterator[tuple[Float32Array, dict[str, Any]]]:

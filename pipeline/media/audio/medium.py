@@ -1,4 +1,4 @@
-"""Audio: the medium's contract, answered for recordings that are stored as log-mel pictures."""
+"""Audio: the medium's contract, answered for recordings that are stored as log-mel pictures or as waves."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pipeline.media.audio.mel_codec import SOUND, MelCodec
 from pipeline.media.audio.profiles import profiles
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.statistics import statistics
+from pipeline.media.audio.waves import is_wave, picture_spec, pictures_of, read_waves
 from pipeline.media.base import BuiltinSource, Fact, Medium
 from pipeline.media.codec import Encoded, Item
 
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
     from pipeline.arrays import Float32Array, Float64Array, Items
     from pipeline.measure import Measure
     from pipeline.media.profiles import Profile
+    from pipeline.media.tensors import Tensors
     from pipeline.media.validation import Defect, Expectation
 
 
 class AudioMedium(Medium):
-    """Log-mel pictures of recordings, uint8 [mels, frames, 1]; the first row holds the lowest frequencies."""
+    """Recordings as log-mel pictures, uint8 [mels, frames, 1], or as waves, int16 [1, samples, 1].
+
+    The first row of a picture holds the lowest frequencies. Waves are measured by their pictures.
+    """
 
     name = "audio"
     noun = "clip"
@@ -62,9 +67,21 @@ class AudioMedium(Medium):
     input = "mel"
     output = "mels"
 
+    def input_name(self, spec: ItemSpec) -> str:
+        """Return "mel" or "wave"."""
+        return "wave" if is_wave(spec) else self.input
+
+    def output_name(self, spec: ItemSpec) -> str:
+        """Return "mels" or "waves"."""
+        return "waves" if is_wave(spec) else self.output
+
     def spec(self, settings: AudioSettings, classes: tuple[str, ...]) -> ItemSpec:
-        """Return pictures of data.mels rows; `details` holds what turns them into waves."""
+        """Return pictures of data.mels rows, or waves; `details` holds what turns one into the other."""
         codec = settings.codec
+        if settings.representation == "wave":
+            details = codec.details() | {"mels": codec.mels}
+            size = {"height": 1, "width": codec.samples, "channels": 1}
+            return ItemSpec(medium=self.name, **size, dtype="int16", classes=classes, details=dict(details))
         return ItemSpec(
             medium=self.name,
             height=codec.mels,
@@ -75,7 +92,9 @@ class AudioMedium(Medium):
         )
 
     def extent(self, height: int, width: int) -> str:
-        """Return the size of the picture."""
+        """Return the size of the picture, or the length of the wave."""
+        if height == 1:
+            return f"{width:,} samples"
         return f"{height} mel bands x {width} columns"
 
     def decode(self, data: bytes, settings: AudioSettings) -> Iterator[Item]:
@@ -86,11 +105,13 @@ class AudioMedium(Medium):
         yield from cut_items(read_recording(data, settings.limits), settings)
 
     def waves(self, items: Items, spec: ItemSpec) -> Float32Array:
-        """Return the waves of items [n, mels, frames, 1], float32 [n, samples]."""
+        """Return the waves of items [n, H, W, 1], float32 [n, samples]."""
+        if is_wave(spec):
+            return read_waves(items)
         return MelCodec.of(spec).decode(items[..., 0].astype(np.float32) / 255)
 
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
-        """Return a WAV or FLAC file of 16 bits; its phases come from Griffin-Lim, always the same."""
+        """Return a WAV or FLAC file of 16 bits; a picture gets its phases from Griffin-Lim, always the same."""
         from pipeline.media.audio.sound_writer import write_sound
 
         suffix = suffix or next(iter(self.formats))
@@ -108,7 +129,7 @@ class AudioMedium(Medium):
         from pipeline.media.audio.spectrogram import colour
         from pipeline.media.sheet import grid
 
-        return grid(colour(batch), columns, cell)
+        return grid(colour(pictures_of(batch, spec)), columns, cell)
 
     def html(self, values: Items, spec: ItemSpec) -> str:
         """Return a player with the spectrogram above it."""
@@ -127,13 +148,16 @@ class AudioMedium(Medium):
         return {SOUND: f"the {self.noun}s as sound: one channel of {rate:,} samples a second, full scale is 1"}
 
     def extend_graph(self, model: onnx.ModelProto, spec: ItemSpec) -> None:
-        """Add the wave, by Griffin-Lim."""
-        from pipeline.media.audio.sound_graph import add_sound
+        """Add the wave; to pictures, by Griffin-Lim."""
+        from pipeline.media.audio.sound_graph import add_clipped, add_sound
 
-        add_sound(model, MelCodec.of(spec), self.output)
+        add = add_clipped if is_wave(spec) else add_sound
+        add(model, MelCodec.of(spec), self.output_name(spec))
 
     def compute_outputs(self, values: Float32Array, spec: ItemSpec) -> Mapping[str, Float32Array]:
-        """Return the waves of pictures [n, 1, mels, frames] in -1 .. 1."""
+        """Return the waves [n, 1, samples] of pictures [n, 1, mels, frames] or waves [n, 1, 1, samples], in -1 .. 1."""
+        if is_wave(spec):
+            return {SOUND: np.clip(values[:, :, 0], -1, 1)}
         pictures = np.clip(values[:, 0] / 2 + np.float32(0.5), 0, 1)
         return {SOUND: MelCodec.of(spec).decode(pictures)[:, None]}
 
@@ -143,11 +167,18 @@ class AudioMedium(Medium):
 
     def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
         """Return loudness, brightness, noisiness and dynamics of each item."""
-        return statistics(values, spec)
+        return statistics(pictures_of(values, spec), picture_spec(spec))
 
     def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
         """Return the mean spectrum, the course over time, and the mean picture."""
         return profiles(spec)
+
+    def tensors(self, spec: ItemSpec) -> Tensors:
+        """Return the torch part, which shows waves to feature extractors as pictures."""
+        from pipeline.media.audio.tensors import WaveTensors
+        from pipeline.media.tensors import Tensors
+
+        return WaveTensors(spec) if is_wave(spec) else Tensors(spec)
 
     def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
         """Open the tones."""

@@ -49,8 +49,10 @@ class MelCodec:
 
     @classmethod
     def of(cls, item: ItemSpec) -> "MelCodec":
-        """Return the codec of stored items."""
+        """Return the codec of stored items: of pictures, or of waves, whose details also hold `mels`."""
         details: dict[str, Any] = dict(item.details)
+        if "mels" in details:
+            return cls(frames=item.width // details["hop"], **details)
         return cls(mels=item.height, frames=item.width, **details)
 
     def details(self) -> dict[str, int | float]:

@@ -12,6 +12,7 @@ from pipeline.arrays import Float64Array, FloatArray, Items
 from pipeline.items import ItemSpec
 from pipeline.media.audio.mel_codec import MelCodec
 from pipeline.media.audio.statistics import decibels, powers
+from pipeline.media.audio.waves import from_pictures, picture_spec, pictures_of
 from pipeline.media.profiles import Change, Profile, best_change
 
 FAINT = 1e-6
@@ -33,7 +34,7 @@ def profiles(spec: ItemSpec) -> Sequence[Profile]:
     floor = MelCodec.of(spec).floor_db
 
     def of(function: Callable[..., FloatArray]) -> Callable[[Items], FloatArray]:
-        return functools.partial(function, floor=floor)
+        return lambda items: function(pictures_of(items, spec), floor=floor)
 
     compare, change = functools.partial(gain, spec=spec), functools.partial(find_change, spec=spec)
     return [
@@ -121,7 +122,8 @@ def find_change(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> Chang
 
 def search(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> tuple[float, Change | None]:
     """Return the gain of the best change in decibels, and the change."""
-    ours, theirs = fake.reshape(spec.height, spec.width), real.reshape(spec.height, spec.width)
+    picture = picture_spec(spec)
+    ours, theirs = (values.reshape(picture.height, picture.width) for values in (fake, real))
     return best_change(distance(ours, theirs), changes(ours, theirs, spec), LEAST)
 
 
@@ -133,17 +135,19 @@ def distance(first: Float64Array, second: Float64Array) -> float:
 def changes(ours: Float64Array, theirs: Float64Array, spec: ItemSpec) -> Iterator[tuple[Change, float]]:
     """Yield reversal in time and shifts along both axes, with the distances where the pictures overlap."""
     yield Change("backwards", "played backwards", lambda items: items[:, :, ::-1]), distance(ours[:, ::-1], theirs)
-    sides = ((0, spec.height, "pitch shifted", "mel bands up"), (1, spec.width, "delayed", "columns late"))
+    height, width = ours.shape
+    sides = ((0, height, "pitch shifted", "mel bands up"), (1, width, "delayed", "columns late"))
     for axis, side, name, words in sides:
         for by in range(-(side // REACH), side // REACH + 1):
             if by:
                 mine = np.take(ours, np.arange(max(0, by), side + min(0, by)), axis)
                 yours = np.take(theirs, np.arange(max(0, -by), side - max(0, by)), axis)
-                undo = functools.partial(shift, by=-by, axis=axis + 1)
+                undo = functools.partial(shift, spec=spec, by=-by, axis=axis + 1)
                 yield Change(name, f"{by:+d} {words}", undo), distance(mine, yours)
 
 
-def shift(items: Items, by: int, axis: int) -> Items:
-    """Shift items along an axis and repeat their edge in the gap."""
-    side = items.shape[axis]
-    return np.take(items, np.clip(np.arange(side) - by, 0, side - 1), axis)
+def shift(items: Items, spec: ItemSpec, by: int, axis: int) -> Items:
+    """Shift the pictures of items along an axis and repeat their edge in the gap."""
+    pictures = pictures_of(items, spec)
+    side = pictures.shape[axis]
+    return from_pictures(np.take(pictures, np.clip(np.arange(side) - by, 0, side - 1), axis), spec)

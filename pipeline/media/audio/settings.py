@@ -21,13 +21,18 @@ class AudioLimits(Limits):
 
 
 class AudioSettings(DataSettings):
-    """How recordings become log-mel pictures of one size."""
+    """How recordings become log-mel pictures or waves of one size."""
 
     medium: Literal["audio"] = Field("audio", description="what one item is")
     source: str = Field(
         "tones",
         min_length=1,
         description="tones | a folder | a .zip, .tar(.gz), .parquet or .csv | s3://...",
+    )
+    representation: Literal["mel", "wave"] = Field(
+        "mel",
+        description="how an item is stored: mel: a log-mel picture; wave: its samples, of 16 bits, for variants that "
+        "make raw waves",
     )
     sample_rate: int = Field(
         8000, ge=1000, le=192_000, description="samples a second; recordings of other rates are resampled"
@@ -102,6 +107,14 @@ class AudioSettings(DataSettings):
         )
 
     def layout(self) -> DataLayout:
+        if self.representation == "wave":
+            return DataLayout(
+                height=1,
+                width=self.codec.samples,
+                classes=self.classes,
+                dtype="int16",
+                size_keys="data.representation wave: seconds x sample_rate",
+            )
         return DataLayout(
             height=self.mels,
             width=self.codec.frames,

@@ -80,6 +80,26 @@ def add_sound(model: onnx.ModelProto, codec: MelCodec, pictures: str) -> None:
     )
 
 
+def add_clipped(model: onnx.ModelProto, codec: MelCodec, waves: str) -> None:
+    """Add the output `audio`, float [batch, 1, samples], to a graph whose output `waves` is [batch, 1, 1, samples]."""
+    import onnx
+
+    text = f"""
+    sound (float[batch, 1, 1, {codec.samples}] {waves}) => (float[batch, 1, {codec.samples}] {SOUND})
+    {{
+      snd_clipped = Clip ({waves}, snd_minus_one, snd_one)
+      {SOUND} = Squeeze (snd_clipped, snd_time)
+    }}
+    """
+    sound = onnx.parser.parse_graph(text)
+    model.graph.node.extend(sound.node)
+    model.graph.output.extend(sound.output)
+    values = {"minus_one": np.float32(-1), "one": np.float32(1), "time": np.array([2], dtype=np.int64)}
+    model.graph.initializer.extend(
+        onnx.numpy_helper.from_array(np.asarray(value), f"snd_{name}") for name, value in values.items()
+    )
+
+
 def constants(codec: MelCodec) -> dict[str, Any]:
     """Return the constants of the graph by name."""
     tables, bins = tables_of(codec), codec.bins

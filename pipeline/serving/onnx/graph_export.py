@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pipeline.gans.base import ExportSpec
-from pipeline.media.base import Medium
+from pipeline.items import ItemSpec
 from pipeline.serving.graph_tensors import medium_names
 from pipeline.serving.onnx.graph_digest import seal
 from pipeline.serving.onnx.runtime_versions import lower_ir_version
@@ -28,9 +28,9 @@ SPATIAL = {2: "height", 3: "width"}
 """Names of the other dynamic axes of a graph that takes images of any size."""
 
 
-def name_tensors(spec: ExportSpec, medium: Medium) -> ExportSpec:
-    """Return the spec with the medium's names for `item` and `items`."""
-    names = medium_names(medium)
+def name_tensors(spec: ExportSpec, item: ItemSpec) -> ExportSpec:
+    """Return the spec with the names that the medium of an item has for `item` and `items`."""
+    names = medium_names(item)
     inputs = {names.get(name, name): example for name, example in spec.inputs.items()}
     return replace(spec, inputs=inputs, outputs=tuple(names.get(name, name) for name in spec.outputs))
 

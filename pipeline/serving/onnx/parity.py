@@ -111,9 +111,10 @@ def compare_further_outputs(
     """
     medium = find_medium(item.medium)
     names = list(medium.further_outputs(item))
-    if not names or medium.output not in spec.outputs:
+    output = medium.output_name(item)
+    if not names or output not in spec.outputs:
         return
-    values, *theirs = session.run([medium.output, *names], {name: tensor.numpy() for name, tensor in inputs.items()})
+    values, *theirs = session.run([output, *names], {name: tensor.numpy() for name, tensor in inputs.items()})
     ours = medium.compute_outputs(values, item)
     for name, other in zip(names, theirs, strict=True):
         difference = distance(ours[name], other)

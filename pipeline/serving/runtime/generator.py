@@ -60,12 +60,12 @@ class Graph:
     @property
     def item_input(self) -> str:
         """Name of the input that holds the item to transform, in graphs that restore or translate."""
-        return self.medium.input
+        return self.medium.input_name(self.metadata.item)
 
     @property
     def items_output(self) -> str:
         """Name of the output that holds items."""
-        return self.medium.output
+        return self.medium.output_name(self.metadata.item)
 
     def to_items(self, values: Float32Array) -> Items:
         """Convert the output of the graph, float [n, C, H, W], to items [n, H, W, C]."""

@@ -91,7 +91,7 @@ def run(root: Path, output: Path | None = None) -> None:
 
 def graph(trunk: nn.Module, config: ModelConfig) -> ExportSpec:
     """Return the graph from images [n, C, H, W] in [-1, 1] to features [n, d]."""
-    output = find_medium(config.item.medium).output
+    output = find_medium(config.item.medium).output_name(config.item)
     return ExportSpec(
         "features",
         trunk.eval(),

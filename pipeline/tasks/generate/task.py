@@ -69,6 +69,7 @@ class GenerateTask(Task):
         code = {name: TENSORS[name].numpy for name in names}
         inputs = "\n".join(f'    "{name}": {write(metadata)},' for name, write in code.items() if write is not None)
         shape = ", ".join(map(str, generated_shape(metadata)))
+        output = medium.output_name(metadata.item)
         return f"""## How to sample
 
 ```
@@ -85,8 +86,8 @@ session = onnxruntime.InferenceSession("generator.onnx")
 inputs = {{
 {inputs}
 }}
-{medium.output} = session.run(["{medium.output}"], inputs)[0]  # [16, {shape}]
-values = {medium.code_to_items(metadata.item, medium.output)}
+{output} = session.run(["{output}"], inputs)[0]  # [16, {shape}]
+values = {medium.code_to_items(metadata.item, output)}
 ```
 """
 

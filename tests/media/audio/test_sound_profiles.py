@@ -10,11 +10,11 @@ from pipeline.arrays import Float32Array, FloatArray, Items
 from pipeline.measure import Measurement, Symptom
 from pipeline.media.audio import profiles
 from pipeline.media.audio.appearance import BAND_LIMITED, CLIPPED, NOISY, SMEARED, WRONG_LOUDNESS
-from pipeline.media.audio.cuts import to_picture
 from pipeline.media.audio.medium import AudioMedium
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.statistics import statistics
 from pipeline.media.audio.tones import RATE, draw_tone
+from pipeline.media.audio.waves import to_picture
 
 SETTINGS = AudioSettings()
 SPEC = AudioMedium().spec(SETTINGS, ())

@@ -10,7 +10,6 @@ from typing import Any
 import onnx
 
 from pipeline.gans.variants.dcgan.dcgan import DCGAN
-from pipeline.media.registry import MEDIA
 from pipeline.serving.onnx.graph_export import BATCH, export, name_tensors
 from pipeline.serving.onnx.metadata import Metadata
 
@@ -73,7 +72,7 @@ def test_exports_are_reproducible(
     def digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
-    spec = name_tensors(dcgan.export()[0], MEDIA["image"])
+    spec = name_tensors(dcgan.export()[0], describe().item)
     export(spec, tmp_path / "other-name.onnx", describe().pairs(), 20)
     assert digest(tmp_path / "other-name.onnx") == digest(plain_graph.path)
     export(spec, tmp_path / "other-commit.onnx", describe(git_commit="d" * 40).pairs(), 20)

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.items import ItemSpec
-from pipeline.media.registry import MEDIA
 from pipeline.serving.onnx.graph_export import export, name_tensors
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.onnx.model_card import render_card
@@ -57,7 +56,7 @@ def test_the_example_code_transforms_an_image(
         {"variant": variant, **small, "blocks": 1} if variant != "pix2pix" else {"variant": variant, **small}
     )
     gan = build(settings, image_spec(16 if variant != "srgan" else 32, channels, 2))
-    spec = name_tensors(gan.export()[0], MEDIA["image"])
+    spec = name_tensors(gan.export()[0], image_spec(16, channels, 2))
     about = {
         "version": "1",
         "variant": variant,

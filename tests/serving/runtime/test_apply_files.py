@@ -53,7 +53,7 @@ def make(folder: Path, name: str, channels: int) -> Path:
         {**ORIGIN, "variant": name, "item": image_spec(16, channels), "scale": gan.scale}
     )
     path = folder / f"{name}{channels}.onnx"
-    export(name_tensors(gan.export()[0], IMAGES), path, metadata.pairs(), 20)
+    export(name_tensors(gan.export()[0], metadata.item), path, metadata.pairs(), 20)
     return path
 
 

@@ -21,6 +21,8 @@ from pipeline.errors import InputError
 from pipeline.evaluation.measures.linear_probe import probe
 from pipeline.gans.registry import VARIANTS, ModelSettings
 from pipeline.items import ItemSpec
+from pipeline.media.audio.settings import AudioSettings
+from pipeline.media.registry import MEDIA
 from pipeline.serving.onnx import graph_export, signature
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.onnx.parity import check_parity
@@ -148,7 +150,7 @@ def test_errors_name_the_file_and_the_remedy(project: Path) -> None:
 @pytest.mark.parametrize(
     "variant",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in ("r3gan", "stylegan2") else [])
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("r3gan", "stylegan2", "wavegan") else [])
         for name, variant in VARIANTS.items()
         if variant.settings.task == "generate"
     ],
@@ -156,9 +158,11 @@ def test_errors_name_the_file_and_the_remedy(project: Path) -> None:
 def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) -> None:
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python({"variant": variant})
     pieces = ItemSpec(medium="music", height=8, width=4, channels=1, symbols=20, classes=("a", "b"))
+    waves = MEDIA["audio"].spec(AudioSettings(representation="wave", seconds=0.064), ("a", "b"))
+    item = {"musegan": pieces, "wavegan": waves}.get(variant, image_spec(16, 3, ["a", "b"]))
     config = model_files.ModelConfig(
         model=settings,
-        item=pieces if variant == "musegan" else image_spec(16, 3, ["a", "b"]),
+        item=item,
         dataset_source="x",
         dataset_fingerprint="f" * 64,
         images_seen=0,
@@ -167,7 +171,8 @@ def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) ->
     graph_export.export(spec, tmp_path / "features.onnx", {}, 20)
     assert check_parity(spec, tmp_path / "features.onnx", 1e-4, config.item).max_abs < 1e-4
     described = signature.describe_graph(tmp_path / "features.onnx", config.item)
-    wanted = ("pieces", [-1, 20, 8, 4]) if variant == "musegan" else ("images", [-1, 3, 16, 16])
+    name = {"musegan": "pieces", "wavegan": "waves"}.get(variant, "images")
+    wanted = (name, [-1, item.network_channels, item.height, item.width])
     assert [(one["name"], one["shape"]) for one in described["inputs"]] == [wanted]
     ((name, (batch, dims)),) = [(one["name"], one["shape"]) for one in described["outputs"]]
     assert (name, batch) == ("features", -1)

@@ -265,7 +265,6 @@ def test_a_champion_of_another_shape_is_an_error_that_names_the_setting(
     from pipeline import params
     from pipeline.gans.variants.dcgan.dcgan import DCGAN
     from pipeline.gans.variants.dcgan.settings import DCGANSettings
-    from pipeline.media.registry import MEDIA
     from pipeline.serving.onnx.graph_export import export, name_tensors
     from pipeline.serving.runtime.generator import Generator
     from pipeline.stages.paths import Paths
@@ -281,7 +280,7 @@ def test_a_champion_of_another_shape_is_an_error_that_names_the_setting(
     metadata = Generator(line.root / "exported" / "generator.onnx").metadata.model_copy(
         update={"item": image_spec(16, 1), "latent": 8}
     )
-    export(name_tensors(spec, MEDIA["image"]), path, metadata.pairs(), 20)
+    export(name_tensors(spec, metadata.item), path, metadata.pairs(), 20)
     paths = Paths(line.root)
     with pytest.raises(
         InputError,
