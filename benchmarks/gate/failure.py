@@ -1,8 +1,8 @@
-"""A failure of a generator, imitated by corrupted real images, and what the gate must do about it."""
+"""A failure of a model, imitated by real items that are broken on purpose, and what the gate must do about it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +14,13 @@ Expectation = Literal["reject", "accept", "free"]
 
 @dataclass(frozen=True)
 class Real:
-    """Real images with labels.
+    """Real items with labels.
 
     Attributes:
-        images: Fresh images, [n, H, W, C].
+        images: Fresh items, [n, H, W, C].
         labels: Their labels, [n].
-        train: Training images, for the corruptions that copy them.
-        foreign: Images of another kind in the same shape, [k, H, W, C].
+        train: Training items, for the corruptions that copy them.
+        foreign: Items of another kind in the same shape, [k, H, W, C]; may be empty.
     """
 
     images: UInt8
@@ -29,25 +29,28 @@ class Real:
     foreign: UInt8
 
     @property
-    def colour(self) -> bool:
-        """Whether the images have colours."""
-        return bool(self.images.shape[-1] == 3)
-
-    @property
     def side(self) -> int:
-        """Height of the images."""
+        """Height of the items."""
         return int(self.images.shape[1])
 
 
-Apply = Callable[[Real, float, np.random.Generator], UInt8]
-"""(real images, strength, random generator) -> corrupted images."""
+R = TypeVar("R")
+"""What a failure breaks: `Real`, or another form of real items."""
 
-Ask = Callable[[Real, float, np.random.Generator], Int64]
-"""(real images, strength, random generator) -> labels that the images claim to be conditioned on."""
+Apply: TypeAlias = Callable[[R, float, np.random.Generator], UInt8]
+"""(real items, strength, random generator) -> corrupted items."""
+
+Ask: TypeAlias = Callable[[R, float, np.random.Generator], Int64]
+"""(real items, strength, random generator) -> labels that the items claim to be conditioned on."""
+
+
+def always(real: Any) -> bool:
+    """Return True: the failure exists for all real items."""
+    return True
 
 
 @dataclass(frozen=True)
-class Failure:
+class Failure(Generic[R]):
     """A failure at several strengths.
 
     A strength that the gate must neither reject nor accept is free: it shows how the measures increase.
@@ -56,32 +59,29 @@ class Failure:
         key: Name in the tables.
         names: Failure modes that the verdict may name first.
         strengths: Strengths from weak to strong, ascending or descending.
-        apply: Corrupts images.
+        apply: Corrupts items.
         must: Weakest strength that the gate must reject; None: it must reject none.
         accept: Strongest harmless strength, which the gate must accept; None: there is none.
         ask: Returns the labels asked for, which makes the samples conditional; None for unconditional samples.
         needs_labels: The failure concerns labels: without labels the gate need not reject it.
         must_unlabelled: Replaces `must` for data without labels.
-        colour: Whether the failure exists for colour images alone (True), gray images alone (False) or both (None).
-        side: Smallest height of images for which the failure is meaningful.
+        exists: Returns whether the failure exists for these real items.
     """
 
     key: str
     names: tuple[str, ...]
     strengths: tuple[float, ...]
-    apply: Apply
+    apply: Apply[R]
     must: float | None = None
     accept: float | None = None
-    ask: Ask | None = None
+    ask: Ask[R] | None = None
     needs_labels: bool = False
     must_unlabelled: float | None = None
-    colour: bool | None = None
-    side: int = 0
+    exists: Callable[[R], bool] = always
 
-    def applies(self, real: Real, labelled: bool) -> bool:
-        """Return whether the failure is meaningful for these images; `labelled`: the gate sees labels."""
-        fits = self.colour in (None, real.colour) and real.side >= self.side
-        return fits and (labelled or self.ask is None)
+    def applies(self, real: R, labelled: bool) -> bool:
+        """Return whether the failure is meaningful for these items; `labelled`: the gate sees labels."""
+        return self.exists(real) and (labelled or self.ask is None)
 
     def weakest(self, labelled: bool) -> float | None:
         """Return the weakest strength that the gate must reject; None if there is none."""
@@ -101,6 +101,21 @@ class Failure:
         if self.accept is not None and place <= self.strengths.index(self.accept):
             return "accept"
         return "free"
+
+
+def is_colour(real: Real) -> bool:
+    """Return whether the images have colours."""
+    return bool(real.images.shape[-1] == 3)
+
+
+def is_gray(real: Real) -> bool:
+    """Return whether the images have no colours."""
+    return not is_colour(real)
+
+
+def at_least(side: int) -> Callable[[Real], bool]:
+    """Return the condition that the images are at least `side` pixels high."""
+    return lambda real: real.side >= side
 
 
 def replace(images: UInt8, others: UInt8, share: float, rng: np.random.Generator) -> UInt8:

@@ -1,10 +1,11 @@
-"""The outcome of the benchmark: what the gate did about each set of images, as Markdown."""
+"""The outcome of the benchmark: what the gate did about each set of items, as Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from benchmarks.gate.failure import Expectation, Failure
-from pipeline.tasks.generate.evaluator import Evaluation
+from pipeline.evaluation.verdict import Verdict
 
 MEASURES = (
     "precision",
@@ -24,25 +25,34 @@ MEASURES = (
 """Measures whose z-scores the table of numbers shows."""
 
 
+class Judged(Protocol):
+    """What the gate says of a set of items, and the metrics by name if there are any."""
+
+    @property
+    def verdict(self) -> Verdict: ...
+    @property
+    def metrics(self) -> Mapping[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What the gate did about one set of images."""
+    """What the gate did about one set of items."""
 
-    failure: Failure
+    failure: Failure[Any]
     strength: float
     expectation: Expectation
     is_weakest: bool
-    evaluation: Evaluation
+    judged: Judged
 
     @property
     def named(self) -> list[str]:
         """Failure modes that the verdict names."""
-        return list_failures(self.evaluation)
+        return list_failures(self.judged)
 
     @property
     def rejected(self) -> bool:
-        """Whether the gate rejected the images."""
-        return self.evaluation.verdict.word == "fail"
+        """Whether the gate rejected the items."""
+        return self.judged.verdict.word == "fail"
 
     @property
     def named_right(self) -> bool:
@@ -66,21 +76,21 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Results:
-    """All outcomes, and the failures that the verdicts on real images and on samples of generators name.
+    """All outcomes, and the failures that the verdicts on real items and on samples of good models name.
 
     Attributes:
-        alarms: Failures named for real images, one list per draw.
-        generators: Failures named for samples of a generator, one list per seed, by the name of the generator.
+        alarms: Failures named for real items, one list per draw.
+        models: Failures named for samples of a good model, one list per seed, by the name of the model.
     """
 
     outcomes: Sequence[Outcome]
     alarms: Sequence[list[str]] = ()
-    generators: dict[str, list[list[str]]] = field(default_factory=dict)
+    models: dict[str, list[list[str]]] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
         """Whether every target is met."""
-        rejected = [names for draws in self.generators.values() for names in draws]
+        rejected = [names for draws in self.models.values() for names in draws]
         return all(outcome.correct for outcome in self.outcomes) and not any([*self.alarms, *rejected])
 
     def summary(self) -> list[str]:
@@ -96,15 +106,15 @@ class Results:
             ["sets rejected, all required strengths", share(one.rejected for one in must)],
             ["of these, named right", share(one.named_right for one in rejected)],
             ["harmless sets accepted", share(not one.rejected for one in harmless)],
-            ["draws of real images with a false alarm", count_alarms(self.alarms)],
-            *([f"rejected sets of samples of {name}", count_alarms(draws)] for name, draws in self.generators.items()),
+            ["draws of real items with a false alarm", count_alarms(self.alarms)],
+            *([f"rejected sets of samples of {name}", count_alarms(draws)] for name, draws in self.models.items()),
             ["not rejected at the weakest required strength", ", ".join(missed) or "–"],
         ]
         return format_table(("", "result"), rows)
 
     def matrix(self) -> list[str]:
         """Return the lines of the table of verdicts: a row per failure, a column per strength."""
-        by_failure: dict[Failure, list[Outcome]] = {}
+        by_failure: dict[Failure[Any], list[Outcome]] = {}
         for outcome in self.outcomes:
             by_failure.setdefault(outcome.failure, []).append(outcome)
         columns = max(len(outcomes) for outcomes in by_failure.values())
@@ -121,7 +131,7 @@ class Results:
                 outcome.failure.key,
                 f"{outcome.strength:g}",
                 "; ".join(outcome.named),
-                ", ".join(f"{t.name} {t.value:.3g}" for t in outcome.evaluation.verdict.tests if t.state == "fail"),
+                ", ".join(f"{t.name} {t.value:.3g}" for t in outcome.judged.verdict.tests if t.state == "fail"),
             ]
             for outcome in self.outcomes
             if outcome.rejected
@@ -129,25 +139,34 @@ class Results:
         return format_table(("failure", "strength", "verdict", "failed tests"), rows)
 
     def numbers(self) -> list[str]:
-        """Return the lines of the table of z-scores."""
+        """Return the lines of the table of z-scores, of the measures that exist."""
+        columns = [name for name in MEASURES if any(f"{name}_z" in one.judged.metrics for one in self.outcomes)]
+        if not columns:
+            return []
         rows = [
-            [outcome.failure.key, f"{outcome.strength:g}", *format_numbers(outcome.evaluation)]
+            [outcome.failure.key, f"{outcome.strength:g}", *format_numbers(outcome.judged, columns)]
             for outcome in self.outcomes
         ]
-        return format_table(("failure", "strength", "fid_ratio", "mode_kl", *MEASURES), rows)
+        return format_table(("failure", "strength", "fid_ratio", "mode_kl", *columns), rows)
+
+    def page(self, head: str) -> str:
+        """Return the page with all tables; `head` says what was compared."""
+        parts = {"Verdicts": self.matrix(), "Failed tests": self.failed_tests(), "Numbers": self.numbers()}
+        sections = [f"\n# {title}\n\n" + "\n".join(lines) for title, lines in parts.items() if lines]
+        return "\n".join([head, "", *self.summary(), *sections, ""])
 
 
-def list_failures(evaluation: Evaluation) -> list[str]:
+def list_failures(judged: Judged) -> list[str]:
     """Return the failure modes that the verdict names."""
-    return [reason.partition(":")[0] for reason in evaluation.verdict.reasons]
+    return [reason.partition(":")[0] for reason in judged.verdict.reasons]
 
 
-def format_numbers(evaluation: Evaluation) -> list[str]:
+def format_numbers(judged: Judged, measures: Sequence[str]) -> list[str]:
     """Format the Fréchet ratio, the KL divergence of the class histogram beyond its null, and z-scores."""
-    metrics = evaluation.metrics
-    kl = "–" if metrics["mode_kl"] is None else f"{max(metrics['mode_kl'] - metrics['mode_kl_null'], 0):.2f}"
-    ratio = "–" if metrics["fid_ratio"] is None else f"{metrics['fid_ratio']:.1f}"
-    return [ratio, kl, *(f"{metrics[f'{name}_z']:+.0f}" if f"{name}_z" in metrics else "–" for name in MEASURES)]
+    metrics = judged.metrics
+    kl = "–" if metrics.get("mode_kl") is None else f"{max(metrics['mode_kl'] - metrics['mode_kl_null'], 0):.2f}"
+    ratio = "–" if metrics.get("fid_ratio") is None else f"{metrics['fid_ratio']:.1f}"
+    return [ratio, kl, *(f"{metrics[f'{name}_z']:+.0f}" if f"{name}_z" in metrics else "–" for name in measures)]
 
 
 def share(flags: Iterable[bool]) -> str:

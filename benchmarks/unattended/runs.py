@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from sklearn.datasets import load_digits
 
-from benchmarks.gate.data import Images
+from benchmarks.gate.data import Items
 from benchmarks.unattended.failing import CASES
 from pipeline.data.views import Unlabelled
 from pipeline.evaluation.extractors.base import ArrayItems, extract
@@ -40,14 +40,14 @@ HELD_OUT = 400
 UInt8 = npt.NDArray[np.uint8]
 
 
-def digits() -> tuple[Images, Images]:
+def digits() -> tuple[Items, Items]:
     """Return training and held-out images."""
     data = load_digits()
     images = np.rint(data.images * 255 / 16).astype(np.uint8)[..., None]
     labels = data.target.astype(np.int64)
     order = np.random.default_rng(0).permutation(len(images))
     held_out, train = order[:HELD_OUT], order[HELD_OUT:]
-    return Images(images[train], labels[train], "train"), Images(images[held_out], labels[held_out], "held")
+    return Items(images[train], labels[train], "train"), Items(images[held_out], labels[held_out], "held")
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ DIGIT = ItemSpec(height=8, width=8, channels=1, classes=tuple("0123456789"))
 class CheckEvaluator:
     """Evaluate samples in the features of a classifier."""
 
-    def __init__(self, train: Images, held_out: Images) -> None:
+    def __init__(self, train: Items, held_out: Items) -> None:
         self.network: Classifier = train_classifier(
             train,
             np.empty(0, dtype=np.int64),
@@ -165,7 +165,7 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
     failing = CASES[case]
     train, held_out = digits()
     if failing.images is not None:
-        train = Images(train.array[: failing.images], train.labels[: failing.images], "few")
+        train = Items(train.array[: failing.images], train.labels[: failing.images], "few")
     settings, design, log = failing.training(seed, response, total), failing.design(), ImageCounter()
     quick = QuickLook(train, DIGIT, samples=settings.health.samples, seed=seed, device=CPU, labels=train.labels)
     looks: list[tuple[int, UInt8]] = []

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from sklearn import datasets
 
-from benchmarks.gate.data import load_foreign
+from benchmarks.gate.data import ingest
 from benchmarks.gate.failure import UInt8
-from benchmarks.gate.transformed.faults import Results
+from benchmarks.gate.images.data import load_foreign
+from benchmarks.gate.transformed.failures import Results
 
 TRAINING = 1500
 """Training images of the target domain, at most."""
@@ -72,22 +73,14 @@ def load_photographs(side: int, paired: bool) -> Data:
 def load_source(path: Path, resolution: int, cache: Path, *, pairs: str = "", classes: str = "") -> Data:
     """Ingest a source with pairs (the setting data.pairs) or two classes; a second run reads it from the cache."""
     from pipeline.data.domains import split_domains
-    from pipeline.data.store import open_split
-    from pipeline.stages import ingest, validate
 
-    root = (cache / f"{path.stem}-{resolution}-{pairs}{classes.replace(',', '-')}").resolve()
-    dataset, validated = root / "data/dataset", root / "data/validated"
-    if not (validated / "index.parquet").is_file():
-        root.mkdir(parents=True, exist_ok=True)
-        extra = f"pairs: {pairs}" if pairs else f"classes: [{classes}]"
-        variant = "pix2pix" if pairs else "cyclegan"
-        (root / "params.yaml").write_text(
-            f"data: {{source: {path.resolve()}, resolution: {resolution}, channels: rgb, {extra}}}\n"
-            f"model: {{variant: {variant}}}\n"
-        )
-        ingest.run(root)
-        validate.run(root)
+    extra, variant = (f"pairs: {pairs}", "pix2pix") if pairs else (f"classes: [{classes}]", "cyclegan")
+    params = (
+        f"data: {{source: {path.resolve()}, resolution: {resolution}, channels: rgb, {extra}}}\n"
+        f"model: {{variant: {variant}}}\n"
+    )
+    train, test = ingest(cache / f"{path.stem}-{resolution}-{pairs}{classes.replace(',', '-')}", params)
     # The gate sees nothing of the split: what is not compared is training data.
-    domains = [split_domains(open_split(dataset, validated, name)) for name in ("test", "train")]
+    domains = [split_domains(part) for part in (test, train)]
     source, target = (np.concatenate([pair[side].images() for pair in domains]) for side in (0, 1))
     return Data(path.stem, source, target, bool(pairs))

@@ -1,13 +1,12 @@
-"""Faults of the results of a translation or a restoration, imitated with real targets."""
+"""Failures of the results of a translation or a restoration, imitated with real targets."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.gate.corruptions.filters import compress, rotate, shuffle_quadrants
-from benchmarks.gate.failure import UInt8, clip, draw, replace
+from benchmarks.gate.failure import Apply, Failure, UInt8, clip, draw, replace
+from benchmarks.gate.images.corruptions.filters import compress, rotate, shuffle_quadrants
 
 
 @dataclass(frozen=True)
@@ -20,37 +19,11 @@ class Results:
     foreign: UInt8
 
 
-Apply = Callable[[Results, float, np.random.Generator], UInt8]
-"""(results of a good model, strength, random generator) -> results with the fault."""
-
-
 @dataclass(frozen=True)
-class Fault:
-    """A fault at several strengths, from weak to strong.
+class TransformedFailure(Failure[Results]):
+    """A failure of a model that changes given images; `unrelated`: its results no longer depend on their inputs."""
 
-    Attributes:
-        key: Name in the table.
-        translate, restore: Failure modes that the verdict may name first, for each task.
-        apply: Makes the results.
-        must: Weakest strength that the gate must reject.
-        whole: The results no longer depend on their inputs.
-    """
-
-    key: str
-    translate: tuple[str, ...]
-    restore: tuple[str, ...]
-    strengths: tuple[float, ...]
-    apply: Apply
-    must: float
-    whole: bool = False
-
-    def names(self, task: str) -> tuple[str, ...]:
-        """Return the failure modes that the verdict may name first."""
-        return self.translate if task == "translate" else self.restore
-
-    def is_required(self, strength: float) -> bool:
-        """Return whether the gate must reject this strength; a weaker one may be rejected or accepted."""
-        return self.strengths.index(strength) >= self.strengths.index(self.must)
+    unrelated: bool = False
 
 
 def checkerboard(results: Results, amplitude: float, rng: np.random.Generator) -> UInt8:
@@ -97,61 +70,74 @@ UNRELATED = ("no closer to the partner than the input", "lost content", "mode co
 BROKEN = ("broken images", "unreal images")
 NO_GAIN = ("little gain over the input", "no closer to the original than the smoothed input", "wrong texture")
 COLOURS = ("colour cast", "wrong colours", "shifted colours")
-FAULTS = (
-    Fault("checkerboard", ("checkerboard artefacts",), ("checkerboard artefacts",), (4, 12, 30), checkerboard, 12),
-    Fault(
+
+
+def both(
+    key: str,
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    strengths: tuple[float, ...],
+    apply: Apply[Results],
+    must: float,
+    *,
+    unrelated: bool = False,
+) -> dict[str, TransformedFailure]:
+    """Return a failure for both tasks; `names` has those of a translation and those of a restoration."""
+    return {
+        task: TransformedFailure(key, modes, strengths, apply, must=must, unrelated=unrelated)
+        for task, modes in zip(("translate", "restore"), names, strict=True)
+    }
+
+
+BOTH = (
+    both("checkerboard", (("checkerboard artefacts",), ("checkerboard artefacts",)), (4, 12, 30), checkerboard, 12),
+    both(
         "grain",
-        ("noisy",),
-        ("added noise", "noisy"),
+        (("noisy",), ("added noise", "noisy")),
         (2, 12, 25),
         lambda r, sigma, rng: clip(r.good + rng.normal(0, sigma, r.good.shape)),
         25,
     ),
-    Fault("colour patches", ("colour patches",), ("colour patches", *COLOURS), (4, 15, 30), colour_patches, 15),
-    Fault("one style for all", ("one style for all",), ("one style for all", *COLOURS), (0.3, 0.7, 1), one_style, 0.7),
-    Fault("wrong colours", COLOURS, COLOURS, (3, 12, 30), tint, 30),
-    Fault("blur", ("blurred",), ("blurred", *NO_GAIN), (0.5, 1, 2), blur, 1),
-    Fault(
+    both("colour patches", (("colour patches",), ("colour patches", *COLOURS)), (4, 15, 30), colour_patches, 15),
+    both("one style for all", (("one style for all",), ("one style for all", *COLOURS)), (0.3, 0.7, 1), one_style, 0.7),
+    both("wrong colours", (COLOURS, COLOURS), (3, 12, 30), tint, 30),
+    both("blur", (("blurred",), ("blurred", *NO_GAIN)), (0.5, 1, 2), blur, 1),
+    both(
         "JPEG",
-        ("compression artefacts", "posterised"),
-        ("compression artefacts", "posterised", *NO_GAIN),
+        (("compression artefacts", "posterised"), ("compression artefacts", "posterised", *NO_GAIN)),
         (75, 10, 4),
         lambda r, quality, rng: compress(r.good, quality),
         10,
     ),
-    Fault(
+    both(
         "input returned",
-        ("copies of the input", "not like the target domain"),
-        NO_GAIN,
+        (("copies of the input", "not like the target domain"), NO_GAIN),
         (1,),
         lambda r, _, rng: r.inputs,
         1,
     ),
-    Fault(
+    both(
         "another target returned",
-        UNRELATED,
-        (*NO_GAIN, *COLOURS, "blurred"),
+        (UNRELATED, (*NO_GAIN, *COLOURS, "blurred")),
         (1,),
         lambda r, _, g: r.others,
         1,
-        whole=True,
+        unrelated=True,
     ),
-    Fault("foreign images", BROKEN, (*BROKEN, *NO_GAIN), (0.02, 0.1), garbage, 0.1),
-    Fault("noise images", BROKEN, (*BROKEN, *NO_GAIN, "added noise"), (0.01, 0.05), white_noise, 0.05),
-    Fault(
+    both("foreign images", (BROKEN, (*BROKEN, *NO_GAIN)), (0.02, 0.1), garbage, 0.1),
+    both("noise images", (BROKEN, (*BROKEN, *NO_GAIN, "added noise")), (0.01, 0.05), white_noise, 0.05),
+    both(
         "quadrants",
-        (*BROKEN, *UNRELATED),
-        (*BROKEN, *NO_GAIN),
+        ((*BROKEN, *UNRELATED), (*BROKEN, *NO_GAIN)),
         (0.1, 0.5),
         lambda r, share, rng: replace(r.good, shuffle_quadrants(r.good), share, rng),
         0.5,
     ),
-    Fault(
+    both(
         "rotated",
-        (*BROKEN, *UNRELATED),
-        (*BROKEN, *NO_GAIN),
+        ((*BROKEN, *UNRELATED), (*BROKEN, *NO_GAIN)),
         (0.1, 0.5),
         lambda r, share, rng: replace(r.good, rotate(r.good), share, rng),
         0.5,
     ),
 )
+FAILURES = {task: tuple(pair[task] for pair in BOTH) for task in ("translate", "restore")}

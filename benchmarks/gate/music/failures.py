@@ -84,7 +84,9 @@ def lift_bass(real: Real, share: float, rng: np.random.Generator) -> UInt8:
     return replace(real.images, lifted, share, rng)
 
 
-def failure(key: str, names: tuple[str, ...], strengths: tuple[float, ...], apply: Apply, must: float) -> Failure:
+def failure(
+    key: str, names: tuple[str, ...], strengths: tuple[float, ...], apply: Apply[Real], must: float
+) -> Failure[Real]:
     """Return a failure that the gate must reject from the strength `must` on."""
     return Failure(key, names, strengths, apply, must=must)
 

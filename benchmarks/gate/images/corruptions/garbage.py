@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from benchmarks.gate.corruptions.filters import crossfade, rotate, shuffle_quadrants
-from benchmarks.gate.failure import Apply, Failure, Real, UInt8, draw, replace
+from benchmarks.gate.failure import Apply, Failure, Real, UInt8, at_least, draw, is_colour, is_gray, replace
+from benchmarks.gate.images.corruptions.filters import crossfade, rotate, shuffle_quadrants
 
 
-def mixed(make: Apply) -> Apply:
+def mixed(make: Apply[Real]) -> Apply[Real]:
     """Return a corruption that replaces a fraction of the images; `make` returns an image for each position."""
     return lambda real, share, rng: replace(real.images, make(real, share, rng), share, rng)
 
@@ -23,7 +23,7 @@ def average(real: Real, count: float, rng: np.random.Generator) -> UInt8:
     return means
 
 
-def constant(value: int) -> Apply:
+def constant(value: int) -> Apply[Real]:
     """Return a corruption that makes images of one value."""
     return lambda real, share, rng: np.full_like(real.images, value)
 
@@ -41,9 +41,9 @@ FAILURES = (
         (0.1, 0.5, 1),
         mixed(lambda real, s, rng: real.images[:, :, ::-1]),
         must=1,
-        colour=False,
+        exists=is_gray,
     ),
-    Failure("mirrored", (), (0.5, 1), mixed(lambda real, s, rng: real.images[:, :, ::-1]), colour=True),
+    Failure("mirrored", (), (0.5, 1), mixed(lambda real, s, rng: real.images[:, :, ::-1]), exists=is_colour),
     Failure("rotated", (*NAMES, "rotated"), (0.1, 0.5, 1), mixed(lambda real, s, rng: rotate(real.images)), must=0.1),
     Failure(
         "upside down",
@@ -53,7 +53,12 @@ FAILURES = (
         must=0.1,
     ),
     Failure(
-        "quadrants", NAMES, (0.1, 0.5, 1), mixed(lambda real, s, rng: shuffle_quadrants(real.images)), must=0.1, side=16
+        "quadrants",
+        NAMES,
+        (0.1, 0.5, 1),
+        mixed(lambda real, s, rng: shuffle_quadrants(real.images)),
+        must=0.1,
+        exists=at_least(16),
     ),
     Failure("crossfades", NAMES, (0.05, 0.1, 0.5, 1), mixed(lambda real, s, rng: fade(real, 0.5, rng)), must=0.1),
     # A mean of images has less contrast, which is the first thing that shows if all samples are means.

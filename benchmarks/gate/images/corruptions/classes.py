@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from benchmarks.gate.corruptions.filters import gaussian_blur, move
 from benchmarks.gate.failure import Failure, Int64, Real, UInt8
+from benchmarks.gate.images.corruptions.filters import gaussian_blur, move
 
 CLASS = 3
 """The class that a failure of one class concerns."""
@@ -81,7 +81,7 @@ def swap_labels(real: Real, pairs: float, rng: np.random.Generator) -> Int64:
 
 WRONG_CLASS = ("wrong classes", "wrong class")
 LOW_DIVERSITY = ("low diversity within classes", "low diversity")
-FAILURES = (
+FAILURES: tuple[Failure[Real], ...] = (
     Failure("nothing", (), (0,), keep, accept=0),
     Failure("true labels", (), (0,), keep, accept=0, ask=ask_truly),
     Failure("few samples", (), (500, 200, 50), lambda real, n, rng: real.images[: int(n)], accept=50),

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.gate.corruptions.classes import CLASS
-from benchmarks.gate.corruptions.filters import compress, gaussian_blur, median, per_image, sharpen, shift
-from benchmarks.gate.failure import Failure, Real, UInt8, clip, replace
+from benchmarks.gate.failure import Failure, Real, UInt8, at_least, clip, is_colour, replace
+from benchmarks.gate.images.corruptions.classes import CLASS
+from benchmarks.gate.images.corruptions.filters import compress, gaussian_blur, median, per_image, sharpen, shift
 
 
 def reduce_contrast(real: Real, loss: float, rng: np.random.Generator) -> UInt8:
@@ -93,7 +93,7 @@ def swap_channels(real: Real, share: float, rng: np.random.Generator) -> UInt8:
     return replace(real.images, real.images[..., ::-1], share, rng)
 
 
-def failure(key: str, names: str, strengths: tuple[float, ...], apply: Any, **about: Any) -> Failure:
+def failure(key: str, names: str, strengths: tuple[float, ...], apply: Any, **about: Any) -> Failure[Real]:
     """Return a failure; `apply` takes the images and the strength alone, or is a complete corruption."""
     return Failure(key, tuple(name.strip() for name in names.split("|")), strengths, apply, **about)
 
@@ -154,9 +154,9 @@ FAILURES = (
         lambda real, pixels, rng: shift(real.images, int(pixels)),
         must=4,
         accept=1,
-        side=28,
+        exists=at_least(28),
     ),
-    failure("hue", COLOURS, (10, 43, 128), turn_hue, must=10, colour=True),
-    failure("gray", COLOURS + "| low diversity", (0.1, 0.3, 1), remove_colour, must=0.1, colour=True),
-    failure("red and blue swapped", COLOURS, (0.3, 1), swap_channels, must=0.3, colour=True),
+    failure("hue", COLOURS, (10, 43, 128), turn_hue, must=10, exists=is_colour),
+    failure("gray", COLOURS + "| low diversity", (0.1, 0.3, 1), remove_colour, must=0.1, exists=is_colour),
+    failure("red and blue swapped", COLOURS, (0.3, 1), swap_channels, must=0.3, exists=is_colour),
 )

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from benchmarks.gate.corruptions.filters import move
 from benchmarks.gate.failure import Failure, Real, UInt8, clip
+from benchmarks.gate.images.corruptions.filters import move
 
 
 def repeat_one_image(real: Real, share: float, rng: np.random.Generator) -> UInt8:

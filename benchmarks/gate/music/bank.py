@@ -1,0 +1,54 @@
+"""The bank of music: the chord grammar, or MIDI files with a test split."""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.gate.data import Data, Items, ingest
+from benchmarks.gate.failure import Int64, Real
+from benchmarks.gate.generated import GeneratedBank
+from benchmarks.gate.music.failures import FAILURES
+
+EXAMPLES = """
+    python -m benchmarks.gate music                          the chord grammar, some minutes on two cores
+    python -m benchmarks.gate music --source chorales.zip    MIDI files of four parts, with a test split
+    python -m benchmarks.gate music --only voices --draws 0  failures whose name contains a word
+    python -m benchmarks.gate music --generator FOLDER       also pieces of an exported generator
+"""
+
+GRAMMAR = "data: {medium: music, pitches: [41, 79]}\n"
+FILES = "data: {medium: music, source: SOURCE, pitches: [33, 88], key: C, hop: 2}\n"
+REST = "model: {variant: vanilla}\ntrain: {flips: false}\n"
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """Add the options of this bank."""
+    parser.add_argument("--source", type=Path, help="MIDI files with a test split; default: the chord grammar")
+    parser.add_argument("--features", default="auto", help="the setting evaluate.features")
+    parser.add_argument(
+        "--generator", type=Path, action="append", default=[], help="folder with an exported generator; repeatable"
+    )
+
+
+def load(source: Path | None, cache: Path) -> Data:
+    """Load the pieces of a source; without one, of the chord grammar."""
+    name = "chord-grammar" if source is None else source.stem
+    params = GRAMMAR if source is None else FILES.replace("SOURCE", str(source.resolve()))
+    train, rest = map(Items.read, ingest(cache / f"music-{name}", params + REST))
+    if source is None:  # Its test split is small: a third of the training pieces joins it.
+        moved = np.arange(len(train)) % 3 == 0
+        rest = rest.join(train.take(np.flatnonzero(moved), "moved"))
+        train = train.take(np.flatnonzero(~moved), "kept")
+    return Data(name, train, rest, train.item)
+
+
+def make_real(data: Data, fresh: Int64) -> Real:
+    """Return fresh pieces; there are none of another kind."""
+    images = data.rest.array[fresh]
+    return Real(images, data.rest.labels[fresh], data.train.array, images[:0])
+
+
+def open_bank(options: Namespace) -> GeneratedBank[Real]:
+    """Load the pieces."""
+    return GeneratedBank(load(options.source, options.cache), FAILURES, make_real, options)
