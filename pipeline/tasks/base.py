@@ -70,6 +70,17 @@ class EvaluationCase:
         """Stored items as tensors, and back."""
         return tensors_of(self.info.item)
 
+    def checks(self, goals: Mapping[str, str]) -> dict[str, list[float]]:
+        """Return the values of goals of the training's health checks, oldest first, by what they are called.
+
+        Args:
+            goals: Titles by measure, such as {"fid": "Fréchet distance"}.
+        """
+        return {
+            title: [row[f"health_{name}"] for row in self.curves if f"health_{name}" in row]
+            for name, title in goals.items()
+        }
+
     def runs(self, metrics: Mapping[str, Any]) -> list[EvaluatedRun]:
         """Return the history with the present run, whose flat metrics these are, as its last."""
         return [*self.history, EvaluatedRun("this run", "", "", metrics["verdict"], metrics["protocol"], metrics)]

@@ -11,6 +11,7 @@ from pipeline.evaluation.report_page import Exhibit, Row, build_row, count_row, 
 from pipeline.evaluation.report_result import Result
 from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.settings import Gate
+from pipeline.evaluation.unfinished import unfinished_reason
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound, finite_test
 from pipeline.evaluation.wording import join_names
 from pipeline.measure import Measure, Measurement, Symptom
@@ -85,16 +86,23 @@ def measure_part(data: PartData, measures: Sequence[Measure[Any]], suffix: str, 
     return Part(data, suffix, where, applicable, measurements)
 
 
-def apply_gate(parts: Sequence[Part], gate: Gate) -> Verdict:
-    """Test every part; the reasons give the advice on a symptom once."""
+def apply_gate(parts: Sequence[Part], gate: Gate, checks: Mapping[str, Sequence[float]] | None = None) -> Verdict:
+    """Test every part; the reasons give the advice on a symptom once.
+
+    Args:
+        parts: What was measured.
+        gate: The bounds.
+        checks: Goals of the training's health checks, for `unfinished_reason`; None if they are not known.
+    """
     tests: list[Test] = []
+    diverged: list[str] = []
     reasons: list[str] = []
     known: set[Symptom] = set()
     for part in parts:
         total, nonfinite = part.data.total, part.data.nonfinite
         rows = test_part(part, gate)
         if nonfinite:
-            reasons.append(
+            diverged.append(
                 f"non-finite images{part.where}: {nonfinite:,} of {total:,} hold NaN or Inf; the generator diverged. "
                 "Try a lower train.learning_rate"
             )
@@ -103,7 +111,9 @@ def apply_gate(parts: Sequence[Part], gate: Gate) -> Verdict:
             known.add(diagnosis.symptom)
         finite = finite_test(FINITE, total - nonfinite, total)
         tests += [replace(test, name=f"{test.name}{part.where}") for test in (finite, *rows)]
-    return Verdict(tests, reasons)
+    if reasons:
+        reasons = unfinished_reason(checks or {}) + reasons
+    return Verdict(tests, diverged + reasons)
 
 
 def test_part(part: Part, gate: Gate) -> list[Test]:

@@ -80,10 +80,10 @@ def clip(values: Any) -> UInt8Array:
     return np.asarray(np.clip(np.rint(values), 0, 255), dtype=np.uint8)
 
 
-def colour_patches(images: UInt8Array) -> UInt8Array:
-    """Add colours that change from patch to patch, and leave the brightness."""
+def colour_patches(images: UInt8Array, strength: float = 25) -> UInt8Array:
+    """Add colours that change from patch to patch, and leave the brightness if they are not clipped."""
     rng = np.random.default_rng(2)
-    coarse = zoom(rng.normal(0, 25, (len(images), 4, 4, 2)), (1, 4, 4, 1), order=1)
+    coarse = zoom(rng.normal(0, strength, (len(images), 4, 4, 2)), (1, 4, 4, 1), order=1)
     first, second = coarse[..., 0], coarse[..., 1]
     return clip(images + np.stack([first + second, second - first, -2 * second], axis=-1))
 
@@ -105,6 +105,7 @@ FAULTS: dict[str, tuple[str, Callable[[UInt8Array], UInt8Array]]] = {
     "grain": ("noisy", lambda x: clip(x + np.random.default_rng(3).normal(0, 12, x.shape))),
     "blur": ("blurred", lambda x: clip(gaussian_filter(x.astype(float), (0, 2, 2, 0)))),
     "patches": ("colour patches", colour_patches),
+    "clipped patches": ("colour patches", lambda x: colour_patches(x, 90)),
     "style": ("one style for all", one_style),
     "mark": ("constant mark", mark),
     "colours": ("colour cast", lambda x: clip(x + np.array([24, -12, -12]))),

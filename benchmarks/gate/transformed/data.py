@@ -15,7 +15,7 @@ TRAINING = 1500
 """Training images of the target domain, at most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared by identity, so that it can be the key of a cache
 class Split:
     """One draw: results of a good model, what they are compared with, and training images of the target domain.
 

@@ -1,6 +1,10 @@
 """Apply the gate of a task to results that are given as arrays."""
 
+import functools
 import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +13,7 @@ import torch
 from benchmarks.gate.failure import UInt8
 from benchmarks.gate.transformed.data import Split
 from pipeline.data.domains import DomainItems
-from pipeline.evaluation.extractors.base import ArrayItems, Subset, extract
+from pipeline.evaluation.extractors.base import ArrayItems, Extractor, Subset, extract
 from pipeline.evaluation.extractors.random_network import open_random_network
 from pipeline.evaluation.verdict import Verdict
 from pipeline.gans.base import Direction
@@ -39,9 +43,20 @@ def gate_of(task: str) -> Any:
     return TASKS[task].gate(IMAGE)()
 
 
-def judge_translations(split: Split, outputs: UInt8, *, unrelated: bool = False) -> Verdict:
-    """Test translations [n, H, W, C] of the inputs of a split; `unrelated`: the way back leads to another input."""
-    extractor = open_random_network(spec_of(outputs), torch.device("cpu"))
+@dataclass(frozen=True)
+class RealSide:
+    """What all results of a split are compared with, and a folder that caches what depends on it alone."""
+
+    extractor: Extractor
+    source: DomainFeatures
+    target: DomainFeatures
+    cache: tempfile.TemporaryDirectory[str]
+
+
+@functools.lru_cache(maxsize=1)
+def prepare(split: Split) -> RealSide:
+    """Extract the features of the real images of a split."""
+    cache, extractor = tempfile.TemporaryDirectory(), open_random_network(spec_of(split.target), torch.device("cpu"))
 
     def domain(name: str, images: UInt8, train: UInt8) -> DomainFeatures:
         fingerprint = hashlib.sha256(images.tobytes()).hexdigest()
@@ -49,10 +64,17 @@ def judge_translations(split: Split, outputs: UInt8, *, unrelated: bool = False)
         held_out = DomainItems(name, spec_of(images), lambda positions: images[positions], names, fingerprint)
         features, known = (extract(extractor, ArrayItems(one), BATCH) for one in (images, train))
         chosen = Subset(ArrayItems(train), np.arange(len(train)))
-        return DomainFeatures(name, held_out, np.arange(len(images)), features, known, chosen)
+        order, folder = np.arange(len(images)), Path(cache.name)
+        return DomainFeatures(name, held_out, order, features, known, chosen, fingerprint, folder)
 
     inputs = split.results.inputs
-    source, target = domain("input", inputs, inputs[:2]), domain("target", split.target, split.train)
+    return RealSide(extractor, domain("input", inputs, inputs[:2]), domain("target", split.target, split.train), cache)
+
+
+def judge_translations(split: Split, outputs: UInt8, *, unrelated: bool = False) -> Verdict:
+    """Test translations [n, H, W, C] of the inputs of a split; `unrelated`: the way back leads to another input."""
+    real, inputs = prepare(split), split.results.inputs
+    extractor, source, target = real.extractor, real.source, real.target
     way = Direction("a", "b", None if split.paired else "b_to_a")
     found = Translations(images=outputs, finite=[True] * len(outputs))
     found.features.append(extract(extractor, ArrayItems(outputs), BATCH))
@@ -72,9 +94,9 @@ def judge_restorations(split: Split, outputs: UInt8, *, unrelated: bool = False)
     trial, originals = Trial("gaussian 25", border=0), split.target
     for given, restored, original in zip(split.results.inputs, outputs, originals, strict=True):
         trial.add(given, restored, original)
-    extractor = open_random_network(spec_of(outputs), torch.device("cpu"))
-    trial.compare_texture(extractor, split.results.inputs, outputs, originals)
-    trial.squares = Squares(spec_of(outputs), outputs, originals)
+    real = prepare(split)
+    trial.compare_texture(real.extractor, split.results.inputs, outputs, originals)
+    trial.squares = Squares(spec_of(outputs), outputs, originals, cache=real.target.cache, key=real.target.key)
     return apply_gate([measure_part(trial, TASKS["restore"].measures(IMAGE), "", "")], gate_of("restore"))
 
 

@@ -1,12 +1,21 @@
 """Measures of patches of images, for results of a transformation, which keep much of what their inputs show."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pipeline.measure import Measure, Measurement
 from pipeline.media.image.appearance import BLURRED, NOISY, WRONG_COLOURS
 from pipeline.media.image.patches import SPREAD
-from pipeline.media.image.profile_measures import COLOUR_CAST, FINER, VISIBLE, WRONG_SPECTRUM, profile, symptom
+from pipeline.media.image.profile_measures import (
+    COLOUR_CAST,
+    FINER,
+    NOISY_FROM,
+    VISIBLE,
+    WRONG_SPECTRUM,
+    profile,
+    symptom,
+)
 from pipeline.media.image.profiles import TONES
 
 LESS = 0.75
@@ -21,6 +30,12 @@ def is_patchy(found: Mapping[str, Measurement]) -> bool:
     return (found["coloured_patches"].number or 0.0) > PATCHY
 
 
+def has_wrong_areas(found: Mapping[str, Measurement]) -> bool:
+    """Return whether whole patches have other colours and flat areas no visible noise, whose mean in a patch is 0."""
+    areas, noise = (found[name].number or 0.0 for name in ("patch_colours", "flat_noise"))
+    return is_patchy(found) and areas > VISIBLE and noise < NOISY_FROM
+
+
 def is_one_style(found: Mapping[str, Measurement]) -> bool:
     """Return whether images differ less from each other in colour or brightness than their own contrast explains."""
     style, colour, contrast = (found[name].number for name in ("style_spread", "colour", "contrast"))
@@ -28,6 +43,8 @@ def is_one_style(found: Mapping[str, Measurement]) -> bool:
 
 
 COLOUR_PATCHES = symptom("colour patches", 24, f"Areas of one colour have patches of others. {FINER}", is_patchy)
+# Strong colours are clipped, which changes the brightness of patches as noise does.
+COLOUR_AREAS = replace(COLOUR_PATCHES, priority=19, when=has_wrong_areas)
 ONE_STYLE = symptom(
     "one style for all",
     14,
@@ -82,6 +99,7 @@ PATCH_MEASURES = (
         "patch_chroma",
         "earth mover's distance of how much colours differ within a small patch, in gray levels of 255",
         VISIBLE / 2,
+        COLOUR_AREAS,
         COLOUR_PATCHES,
         NOISY,
         BLURRED,

@@ -3,17 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from pipeline.evaluation.diagnosis import diagnose
+from pipeline.evaluation.unfinished import unfinished_reason
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound, finite_test
 from pipeline.measure import Measure, Measurement, Symptom
 from pipeline.tasks.generate.sample_set import SampleSet
 from pipeline.tasks.generate.settings import SampleGate
 from pipeline.tasks.generate.symptoms import LOW_FIDELITY
-
-IMPROVING = 0.9
-"""Training still improves if its last health checks are at most this multiple of those before."""
 
 
 def apply_gate(
@@ -44,7 +40,7 @@ def apply_gate(
     ]
     reasons = [str(diagnosis) for diagnosis in diagnose(tests, measures, measurements, LOW_FIDELITY, recheck)]
     if reasons:
-        reasons = unfinished_reason(data.looks) + reasons
+        reasons = unfinished_reason({"Fréchet distance": data.looks}) + reasons
     return Verdict([finite_test("finite samples", len(data), data.total), *tests], nonfinite_reason(data) + reasons)
 
 
@@ -63,23 +59,4 @@ def nonfinite_reason(data: SampleSet) -> list[str]:
         f"non-finite samples: {data.nonfinite:,} of {data.total:,} hold NaN or Inf; the generator diverged. "
         "Try a lower train.learning_rate, or model.penalties.r1 above 0; "
         "train.precision float32 where it was bfloat16"
-    ]
-
-
-def unfinished_reason(looks: Sequence[float]) -> list[str]:
-    """Return that training stopped too early, if its last health checks still improved; else nothing.
-
-    Args:
-        looks: Fréchet distances of the health checks, oldest first.
-    """
-    looks = [look for look in looks if np.isfinite(look)]
-    some = max(2, len(looks) // 4)
-    if len(looks) < 2 * some:
-        return []
-    before, last = (float(np.median(part)) for part in (looks[-2 * some : -some], looks[-some:]))
-    if last > IMPROVING * before:
-        return []
-    return [
-        f"stopped while still improving: the Fréchet distance of the last {some} health checks is {last:.3g}, "
-        f"that of the {some} before them {before:.3g}. Raise train.total_images"
     ]

@@ -53,7 +53,7 @@ def evaluate_case(case: EvaluationCase) -> EvaluationResult:
     with tempfile.TemporaryFile() as scratch:
         samples = draw_samples(case.gan, settings, case.train, scratch)
         comparison = classifier_comparison(case)
-        looks = [row["health_fid"] for row in case.curves if "health_fid" in row]
+        looks = case.checks({"fid": "Fréchet distance"})["Fréchet distance"]
         draw = value_source(case.gan, settings.seed, case.train)
         data = SampleSet(
             real, samples.images, samples.nonfinite, samples.labels, comparison, looks, draw, case.gan.latent

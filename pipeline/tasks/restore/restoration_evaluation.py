@@ -28,6 +28,7 @@ from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.generate.report_pictures import png
 from pipeline.tasks.medium_measures import modules_of
 from pipeline.tasks.parts import Part, apply_gate, measure_part, report_head, report_rows
+from pipeline.tasks.restore.restoration_look import RestorationLook
 from pipeline.tasks.restore.restoration_measures import MEASURES, measures_for
 from pipeline.tasks.restore.trial import Squares, Trial
 
@@ -85,7 +86,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     trials, pictures = [trial for trial, _ in results], [shown for _, shown in results]
     measures = measures_for(find_medium(case.info.item.medium))
     parts = measure_trials(trials, measures)
-    verdict = apply_gate(parts, case.settings.gate)
+    verdict = apply_gate(parts, case.settings.gate, case.checks(RestorationLook.goals))
     text = with_code(protocol(trials, case, extractor), __name__, *modules_of(measures))
     metrics = flatten(parts) | {
         **verdict.outcome,

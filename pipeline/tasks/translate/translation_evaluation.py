@@ -33,6 +33,7 @@ from pipeline.tasks.parts import Part, apply_gate, measure_part, report_head, re
 from pipeline.tasks.translate.direction_result import STYLES, DirectionResult, evaluate_direction
 from pipeline.tasks.translate.domain_features import load_domains
 from pipeline.tasks.translate.feature_statistics import draws
+from pipeline.tasks.translate.translation_look import TranslationLook
 from pipeline.tasks.translate.translation_measures import measures_for
 from pipeline.tasks.translate.translations import LISTED, Route
 
@@ -67,7 +68,7 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     ]
     measures = measures_for(find_medium(case.info.item.medium))
     parts = measure_directions(results, measures)
-    verdict = apply_gate(parts, case.settings.gate)
+    verdict = apply_gate(parts, case.settings.gate, case.checks(TranslationLook.goals))
     text = with_code(protocol(results, case, extractor), __name__, *modules_of(measures))
     metrics = flatten(parts) | {
         "features": extractor.spec.name,

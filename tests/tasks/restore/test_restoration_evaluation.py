@@ -100,21 +100,26 @@ def test_the_graph_has_the_same_measurements_as_the_network(line: Path) -> None:
 
 
 def test_a_failed_verdict_is_not_exported(line: Path, tmp_path: Path) -> None:
-    params = line / "params.yaml"
-    before = params.read_text()
+    params, curves = line / "params.yaml", line / "reports" / "training.csv"
+    before, trained = params.read_text(), curves.read_text()
     kept = (line / "metrics" / "evaluation.json").read_text()
+    curves.write_text("images,health_fid,health_rmse\n1,5,9\n2,5,8\n3,5,5\n4,5,4\n")
     params.write_text(before.replace('"gain": -30, "ssim', '"gain": 40, "ssim'))
     try:
         evaluate.run(line)
         found = json.loads((line / "metrics" / "evaluation.json").read_text())
         assert found["verdict"] == "fail"
-        assert found["reasons"][0].startswith("little gain over the input: gain ")
+        assert found["reasons"][0].startswith(
+            "stopped while still improving: the error of the restored images of the last 2 health checks is 4.5"
+        )
+        assert found["reasons"][1].startswith("little gain over the input: gain ")
         page = (line / "reports" / "evaluation.html").read_text()
         assert page.index("<strong>gain") < page.index("The images that gain least") < page.index("<strong>ssim_gain")
-        with pytest.raises(GateRefused, match="is fail: little gain over the input"):
+        with pytest.raises(GateRefused, match="is fail: stopped while still improving"):
             export.run(line)
     finally:
         params.write_text(before)
+        curves.write_text(trained)
         (line / "metrics" / "evaluation.json").write_text(kept)
 
 
