@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeline.arrays import Float32Array, Float64Array, Items
     from pipeline.items import ItemSpec
     from pipeline.measure import Measure
-    from pipeline.media.profiles import Profile
+    from pipeline.media.profiles import Change, Profile
     from pipeline.media.tensors import Tensors
 
 
@@ -209,6 +209,10 @@ class Medium(ABC):
 
     def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
         """Return curves and maps whose means over two sets are compared, as `data.profiles[name]`; none by default."""
+        return ()
+
+    def symmetries(self, spec: ItemSpec) -> Sequence[Change]:
+        """Return how an item can be mirrored or turned so that it keeps its shape; not at all by default."""
         return ()
 
     def lacks(self, spec: ItemSpec) -> frozenset[str]:

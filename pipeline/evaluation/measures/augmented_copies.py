@@ -15,7 +15,7 @@ from torch import Tensor
 from pipeline.arrays import Float64Array, Int64Array
 from pipeline.evaluation.cache import remember
 from pipeline.evaluation.extractors.base import Images, Subset, feature_values
-from pipeline.evaluation.measures.copies import compare_copies, find_shortage
+from pipeline.evaluation.measures.copies import choose, compare_copies, find_shortage
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
 from pipeline.media.registry import tensors_of
@@ -61,11 +61,11 @@ def measure_augmented_copies(sets: ItemSets, cache: Path | None = None, key: str
     Returns:
         The share with that of real images as its null; without a value, the reason.
     """
-    fake, heldout = choose(len(sets.fake)), choose(len(sets.heldout))
+    fake, heldout = choose(len(sets.fake), SEARCHED), choose(len(sets.heldout), SEARCHED)
     if shortage := find_shortage(len(fake), len(heldout), len(sets.train)):
         return Measurement(None, skip=shortage)
     # Pixels know no training, so training images that are left out sharpen the null of every test split that is small.
-    left_out = choose(len(sets.train)) if len(heldout) < SEARCHED else np.empty(0, dtype=np.int64)
+    left_out = choose(len(sets.train), SEARCHED) if len(heldout) < SEARCHED else np.empty(0, dtype=np.int64)
     train = centre_view(sets)
 
     def measure_real() -> dict[str, Tensor]:
@@ -77,11 +77,6 @@ def measure_augmented_copies(sets: ItemSets, cache: Path | None = None, key: str
     shapes = {"distances": (len(heldout) + len(left_out),)}
     real = remember(cache, "augmented", f"{key} {SEARCHED} {SIDE} {FLIPS}", shapes, measure_real)["distances"].numpy()
     return compare_copies(search(sets, sets.fake, fake, train), real, len(heldout))
-
-
-def choose(n: int) -> Int64Array:
-    """Return the positions of at most 1,000 of n images, evenly spaced."""
-    return np.linspace(0, n - 1, min(n, SEARCHED)).astype(np.int64)
 
 
 def search(

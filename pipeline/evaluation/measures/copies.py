@@ -64,6 +64,11 @@ def thumbnails(items: Images, item: ItemSpec, batch_size: int) -> Float32Array:
     return np.concatenate(parts) if parts else np.empty((0, 1), dtype=np.float32)
 
 
+def choose(n: int, most: int) -> Int64Array:
+    """Return the positions of at most `most` of n items, evenly spaced."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class Null:
     """How far real images are from the nearest training image: held-out images, then left-out training images.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.measure import Measure
     from pipeline.media.image.image import Target
     from pipeline.media.image.value_range import Ranges
-    from pipeline.media.profiles import Profile
+    from pipeline.media.profiles import Change, Profile
     from pipeline.media.tensors import Tensors
     from pipeline.media.validation import Defect, Expectation
 
@@ -201,8 +201,14 @@ class ImageMedium(Medium):
 
         return [*profiles(spec), *patch_profiles(spec)]
 
+    def symmetries(self, spec: ItemSpec) -> Sequence[Change]:
+        """Return the other orientations of an image."""
+        from pipeline.media.image.placement import symmetries
+
+        return symmetries(spec)
+
     def lacks(self, spec: ItemSpec) -> frozenset[str]:
-        """Return "colours" of gray images, and "blocks" of images that are smaller than two blocks of JPEG."""
+        """Return "colours" of gray images, and "blocks" or "few pixels", by whether images have two blocks of JPEG."""
         from pipeline.media.image.profiles import lacks
 
         return lacks(spec)

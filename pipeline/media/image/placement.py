@@ -53,7 +53,7 @@ def search(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> tuple[floa
     ours, theirs = fake.reshape(shape), real.reshape(shape)
     return best_change(
         distance(ours, theirs),
-        itertools.chain(symmetries(ours, theirs), orders(ours, theirs), shifts(ours, theirs, spec)),
+        itertools.chain(symmetric(ours, theirs, spec), orders(ours, theirs), shifts(ours, theirs, spec)),
         LEAST,
     )
 
@@ -68,20 +68,25 @@ def distance(first: FloatArray, second: FloatArray) -> float:
     return float(np.sqrt(np.mean((first - second) ** 2)))
 
 
-def symmetries(ours: FloatArray, theirs: FloatArray) -> Iterator[tuple[Change, float]]:
-    """Yield mirrored and turned pictures, with their distances."""
+def symmetries(spec: ItemSpec) -> list[Change]:
+    """Return how images can be mirrored or turned; quarter turns only where they are square."""
     undoes: list[tuple[str, str, Callable[[FloatArray], FloatArray]]] = [
         ("mirrored", "mirrored left to right", lambda x: x[:, ::-1]),
         ("upside down", "mirrored top to bottom", lambda x: x[::-1]),
         ("rotated", "rotated by 180 degrees", lambda x: x[::-1, ::-1]),
     ]
-    if ours.shape[0] == ours.shape[1]:
+    if spec.height == spec.width:
         undoes += [
             ("rotated", "rotated by 90 degrees to the left", lambda x: np.rot90(x, -1)),
             ("rotated", "rotated by 90 degrees to the right", lambda x: np.rot90(x, 1)),
         ]
-    for name, words, undo in undoes:
-        yield Change(name, words, each(undo)), distance(undo(ours), theirs)
+    return [Change(name, words, each(undo)) for name, words, undo in undoes]
+
+
+def symmetric(ours: FloatArray, theirs: FloatArray, spec: ItemSpec) -> Iterator[tuple[Change, float]]:
+    """Yield mirrored and turned pictures, with their distances."""
+    for change in symmetries(spec):
+        yield change, distance(change.undo(ours[None])[0], theirs)
 
 
 def orders(ours: FloatArray, theirs: FloatArray) -> Iterator[tuple[Change, float]]:

@@ -182,6 +182,13 @@ PROFILE_MEASURES: tuple[Measure[Any], ...] = (
         NOISY_FROM,
         NOISE_FLOOR,
     ),
+    profile(
+        "block_noise",
+        "spread of blocks in the directions in which real images vary least, in gray levels, minus that of real images",
+        NOISY_FROM,
+        NOISE_FLOOR,
+        needs="few pixels",
+    ),
     profile("spectrum", "largest difference of the power in a band of frequency, in decibels", 3.0, WRONG_SPECTRUM),
     profile(
         "hue",

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.arrays import Float64Array, FloatArray, Items
 from pipeline.items import ItemSpec
+from pipeline.media.image import block_noise
 from pipeline.media.image.pixel_maps import in_bytes, pixel_maps
 from pipeline.media.image.placement import placement
 from pipeline.media.profiles import Profile
@@ -42,13 +43,18 @@ def profiles(spec: ItemSpec) -> Sequence[Profile]:
     if "blocks" not in missing:
         compare = functools.partial(blockiness, columns=spec.width - 1)
         found.append(Profile("blocking", steps, compare))
+    if "few pixels" not in missing:
+        found.append(Profile(block_noise.NAME, block_noise.block_moments, block_noise.compare_block_noise))
     return [*found, pixel_maps(spec), placement(spec)]
 
 
 def lacks(spec: ItemSpec) -> frozenset[str]:
-    """Return what images of a spec do not have: colours, as in "coloured input", or "blocks" of JPEG with edges."""
+    """Return what images of a spec do not have.
+
+    That is colours, as in "coloured input"; "blocks" of JPEG with edges, or instead "few pixels" without flat areas.
+    """
     gray, small = spec.channels != 3, min(spec.height, spec.width) < 2 * BLOCK
-    return frozenset(["colours", "coloured input"] * gray + ["blocks"] * small)
+    return frozenset(["colours", "coloured input"] * gray + ["blocks" if small else "few pixels"])
 
 
 def gray(images: Items) -> FloatArray:

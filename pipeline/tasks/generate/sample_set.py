@@ -15,6 +15,7 @@ from pipeline.evaluation.likeness import Compared, Likeness
 from pipeline.evaluation.measures.agreement import Agreement
 from pipeline.evaluation.measures.augmented_copies import ItemSets, measure_augmented_copies
 from pipeline.evaluation.measures.bins import assign, k_means
+from pipeline.evaluation.measures.blends import measure_blends
 from pipeline.evaluation.measures.calibration import comparison_size, measure_with_nulls
 from pipeline.evaluation.measures.class_diversity import class_diversity
 from pipeline.evaluation.measures.class_fid import ClassResult, measure_classes
@@ -29,6 +30,7 @@ from pipeline.evaluation.measures.outliers import Outliers, find_outliers, stand
 from pipeline.evaluation.measures.path_length import path_length
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison, RealItems, compare_profiles
 from pipeline.evaluation.measures.supervised_baseline import SemiSupervised
+from pipeline.evaluation.measures.turned import RealSets, Turned, find_turned
 from pipeline.evaluation.projection import project_to_plane, rank_by_typicality
 from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import Ratio, ratio
@@ -98,7 +100,11 @@ class SampleSet(Likeness):
 
     def concerns(self, need: str) -> bool:
         """Return whether model and data are of the kind that a measure with this need is about."""
-        lacks = {"conditions": self.labels is None, "semi-supervised": self.compare_classifier is None}
+        lacks = {
+            "conditions": self.labels is None,
+            "semi-supervised": self.compare_classifier is None,
+            "symmetries": not self.real.medium.symmetries(self.real.item),
+        }
         return not lacks.get(need, False) and need not in self.real.medium.lacks(self.real.item)
 
     def unmet(self, need: str) -> str:
@@ -338,6 +344,18 @@ class SampleSet(Likeness):
         features = self.features if network is real.extractor else self.features_by(network)
         sets = ImageSets(features, real.test_features_by(network), real.training_features_by(network))
         return find_outliers([standardise(sets), self.thumbnails], real.cache, real.key)
+
+    @cached_property
+    def turned(self) -> Turned | None:
+        """Which samples are mirrored or turned; None if there are too few items."""
+        real = self.real
+        sets = RealSets(real.test, real.training_sample, real.item, real.settings.batch_size)
+        return find_turned(self.images, sets, real.medium.symmetries(real.item), real.cache, real.key)
+
+    @cached_property
+    def blends(self) -> Measurement | None:
+        """The share of samples that look like blends of two items; None if there are too few items."""
+        return measure_blends(self.thumbnails, self.real.cache, self.real.key)
 
     @cached_property
     def thumbnails(self) -> ImageSets:

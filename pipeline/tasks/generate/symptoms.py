@@ -50,6 +50,20 @@ REPEATS = Symptom(
 )
 
 
+def without_turned(data: "SampleSet") -> "SampleSet":
+    """Return the samples that are not mirrored or turned, of those that were compared."""
+    assert data.turned is not None
+    return data.select(data.turned.upright)
+
+
+TURNED = Symptom(
+    "turned samples",
+    14,
+    "Set train.flips: false, and look at how training images are read and augmented (model.stabilisers.augment)",
+    undo=without_turned,
+)
+
+
 def without_outliers(data: "SampleSet") -> "SampleSet":
     """Return the samples that are as typical as real ones."""
     assert data.outliers is not None

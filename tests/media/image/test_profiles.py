@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_digits
 
 from pipeline.arrays import Items
 from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.items import ItemSpec
+from pipeline.media.image.block_noise import block_moments, compare_block_noise
 from pipeline.media.image.corrections import match_tones, without_pattern
 from pipeline.media.image.pixel_maps import constant_share
 from pipeline.media.image.profiles import profiles
@@ -213,3 +215,54 @@ def test_a_mark_on_a_background_that_is_always_black_is_constant(
     maps = next(one for one in profiles(SPEC) if one.name == "pixel_maps")
     fake, true = (maps.values(x).mean(axis=0, dtype=np.float64) for x in (change(framed(fresh)), framed(real)))
     assert low <= constant_share(fake, true, SPEC) <= high
+
+
+@pytest.fixture(scope="module")
+def digits() -> Items:
+    images = np.minimum(np.round(load_digits().images * (255 / 16)), 255).astype(np.uint8)[..., None]
+    return np.asarray(images[np.random.default_rng(0).permutation(len(images))])
+
+
+def jpeg(images: Items, quality: int) -> Items:
+    out = []
+    for image in images[..., 0]:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=quality)
+        out.append(np.asarray(Image.open(file)))
+    return np.stack(out)[..., None]
+
+
+def shaken(images: Items, sigma: float) -> Items:
+    noise = np.random.default_rng(0).normal(0, sigma, images.shape)
+    return np.asarray(np.clip(np.rint(images + noise), 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("fault", "low", "high"),
+    [
+        (lambda x: x, -1, 3),
+        (lambda x: shaken(x, 2), -1, 3),
+        (lambda x: jpeg(x, 75), -1, 5),
+        (lambda x: shaken(x, 25), 8, 25),
+        (lambda x: jpeg(x, 30), 7, 25),
+    ],
+)
+def test_noise_and_compression_show_without_flat_areas(
+    fault: Callable[[Items], Items], low: float, high: float, digits: Items
+) -> None:
+    found = numbers(fault(digits[:600]), digits[600:1200], ItemSpec(height=8, width=8, channels=1))
+    assert "flat_noise" in found
+    assert low < found["block_noise"] < high
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (5, 12), (15, 9)])
+def test_block_noise_is_the_spread_of_white_noise(height: int, width: int) -> None:
+    rng, shape = np.random.default_rng(0), (20_000, height, width, 1)
+    real = np.full(shape, 120, dtype=np.uint8)
+    noisy = (real + np.rint(rng.normal(0, 10, shape))).astype(np.uint8)
+    fake, none = (block_moments(images).mean(axis=0, dtype=np.float64) for images in (noisy, real))
+    assert compare_block_noise(fake, none) == pytest.approx(10, rel=0.05)
+
+
+def test_large_images_need_no_block_noise() -> None:
+    assert "block_noise" not in {one.name for one in profiles(SPEC)}

@@ -13,11 +13,13 @@ from pipeline.evaluation.diagnosis import diagnose
 from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.measures.outliers import Outliers
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison
+from pipeline.evaluation.measures.turned import Turned
 from pipeline.evaluation.reference import Ratio
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
+from pipeline.media.image.placement import symmetries
 from pipeline.media.profiles import Change
 from pipeline.media.registry import MEDIA
 from pipeline.tasks.generate.evaluator import Evaluator
@@ -62,9 +64,10 @@ def measured(**values: float) -> dict[str, Measurement]:
 
 
 LARGE = (32, 32, 3)
+ORIENTATIONS = symmetries(ItemSpec(height=8, width=8, channels=1))
 PROFILES = (
     *("impulses", "blocking", "tones", "chroma", "hue", "spectrum"),
-    *("flat_noise", "pixel_maps", "placement", "pattern_size"),
+    *("flat_noise", "block_noise", "pixel_maps", "placement", "pattern_size"),
 )
 
 
@@ -104,6 +107,8 @@ class Case:
     class_repeats: float = 0.05
     measured: dict[str, Measurement] = field(default_factory=lambda: EQUAL)
     broken: int = 0
+    upside_down: int = 0
+    blended: float = 0.01
     profiles: dict[str, ProfileComparison] = field(default_factory=profiled)
     change: Change | None = None
     shape: tuple[int, int, int] = (8, 8, 1)
@@ -113,6 +118,13 @@ class Case:
         scores = np.linspace(0, 1, self.total)
         scores[: self.broken] = 9.0
         return Outliers(scores, np.linspace(0, 1, 1000) / 0.99)
+
+    def turned(self) -> Turned:
+        """Return ratios of the first 1,000 samples, of which some look upside down."""
+        ratios = np.linspace(0, 1, 1000)
+        ratios[: self.upside_down] = 3.0
+        best = np.ones(1000, dtype=np.int64)
+        return Turned(np.arange(1000), ratios, best, np.linspace(0, 1, 1000) / 0.99, ORIENTATIONS)
 
     def samples(self) -> SampleSet:
         """Return a sample set whose expensive measurements are given instead of computed."""
@@ -139,6 +151,8 @@ class Case:
             appearance=self.measured if finite else {},
             copies=self.measured if finite else {},
             outliers=self.outliers() if finite else None,
+            turned=self.turned() if finite else None,
+            blends=Measurement(self.blended, 0.01, SPREAD) if finite else None,
             profiles=found if finite else {},
             class_profiles={"7": found} if finite else {},
             change=self.change,
@@ -289,6 +303,13 @@ def test_a_good_generator_passes_every_test() -> None:
             r"^intra-class collapse: 60 % of the samples of 7 are nearer to another one than .* \(5 % of real images\)",
         ),
         ({"class_repeats": 0.6, "classes": (), "modes": None}, r"^intra-class collapse: .* of one cluster of similar"),
+        ({"profiles": profiled(block_noise=4.0)}, r"^noisy: block_noise 4 \(bound <= 3"),
+        (
+            {"upside_down": 80},
+            r"^turned samples: 8 % of the samples look mirrored or turned \(1 % of the test images\): "
+            r"8 % are mirrored top to bottom, such as the samples 0, 1, 2, 3 and 4\. Set train\.flips",
+        ),
+        ({"blended": 0.08}, r"^unreal samples: blends 0\.07 \(bound <= 0\.05"),
         ({"profiles": profiled(flat_noise=4.0)}, r"^noisy: flat_noise 4 \(bound <= 3"),
         ({"measured": measured(density=1.6)}, r"^crowded samples: density 1\.6 \(bound >= 0\.6 and <= 1\.3"),
         ({"measured": measured(jsd=0.2)}, r"^low fidelity or diversity: jsd 0\.18"),

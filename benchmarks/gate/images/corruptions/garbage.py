@@ -33,21 +33,24 @@ def white_noise(real: Real, share: float, rng: np.random.Generator) -> UInt8:
     return rng.integers(0, 256, real.images.shape).astype(np.uint8)
 
 
+TURNED = "turned samples"
 NAMES = ("unreal samples", "broken samples")
 FAILURES = (
     Failure(
         "mirrored",
-        ("mirrored", *NAMES),
+        ("mirrored", TURNED, *NAMES),
         (0.1, 0.5, 1),
         mixed(lambda real, s, rng: real.images[:, :, ::-1]),
         must=1,
         exists=is_gray,
     ),
     Failure("mirrored", (), (0.5, 1), mixed(lambda real, s, rng: real.images[:, :, ::-1]), exists=is_colour),
-    Failure("rotated", (*NAMES, "rotated"), (0.1, 0.5, 1), mixed(lambda real, s, rng: rotate(real.images)), must=0.1),
+    Failure(
+        "rotated", (*NAMES, TURNED, "rotated"), (0.1, 0.5, 1), mixed(lambda real, s, rng: rotate(real.images)), must=0.1
+    ),
     Failure(
         "upside down",
-        (*NAMES, "upside down"),
+        (*NAMES, TURNED, "upside down"),
         (0.1, 0.5, 1),
         mixed(lambda real, s, rng: real.images[:, ::-1]),
         must=0.1,

@@ -1,0 +1,73 @@
+"""Find blends: samples much nearer to the mean of two training items than to any single one, such as double exposures.
+
+Held-out items are compared in the same way. Some of them, too, are nearer to a mean of two others.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.arrays import Float64Array, FloatArray
+from pipeline.evaluation.cache import remember
+from pipeline.evaluation.measures.copies import LEAST, ImageSets, choose, compare_proportions
+from pipeline.measure import Measurement
+
+RARE = 0.01  # share of held-out items that look at least as much like a blend
+SAMPLES_MOST, HELDOUT_MOST, TRAIN_MOST = 1000, 1000, 3000
+PARTNERS = 20  # training items that are tried as one of the two; the other one is any
+LEAST_TRAIN = 50
+TINY = 1e-9
+
+
+def measure_blends(pictures: ImageSets, cache: Path | None = None, key: str = "") -> Measurement | None:
+    """Return the share of samples that look more like a blend than 99 % of held-out items, with the share of these.
+
+    Args:
+        pictures: Thumbnails of samples, held-out and training items.
+        cache: Folder that keeps what depends on real items only; None keeps nothing.
+        key: Identifies the real items in the cache.
+
+    Returns:
+        None with fewer than 100 held-out or 50 training items, or without samples.
+    """
+    if len(pictures.heldout) < LEAST or len(pictures.train) < LEAST_TRAIN or not len(pictures.fake):
+        return None
+    heldout = pictures.heldout[choose(len(pictures.heldout), HELDOUT_MOST)]
+    pairs = Pairs(pictures.train[choose(len(pictures.train), TRAIN_MOST)])
+
+    def measure_real() -> dict[str, torch.Tensor]:
+        return {"gains": torch.from_numpy(pairs.gains(heldout))}
+
+    named = f"{key} {HELDOUT_MOST} {TRAIN_MOST} {PARTNERS}"
+    real = remember(cache, "blends", named, {"gains": (len(heldout),)}, measure_real)["gains"].numpy()
+    fake = pairs.gains(pictures.fake[choose(len(pictures.fake), SAMPLES_MOST)])
+    limit = float(np.quantile(real, 1 - RARE))
+    return compare_proportions(float(np.mean(fake > limit)), float(np.mean(real > limit)), len(fake), len(real))
+
+
+class Pairs:
+    """The means of all pairs of items [m, d], whose distances follow from the products of the items."""
+
+    def __init__(self, items: FloatArray) -> None:
+        self.centre = items.mean(axis=0)
+        self.items = items - self.centre
+        self.products = self.items @ self.items.T
+        self.squares = np.diag(self.products)
+
+    def gains(self, others: FloatArray) -> Float64Array:
+        """Return the distance of others [n, d] to the nearest item over that to the nearest mean of two items, [n].
+
+        One of the two is searched among those whose mean with the average item is nearest.
+        """
+        others = others - self.centre
+        products, found = others @ self.items.T, np.empty(len(others))
+        few = min(PARTNERS, len(self.items) - 1)
+        for row, (near, square) in enumerate(zip(products, (others**2).sum(axis=1), strict=True)):
+            single = (square - 2 * near + self.squares).min()
+            partners = np.argpartition(self.squares / 4 - near, few)[:few]
+            sums = self.squares[partners, None] + self.squares + 2 * self.products[partners]
+            means = square - near[partners, None] - near + sums / 4
+            means[np.arange(few), partners] = np.inf  # a pair is two items
+            found[row] = np.sqrt(max(single, TINY) / max(means.min(), TINY))
+        return found
