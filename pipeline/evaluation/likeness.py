@@ -61,6 +61,11 @@ class Likeness(ABC):
         """The profiles of each class; empty without classes."""
         return {}
 
+    @cached_property
+    def kept_classes(self) -> Measurement:
+        """Share of the items whose class their files keep, next to that of real items; no value without classes."""
+        return Measurement(None)
+
     @property
     def properties(self) -> frozenset[str]:
         """What the items have of what measures of the medium need, such as colours."""

@@ -163,6 +163,13 @@ class Medium(ABC):
         """
         return None
 
+    def reread(self, items: Items, spec: ItemSpec) -> Items | None:
+        """Return items [n, H, W, C] as they are after `encode` has written them and `decode` has read them.
+
+        None for a medium whose files hold its items without a change that matters.
+        """
+        return None
+
     @property
     def has_pictures(self) -> bool:
         """Whether a file of the default format is a picture; the items of other media are shown by `html`."""

@@ -133,6 +133,13 @@ WRONG_DYNAMICS = symptom("wrong dynamics", 31, FINER, is_dynamics)
 WRONG_TIMBRE = symptom("wrong timbre", 32, FINER)
 
 
+INCONSISTENT = Symptom(
+    "inconsistent spectrograms",
+    33,
+    f"Sounds do not have the class that their spectrograms show. {FINER}, or more data.mels",
+)
+
+
 def describe_change(data: Any, bounds: Bounds) -> str:
     """Return the evidence of what was done to all samples."""
     words = data.change.words if data.change else "changed"
@@ -192,6 +199,20 @@ PROFILE_MEASURES: tuple[Measure[Any], ...] = (
         1.0,
         *MISPLACED,
         evidence=describe_change,
+    ),
+    Measure(
+        "class_kept",
+        lambda data: data.kept_classes,
+        "share of samples that have the same class after they became sound and a spectrogram again, over that of real "
+        "clips",
+        kind="relative",
+        better="high",
+        bound=0.95,
+        limits={"ge": 0, "le": 1},
+        missing="too few clips",
+        needs="classes",
+        group="appearance",
+        symptoms=(INCONSISTENT,),
     ),
     Measure(
         "placement_change",

@@ -16,7 +16,7 @@ from pipeline.media.audio.mel_codec import SOUND, MelCodec
 from pipeline.media.audio.profiles import profiles
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.statistics import statistics
-from pipeline.media.audio.waves import is_wave, picture_spec, pictures_of, read_waves
+from pipeline.media.audio.waves import is_wave, picture_spec, pictures_of, read_waves, to_picture
 from pipeline.media.base import BuiltinSource, Fact, Medium
 from pipeline.media.codec import Encoded, Item
 
@@ -118,6 +118,10 @@ class AudioMedium(Medium):
         wave = self.waves(values[None], spec)[0]
         data, losses = write_sound(wave, MelCodec.of(spec).sample_rate, suffix)
         return Encoded(data, self.formats[suffix], suffix, losses)
+
+    def reread(self, items: Items, spec: ItemSpec) -> Items | None:
+        """Return the pictures of the items' sounds: no sound has exactly the picture that a generator draws."""
+        return None if is_wave(spec) else to_picture(self.waves(items, spec), MelCodec.of(spec))
 
     def join(self, batch: Items, spec: ItemSpec) -> tuple[Items, ItemSpec]:
         """Return the clips one after another."""
