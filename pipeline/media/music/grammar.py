@@ -40,7 +40,7 @@ RANGES = ((65, 79), (55, 64), (48, 60), (41, 50))
 """Lowest and highest MIDI pitch of each voice."""
 
 SPREAD, FOURTH, SIXTH = 12, 5, 9
-PIECES = 400
+PIECES = 1000
 """Items of each class."""
 
 SEED = 19

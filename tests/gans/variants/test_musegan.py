@@ -11,6 +11,7 @@ from torch import Tensor
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, ExportSpec
 from pipeline.gans.registry import build, parse_settings
+from pipeline.gans.variants.musegan.layers import intervals
 from pipeline.gans.variants.musegan.musegan import MuseGAN
 from pipeline.items import ItemSpec
 from pipeline.params import parse_values
@@ -18,6 +19,7 @@ from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.parity import check_parity
 
 ITEM = ItemSpec(medium="music", height=8, width=3, channels=1, symbols=14, classes=("a", "b"), details={"lowest": 59})
+NETWORKS = ["dense", "temporal"]
 
 
 def small(item: ItemSpec = ITEM, **settings: Any) -> MuseGAN:
@@ -36,9 +38,10 @@ def pieces(n: int) -> Tensor:
 
 @pytest.mark.parametrize(("steps", "voices", "symbols"), [(8, 4, 40), (16, 1, 3), (2, 16, 120)])
 @pytest.mark.parametrize("conditional", [False, True])
-def test_shapes(steps: int, voices: int, symbols: int, conditional: bool) -> None:
+@pytest.mark.parametrize("networks", NETWORKS)
+def test_shapes(steps: int, voices: int, symbols: int, conditional: bool, networks: str) -> None:
     item = ITEM.model_copy(update={"height": steps, "width": voices, "symbols": symbols})
-    gan = small(item, conditional=conditional)
+    gan = small(item, conditional=conditional, networks=networks)
     maps = gan.sample(3, torch.Generator().manual_seed(0))
     assert maps.shape == (3, symbols, steps, voices)
     assert torch.allclose(maps.sum(1), torch.ones(3, steps, voices))
@@ -48,20 +51,42 @@ def test_shapes(steps: int, voices: int, symbols: int, conditional: bool) -> Non
 
 
 @pytest.mark.parametrize("choice", ["argmax", "gumbel"])
+@pytest.mark.parametrize("networks", NETWORKS)
 def test_each_phase_updates_its_networks_only(
-    choice: str, check_updates: Callable[[GAN, dict[str, Tensor]], None]
+    choice: str, networks: str, check_updates: Callable[[GAN, dict[str, Tensor]], None]
 ) -> None:
     batch = {"item": pieces(8), "label": torch.arange(8) % 2}
-    check_updates(small(choice=choice, conditional=True), batch)
+    check_updates(small(choice=choice, conditional=True, networks=networks), batch)
 
 
-def test_the_discriminator_hears_pitch_classes() -> None:
-    trunk = small().discriminator.trunk
+@pytest.mark.parametrize("networks", NETWORKS)
+def test_the_discriminator_hears_pitch_classes(networks: str) -> None:
+    trunk = small(networks=networks).discriminator.trunk
     classes = torch.einsum("ps,bstv->bpt", trunk.chroma, pieces(1))
     symbols = pieces(1).argmax(1)[0, 0]
     wanted = torch.bincount((symbols[symbols > 0] + 58) % 12, minlength=12)
     assert classes[0, :, 0].tolist() == wanted.tolist()
     assert not trunk.chroma[:, 0].any(), "a rest has no pitch class"
+
+
+def test_intervals_are_one_hot_and_larger_ones_are_zeros() -> None:
+    symbols = torch.tensor([3, 3, 5, 1, 13, 12])[None, :, None]
+    moved = intervals(torch.nn.functional.one_hot(symbols, 14).float(), largest=5)[0, :, 0]
+    assert torch.allclose(moved.sum(1), torch.tensor([0.0, 1, 1, 1, 0, 1]), atol=1e-5)
+    assert (moved.argmax(1) - 5)[[1, 2, 3, 5]].tolist() == [0, 2, -4, -1]
+
+
+def test_temporal_networks_are_the_same_at_all_steps() -> None:
+    """The latents of a step change the notes of its neighbours at most: two blocks reach two steps far."""
+    gan = small(networks="temporal")
+    assert gan.latent == 6 + 8 * 8
+    z = torch.randn(1, gan.latent, generator=torch.Generator().manual_seed(0)).repeat(2, 1)
+    z[1, 6:14] += 3
+    with torch.no_grad():
+        first, second = gan.eval().generator(z)
+    changed = (first - second).abs().amax(dim=(0, 2)) > 1e-6
+    assert changed[:3].all()
+    assert not changed[3:].any()
 
 
 def test_labels_decide_what_is_generated_and_how_it_is_scored() -> None:
@@ -73,9 +98,12 @@ def test_labels_decide_what_is_generated_and_how_it_is_scored() -> None:
     assert not torch.equal(*scores)
 
 
-@pytest.mark.parametrize(("conditional", "choice"), [(False, "argmax"), (True, "gumbel")])
-def test_onnx(conditional: bool, choice: str, tmp_path: Path) -> None:
-    (spec,) = small(conditional=conditional, choice=choice).eval().export()
+@pytest.mark.parametrize(
+    ("conditional", "choice", "networks"),
+    [(False, "argmax", "dense"), (True, "gumbel", "dense"), (True, "argmax", "temporal")],
+)
+def test_onnx(conditional: bool, choice: str, networks: str, tmp_path: Path) -> None:
+    (spec,) = small(conditional=conditional, choice=choice, networks=networks).eval().export()
     spec = ExportSpec(spec.name, spec.module, spec.inputs, ("pieces",))
     path = tmp_path / "generator.onnx"
     export(spec, path, {}, 20)

@@ -7,9 +7,9 @@ also sees two streams that are computed from all tracks: the chroma (which pitch
 voices begin a note).
 
 Two things differ from the papers. Each track is a voice that sounds one pitch at a time, so its output is a choice of
-a symbol, not binary neurons. And all networks are fully connected: on short windows of chorales, convolutions lost
+a symbol, not binary neurons. And the networks are fully connected: on short windows of chorales, convolutions lost
 against their discriminator, and perceptrons with a relativistic objective, R1 and R2 of 0.5 learned registers, scale
-and rhythm within minutes.
+and rhythm within minutes. With `networks: temporal` they are shared by all time steps (`temporal.py`).
 """
 
 import torch
@@ -17,42 +17,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.gans.game.adversarial import Adversarial
-from pipeline.gans.networks.heads import Categorical, gumbel
 from pipeline.gans.networks.layers import MinibatchStd
+from pipeline.gans.variants.musegan.layers import Choice, chroma_of, discriminator_layers, generator_layers
 from pipeline.gans.variants.musegan.settings import MuseGANSettings
+from pipeline.gans.variants.musegan.temporal import TemporalGenerator, TemporalTrunk
 from pipeline.items import ItemSpec
 
 
-def generator_layers(inputs: int, width: int, depth: int) -> list[nn.Module]:
-    """Return hidden layers with layer normalisation and ReLU."""
-    layers: list[nn.Module] = []
-    for _ in range(depth):
-        layers += [nn.Linear(inputs, width), nn.LayerNorm(width), nn.ReLU()]
-        inputs = width
-    return layers
-
-
-def discriminator_layers(inputs: int, width: int, depth: int) -> list[nn.Module]:
-    """Return hidden layers with leaky ReLU and no normalisation."""
-    layers: list[nn.Module] = []
-    for _ in range(depth):
-        layers += [nn.Linear(inputs, width), nn.LeakyReLU(0.2)]
-        inputs = width
-    return layers
-
-
 class Generator(nn.Module):
-    """z [B, latent] and, if conditional, labels [B] -> one-hot maps [B, symbols, steps, voices].
+    """z [B, latent + noise] and, if conditional, labels [B] -> one-hot maps [B, symbols, steps, voices].
 
-    With `choice: gumbel`, the end of z is noise by which each symbol is drawn. A step of a melody is then a free
-    choice, which a function of a few latents has to imitate.
+    The end of z is the noise of `choice: gumbel`.
     """
 
     def __init__(self, settings: MuseGANSettings, item: ItemSpec, classes: int) -> None:
         super().__init__()
         self.classes, self.shape, self.latent = classes, (item.height, item.symbols), settings.latent
-        draws = settings.choice == "gumbel"
-        self.noise = item.height * item.width * item.symbols if draws else 0
         self.shared = nn.Sequential(*generator_layers(settings.latent + classes, settings.shared, settings.depth))
         self.private = nn.ModuleList(
             nn.Sequential(
@@ -61,7 +41,7 @@ class Generator(nn.Module):
             )
             for _ in range(item.width)
         )
-        self.head = Categorical(item.symbols, settings.temperature)
+        self.choice = Choice(settings, item)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         common = z[:, : self.latent]
@@ -70,9 +50,7 @@ class Generator(nn.Module):
         common = self.shared(common)
         voices = [network(common).reshape(-1, *self.shape) for network in self.private]
         logits = torch.stack(voices, dim=3).transpose(1, 2)
-        if self.noise:
-            logits = logits + gumbel(z[:, self.latent :]).reshape(logits.shape)
-        maps: Tensor = self.head(logits)
+        maps: Tensor = self.choice(logits, z[:, self.latent :])
         return maps
 
 
@@ -103,22 +81,12 @@ class Trunk(nn.Module):
         return features
 
 
-def chroma_of(item: ItemSpec) -> Tensor:
-    """Return which pitch class each symbol has, [12, symbols]; symbol 0 is a rest and has none."""
-    lowest = item.details.get("lowest", 0)
-    assert isinstance(lowest, int)
-    table = torch.zeros(12, item.symbols)
-    pitches = torch.arange(item.symbols - 1)
-    table[(pitches + lowest) % 12, pitches + 1] = 1
-    return table
-
-
 class Discriminator(nn.Module):
     """Maps and, if conditional, labels [B] -> logits [B]; the label by projection (Miyato and Koyama 2018)."""
 
     def __init__(self, settings: MuseGANSettings, item: ItemSpec, classes: int) -> None:
         super().__init__()
-        self.trunk = Trunk(settings, item)
+        self.trunk = (TemporalTrunk if settings.networks == "temporal" else Trunk)(settings, item)
         self.minibatch_std = MinibatchStd(settings.stabilisers.minibatch_std)
         self.head = nn.Linear(settings.shared + self.minibatch_std.extra, 1, bias=False)
         self.embedding = nn.Embedding(classes, settings.shared) if classes else None
@@ -136,6 +104,8 @@ class MuseGAN(Adversarial):
 
     def __init__(self, settings: MuseGANSettings, item: ItemSpec) -> None:
         classes = len(item.classes) if settings.conditional else 0
-        networks = Generator(settings, item, classes), Discriminator(settings, item, classes)
-        super().__init__(settings, *networks, classes if settings.conditional else None)
-        self.latent += networks[0].noise
+        kind = TemporalGenerator if settings.networks == "temporal" else Generator
+        generator = kind(settings, item, classes)
+        discriminator = Discriminator(settings, item, classes)
+        super().__init__(settings, generator, discriminator, classes if settings.conditional else None)
+        self.latent = generator.latent + generator.choice.noise

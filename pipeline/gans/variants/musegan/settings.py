@@ -18,9 +18,14 @@ class MuseGANSettings(AdversarialSettings):
     variant: Literal["musegan"] = "musegan"
     latent: int = Field(64, ge=1, le=4096, description="length of z")
     conditional: bool = Field(False, description="condition both networks on the classes of the data")
+    networks: Literal["dense", "temporal"] = Field(
+        "dense",
+        description="dense: fully connected over all steps; temporal: one network for each voice and step of a piece, "
+        "the same at all steps, and layers over neighbouring steps. It learns rules of harmony and melody sooner",
+    )
     shared: int = Field(320, ge=4, le=8192, description="width of the shared network")
-    depth: int = Field(2, ge=1, le=8, description="hidden layers of the shared network")
-    private: int = Field(128, ge=4, le=8192, description="width of the network of each voice")
+    depth: int = Field(2, ge=1, le=8, description="hidden layers of the shared network; temporal: layers over time")
+    private: int = Field(128, ge=4, le=8192, description="width of the network of each voice; temporal: of each step")
     choice: Literal["argmax", "gumbel"] = Field(
         "argmax",
         description="how symbols are chosen: argmax: the likeliest; gumbel: drawn by their probability, by noise that "
