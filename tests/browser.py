@@ -27,6 +27,7 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--no-first-run",
     "--remote-debugging-port=0",
+    "--autoplay-policy=no-user-gesture-required",
 )
 
 

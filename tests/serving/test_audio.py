@@ -5,7 +5,9 @@ import re
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -120,6 +122,32 @@ def test_the_service_plays_and_offers_sound(client: TestClient) -> None:
     assert re.search(r'<audio controls src="data:audio/wav;base64,[^"]+">', element)
     assert client.get("/model.json").json()["item"]["display"] == "html"
     assert "media-src data:;" in client.get("/").headers["content-security-policy"]
+
+
+PLAY = """(async player => {
+  const ended = new Promise(resolve => player.addEventListener('ended', resolve));
+  await player.play();
+  await ended;
+  return [player.readyState, player.duration, player.currentTime, player.error];
+})"""
+
+
+def test_the_page_plays_and_downloads_sound(tab: Any, bells: tuple[ExportSpec, Path], running: Any) -> None:
+    with running(bells[1]) as (url, _):
+        tab.open(f"{url}/")
+        tab.until("document.body && document.body.dataset.ready === 'yes'")
+        tab.until("[...document.querySelectorAll('audio')].every(player => player.readyState >= 2)")
+        tab.until("[...document.querySelectorAll('#main img')].every(picture => picture.naturalWidth > 0)")
+        assert tab.run("document.querySelectorAll('#grid audio').length") == 24
+        ready, duration, played, error = tab.run(f"{PLAY}(document.querySelector('#grid audio'))")
+        assert (ready, error) == (4, None)
+        assert duration == played == pytest.approx(0.128)
+        tab.run("document.querySelectorAll('#grid button')[2].click()")
+        tab.until("document.getElementById('a').textContent === 'A, seed 2'")
+        tab.run("document.getElementById('save').click()")
+        saved = tab.wait_for_download("seed-2-to-1-at-0.wav").read_bytes()
+        assert saved == httpx.get(f"{url}/sample.wav", params={"seed": 2}).content
+        assert tab.problems == []
 
 
 def test_the_open_inference_protocol_returns_the_sound(client: TestClient) -> None:
