@@ -65,6 +65,10 @@ def open_encoder(path: Path, settings: EncoderSettings, item: ItemSpec) -> Extra
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
+        if "external data" in str(error).lower():  # the hash of one file would not identify such weights
+            raise InputError(
+                f"{path}: its weights are in another file. Export one file: torch.onnx.export(..., external_data=False)"
+            ) from None
         raise InputError(
             f"{path}: not a model that ONNX Runtime can run ({' '.join(str(error).split())[:160]})"
         ) from None

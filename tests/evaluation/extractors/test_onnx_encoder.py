@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from pipeline.evaluation.extractors.base import ArrayItems, extract
 from pipeline.evaluation.extractors.onnx_encoder import Encoder, open_encoder
 from pipeline.evaluation.settings import EncoderSettings
 from tests.specs import image_spec
+
+IN_OUT = (("x", 3), ("y", 4))
 
 
 class Flat(nn.Module):
@@ -86,3 +89,16 @@ def test_unreadable_encoders_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(InputError, match=r"text\.onnx: not a model that ONNX Runtime can run"):
         open_encoder(tmp_path / "text.onnx", EncoderSettings(), image_spec(8, 1))
+
+
+def test_weights_in_a_second_file_are_refused(tmp_path: Path) -> None:
+    """This is what torch.onnx.export writes by default, and the hash of the file would not cover the weights."""
+    path = tmp_path / "two.onnx"
+    weight = onnx.numpy_helper.from_array(np.ones((4, 3, 1, 1), dtype=np.float32), "weight")
+    node = onnx.helper.make_node("Conv", ["x", "weight"], ["y"])
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", k, 8, 8]) for name, k in IN_OUT]
+    graph = onnx.helper.make_graph([node], "encoder", values[:1], values[1:], [weight])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    onnx.save(model, path, save_as_external_data=True, location="two.data", size_threshold=0)
+    with pytest.raises(InputError, match=r"two\.onnx: its weights are in another file.*external_data=False"):
+        open_encoder(path, EncoderSettings(), image_spec(8, 3))

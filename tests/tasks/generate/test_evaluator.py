@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,14 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors import classifier
 from pipeline.evaluation.extractors.base import ArrayItems
+from pipeline.evaluation.measures.fid import Moments
+from pipeline.evaluation.named_reference import NamedReference
 from pipeline.evaluation.protocol import fields
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.items import ItemSpec
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
+from pipeline.tasks.generate.measures.distance import fd_reference
+from pipeline.tasks.generate.sample_set import SampleSet
 from tests.digits import Labelled
 from tests.gates import GateSettings
 
@@ -51,6 +56,19 @@ def test_new_real_digits_pass(evaluator: Evaluator, digits: Any) -> None:
     assert (evaluation.data.predicted == digits.fresh_labels).mean() > 0.97
     assert fields(metrics["protocol"])["measure"] == f"fd_classifier_{metrics['features_sha256'][:8]}"
     no_nan(evaluation)
+
+
+def test_the_distance_to_reference_statistics_is_measured(evaluator: Evaluator, digits: Any, tmp_path: Path) -> None:
+    features, spec = evaluator.reference.real, evaluator.extractor.spec
+    NamedReference(spec, "digits", "test", "f" * 64, Moments.of(features)).save(tmp_path / "digits.npz")
+    measuring = with_settings(evaluator, reference=str(tmp_path / "digits.npz"))
+    samples = SampleSet(measuring, digits.fresh, 0, None)
+    assert fd_reference(samples) == pytest.approx(samples.frechet_distance, rel=1e-9)
+    assert fd_reference(SampleSet(evaluator, digits.fresh, 0, None)) is None
+    other = NamedReference(spec.model_copy(update={"sha256": "0" * 64}), "digits", "test", "f", Moments.of(features))
+    other.save(tmp_path / "digits.npz")
+    with pytest.raises(InputError, match=r"this evaluation have other features .weights 00000000 against"):
+        with_settings(evaluator, reference=str(tmp_path / "digits.npz")).evaluate(digits.fresh)
 
 
 def test_training_images_are_not_rated_better_and_are_memorisation(evaluator: Evaluator, digits: Any) -> None:
