@@ -148,11 +148,18 @@ def test_unusable_features_are_rejected() -> None:
         frechet(Moments.of(x), Moments.of(x[:1]))
 
 
-def test_the_largest_matrices_have_the_same_eigenvalues(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_largest_matrices_have_the_same_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cholesky factor, product and eigenvalues come from torch."""
     x, y = correlated(200, 16, 21), correlated(180, 16, 22)
-    expected = fid(x, y)
+    dead = np.concatenate([y, np.zeros((180, 1))], axis=1), np.concatenate([x, np.ones((200, 1))], axis=1)
+    expected = fid(x, y), fid(*dead)
+    s1, s2 = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    oracle = np.sum((x.mean(0) - y.mean(0)) ** 2) + np.trace(s1 + s2 - 2 * sqrtm(s1 @ s2).real)
     monkeypatch.setattr("pipeline.evaluation.measures.fid.LARGE", 8)
-    assert fid(x, y) == pytest.approx(expected, rel=1e-12)
+    monkeypatch.setattr("pipeline.evaluation.measures.fid.STRIP", 5)
+    assert (fid(x, y), fid(*dead)) == pytest.approx(expected, rel=1e-12)
+    assert fid(x, y) == pytest.approx(oracle, rel=1e-7)
+    assert Moments.of(dead[0]).lower is None
 
 
 def test_moments_are_exact_far_from_the_origin_and_in_any_order() -> None:
