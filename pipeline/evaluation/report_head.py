@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline.evaluation.blind_spots import find_blind_spots
 from pipeline.evaluation.report_page import format_number
 from pipeline.evaluation.report_result import Result
 from pipeline.evaluation.report_trend import Chart, EvaluatedRun, TrendRow, draw_chart, trend_rows
+from pipeline.evaluation.verdict import SIGNIFICANCE
 from pipeline.evaluation.wording import percent
 
 SHOWN = 3
@@ -39,6 +41,7 @@ class Head:
         sizes: Numbers of items, by what they are.
         nearest: The passed test that is nearest to its bound; empty if none can be compared.
         off: Tests that are on by default and switched off by the settings.
+        unseen: What no test could see, "what: why".
         runs: The last runs, oldest first; empty if this is the only one.
     """
 
@@ -46,16 +49,26 @@ class Head:
     sizes: Mapping[str, int] = field(default_factory=dict)
     nearest: str = ""
     off: Sequence[str] = ()
+    unseen: Sequence[str] = ()
     runs: Sequence[TrendRow] = ()
 
 
-def build_head(parts: Sequence[Sequence[Result]], sizes: Mapping[str, int], runs: Sequence[EvaluatedRun] = ()) -> Head:
+def build_head(
+    parts: Sequence[Sequence[Result]],
+    sizes: Mapping[str, int],
+    runs: Sequence[EvaluatedRun] = (),
+    *,
+    significance: float = SIGNIFICANCE,
+    unseen: Sequence[str] = (),
+) -> Head:
     """Build the head of a report.
 
     Args:
         parts: Results of each part of the model that is measured for itself.
         sizes: Numbers of items, by what they are.
         runs: The last runs, oldest first; the last is the one that the report is about.
+        significance: Standard deviations of the null that a failure must exceed.
+        unseen: What the task knows that no test could see, "what: why".
     """
     results = [result for part in parts for result in part]
     first = [result for part in parts for result in first_measured(part)]
@@ -69,6 +82,7 @@ def build_head(parts: Sequence[Sequence[Result]], sizes: Mapping[str, int], runs
             for result in results
             if result.test and result.test.state == "off" and result.measure.bound is not None
         ],
+        unseen=[*find_blind_spots(results, significance), *unseen],
         runs=trend_rows(first, runs) if any(number.chart for number in numbers) else (),
     )
 

@@ -3,6 +3,7 @@
 Held-out items are compared in the same way. Some of them, too, are nearer to a mean of two others.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,27 @@ from pipeline.measure import Measurement
 
 RARE = 0.01  # share of held-out items that look at least as much like a blend
 SAMPLES_MOST, HELDOUT_MOST, TRAIN_MOST = 1000, 1000, 3000
+SEEN_MOST = 200  # means of two held-out items, to learn whether blends are seen
 PARTNERS = 20  # training items that are tried as one of the two; the other one is any
 LEAST_TRAIN = 50
 TINY = 1e-9
 
 
-def measure_blends(pictures: ImageSets, cache: Path | None = None, key: str = "") -> Measurement | None:
-    """Return the share of samples that look more like a blend than 99 % of held-out items, with the share of these.
+@dataclass(frozen=True)
+class Blends:
+    """How many samples look like blends.
+
+    Attributes:
+        share: The share that looks more like a blend than 99 % of held-out items, with the share of these as its null.
+        seen: Share of the means of two held-out items that does.
+    """
+
+    share: Measurement
+    seen: float
+
+
+def find_blends(pictures: ImageSets, cache: Path | None = None, key: str = "") -> Blends | None:
+    """Count the samples that look more like a blend than 99 % of held-out items.
 
     Args:
         pictures: Thumbnails of samples, held-out and training items.
@@ -37,13 +52,18 @@ def measure_blends(pictures: ImageSets, cache: Path | None = None, key: str = ""
     pairs = Pairs(pictures.train[choose(len(pictures.train), TRAIN_MOST)])
 
     def measure_real() -> dict[str, torch.Tensor]:
-        return {"gains": torch.from_numpy(pairs.gains(heldout))}
+        known = (heldout + heldout[::-1])[: min(SEEN_MOST, len(heldout) // 2)] / 2
+        gains = {"gains": pairs.gains(heldout), "of_blends": pairs.gains(known)}
+        return {name: torch.from_numpy(values) for name, values in gains.items()}
 
-    named = f"{key} {HELDOUT_MOST} {TRAIN_MOST} {PARTNERS}"
-    real = remember(cache, "blends", named, {"gains": (len(heldout),)}, measure_real)["gains"].numpy()
+    named = f"{key} {HELDOUT_MOST} {TRAIN_MOST} {PARTNERS} {SEEN_MOST}"
+    shapes = {"gains": (len(heldout),), "of_blends": (min(SEEN_MOST, len(heldout) // 2),)}
+    tensors = remember(cache, "blends", named, shapes, measure_real)
+    real = tensors["gains"].numpy()
     fake = pairs.gains(pictures.fake[choose(len(pictures.fake), SAMPLES_MOST)])
     limit = float(np.quantile(real, 1 - RARE))
-    return compare_proportions(float(np.mean(fake > limit)), float(np.mean(real > limit)), len(fake), len(real))
+    share = compare_proportions(float(np.mean(fake > limit)), float(np.mean(real > limit)), len(fake), len(real))
+    return Blends(share, float(np.mean(tensors["of_blends"].numpy() > limit)))
 
 
 class Pairs:

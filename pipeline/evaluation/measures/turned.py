@@ -4,7 +4,7 @@ Each sample is compared with the training items as it is and in every other orie
 the same way, so items that look alike in several orientations, such as textures, need no exception.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from pipeline.media.profiles import Change
 K = 5  # neighbours; a single one would make copies of training items look upright
 RARE = 0.01  # share of held-out items that look at least as much as if they were turned
 SAMPLES_MOST, HELDOUT_MOST, TRAIN_MOST = 1000, 1000, 3000
+SEEN_MOST = 200  # held-out items that are turned to learn whether that is seen
 TINY = 1e-9
 
 
@@ -36,6 +37,8 @@ class Turned:
         best: Which of `symmetries` that is, [n].
         heldout: The same ratio of held-out items, [m].
         symmetries: The orientations.
+        seen: Share of the held-out items that would look turned if each were, by the name of the orientation; of
+            several with the same name the smallest.
     """
 
     positions: Int64Array
@@ -43,17 +46,22 @@ class Turned:
     best: Int64Array
     heldout: Float64Array
     symmetries: Sequence[Change]
+    seen: Mapping[str, float]
+
+    @property
+    def limit(self) -> float:
+        """Ratio from which an item looks turned: more than 99 % of the held-out items do, and nearer to the others."""
+        return limit_of(self.heldout)
 
     @property
     def is_turned(self) -> BoolArray:
-        """Whether a sample looks turned, more than 99 % of the held-out items do and nearer to the others, [n]."""
-        return self.samples > max(1.0, float(np.quantile(self.heldout, 1 - RARE)))
+        """Whether a sample looks turned, [n]."""
+        return self.samples > self.limit
 
     @property
     def share(self) -> Measurement:
         """The share of these samples, with that of held-out items as its null."""
-        limit = max(1.0, float(np.quantile(self.heldout, 1 - RARE)))
-        null = float(np.mean(self.heldout > limit))
+        null = float(np.mean(self.heldout > self.limit))
         return compare_proportions(float(self.is_turned.mean()), null, len(self.samples), len(self.heldout))
 
     @property
@@ -105,13 +113,26 @@ def find_turned(
     heldout = choose(len(real.heldout), HELDOUT_MOST)
 
     def measure_real() -> dict[str, torch.Tensor]:
-        return {"ratios": torch.from_numpy(compare(real.heldout.images(heldout), train, real, symmetries)[0])}
+        items = real.heldout.images(heldout)
+        ratios = compare(items, train, real, symmetries)[0]
+        known = items[choose(len(items), SEEN_MOST)]
+        seen = [np.mean(compare(one.undo(known), train, real, symmetries)[0] > limit_of(ratios)) for one in symmetries]
+        return {"ratios": torch.from_numpy(ratios), "seen": torch.tensor(seen, dtype=torch.float64)}
 
-    named = f"{key} {[one.words for one in symmetries]} {HELDOUT_MOST} {TRAIN_MOST} {K}"
-    ratios = remember(cache, "turned", named, {"ratios": (len(heldout),)}, measure_real)["ratios"].numpy()
+    named = f"{key} {[one.words for one in symmetries]} {HELDOUT_MOST} {TRAIN_MOST} {K} {SEEN_MOST}"
+    shapes = {"ratios": (len(heldout),), "seen": (len(symmetries),)}
+    tensors = remember(cache, "turned", named, shapes, measure_real)
+    seen: dict[str, float] = {}
+    for one, share in zip(symmetries, tensors["seen"].tolist(), strict=True):
+        seen[one.name] = min(share, seen.get(one.name, 1.0))
     positions = choose(len(samples), SAMPLES_MOST)
     found, best = compare(samples[positions], train, real, symmetries)
-    return Turned(positions, found, best, ratios, symmetries)
+    return Turned(positions, found, best, tensors["ratios"].numpy(), symmetries, seen)
+
+
+def limit_of(ratios: Float64Array) -> float:
+    """Return what 99 % of the ratios of held-out items do not exceed; at least 1."""
+    return max(1.0, float(np.quantile(ratios, 1 - RARE)))
 
 
 def compare(

@@ -11,9 +11,11 @@ from pipeline.evaluation.report_result import Result
 from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.verdict import Scale
 from pipeline.measure import Measure, Measurement
+from pipeline.tasks.generate.blind_spots import list_blind_spots
 from pipeline.tasks.generate.evaluator import Evaluation
 from pipeline.tasks.generate.report_classes import ClassBlock
 from pipeline.tasks.generate.report_pictures import Strip
+from pipeline.tasks.generate.settings import SampleGate
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,16 @@ def report_head(evaluation: Evaluation, runs: Sequence[EvaluatedRun] = ()) -> He
         "real test images": metrics["n_real"],
         "images on each side of a calibrated measure": metrics["n_calibrated"],
     }
-    return build_head([report_results(evaluation)], sizes, runs)
+    data = evaluation.data
+    gate = data.real.settings.gate
+    assert isinstance(gate, SampleGate)
+    return build_head(
+        [report_results(evaluation)],
+        sizes,
+        runs,
+        significance=gate.significance,
+        unseen=list_blind_spots(data, gate) if len(data) else (),
+    )
 
 
 def previous_value(measure: Measure[Any], before: Mapping[str, object]) -> str:

@@ -15,7 +15,7 @@ from pipeline.evaluation.likeness import Compared, Likeness
 from pipeline.evaluation.measures.agreement import Agreement
 from pipeline.evaluation.measures.augmented_copies import ItemSets, measure_augmented_copies
 from pipeline.evaluation.measures.bins import assign, k_means
-from pipeline.evaluation.measures.blends import measure_blends
+from pipeline.evaluation.measures.blends import Blends, find_blends
 from pipeline.evaluation.measures.calibration import comparison_size, measure_with_nulls
 from pipeline.evaluation.measures.class_diversity import class_diversity
 from pipeline.evaluation.measures.class_fid import ClassResult, measure_classes
@@ -363,9 +363,9 @@ class SampleSet(Likeness):
         return find_turned(self.images, sets, real.medium.symmetries(real.item), real.cache, real.key)
 
     @cached_property
-    def blends(self) -> Measurement | None:
-        """The share of samples that look like blends of two items; None if there are too few items."""
-        return measure_blends(self.thumbnails, self.real.cache, self.real.key)
+    def blends(self) -> Blends | None:
+        """Samples that look like blends of two items; None if there are too few items."""
+        return find_blends(self.thumbnails, self.real.cache, self.real.key)
 
     @cached_property
     def thumbnails(self) -> ImageSets:

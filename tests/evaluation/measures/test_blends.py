@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.evaluation.measures.blends import Pairs, measure_blends
+from pipeline.evaluation.measures.blends import Pairs, find_blends
 from pipeline.evaluation.measures.copies import ImageSets
 
 
@@ -21,18 +21,19 @@ def test_a_tenth_of_blends_is_found(tmp_path: Path) -> None:
     samples[:40] = (samples[:40] + others[:40]) / 2
     sets = ImageSets(samples, clusters(300, 1), clusters(500, 2))
     for _ in range(2):  # computed, then from the cache
-        found = measure_blends(sets, tmp_path, "key")
+        found = find_blends(sets, tmp_path, "key")
         assert found is not None
-        assert found.value == pytest.approx(0.1, abs=0.03)
-        assert (found.z or 0) > 5
+        assert found.share.value == pytest.approx(0.1, abs=0.03)
+        assert found.seen > 0.8
+        assert (found.share.z or 0) > 5
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_real_items_are_no_blends() -> None:
     for seed in range(3, 8):
-        found = measure_blends(ImageSets(clusters(400, seed), clusters(300, 1), clusters(500, 2)))
+        found = find_blends(ImageSets(clusters(400, seed), clusters(300, 1), clusters(500, 2)))
         assert found is not None
-        assert (found.z or 0) < 4
+        assert (found.share.z or 0) < 4
 
 
 def test_distances_are_those_to_all_means_of_two_items() -> None:
@@ -45,5 +46,5 @@ def test_distances_are_those_to_all_means_of_two_items() -> None:
 
 
 def test_with_few_items_nothing_is_measured() -> None:
-    assert measure_blends(ImageSets(clusters(400, 0), clusters(99, 1), clusters(500, 2))) is None
-    assert measure_blends(ImageSets(clusters(400, 0), clusters(300, 1), clusters(49, 2))) is None
+    assert find_blends(ImageSets(clusters(400, 0), clusters(99, 1), clusters(500, 2))) is None
+    assert find_blends(ImageSets(clusters(400, 0), clusters(300, 1), clusters(49, 2))) is None

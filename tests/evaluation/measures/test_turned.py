@@ -40,6 +40,7 @@ def test_a_tenth_that_is_upside_down_is_found_and_described(tmp_path: Path) -> N
         assert found.share.value == pytest.approx(0.1, abs=0.03)
         assert (found.share.null or 0) <= 0.01
         assert (found.share.z or 0) > 5
+        assert found.seen["upside down"] > 0.9
         assert found.words[0][1] == "mirrored top to bottom"
         assert set(found.examples[:20]) <= set(range(0, 400, 10))
         assert not set(range(0, 400, 10)) & set(found.upright)
@@ -57,6 +58,7 @@ def test_real_items_are_not_turned_whatever_their_symmetry(make: Callable[[int, 
 def test_turned_items_of_data_without_an_orientation_are_real() -> None:
     found = find_turned(blank(400, 0)[:, ::-1], real_sets(blank), symmetries(SPEC))
     assert found is not None
+    assert max(found.seen.values()) < 0.1
     assert (found.share.z or 0) < 4
 
 

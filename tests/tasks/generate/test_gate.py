@@ -10,6 +10,7 @@ import torch
 
 from pipeline.arrays import Int64Array
 from pipeline.evaluation.diagnosis import diagnose
+from pipeline.evaluation.measures.blends import Blends
 from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.measures.outliers import Outliers
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison
@@ -124,7 +125,7 @@ class Case:
         ratios = np.linspace(0, 1, 1000)
         ratios[: self.upside_down] = 3.0
         best = np.ones(1000, dtype=np.int64)
-        return Turned(np.arange(1000), ratios, best, np.linspace(0, 1, 1000) / 0.99, ORIENTATIONS)
+        return Turned(np.arange(1000), ratios, best, np.linspace(0, 1, 1000) / 0.99, ORIENTATIONS, {})
 
     def samples(self) -> SampleSet:
         """Return a sample set whose expensive measurements are given instead of computed."""
@@ -152,7 +153,7 @@ class Case:
             copies=self.measured if finite else {},
             outliers=self.outliers() if finite else None,
             turned=self.turned() if finite else None,
-            blends=Measurement(self.blended, 0.01, SPREAD) if finite else None,
+            blends=Blends(Measurement(self.blended, 0.01, SPREAD), 0.9) if finite else None,
             profiles=found if finite else {},
             class_profiles={"7": found} if finite else {},
             change=self.change,
@@ -521,3 +522,10 @@ def test_every_failed_test_has_exactly_one_reason() -> None:
         assert (verdict.word == "fail") == bool(verdict.reasons) == bool(verdict.failed)
         found = diagnose(verdict.tests, MEASURES, measurements_of(Case(**change).samples()), LOW_FIDELITY)
         assert sorted(test.name for one in found for test in one.tests) == sorted(verdict.failed), text
+
+
+def test_a_few_images_over_and_over_are_neither_turned_nor_blends() -> None:
+    """One of them that looks turned makes a large share alone."""
+    verdict = verdict_of(Case(upside_down=80, blended=0.2, measured=measured(near_duplicates=0.5)))
+    assert [reason.partition(":")[0] for reason in verdict.reasons] == ["intra-class collapse"]
+    assert not {"turned", "blends"} & set(verdict.failed)

@@ -95,6 +95,9 @@ def test_names_are_escaped(failed: Evaluation) -> None:
 
 def test_pages_of_passing_and_of_nonfinite_samples(evaluator: Evaluator, digits: Any) -> None:
     assert "Verdict: pass" in page_of(evaluator.evaluate(digits.fresh))
+    few = page_of(evaluator.evaluate(digits.fresh[:60]))
+    assert "Cannot be seen here" in few
+    assert "memorisation: only 60 finite samples, 100 are needed" in few
     page = Page(render(evaluator.evaluate(digits.fresh[:0], nonfinite=9), Pictures(PNG, None), {}))
     assert "No sample was finite" in page.text
     assert "non-finite samples" in page.text

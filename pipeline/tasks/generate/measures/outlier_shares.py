@@ -14,6 +14,8 @@ NAMED = 5
 """Samples that a reason names."""
 BLENDED = 0.05
 """Share of blends beyond chance from which they are a failure."""
+REPEATED = 0.05
+"""Share of near-duplicates beyond chance above which samples are a few images over and over."""
 TOO_FEW = "fewer than 100 test images"
 
 
@@ -59,6 +61,12 @@ def far_outliers(data: "SampleSet") -> float | None:
     return data.outliers.far if data.outliers else None
 
 
+def is_varied(data: "SampleSet", bounds: Bounds) -> bool:
+    """Return whether samples are not a few images over and over, of which one alone can make a share large."""
+    found = data.manifold.get("near_duplicates", Measurement(None))
+    return (found.number or 0.0) - (found.null or 0.0) <= REPEATED
+
+
 def describe_turned(data: "SampleSet", bounds: Bounds) -> str:
     """Return the evidence that samples are mirrored or turned, with what was done to most of them."""
     found = data.turned
@@ -82,6 +90,7 @@ def describe_turned(data: "SampleSet", bounds: Bounds) -> str:
     needs="symmetries",
     group="fidelity",
     symptoms=(TURNED,),
+    confirm=is_varied,
     evidence=describe_turned,
 )
 def turned(data: "SampleSet") -> Measurement:
@@ -98,6 +107,7 @@ def turned(data: "SampleSet") -> Measurement:
     missing=TOO_FEW,
     group="fidelity",
     symptoms=(UNREAL,),
+    confirm=is_varied,
 )
 def blends(data: "SampleSet") -> Measurement:
-    return data.blends or Measurement(None)
+    return data.blends.share if data.blends else Measurement(None)
