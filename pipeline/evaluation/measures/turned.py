@@ -33,7 +33,8 @@ class Turned:
 
     Attributes:
         positions: The samples that were compared, [n].
-        samples: Their distance to training items over that in the best other orientation, [n].
+        samples: Their distance to training items over that in the best other orientation, [n]; 0 for samples that are
+            unlike any real item in every other orientation.
         best: Which of `symmetries` that is, [n].
         heldout: The same ratio of held-out items, [m].
         symmetries: The orientations.
@@ -114,19 +115,22 @@ def find_turned(
 
     def measure_real() -> dict[str, torch.Tensor]:
         items = real.heldout.images(heldout)
-        ratios = compare(items, train, real, symmetries)[0]
+        far = np.quantile(distance(items, train, real), 1 - RARE)
+        ratios = compare(items, train, real, symmetries, far)[0]
         known = items[choose(len(items), SEEN_MOST)]
-        seen = [np.mean(compare(one.undo(known), train, real, symmetries)[0] > limit_of(ratios)) for one in symmetries]
-        return {"ratios": torch.from_numpy(ratios), "seen": torch.tensor(seen, dtype=torch.float64)}
+        turned = [compare(one.undo(known), train, real, symmetries, far)[0] for one in symmetries]
+        seen = [np.mean(found > limit_of(ratios)) for found in turned]
+        found = {"ratios": ratios, "seen": np.array(seen), "far": np.array([far])}
+        return {name: torch.from_numpy(values) for name, values in found.items()}
 
     named = f"{key} {[one.words for one in symmetries]} {HELDOUT_MOST} {TRAIN_MOST} {K} {SEEN_MOST}"
-    shapes = {"ratios": (len(heldout),), "seen": (len(symmetries),)}
+    shapes = {"ratios": (len(heldout),), "seen": (len(symmetries),), "far": (1,)}
     tensors = remember(cache, "turned", named, shapes, measure_real)
     seen: dict[str, float] = {}
     for one, share in zip(symmetries, tensors["seen"].tolist(), strict=True):
         seen[one.name] = min(share, seen.get(one.name, 1.0))
     positions = choose(len(samples), SAMPLES_MOST)
-    found, best = compare(samples[positions], train, real, symmetries)
+    found, best = compare(samples[positions], train, real, symmetries, float(tensors["far"][0]))
     return Turned(positions, found, best, tensors["ratios"].numpy(), symmetries, seen)
 
 
@@ -136,12 +140,17 @@ def limit_of(ratios: Float64Array) -> float:
 
 
 def compare(
-    items: Items, train: Float32Array, real: RealSets, symmetries: Sequence[Change]
+    items: Items, train: Float32Array, real: RealSets, symmetries: Sequence[Change], far: float
 ) -> tuple[Float64Array, Int64Array]:
-    """Return the distance to training items over that in the best other orientation [n], and which that is [n]."""
+    """Return the distance to training items over that in the best other orientation [n], and which that is [n].
+
+    The ratio is 0 for items whose other distance is above `far`: turned back, they would still be unlike any real item.
+    """
     as_is = distance(items, train, real)
     others = np.stack([distance(one.undo(items), train, real) for one in symmetries])
-    return (as_is + TINY) / (others.min(axis=0) + TINY), others.argmin(axis=0).astype(np.int64)
+    least = others.min(axis=0)
+    ratios: Float64Array = np.where(least > far, 0.0, (as_is + TINY) / (least + TINY))
+    return ratios, others.argmin(axis=0).astype(np.int64)
 
 
 def distance(items: Items, train: Float32Array, real: RealSets) -> Float64Array:

@@ -67,3 +67,9 @@ def test_without_orientations_or_with_few_items_nothing_is_measured() -> None:
     assert find_turned(wedges(10, 0), few, symmetries(SPEC)) is None
     assert find_turned(wedges(10, 0), real_sets(), []) is None
     assert find_turned(wedges(0, 0), real_sets(), symmetries(SPEC)) is None
+
+
+def test_noise_is_not_turned() -> None:
+    found = find_turned(blank(400, 0), real_sets(), symmetries(SPEC))
+    assert found is not None
+    assert found.share.value == 0

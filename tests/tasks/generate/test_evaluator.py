@@ -126,7 +126,7 @@ def broken(digits: Any, way: str) -> Any:
         ("noise", ["noisy: "]),
         ("noisy", ["noisy: "]),
         ("blends", ["unreal samples: "]),
-        ("some rotated", ["broken samples: "]),
+        ("some rotated", ["turned samples: "]),
         ("some noise", ["broken samples: "]),
         ("mirrored", ["mirrored: samples are mirrored left to right"]),
         ("marked", ["constant mark: "]),
