@@ -102,10 +102,14 @@ def is_noisy(found: Mapping[str, Measurement]) -> bool:
 
 
 def is_sharpened(found: Mapping[str, Measurement]) -> bool:
-    """Return whether flat areas gain no more than edges, and contrast grows, as noise does not make it."""
+    """Return whether sharpness exceeds what contrast explains, contrast grows, and flat areas gain no more than edges.
+
+    Noise raises no contrast, and clipped images are no sharper than their contrast.
+    """
     sharpness, contrast = (found[name].number or 0.0 for name in ("sharpness", "contrast"))
     grain = found.get("grain", Measurement(None)).number
-    return is_distinct(found) and sharpness > 1.12 and contrast > 1.03 and grain is not None and grain < 1.1 * sharpness
+    edges = crispness(found) > CRISP and contrast > 1.03
+    return is_distinct(found) and edges and grain is not None and grain < 1.1 * sharpness
 
 
 def is_coloured(data: Any, bounds: Bounds) -> bool:

@@ -58,7 +58,7 @@ def without_turned(data: "SampleSet") -> "SampleSet":
 
 TURNED = Symptom(
     "turned samples",
-    14,
+    15,
     "Set train.flips: false, and look at how training images are read and augmented (model.stabilisers.augment)",
     undo=without_turned,
 )

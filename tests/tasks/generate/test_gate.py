@@ -254,6 +254,13 @@ def test_a_good_generator_passes_every_test() -> None:
             {"profiles": profiled(spectrum=4.0, grain=1.6), "measured": measured(sharpness=1.6, contrast=1.15)},
             r"^over-sharpened: sharpness 1\.6 .*spectrum 4",
         ),
+        (  # clipped images are as sharp as their contrast explains
+            {
+                "profiles": profiled(spectrum=4.0, grain=0.6, tones=10.0),
+                "measured": measured(sharpness=1.22, contrast=1.13),
+            },
+            r"^wrong contrast: tones 10 .*",
+        ),
         (
             {"profiles": profiled(pixel_maps=150.0)},
             r"^constant mark: 1\.6 % of the pixels stand out .* by up to 155 of 255 gray levels, most at row 1, "

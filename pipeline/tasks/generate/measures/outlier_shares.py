@@ -31,36 +31,6 @@ def name_worst_samples(data: "SampleSet", bounds: Bounds) -> str:
     )
 
 
-@measure(
-    explanation="share of samples farther from any training image than 99 % of the test images, beyond their 1 %",
-    kind="excess",
-    better="low",
-    bound=SOME,
-    limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
-    group="fidelity",
-    symptoms=(BROKEN_SAMPLES, SOME_OUTLIERS),
-    evidence=name_worst_samples,
-)
-def outliers(data: "SampleSet") -> Measurement:
-    return data.outliers.rare if data.outliers else Measurement(None)
-
-
-@measure(
-    explanation="share of samples much farther from any training image than all test images",
-    better="low",
-    bound=0.005,
-    limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
-    group="fidelity",
-    symptoms=(BROKEN_SAMPLES, SOME_OUTLIERS),
-    evidence=name_worst_samples,
-    ideal="0",
-)
-def far_outliers(data: "SampleSet") -> float | None:
-    return data.outliers.far if data.outliers else None
-
-
 def is_varied(data: "SampleSet", bounds: Bounds) -> bool:
     """Return whether samples are not a few images over and over, of which one alone can make a share large."""
     found = data.manifold.get("near_duplicates", Measurement(None))
@@ -95,6 +65,36 @@ def describe_turned(data: "SampleSet", bounds: Bounds) -> str:
 )
 def turned(data: "SampleSet") -> Measurement:
     return data.turned.share if data.turned else Measurement(None)
+
+
+@measure(
+    explanation="share of samples farther from any training image than 99 % of the test images, beyond their 1 %",
+    kind="excess",
+    better="low",
+    bound=SOME,
+    limits={"ge": 0, "le": 1},
+    missing=TOO_FEW,
+    group="fidelity",
+    symptoms=(BROKEN_SAMPLES, SOME_OUTLIERS),
+    evidence=name_worst_samples,
+)
+def outliers(data: "SampleSet") -> Measurement:
+    return data.outliers.rare if data.outliers else Measurement(None)
+
+
+@measure(
+    explanation="share of samples much farther from any training image than all test images",
+    better="low",
+    bound=0.005,
+    limits={"ge": 0, "le": 1},
+    missing=TOO_FEW,
+    group="fidelity",
+    symptoms=(BROKEN_SAMPLES, SOME_OUTLIERS),
+    evidence=name_worst_samples,
+    ideal="0",
+)
+def far_outliers(data: "SampleSet") -> float | None:
+    return data.outliers.far if data.outliers else None
 
 
 @measure(
