@@ -213,6 +213,7 @@ PROFILE_MEASURES: tuple[Measure[Any], ...] = (
         MARK,
         CONSTANT_MARK,
         MARK_ON_SOME,
+        kind="absolute",  # the pixel that stands out is not the one where real images differ most by chance
         evidence=describe_maps,
     ),
     Measure(

@@ -1,7 +1,7 @@
 """The gate: each failure fails the verdict and is explained once, with its evidence."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -536,3 +536,12 @@ def test_a_few_images_over_and_over_are_neither_turned_nor_blends() -> None:
     verdict = verdict_of(Case(upside_down=80, blended=0.2, measured=measured(near_duplicates=0.5)))
     assert [reason.partition(":")[0] for reason in verdict.reasons] == ["intra-class collapse"]
     assert not {"turned", "blends"} & set(verdict.failed)
+
+
+@pytest.mark.parametrize(("value", "spread", "word"), [(23.7, 1.0, "fail"), (23.7, 6.0, "pass"), (19.0, 1.0, "pass")])
+def test_a_mark_is_as_visible_as_it_is_whatever_real_images_differ_by_elsewhere(
+    value: float, spread: float, word: str
+) -> None:
+    maps = profiled()["pixel_maps"]
+    found = replace(maps, measurement=Measurement(value, 4.7, spread))
+    assert verdict_of(Case(profiles=profiled() | {"pixel_maps": found})).word == word
