@@ -77,13 +77,13 @@ class Params(Settings):
                 f"data.pairs: variant {self.model.variant} does not use pairs; "
                 f"set data.pairs: none, or choose a variant that does ({others})"
             )
-        if layout.dtype != "uint8" and TASKS[self.model.task].bytes_only:
+        medium = MEDIA[self.data.medium]
+        if layout.dtype != "uint8" and TASKS[self.model.task].compares_bytes(medium):
             raise ValueError(
                 f"data.depth: variant {self.model.variant} compares images level by level and takes 8 bits; "
                 "set data.depth: 8"
             )
-        medium = MEDIA[self.data.medium]
-        if TASKS[self.model.task].takes_input and not medium.transforms:
+        if TASKS[self.model.task].takes_input and not medium.transforms_items(self.data):
             others = ", ".join(name for name, known in VARIANTS.items() if not TASKS[known.settings.task].takes_input)
             raise ValueError(
                 f"model.variant: {self.model.variant} transforms items, and data.medium {medium.name} has no "

@@ -3,9 +3,11 @@
 import re
 from dataclasses import dataclass, field
 
+from pipeline.errors import InputError
 from pipeline.media.settings import DataSettings
 
 QUOTED = 3
+LISTED = 20
 
 
 @dataclass
@@ -14,10 +16,12 @@ class Groups:
 
     Attributes:
         rule: `data.group`.
+        held_out: `data.held_out`.
         sides: Splits of each group so far.
     """
 
     rule: str
+    held_out: tuple[str, ...] | None = None
     sides: dict[str, set[str]] = field(default_factory=dict)
 
     def name(self, path: str) -> str | None:
@@ -34,6 +38,23 @@ class Groups:
         if self.rule in (DataSettings.FILE, DataSettings.FOLDER) or self.name(path):
             return None
         return f"data.group {self.rule!r} finds no name in its path"
+
+    def side(self, path: str) -> str | None:
+        """Return the split of a file that `data.held_out` decides; None if it decides nothing."""
+        if self.held_out is None:
+            return None
+        return "test" if self.name(path) in self.held_out else "train"
+
+    def require_held_out(self) -> None:
+        """Raise InputError if no file belongs to a group that is held out."""
+        missing = sorted(set(self.held_out or ()) - set(self.sides))
+        if missing:
+            names = sorted(self.sides)
+            known = ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
+            raise InputError(
+                f"data.held_out: no file belongs to {', '.join(map(repr, missing))}; the groups that data.group "
+                f"{self.rule!r} finds are {known or 'none'}"
+            )
 
     def record(self, path: str, split: str | None) -> None:
         """Remember the side of a file."""

@@ -92,6 +92,8 @@ def ingest(
             # Only all files show the range of their values. Files of 8 bits have no bounds and are read once.
             ranged = medium.with_range(settings, list(reader.bounds.values())) if reader.bounds else settings
             if ranged == settings:
+                if settings.limit is None:
+                    reader.groups.require_held_out()
                 if straddling := reader.groups.describe_straddling():
                     report(f"warning: {straddling}")
                 if survey.limits is not None:
@@ -144,7 +146,7 @@ class Reader:
     bounds: dict[bool, Bounds] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.groups = Groups(self.settings.group)
+        self.groups = Groups(self.settings.group, self.settings.held_out)
         self.label_numbers = {name: number for number, name in enumerate(self.survey.layout.labels)}
 
     def jobs(self) -> Iterator[DecodingJob[FileKey]]:
@@ -156,6 +158,7 @@ class Reader:
             place = layout.place(file.folders)
             if not place.wanted:
                 continue
+            place = replace(place, split=self.groups.side(file.path) or place.split)
             if file.error is not None:
                 yield DecodingJob(FileKey(number, file.path, Place(), None, file.error), None)
             elif self.settings.pairs == "folders" and place.error is None:

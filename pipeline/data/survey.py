@@ -33,7 +33,7 @@ class SplitLimits:
         """
         if settings.limit is None:
             return None
-        if layout.splits:
+        if layout.splits or settings.held_out:
             return cls(settings.limit, settings.limit, drawn=False)
         share = settings.test_fraction / (1 - settings.test_fraction)
         return cls(settings.limit, max(1, round(settings.limit * share)) if share else 0, drawn=True)
@@ -45,7 +45,8 @@ class SplitLimits:
     def describe(self, settings: DataSettings, *, labelled: bool) -> str:
         """Return both limits with the reason."""
         unit = "pairs" if settings.pairs == "folders" else "items of each class" if labelled else "items"
-        reason = f"data.test_fraction {settings.test_fraction:g}" if self.drawn else "the source has its own test split"
+        given = "data.held_out" if settings.held_out else "the source has its own test split"
+        reason = f"data.test_fraction {settings.test_fraction:g}" if self.drawn else given
         return f"data.limit {settings.limit}: at most {self.train} train and {self.test} test {unit} ({reason})"
 
 
@@ -92,6 +93,8 @@ class Survey:
         places = [layout.place(folders) for folders in known or others]
         unwanted = sum(count for folders, count in (known + others).items() if not layout.place(folders).wanted)
         groups = {(place.split, place.label) for place in places if place.error is None and place.wanted}
+        if settings.held_out:
+            groups = {(split, label) for _, label in groups for split in ("train", "test")}
         warnings = [] if settings.classes else list(check_class_names(layout, known or others))
         warnings += check_class_numbers(layout.labels, previous_classes)
         limits = SplitLimits.of(settings, layout)

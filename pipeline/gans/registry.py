@@ -14,6 +14,7 @@ from pipeline.gans.variants.drit.settings import DRITSettings
 from pipeline.gans.variants.musegan.settings import MuseGANSettings
 from pipeline.gans.variants.pix2pix.settings import Pix2PixSettings
 from pipeline.gans.variants.r3gan.settings import R3GANSettings
+from pipeline.gans.variants.segan.settings import SEGANSettings
 from pipeline.gans.variants.settings import VariantSettings
 from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
@@ -50,6 +51,7 @@ VARIANTS: dict[str, Variant] = {
     "denoise": Variant(DenoiseSettings, "pipeline.gans.variants.denoise.denoise:Denoise"),
     "musegan": Variant(MuseGANSettings, "pipeline.gans.variants.musegan.musegan:MuseGAN"),
     "wavegan": Variant(WaveGANSettings, "pipeline.gans.variants.wavegan.wavegan:WaveGAN"),
+    "segan": Variant(SEGANSettings, "pipeline.gans.variants.segan.segan:SEGAN"),
     "pix2pix": Variant(Pix2PixSettings, "pipeline.gans.variants.pix2pix.pix2pix:Pix2Pix"),
     "cyclegan": Variant(CycleGANSettings, "pipeline.gans.variants.cyclegan.cyclegan:CycleGAN"),
     "drit": Variant(DRITSettings, "pipeline.gans.variants.drit.drit:DRIT"),

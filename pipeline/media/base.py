@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pipeline.media import scale
 from pipeline.media.codec import BadItem, Bounds, Encoded, Item, TransformInput
+from pipeline.media.restoration import Similarity
 from pipeline.media.settings import DataSettings
 from pipeline.media.validation import Defect, Expectation, ValidationSettings
 
@@ -63,6 +64,7 @@ class Medium(ABC):
         facts: Columns that `decode` adds to the manifest.
         transforms: Models may transform items: `decode_one` and `encode_result` read and write their files.
         partner_facts: Facts in which the partners of a pair from two folders must agree.
+        similarities: How restored items are compared with their originals; empty: as pictures.
         sources: Built-in sources, as messages list them.
         flips: Mirroring an item gives another plausible item (train.flips).
         augmentations: Policies of model.stabilisers.augment that make sense.
@@ -83,6 +85,7 @@ class Medium(ABC):
     facts: ClassVar[tuple[Fact, ...]] = ()
     transforms: ClassVar[bool] = False
     partner_facts: ClassVar[tuple[str, ...]] = ()
+    similarities: ClassVar[tuple[Similarity, ...]] = ()
     sources: ClassVar[tuple[str, ...]] = ()
     flips: ClassVar[bool] = False
     augmentations: ClassVar[frozenset[str]] = frozenset()
@@ -119,6 +122,13 @@ class Medium(ABC):
             BadItem: The file cannot be used. None of its items is stored then.
         """
 
+    def baseline(self, given: Items, originals: Items, spec: ItemSpec) -> Items:
+        """Return degraded items [n, H, W, C] restored without learning, which a model must beat.
+
+        It may know the originals, to choose the best of its settings. Only media with `similarities` have one.
+        """
+        return given
+
     def with_range(self, settings: Any, bounds: Sequence[Bounds]) -> Any:
         """Return settings that state the range of stored values, found from the bounds of all files.
 
@@ -135,6 +145,10 @@ class Medium(ABC):
     def remarks(self, items: pd.DataFrame) -> list[str]:
         """Return remarks on the facts of new items that were decoded with `with_details`."""
         return []
+
+    def transforms_items(self, settings: Any) -> bool:
+        """Return whether models may transform items that are stored by these settings."""
+        return self.transforms
 
     def encoded_size(self, data: bytes) -> tuple[int, int]:
         """Return height and width of an encoded item from its header, without decoding it. Raises BadItem."""

@@ -57,6 +57,12 @@ class DataSettings(Settings):
         description="what stays on one side of that split: file | folder | a regular expression that finds the name of "
         "the group, such as the speaker, in a file's path",
     )
+    held_out: tuple[ClassName, ...] | None = Field(
+        None,
+        min_length=1,
+        description="names of groups, such as speakers, whose items are held out; all others are trained on; null: "
+        "test_fraction decides, or the test split of the source",
+    )
     classes: tuple[ClassName, ...] | None = Field(
         None,
         min_length=1,
@@ -84,6 +90,11 @@ class DataSettings(Settings):
     def possible_group(self) -> "DataSettings":
         if self.pairs == "folders" and self.group != self.FILE:
             raise ValueError(f"group {self.group!r} with pairs folders: partners share a name; set group: {self.FILE}")
+        if self.held_out is not None and self.group == self.FILE:
+            raise ValueError(
+                f"held_out with group {self.FILE}: files have no group names; set group: {self.FOLDER}, or a regular "
+                "expression that finds the name in a path"
+            )
         return self
 
     @field_validator("classes")

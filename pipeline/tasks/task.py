@@ -72,6 +72,10 @@ class Task(ABC):
         """Return the settings of `evaluate.gate` for items of a medium: the class `Gate` or one derived from it."""
         return self.Gate
 
+    def compares_bytes(self, medium: Medium) -> bool:
+        """Return whether items of this medium are compared by their 8-bit levels."""
+        return self.bytes_only
+
     def measures(self, medium: Medium) -> Sequence[Measure[Any]]:
         """Return the measures of models for items of a medium."""
         return ()

@@ -87,7 +87,7 @@ def data_for(variant: str) -> dict[str, object]:
     """Return `data:` that a variant can be trained on."""
     if variant == "musegan":
         return {"medium": "music"}
-    if variant == "wavegan":
+    if variant in ("wavegan", "segan"):
         return {"medium": "audio", "representation": "wave"}
     return {"resolution": 64, "pairs": "outline" if VARIANTS[variant].settings.sides == "paired" else "none"}
 

@@ -1,6 +1,7 @@
 """Files of one group stay on one side of the split."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
@@ -13,10 +14,10 @@ from pipeline.media.image.settings import ImageSettings
 from pipeline.params import parse
 
 
-def manifest_of(tmp_path: Path, group: str) -> tuple[pd.DataFrame, list[str]]:
+def manifest_of(tmp_path: Path, group: str, **more: Any) -> tuple[pd.DataFrame, list[str]]:
     """Ingest the folder `raw` and return the manifest and what was reported."""
     lines: list[str] = []
-    settings = ImageSettings(source=str(tmp_path / "raw"), group=group, test_fraction=0.5)
+    settings = ImageSettings(source=str(tmp_path / "raw"), group=group, test_fraction=0.5, **more)
     ingest(settings, tmp_path, tmp_path / "cache", tmp_path / "dataset", workers=1, report=lines.append)
     return pd.read_parquet(tmp_path / "dataset" / "manifest.parquet"), lines
 
@@ -54,9 +55,31 @@ def test_groups_in_both_splits_of_a_source_are_reported(tmp_path: Path) -> None:
     assert any("2 of 2 groups (data.group) are in both splits of the source ('anna', 'ben')" in line for line in lines)
 
 
+@pytest.mark.parametrize(("limit", "kept"), [(None, {("ben", "test"): 6, ("anna", "train"): 6}), (2, None)])
+def test_named_groups_are_held_out_whatever_the_split_of_the_source(
+    tmp_path: Path, limit: int | None, kept: dict[tuple[str, str], int] | None
+) -> None:
+    names = [f"{split}/{who}_{take}.png" for split in ("train", "test") for who in ("anna", "ben") for take in range(3)]
+    write_images(tmp_path / "raw", names)
+    rows, lines = manifest_of(tmp_path, r"([a-z]+)_\d", held_out=("ben",), limit=limit)
+    sides = rows.assign(who=rows["path"].str.extract(r"([a-z]+)_\d")[0]).value_counts(["who", "split"]).to_dict()
+    assert sides == (kept or {("ben", "test"): 2, ("anna", "train"): 2})
+    assert not any("in both splits" in line for line in lines)
+
+
+def test_a_held_out_group_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    write_images(tmp_path / "raw", ["anna_0.png", "ben_0.png"])
+    with pytest.raises(InputError, match=r"data\.held_out: no file belongs to 'carl'.* are anna, ben"):
+        manifest_of(tmp_path, r"([a-z]+)_\d", held_out=("anna", "carl"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("group: '('", "neither file, folder nor a regular expression"), ("group: folder, pairs: folders", "set group")],
+    [
+        ("held_out: [anna]", "files have no group names; set group: folder"),
+        ("group: '('", "neither file, folder nor a regular expression"),
+        ("group: folder, pairs: folders", "set group"),
+    ],
 )
 def test_impossible_groups_are_refused(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ from pipeline.media.audio.appearance import APPEARANCE, PROFILE_MEASURES
 from pipeline.media.audio.mel_codec import SOUND, MelCodec
 from pipeline.media.audio.profiles import profiles
 from pipeline.media.audio.settings import AudioSettings
+from pipeline.media.audio.similarities import SIMILARITIES, best_gate
 from pipeline.media.audio.statistics import statistics
 from pipeline.media.audio.waves import is_wave, picture_spec, pictures_of, read_waves, to_picture
 from pipeline.media.base import BuiltinSource, Fact, Medium
-from pipeline.media.codec import Encoded, Item
+from pipeline.media.codec import Encoded, Item, TransformInput
 
 if TYPE_CHECKING:
     import onnx
@@ -62,6 +64,8 @@ class AudioMedium(Medium):
         Fact("offset", "float64"),
         Fact("clipped_share", "float64"),
     )
+    transforms = True
+    similarities = SIMILARITIES
     sources = ("tones",)
     augmentations = frozenset({"diffaugment"})
     input = "mel"
@@ -103,6 +107,42 @@ class AudioMedium(Medium):
         from pipeline.media.audio.sound_file import read_recording
 
         yield from cut_items(read_recording(data, settings.limits), settings)
+
+    def transforms_items(self, settings: AudioSettings) -> bool:
+        """Return whether items are waves."""
+        return settings.representation == "wave"
+
+    def baseline(self, given: Items, originals: Items, spec: ItemSpec) -> Items:
+        """Return noisy waves after a spectral gate."""
+        return best_gate(given, originals, spec)
+
+    def encoded_size(self, data: bytes) -> tuple[int, int]:
+        """Return 1 and the number of samples from the header."""
+        from pipeline.media.audio.sound_file import count_samples
+
+        return 1, count_samples(data)
+
+    def decode_one(self, data: bytes, spec: ItemSpec, *, own_size: bool, largest: int) -> TransformInput:
+        """Decode a recording of any length as one wave at the model's sample rate."""
+        from pipeline.media.audio.transformation import read_wave
+
+        return read_wave(data, spec, largest)
+
+    def encode_result(
+        self,
+        values: Items,
+        spec: ItemSpec,
+        source: TransformInput,
+        suffix: str | None = None,
+        *,
+        quality: int | None = None,
+        keeps_colours: bool = False,
+    ) -> Encoded:
+        """Return the result at the level of its source."""
+        from pipeline.media.audio.transformation import undo_level
+
+        file = self.encode(undo_level(values, source), spec, suffix)
+        return replace(file, losses=(*source.losses, *file.losses))
 
     def waves(self, items: Items, spec: ItemSpec) -> Float32Array:
         """Return the waves of items [n, H, W, 1], float32 [n, samples]."""

@@ -52,14 +52,7 @@ def read_recording(data: bytes, limits: AudioLimits) -> Recording:
     """Decode a file. Raises BadItem with the reason if it cannot be used."""
     import soundfile
 
-    if not data:
-        raise BadItem("an empty file")
-    data = check_riff(data)
-    try:
-        file = soundfile.SoundFile(io.BytesIO(data))
-    except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
-        raise BadItem(explain_unknown(data, str(error))) from None
-    with file:
+    with open_recording(data) as file:
         check_header(file, limits)
         try:
             return decode(file, limits)
@@ -67,6 +60,25 @@ def read_recording(data: bytes, limits: AudioLimits) -> Recording:
             raise
         except (soundfile.LibsndfileError, RuntimeError, ValueError) as error:
             raise BadItem(f"damaged: {one_line(error)}") from None
+
+
+def open_recording(data: bytes) -> Any:
+    """Open a file. Raises BadItem with the reason if it is no sound file."""
+    import soundfile
+
+    if not data:
+        raise BadItem("an empty file")
+    data = check_riff(data)
+    try:
+        return soundfile.SoundFile(io.BytesIO(data))
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError) as error:
+        raise BadItem(explain_unknown(data, str(error))) from None
+
+
+def count_samples(data: bytes) -> int:
+    """Return the number of samples of one channel that the header of a file states. Raises BadItem."""
+    with open_recording(data) as file:
+        return int(file.frames)
 
 
 def check_riff(data: bytes) -> bytes:

@@ -1,16 +1,18 @@
 """Waves as tensors: networks see the wave, and feature extractors see its log-mel picture."""
 
 import functools
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.items import ItemSpec
+from pipeline.media.audio.degradations import Degradation
 from pipeline.media.audio.mel_codec import MelCodec, tables_of
 from pipeline.media.audio.waves import picture_spec
 from pipeline.media.scale import BYTES
-from pipeline.media.tensors import Tensors
+from pipeline.media.tensors import Degrade, Tensors
 
 SMALLEST = 1e-18
 """Power below which a frequency counts as silent, so that logarithms and roots have gradients: -180 dB."""
@@ -44,6 +46,10 @@ class WaveTensors(Tensors):
     def feature_item(self) -> ItemSpec:
         """The log-mel picture."""
         return picture_spec(self.spec)
+
+    def degradation(self, **options: Any) -> Degrade:
+        """Return a `Degradation`."""
+        return Degradation(MelCodec.of(self.spec).sample_rate, **options)
 
     def to_features(self, items: Tensor) -> Tensor:
         """Return the pictures of stored waves, float32 [n, 1, mels, frames]."""

@@ -51,8 +51,9 @@ def apply_router(service: InferenceService) -> APIRouter:
 
     @routes.post("/apply", response_class=Png, responses=responses, openapi_extra=IMAGE_BODY)
     async def apply(query: Annotated[StyleQuery, Query()], request: Request) -> Response:
-        """Transform the image in the body (PNG, JPEG, WebP, TIFF ...); the result is PNG. Large images are tiled.
+        """Transform the item in the body: an image (PNG, JPEG, WebP, TIFF ...) to PNG, or a recording to WAV.
 
+        Large images are tiled, and long recordings are processed in windows.
         Transparency, EXIF data and resolution are kept. The header X-Lost says what was not.
         """
         return await transform_body(service, query.seed, request)
@@ -74,7 +75,8 @@ async def transform_body(service: InferenceService, seed: int | None, request: R
         await with_timeout(run_tiles(service, loaded, tiles, conditions), settings.timeout)
         seconds = time.perf_counter() - began
         file = await asyncio.to_thread(encode_result, loaded, tiles, source)
-        return Png(file.data, headers=result_headers(loaded, seconds) | loss_header(file))
+        headers = result_headers(loaded, seconds) | loss_header(file)
+        return Response(file.data, headers=headers, media_type=file.mime_type)
 
 
 def result_pixels(body: bytes, loaded: LoadedModel, largest: int) -> int:
@@ -83,7 +85,7 @@ def result_pixels(body: bytes, loaded: LoadedModel, largest: int) -> int:
     try:
         height, width = loaded.transform.result_size(body)
     except BadItem as error:
-        raise RequestError(400, f"the body is not an image: {error}") from None
+        raise unreadable(loaded, error) from None
     if height * width > largest:
         times = f", {scale} times larger" if scale > 1 else ""
         raise RequestError(
@@ -99,12 +101,18 @@ def decode_body(body: bytes, loaded: LoadedModel, largest: int) -> TransformInpu
     try:
         return loaded.transform.decode(body, largest)
     except BadItem as error:
-        raise RequestError(400, f"the body is not an image: {error}") from None
+        raise unreadable(loaded, error) from None
+
+
+def unreadable(loaded: LoadedModel, error: BadItem) -> RequestError:
+    """Return the error for a body that the medium cannot read."""
+    noun = loaded.graph.medium.noun
+    return RequestError(400, f"the body is not {'an' if noun[0] in 'aeiou' else 'a'} {noun}: {error}")
 
 
 def encode_result(loaded: LoadedModel, tiles: Tiles, source: TransformInput) -> Encoded:
-    """Return the finished image as PNG."""
-    return loaded.transform.encode(join(tiles.bands), source, ".png")
+    """Return the finished item in the medium's default format."""
+    return loaded.transform.encode(join(tiles.bands), source)
 
 
 def loss_header(file: Encoded) -> dict[str, str]:

@@ -97,6 +97,10 @@ class ImageToImage:
     ) -> Tiles:
         """Split values [C, H, W]; a graph for one size gets them in one tile."""
         size, item, multiple = size or TileSize(), self.metadata.item, self.metadata.multiple
+        if self.fixed and item.height == 1:
+            # A line of any length, such as a recording: windows of the graph's length that overlap.
+            overlap = max(2, item.width // 16 * 2)
+            return Tiles(values, self.metadata.scale, tile=item.width, overlap=overlap, finish=finish, fill=True)
         if self.fixed:
             size, multiple = TileSize(max(item.height, item.width, 6), 2), 1
         return Tiles(

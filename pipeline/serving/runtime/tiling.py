@@ -41,8 +41,11 @@ class Tiles:
         overlap: int = OVERLAP,
         multiple: int = 1,
         finish: Callable[[Float32Array], Image] = np.array,
+        fill: bool = False,
     ) -> None:
         """Split an image [C, H, W]. Sides that are no multiple of `multiple` are padded by reflection, then cropped.
+
+        With `fill` the width is padded with zeros, so that every tile has the full width.
 
         Raises InputError for tiles that overlap entirely.
         """
@@ -54,6 +57,10 @@ class Tiles:
         self.height, self.width = image.shape[1] * scale, image.shape[2] * scale
         margins = ((0, 0), (0, -image.shape[1] % multiple), (0, -image.shape[2] % multiple))
         self.image = np.pad(image, margins, mode="symmetric") if multiple > 1 else image
+        if fill:
+            rest = max(0, image.shape[2] - tile)
+            missing = tile + -(-rest // (tile - 2 * overlap)) * (tile - 2 * overlap) - image.shape[2]
+            self.image = np.pad(self.image, ((0, 0), (0, 0), (0, missing)))
         self.scale, self.tile, self.overlap, self.finish = scale, tile, overlap, finish
         self.bands: list[Image] = []
         self.steps = self.iterate()

@@ -15,7 +15,8 @@ from pipeline.evaluation.measures.image_similarity import sharpness
 from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.base import GAN, Batch
 from pipeline.items import ItemSpec
-from pipeline.media.registry import tensors_of
+from pipeline.media.registry import find_medium, tensors_of
+from pipeline.media.scale import BYTES
 from pipeline.tasks.training_case import TrainingCase
 
 RESTORED = 512
@@ -66,11 +67,22 @@ def build_look(case: TrainingCase) -> RestorationLook:
     originals = ArrayItems(tensors_of(case.item).from_network(held_out["target"]))
     texture = QuickLook(originals, case.item, samples=len(originals), seed=case.settings.seed, device=case.device)
 
-    def measure(restored: UInt8Array, target: UInt8Array) -> dict[str, float]:
+    similarities = find_medium(case.item.medium).similarities
+
+    def measure(restored: Items, target: Items) -> dict[str, float]:
         distances = texture(restored)
-        return {"fid": distances["fid"], "fid_error": distances["fid_error"], **compare_pixels(restored, target)}
+        compared = compare_items(restored, target, case.item) if similarities else compare_pixels(restored, target)
+        return {"fid": distances["fid"], "fid_error": distances["fid_error"], **compared}
 
     return RestorationLook(measure, case.item, held_out)
+
+
+def compare_items(restored: Items, target: Items, item: ItemSpec) -> dict[str, float]:
+    """Return the error of restored items [n, H, W, C] in levels of 8 bits, and the mean of each similarity."""
+    to_network = find_medium(item.medium).to_network
+    error = float(np.mean((to_network(restored, item) - to_network(target, item)) ** 2))
+    found = {one.name: one.compare(restored, target, item) for one in find_medium(item.medium).similarities}
+    return {"rmse": BYTES.half * error**0.5, **{name: float(values.mean()) for name, values in found.items()}}
 
 
 def compare_pixels(restored: UInt8Array, target: UInt8Array) -> dict[str, float]:

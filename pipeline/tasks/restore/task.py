@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeline.errors import InputError
 from pipeline.evaluation.settings import Gate as GateBase
 from pipeline.measure import Measure
 from pipeline.media.base import Medium
@@ -12,13 +13,20 @@ from pipeline.tasks.apply_usage import apply_command, apply_usage
 from pipeline.tasks.medium_measures import modules_of
 from pipeline.tasks.restore.restoration_measures import MEASURES, measures_for
 from pipeline.tasks.restore.settings import RestorationGate, restoration_gate
-from pipeline.tasks.task import Task
+from pipeline.tasks.restore.similarity_measures import measures_of_similarity
+from pipeline.tasks.task import Task, load
 
 if TYPE_CHECKING:
     from pipeline.arrays import Items
+    from pipeline.data.batch_sampling import TrainingItems
     from pipeline.data.store import ItemSet
-    from pipeline.tasks.base import EvaluationCase
-    from pipeline.tasks.exported_model import ExportedModel
+    from pipeline.evaluation.blind_test import BlindTest
+    from pipeline.gans.base import GAN
+    from pipeline.tasks.base import EvaluationCase, EvaluationResult
+    from pipeline.tasks.exported_model import ExportedEvaluation, ExportedModel
+
+
+SIMILARITY_EVALUATOR = "pipeline.tasks.restore.similarity_evaluation:evaluate"
 
 
 class RestoreTask(Task):
@@ -47,11 +55,35 @@ class RestoreTask(Task):
     def gate(self, medium: Medium) -> type[GateBase]:
         return restoration_gate(tuple(self.measures(medium)))
 
+    def compares_bytes(self, medium: Medium) -> bool:
+        return not medium.similarities
+
     def measures(self, medium: Medium) -> Sequence[Measure[Any]]:
-        return measures_for(medium)
+        return measures_of_similarity(medium) if medium.similarities else measures_for(medium)
+
+    def evaluator_for(self, medium: Medium) -> str:
+        """Return the function that evaluates restored items of a medium: as pictures, or by its own similarities."""
+        return SIMILARITY_EVALUATOR if medium.similarities else self.evaluator
 
     def evaluation_modules(self, medium: Medium) -> tuple[str, ...]:
-        return (*super().evaluation_modules(medium), *modules_of(self.measures(medium)))
+        return (self.evaluator_for(medium).partition(":")[0], *modules_of(self.measures(medium)))
+
+    def evaluate(self, case: "EvaluationCase") -> "EvaluationResult":
+        result: EvaluationResult = load(self.evaluator_for(find_medium(case.info.item.medium)))(case)
+        return result
+
+    def evaluate_exported(self, model: "ExportedModel", case: "EvaluationCase") -> "ExportedEvaluation":
+        from pipeline.tasks.exported_gan import evaluate_exported
+
+        return evaluate_exported(model, case, load(self.evaluator_for(find_medium(case.info.item.medium))))
+
+    def blind_items(
+        self, gan: "GAN", train: "TrainingItems", test: "ItemSet", blind: "BlindTest"
+    ) -> tuple["Sequence[Items] | Items", "Sequence[Items] | Items"]:
+        medium = find_medium(test.item.medium)
+        if medium.similarities:
+            raise InputError(f"the task {self.name} has no blind test of {medium.noun}s")
+        return super().blind_items(gan, train, test, blind)
 
     def check_test_split(self, test: "ItemSet") -> None:
         from pipeline.tasks.restore.restoration_evaluation import require_test_images
@@ -69,7 +101,9 @@ class RestoreTask(Task):
     def try_it(self, medium: Medium) -> str:
         return apply_command(medium, "restored")
 
-    def show_exported(self, model: "ExportedModel", case: "EvaluationCase") -> "Items":
+    def show_exported(self, model: "ExportedModel", case: "EvaluationCase") -> "Items | None":
+        if find_medium(case.info.item.medium).similarities:
+            return None
         from pipeline.tasks.restore.exported_restorations import restore_some
 
         return restore_some(model, case)

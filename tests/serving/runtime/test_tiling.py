@@ -110,3 +110,18 @@ def test_bands_are_finished_from_top_to_bottom(tile: int, overlap: int) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert sum(heights) == 602
     assert max(heights) <= 2 * tile
+
+
+@pytest.mark.parametrize("width", [5, 64, 65, 200])
+def test_a_line_is_filled_up_so_that_every_tile_has_the_full_width(width: int) -> None:
+    line = np.random.default_rng(0).normal(size=(1, 1, width)).astype(np.float32)
+    tiles = Tiles(line, 1, tile=64, overlap=8, fill=True)
+    sizes: set[tuple[int, ...]] = set()
+
+    def run(tile: Any) -> Any:
+        sizes.add(tile.shape)
+        return tile
+
+    (band,) = run_tiles(run, tiles)
+    assert sizes == {(1, 1, 1, 64)}
+    assert np.allclose(band, line, atol=1e-6)

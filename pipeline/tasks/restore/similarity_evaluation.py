@@ -1,0 +1,142 @@
+"""Evaluate a restoration by the similarities of its medium: degrade held-out items, restore and compare them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pipeline.evaluation.comparison import Material
+from pipeline.evaluation.protocol import describe_rounding, with_code
+from pipeline.evaluation.report_page import render_page
+from pipeline.gans.base import View
+from pipeline.media.registry import find_medium
+from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
+from pipeline.tasks.medium_measures import modules_of
+from pipeline.tasks.parts import Part, apply_gate, measure_part, report_head, report_rows
+from pipeline.tasks.restore.restoration_evaluation import flatten, require_test_images
+from pipeline.tasks.restore.similarity_measures import measures_of_similarity
+from pipeline.tasks.restore.similarity_trial import SimilarityTrial
+
+SHOWN = 4
+"""Items that the report shows of each trial, and as many of those that gain least."""
+
+
+def evaluate(case: EvaluationCase) -> EvaluationResult:
+    """Evaluate restorations of at most `evaluate.samples` items of the test split.
+
+    Raises:
+        InputError: The test split is empty.
+    """
+    require_test_images(case.test)
+    trials = [run_trial(case, title, view) for title, view in case.gan.evaluation_views().items()]
+    measures = measures_of_similarity(find_medium(case.info.item.medium))
+    several = len(trials) > 1
+    parts = [
+        measure_part(trial, measures, trial.suffix if several else "", f" ({trial.title})" if several else "")
+        for trial in trials
+    ]
+    verdict = apply_gate(parts, case.settings.gate)
+    text = with_code(protocol(trials, case), __name__, *modules_of(measures))
+    metrics = flatten(parts) | {**verdict.outcome, "protocol": text}
+    html = render_page(
+        Path(__file__).with_name("similarity_report.html.j2"),
+        verdict,
+        warnings=[],
+        rows=report_rows(parts, verdict, case.settings.gate, {}),
+        protocol=text,
+        provenance=case.provenance(items=f"{trials[0].total:,} of the test split"),
+        compared=False,
+        head=report_head(parts, verdict, case.settings.gate, case.runs(metrics)),
+        reference_title="Input",
+        trials=[(trial.title, rows_of(trial)) for trial in trials],
+    )
+    return EvaluationResult(metrics, html, summary_line(parts), [], material(trials))
+
+
+@torch.inference_mode()
+def run_trial(case: EvaluationCase, title: str, view: View) -> SimilarityTrial:
+    """Degrade and restore held-out items, at most `evaluate.samples`."""
+    settings, tensors = case.settings, case.tensors
+    degradation = tensors.degradation(**view.options)
+    rng = torch.Generator(case.device).manual_seed(settings.seed)
+    positions = np.arange(min(len(case.test), settings.samples))
+    given, restored, finite = [], [], []
+    for start in progress_bar(range(0, len(positions), settings.batch_size), title):
+        items = case.test.images(positions[start : start + settings.batch_size])
+        low = degradation(tensors.to_network(torch.from_numpy(np.array(items)).to(case.device)), rng)
+        results = case.gan.sample(len(low), torch.Generator(), item=low)
+        finite.append(results.isfinite().flatten(1).all(dim=1).cpu().numpy())
+        given.append(tensors.from_network(low))
+        restored.append(tensors.from_network(results))
+    kept = np.concatenate(finite)
+    return SimilarityTrial(
+        title,
+        case.info.item,
+        case.test.images(positions[kept]),
+        np.concatenate(given)[kept],
+        np.concatenate(restored)[kept],
+        int((~kept).sum()),
+        settings.seed,
+        case.folders.cache,
+        f"{case.test.fingerprint} {len(positions)}",
+    )
+
+
+def protocol(trials: Sequence[SimilarityTrial], case: EvaluationCase) -> str:
+    """Return everything that must be equal before two similarities may be compared, in one line."""
+    medium = find_medium(case.info.item.medium)
+    fields = {
+        "measure": "/".join(one.name for one in medium.similarities),
+        case.info.item.dtype: describe_rounding(case.info.item),
+        "trials": ", ".join(trial.title for trial in trials),
+        "real": f"test:{case.test.fingerprint[:8]}",
+        "n_real": trials[0].total,
+        "seed": case.settings.seed,
+    }
+    return " | ".join(f"{key}={value}" for key, value in fields.items())
+
+
+def material(trials: Sequence[SimilarityTrial]) -> Material:
+    """Return what models are compared by: the first similarity of each item, if every result is finite."""
+    scores = {}
+    for trial in trials:
+        if not trial.nonfinite:
+            name, values = next(iter(trial.scores.items()))
+            scores[f"{name}{trial.suffix if len(trials) > 1 else ''}"] = values.restored
+    return Material(scores, {}, kernel=False)
+
+
+def rows_of(trial: SimilarityTrial) -> list[tuple[str, list[str]]]:
+    """Return the first items, and those that gain least: a caption, then input, result, baseline and original."""
+    if not len(trial.original):
+        return []
+    medium = find_medium(trial.spec.medium)
+    similarity = medium.similarities[0]
+    scores = trial.scores[similarity.name]
+    gains = (scores.restored - scores.given) * (1 if similarity.higher else -1)
+    chosen = [("", k) for k in range(min(SHOWN, len(gains)))]
+    chosen += [("gains least: ", int(k)) for k in np.argsort(gains)[:SHOWN] if k >= SHOWN]
+    return [
+        (
+            f"{why}{similarity.name} {scores.restored[k]:.3g}, of the input {scores.given[k]:.3g}",
+            [
+                medium.html(items[k], trial.spec)
+                for items in (trial.given, trial.restored, trial.baseline, trial.original)
+            ],
+        )
+        for why, k in chosen
+    ]
+
+
+def summary_line(parts: Sequence[Part]) -> str:
+    """Return the gains of every trial."""
+    words = []
+    for part in parts:
+        gains = {
+            name: value
+            for name, value in part.values.items()
+            if name.endswith("_gain") and "baseline" not in name and isinstance(value, float)
+        }
+        words.append(" ".join([part.data.title, *(f"{name} {value:+.2f}" for name, value in gains.items())]))
+    return ", ".join(words)
