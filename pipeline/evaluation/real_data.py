@@ -16,6 +16,7 @@ from pipeline.evaluation.extractors.contrastive import Contrastive, train_contra
 from pipeline.evaluation.extractors.random_network import RANDOM, open_random_network
 from pipeline.evaluation.extractors.selection import open_extractor
 from pipeline.evaluation.measures.fid import Side
+from pipeline.evaluation.measures.kept_classes import Kept, find_kept
 from pipeline.evaluation.named_reference import NamedReference
 from pipeline.evaluation.reference import (
     Reference,
@@ -179,6 +180,15 @@ class RealData:
         if self.classifier is None or known is None:
             return None
         return self.accuracy(self.classifier.predict(known.real))
+
+    @cached_property
+    def kept_classes(self) -> Kept | None:
+        """Which items of the pool have the same class after they were written and read; None without a classifier.
+
+        None also for a medium whose files hold its items unchanged.
+        """
+        judge = self.classifier
+        return None if judge is None or not len(self.pool_items) else find_kept(self.pool_items, judge, self.item)
 
     @cached_property
     def training_positions(self) -> Int64Array:

@@ -25,7 +25,7 @@ from pipeline.evaluation.measures.copies import ImageSets, measure_copies, thumb
 from pipeline.evaluation.measures.distances import nearest
 from pipeline.evaluation.measures.feature_likelihood import Likelihood, feature_likelihood
 from pipeline.evaluation.measures.fid import Moments, fid
-from pipeline.evaluation.measures.kept_classes import measure_kept_classes
+from pipeline.evaluation.measures.kept_classes import compare_kept, find_kept
 from pipeline.evaluation.measures.modes import Modes, count_distinct, kl_null
 from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
 from pipeline.evaluation.measures.path_length import path_length
@@ -331,11 +331,13 @@ class SampleSet(Likeness):
     @cached_property
     def kept_classes(self) -> Measurement:
         """Share of samples that have the same class after they were written and read."""
-        real, judge = self.real, self.real.classifier
-        if judge is None or not len(self) or not len(real.pool_items):
+        judge, expected = self.real.classifier, self.real.kept_classes
+        if judge is None or expected is None or not len(self):
             return Measurement(None)
-        found = measure_kept_classes(ArrayItems(self.images), real.pool_items, judge, real.item)
-        return replace(found, skip=self.unreliable_classes)
+        kept = find_kept(ArrayItems(self.images), judge, self.real.item)
+        return (
+            Measurement(None) if kept is None else replace(compare_kept(kept, expected), skip=self.unreliable_classes)
+        )
 
     @cached_property
     def class_weights(self) -> Float64Array | None:
