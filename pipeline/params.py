@@ -172,6 +172,15 @@ def load(path: Path) -> Params:
     return parse(text, str(path))
 
 
+def read_medium(path: Path) -> str:
+    """Return `data.medium` of a parameters file that may be wrong elsewhere; the default if it cannot be read."""
+    try:
+        data = read_yaml(path.read_text(encoding="utf-8"), str(path)).get("data")
+    except (OSError, UnicodeDecodeError, InputError):
+        return MEDIUM
+    return str(data.get("medium", MEDIUM)) if isinstance(data, dict) else MEDIUM
+
+
 def parse(text: str, name: str) -> Params:
     """Check the text of a parameters file; `name` is what errors call it. Raises InputError."""
     return parse_values(read_yaml(text, name), name)

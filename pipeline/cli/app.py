@@ -18,7 +18,7 @@ from pipeline.cli.data_commands import data_commands
 from pipeline.cli.model_commands import model_commands
 from pipeline.cli.registry_commands import registry_commands
 from pipeline.errors import GanlineError
-from pipeline.stages.paths import project_root
+from pipeline.stages.paths import Paths, project_root
 from pipeline.telemetry import switch_off_telemetry
 
 TORCH_STAGES = {"train", "evaluate"}
@@ -238,13 +238,23 @@ def root(
     """Options before the subcommand."""
 
 
+def say_here(message: str) -> str:
+    """Return a message with the word for the items of the project in this folder."""
+    from pipeline.media.registry import MEDIA
+    from pipeline.media.wording import PLAIN, say
+    from pipeline.params import read_medium
+
+    medium = MEDIA.get(read_medium(Paths(project_root()).params))
+    return say(message, medium.noun if medium else PLAIN)
+
+
 def main() -> None:
     """Run the command line; print a GanlineError as one message on stderr and exit with its code."""
     switch_off_telemetry()
     try:
         app()
     except GanlineError as error:
-        typer.echo(f"ganline: {error}", err=True)
+        typer.echo(f"ganline: {say_here(str(error))}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

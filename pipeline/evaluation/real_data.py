@@ -232,7 +232,7 @@ class RealData:
     def training_features_by(self, extractor: Extractor) -> Float32Array:
         """Return the features of `training_sample` by one extractor."""
         key = f"{self.train.fingerprint} {len(self.training_positions)}"
-        return self.load_features(extractor, self.training_sample, key, "training images")
+        return self.load_features(extractor, self.training_sample, key, f"training {self.medium.noun}s")
 
     def test_features_by(self, extractor: Extractor) -> Float32Array:
         """Return the features of the test split by one extractor."""

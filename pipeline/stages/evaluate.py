@@ -3,6 +3,7 @@
 import csv
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from pipeline.errors import InputError
 from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.wording import format_near, format_verdict
 from pipeline.files import write_atomically
+from pipeline.media.registry import find_medium
+from pipeline.media.wording import say, say_page
 from pipeline.reasons import format_reason
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
@@ -68,7 +71,7 @@ def run(root: Path) -> None:
             curves=read_curves(paths.curves),
             history=read_history(tracked),
         )
-        result = task.evaluate(case)
+        result = say_result(task.evaluate(case), find_medium(info.item.medium).noun)
         metrics = {
             "task": task.name,
             "medium": info.item.medium,
@@ -87,6 +90,22 @@ def run(root: Path) -> None:
         tracked.log_file(paths.evaluation_report)
         tracked.log_file(paths.evaluation_metrics)
     print_result(result, paths.evaluation_report)
+
+
+TEXTS = ("reasons", "warnings", "untested", "skipped")
+"""Metrics that are messages."""
+
+
+def say_result(result: EvaluationResult, noun: str) -> EvaluationResult:
+    """Return a result whose messages are about items of this kind."""
+    metrics = {name: [say(text, noun) for text in result.metrics[name]] for name in TEXTS if name in result.metrics}
+    return replace(
+        result,
+        metrics=result.metrics | metrics,
+        page=say_page(result.page, noun),
+        line=say(result.line, noun),
+        notes=[say(text, noun) for text in result.notes],
+    )
 
 
 def evaluation_folders(paths: Paths) -> Folders:

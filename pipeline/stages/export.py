@@ -71,8 +71,9 @@ def run(root: Path) -> None:
         publish(paths, Path(scratch), model, config, evaluation)
         register_model(tracked, paths, params, model)
     size, latency = model.measured["size_bytes"] / 1e6, model.measured["latency_ms_batch_1"]
+    noun = find_medium(config.item.medium).noun
     sys.stdout.write(
-        f"{paths.generator}: {size:.1f} MB, {latency:.2f} ms per image on {model.measured['provider']}, "
+        f"{paths.generator}: {size:.1f} MB, {latency:.2f} ms per {noun} on {model.measured['provider']}, "
         f"{params.tracking.model} {model.measured['version']}\n"
     )
 

@@ -17,6 +17,7 @@ from pipeline.files import exclusive_lock, write_atomically
 from pipeline.gans.base import Batch
 from pipeline.gans.registry import VARIANTS, build
 from pipeline.media.registry import find_medium
+from pipeline.media.wording import say
 from pipeline.params import Params
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
@@ -49,6 +50,11 @@ class Inputs:
     data: ItemSet
     test: ItemSet
     device: torch.device
+
+    @property
+    def noun(self) -> str:
+        """One item in words."""
+        return find_medium(self.info.item.medium).noun
 
 
 def run(root: Path) -> None:
@@ -85,7 +91,7 @@ def open_inputs(paths: Paths, params: Params) -> Inputs:
 def train(inputs: Inputs) -> None:
     """Resume or start the training, run it to its end, and write the outputs."""
     paths, params = inputs.paths, inputs.params
-    folder = choose_folder(paths.checkpoints / fingerprint(params, inputs.data), params.train)
+    folder = choose_folder(paths.checkpoints / fingerprint(params, inputs.data), params.train, inputs.noun)
     saved = load_checkpoint(folder)
     if not saved:
         checkpoint.prune(paths.checkpoints, folder)
@@ -99,9 +105,9 @@ def train(inputs: Inputs) -> None:
             trainer = unattended.start_or_resume(builder, saved)
             trainer.meta["run_id"] = tracked.id
             if saved:
-                report_schedule_change(saved["schedule_images"], trainer)
+                report_schedule_change(saved["schedule_images"], trainer, inputs.noun)
             reporter.resume(trainer)
-            report_intervals(trainer.settings)
+            report_intervals(trainer.settings, inputs.noun)
             tracked.log_params(params.model_dump(by_alias=True, include={"data", "model", "train"}))
             tracked.log_dataset(inputs.info.source, inputs.data.fingerprint, inputs.info.source)
             trainer = run_to_end(trainer, builder)
@@ -114,7 +120,7 @@ def train(inputs: Inputs) -> None:
         tracked.log_file(paths.curves)
 
 
-def choose_folder(folder: Path, settings: TrainSettings) -> Path:
+def choose_folder(folder: Path, settings: TrainSettings, noun: str) -> Path:
     """Return the folder for the checkpoints: `folder`, or one for this length if `folder` holds a longer training.
 
     So a smaller `train.total_images` gives the same model as a training that never was longer.
@@ -124,7 +130,8 @@ def choose_folder(folder: Path, settings: TrainSettings) -> Path:
         return folder
     print_message(
         f"{folder}: this training has seen {seen:,} images, more than train.total_images {settings.total_images:,}. "
-        "A shorter training starts from the beginning; the longer one is kept"
+        "A shorter training starts from the beginning; the longer one is kept",
+        noun,
     )
     return folder.with_name(f"{folder.name}-{settings.total_images}")
 
@@ -191,7 +198,8 @@ def run_to_end(trainer: Trainer, builder: TrainerBuilder) -> Trainer:
         raise TrainingFailed(explain_out_of_memory(builder.inputs.params, trainer, error)) from None
     except Stopped:
         print_message(
-            f"stopped after {trainer.images_seen:,} images; `dvc repro` resumes from {trainer.saved_images:,} images"
+            f"stopped after {trainer.images_seen:,} images; `dvc repro` resumes from {trainer.saved_images:,} images",
+            builder.inputs.noun,
         )
         raise KeyboardInterrupt from None
 
@@ -207,29 +215,32 @@ def explain_out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMe
     return f"out of GPU memory with {trainer.accumulator.micro_batch} images per forward pass ({reason}). {remedy}"
 
 
-def report_schedule_change(before: int, trainer: Trainer) -> None:
+def report_schedule_change(before: int, trainer: Trainer, noun: str) -> None:
     """Report if another train.total_images, without a train.schedule_images, moves the end of the schedules."""
     now = trainer.schedule_images
     if before != now:
         old, new = (min(trainer.images_seen / images, 1.0) for images in (before, now))
         print_message(
             f"schedules ({{start, end}}) now end at {now:,} images, not at {before:,}: they jump from {old:.0%} to "
-            f"{new:.0%}. To extend a training without that, set train.schedule_images from the beginning"
+            f"{new:.0%}. To extend a training without that, set train.schedule_images from the beginning",
+            noun,
         )
 
 
-def report_intervals(settings: TrainSettings) -> None:
+def report_intervals(settings: TrainSettings, noun: str) -> None:
     """Warn if intervals in params.yaml are too long for the length of the training."""
     total, intervals = settings.total_images, settings.intervals
     if intervals.health is not None and (checks := math.ceil(total / intervals.health)) < FEW_CHECKS:
         print_message(
             f"warning: only {checks} health checks in {total:,} images, so that failures are noticed late and few "
-            f"checkpoints compete. Set train.health.images to auto, or to {total // FEW_CHECKS:,} or less"
+            f"checkpoints compete. Set train.health.images to auto, or to {total // FEW_CHECKS:,} or less",
+            noun,
         )
     if intervals.checkpoints > total:
         print_message(
             f"warning: train.checkpoint_images {intervals.checkpoints:,} exceeds the {total:,} images of the training. "
-            "Set it to auto"
+            "Set it to auto",
+            noun,
         )
 
 
@@ -260,7 +271,7 @@ def save_model(trainer: Trainer, inputs: Inputs) -> int:
     """Write the EMA networks of the best checkpoint, the other networks, and config.json; return the images seen."""
     images_seen = trainer.select_best()
     if images_seen != trainer.images_seen:
-        print_message(f"best checkpoint selected ({images_seen:,} of {trainer.images_seen:,} images)")
+        print_message(f"best checkpoint selected ({images_seen:,} of {trainer.images_seen:,} images)", inputs.noun)
     config = model_files.ModelConfig(
         model=inputs.params.model,
         item=inputs.info.item,
@@ -286,7 +297,7 @@ def summarise(trainer: Trainer, reporter: Reporter, *, selected_images: int) -> 
         "tracking_share": round(reporter.tracking_seconds / trainer.seconds, 5),
         "health_share": round(trainer.health_seconds / trainer.seconds, 5),
         "rollbacks": len(json.loads(trainer.meta["symptoms"])),
-        "events": [str(event) for event in trainer.health.events],
+        "events": [say(str(event), reporter.noun) for event in trainer.health.events],
         "device": str(trainer.device),
         "precision": str(trainer.dtype).removeprefix("torch."),
         "micro_batch": trainer.accumulator.micro_batch,

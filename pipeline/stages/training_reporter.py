@@ -13,6 +13,7 @@ from tqdm import tqdm
 from pipeline.files import remove_partial, write_atomically
 from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium, tensors_of
+from pipeline.media.wording import PLAIN, say
 from pipeline.stages.paths import Paths
 from pipeline.tracking import tracked_run
 from pipeline.training.loop import Trainer
@@ -44,6 +45,7 @@ class Reporter:
 
     def __init__(self, paths: Paths, folder: Path, tracked: tracked_run.Run, item: ItemSpec, total_images: int) -> None:
         self.paths, self.tracked, self.item = paths, tracked, item
+        self.noun = find_medium(item.medium).noun
         self.grid_columns: int | None = None
         self.pictures = folder / "samples"
         for directory in (paths.samples, paths.curves.parent, self.pictures):
@@ -60,7 +62,7 @@ class Reporter:
         interval = 0.5 if sys.stderr.isatty() else 10.0
         self.bar = tqdm(
             total=total_images,
-            unit="img",
+            unit="img" if self.noun == PLAIN else f" {self.noun}s",
             unit_scale=True,
             desc="train",
             mininterval=interval,
@@ -97,7 +99,7 @@ class Reporter:
         self.tracked.log_history(trainer.history)
         self.bar.update(trainer.images_seen)
         if trainer.step > 0:
-            print_message(f"resuming after {trainer.images_seen:,} images")
+            print_message(f"resuming after {trainer.images_seen:,} images", self.noun)
 
     def on_step(self, images_seen: int) -> None:
         """Update the progress bar."""
@@ -160,9 +162,9 @@ class Reporter:
 
     def on_warning(self, message: str) -> None:
         """Print a warning."""
-        print_message(f"warning: {message}")
+        print_message(f"warning: {message}", self.noun)
 
 
-def print_message(message: str) -> None:
-    """Print a message on stderr."""
-    sys.stderr.write(f"ganline train: {message}\n")
+def print_message(message: str, noun: str = PLAIN) -> None:
+    """Print a message on stderr, about items of this kind."""
+    sys.stderr.write(f"ganline train: {say(message, noun)}\n")

@@ -176,7 +176,7 @@ def test_a_training_that_never_was_healthy_exits_4_with_advice(project: Path) ->
 def test_intervals_too_long_for_the_training_are_warned_about(
     settings: dict[str, Any], words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report_intervals(TrainSettings.model_validate({"total_images": 80_000, **settings}))
+    report_intervals(TrainSettings.model_validate({"total_images": 80_000, **settings}), "image")
     message = capsys.readouterr().err
     assert all(word in message for word in words)
     assert bool(message) == bool(words)

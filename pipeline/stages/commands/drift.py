@@ -21,6 +21,7 @@ from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import Ratio, ratio, require_reference
 from pipeline.files import write_atomically
 from pipeline.media.registry import find_medium
+from pipeline.media.wording import say
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import progress_bar
 from pipeline.training.device import pick_device
@@ -75,8 +76,11 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
         real = RealData(
             train, test, info.item, params.evaluate, device, cache=paths.cache, root=root, progress=progress_bar
         )
-        features = extract(real.extractor, ArrayItems(images), params.evaluate.batch_size, progress_bar, "new images")
+        features = extract(
+            real.extractor, ArrayItems(images), params.evaluate.batch_size, progress_bar, f"new {medium.noun}s"
+        )
         result |= compare(len(images), ratio(features, real.reference, params.evaluate.seed), limit)
+    result["message"] = say(result["message"], medium.noun)
     write_atomically(paths.drift, (json.dumps(result, indent=2) + "\n").encode())
     sys.stdout.write(f"{result['message']}\n")
     return result

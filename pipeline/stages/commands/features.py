@@ -19,6 +19,7 @@ from pipeline.files import write_atomically
 from pipeline.gans.base import ExportSpec
 from pipeline.gans.registry import build
 from pipeline.media.registry import find_medium
+from pipeline.media.wording import say
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.onnx.parity import check_parity
@@ -54,6 +55,7 @@ def run(root: Path, output: Path | None = None) -> None:
     if trunk is None:
         raise InputError(f"{paths.model_config}: variant {config.model.variant} has no discriminator with features")
     info = DatasetInfo.read(paths.dataset)
+    noun = find_medium(info.item.medium).noun
     config.require_shape(info.item, paths.model_config)
     with tracked_run.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "features.onnx"
@@ -86,7 +88,7 @@ def run(root: Path, output: Path | None = None) -> None:
         tracked.log_metrics(
             {f"features/{name}": value for name, value in measured.items() if not isinstance(value, str)}
         )
-    sys.stdout.write(f"{target}: {measured['dims']} features per image; {describe_probe(probe_metrics)}\n")
+    sys.stdout.write(f"{target}: {measured['dims']} features per {noun}; {say(describe_probe(probe_metrics), noun)}\n")
 
 
 def graph(trunk: nn.Module, config: ModelConfig) -> ExportSpec:
