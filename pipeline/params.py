@@ -92,8 +92,9 @@ class Params(Settings):
         self.model.check_data(layout)
         if self.train.flips and not medium.flips:
             raise ValueError(f"train.flips: a mirrored {medium.noun} is not a plausible {medium.noun}; set it to false")
-        if self.model.augmentation not in {"none", *medium.augmentations}:
-            known = ", ".join(["none", *sorted(medium.augmentations)])
+        suitable = medium.suitable_augmentations(self.data)
+        if self.model.augmentation not in {"none", *suitable}:
+            known = ", ".join(["none", *sorted(suitable)])
             raise ValueError(
                 f"model.stabilisers.augment.policy: {self.model.augmentation} does not suit {medium.noun}s; "
                 f"choose one of {known}"

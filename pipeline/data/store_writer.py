@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.arrays import Items
 from pipeline.data.store import DatasetInfo, Shard, row_shape
 from pipeline.items import ItemSpec
-from pipeline.media.base import Fact
+from pipeline.media.codec import Fact
 
 SHARD_BYTES = 32 * 2**20
 GROUP_ROWS = 16_384

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pipeline.media import scale
-from pipeline.media.codec import BadItem, Bounds, Encoded, Item, TransformInput
+from pipeline.media.codec import BadItem, Bounds, Encoded, Fact, Item, TransformInput
 from pipeline.media.restoration import Similarity
 from pipeline.media.settings import DataSettings
 from pipeline.media.validation import Defect, Expectation, ValidationSettings
@@ -24,14 +23,6 @@ if TYPE_CHECKING:
     from pipeline.measure import Measure
     from pipeline.media.profiles import Change, Profile
     from pipeline.media.tensors import Tensors
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A column of the manifest that `decode` fills."""
-
-    name: str
-    type: Literal["string", "int32", "int64", "float64"]
 
 
 class BuiltinSource(Protocol):
@@ -67,7 +58,7 @@ class Medium(ABC):
         similarities: How restored items are compared with their originals; empty: as pictures.
         sources: Built-in sources, as messages list them.
         flips: Mirroring an item gives another plausible item (train.flips).
-        augmentations: Policies of model.stabilisers.augment that make sense.
+        augmentations: Policies of model.stabilisers.augment that make sense; see `suitable_augmentations`.
         input: Name of the ONNX graphs' tensor that holds an item to transform; see `input_name`.
         output: Name of the ONNX graphs' tensor that holds generated items; see `output_name`.
     """
@@ -145,6 +136,10 @@ class Medium(ABC):
     def remarks(self, items: pd.DataFrame) -> list[str]:
         """Return remarks on the facts of new items that were decoded with `with_details`."""
         return []
+
+    def suitable_augmentations(self, settings: Any) -> frozenset[str]:
+        """Return the policies of model.stabilisers.augment that make sense for items stored by these settings."""
+        return self.augmentations
 
     def transforms_items(self, settings: Any) -> bool:
         """Return whether models may transform items that are stored by these settings."""

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from pipeline.arrays import Items
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A column of the manifest that `decode` fills."""
+
+    name: str
+    type: Literal["string", "int32", "int64", "float64"]
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.similarities import SIMILARITIES, best_gate
 from pipeline.media.audio.statistics import statistics
 from pipeline.media.audio.waves import is_wave, picture_spec, pictures_of, read_waves, to_picture
-from pipeline.media.base import BuiltinSource, Fact, Medium
-from pipeline.media.codec import Encoded, Item, TransformInput
+from pipeline.media.base import BuiltinSource, Medium
+from pipeline.media.codec import Encoded, Fact, Item, TransformInput
 
 if TYPE_CHECKING:
     import onnx
@@ -107,6 +107,10 @@ class AudioMedium(Medium):
         from pipeline.media.audio.sound_file import read_recording
 
         yield from cut_items(read_recording(data, settings.limits), settings)
+
+    def suitable_augmentations(self, settings: AudioSettings) -> frozenset[str]:
+        """Return policies for pictures; brightness and holes mean nothing to a wave."""
+        return frozenset() if settings.representation == "wave" else self.augmentations
 
     def transforms_items(self, settings: AudioSettings) -> bool:
         """Return whether items are waves."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pipeline.items import ItemSpec
-from pipeline.media.base import BuiltinSource, Fact, Medium
-from pipeline.media.codec import Bounds, Encoded, Item, TransformInput
+from pipeline.media.base import BuiltinSource, Medium
+from pipeline.media.codec import Bounds, Encoded, Fact, Item, TransformInput
 from pipeline.media.image import validation
 from pipeline.media.image.appearance import APPEARANCE, statistics
 from pipeline.media.image.formats import SUFFIXES

@@ -12,8 +12,8 @@ import numpy as np
 
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
-from pipeline.media.base import BuiltinSource, Fact, Medium
-from pipeline.media.codec import BadItem, Encoded, Item
+from pipeline.media.base import BuiltinSource, Medium
+from pipeline.media.codec import BadItem, Encoded, Fact, Item
 from pipeline.media.music import validation
 from pipeline.media.music.settings import MusicSettings
 

@@ -115,7 +115,8 @@ WAVES = {"medium": "audio", "representation": "wave"}
         (WAVES | {"seconds": 0.528}, {}, "needs a multiple of 256 samples, at least 64; the nearest is 4096"),
         (WAVES, {"kernel": 24}, "Set kernel: 25"),
         (WAVES, {"stabilisers": {"packing": 2}}, "a pack of waves has no single label"),
-        (WAVES, {"stabilisers": {"augment": {"policy": "diffaugment"}}}, "it is for pictures"),
+        (WAVES, {"stabilisers": {"augment": {"policy": "diffaugment"}}}, "does not suit clips; choose one of none"),
+        (WAVES, {"variant": "vanilla", "stabilisers": {"augment": {"policy": "diffaugment"}}}, "does not suit clips"),
         (WAVES, {"variant": "dcgan"}, "needs squares whose side is a power of two"),
     ],
 )

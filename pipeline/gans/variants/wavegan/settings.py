@@ -1,6 +1,6 @@
 """Settings of WaveGAN."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -16,8 +16,6 @@ FIRST = 16
 
 class WaveGANSettings(AdversarialSettings):
     """WaveGAN (Donahue 2019): DCGAN's networks along time, for raw waves."""
-
-    LARGEST: ClassVar[int] = 2**20
 
     variant: Literal["wavegan"] = "wavegan"
     conditional: bool = Field(True, description="condition both networks on the classes of the data")
@@ -46,11 +44,6 @@ class WaveGANSettings(AdversarialSettings):
             raise ValueError(
                 "stabilisers.packing with conditional true: a pack of waves has no single label. Set packing: 1, or "
                 "conditional: false"
-            )
-        if self.augmentation != "none":
-            raise ValueError(
-                f"stabilisers.augment.policy {self.augmentation} with variant wavegan: it is for pictures. Set policy: "
-                "none"
             )
         return self
 
