@@ -4,7 +4,7 @@ from typing import Any
 
 from pipeline.measure import Bounds, Measurement
 from pipeline.media.image.pixel_maps import constant_share
-from pipeline.media.image.profiles import profiles
+from pipeline.media.image.profiles import edge_steps, profiles
 
 
 def describe_change(data: Any, bounds: Bounds) -> str:
@@ -42,6 +42,15 @@ def describe_class_maps(data: Any, bounds: Bounds) -> str:
 def constant_pixels(data: Any, found: Any) -> float | None:
     """Return the share of the pixels that stand out which are the same in all samples of a comparison."""
     return constant_share(found.fake, found.real, data.item) if found else None
+
+
+def stepping_edges(data: Any) -> float | None:
+    """Return the share of the edges of blocks that step at least half as much as they do on average."""
+    found = data.profiles.get("blocking")
+    if found is None:
+        return None
+    steps = edge_steps(found.fake, found.real, data.item.width - 1)
+    return float((steps >= steps.mean() / 2).mean())
 
 
 def class_maps(data: Any) -> Measurement:

@@ -19,6 +19,7 @@ from pipeline.media.image.profile_evidence import (
     describe_change,
     describe_class_maps,
     describe_maps,
+    stepping_edges,
     worst_class,
 )
 
@@ -27,7 +28,7 @@ VISIBLE = 6.0
 MARK = 20.0
 """Gray levels by which the mean of a pixel stands out: a mark on all samples, or a white one on a twelfth of them."""
 MOSTLY = 0.5
-"""Share of the pixels that stand out which are constant in a mark on all samples."""
+"""Share of the pixels that stand out which are constant in a mark on all samples; of the edges of blocks that step."""
 MORE_LEVELS = 1.5
 """Gray levels in an image, over those of real images, that noise on all pixels exceeds where real images have few."""
 NOISY_FROM = 3.0
@@ -76,9 +77,13 @@ def is_noise(found: Mapping[str, Measurement]) -> bool:
 
 
 def is_compressed(found: Mapping[str, Measurement]) -> bool:
-    """Return whether blocks are no consequence of sharpening, which strengthens those of real images, or of a mark."""
+    """Return whether most edges of blocks step, and not because of sharpening, which strengthens those of real images.
+
+    A mark, or a seam between two halves, steps at one or two edges.
+    """
     sharpness, stands_out = (found[name].number or 0.0 for name in ("sharpness", "pixel_maps"))
-    return is_varied(found) and sharpness < SHARPENED and stands_out < MARK
+    edges = found.get("block_edges", Measurement(None)).number
+    return is_varied(found) and sharpness < SHARPENED and stands_out < MARK and (edges is None or edges >= MOSTLY)
 
 
 def is_brighter(found: Mapping[str, Measurement]) -> bool:
@@ -215,6 +220,13 @@ PROFILE_MEASURES: tuple[Measure[Any], ...] = (
         MARK_ON_SOME,
         kind="absolute",  # the pixel that stands out is not the one where real images differ most by chance
         evidence=describe_maps,
+    ),
+    Measure(
+        "block_edges",
+        stepping_edges,
+        "share of the edges of blocks that step",
+        needs="blocks",
+        reported=False,
     ),
     Measure(
         "constant_pixels",

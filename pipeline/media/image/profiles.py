@@ -237,8 +237,13 @@ def steps(images: Items) -> FloatArray:
 
 def blockiness(fake: Float64Array, real: Float64Array, columns: int) -> float:
     """Return how much more samples step at the edges of blocks of 8 pixels than next to them, in gray levels."""
+    return float(edge_steps(fake, real, columns).mean())
+
+
+def edge_steps(fake: Float64Array, real: Float64Array, columns: int) -> Float64Array:
+    """Return the same for each edge between two blocks, [edges]."""
     extra = []
     for steps in np.split(fake - real, [columns]):
         edge = np.arange(BLOCK - 1, len(steps) - 1, BLOCK)
         extra.append(steps[edge] - (steps[edge - 1] + steps[edge + 1]) / 2)
-    return float(np.concatenate(extra).mean())
+    return np.concatenate(extra)

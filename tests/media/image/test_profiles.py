@@ -16,6 +16,7 @@ from pipeline.items import ItemSpec
 from pipeline.media.image.block_noise import block_moments, compare_block_noise
 from pipeline.media.image.corrections import match_tones, without_pattern
 from pipeline.media.image.pixel_maps import constant_share
+from pipeline.media.image.profile_evidence import stepping_edges
 from pipeline.media.image.profiles import profiles
 
 SPEC = ItemSpec(height=32, width=32, channels=3)
@@ -266,3 +267,17 @@ def test_block_noise_is_the_spread_of_white_noise(height: int, width: int) -> No
 
 def test_large_images_need_no_block_noise() -> None:
     assert "block_noise" not in {one.name for one in profiles(SPEC)}
+
+
+def glued(images: Items) -> Items:
+    return np.concatenate([images[:, :, :16], np.roll(images, 1, axis=0)[:, :, 16:]], axis=2)
+
+
+@pytest.mark.parametrize(("change", "low", "high"), [(compressed, 0.5, 1.0), (glued, 0.0, 0.3)])
+def test_compression_steps_at_most_edges_and_a_seam_at_one(
+    change: Callable[[Items], Items], low: float, high: float, fresh: Items, real: Items
+) -> None:
+    blocking = next(one for one in profiles(SPEC) if one.name == "blocking")
+    fake, true = (blocking.values(images).mean(axis=0, dtype=np.float64) for images in (change(fresh), real))
+    data = SimpleNamespace(profiles={"blocking": SimpleNamespace(fake=fake, real=true)}, item=SPEC)
+    assert low <= (stepping_edges(data) or 0.0) <= high
