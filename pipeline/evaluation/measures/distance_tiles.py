@@ -78,6 +78,9 @@ def distance_tiles(a: Points, b: Points | None = None) -> Iterator[tuple[slice, 
         return distances
 
     places = list(tile_places(len(a), None if b is None else len(b)))
+    if len(places) == 1:  # starting a thread would take longer than the tile
+        yield *places[0], compute(*places[0], memory[0])
+        return
     with ThreadPoolExecutor(1) as thread:
         tiles = deque([thread.submit(compute, *place, memory[0]) for place in places[:1]])
         for number, place in enumerate(places):

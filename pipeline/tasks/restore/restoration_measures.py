@@ -1,7 +1,7 @@
 """The measures of the task "restore", each computed from one trial. Gate, report and metrics derive from them."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from pipeline.tasks.restore.trial import Trial
 
 LOOKS = frozenset({"appearance", "fidelity"})
+LEFT_OVER = 0.5
+"""Correlation with the input's error from which an error is mostly what is left of it."""
+
+
+def is_left_over(found: Mapping[str, Measurement]) -> bool:
+    """Return whether the noise is that of the input, which the model did not remove."""
+    return (found["kept_error"].number or 0.0) >= LEFT_OVER
+
+
 NO_GAIN = Symptom(
     "little gain over the input",
     40,
@@ -36,6 +45,14 @@ ADDED_NOISE = Symptom(
     22,
     "The adversarial loss adds noise: lower model.weights.adversarial, or raise model.weights.pixel",
     explains=LOOKS,
+)
+REMAINING_NOISE = Symptom(
+    "remaining noise",
+    22,
+    "Noise of the input is left: train longer (train.total_images), or with more model.blocks or "
+    "model.generator_channels",
+    explains=LOOKS,
+    when=is_left_over,
 )
 LOST_DETAIL = Symptom(
     "blurred",
@@ -141,7 +158,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         limits={"gt": 0},
         missing="the originals are flat",
         group="appearance",
-        symptoms=(ADDED_NOISE,),
+        symptoms=(REMAINING_NOISE, ADDED_NOISE),
     ),
     Measure(
         "shift",
@@ -163,7 +180,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         missing="too few squares of images",
         needs="input",
         group="appearance",
-        symptoms=(ADDED_NOISE,),
+        symptoms=(REMAINING_NOISE, ADDED_NOISE),
     ),
     Measure(
         "coloured_patches",
@@ -211,6 +228,12 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         limits={"gt": 0},
         group="fidelity",
         symptoms=(FAR_FROM_ORIGINAL,),
+    ),
+    Measure(
+        "kept_error",
+        lambda trial: fmean(trial.kept_errors),
+        "correlation of the error of restored images with that of the inputs: near 1 if a part of it is left, near 0 "
+        "if the model adds its own",
     ),
     *similarity_measures("psnr", "PSNR (RGB) in dB"),
     *similarity_measures("psnr_y", "PSNR (luma) in dB"),

@@ -58,6 +58,7 @@ class Trial(Likeness):
         border: Pixels that are cut off before images are compared.
         restored, inputs: Similarity to the original.
         sharpness: Of the restored image and of the original.
+        kept_errors: Correlation of the error of the restored image with that of the input.
         shifts: Largest change of a channel's mean, in 8-bit levels.
         distances: The variant's own distances to the original, by name: of the restored image and of the input.
         psnrs: PSNR of every image, 0 if it is not finite.
@@ -77,6 +78,7 @@ class Trial(Likeness):
     restored: list[Similarity] = field(default_factory=list)
     inputs: list[Similarity] = field(default_factory=list)
     sharpness: list[tuple[float, float]] = field(default_factory=list)
+    kept_errors: list[float] = field(default_factory=list)
     shifts: list[float] = field(default_factory=list)
     distances: list[tuple[Mapping[str, float], Mapping[str, float]]] = field(default_factory=list)
     psnrs: list[float] = field(default_factory=list)
@@ -102,6 +104,7 @@ class Trial(Likeness):
         self.restored.append(compare_images(restored, original, self.border))
         self.psnrs.append(self.restored[-1].psnr)
         self.sharpness.append((sharpness(restored), sharpness(original)))
+        self.kept_errors.append(correlate_errors(given, restored, original))
         self.shifts.append(float(np.abs(restored.mean(axis=(0, 1)) - original.mean(axis=(0, 1))).max()))
         self.compare_with_baseline(given, restored, original)
 
@@ -220,3 +223,13 @@ class Trial(Likeness):
         """The texture's distance over that of the inputs."""
         texture = self.texture
         return texture.distance / texture.input_distance if texture and texture.input_distance else None
+
+
+def correlate_errors(given: UInt8Array, restored: UInt8Array, original: UInt8Array) -> float:
+    """Return the correlation of the errors of an input and of its restoration; 0 if there is no error.
+
+    It is near 1 for what is left of the input's noise, and near 0 for noise that the model adds.
+    """
+    first, second = (one.astype(np.float64) - original for one in (given, restored))
+    lengths = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return float(np.sum(first * second)) / lengths if lengths > 0 else 0.0

@@ -96,7 +96,7 @@ def test_each_bound_can_fail_and_names_its_symptom() -> None:
         ({"gain": gain + 0.1}, "gain", "little gain over the input"),
         ({"ssim_gain": 0.9}, "ssim_gain", "little gain over the input"),
         ({"worst_gain": 30.0}, "worst_gain", "little gain over the input"),
-        ({"sharpness": 0.1}, "sharpness", "added noise"),
+        ({"sharpness": 0.1}, "sharpness", "remaining noise"),
     ):
         verdict = verdict_of(good, gate=OPEN.model_copy(update=change))
         assert verdict.failed == [name]
