@@ -26,7 +26,24 @@ def pick_device(name: str) -> torch.device:
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the dtype for `auto`, `float32` or `bfloat16`; `auto` is bfloat16 on CUDA devices that support it."""
-    if name == "bfloat16" or (name == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()):
+    """Return the dtype for `auto`, `float32` or `bfloat16`; `auto` is bfloat16 on CUDA devices that compute in it."""
+    if name == "bfloat16" or (name == "auto" and device.type == "cuda" and has_bfloat16(device)):
         return torch.bfloat16
     return torch.float32
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether the device computes in bfloat16 itself. Others emulate it, many times slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type != "cpu" or bool(torch.cpu._is_amx_tile_supported())
+
+
+def warn_of_precision(dtype: torch.dtype, device: torch.device) -> str:
+    """Return a warning if the device emulates `dtype`, else an empty text."""
+    if dtype is not torch.bfloat16 or has_bfloat16(device):
+        return ""
+    return (
+        f"train.precision is bfloat16, which this {LABELS[device.type]} device emulates: the training can take ten "
+        "times as long as in float32. Set train.precision to auto"
+    )

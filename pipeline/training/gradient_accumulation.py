@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from pipeline.gans.base import Batch, LossFunction, Progress
+from pipeline import random_state
+from pipeline.gans.base import GAN, Batch, LossFunction, Progress
 from pipeline.training.settings import TrainSettings
 
 
@@ -17,7 +18,7 @@ class GradientAccumulator:
         settings: Batch size and micro-batch size.
         device: Where the networks are.
         dtype: bfloat16 runs losses under autocast; float32 does not.
-        group: Images of a batch that cannot be separated.
+        gan: The variant: its `group` images of a batch cannot be separated, and losses change its buffers.
         warn: Called with a message when the micro-batch size changes.
 
     Attributes:
@@ -30,12 +31,17 @@ class GradientAccumulator:
         device: torch.device,
         dtype: torch.dtype,
         *,
-        group: int,
+        gan: GAN,
         warn: Callable[[str], None],
     ) -> None:
         self.batch_size, self.automatic = settings.batch_size, settings.micro_batch == "auto"
         self.micro_batch = settings.micro_batch if isinstance(settings.micro_batch, int) else settings.batch_size
-        self.device, self.dtype, self.group, self.warn = device, dtype, group, warn
+        self.device, self.dtype, self.gan, self.warn = device, dtype, gan, warn
+
+    @property
+    def smaller(self) -> int | None:
+        """The next smaller micro-batch; None if train.micro_batch is fixed, or half of it is no batch."""
+        return halve(self.micro_batch, self.gan.group) if self.automatic else None
 
     def backward(
         self,
@@ -47,7 +53,8 @@ class GradientAccumulator:
     ) -> list[dict[str, Tensor]]:
         """Store the gradients of a loss in the parameters of `optimizers`.
 
-        If CUDA memory runs out and train.micro_batch is auto, the micro-batch size is halved from here on.
+        If CUDA memory runs out and train.micro_batch is auto, the micro-batch size is halved from here on. Buffers and
+        random numbers are then those from before the failed attempt.
 
         Returns:
             The loss's terms, detached, for each micro-batch.
@@ -58,19 +65,59 @@ class GradientAccumulator:
         while True:
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
+            undo = self.remember(rng) if self.smaller and self.device.type != "cpu" else None
             try:
                 return self.accumulate(loss_function, batch, progress, rng)
             except torch.OutOfMemoryError:
-                smaller = halve(self.micro_batch, self.group) if self.automatic else None
-                if smaller is None:
+                if self.smaller is None:
                     raise
             # Outside the handler, because the exception holds the tensors of the failed attempt.
-            self.micro_batch = smaller
-            torch.cuda.empty_cache()
-            self.warn(
-                f"out of GPU memory: continuing with train.micro_batch {smaller} and the same train.batch_size "
-                f"{self.batch_size}"
-            )
+            self.shrink()
+            if undo is not None:
+                undo()
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Update the parameters of an optimizer. Its first update allocates its state, for which memory can run out.
+
+        Raises:
+            torch.OutOfMemoryError: The micro-batch size is fixed or cannot be halved.
+        """
+        while True:
+            try:
+                optimizer.step()
+                return
+            except torch.OutOfMemoryError:
+                if self.smaller is None:
+                    raise
+            # Adam allocates all of its state before it changes a parameter. What is incomplete is allocated again.
+            for state in optimizer.state.values():
+                if "exp_avg_sq" not in state:
+                    state.clear()
+            self.shrink()
+
+    def shrink(self) -> None:
+        """Continue with the next smaller micro-batch."""
+        assert self.smaller is not None
+        self.micro_batch = self.smaller
+        torch.cuda.empty_cache()
+        self.warn(
+            f"out of GPU memory: continuing with train.micro_batch {self.micro_batch} and the same train.batch_size "
+            f"{self.batch_size}"
+        )
+
+    def remember(self, rng: torch.Generator) -> Callable[[], None]:
+        """Return a function that restores what a loss changes: the variant's buffers and the random numbers."""
+        buffers = [(buffer, buffer.clone()) for buffer in self.gan.buffers()]
+        state, defaults = rng.get_state(), random_state.default_generators(self.device)
+
+        @torch.no_grad()
+        def undo() -> None:
+            for buffer, value in buffers:
+                buffer.copy_(value)
+            rng.set_state(state)
+            random_state.restore_default_generators(defaults, self.device)
+
+        return undo
 
     def accumulate(
         self, loss_function: LossFunction, batch: Batch, progress: Progress, rng: torch.Generator

@@ -1,10 +1,11 @@
 """Gradient accumulation: the same gradient as the whole batch, and smaller micro-batches when memory runs out."""
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from pipeline.training.gradient_accumulation import halve, split_batch
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.settings import TrainSettings
 from tests.observer import Watcher
+from tests.pretended_cuda import GPU, pretend
 from tests.specs import image_spec
 
 CPU = torch.device("cpu")
@@ -47,13 +49,14 @@ PLAIN: dict[str, dict[str, Any]] = {
 class Noise:
     """Endless random images and labels from fixed seeds."""
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, device: torch.device = CPU) -> None:
+        self.count, self.device = 0, device
 
     def next(self, n: int) -> Batch:
         rng = torch.Generator().manual_seed(self.count)
         self.count += 1
-        return {"item": torch.rand(n, 1, 8, 8, generator=rng) * 2 - 1, "label": torch.randint(4, (n,), generator=rng)}
+        items, labels = torch.rand(n, 1, 8, 8, generator=rng) * 2 - 1, torch.randint(4, (n,), generator=rng)
+        return {"item": items.to(self.device), "label": labels.to(self.device)}
 
     def state(self) -> dict[str, object]:
         return {"count": self.count}
@@ -63,7 +66,13 @@ class Noise:
         self.count = state["count"]
 
 
-def trainer(model: Mapping[str, Any], micro_batch: object, folder: Path, watcher: Watcher | None = None) -> Trainer:
+def trainer(
+    model: Mapping[str, Any],
+    micro_batch: object,
+    folder: Path,
+    watcher: Watcher | None = None,
+    device: torch.device = CPU,
+) -> Trainer:
     train = TrainSettings.model_validate(
         {"batch_size": 16, "micro_batch": micro_batch, "total_images": 160, "log_images": 48, "checkpoint_images": 80}
     )
@@ -72,9 +81,9 @@ def trainer(model: Mapping[str, Any], micro_batch: object, folder: Path, watcher
     watcher = watcher or Watcher()
     return Trainer(
         build(settings, image_spec(8, 1, 4)),
-        Noise(),
+        Noise(device),
         train,
-        device=CPU,
+        device=device,
         folder=folder,
         observer=watcher,
         stop=watcher.stop,
@@ -188,6 +197,55 @@ def test_auto_halves_the_micro_batch_until_it_fits(tmp_path: Path) -> None:
     fixed.run()
     assert all(torch.equal(value, weights(fixed)[name]) for name, value in weights(auto).items())
     assert [row["loss_generator"] for row in auto.history] == [row["loss_generator"] for row in fixed.history]
+
+
+@pytest.mark.parametrize("model", [PLAIN["lazy"], *MIXING.values()], ids=["lazy", *MIXING])
+def test_a_failed_attempt_leaves_nothing_behind(tmp_path: Path, model: dict[str, Any]) -> None:
+    """Buffers, such as running means, and random numbers are those of a training that never ran out of memory."""
+    with pretend():
+        auto = with_room_for(4, trainer(model, "auto", tmp_path / "a", device=GPU), late=True)
+        auto.run()
+        fixed = trainer(model, 4, tmp_path / "b", device=GPU)
+        fixed.run()
+        found, expected = ({name: value.cpu() for name, value in weights(one).items()} for one in (auto, fixed))
+    assert auto.accumulator.micro_batch == 4
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+    assert torch.equal(fixed.rng.get_state(), auto.rng.get_state())
+
+
+@pytest.mark.parametrize("allocated", [0, 3])
+def test_memory_for_the_state_of_an_optimizer_runs_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allocated: int
+) -> None:
+    """The first update of a network allocates two tensors for each parameter; the second attempt repeats all of it."""
+    watcher = Watcher()
+    short = trainer(PLAIN["lazy"], "auto", tmp_path / "a", watcher)
+    room, zeros_like = [allocated], torch.zeros_like
+
+    def allocate(*args: Any, **kwargs: Any) -> Tensor:
+        room[0] -= 1
+        if room[0] == -1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return zeros_like(*args, **kwargs)
+
+    monkeypatch.setattr(short.optimizers["discriminator"], "step", with_allocation(short, allocate))
+    short.run()
+    assert [message.partition(":")[0] for message in watcher.warnings] == ["out of GPU memory"]
+    assert short.accumulator.micro_batch == 8
+    assert all(
+        state.keys() == {"step", "exp_avg", "exp_avg_sq"} for state in short.optimizers["discriminator"].state.values()
+    )
+
+
+def with_allocation(trainer: Trainer, zeros_like: Callable[..., Tensor]) -> Callable[[], object]:
+    """Return the update of the discriminator's optimizer, whose state is allocated by `zeros_like`."""
+    step = trainer.optimizers["discriminator"].step
+
+    def run() -> object:
+        with patch.object(torch, "zeros_like", zeros_like):
+            return step()
+
+    return run
 
 
 @pytest.mark.parametrize("stop_at", [16, 96])

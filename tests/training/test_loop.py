@@ -152,6 +152,25 @@ def test_an_apple_gpu_is_used_if_there_is_no_cuda_device(monkeypatch: pytest.Mon
     assert pick_precision("auto", torch.device("mps")) is torch.float32
 
 
+def test_bfloat16_is_chosen_where_it_is_not_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A T4 or V100 emulates bfloat16: torch calls that supported, but float32 is faster."""
+    for computes, expected in ((False, torch.float32), (True, torch.bfloat16)):
+        supported = lambda including_emulation=True, computes=computes: computes or including_emulation  # noqa: E731
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+        assert pick_precision("auto", torch.device("cuda")) is expected
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_emulated_bfloat16_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, emulated: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: not emulated)
+    watcher = Watcher()
+    trainer(tmp_path, watcher, precision="bfloat16")
+    assert [warning.partition(",")[0] for warning in watcher.warnings] == ["train.precision is bfloat16"] * emulated
+    watcher = Watcher()
+    trainer(tmp_path, watcher)
+    assert watcher.warnings == []
+
+
 def test_bfloat16_training_is_finite(tmp_path: Path) -> None:
     watcher = Watcher()
     trainer(tmp_path, watcher, precision="bfloat16").run()

@@ -139,9 +139,10 @@ def transform_colour(images: Tensor, draws: Draws) -> Tensor:
     hue = draws.maybe((draws.uniform() * 2 - 1) * math.pi, 0.0)
     saturation = draws.maybe(torch.exp2(draws.normal()), 1.0)
     luma = torch.full((3, 3), 1 / 3, device=images.device)  # projection on the gray axis
-    chroma = torch.eye(3, device=images.device) - luma
-    # Generator of the rotation about the gray axis.
-    axis = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]], device=images.device) / math.sqrt(3)
+    identity = torch.eye(3, device=images.device)
+    chroma = identity - luma
+    # Generator of the rotation about the gray axis: [[0, -1, 1], [1, 0, -1], [-1, 1, 0]] / sqrt(3).
+    axis = (identity.roll(1, 0) - identity.roll(1, 1)) / math.sqrt(3)
 
     def per_image(value: Tensor) -> Tensor:
         return value.view(-1, 1, 1)

@@ -42,8 +42,9 @@ class Augment(nn.Module):
         policy = POLICIES.get(self.settings.policy)
         if policy is None:
             return images
-        scheduled = self.settings.probability
-        probability = self.probability if self.adaptive else torch.tensor(scheduled.at(fraction), device=images.device)
+        probability = self.probability
+        if not self.adaptive:
+            probability = torch.full((), self.settings.probability.at(fraction), device=images.device)
         # 16-bit floats are too coarse for sampling coordinates.
         with full_precision(images):
             return policy(images.float(), probability, rng)

@@ -23,21 +23,24 @@ class ImagePool(nn.Module):
     def query(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Return a batch of current and earlier images, [B, C, R, R], and store some of `images`.
 
-        While the pool fills, every image is stored and returned. Later, with probability 1/2, an image is swapped with
-        a stored one, which is returned in its place. A pool of size 0 returns `images`.
+        While the pool fills, every image is returned, and stored if there is a free place. Later, with probability 1/2,
+        an image is swapped with a stored one, which is returned in its place. A pool of size 0 returns `images`.
         """
         if not self.size:
             return images
-        batch = images.clone()
-        swaps = torch.rand(len(images), generator=rng, device=images.device).tolist()
-        slots = torch.randint(self.size, (len(images),), generator=rng, device=images.device).tolist()
-        count = int(self.count)
-        for i, (swap, slot) in enumerate(zip(swaps, slots, strict=True)):
-            if count < self.size:
-                self.images[count] = images[i]
-                count += 1
-            elif swap < 0.5:
-                batch[i] = self.images[slot]
-                self.images[slot] = images[i]
-        self.count.fill_(count)
-        return batch
+        starts = range(0, len(images), self.size)
+        return torch.cat([self.exchange(images[start : start + self.size], rng) for start in starts])
+
+    def exchange(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Query with at most `size` images. No branch on device values, so that nothing waits for the device."""
+        n, device = len(images), images.device
+        swaps = (torch.rand(n, generator=rng, device=device) < 0.5) & (self.count >= self.size)
+        # Every image has a slot of its own: the next free ones, or random ones once the pool is full.
+        free = self.count + torch.arange(n, device=device)
+        random = torch.randperm(self.size, generator=rng, device=device)[:n]
+        slots = torch.where(self.count < self.size, free.remainder(self.size), random)
+        stored = self.images[slots]
+        kept = (swaps | (free < self.size)).view(n, 1, 1, 1)
+        self.images[slots] = torch.where(kept, images, stored)
+        self.count.add_(n).clamp_(max=self.size)
+        return torch.where(swaps.view(n, 1, 1, 1), stored, images)

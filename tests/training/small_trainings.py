@@ -1,0 +1,195 @@
+"""Trainings of every variant, and every stabiliser with a state, that take about a second."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+
+from pipeline.data.store import ItemSet, PairSet
+from pipeline.evaluation.extractors.base import ArrayItems
+from pipeline.gans.registry import ModelSettings, build
+from pipeline.tasks.registry import TASKS
+from pipeline.training.loop import Trainer
+from pipeline.training.settings import TrainSettings
+from tests.observer import Watcher
+from tests.specs import image_spec
+
+CPU = torch.device("cpu")
+ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
+FALLING = {"start": 0.3, "end": 0.0}
+SMALL = {"latent": 4, "generator_channels": 8, "discriminator_channels": 8, "max_channels": 8}
+TRANSLATING = {"generator_channels": 4, "discriminator_channels": 4, "discriminator_layers": 1}
+RESTORING = {"generator_channels": 8, "blocks": 1, "kernel": 3, "discriminator_channels": 4}
+
+MODELS: dict[str, dict[str, Any]] = {
+    "vanilla": {
+        "variant": "vanilla",
+        "latent": 4,
+        "hidden": [16],
+        "penalties": {"r1": FALLING, "every": 3},
+        "stabilisers": {
+            "packing": 2,
+            "lecam": 0.1,
+            "spectral_norm": True,
+            "instance_noise": FALLING,
+            "top_k": {"start": 1, "end": 0.5},
+            "augment": ADA,
+        },
+    },
+    "vanilla clipped": {
+        "variant": "vanilla",
+        "latent": 4,
+        "hidden": [16],
+        "objective": "wgan",
+        "critic_steps": 3,
+        "penalties": {"clip": 0.05},
+    },
+    "dcgan": {
+        "variant": "dcgan",
+        **SMALL,
+        "penalties": {"r1": 0.1, "r2": FALLING, "every": 2},
+        "stabilisers": {"lecam": 0.1, "packing": 2, "minibatch_std": 4},
+    },
+    "dcgan relativistic": {
+        "variant": "dcgan",
+        **SMALL,
+        "discriminator_norm": "none",
+        "objective": "relativistic",
+        "penalties": {"r1": 0.5, "r2": 0.5},
+    },
+    "dcgan residual": {
+        "variant": "dcgan",
+        **SMALL,
+        "architecture": "residual",
+        "objective": "hinge",
+        "critic_steps": 2,
+        "penalties": {"gp": 10, "every": 4},
+        "stabilisers": {"spectral_norm": True, "augment": {"policy": "diffaugment", "probability": FALLING}},
+    },
+    "cgan": {
+        "variant": "cgan",
+        **SMALL,
+        "label_width": 4,
+        "penalties": {"r1": 0.1},
+        "stabilisers": {"label_smoothing": 0.1, "lecam": 0.1, "augment": ADA},
+    },
+    "cgan concat": {
+        "variant": "cgan",
+        **SMALL,
+        "conditioning": "concat",
+        "discriminator_norm": "none",
+        "penalties": {"dragan": 10},
+    },
+    "sgan": {
+        "variant": "sgan",
+        **SMALL,
+        "labelled_per_class": 3,
+        "penalties": {"r1": 0.1, "every": 2},
+        "stabilisers": {"augment": ADA, "instance_noise": FALLING},
+    },
+    "r3gan": {
+        "variant": "r3gan",
+        **SMALL,
+        "blocks": 1,
+        "conditional": True,
+        "stabilisers": {"top_k": FALLING | {"start": 1, "end": 0.5}, "augment": {"policy": "ada"}},
+    },
+    "stylegan2": {
+        "variant": "stylegan2",
+        **SMALL,
+        "style_width": 4,
+        "mapping_layers": 2,
+        "path_length": {"weight": 2, "every": 3},
+        "penalties": {"r1": 0.1, "every": 2},
+        "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "packing": 2, "augment": ADA},
+    },
+    "srgan": {"variant": "srgan", **RESTORING, "scale": 2, "generator_norm": "batch", "pretraining": 0.4},
+    "denoise": {
+        "variant": "denoise",
+        **RESTORING,
+        "pretraining": 0.1,
+        "r1": 0.1,
+        "noise": {"gaussian": [0, 50], "poisson": [5, 50], "jpeg": [20, 80]},
+    },
+    "pix2pix": {"variant": "pix2pix", **TRANSLATING},
+    "cyclegan": {"variant": "cyclegan", **TRANSLATING, "blocks": 1, "pool": 20},
+    "drit": {"variant": "drit", **TRANSLATING, "blocks": 1, "style": 2, "content_steps": 2},
+}
+
+
+class Bars(ArrayItems):
+    """90 bright bars on black; the class is the column of the bar, one of four."""
+
+    item = image_spec(8, 1, 4)
+
+    def __init__(self) -> None:
+        super().__init__(np.zeros((90, 8, 8, 1), dtype=np.uint8))
+        self.labels = np.arange(90) % 4
+        for k in range(90):
+            self.array[k, :, k % 4 * 2] = 160 + k
+
+
+def bars_for(view: str) -> Any:
+    """Return the bars as a view needs them: two columns as domains, or pairs of consecutive bars."""
+    bars = Bars()
+    if view not in ("paired", "domains"):
+        return bars
+    where = np.arange(45)
+    common: dict[str, Any] = {
+        "shard": np.zeros(45, np.int64),
+        "names": [str(k) for k in range(45)],
+        "fingerprint": "bars",
+    }
+    if view == "paired":
+        wide = np.concatenate([bars.array[:45], bars.array[1:46]], axis=2)
+        return PairSet(shards=[wide], row=where, labels=np.full(45, -1), item=image_spec(8, 1), partners=None, **common)
+    return ItemSet(
+        shards=[bars.array[bars.labels < 2]],
+        row=where,
+        labels=where % 2,
+        item=image_spec(8, 1, ["left", "right"]),
+        **common,
+    )
+
+
+def build_trainer(
+    model: Mapping[str, Any],
+    folder: Path,
+    watcher: Watcher,
+    total: int = 384,
+    device: torch.device = CPU,
+    **more: object,
+) -> Trainer:
+    """Return a trainer of 24 steps; rows, pictures and checkpoints fall on different steps."""
+    values = {
+        "learning_rate": {"generator": {"start": 2e-3, "end": 2e-4}, "discriminator": 1e-3},
+        "beta2": {"start": 0.9, "end": 0.99},
+        "ema_half_life": {"start": 0, "end": 200},
+        "batch_size": 16,
+        "total_images": total,
+        "schedule_images": 384,
+        "log_images": 80,
+        "snapshot_images": 192,
+        "checkpoint_images": 128,
+        "flips": True,
+    }
+    train = TrainSettings.model_validate(values | more)
+    torch.manual_seed(train.seed)
+    settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
+    gan = build(settings, image_spec(8, 1, 4))
+    batches = TASKS[gan.task].open_view(gan.view, bars_for(gan.view.name), device, train.seed, flips=train.flips)
+    examples = TASKS[gan.task].examples(gan, bars_for(gan.view.name), device, 5)
+    return Trainer(
+        gan,
+        batches,
+        train,
+        device=device,
+        folder=folder,
+        observer=watcher,
+        stop=watcher.stop,
+        preview_samples=4,
+        examples=examples,
+    )

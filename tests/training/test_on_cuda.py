@@ -1,0 +1,87 @@
+"""Every variant trains on a CUDA device that is pretended: no mixed devices, no wrong generator, no wait in a step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.training import checkpoint
+from pipeline.training.loop import Stopped, Trainer
+from tests.observer import Watcher
+from tests.pretended_cuda import GPU, PretendedGpu, pretend
+from tests.training.small_trainings import MODELS, build_trainer
+
+EPOCH = "data/batch_sampling.py"
+"""The order of an epoch is drawn on the host, and copied to the device once."""
+
+WAITING = {"denoise": "media/image/degradations.py"}
+"""Models whose steps wait, and the file that makes them wait."""
+
+
+def run_steps(trainer: Trainer, *fractions: float) -> None:
+    """Run a step with all phases, also rare ones, at these fractions of the schedule."""
+    for fraction in fractions:
+        trainer.images_seen = round(fraction * trainer.schedule_images)
+        for phase in trainer.phases:
+            if fraction >= phase.start:
+                trainer.update(phase, measure=False)
+        trainer.ema.update(1000, trainer.images_seen, trainer.settings.batch_size)
+
+
+def unexpected(gpu: PretendedGpu, model: str) -> list[str]:
+    """Return the lines that wait or copy although they need not."""
+    waits = [f"waits: {line}" for line in gpu.waits if not line.startswith(WAITING.get(model, "-"))]
+    copies = [line for line in gpu.copies if not line.startswith((EPOCH, WAITING.get(model, "-")))]
+    return waits + [f"copies: {line}" for line in copies]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_step_waits_for_the_device(tmp_path: Path, model: str) -> None:
+    with pretend() as gpu:
+        trainer = build_trainer(MODELS[model], tmp_path, Watcher(), device=GPU)
+        run_steps(trainer, 0, 0.5)  # makes the state of the optimizers
+        gpu.clear()
+        run_steps(trainer, 0, 0.5)
+        assert unexpected(gpu, model) == [], gpu.report()
+
+
+def weights(trainer: Trainer) -> dict[str, Tensor]:
+    """Return the weights on the host."""
+    return {name: value.detach().cpu().clone() for name, value in trainer.gan.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [pytest.param(name, marks=[] if name == "vanilla" else [pytest.mark.slow]) for name in MODELS],
+)
+def test_a_training_stops_and_resumes_on_the_device(tmp_path: Path, model: str) -> None:
+    """Previews, rows, checkpoints and the random state of the device; the second half continues the first."""
+    with pretend():
+        whole = build_trainer(MODELS[model], tmp_path / "whole", Watcher(), 96, device=GPU)
+        whole.run()
+        with pytest.raises(Stopped):
+            build_trainer(MODELS[model], tmp_path / "half", Watcher(48), 96, device=GPU).run()
+        state, _ = checkpoint.load_latest(tmp_path / "half")
+        assert state is not None
+        torch.rand(3, device=GPU)  # the default generator of the device must not matter
+        watcher = Watcher()
+        resumed = build_trainer(MODELS[model], tmp_path / "half", watcher, 96, device=GPU)
+        resumed.restore(state)
+        resumed.run()
+        expected, found = weights(whole), weights(resumed)
+    assert watcher.warnings == []
+    assert expected.keys() == found.keys()
+    assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+
+
+def test_a_step_that_waits_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake planted in the loop is found, with its line."""
+    with pretend() as gpu:
+        trainer = build_trainer(MODELS["vanilla"], tmp_path, Watcher(), device=GPU)
+        run_steps(trainer, 0)
+        gpu.clear()
+        update = trainer.ema.update
+        monkeypatch.setattr(trainer.ema, "update", lambda *values: (update(*values), trainer.term_means.compute()))
+        run_steps(trainer, 0)
+        assert [line.split(":")[1] for line in unexpected(gpu, "vanilla")] == [" training/gradient_accumulation.py"]
