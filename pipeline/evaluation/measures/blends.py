@@ -16,7 +16,7 @@ from pipeline.measure import Measurement
 
 RARE = 0.01  # share of held-out items that look at least as much like a blend
 SAMPLES_MOST, HELDOUT_MOST, TRAIN_MOST = 1000, 1000, 3000
-SEEN_MOST = 200  # means of two held-out items, to learn whether blends are seen
+SEEN_MOST = 100  # means of two held-out items, to learn whether blends are seen
 PARTNERS = 20  # training items that are tried as one of the two; the other one is any
 LEAST_TRAIN = 50
 TINY = 1e-9

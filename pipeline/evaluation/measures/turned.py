@@ -23,7 +23,7 @@ from pipeline.media.profiles import Change
 K = 5  # neighbours; a single one would make copies of training items look upright
 RARE = 0.01  # share of held-out items that look at least as much as if they were turned
 SAMPLES_MOST, HELDOUT_MOST, TRAIN_MOST = 1000, 1000, 3000
-SEEN_MOST = 200  # held-out items that are turned to learn whether that is seen
+SEEN_MOST = 100  # held-out items that are turned to learn whether that is seen
 TINY = 1e-9
 
 
