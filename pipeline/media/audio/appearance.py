@@ -57,13 +57,25 @@ def is_change(found: Found, name: str) -> bool:
 
 
 def is_clipped(found: Found) -> bool:
-    """Return whether peaks are cut: less dynamics, and overtones that make the spectrum flatter."""
-    return is_varied(found) and ratio(found, "crest") < 0.9 and ratio(found, "flatness") > 1.1 and not is_noisy(found)
+    """Return whether peaks are cut: less dynamics, and more power or overtones that make the spectrum flatter."""
+    if not is_varied(found) or ratio(found, "crest") >= 0.9:
+        return False
+    return is_louder(found) or (ratio(found, "flatness") > 1.1 and not is_hissing(found))
+
+
+def is_louder(found: Found) -> bool:
+    """Return whether samples have far more power. Noise that adds as much leaves no sound to recognise."""
+    return ratio(found, "loudness") > 1.25
+
+
+def is_hissing(found: Found) -> bool:
+    """Return whether even the quietest cells are loud."""
+    return value(found, "hiss") > HISS_DB
 
 
 def is_noisy(found: Found) -> bool:
-    """Return whether even the quietest cells are loud."""
-    return is_varied(found) and value(found, "hiss") > HISS_DB and ratio(found, "flatness") > 1
+    """Return whether even the quietest cells are loud, and not because of overtones."""
+    return is_varied(found) and is_hissing(found) and ratio(found, "flatness") > 1 and not is_clipped(found)
 
 
 def is_band_limited(found: Found) -> bool:

@@ -200,7 +200,7 @@ def tables_of(codec: MelCodec) -> Tables:
 def mel_filters(codec: MelCodec) -> Float64Array:
     """Return triangles on the mel scale, [mels, bins], each of sum 1; a narrow one has the nearest frequency alone."""
     low, high = (2595 * np.log10(1 + f / 700) for f in (codec.low_hz, codec.high_hz))
-    edges = 700 * (10 ** (np.linspace(low, high, codec.mels + 2) / 2595) - 1)
+    edges = mel_to_hertz(np.linspace(low, high, codec.mels + 2))
     frequencies = np.arange(codec.bins) * codec.sample_rate / codec.window
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising, falling = (frequencies - left) / (centre - left), (right - frequencies) / (right - centre)
@@ -209,3 +209,15 @@ def mel_filters(codec: MelCodec) -> Float64Array:
     filters[empty, np.abs(frequencies - centre[empty]).argmin(axis=1)] = 1
     normed: Float64Array = filters / filters.sum(axis=1, keepdims=True)
     return normed
+
+
+def hertz_to_mel(hertz: Float64Array) -> Float64Array:
+    """Return places on the mel scale."""
+    mels: Float64Array = 2595 * np.log10(1 + hertz / 700)
+    return mels
+
+
+def mel_to_hertz(mels: Float64Array) -> Float64Array:
+    """Return the frequencies of places on the mel scale."""
+    hertz: Float64Array = 700 * (10 ** (mels / 2595) - 1)
+    return hertz

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from pipeline.arrays import Float64Array, FloatArray, Items
+from pipeline.arrays import Float64Array, FloatArray, Int64Array, Items
 from pipeline.items import ItemSpec
-from pipeline.media.audio.mel_codec import MelCodec
+from pipeline.media.audio.mel_codec import MelCodec, hertz_to_mel, mel_to_hertz
 from pipeline.media.audio.statistics import decibels, powers
 from pipeline.media.audio.waves import from_pictures, picture_spec, pictures_of
 from pipeline.media.profiles import Change, Profile, best_change
@@ -25,6 +25,8 @@ STEPS = 32
 """Thresholds of a distribution of levels."""
 REACH = 6
 """Shifts are searched up to this part of a side."""
+SPEEDS = tuple(2 ** (quarter / 24) for quarter in range(-12, 13) if abs(quarter) > 1)
+"""Speeds that are tried, in quarter tones up to a half octave."""
 LEAST = 1.0
 """Decibels: nearer mean pictures are not compared further."""
 
@@ -41,7 +43,8 @@ def profiles(spec: ItemSpec) -> Sequence[Profile]:
         Profile("spectrum", of(spectrum), compare_spectra),
         Profile("course", of(course), compare_courses),
         Profile("levels", of(levels), functools.partial(compare_levels, floor=floor)),
-        Profile("hiss", of(hiss), difference),
+        # Noise changes the classes that a classifier sees, so real clips are not weighted by them.
+        Profile("hiss", of(hiss), difference, weighted=False),
         Profile("silence", of(silence), difference),
         Profile("placement", of(picture), compare, weighted=False, change=change),
     ]
@@ -127,13 +130,13 @@ def search(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> tuple[floa
     return best_change(distance(ours, theirs), changes(ours, theirs, spec), LEAST)
 
 
-def distance(first: Float64Array, second: Float64Array) -> float:
+def distance(first: FloatArray, second: FloatArray) -> float:
     """Return the root mean squared difference of two pictures."""
     return float(np.sqrt(np.mean((first - second) ** 2)))
 
 
 def changes(ours: Float64Array, theirs: Float64Array, spec: ItemSpec) -> Iterator[tuple[Change, float]]:
-    """Yield reversal in time and shifts along both axes, with the distances where the pictures overlap."""
+    """Yield reversal in time, shifts along both axes and other speeds, with the distances where pictures overlap."""
     yield Change("backwards", "played backwards", lambda items: items[:, :, ::-1]), distance(ours[:, ::-1], theirs)
     height, width = ours.shape
     sides = ((0, height, "pitch shifted", "mel bands up"), (1, width, "delayed", "columns late"))
@@ -144,6 +147,34 @@ def changes(ours: Float64Array, theirs: Float64Array, spec: ItemSpec) -> Iterato
                 yours = np.take(theirs, np.arange(max(0, -by), side - max(0, by)), axis)
                 undo = functools.partial(shift, spec=spec, by=-by, axis=axis + 1)
                 yield Change(name, f"{by:+d} {words}", undo), distance(mine, yours)
+    for speed in SPEEDS:
+        rows, columns = positions_at(MelCodec.of(spec), speed)
+        inside = np.ix_((rows >= 0) & (rows < height), columns < width)
+        left = distance(take(ours, rows, columns)[inside], theirs[inside])
+        undo = functools.partial(play_slower, spec=spec, speed=speed)
+        yield Change("pitch shifted", f"played {speed:.2f} times as fast", undo), left
+
+
+def positions_at(codec: MelCodec, speed: float) -> tuple[Int64Array, Int64Array]:
+    """Return the rows and columns where a clip that is played so much faster has those of the clip itself."""
+    low, high = (hertz_to_mel(np.array(hertz)) for hertz in (codec.low_hz, codec.high_hz))
+    step = (high - low) / (codec.mels + 1)
+    centres = mel_to_hertz(low + step * np.arange(1, codec.mels + 1))
+    rows = (hertz_to_mel(centres * speed) - low) / step - 1
+    columns = (np.arange(codec.frames) + 0.5) / speed - 0.5
+    return np.rint(rows).astype(np.int64), np.rint(columns).astype(np.int64)
+
+
+def take(pictures: FloatArray, rows: Int64Array, columns: Int64Array) -> FloatArray:
+    """Return the cells of pictures [..., mels, frames] at these rows and columns; the edge is repeated beyond them."""
+    height, width = pictures.shape[-2:]
+    return pictures[..., np.clip(rows, 0, height - 1)[:, None], np.clip(columns, 0, width - 1)]
+
+
+def play_slower(items: Items, spec: ItemSpec, speed: float) -> Items:
+    """Return items as they were before they were played so much faster."""
+    pictures = take(pictures_of(items, spec)[..., 0], *positions_at(MelCodec.of(spec), speed))
+    return from_pictures(pictures[..., None], spec)
 
 
 def shift(items: Items, spec: ItemSpec, by: int, axis: int) -> Items:

@@ -12,8 +12,9 @@ from pipeline.media.audio import profiles
 from pipeline.media.audio.appearance import BAND_LIMITED, CLIPPED, NOISY, SMEARED, WRONG_LOUDNESS
 from pipeline.media.audio.medium import AudioMedium
 from pipeline.media.audio.settings import AudioSettings
+from pipeline.media.audio.sound_file import resample
 from pipeline.media.audio.statistics import statistics
-from pipeline.media.audio.tones import RATE, draw_tone
+from pipeline.media.audio.tones import CLASSES, RATE, draw_tone
 from pipeline.media.audio.waves import to_picture
 
 SETTINGS = AudioSettings()
@@ -102,6 +103,8 @@ def found(**values: float) -> dict[str, Measurement]:
         (NOISY, {"hiss": 1.0, "flatness": 2.0}, False),
         (CLIPPED, {"crest": 0.7, "flatness": 1.6, "hiss": 2.0}, True),
         (CLIPPED, {"crest": 0.7, "flatness": 1.6, "hiss": 20.0}, False),
+        (CLIPPED, {"crest": 0.7, "loudness": 2.2, "hiss": 7.3}, True),
+        (NOISY, {"crest": 0.7, "loudness": 2.2, "hiss": 7.3, "flatness": 1.1}, False),
         (BAND_LIMITED, {"treble": 0.3}, True),
         (BAND_LIMITED, {"treble": 0.6, "near_duplicates": 0.3}, False),
         (WRONG_LOUDNESS, {"loudness": 0.5, "spectrum": 0.2}, True),
@@ -113,3 +116,34 @@ def found(**values: float) -> dict[str, Measurement]:
 def test_a_name_needs_its_evidence(symptom: Symptom, values: dict[str, float], expected: bool) -> None:
     assert symptom.when is not None
     assert symptom.when(found(**values)) is expected
+
+
+def test_noise_is_heard_although_the_classifier_takes_noisy_tones_for_noise() -> None:
+    (hiss,) = (one for one in AudioMedium().profiles(SPEC) if one.name == "hiss")
+    assert not hiss.weighted
+
+
+@pytest.mark.parametrize("speed", [1.1, 1.2, 1.3])
+def test_clips_that_are_played_too_fast_are_found_and_played_slower(speed: float) -> None:
+    waves = np.stack([draw_tone(name, np.random.default_rng(k)) for k in range(6) for name in CLASSES])
+    real, fake = pictures(waves), pictures(np.stack([play(wave, speed) for wave in waves]))
+    (profile,) = (one for one in profiles.profiles(SPEC) if one.name == "placement")
+    means = [profile.values(items).mean(axis=0).astype(np.float64) for items in (fake, real)]
+    assert profile.change is not None
+    found = profile.change(*means)
+    assert found is not None
+    assert found.name == "pitch shifted"
+    assert float(found.words.split()[1]) == pytest.approx(speed, rel=0.03)
+    half = slice(0, SPEC.width // 2)
+    undone = profile.values(found.undo(fake)).mean(axis=0)
+    before, after = (
+        np.abs(one - means[1]).reshape(SPEC.height, SPEC.width)[:, half].mean() for one in (means[0], undone)
+    )
+    assert after < 0.6 * before
+
+
+def play(wave: Float32Array, speed: float) -> Float32Array:
+    out = np.zeros_like(wave)
+    fast = resample(wave, round(1000 * speed), 1000)[: len(wave)]
+    out[: len(fast)] = fast
+    return out
