@@ -76,17 +76,28 @@ def test_intervals_are_one_hot_and_larger_ones_are_zeros() -> None:
     assert (moved.argmax(1) - 5)[[1, 2, 3, 5]].tolist() == [0, 2, -4, -1]
 
 
-def test_temporal_networks_are_the_same_at_all_steps() -> None:
-    """The latents of a step change the notes of its neighbours at most: two blocks reach two steps far."""
-    gan = small(networks="temporal")
+def test_a_temporal_network_chooses_notes_in_order() -> None:
+    """The latents of a step change no earlier notes than its blocks reach: two of them, two steps back."""
+    gan = small(networks="temporal").eval()
     assert gan.latent == 6 + 8 * 8
     z = torch.randn(1, gan.latent, generator=torch.Generator().manual_seed(0)).repeat(2, 1)
-    z[1, 6:14] += 3
+    z[1, -8:] += 3
     with torch.no_grad():
-        first, second = gan.eval().generator(z)
+        first, second = gan.generator(z)
     changed = (first - second).abs().amax(dim=(0, 2)) > 1e-6
-    assert changed[:3].all()
-    assert not changed[3:].any()
+    assert changed.tolist() == [False] * 5 + [True] * 3
+
+
+def test_a_temporal_network_hears_the_notes_before() -> None:
+    gan = small(networks="temporal").eval()
+    z = gan.sample_latents(4, torch.Generator().manual_seed(0))
+    weights = [weight for name, weight in gan.generator.named_parameters() if name == "before.weight"]
+    with torch.no_grad():
+        before = gan.generator(z)
+        weights[0].mul_(-5)
+        after = gan.generator(z)
+    assert torch.equal(before[:, :, 0], after[:, :, 0])
+    assert not torch.allclose(before[:, :, 1], after[:, :, 1])
 
 
 def test_labels_decide_what_is_generated_and_how_it_is_scored() -> None:

@@ -21,7 +21,7 @@ class MuseGANSettings(AdversarialSettings):
     networks: Literal["dense", "temporal"] = Field(
         "dense",
         description="dense: fully connected over all steps; temporal: one network for each voice and step of a piece, "
-        "the same at all steps, and layers over neighbouring steps. It learns rules of harmony and melody sooner",
+        "the same at all steps, and layers over neighbouring steps; each step hears the notes of the one before",
     )
     shared: int = Field(320, ge=4, le=8192, description="width of the shared network")
     depth: int = Field(2, ge=1, le=8, description="hidden layers of the shared network; temporal: layers over time")

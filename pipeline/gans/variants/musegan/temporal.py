@@ -32,19 +32,22 @@ INTERVAL_SCALE = 2.0
 class TemporalGenerator(nn.Module):
     """z [B, latent + 8 * steps + noise] and, if conditional, labels [B] -> one-hot maps [B, symbols, steps, voices].
 
-    After the latents of the whole piece come those of each step, then the noise of `choice: gumbel`.
+    After the latents of the whole piece come those of each step, then the noise of `choice: gumbel`. Notes are chosen
+    in the order of time. The largest value changes abruptly, so a melody without forbidden leaps must know the notes of
+    the step before.
     """
 
     def __init__(self, settings: MuseGANSettings, item: ItemSpec, classes: int) -> None:
         super().__init__()
         width, self.steps, self.classes, self.shared_latents = settings.private, item.height, classes, settings.latent
-        self.latent = settings.latent + LOCAL * item.height
+        self.latent, self.symbols = settings.latent + LOCAL * item.height, item.symbols
         self.shared = nn.Sequential(
             *generator_layers(settings.latent + classes, settings.shared, 1),
             nn.Linear(settings.shared, item.height * width),
         )
         self.local = nn.Linear(LOCAL, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(settings.depth))
+        self.before = nn.Linear(item.symbols * item.width, width, bias=False)
         self.choice = Choice(settings, item)
         self.private = nn.ModuleList(
             nn.Sequential(
@@ -61,9 +64,19 @@ class TemporalGenerator(nn.Module):
         steps = shared + self.local(local.reshape(len(z), self.steps, LOCAL))
         for block in self.blocks:
             steps = block(steps)
-        logits = torch.stack([network(steps) for network in self.private], dim=3).transpose(1, 2)
-        maps: Tensor = self.choice(logits, z[:, self.latent :])
-        return maps
+        return self.play(steps, z[:, self.latent :])
+
+    def play(self, steps: Tensor, noise: Tensor) -> Tensor:
+        """Choose the notes step by step, each from the features [B, steps, width] and the notes of the step before."""
+        chosen: list[Tensor] = []
+        noises = noise.chunk(self.steps, dim=1)
+        for at, features in enumerate(steps.unbind(dim=1)):
+            if chosen:
+                heard = chosen[-1].argmax(dim=1)[:, 0]
+                features = features + self.before(F.one_hot(heard, self.symbols).flatten(1).to(features.dtype))
+            logits = torch.stack([network(features) for network in self.private], dim=2)[:, :, None]
+            chosen.append(self.choice(logits, noises[at] if self.choice.noise else noise))
+        return torch.cat(chosen, dim=2)
 
 
 class Block(nn.Module):
