@@ -175,6 +175,8 @@ def pretend(ours: str = "/pipeline/", *, bfloat16: bool = False) -> Iterator[Pre
         (torch, "autocast", Autocast),
         (torch.amp, "autocast", Autocast),
         (torch, "is_autocast_enabled", lambda kind="cuda": enabled("cpu" if kind == "cuda" else kind)),
+        # Tensors of this mode have no version counter, which wrappers need.
+        (torch._C, "_InferenceMode", lambda mode: torch.no_grad() if mode else nullcontext()),
         (torch.cuda, "is_available", lambda: True),
         (torch.cuda, "device_count", lambda: 1),
         (torch.cuda, "current_device", lambda: 0),

@@ -1,0 +1,83 @@
+"""All stages run on a CUDA device that is pretended: a generator, a translation and a restoration."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.gans.registry import network_class
+from pipeline.media.registry import MEDIA
+from pipeline.stages.commands import features
+from pipeline.tasks.registry import TASKS
+from tests.all_stages import all_stages
+from tests.pretended_cuda import pretend
+
+SMALL = {"generator_channels": 4, "discriminator_channels": 4}
+NETWORKS: dict[str, dict[str, Any]] = {
+    "vanilla": {"latent": 8, "hidden": [16]},
+    "dcgan": {"latent": 8, **SMALL},
+    "cgan": {"latent": 8, **SMALL},
+    "sgan": {"latent": 8, **SMALL},
+    "r3gan": {"latent": 8, **SMALL, "blocks": 1},
+    "stylegan2": {"latent": 8, **SMALL, "style_width": 8, "mapping_layers": 2},
+    "srgan": {**SMALL, "scale": 2, "blocks": 1, "kernel": 3, "pretraining": 0.5},
+    "denoise": {**SMALL, "blocks": 1, "kernel": 3, "pretraining": 0.5},
+    "pix2pix": {**SMALL, "discriminator_layers": 1},
+    "cyclegan": {**SMALL, "discriminator_layers": 1, "blocks": 1},
+    "drit": {**SMALL, "discriminator_layers": 1, "blocks": 1, "style": 2},
+}
+IN_MAKE_TEST = ("dcgan", "pix2pix", "srgan")
+WITH_CLASSES = ("cgan", "sgan", "cyclegan", "drit")
+FEATURES = ("dcgan", "cgan", "sgan")
+
+
+def write_images(raw: Path, variant: str) -> None:
+    """Write 60 images: of two classes, pairs for pix2pix, or without labels, which is faster to evaluate."""
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        bright = number % 2
+        pixels = rng.normal(90 + 80 * bright, 40, (16, 32 if variant == "pix2pix" else 16, 3))
+        path = raw / (("dark", "bright")[bright] if variant in WITH_CLASSES else "") / f"{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+
+
+def write_params(root: Path, variant: str) -> None:
+    """Write the parameters of a training of four steps on CUDA, with a gate that is off."""
+    gate = TASKS[network_class(variant).task].gate(MEDIA["image"]).model_fields
+    off = {name: field.default if name == "significance" else None for name, field in gate.items()}
+    data: dict[str, Any] = {"source": "data/raw", "resolution": 16, "channels": "rgb"}
+    train = {"device": "cuda", "batch_size": 4, "total_images": 16, "log_images": 8, "snapshot_images": 16}
+    params = {
+        "data": data | ({"pairs": "halves"} if variant == "pix2pix" else {}),
+        "validate": {"min_images": {"limit": 10, "severity": "critical"}},
+        "model": {"variant": variant, **NETWORKS[variant]},
+        "train": train | {"checkpoint_images": 16, "health": {"images": 8, "samples": 64}},
+        "evaluate": {"samples": 50, "features": "random", "gate": off},
+        "tracking": {"experiment": "cuda", "model": f"cuda-{variant}"},
+    }
+    (root / "params.yaml").write_text(json.dumps(params))
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [pytest.param(name, marks=[] if name in IN_MAKE_TEST else [pytest.mark.slow]) for name in NETWORKS],
+)
+def test_all_stages_run_on_the_device(tmp_path: Path, empty_store: Path, variant: str) -> None:
+    shutil.copy(empty_store, tmp_path)
+    write_images(tmp_path / "data" / "raw", variant)
+    write_params(tmp_path, variant)
+    with pretend() as gpu, all_stages(tmp_path):
+        trained = json.loads((tmp_path / "metrics" / "train.json").read_text())
+        assert trained["device"] == "cuda"
+        assert gpu.kernels.total() > 1000
+        evaluated = json.loads((tmp_path / "metrics" / "evaluation.json").read_text())
+        assert evaluated["verdict"] == "pass", evaluated["reasons"]
+        if variant in FEATURES:
+            features.run(tmp_path)
+    exported = json.loads((tmp_path / "metrics" / "export.json").read_text())
+    assert exported["parity_max_abs"] < 1e-4
