@@ -140,9 +140,7 @@ class DirectionResult(Likeness):
 
     def select(self, positions: Int64Array) -> "DirectionResult":
         """Return the result with some of the finite translations alone."""
-        finite = np.zeros(self.total, dtype=bool)
-        finite[np.flatnonzero(self.translations.finite)[positions]] = True
-        return replace(self, translations=replace(self.translations, finite=finite.tolist()))
+        return replace(self, translations=self.translations.select(positions))
 
     def with_items(self, items: Items) -> "DirectionResult":
         """Return the result with other finite translations; their features are not computed again."""

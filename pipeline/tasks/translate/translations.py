@@ -2,14 +2,14 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pipeline.arrays import Float32Array, Float64Array, Items, UInt8Array
+from pipeline.arrays import Float32Array, Float64Array, Int64Array, Items, UInt8Array
 from pipeline.evaluation.extractors.base import Extractor
 from pipeline.evaluation.measures.image_similarity import psnr, ssim
 from pipeline.evaluation.measures.perceptual_distance import perceptual_distances
@@ -57,6 +57,17 @@ class Translations:
     def record(self, name: str, values: Sequence[float] | Float64Array) -> None:
         """Append the values of one batch."""
         self.values.setdefault(name, []).extend(map(float, values))
+
+    def select(self, positions: Int64Array) -> "Translations":
+        """Return the same with some of the finite translations alone, by their positions among these."""
+        count, finite = sum(self.finite), np.zeros(len(self.finite), dtype=bool)
+        finite[np.flatnonzero(self.finite)[positions]] = True
+        # If only the way back is not finite, some values have an entry more, and their places are not known.
+        values = {
+            name: [found[position] for position in positions] if len(found) == count else found
+            for name, found in self.values.items()
+        }
+        return replace(self, finite=finite.tolist(), values=values)
 
     def mean(self, name: str) -> float | None:
         """Return the mean of a per-image value; None if no image has one."""

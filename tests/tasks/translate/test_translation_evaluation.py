@@ -306,6 +306,22 @@ def test_pairs_are_compared_with_their_partners(root: Path) -> None:
     assert any("psnr_gain" in reason for reason in worse["reasons"])
 
 
+def test_some_broken_translations_of_pairs_explain_the_distance_to_the_partners(root: Path) -> None:
+    """Without them, the other translations are near their partners."""
+
+    def broken(images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
+        made = perfect(images, direction, rng).clone()
+        made[::10] = 2 * torch.rand(made[::10].shape, generator=rng) - 1
+        return made
+
+    given = case(broken, root, ONE, paired=True, count=120)
+    gate = given.settings.gate.model_copy(update={"perceptual_ratio": 0.05})
+    strict = dataclasses.replace(given, settings=given.settings.model_copy(update={"gate": gate}))
+    found = TASKS["translate"].evaluate(strict).metrics
+    assert [reason.partition(" (")[0] for reason in found["reasons"]] == ["broken images"]
+    assert "perceptual_ratio" in found["reasons"][0]
+
+
 def test_models_are_compared_by_features_or_by_partners(root: Path) -> None:
     domains = evaluate(perfect, root).material
     assert (list(domains.item_scores), list(domains.features)) == ([], ["_a_to_b", "_b_to_a"])
