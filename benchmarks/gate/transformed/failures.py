@@ -110,7 +110,7 @@ BOTH = (
     ),
     both(
         "input returned",
-        (("copies of the input", "not like the target domain"), NO_GAIN),
+        (("copies of the input", "not like the target domain"), ("remaining noise", *NO_GAIN)),
         (1,),
         lambda r, _, rng: r.inputs,
         1,

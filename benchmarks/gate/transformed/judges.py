@@ -96,7 +96,8 @@ def judge_restorations(split: Split, outputs: UInt8, *, unrelated: bool = False)
         trial.add(given, restored, original)
     real = prepare(split)
     trial.compare_texture(real.extractor, split.results.inputs, outputs, originals)
-    trial.squares = Squares(spec_of(outputs), outputs, originals, cache=real.target.cache, key=real.target.key)
+    owners, folder = np.arange(len(outputs)), real.target.cache
+    trial.squares = Squares(spec_of(outputs), outputs, originals, cache=folder, key=real.target.key, owners=owners)
     return apply_gate([measure_part(trial, TASKS["restore"].measures(IMAGE), "", "")], gate_of("restore"))
 
 

@@ -172,6 +172,7 @@ def run_trial(case: EvaluationCase, title: str, view: View, extractor: Extractor
     degradation = case.tensors.degradation(**view.options)
     rng = torch.Generator(case.device).manual_seed(settings.seed)
     squares: list[UInt8Array] = []  # of each image [3, n, S, S, C]: input, restored, original
+    owners: list[int] = []
     for position in progress_bar(range(min(len(case.test), settings.samples)), title):
         original = read_image(case.test, position, scale).to(case.device)
         low = degradation(original, rng)
@@ -185,6 +186,7 @@ def run_trial(case: EvaluationCase, title: str, view: View, extractor: Extractor
         trial.distances.append((case.gan.distances(restored, original), case.gan.distances(given, original)))
         if sum(one.shape[1] for one in squares) < MOST_SQUARES:
             squares.append(np.stack([cut_squares(image, square_side(case)) for image in images]))
+            owners += [len(trial.restored) - 1] * squares[-1].shape[1]
         if len(pictures.details) < LISTED:
             pictures.details.append(np.stack([crop_centre(image) for image in images]))
             pictures.gains.append(trial.gains[-1])
@@ -194,7 +196,10 @@ def run_trial(case: EvaluationCase, title: str, view: View, extractor: Extractor
         side = square_side(case)
         item = case.info.item.model_copy(update={"height": side, "width": side})
         key = f"{case.test.fingerprint} {side} {len(original_squares)} {scale}"
-        trial.squares = Squares(item, restored_squares, original_squares, settings.seed, case.folders.cache, key)
+        of_images = np.array(owners[:MOST_SQUARES])
+        trial.squares = Squares(
+            item, restored_squares, original_squares, settings.seed, case.folders.cache, key, of_images
+        )
     return trial, pictures
 
 

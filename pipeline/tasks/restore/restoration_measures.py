@@ -1,78 +1,32 @@
 """The measures of the task "restore", each computed from one trial. Gate, report and metrics derive from them."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pipeline.evaluation.measures.intervals import interval_of_mean
-from pipeline.measure import Measure, Measurement, Symptom
+from pipeline.measure import Measure, Measurement
 from pipeline.media.base import Medium
 from pipeline.media.image.patch_measures import COLOUR_PATCHES, coloured_patches
 from pipeline.media.image.patches import BANDS, LOUD
 from pipeline.media.image.profile_measures import VISIBLE
 from pipeline.media.image.profiles import TONES
 from pipeline.tasks.medium_measures import CHANGES, add_medium_measures
+from pipeline.tasks.restore.symptoms import (
+    ADDED_NOISE,
+    BROKEN_IMAGES,
+    COLOUR_SHIFT,
+    FAR_FROM_ORIGINAL,
+    LOST_DETAIL,
+    NO_GAIN,
+    REMAINING_NOISE,
+    WRONG_TEXTURE,
+    is_broken,
+)
 
 if TYPE_CHECKING:
     from pipeline.tasks.restore.trial import Trial
-
-LOOKS = frozenset({"appearance", "fidelity"})
-LEFT_OVER = 0.5
-"""Correlation with the input's error from which an error is mostly what is left of it."""
-
-
-def is_left_over(found: Mapping[str, Measurement]) -> bool:
-    """Return whether the noise is that of the input, which the model did not remove."""
-    return (found["kept_error"].number or 0.0) >= LEFT_OVER
-
-
-NO_GAIN = Symptom(
-    "little gain over the input",
-    40,
-    "Train longer (train.total_images), with more model.blocks or model.generator_channels. An adversarial loss costs "
-    "PSNR: raise model.pretraining or model.weights.pixel, or allow for it in evaluate.gate.gain",
-    causes=("gain", "ssim_gain", "worst_gain"),
-)
-WRONG_TEXTURE = Symptom(
-    "wrong texture",
-    38,
-    "Restored images are too smooth or show artefacts: train longer, or raise model.weights.perceptual. With "
-    "model.pretraining 1 the loss asks for smooth images",
-)
-ADDED_NOISE = Symptom(
-    "added noise",
-    22,
-    "The adversarial loss adds noise: lower model.weights.adversarial, or raise model.weights.pixel",
-    explains=LOOKS,
-)
-REMAINING_NOISE = Symptom(
-    "remaining noise",
-    22,
-    "Noise of the input is left: train longer (train.total_images), or with more model.blocks or "
-    "model.generator_channels",
-    explains=LOOKS,
-    when=is_left_over,
-)
-LOST_DETAIL = Symptom(
-    "blurred",
-    21,
-    "Restored images have less of the fine detail than the smoothed input: train longer (train.total_images), or with "
-    "more model.blocks or model.generator_channels",
-    explains=LOOKS,
-)
-FAR_FROM_ORIGINAL = Symptom(
-    "no closer to the original than the smoothed input",
-    41,
-    "Train longer (train.total_images); an adversarial loss that adds wrong texture is too strong: lower "
-    "model.weights.adversarial, or raise model.weights.pixel",
-)
-COLOUR_SHIFT = Symptom(
-    "shifted colours",
-    25,
-    "Lower train.learning_rate, or raise model.weights.pixel, so that colours stay",
-    explains=LOOKS,
-)
 
 
 def similarity_measures(name: str, explanation: str) -> "tuple[Measure[Trial], Measure[Trial]]":
@@ -135,7 +89,7 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         better="high",
         bound=-1.0,
         group="fidelity",
-        symptoms=(NO_GAIN,),
+        symptoms=(BROKEN_IMAGES, NO_GAIN),
     ),
     Measure(
         "texture",
@@ -228,6 +182,12 @@ MEASURES: "tuple[Measure[Trial], ...]" = (
         limits={"gt": 0},
         group="fidelity",
         symptoms=(FAR_FROM_ORIGINAL,),
+    ),
+    Measure(
+        "lost_images",
+        lambda trial: float(is_broken(trial).mean()),
+        "share of images with twice the error of their inputs or more",
+        ideal="0",
     ),
     Measure(
         "kept_error",

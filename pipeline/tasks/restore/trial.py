@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from pipeline.arrays import Float32Array, Float64Array, Items, UInt8Array
+from pipeline.arrays import Float32Array, Float64Array, Int64Array, Items, UInt8Array
 from pipeline.evaluation.extractors.base import ArrayItems, Extractor, extract
 from pipeline.evaluation.likeness import Compared, Likeness
 from pipeline.evaluation.measures.fid import fid
@@ -25,22 +25,47 @@ BATCH = 256
 FEWEST = 100
 """Squares on each side, below which a Fréchet distance means nothing."""
 
+OF_FINITE = (
+    "restored",
+    "inputs",
+    "sharpness",
+    "kept_errors",
+    "shifts",
+    "distances",
+    "details",
+    "smoothed",
+    "perceptual",
+    "patch_errors",
+)
+"""Lists with one entry for each finite image."""
+
 
 @dataclass(frozen=True)
 class Texture:
     """Fréchet distances between features of squares: restored and input images to the originals.
 
-    `features` are those of restored and original squares, [n, d] each.
+    `features` are those of restored and original squares, `given` those of the inputs, [n, d] each.
     """
 
     distance: float
     input_distance: float
     features: tuple[Float32Array, Float32Array]
+    given: Float32Array
+
+    @classmethod
+    def of(cls, restored: Float32Array, given: Float32Array, original: Float32Array) -> "Texture | None":
+        """Compute the distances of features [n, d]; None if there are too few."""
+        if len(original) < FEWEST:
+            return None
+        return cls(fid(restored, original), fid(given, original), (restored, original), given)
 
 
 @dataclass(frozen=True)
 class Squares:
-    """Squares of all images, [n, S, S, C] each, and what identifies the originals in a cache."""
+    """Squares of all images, [n, S, S, C] each, and what identifies the originals in a cache.
+
+    `owners` are the positions of their images among the finite ones, [n]; None if they are not known.
+    """
 
     item: ItemSpec
     restored: UInt8Array
@@ -48,6 +73,7 @@ class Squares:
     seed: int = 0
     cache: Path | None = None
     key: str = ""
+    owners: Int64Array | None = None
 
 
 @dataclass
@@ -126,7 +152,7 @@ class Trial(Likeness):
         if len(original) < FEWEST:
             return
         real, ours, theirs = (extract(extractor, ArrayItems(squares), BATCH) for squares in (original, restored, given))
-        self.texture = Texture(fid(ours, real), fid(theirs, real), (ours, real))
+        self.texture = Texture.of(ours, theirs, real)
 
     @property
     def total(self) -> int:
@@ -161,6 +187,22 @@ class Trial(Likeness):
     def with_items(self, items: Items) -> "Trial":
         assert self.squares is not None
         return replace(self, squares=replace(self.squares, restored=items))
+
+    def select(self, positions: Int64Array) -> "Trial":
+        """Return the trial with some of the finite images alone, and their squares."""
+        chosen: dict[str, Any] = {
+            name: [getattr(self, name)[k] for k in positions] for name in OF_FINITE if getattr(self, name)
+        }
+        found = replace(self, **chosen)
+        if self.squares is not None and self.squares.owners is not None:
+            kept = np.isin(self.squares.owners, positions)
+            restored, original = self.squares.restored[kept], self.squares.original[kept]
+            owners = self.squares.owners[kept]
+            found.squares = replace(self.squares, restored=restored, original=original, owners=owners, cache=None)
+            if self.texture is not None:
+                ours, real = (features[kept] for features in self.texture.features)
+                found.texture = Texture.of(ours, self.texture.given[kept], real)
+        return found
 
     def mean_change(self, name: str) -> Float64Array | None:
         """Return the mean profile of restored squares minus that of the originals; None if there are too few."""

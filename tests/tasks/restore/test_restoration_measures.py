@@ -227,6 +227,7 @@ def test_restored_images_are_compared_with_what_needs_no_learning() -> None:
         ("checkerboard artefacts", clip(clean + 15 * (grid % 2 * 2 - 1))),
         ("added noise", clip(clean + RNG.normal(0, 12, clean.shape))),
         ("colour patches", clip(clean + patches)),
+        ("broken images", np.where(np.arange(12)[:, None, None, None] == 4, 255 - clean, clean)),
         ("blurred", clip(gaussian_filter(clean.astype(float), (0, 3, 3, 0)))),
     ):
         found = Trial("gaussian 25", border=0)
@@ -235,7 +236,7 @@ def test_restored_images_are_compared_with_what_needs_no_learning() -> None:
         made, real = (
             one.reshape(12, 2, 32, 2, 32, 3).swapaxes(2, 3).reshape(-1, 32, 32, 3) for one in (results, clean)
         )
-        found.squares = Squares(image_spec(32, 3), made, real)
+        found.squares = Squares(image_spec(32, 3), made, real, owners=np.repeat(np.arange(12), 4))
         measures = measures_for(MEDIA["image"])
         verdict = parts.apply_gate(measure_trials([found], measures), restoration_gate(measures)())
         assert [reason.partition(":")[0] for reason in verdict.reasons[:1]] == [name] * bool(name), verdict.reasons
