@@ -82,8 +82,7 @@ def measure_with_nulls(
     n = comparison_size(len(fake), len(pool))
     if n == 0:
         return {name: Measurement(None, skip=find_shortage(len(fake), len(pool))) for name in MEASURES}
-    centres = k_means(pool, max(2, min(BINS, n // PER_BIN)), seed)
-    bins = assign(pool, centres)
+    centres, bins = load_or_cluster(pool, max(2, min(BINS, n // PER_BIN)), seed, cache, key)
 
     def compute_nulls() -> dict[str, torch.Tensor]:
         nulls, near = [], []
@@ -104,6 +103,23 @@ def measure_with_nulls(
         samples, real = FeatureSet.of(fake[chosen], fake_bins[chosen]), FeatureSet(pool[half], near, bins[half])
         values.append(compare_sets(samples, real, len(centres)))
     return summarise(np.array(values), tensors["nulls"].numpy())
+
+
+def load_or_cluster(
+    pool: FloatArray, k: int, seed: int, cache: Path | None, key: str
+) -> tuple[Float64Array, Int64Array]:
+    """Return the centres of real images [M, d], [k, d] or fewer, and the position of the nearest one of each, [M]."""
+
+    def cluster() -> dict[str, torch.Tensor]:
+        found = torch.from_numpy(k_means(pool, k, seed))
+        centres = torch.full((k, pool.shape[1]), torch.nan, dtype=torch.float64)  # of few distinct items some are left
+        centres[: len(found)] = found
+        return {"centres": centres, "bins": torch.from_numpy(assign(pool, found.numpy()))}
+
+    shapes = {"centres": (k, pool.shape[1]), "bins": (len(pool),)}
+    tensors = remember(cache, "bins", f"{key} {seed}", shapes, cluster)
+    centres = tensors["centres"]
+    return centres[~centres.isnan().any(dim=1)].numpy(), tensors["bins"].numpy()
 
 
 def draw_orders(pool: int, n: int, seed: int) -> list[Int64Array]:

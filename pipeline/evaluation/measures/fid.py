@@ -10,7 +10,6 @@ items themselves or from an eigendecomposition.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from pipeline.errors import InputError
 
 STRIP = 256
 ROWS = 2500  # rows converted to float64 at a time, because allocating memory takes longer than computing in it
-LARGE = 1024  # torch's BLAS and LAPACK are faster than NumPy's from here on; below, their threads would compete
+LARGE = 1024  # torch's LAPACK needs half of NumPy's time from here on; below, their threads would compete
 SINGULAR = 1e-6  # a Cholesky pivot this far below the largest one would lose half of float64's digits
 OVERFLOW = "the features are too large for float64: their covariance overflows"
 ONE_ITEM = "a Fréchet distance needs at least 2 items on either side, but one side has 1"
@@ -79,17 +78,10 @@ class Moments:
     @cached_property
     def lower(self) -> Float64Array | None:
         """Cholesky factor of the covariance; None if that is (nearly) singular, for example with dead units."""
-        covariance = self.covariance
-        if len(covariance) < LARGE:
-            try:
-                lower = np.asarray(np.linalg.cholesky(covariance), dtype=np.float64)
-            except np.linalg.LinAlgError:
-                return None
-        else:
-            factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(covariance))
-            if failed:
-                return None
-            lower = np.ascontiguousarray(factor.numpy())
+        try:
+            lower = np.asarray(np.linalg.cholesky(self.covariance), dtype=np.float64)
+        except np.linalg.LinAlgError:
+            return None
         pivots = np.diag(lower)
         return lower if pivots.min() > SINGULAR * pivots.max() else None
 
@@ -167,14 +159,12 @@ def frechet(first: Moments, second: Moments) -> float:
 def lower_product(lower: Float64Array, scatter: Float64Array) -> Float64Array:
     """Compute the lower triangle of L^T S L [d, d] in blocks; skip zeros and what is above the diagonal."""
     out = np.zeros_like(scatter)
-    arrays: tuple[Any, ...] = (lower, scatter, out)
-    left, middle, result = arrays if len(lower) < LARGE else map(torch.from_numpy, arrays)
     for start in range(0, len(lower), STRIP):
         columns = slice(start, start + STRIP)
-        right = middle[start:, start:] @ left[start:, columns]
+        right = scatter[start:, start:] @ lower[start:, columns]
         for below in range(start, len(lower), STRIP):
             rows = slice(below, below + STRIP)
-            result[rows, columns] = left[below:, rows].T @ right[below - start :]
+            out[rows, columns] = lower[below:, rows].T @ right[below - start :]
     return out
 
 

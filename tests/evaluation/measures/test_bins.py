@@ -1,6 +1,7 @@
 """k-means against scikit-learn, and the comparison of bins against closed forms."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ from scipy.spatial.distance import jensenshannon
 from sklearn.cluster import KMeans
 
 from pipeline.evaluation.measures.bins import assign, compare_bins, k_means
+from pipeline.evaluation.measures.calibration import measure_with_nulls
 
 
 def blobs(n: int, seed: int) -> npt.NDArray[np.float32]:
@@ -47,3 +49,18 @@ def test_shares_and_divergence_against_closed_forms() -> None:
     assert found.different == pytest.approx(2 / 4), "the first bin and, with z = 1.98, the third"
     assert found.divergence == pytest.approx(jensenshannon([0.6, 0.3, 0.1, 0], [0.4, 0.4, 0.2, 0]) ** 2)
     assert compare_bins(np.zeros(5, int), np.ones(5, int), 2).divergence == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("distinct", [400, 3])
+def test_measures_from_cached_bins_are_the_same(distinct: int, tmp_path: Path) -> None:
+    """Few distinct items have fewer bins."""
+    rng = np.random.default_rng(0)
+    pool = rng.normal(size=(distinct, 4)).astype(np.float32)[np.arange(400) % distinct]
+    fake = rng.normal(size=(150, 4)).astype(np.float32)
+    computed, written, cached = (measure_with_nulls(fake, pool, 0, cache, "pool") for cache in (None, *[tmp_path] * 2))
+    assert computed == written == cached
+    assert computed["jsd"].number is not None
+    (file,) = tmp_path.glob("bins-*.pt")
+    before = file.stat().st_mtime_ns
+    measure_with_nulls(-fake, pool, 0, tmp_path, "pool")
+    assert file.stat().st_mtime_ns == before

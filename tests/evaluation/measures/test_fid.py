@@ -149,7 +149,7 @@ def test_unusable_features_are_rejected() -> None:
 
 
 def test_the_largest_matrices_have_the_same_distance(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cholesky factor, product and eigenvalues come from torch."""
+    """Their eigenvalues come from torch."""
     x, y = correlated(200, 16, 21), correlated(180, 16, 22)
     dead = np.concatenate([y, np.zeros((180, 1))], axis=1), np.concatenate([x, np.ones((200, 1))], axis=1)
     expected = fid(x, y), fid(*dead)
