@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from pipeline.params import Params
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.stages.signals import stop_on_signal
-from pipeline.stages.training_reporter import Reporter, print_message
+from pipeline.stages.training_reporter import Reporter, print_message, report_intervals, report_schedule_change
 from pipeline.tasks.registry import TASKS
 from pipeline.tasks.training_case import TrainingCase
 from pipeline.tracking import tracked_run
@@ -32,9 +31,6 @@ from pipeline.training.looks import Look
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.response import respond
 from pipeline.training.settings import TrainSettings
-
-FEW_CHECKS = 10
-"""A training with fewer health checks is warned about."""
 
 RUNTIME = {"device", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
 """Keys of `train` that may change when a training is resumed."""
@@ -213,35 +209,6 @@ def explain_out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMe
     )
     reason = str(error).splitlines()[0]
     return f"out of GPU memory with {trainer.accumulator.micro_batch} images per forward pass ({reason}). {remedy}"
-
-
-def report_schedule_change(before: int, trainer: Trainer, noun: str) -> None:
-    """Report if another train.total_images, without a train.schedule_images, moves the end of the schedules."""
-    now = trainer.schedule_images
-    if before != now:
-        old, new = (min(trainer.images_seen / images, 1.0) for images in (before, now))
-        print_message(
-            f"schedules ({{start, end}}) now end at {now:,} images, not at {before:,}: they jump from {old:.0%} to "
-            f"{new:.0%}. To extend a training without that, set train.schedule_images from the beginning",
-            noun,
-        )
-
-
-def report_intervals(settings: TrainSettings, noun: str) -> None:
-    """Warn if intervals in params.yaml are too long for the length of the training."""
-    total, intervals = settings.total_images, settings.intervals
-    if intervals.health is not None and (checks := math.ceil(total / intervals.health)) < FEW_CHECKS:
-        print_message(
-            f"warning: only {checks} health checks in {total:,} images, so that failures are noticed late and few "
-            f"checkpoints compete. Set train.health.images to auto, or to {total // FEW_CHECKS:,} or less",
-            noun,
-        )
-    if intervals.checkpoints > total:
-        print_message(
-            f"warning: train.checkpoint_images {intervals.checkpoints:,} exceeds the {total:,} images of the training. "
-            "Set it to auto",
-            noun,
-        )
 
 
 def fingerprint(params: Params, data: ItemSet) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import sys
 import time
 from contextlib import suppress
@@ -18,6 +19,10 @@ from pipeline.stages.paths import Paths
 from pipeline.tracking import tracked_run
 from pipeline.training.loop import Trainer
 from pipeline.training.protocols import Row
+from pipeline.training.settings import TrainSettings
+
+FEW_CHECKS = 10
+"""A training with fewer health checks is warned about."""
 
 MAX_CLASS_COLUMNS = 16
 """Classes for which a sample grid has one column per class; above it, the grid is nearly square."""
@@ -168,3 +173,32 @@ class Reporter:
 def print_message(message: str, noun: str = PLAIN) -> None:
     """Print a message on stderr, about items of this kind."""
     sys.stderr.write(f"ganline train: {say(message, noun)}\n")
+
+
+def report_schedule_change(before: int, trainer: Trainer, noun: str) -> None:
+    """Report if another train.total_images, without a train.schedule_images, moves the end of the schedules."""
+    now = trainer.schedule_images
+    if before != now:
+        old, new = (min(trainer.images_seen / images, 1.0) for images in (before, now))
+        print_message(
+            f"schedules ({{start, end}}) now end at {now:,} images, not at {before:,}: they jump from {old:.0%} to "
+            f"{new:.0%}. To extend a training without that, set train.schedule_images from the beginning",
+            noun,
+        )
+
+
+def report_intervals(settings: TrainSettings, noun: str) -> None:
+    """Warn if intervals in params.yaml are too long for the length of the training."""
+    total, intervals = settings.total_images, settings.intervals
+    if intervals.health is not None and (checks := math.ceil(total / intervals.health)) < FEW_CHECKS:
+        print_message(
+            f"warning: only {checks} health checks in {total:,} images, so that failures are noticed late and few "
+            f"checkpoints compete. Set train.health.images to auto, or to {total // FEW_CHECKS:,} or less",
+            noun,
+        )
+    if intervals.checkpoints > total:
+        print_message(
+            f"warning: train.checkpoint_images {intervals.checkpoints:,} exceeds the {total:,} images of the training. "
+            "Set it to auto",
+            noun,
+        )

@@ -1,5 +1,7 @@
 """The device and the precision of a training."""
 
+from collections.abc import Callable
+
 import torch
 
 from pipeline.errors import InputError
@@ -25,11 +27,18 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the dtype for `auto`, `float32` or `bfloat16`; `auto` is bfloat16 on CUDA devices that compute in it."""
-    if name == "bfloat16" or (name == "auto" and device.type == "cuda" and has_bfloat16(device)):
-        return torch.bfloat16
-    return torch.float32
+def pick_precision(name: str, device: torch.device, warn: Callable[[str], None]) -> torch.dtype:
+    """Return the dtype for `auto`, `float32` or `bfloat16`; `auto` is bfloat16 on CUDA devices that compute in it.
+
+    `warn` is called with a message if the device emulates the dtype.
+    """
+    if name == "bfloat16" and not has_bfloat16(device):
+        warn(
+            f"train.precision is bfloat16, which this {LABELS[device.type]} device emulates: the training can take ten "
+            "times as long as in float32. Set train.precision to auto"
+        )
+    computes = device.type == "cuda" and has_bfloat16(device)
+    return torch.bfloat16 if name == "bfloat16" or (name == "auto" and computes) else torch.float32
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -37,13 +46,3 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type != "cpu" or bool(torch.cpu._is_amx_tile_supported())
-
-
-def warn_of_precision(dtype: torch.dtype, device: torch.device) -> str:
-    """Return a warning if the device emulates `dtype`, else an empty text."""
-    if dtype is not torch.bfloat16 or has_bfloat16(device):
-        return ""
-    return (
-        f"train.precision is bfloat16, which this {LABELS[device.type]} device emulates: the training can take ten "
-        "times as long as in float32. Set train.precision to auto"
-    )

@@ -16,7 +16,7 @@ from torch import Tensor
 from pipeline import random_state
 from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import checkpoint
-from pipeline.training.device import pick_precision, warn_of_precision
+from pipeline.training.device import pick_precision
 from pipeline.training.ema import EMA
 from pipeline.training.failure_modes import DIVERGENCE, Symptom
 from pipeline.training.gradient_accumulation import GradientAccumulator, TermMeans
@@ -84,9 +84,7 @@ class Trainer:
         self.preview_samples, self.examples = preview_samples, examples or {}
         self.meta = dict(meta or {})
         self.health = HealthMonitor(settings.health, settings.total_images, look.goals if look else {})
-        self.dtype = pick_precision(settings.precision, device)
-        if warning := warn_of_precision(self.dtype, device):
-            observer.on_warning(warning)
+        self.dtype = pick_precision(settings.precision, device, observer.on_warning)
         self.accumulator = GradientAccumulator(settings, device, self.dtype, gan=gan, warn=observer.on_warning)
         self.phases = gan.phases()
         # Looked up once, because a step of a small network takes less than a millisecond.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from pipeline.stages.train import report_intervals
+from pipeline.stages.training_reporter import report_intervals
 from pipeline.training.settings import TrainSettings
 from tests.processes import run_ganline, start_ganline, wait_for_exit
 from tests.waiting import wait_until

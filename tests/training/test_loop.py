@@ -135,8 +135,8 @@ def test_device_and_precision() -> None:
         assert pick_device("auto") == CPU
         with pytest.raises(InputError, match=r"train\.device is cuda"):
             pick_device("cuda")
-    assert pick_precision("auto", CPU) is torch.float32
-    assert pick_precision("bfloat16", CPU) is torch.bfloat16
+    assert pick_precision("auto", CPU, pytest.fail) is torch.float32
+    assert pick_precision("bfloat16", CPU, print) is torch.bfloat16
 
 
 def test_an_apple_gpu_is_used_if_there_is_no_cuda_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_an_apple_gpu_is_used_if_there_is_no_cuda_device(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"train\.device is mps, but torch sees no Apple \(MPS\) device"):
         pick_device("mps")
-    assert pick_precision("auto", torch.device("mps")) is torch.float32
+    assert pick_precision("auto", torch.device("mps"), pytest.fail) is torch.float32
 
 
 def test_bfloat16_is_chosen_where_it_is_not_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_bfloat16_is_chosen_where_it_is_not_emulated(monkeypatch: pytest.MonkeyP
     for computes, expected in ((False, torch.float32), (True, torch.bfloat16)):
         supported = lambda including_emulation=True, computes=computes: computes or including_emulation  # noqa: E731
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
-        assert pick_precision("auto", torch.device("cuda")) is expected
+        assert pick_precision("auto", torch.device("cuda"), pytest.fail) is expected
 
 
 @pytest.mark.parametrize("emulated", [True, False])
