@@ -121,7 +121,7 @@ def test_the_service_plays_and_offers_sound(client: TestClient) -> None:
     element = client.get("/item.html", params={"seed": 3, "label": "high"}).text
     assert re.search(r'<audio controls src="data:audio/wav;base64,[^"]+">', element)
     assert client.get("/model.json").json()["item"]["display"] == "html"
-    assert "media-src data:;" in client.get("/").headers["content-security-policy"]
+    assert "media-src data: blob:;" in client.get("/").headers["content-security-policy"]
 
 
 PLAY = """(async player => {

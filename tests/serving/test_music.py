@@ -93,7 +93,7 @@ def test_music_is_served(composer: Path) -> None:
             404,
             "pieces of this model are no .png files; known: .mid, .wav",
         )
-        assert "media-src data:" in client.get("/").headers["content-security-policy"]
+        assert "media-src data: blob:;" in client.get("/").headers["content-security-policy"]
 
 
 def test_pictures_have_sample_files_too(plain_graph: "tuple[Path, object, object]") -> None:

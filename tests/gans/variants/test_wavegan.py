@@ -91,7 +91,7 @@ def test_labels_decide_what_is_generated_and_how_it_is_scored() -> None:
     assert not torch.equal(*(gan.score(first, torch.full((4,), k)) for k in range(2)))
 
 
-@pytest.mark.parametrize("conditional", [False, True])
+@pytest.mark.parametrize("conditional", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_exported_graph_returns_waves_and_the_sound(
     conditional: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
