@@ -136,7 +136,7 @@ def test_the_page_plays_and_downloads_sound(tab: Any, bells: tuple[ExportSpec, P
     with running(bells[1]) as (url, _):
         tab.open(f"{url}/")
         tab.until("document.body && document.body.dataset.ready === 'yes'")
-        tab.until("[...document.querySelectorAll('audio')].every(player => player.readyState >= 2)")
+        tab.until("[...document.querySelectorAll('#main audio')].every(player => player.readyState >= 2)")
         tab.until("[...document.querySelectorAll('#main img')].every(picture => picture.naturalWidth > 0)")
         assert tab.run("document.querySelectorAll('#grid audio').length") == 24
         ready, duration, played, error = tab.run(f"{PLAY}(document.querySelector('#grid audio'))")
