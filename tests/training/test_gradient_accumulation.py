@@ -72,9 +72,10 @@ def trainer(
     folder: Path,
     watcher: Watcher | None = None,
     device: torch.device = CPU,
+    total: int = 160,
 ) -> Trainer:
     train = TrainSettings.model_validate(
-        {"batch_size": 16, "micro_batch": micro_batch, "total_images": 160, "log_images": 48, "checkpoint_images": 80}
+        {"batch_size": 16, "micro_batch": micro_batch, "total_images": total, "log_images": 48, "checkpoint_images": 80}
     )
     torch.manual_seed(0)
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
@@ -203,9 +204,9 @@ def test_auto_halves_the_micro_batch_until_it_fits(tmp_path: Path) -> None:
 def test_a_failed_attempt_leaves_nothing_behind(tmp_path: Path, model: dict[str, Any]) -> None:
     """Buffers, such as running means, and random numbers are those of a training that never ran out of memory."""
     with pretend():
-        auto = with_room_for(4, trainer(model, "auto", tmp_path / "a", device=GPU), late=True)
+        auto = with_room_for(4, trainer(model, "auto", tmp_path / "a", device=GPU, total=32), late=True)
         auto.run()
-        fixed = trainer(model, 4, tmp_path / "b", device=GPU)
+        fixed = trainer(model, 4, tmp_path / "b", device=GPU, total=32)
         fixed.run()
         found, expected = ({name: value.cpu() for name, value in weights(one).items()} for one in (auto, fixed))
     assert auto.accumulator.micro_batch == 4

@@ -111,7 +111,11 @@ def test_labels_decide_what_is_generated_and_how_it_is_scored() -> None:
 
 @pytest.mark.parametrize(
     ("conditional", "choice", "networks"),
-    [(False, "argmax", "dense"), (True, "gumbel", "dense"), (True, "argmax", "temporal")],
+    [
+        (False, "argmax", "dense"),
+        (True, "gumbel", "dense"),
+        pytest.param(True, "argmax", "temporal", marks=pytest.mark.slow),  # ten seconds
+    ],
 )
 def test_onnx(conditional: bool, choice: str, networks: str, tmp_path: Path) -> None:
     (spec,) = small(conditional=conditional, choice=choice, networks=networks).eval().export()
