@@ -1,6 +1,6 @@
 """The banks for the gate of `generate`: fresh real items take the place of a generator's samples."""
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic
@@ -31,6 +31,14 @@ SEEDS = 10
 """Sets of samples that are drawn from each exported generator."""
 
 
+def add_generator_options(parser: ArgumentParser) -> None:
+    """Add the options of all banks for `generate`."""
+    parser.add_argument("--features", default="auto", help="the setting evaluate.features")
+    parser.add_argument(
+        "--generator", type=Path, action="append", default=[], help="folder with an exported generator; repeatable"
+    )
+
+
 class EvaluatedDraw(Draw[R]):
     """A draw that the gate of `generate` judges."""
 
@@ -50,7 +58,7 @@ class GeneratedBank(Bank[R], Generic[R]):
         data: Real items.
         failures: How they are broken.
         make_real: (data, positions of fresh items) -> what a failure breaks.
-        options: `samples`, `cache`, and where the bank has them `features` and `generator`.
+        options: `samples`, `cache`, `features` and `generator`.
         name: Name of the page; default: the name of the data.
     """
 

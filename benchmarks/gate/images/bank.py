@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.gate.data import Data
 from benchmarks.gate.failure import Int64, Real
-from benchmarks.gate.generated import GeneratedBank
+from benchmarks.gate.generated import GeneratedBank, add_generator_options
 from benchmarks.gate.images.data import load_digits, load_foreign, load_source
 from benchmarks.gate.images.failures import FAILURES
 
@@ -27,13 +27,10 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--resolution", type=int, default=32, help="side of the images of --source")
     parser.add_argument("--limit", type=int, help="images of --source per class in either split, at most; default: all")
     parser.add_argument("--labels", action=BooleanOptionalAction, default=True, help="whether the gate sees the labels")
-    parser.add_argument("--features", default="auto", help="the setting evaluate.features")
+    add_generator_options(parser)
     parser.add_argument("--train", type=int, help="training images, at most; default: all")
     parser.add_argument(
         "--reference", type=int, help="images in the reference, at most; default: half of those held out"
-    )
-    parser.add_argument(
-        "--generator", type=Path, action="append", default=[], help="folder with an exported generator; repeatable"
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.gate.data import Data, Items, ingest
 from benchmarks.gate.failure import Int64, Real
-from benchmarks.gate.generated import GeneratedBank
+from benchmarks.gate.generated import GeneratedBank, add_generator_options
 from benchmarks.gate.music.failures import FAILURES
 
 EXAMPLES = """
@@ -25,10 +25,7 @@ REST = "model: {variant: vanilla}\ntrain: {flips: false}\n"
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this bank."""
     parser.add_argument("--source", type=Path, help="MIDI files with a test split; default: the chord grammar")
-    parser.add_argument("--features", default="auto", help="the setting evaluate.features")
-    parser.add_argument(
-        "--generator", type=Path, action="append", default=[], help="folder with an exported generator; repeatable"
-    )
+    add_generator_options(parser)
 
 
 def load(source: Path | None, cache: Path) -> Data:

@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.gate.data import Data, Items
 from benchmarks.gate.failure import Int64
-from benchmarks.gate.generated import GeneratedBank
+from benchmarks.gate.generated import GeneratedBank, add_generator_options
 from benchmarks.gate.sound.failures import FAILURES, Clips
 from pipeline.arrays import Float32Array
 from pipeline.media.audio.cuts import cut_waves
@@ -32,10 +32,7 @@ TRAINED = 0.5
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of this bank."""
     parser.add_argument("--source", type=Path, help="archive of WAV files; default: the built-in tones")
-    parser.add_argument("--features", default="auto", help="the setting evaluate.features")
-    parser.add_argument(
-        "--generator", type=Path, action="append", default=[], help="folder with an exported generator; repeatable"
-    )
+    add_generator_options(parser)
 
 
 def load(source: Path | None) -> tuple[Float32Array, Int64, list[str], AudioSettings, tuple[str, ...]]:

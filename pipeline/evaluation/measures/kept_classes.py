@@ -8,6 +8,7 @@ import numpy.typing as npt
 from pipeline.arrays import Int64Array, Items
 from pipeline.evaluation.extractors.base import ArrayItems, Images, extract
 from pipeline.evaluation.extractors.classifier import Classifier
+from pipeline.evaluation.measures.copies import choose
 from pipeline.evaluation.measures.intervals import wilson_interval
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
@@ -34,7 +35,7 @@ def compare_kept(kept: Kept, real: Kept) -> Measurement:
 
 def find_kept(items: Images, judge: Classifier, item: ItemSpec) -> Kept | None:
     """Return for each of at most 500 items whether its class stays, [n]; None if files change nothing."""
-    positions = np.linspace(0, len(items) - 1, min(len(items), MOST)).astype(np.int64)
+    positions = choose(len(items), MOST)
     found = []
     for chosen in np.array_split(positions, -(-len(positions) // BATCH)):
         before = items.images(chosen)

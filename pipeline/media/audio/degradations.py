@@ -4,13 +4,14 @@ The result is rounded to 16 bits and clipped, like the files that a restored wav
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from pipeline.media.audio.waves import HIGHEST
+from pipeline.media.degradation_kinds import Range, degrade_by_one
 
-Range = tuple[float, float]
 SMALLEST = 1e-10
 """Power below which a wave counts as silent: -100 dB."""
 
@@ -33,21 +34,9 @@ class Degradation:
 
     def __call__(self, clean: Tensor, rng: torch.Generator) -> Tensor:
         """Degrade waves [n, 1, 1, samples] in [-1, 1]; `rng` lives on their device."""
-        kinds = [(kind, getattr(self, kind)) for kind in ("snr", "clipping", "band")]
-        kinds = [(kind, limits) for kind, limits in kinds if limits is not None]
-        out = clean.clone()
-        chosen = torch.randint(len(kinds), (len(clean),), generator=rng, device=clean.device)
-        share = torch.rand(len(clean), 1, 1, 1, generator=rng, device=clean.device)
-        for number, (kind, (low, high)) in enumerate(kinds):
-            members = chosen == number
-            waves, strength = clean[members], low + (high - low) * share[members]
-            if kind == "snr":
-                out[members] = add_noise(waves, strength, rng)
-            elif kind == "clipping":
-                level = strength * waves.abs().amax(dim=3, keepdim=True)
-                out[members] = waves.clamp(-level, level)
-            else:
-                out[members] = limit_band(waves, strength, self.rate)
+        kinds = ((add_noise, self.snr), (clip, self.clipping), (partial(limit_band, rate=self.rate), self.band))
+        given = [(apply, strengths) for apply, strengths in kinds if strengths is not None]
+        out = degrade_by_one(clean, given, rng)
         return out.mul(HIGHEST).round().clamp(-HIGHEST, HIGHEST).div(HIGHEST)
 
 
@@ -58,7 +47,13 @@ def add_noise(waves: Tensor, snr: Tensor, rng: torch.Generator) -> Tensor:
     return waves + noise * (power * 10 ** (-snr / 10)).sqrt()
 
 
-def limit_band(waves: Tensor, hertz: Tensor, rate: int) -> Tensor:
+def clip(waves: Tensor, share: Tensor, rng: torch.Generator) -> Tensor:
+    """Cut waves at a share of their peak."""
+    level = share * waves.abs().amax(dim=3, keepdim=True)
+    return waves.clamp(-level, level)
+
+
+def limit_band(waves: Tensor, hertz: Tensor, rng: torch.Generator, rate: int) -> Tensor:
     """Remove what lies above a frequency."""
     spectrum = torch.fft.rfft(waves)
     frequencies = torch.linspace(0, rate / 2, spectrum.shape[3], device=waves.device)

@@ -3,7 +3,6 @@
 The result is rounded to 8 bits and clipped, like the files that a restored image is later made from.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from pipeline.media.degradation_kinds import Range, degrade_by_one
 from pipeline.media.image.pillow_arrays import compress_jpeg
 from pipeline.media.scale import BYTES
-
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -39,23 +37,13 @@ class Degradation:
         """
         if self.scale > 1:
             clean = downsample(clean, self.scale)
-        kinds: list[tuple[Callable[[Tensor, Tensor, torch.Generator], Tensor], Range]] = [
-            (apply, strengths)
-            for apply, strengths in (
-                (add_gaussian, self.gaussian),
-                (add_shot_noise, self.poisson),
-                (add_jpeg_artefacts, self.jpeg),
-            )
-            if strengths is not None
-        ]
-        if kinds:
-            out = torch.empty_like(clean)
-            kind = torch.randint(len(kinds), (len(clean),), generator=rng, device=clean.device)
-            share = torch.rand(len(clean), 1, 1, 1, generator=rng, device=clean.device)
-            for number, (apply, (low, high)) in enumerate(kinds):
-                members = kind == number
-                out[members] = apply(clean[members], low + (high - low) * share[members], rng)
-            clean = out
+        kinds = (
+            (add_gaussian, self.gaussian),
+            (add_shot_noise, self.poisson),
+            (add_jpeg_artefacts, self.jpeg),
+        )
+        given = [(apply, strengths) for apply, strengths in kinds if strengths is not None]
+        clean = degrade_by_one(clean, given, rng)
         return round_to_bytes(clean)
 
 
