@@ -48,16 +48,17 @@ def load_foreign(shape: tuple[int, ...]) -> UInt8:
     return gray
 
 
-def load_source(path: Path, resolution: int, cache: Path, limit: int | None = None) -> Data:
+def load_source(path: Path, resolution: int, channels: str, cache: Path, limit: int | None = None) -> Data:
     """Load a labelled source.
 
     Args:
         path: Folder or archive.
         resolution: Side of the images.
+        channels: `gray` or `rgb`.
         cache: Folder that keeps the dataset.
         limit: Images of each class in either split, at most; None for all.
     """
-    root = cache / f"{path.stem}-{resolution}-{limit or 'all'}-{path.stat().st_mtime_ns}"
-    source = f"source: {path.resolve()}, resolution: {resolution}, limit: {limit or 'null'}"
+    root = cache / f"{path.stem}-{resolution}-{channels}-{limit or 'all'}-{path.stat().st_mtime_ns}"
+    source = f"source: {path.resolve()}, resolution: {resolution}, channels: {channels}, limit: {limit or 'null'}"
     train, rest = map(Items.read, ingest(root, f"data: {{{source}}}\nmodel: {{variant: dcgan}}\n"))
     return Data(path.stem, train, rest, train.item)
