@@ -11,12 +11,14 @@ Adam fits the variances in 50 steps. A wide Gaussian next to the mixture gives e
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.arrays import Float64Array, FloatArray
+from pipeline.evaluation.cache import remember
 
 CENTRES, FITTED = 1_000, 2_000
 """Samples that are centres, and training items that the variances are fitted to; the paper has 10,000 of each."""
@@ -36,8 +38,18 @@ class Likelihood:
     real_gap: float
 
 
-def feature_likelihood(fake: FloatArray, train: FloatArray, test: FloatArray, seed: int) -> Likelihood | None:
+def feature_likelihood(
+    fake: FloatArray, train: FloatArray, test: FloatArray, seed: int, *, cache: Path | None = None, key: str = ""
+) -> Likelihood | None:
     """Compute the divergence from features of samples, training items and held-out items, each [n, d].
+
+    Args:
+        fake: Features of the samples.
+        train: Features of training items.
+        test: Features of held-out items.
+        seed: Seed of the choice of items.
+        cache: Folder that keeps the fit around real items; None keeps nothing.
+        key: Identifies the real features in the cache.
 
     Returns:
         None with fewer than 20 samples, 40 training items or 20 held-out items, or if no feature varies.
@@ -57,11 +69,21 @@ def feature_likelihood(fake: FloatArray, train: FloatArray, test: FloatArray, se
         return torch.from_numpy((features[:, alive].astype(np.float64) - centre[alive]) / scale[alive])
 
     fitted, tested = normalise(train[order[n : n + FITTED]]), normalise(held_out)
-    ours, theirs = (
-        [negative_log_likelihoods(centres, fit_variances(centres, fitted), items).mean() for items in (fitted, tested)]
-        for centres in (normalise(fake[samples]), normalise(train[order[:n]]))
-    )
-    return Likelihood(100 * (ours[1] - theirs[1]), 100 * (ours[0] - ours[1]), 100 * (theirs[0] - theirs[1]))
+
+    def score(centres: FloatArray) -> Tensor:
+        """Return the mean negative log-likelihoods of the training and of the held-out items, [2]."""
+        points = normalise(centres)
+        logs = fit_variances(points, fitted)
+        means = [negative_log_likelihoods(points, logs, items).mean() for items in (fitted, tested)]
+        return torch.tensor(means, dtype=torch.float64)
+
+    def score_real() -> dict[str, Tensor]:
+        return {"likelihoods": score(train[order[:n]])}
+
+    ours = score(fake[samples]).tolist()
+    theirs = remember(cache, "likelihood", f"{key} {n} {len(fake)} {seed}", {"likelihoods": (2,)}, score_real)
+    real_fitted, real_tested = theirs["likelihoods"].tolist()
+    return Likelihood(100 * (ours[1] - real_tested), 100 * (ours[0] - ours[1]), 100 * (real_fitted - real_tested))
 
 
 def fit_variances(centres: Tensor, items: Tensor) -> Tensor:

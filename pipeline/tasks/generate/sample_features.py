@@ -119,7 +119,14 @@ class SampleFeatures(Likeness):
     def likelihood(self) -> Likelihood | None:
         """Likelihood of held-out items around samples; the calibration items stand for the training items."""
         reference = self.real.reference
-        return feature_likelihood(self.features, reference.calibration, reference.real, self.seed)
+        return feature_likelihood(
+            self.features,
+            reference.calibration,
+            reference.real,
+            self.seed,
+            cache=self.real.cache,
+            key=self.real.key,
+        )
 
     @cached_property
     def path_length(self) -> float | None:

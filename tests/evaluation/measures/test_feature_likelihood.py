@@ -1,5 +1,7 @@
 """FLD: the fit against automatic differentiation, likelihoods against SciPy, and copies against fresh items."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -66,3 +68,19 @@ def test_features_that_never_change_do_not_count() -> None:
     found = feature_likelihood(sets[0], sets[1], sets[2], 0)
     fake, train, test = (np.hstack([x, dead[: len(x)]]) for x in sets)
     assert feature_likelihood(fake, train, test, 0) == found
+
+
+def test_the_fit_around_real_items_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CENTRES", 60)
+    train, test, fits = normal(300, 11), normal(200, 12), []
+
+    def count(*args: torch.Tensor) -> torch.Tensor:
+        fits.append(args)
+        return fit_variances(*args)
+
+    monkeypatch.setattr(module, "fit_variances", count)
+    first, second = (feature_likelihood(normal(150, 13), train, test, 0, cache=tmp_path, key="a") for _ in range(2))
+    assert first == second == feature_likelihood(normal(150, 13), train, test, 0)
+    assert len(fits) == 2 + 1 + 2
+    feature_likelihood(normal(150, 13), train, test, 0, cache=tmp_path, key="b")
+    assert len(fits) == 7
