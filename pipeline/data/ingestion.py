@@ -11,6 +11,7 @@ from pipeline.data.folder_layout import Place
 from pipeline.data.grouping import Groups
 from pipeline.data.sources import open_source
 from pipeline.data.sources.base import Source, SourceFile, Unreadable
+from pipeline.data.sources.folder_bundles import FolderBundles
 from pipeline.data.sources.labelled import LabelledSource
 from pipeline.data.sources.other_files import ItemFiles
 from pipeline.data.store import DatasetInfo
@@ -66,9 +67,14 @@ def ingest(
         report(f"warning: {line}")
     if len(ignored) > QUOTED_ERRORS:
         report(f"warning: {len(ignored) - QUOTED_ERRORS} more such files are not used")
-    source = ItemFiles(labelled, medium.suffixes)
-    survey = Survey.of(source, medium, settings, previous_classes)
-    skipped = source.describe_skipped()
+    files = ItemFiles(labelled, medium.suffixes)
+    names: Source = files
+    source: Source = files
+    if medium.bundles(settings):
+        names = FolderBundles(files, settings.limits.bytes, names_only=True)
+        source = FolderBundles(files, settings.limits.bytes)
+    survey = Survey.of(names, medium, settings, previous_classes)
+    skipped = files.describe_skipped()
     if skipped:
         report(f"skipped {skipped}")
     for warning in survey.warnings:

@@ -57,6 +57,7 @@ class Medium(ABC):
         partner_facts: Facts in which the partners of a pair from two folders must agree.
         similarities: How restored items are compared with their originals; empty: as pictures.
         sources: Built-in sources, as messages list them.
+        moves: Items move, which a sheet of them does not show: reports also show single ones by `html`.
         flips: Mirroring an item gives another plausible item (train.flips).
         augmentations: Policies of model.stabilisers.augment that make sense; see `suitable_augmentations`.
         input: Name of the ONNX graphs' tensor that holds an item to transform; see `input_name`.
@@ -78,6 +79,7 @@ class Medium(ABC):
     partner_facts: ClassVar[tuple[str, ...]] = ()
     similarities: ClassVar[tuple[Similarity, ...]] = ()
     sources: ClassVar[tuple[str, ...]] = ()
+    moves: ClassVar[bool] = False
     flips: ClassVar[bool] = False
     augmentations: ClassVar[frozenset[str]] = frozenset()
     input: ClassVar[str] = "item"
@@ -102,6 +104,10 @@ class Medium(ABC):
     def extent(self, height: int, width: int) -> str:
         """Return the size of an item in words."""
         return f"{height} x {width}"
+
+    def bundles(self, settings: Any) -> bool:
+        """Return whether the files of a folder are one item; `decode` gets their bundle (`pipeline.media.bundle`)."""
+        return False
 
     @abstractmethod
     def decode(self, data: bytes, settings: Any) -> Iterator[Item]:
@@ -169,6 +175,15 @@ class Medium(ABC):
         """Return items [n, H, W, C] that last in time as one long item, one after another, and the spec of that.
 
         None for a medium whose items cannot follow each other, such as pictures.
+        """
+        return None
+
+    def animate(
+        self, batch: Items, spec: ItemSpec, suffix: str, columns: int | None = None, cell: int = 64
+    ) -> Encoded | None:
+        """Return items [n, H, W, C] that move as a sheet on which all of them do, as a file of one of `formats`.
+
+        None for a medium whose items do not move, and for formats that do not. Arguments as in `preview`.
         """
         return None
 

@@ -8,11 +8,17 @@ from pipeline.media.audio.medium import AudioMedium
 from pipeline.media.base import Medium
 from pipeline.media.image.medium import ImageMedium
 from pipeline.media.music.medium import MusicMedium
+from pipeline.media.video.medium import VideoMedium
 
 if TYPE_CHECKING:
     from pipeline.media.tensors import Tensors
 
-MEDIA: dict[str, Medium] = {"image": ImageMedium(), "audio": AudioMedium(), "music": MusicMedium()}
+MEDIA: dict[str, Medium] = {
+    "image": ImageMedium(),
+    "audio": AudioMedium(),
+    "music": MusicMedium(),
+    "video": VideoMedium(),
+}
 
 
 def find_medium(name: str) -> Medium:

@@ -146,16 +146,20 @@ def write_singles(generator: Generator, folder: Path, request: Request, conditio
 
 
 def write_sheet(generator: Generator, output: Path, request: Request, conditions: Arrays) -> str:
-    """Write a picture of all items."""
+    """Write a picture of all items; items that move do so in a format that can."""
     n = request.n or DEFAULT_ITEMS
     items = np.concatenate(list(generator.stream(n, request.seed, conditions)))
-    sheet = draw(generator.graph, items, sheet_columns(request.columns, turns(conditions)))
-    write_picture(sheet, output, output.suffix)
+    columns = sheet_columns(request.columns, turns(conditions))
+    moving = generator.graph.medium.animate(items, generator.graph.metadata.item, output.suffix.lower(), columns)
+    if moving is None:
+        write_picture(draw(generator.graph, items, columns), output, output.suffix)
+    else:
+        output.write_bytes(moving.data)
     return f"{n} {generator.graph.medium.noun}s"
 
 
 def write_joined(generator: Generator, output: Path, request: Request, conditions: Arrays) -> str:
-    """Write all items one after another, in a format of the medium."""
+    """Write all items as one file of a format of the medium."""
     n = request.n or DEFAULT_LATENTS
     items = np.concatenate(list(generator.stream(n, request.seed, conditions)))
     output.write_bytes(encode_joined(generator.graph, items, output.suffix.lower()).data)
@@ -163,12 +167,18 @@ def write_joined(generator: Generator, output: Path, request: Request, condition
 
 
 def encode_joined(graph: Graph, items: Items, suffix: str) -> Encoded:
-    """Return items [n, H, W, C] as one file, one after another. Raises InputError if their medium has no such file."""
+    """Return items [n, H, W, C] as one file: one after another, or moving next to each other.
+
+    Raises InputError if their medium has no such file.
+    """
     medium, spec = graph.medium, graph.metadata.item
     if suffix not in medium.formats:
         raise InputError(f"{medium.noun}s cannot be written as {suffix!r}. Use {', '.join(medium.formats)}.")
     if len(items) == 1:
         return medium.encode(items[0], spec, suffix)
+    moving = medium.animate(items, spec, suffix)
+    if moving is not None:
+        return moving
     joined = medium.join(items, spec)
     if joined is None:
         raise InputError(f"several {medium.noun}s do not fit into one {suffix}. Ask for one, or for a picture of all.")

@@ -65,7 +65,7 @@ class ReportPictures:
     def players(self, samples: Items, test: ItemSet) -> list[tuple[str, list[str]]]:
         """Return elements of the first samples and of real items; empty for media that pictures show."""
         medium = find_medium(self.item.medium)
-        if medium.has_pictures:
+        if medium.has_pictures and not medium.moves:
             return []
         real = test.images(np.linspace(0, len(test) - 1, min(PLAYERS, len(test))).astype(np.int64))
         both = (("Generated, one by one", samples[:PLAYERS]), ("Real, one by one", real))

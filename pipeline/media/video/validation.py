@@ -1,0 +1,144 @@
+"""Expectations on clips: whether anything moves, and whether frames are repeated or enlarged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
+
+QUARANTINE = "data/validated/quarantine.csv lists them"
+
+
+class VideoValidation(ValidationSettings):
+    """Thresholds of the expectations on clips."""
+
+    constant_std: float = Field(
+        default=0.005,
+        ge=0,
+        le=1,
+        description="an item whose pixels' standard deviation (0..1) is below this shows nothing",
+    )
+    max_constant_share: Bound = Field(
+        default=Bound(limit=0.01, severity="warning"),
+        description="share of items that show nothing; these are set aside",
+    )
+    max_still_share: Bound = Field(
+        default=Bound(limit=0.01, severity="warning"),
+        description="share of items whose frames are all equal; they are set aside",
+    )
+    max_repeated_share: Bound = Field(
+        default=Bound(limit=0.05, severity="warning"),
+        description="share of items in which more than half of the frames repeat the one before",
+    )
+    max_slow_share: Bound = Field(
+        default=Bound(limit=0.05, severity="warning"),
+        description="share of items from clips with fewer frames a second than data.frame_rate",
+    )
+    max_enlarged_share: Bound = Field(
+        default=Bound(limit=0.05, severity="warning"),
+        description="share of items from frames with fewer pixels than data.resolution",
+    )
+
+
+def defects(items: pd.DataFrame, settings: VideoValidation) -> list[Defect]:
+    """Return the items that show nothing, and those in which nothing moves."""
+    series = type(items["std"])
+    spreads = [f"standard deviation {std:.4f}" for std in items["std"]]
+    kinds = [f"{kind}, {frames:.0f} frames" for kind, frames in zip(items["kind"], items["clip_frames"], strict=True)]
+    constant = items["std"] < settings.constant_std
+    return [
+        Defect(
+            "near_constant",
+            "constant_share",
+            constant,
+            series(spreads, index=items.index, dtype=object),
+            settings.max_constant_share.severity,
+        ),
+        Defect(
+            "still",
+            "still_share",
+            ~constant & (items["repeated_share"] >= 1),
+            series(kinds, index=items.index, dtype=object),
+            settings.max_still_share.severity,
+        ),
+    ]
+
+
+def expectations(items: pd.DataFrame, settings: VideoValidation) -> list[Expectation]:
+    """Return the expectations on decoded items."""
+    if not len(items):
+        return []
+    constant, still, repeated = settings.max_constant_share, settings.max_still_share, settings.max_repeated_share
+    slow, enlarged = settings.max_slow_share, settings.max_enlarged_share
+    most = 0.999
+    expected = [
+        share_expectation(
+            "max_constant_share",
+            {"column": "std", "min_value": settings.constant_std},
+            constant,
+            f"{counted(items['std'] < settings.constant_std)} items show nothing (standard deviation below "
+            f"validate.constant_std {settings.constant_std:g}), over validate.max_constant_share.limit "
+            f"{constant.limit:g}; {QUARANTINE}: fix the source, or raise the limit",
+        ),
+        share_expectation(
+            "max_still_share",
+            {"column": "repeated_share", "max_value": most},
+            still,
+            f"in {counted(items['repeated_share'] > most)} items nothing moves, over validate.max_still_share.limit "
+            f"{still.limit:g}; {QUARANTINE}: fix the source, or raise the limit",
+        ),
+        share_expectation(
+            "max_repeated_share",
+            {"column": "repeated_share", "max_value": 0.5},
+            repeated,
+            f"{counted(items['repeated_share'] > 0.5)} items repeat more than half of their frames, over "
+            f"validate.max_repeated_share.limit {repeated.limit:g}: lower data.frame_rate or raise data.every, or "
+            "raise the limit",
+        ),
+        share_expectation(
+            "max_enlarged_share",
+            {"column": "enlarged", "max_value": 1},
+            enlarged,
+            f"{counted(items['enlarged'] > 1)} items come from frames smaller than data.resolution, down to "
+            f"{items['width'].min():.0f} x {items['height'].min():.0f} pixels, over "
+            f"validate.max_enlarged_share.limit {enlarged.limit:g}: lower data.resolution, or raise the limit",
+        ),
+    ]
+    if items["rate_share"].notna().any():
+        stated = items[items["rate_share"].notna()]
+        expected.append(
+            share_expectation(
+                "max_slow_share",
+                {"column": "rate_share", "min_value": most},
+                slow,
+                f"{counted(stated['rate_share'] < most)} items come from clips with fewer frames a second than "
+                f"data.frame_rate, down to {stated['rate'].min():g}, over validate.max_slow_share.limit "
+                f"{slow.limit:g}: their frames are repeated; lower data.frame_rate, or raise the limit",
+            )
+        )
+    return expected
+
+
+def share_expectation(key: str, arguments: dict[str, object], bound: Bound, message: str) -> Expectation:
+    """Return the expectation that all but a share of the items lie within limits."""
+    mostly = max(0.0, 1 - bound.limit)
+    return Expectation(
+        key, "items", "ExpectColumnValuesToBeBetween", {**arguments, "mostly": mostly}, bound.severity, message
+    )
+
+
+def counted(rows: pd.Series) -> str:
+    """Return how many of the rows are meant: "3 of 40 (7.50%)"."""
+    return f"{int(rows.sum())} of {len(rows)} ({float(rows.mean()):.2%})"
+
+
+def measurements(accepted: pd.DataFrame) -> dict[str, float | None]:
+    """Return means over the accepted items: brightness and motion, 0..1."""
+    if not len(accepted):
+        return {"pixel_mean": None, "motion_mean": None}
+    return {"pixel_mean": float(accepted["mean"].mean()), "motion_mean": float(accepted["motion"].mean())}
