@@ -9,6 +9,7 @@ from pipeline.media.base import Medium
 from pipeline.media.image.medium import ImageMedium
 from pipeline.media.music.medium import MusicMedium
 from pipeline.media.video.medium import VideoMedium
+from pipeline.media.volume.medium import VolumeMedium
 
 if TYPE_CHECKING:
     from pipeline.media.tensors import Tensors
@@ -18,6 +19,7 @@ MEDIA: dict[str, Medium] = {
     "audio": AudioMedium(),
     "music": MusicMedium(),
     "video": VideoMedium(),
+    "volume": VolumeMedium(),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline import random_state
+from pipeline import memory_format, random_state
 from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import checkpoint
 from pipeline.training.device import pick_precision
@@ -78,7 +78,7 @@ class Trainer:
         examples: Batch | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.gan = gan.to(device).to(memory_format=torch.channels_last).train()
+        self.gan = memory_format.channels_last(gan.to(device)).train()
         self.batches, self.settings, self.device, self.folder = batches, settings, device, folder
         self.observer, self.stop, self.look = observer, stop, look
         self.preview_samples, self.examples = preview_samples, examples or {}

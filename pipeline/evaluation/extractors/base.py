@@ -15,6 +15,7 @@ from pipeline.arrays import Float32Array, Int64Array, Items
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
 from pipeline.media.tensors import Tensors
+from pipeline.memory_format import channels_last
 from pipeline.settings import Settings
 
 
@@ -79,7 +80,7 @@ class Extractor:
 
     def __init__(self, spec: FeatureSpec, network: nn.Module, tensors: Tensors, device: torch.device) -> None:
         self.spec, self.tensors, self.device = spec, tensors, device
-        self.network = network.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.network = channels_last(network.to(device)).eval().requires_grad_(False)
 
     def features(self, items: Items) -> Float32Array:
         """Return the features of one batch of stored items [n, H, W, C], float32 [n, dims]."""

@@ -29,6 +29,7 @@ from pipeline.evaluation.extractors.classifier_network import ClassifierNetwork
 from pipeline.evaluation.extractors.fitting import fit_network, limit_items, threads_for
 from pipeline.items import ItemSpec
 from pipeline.media.registry import tensors_of
+from pipeline.memory_format import channels_last
 
 SEED = 20_140_610
 MIN_STEPS, MAX_STEPS = 200, 500
@@ -95,7 +96,7 @@ def fit(
     rng, tensors = np.random.default_rng(SEED), tensors_of(item)
     positions = limit_items(positions, rng)
     labels = torch.from_numpy(train.labels[positions])
-    network = initialise(item).to(device).to(memory_format=torch.channels_last).train()
+    network = channels_last(initialise(item).to(device)).train()
     shifts = torch.Generator().manual_seed(SEED)
 
     def loss_of(chosen: Int64Array) -> Tensor:

@@ -34,6 +34,7 @@ from pipeline.evaluation.extractors.fitting import BATCH, fit_network, limit_ite
 from pipeline.evaluation.extractors.random_network import RandomNetwork
 from pipeline.items import ItemSpec
 from pipeline.media.registry import tensors_of
+from pipeline.memory_format import channels_last
 
 SEED = 20_200_213
 MIN_STEPS, MAX_STEPS = 100, 300
@@ -144,7 +145,7 @@ def fit(
     """Train from scratch, on two distorted views of each item of a batch."""
     rng, draws = np.random.default_rng(SEED), torch.Generator().manual_seed(SEED)
     positions = limit_items(positions, rng)
-    network = initialise(item).to(device).to(memory_format=torch.channels_last).train()
+    network = channels_last(initialise(item).to(device)).train()
 
     def loss_of(chosen: Int64Array) -> Tensor:
         values = draw_views(train, positions[chosen], item, device, draws)
