@@ -74,6 +74,14 @@ def test_the_spectral_gate_removes_noise_and_never_makes_it_worse() -> None:
     before, after = (si_sdr(items, clean, SPEC) for items in (given, gated))
     assert after.mean() > before.mean() + 3
     assert np.array_equal(best_gate(clean, clean, SPEC), clean)
+    assert best_gate(given[:0], clean[:0], SPEC).shape == given[:0].shape
+
+
+def test_the_spectral_gate_has_one_strength_for_all_clips() -> None:
+    clean = store_waves(np.stack([WORD] * 8))
+    given = np.concatenate([clean[:1], store_waves(degraded(snr=(5.0, 5.0)))[1:]])
+    # Alone, the clean clip would be left as it is.
+    assert not np.array_equal(best_gate(given, clean, SPEC)[0], clean[0])
 
 
 def test_a_recording_keeps_its_length_and_level() -> None:
