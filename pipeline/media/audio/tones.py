@@ -129,7 +129,7 @@ def find_pitch(wave: Float32Array, rate: int) -> Pitch:
     low, high = int(rate / HIGHEST), min(int(rate / LOWEST) + 1, n - 3)
     inner = np.arange(low, high)
     peaks = inner[(curve[inner] >= curve[inner - 1]) & (curve[inner] >= curve[inner + 1])]
-    if not len(peaks):
+    if not len(peaks) or curve[peaks].max() <= 0:
         return Pitch(0.0, LOWEST)
     best = peaks[curve[peaks] >= 0.9 * curve[peaks].max()][0]
     left, centre, right = curve[best - 1 : best + 2]

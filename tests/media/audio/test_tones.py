@@ -28,6 +28,11 @@ def test_the_rules_tell_quarter_tones_apart_and_know_strangers() -> None:
     assert find_pitch(sine(440).astype(np.float32), RATE).frequency == pytest.approx(440, rel=0.005)
 
 
+def test_noise_without_a_positive_peak_has_no_pitch() -> None:
+    noise = np.random.default_rng(2).standard_normal(256).astype(np.float32)
+    assert find_pitch(noise, 1000).strength == 0
+
+
 def test_the_files_are_the_same_at_every_call() -> None:
     names = [name for name, _ in Tones().files()]
     assert len(names) == len(set(names)) == len(CLASSES) * EACH
