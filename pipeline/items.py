@@ -72,6 +72,7 @@ class DataLayout(Settings):
 
     Attributes:
         height, width: Of an item; of the crops taken from items that keep their sizes.
+        depth: Side of the third dimension of volumes, which are stored as channels; 1 for flat items.
         own_sizes: Items keep their sizes.
         paired: Items come as pairs A and B.
         classes: The classes that are asked for; None takes all that there are.
@@ -82,6 +83,7 @@ class DataLayout(Settings):
 
     height: int
     width: int
+    depth: int = 1
     own_sizes: bool = False
     paired: bool = False
     classes: tuple[str, ...] | None = None

@@ -3,12 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
 from pipeline.arrays import Float64Array, Items
 from pipeline.evaluation.extractors.base import Images
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison, RealItems, compare_profiles
+from pipeline.evaluation.measures.set_distances import compare_sets
 from pipeline.evaluation.measures.statistics import compare_means, statistics
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
@@ -101,6 +102,15 @@ class Likeness(ABC):
             side = replace(compared.real, weights=weights, key=f"{compared.real.key} {weighted}")
             found |= compare_profiles(profiles, compared.fake, side, compared.seed)
         return found
+
+    @cached_property
+    def set_distances(self) -> dict[str, Measurement]:
+        """Measures of the medium's own distance between items; empty if it has none, or for too few items."""
+        compared, medium = self.compared, find_medium(self.item.medium)
+        if not len(compared.fake):
+            return {}
+        distance = partial(medium.distances, spec=self.item)
+        return compare_sets(compared.fake, compared.real.items, distance, compared.seed)
 
     @cached_property
     def change(self) -> Change | None:

@@ -20,6 +20,7 @@ from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
 from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
 from pipeline.gans.variants.vanilla.settings import VanillaSettings
+from pipeline.gans.variants.voxgan.settings import VoxGANSettings
 from pipeline.gans.variants.wavegan.settings import WaveGANSettings
 from pipeline.items import ItemSpec
 
@@ -51,6 +52,7 @@ VARIANTS: dict[str, Variant] = {
     "denoise": Variant(DenoiseSettings, "pipeline.gans.variants.denoise.denoise:Denoise"),
     "musegan": Variant(MuseGANSettings, "pipeline.gans.variants.musegan.musegan:MuseGAN"),
     "wavegan": Variant(WaveGANSettings, "pipeline.gans.variants.wavegan.wavegan:WaveGAN"),
+    "voxgan": Variant(VoxGANSettings, "pipeline.gans.variants.voxgan.voxgan:VoxGAN"),
     "segan": Variant(SEGANSettings, "pipeline.gans.variants.segan.segan:SEGAN"),
     "pix2pix": Variant(Pix2PixSettings, "pipeline.gans.variants.pix2pix.pix2pix:Pix2Pix"),
     "cyclegan": Variant(CycleGANSettings, "pipeline.gans.variants.cyclegan.cyclegan:CycleGAN"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
     from PIL import Image
 
-    from pipeline.arrays import Float32Array, Float64Array, Items
+    from pipeline.arrays import Float32Array, Float64Array, FloatArray, Items
     from pipeline.items import ItemSpec
     from pipeline.measure import Measure
     from pipeline.media.profiles import Change, Profile
@@ -241,6 +241,10 @@ class Medium(ABC):
     def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
         """Return curves and maps whose means over two sets are compared, as `data.profiles[name]`; none by default."""
         return ()
+
+    def distances(self, first: Items, second: Items, spec: ItemSpec) -> FloatArray | None:
+        """Return distances [n, m] between items [n, H, W, C] and [m, H, W, C]; None: only features are compared."""
+        return None
 
     def symmetries(self, spec: ItemSpec) -> Sequence[Change]:
         """Return how an item can be mirrored or turned so that it keeps its shape; not at all by default."""

@@ -21,11 +21,14 @@ from benchmarks.gate.sound.failures import FAILURES as SOUND
 from benchmarks.gate.sound.failures import Clips
 from benchmarks.gate.transformed.failures import FAILURES as TRANSFORMED
 from benchmarks.gate.transformed.failures import Results as Transformed
+from benchmarks.gate.volume.failures import FAILURES as VOLUMES
 from pipeline.evaluation.verdict import Verdict
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.sound_file import read_recording
 from pipeline.media.audio.tones import write_tone
 from pipeline.media.audio.waves import to_picture
+from pipeline.media.volume.solids import CLASSES as SOLIDS
+from pipeline.media.volume.solids import draw_solid
 
 CLASSES = 10
 
@@ -70,6 +73,15 @@ def test_every_failure_of_music_breaks_it() -> None:
     rng = np.random.default_rng(0)
     pieces, train = (rng.integers(40, 80, (100, 16, 4, 1)).astype(np.uint8) for _ in range(2))
     assert_failures_break(MUSIC, Real(pieces, np.arange(100) % 4, train, pieces[:0]), pieces)
+
+
+def test_every_failure_of_volumes_breaks_them() -> None:
+    fresh, train = (
+        np.stack([draw_solid(name, 16, np.random.default_rng(k)) for k in range(25) for name in reversed(SOLIDS)])
+        * np.uint8(255)
+        for _ in range(2)
+    )
+    assert_failures_break(VOLUMES, Real(fresh, np.arange(100) % 4, train, fresh[:0]), fresh)
 
 
 @pytest.mark.parametrize("task", ["translate", "restore"])

@@ -87,6 +87,8 @@ def data_for(variant: str) -> dict[str, object]:
     """Return `data:` that a variant can be trained on."""
     if variant == "musegan":
         return {"medium": "music"}
+    if variant == "voxgan":
+        return {"medium": "volume"}
     if variant in ("wavegan", "segan"):
         return {"medium": "audio", "representation": "wave"}
     return {"resolution": 64, "pairs": "outline" if VARIANTS[variant].settings.sides == "paired" else "none"}

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from pipeline.data.store import ItemSet, PairSet
 from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.gans.registry import ModelSettings, build
+from pipeline.items import ItemSpec
 from pipeline.tasks.registry import TASKS
 from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
@@ -18,6 +19,8 @@ from tests.observer import Watcher
 from tests.specs import image_spec
 
 CPU = torch.device("cpu")
+PIXELS = image_spec(8, 1, 4)
+VOXELS = ItemSpec(medium="volume", height=8, width=8, channels=8, classes=("0", "1", "2", "3"))
 ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
 FALLING = {"start": 0.3, "end": 0.0}
 SMALL = {"latent": 4, "generator_channels": 8, "discriminator_channels": 8, "max_channels": 8}
@@ -106,6 +109,12 @@ MODELS: dict[str, dict[str, Any]] = {
         "penalties": {"r1": 0.1, "every": 2},
         "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "packing": 2, "augment": ADA},
     },
+    "voxgan": {
+        "variant": "voxgan",
+        **SMALL,
+        "label_width": 4,
+        "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "instance_noise": FALLING},
+    },
     "srgan": {"variant": "srgan", **RESTORING, "scale": 2, "generator_norm": "batch", "pretraining": 0.4},
     "denoise": {
         "variant": "denoise",
@@ -121,20 +130,19 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 class Bars(ArrayItems):
-    """90 bright bars on black; the class is the column of the bar, one of four."""
+    """90 bright bars on black; the class is the column of the bar, one of four. With more channels they are walls."""
 
-    item = image_spec(8, 1, 4)
-
-    def __init__(self) -> None:
-        super().__init__(np.zeros((90, 8, 8, 1), dtype=np.uint8))
+    def __init__(self, item: ItemSpec = PIXELS) -> None:
+        super().__init__(np.zeros((90, *item.shape), dtype=np.uint8))
+        self.item = item
         self.labels = np.arange(90) % 4
         for k in range(90):
             self.array[k, :, k % 4 * 2] = 160 + k
 
 
-def bars_for(view: str) -> Any:
+def bars_for(view: str, item: ItemSpec) -> Any:
     """Return the bars as a view needs them: two columns as domains, or pairs of consecutive bars."""
-    bars = Bars()
+    bars = Bars(item)
     if view not in ("paired", "domains"):
         return bars
     where = np.arange(45)
@@ -179,9 +187,11 @@ def build_trainer(
     train = TrainSettings.model_validate(values | more)
     torch.manual_seed(train.seed)
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
-    gan = build(settings, image_spec(8, 1, 4))
-    batches = TASKS[gan.task].open_view(gan.view, bars_for(gan.view.name), device, train.seed, flips=train.flips)
-    examples = TASKS[gan.task].examples(gan, bars_for(gan.view.name), device, 5)
+    item = VOXELS if settings.variant == "voxgan" else PIXELS
+    gan = build(settings, item)
+    bars = bars_for(gan.view.name, item)
+    batches = TASKS[gan.task].open_view(gan.view, bars, device, train.seed, flips=train.flips)
+    examples = TASKS[gan.task].examples(gan, bars, device, 5)
     return Trainer(
         gan,
         batches,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
     from PIL import Image
 
-    from pipeline.arrays import Float32Array, Items
+    from pipeline.arrays import Float32Array, Float64Array, Items
+    from pipeline.measure import Measure
+    from pipeline.media.profiles import Profile
     from pipeline.media.tensors import Tensors
     from pipeline.media.validation import Defect, Expectation
     from pipeline.media.volume.array_file import Voxels
@@ -53,6 +55,7 @@ class VolumeMedium(Medium):
         Fact("enlarged", "int32"),
     )
     sources = (SOLIDS,)
+    flips = True
     input = "volume"
     output = "volumes"
 
@@ -111,6 +114,36 @@ class VolumeMedium(Medium):
         from pipeline.media.volume.turntable import turning_element
 
         return turning_element(values, up_axis(spec), solid=is_solid(spec))
+
+    def appearance(self) -> Sequence[Measure[Any]]:
+        """Return the measures of occupancy, surface, pieces, holes and symmetry, and of sets by IoU."""
+        from pipeline.media.volume.measures import MEASURES
+
+        return MEASURES
+
+    def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
+        """Return occupancy, surface and symmetry of each volume."""
+        from pipeline.media.volume.statistics import statistics
+
+        return statistics(values)
+
+    def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
+        """Return the mean volume, and of solids the shares with loose parts, dust, cavities or nothing."""
+        from pipeline.media.volume.profiles import profiles
+
+        return profiles(spec)
+
+    def lacks(self, spec: ItemSpec) -> frozenset[str]:
+        """Return "solid" for gray volumes, and "solids" for all but the built-in ones."""
+        from pipeline.media.volume.profiles import lacks
+
+        return lacks(spec)
+
+    def distances(self, first: Items, second: Items, spec: ItemSpec) -> Float32Array | None:
+        """Return 1 - intersection over union of solids."""
+        from pipeline.media.volume.statistics import distances
+
+        return distances(first, second) if is_solid(spec) else None
 
     def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
         """Open the built-in solids."""

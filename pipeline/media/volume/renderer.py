@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from pipeline.arrays import Float32Array, Int64Array, Items, UInt8Array
+from pipeline.arrays import Float32Array, Int32Array, Items, UInt8Array
 from pipeline.media.volume.settings import Axis
 
 AZIMUTH, ELEVATION = 35.0, 25.0
@@ -74,8 +74,8 @@ def brightness(occupied: Items) -> Float32Array:
     return found
 
 
-@functools.lru_cache(maxsize=64)
-def rays(shape: tuple[int, int, int], side: int, azimuth: float) -> Int64Array:
+@functools.lru_cache(maxsize=32)
+def rays(shape: tuple[int, int, int], side: int, azimuth: float) -> Int32Array:
     """Return the flat indices of the voxels along each ray, [side * side, steps]; outside is the number of voxels."""
     around, above = np.deg2rad([azimuth, ELEVATION])
     towards = -np.array([np.cos(above) * np.cos(around), np.cos(above) * np.sin(around), np.sin(above)])
@@ -89,4 +89,4 @@ def rays(shape: tuple[int, int, int], side: int, azimuth: float) -> Int64Array:
     inside = ((cells >= 0) & (cells < shape)).all(axis=-1)
     flat = np.ravel_multi_index(tuple(np.moveaxis(cells.clip(0, np.array(shape) - 1), -1, 0)), shape)
     outside = int(np.prod(shape))
-    return np.where(inside, flat, outside).reshape(side * side, -1)
+    return np.where(inside, flat, outside).astype(np.int32).reshape(side * side, -1)

@@ -62,4 +62,4 @@ class VolumeSettings(DataSettings):
 
     def layout(self) -> DataLayout:
         side = self.resolution
-        return DataLayout(height=side, width=side, classes=self.classes)
+        return DataLayout(height=side, width=side, depth=side, classes=self.classes)

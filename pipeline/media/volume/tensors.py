@@ -31,6 +31,10 @@ class VolumeTensors(Tensors):
         items: Items = occupied.astype(self.scale.dtype) * self.scale.dtype.type(BYTES.highest)
         return items
 
+    def mirror(self, values: Tensor) -> Tensor:
+        """Mirror volumes [n, D, H, W] along x, the first axis of an item."""
+        return values.flip(2)
+
     def shift(self, values: Tensor, rng: torch.Generator) -> Tensor:
         """Shift each volume by at most one voxel along each axis; the gap repeats the edge."""
         offsets = torch.randint(-1, 2, (len(values), 3), generator=rng).to(values.device)

@@ -99,7 +99,7 @@ async def generate_joined(service: InferenceService, loaded: LoadedModel, query:
 async def generate_html(service: InferenceService, loaded: LoadedModel, query: ItemQuery) -> Response:
     """Return one item as an HTML element."""
     items, seconds = await generate_items(service, loaded, query, 1)
-    html = loaded.graph.medium.html(items[0], loaded.graph.metadata.item)
+    html = await asyncio.to_thread(loaded.graph.medium.html, items[0], loaded.graph.metadata.item)
     return HTMLResponse(html, headers=result_headers(loaded, seconds))
 
 

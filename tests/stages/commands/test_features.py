@@ -23,6 +23,7 @@ from pipeline.gans.registry import VARIANTS, ModelSettings
 from pipeline.items import ItemSpec
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.registry import MEDIA
+from pipeline.media.volume.settings import VolumeSettings
 from pipeline.serving.onnx import graph_export, signature
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.onnx.parity import check_parity
@@ -159,7 +160,8 @@ def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) ->
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python({"variant": variant})
     pieces = ItemSpec(medium="music", height=8, width=4, channels=1, symbols=20, classes=("a", "b"))
     waves = MEDIA["audio"].spec(AudioSettings(representation="wave", seconds=0.064), ("a", "b"))
-    item = {"musegan": pieces, "wavegan": waves}.get(variant, image_spec(16, 3, ["a", "b"]))
+    voxels = MEDIA["volume"].spec(VolumeSettings(), ("a", "b"))
+    item = {"musegan": pieces, "wavegan": waves, "voxgan": voxels}.get(variant, image_spec(16, 3, ["a", "b"]))
     config = model_files.ModelConfig(
         model=settings,
         item=item,
@@ -171,7 +173,7 @@ def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) ->
     graph_export.export(spec, tmp_path / "features.onnx", {}, 20)
     assert check_parity(spec, tmp_path / "features.onnx", 1e-4, config.item).max_abs < 1e-4
     described = signature.describe_graph(tmp_path / "features.onnx", config.item)
-    name = {"musegan": "pieces", "wavegan": "waves"}.get(variant, "images")
+    name = {"musegan": "pieces", "wavegan": "waves", "voxgan": "volumes"}.get(variant, "images")
     wanted = (name, [-1, item.network_channels, item.height, item.width])
     assert [(one["name"], one["shape"]) for one in described["inputs"]] == [wanted]
     ((name, (batch, dims)),) = [(one["name"], one["shape"]) for one in described["outputs"]]

@@ -1,0 +1,143 @@
+"""Failures of a generator of volumes, imitated by real volumes that are broken on purpose."""
+
+import numpy as np
+
+from benchmarks.gate.failure import Apply, Failure, Int64, Real, UInt8, draw, replace
+
+OCCUPIED = 255
+BLOCK = 2
+"""Side of a floating block, in voxels."""
+ASYMMETRIC = 10.0
+"""Difference of the mean volume and its mirror image, in gray levels, from which mirrored volumes are another set."""
+REPEATED = ("repeated samples", "complete mode collapse", "intra-class collapse", "memorisation", "low diversity")
+
+
+def repeat_few(real: Real, count: float, rng: np.random.Generator) -> UInt8:
+    """Draw only a few volumes, again and again."""
+    return draw(real.images[: int(count)], len(real.images), rng)
+
+
+def add_dust(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Occupy some voxels at random."""
+    return np.where(rng.random(real.images.shape) < share, np.uint8(OCCUPIED), real.images)
+
+
+def pierce(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Empty some of the occupied voxels."""
+    return np.where(rng.random(real.images.shape) < share, np.uint8(0), real.images)
+
+
+def thicken(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Occupy the neighbours of all occupied voxels, in some volumes."""
+    thick = real.images
+    for axis in (1, 2, 3):
+        thick = np.maximum(thick, np.maximum(np.roll(real.images, 1, axis), np.roll(real.images, -1, axis)))
+    return replace(real.images, thick, share, rng)
+
+
+def float_block(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Add a block in a corner of some volumes, apart from the solid."""
+    out = real.images.copy()
+    ends = [(slice(0, BLOCK), slice(0, BLOCK + 1)), (slice(-BLOCK, None), slice(-BLOCK - 1, None))]
+    for number in rng.choice(len(out), round(share * len(out)), replace=False):
+        corners = [(x, y, z) for x in ends for y in ends for z in ends]
+        for place in rng.permutation(len(corners)):
+            near = tuple(side[1] for side in corners[place])
+            if not out[number][near].any():
+                out[number][tuple(side[0] for side in corners[place])] = OCCUPIED
+                break
+    return out
+
+
+def tear(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Empty a slice through the middle of some volumes."""
+    torn = real.images.copy()
+    torn[:, :, real.side // 2 - 1 : real.side // 2 + 1] = 0
+    return replace(real.images, torn, share, rng)
+
+
+def merge_two(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Put another volume into some volumes."""
+    return replace(real.images, np.maximum(real.images, real.images[rng.permutation(len(real.images))]), share, rng)
+
+
+def empty(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Empty some volumes."""
+    return replace(real.images, np.zeros_like(real.images), share, rng)
+
+
+def flip_upright(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Turn all volumes upside down."""
+    return real.images[..., ::-1].copy()
+
+
+def mirror(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Mirror all volumes along y."""
+    return real.images[:, :, ::-1].copy()
+
+
+def is_asymmetric(real: Real) -> bool:
+    """Return whether volumes that are mirrored along y are another set."""
+    mean = real.train.astype(np.float32).mean(axis=0)
+    return bool(np.sqrt(np.mean((mean - mean[:, ::-1]) ** 2)) > ASYMMETRIC)
+
+
+def lie_down(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Turn all volumes by a quarter around x."""
+    return np.ascontiguousarray(np.rot90(real.images, 1, (2, 3)))
+
+
+def shift(real: Real, voxels: float, rng: np.random.Generator) -> UInt8:
+    """Shift all volumes along z."""
+    moved = np.roll(real.images, int(voxels), axis=3)
+    moved[..., : int(voxels)] = 0
+    return moved
+
+
+def copy_training(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Replace some volumes by training volumes."""
+    return replace(real.images, draw(real.train, len(real.images), rng), share, rng)
+
+
+def drop_class(real: Real, count: float, rng: np.random.Generator) -> UInt8:
+    """Leave the first classes out."""
+    kept: UInt8 = real.images[real.labels >= count]
+    return kept
+
+
+def keep(real: Real, share: float, rng: np.random.Generator) -> UInt8:
+    """Change nothing."""
+    return real.images
+
+
+def ask_other(real: Real, share: float, rng: np.random.Generator) -> Int64:
+    """Claim another class for some volumes."""
+    wrong = rng.random(len(real.labels)) < share
+    return np.where(wrong, (real.labels + 1) % (real.labels.max() + 1), real.labels)
+
+
+def failure(
+    key: str, names: tuple[str, ...], strengths: tuple[float, ...], apply: Apply[Real], must: float
+) -> Failure[Real]:
+    """Return a failure that the gate must reject from the strength `must` on."""
+    return Failure(key, names, strengths, apply, must=must)
+
+
+FAILURES = (
+    failure("one shape", ("complete mode collapse",), (1,), repeat_few, 1),
+    failure("few shapes", REPEATED, (50, 20, 5), repeat_few, 20),
+    failure("dust", ("dust",), (0.0003, 0.001, 0.003, 0.01), add_dust, 0.001),
+    failure("holes", ("holes",), (0.02, 0.05, 0.1, 0.3), pierce, 0.1),
+    failure("thickened", ("thickened",), (0.1, 0.5, 1), thicken, 0.5),
+    failure("floating pieces", ("floating pieces",), (0.1, 0.25, 0.5, 1), float_block, 0.5),
+    failure("torn", ("floating pieces", "broken samples", "holes"), (0.1, 0.5, 1), tear, 0.5),
+    failure("two in one", ("unreal samples", "broken samples", "thickened"), (0.1, 0.5, 1), merge_two, 0.5),
+    failure("empty", ("empty samples",), (0.02, 0.1, 0.5, 1), empty, 0.1),
+    failure("upside down", ("upside down",), (1,), flip_upright, 1),
+    Failure("mirrored", ("mirrored",), (1,), mirror, must=1, exists=is_asymmetric),
+    failure("lying down", ("turned",), (1,), lie_down, 1),
+    failure("shifted", ("shifted",), (2,), shift, 2),
+    failure("training volumes", ("memorisation",), (0.1, 0.5, 1), copy_training, 0.5),
+    Failure("classes dropped", ("dropped classes",), (1, 2), drop_class, must=1, needs_labels=True),
+    Failure("wrong classes", ("wrong classes",), (0.05, 0.2, 1), keep, must=0.2, ask=ask_other, needs_labels=True),
+)
