@@ -47,6 +47,13 @@ class ItemSpec(Settings):
         return self.channels * max(self.symbols, 1)
 
     @property
+    def frames(self) -> int:
+        """Frames that are folded into the channels; 1 unless items are clips."""
+        frames = self.details.get("frames", 1)
+        assert isinstance(frames, int)
+        return frames
+
+    @property
     def size(self) -> str:
         """The shape in words, "8 x 8 x 1"."""
         return " x ".join(map(str, self.shape))
@@ -78,6 +85,7 @@ class DataLayout(Settings):
         classes: The classes that are asked for; None takes all that there are.
         dtype: Of a stored value.
         symbols: Above 0 the values are categories, as in `ItemSpec`.
+        frames: Frames that are folded into the channels; 1 unless items are clips.
         size_keys: The settings that decide height and width, for messages.
     """
 
@@ -89,4 +97,5 @@ class DataLayout(Settings):
     classes: tuple[str, ...] | None = None
     dtype: Dtype = "uint8"
     symbols: int = 0
+    frames: int = 1
     size_keys: str = "data.resolution"

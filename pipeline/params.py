@@ -83,7 +83,7 @@ class Params(Settings):
                 f"data.depth: variant {self.model.variant} compares images level by level and takes 8 bits; "
                 "set data.depth: 8"
             )
-        if TASKS[self.model.task].takes_input and not medium.transforms_items(self.data):
+        if not TASKS[self.model.task].suits(medium, self.data):
             others = ", ".join(name for name, known in VARIANTS.items() if not TASKS[known.settings.task].takes_input)
             raise ValueError(
                 f"model.variant: {self.model.variant} transforms items, and data.medium {medium.name} has no "

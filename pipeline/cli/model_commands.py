@@ -171,6 +171,12 @@ def apply(
     example: Annotated[
         Path | None, typer.Option(help="Image whose style the results take, instead of a seed.", show_default=False)
     ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=10_000, help="Frames to predict, for models that do; 8 by default.", show_default=False
+        ),
+    ] = None,
     quality: QualityOption = None,
 ) -> None:
     """Apply an image-to-image generator (super-resolution, denoising, translation) to images. Runs without torch.
@@ -186,6 +192,8 @@ def apply(
     `ganline apply summer/ -o winter/ --example one-winter.jpg` (or `--seed 3`) chooses the style
 
     `ganline apply winter/ -o summer/ --model exported/reverse.onnx` translates in the other direction
+
+    `ganline apply clip.gif -o longer.gif --frames 8` predicts the next frames of a clip
     """
     from tqdm import tqdm
 
@@ -195,7 +203,7 @@ def apply(
     def show_progress(pairs: Sequence[Any]) -> Iterable[Any]:
         return tqdm(pairs, desc="apply", unit="img", leave=False, disable=None)
 
-    options = ApplyOptions(TileSize(tile, overlap), seed, example, quality)
+    options = ApplyOptions(TileSize(tile, overlap, frames), seed, example, quality)
     count, problems, losses = apply_to_files(
         model or Paths(project_root()).generator, inputs, output, options, show_progress
     )

@@ -141,6 +141,8 @@ class GAN(nn.Module, ABC):
         latent: Length of z; 0 if the variant takes none.
         classes: Number of labels that `sample` and the exported graph take as `label`, int64 [n]; 0 if unconditional.
         group: Images of a batch that the discriminator scores together and that cannot be separated (PacGAN).
+        past: Frames that a variant for prediction takes; 0 for others.
+        between: It predicts the frame between those that it takes, and not the next one.
         scale: Factor between the side of the output and that of the input, for restoration.
         preview_examples: Held-out items that `preview` takes; 0 if none.
         preview_columns: Images in a row of the preview; 0 lets the caller choose.
@@ -154,6 +156,8 @@ class GAN(nn.Module, ABC):
     latent: int = 0
     classes: int = 0
     group: int = 1
+    past: int = 0
+    between: bool = False
     scale: int = 1
     preview_examples: int = 0
     preview_columns: int = 0
@@ -170,7 +174,8 @@ class GAN(nn.Module, ABC):
         Args:
             n: Number of images.
             rng: Random generator on the CPU; draws every condition that is not given.
-            conditions: Inputs of the exported graph by name (`z`, `label`, `psi`, `image`). `image` is never drawn.
+            conditions: Inputs of the exported graph by name (`z`, `label`, `psi`, `item`, `frames`). The last two are
+                never drawn.
 
         Returns:
             Float [n, C, H, W] in [-1, 1], on the device of the networks.

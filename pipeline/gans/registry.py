@@ -12,6 +12,7 @@ from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.denoise.settings import DenoiseSettings
 from pipeline.gans.variants.drit.settings import DRITSettings
 from pipeline.gans.variants.musegan.settings import MuseGANSettings
+from pipeline.gans.variants.nextframe.settings import NextFrameSettings
 from pipeline.gans.variants.pix2pix.settings import Pix2PixSettings
 from pipeline.gans.variants.r3gan.settings import R3GANSettings
 from pipeline.gans.variants.segan.settings import SEGANSettings
@@ -54,6 +55,7 @@ VARIANTS: dict[str, Variant] = {
     "wavegan": Variant(WaveGANSettings, "pipeline.gans.variants.wavegan.wavegan:WaveGAN"),
     "voxgan": Variant(VoxGANSettings, "pipeline.gans.variants.voxgan.voxgan:VoxGAN"),
     "segan": Variant(SEGANSettings, "pipeline.gans.variants.segan.segan:SEGAN"),
+    "nextframe": Variant(NextFrameSettings, "pipeline.gans.variants.nextframe.nextframe:NextFrame"),
     "pix2pix": Variant(Pix2PixSettings, "pipeline.gans.variants.pix2pix.pix2pix:Pix2Pix"),
     "cyclegan": Variant(CycleGANSettings, "pipeline.gans.variants.cyclegan.cyclegan:CycleGAN"),
     "drit": Variant(DRITSettings, "pipeline.gans.variants.drit.drit:DRIT"),

@@ -76,9 +76,9 @@ def latents(seed: int, first: int, n: int, length: int) -> Float32Array:
     )
 
 
-def noise_items(metadata: Metadata, n: int, seed: int) -> Float32Array:
-    """Return items of clipped Gaussian noise, float32 [n, C, H, W]."""
-    shape = item_shape(metadata)
+def noise(shape_of: Callable[[Metadata], tuple[int, ...]], metadata: Metadata, n: int, seed: int) -> Float32Array:
+    """Return clipped Gaussian noise, float32 [n, *shape]."""
+    shape = shape_of(metadata)
     return np.clip(latents(seed, 0, n, math.prod(shape)).reshape(n, *shape) / 3, -1, 1)
 
 
@@ -88,8 +88,31 @@ def item_shape(metadata: Metadata) -> tuple[int, int, int]:
     return item.network_channels, item.height, item.width
 
 
+def frame_shape(metadata: Metadata) -> tuple[int, int, int]:
+    """Return (channels, height, width) of one frame of a clip."""
+    item = metadata.item
+    return item.channels // item.frames, item.height, item.width
+
+
+def given_shape(metadata: Metadata) -> tuple[int, int, int]:
+    """Return (channels, height, width) of the frames that a model for prediction takes."""
+    channels, height, width = frame_shape(metadata)
+    return metadata.past * channels, height, width
+
+
+def frames_meaning(item: ItemSpec) -> str:
+    """Return how frames become the input of a graph that predicts."""
+    scale = scale_of(item.dtype)
+    return (
+        f"frames to predict from, oldest first, NCHW: channel k x {item.channels // item.frames} + c is colour c of "
+        f"frame k; from {item.dtype} as x / {scale.half:g} - {scale.offset:g}"
+    )
+
+
 def generated_shape(metadata: Metadata) -> tuple[int, int, int]:
-    """Return (channels, height, width) of an item as the generator returns it."""
+    """Return (channels, height, width) of an item, or of a predicted frame, as the generator returns it."""
+    if metadata.past:
+        return frame_shape(metadata)
     channels, height, width = item_shape(metadata)
     return channels, height * metadata.scale, width * metadata.scale
 
@@ -144,8 +167,19 @@ TENSORS: dict[str, GraphTensor] = {
         example=lambda metadata, n, seed: np.full(n, 0.7, dtype=np.float32),
         control=PSI,
     ),
-    "item": GraphTensor(meaning=input_meaning, shape=item_shape, limits=item_limits, example=noise_items),
-    "items": GraphTensor(meaning=items_meaning, shape=generated_shape, limits=item_limits, example=noise_items),
+    "item": GraphTensor(
+        meaning=input_meaning, shape=item_shape, limits=item_limits, example=lambda *given: noise(item_shape, *given)
+    ),
+    "items": GraphTensor(
+        meaning=items_meaning,
+        shape=generated_shape,
+        limits=item_limits,
+        example=lambda *given: noise(item_shape, *given),
+    ),
+    "frames": GraphTensor(
+        meaning=frames_meaning, shape=given_shape, limits=item_limits, example=lambda *given: noise(given_shape, *given)
+    ),
+    "next_frames": GraphTensor(meaning="predicted frames NCHW, as in the input", shape=frame_shape, limits=item_limits),
     "w": GraphTensor(meaning="styles by layer, truncated; layers of two items can be mixed"),
     "logits": GraphTensor(
         meaning="one per class, in the order of the model's class names; softmax gives probabilities, "

@@ -99,6 +99,8 @@ def interface(gan: GAN) -> dict[str, Any]:
         "task": gan.task,
         "scale": gan.scale,
         "multiple": generator.multiple,
+        "past": gan.past,
+        "between": gan.between,
         "keeps_colours": TASKS[gan.task].keeps_colours,
         "latent": int(generator.inputs["z"].shape[1]) if "z" in generator.inputs else 0,
     }

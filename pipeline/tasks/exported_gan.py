@@ -30,6 +30,7 @@ class ExportedGAN(GAN):
         super().__init__()
         self.model, self.variant, self.generator = model, variant, model.graph
         self.task, self.view, self.scale = variant.task, variant.view, model.graph.metadata.scale
+        self.past, self.between = variant.past, variant.between
         directions = variant.directions()
         self.graphs = {
             name: self.open("reverse") if number else self.generator for number, name in enumerate(directions)
@@ -79,6 +80,8 @@ class ExportedGAN(GAN):
         return self.variant.directions()
 
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
+        if "frames" in conditions:
+            return run_graph(self.generator, "next_frames", frames=conditions["frames"])
         return transform(self.generator, conditions["item"], rng)
 
     def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
@@ -105,11 +108,11 @@ def transform(graph: Graph, images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def run_graph(graph: Graph, output: str, **inputs: Tensor) -> Tensor:
-    """Return one output of a graph on the device of the images; `item` and `items` stand for the medium's names."""
+    """Return one output of a graph on the device of the inputs; `item` and `items` stand for the medium's names."""
     names = medium_names(graph.metadata.item)
     arrays = {names.get(name, name): value.cpu().numpy() for name, value in inputs.items()}
     (values,) = graph.session.run([names.get(output, output)], arrays)
-    return torch.from_numpy(values).to(inputs["item"].device)
+    return torch.from_numpy(values).to(next(iter(inputs.values())).device)
 
 
 def evaluate_exported(

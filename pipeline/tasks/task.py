@@ -13,6 +13,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.settings import Gate as GateBase
 from pipeline.measure import Measure
 from pipeline.media.base import Medium
+from pipeline.media.settings import DataSettings
 from pipeline.serving.onnx.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ class Task(ABC):
     def compares_bytes(self, medium: Medium) -> bool:
         """Return whether items of this medium are compared by their 8-bit levels."""
         return self.bytes_only
+
+    def suits(self, medium: Medium, settings: DataSettings) -> bool:
+        """Return whether items that are stored by these settings can be used as the task uses them."""
+        return not self.takes_input or medium.transforms_items(settings)
 
     def measures(self, medium: Medium) -> Sequence[Measure[Any]]:
         """Return the measures of models for items of a medium."""

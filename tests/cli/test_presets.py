@@ -89,6 +89,8 @@ def data_for(variant: str) -> dict[str, object]:
         return {"medium": "music"}
     if variant == "voxgan":
         return {"medium": "volume"}
+    if variant == "nextframe":
+        return {"medium": "video"}
     if variant in ("wavegan", "segan"):
         return {"medium": "audio", "representation": "wave"}
     return {"resolution": 64, "pairs": "outline" if VARIANTS[variant].settings.sides == "paired" else "none"}

@@ -54,19 +54,28 @@ def check_limits(limits: VideoLimits, frames: int, width: int, height: int) -> N
         )
 
 
-def read_pictures(data: bytes, settings: VideoSettings) -> Clip:
+def read_pictures(data: bytes, settings: VideoSettings, target: Target) -> Clip:
     """Return the clip of one file: an animation, or a strip of frames. Raise BadItem."""
-    target = target_of(settings)
     with decoding_errors():
-        try:
-            image = Image.open(io.BytesIO(data), formats=readable_formats())
-        except UnidentifiedImageError:
-            raise BadItem(say(explain_unknown(data), "clip")) from None
-        first = 1 if getattr(image, "default_image", False) else 0  # a still for viewers that play no APNG
-        count = getattr(image, "n_frames", 1) - first
-        if count > 1:
-            return read_animation(image, range(first, first + count), settings, target)
+        image = open_picture(data)
+        numbers = frame_numbers(image)
+        if len(numbers) > 1:
+            return read_animation(image, numbers, settings, target)
         return read_strip(data, settings, target)
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Open an animation or a strip; no pixel is decoded yet. Raise BadItem for another file."""
+    try:
+        return Image.open(io.BytesIO(data), formats=readable_formats())
+    except UnidentifiedImageError:
+        raise BadItem(say(explain_unknown(data), "clip")) from None
+
+
+def frame_numbers(image: Image.Image) -> range:
+    """Return the numbers of the frames of an animation; the still of an APNG for viewers that play none is no frame."""
+    first = 1 if getattr(image, "default_image", False) else 0
+    return range(first, getattr(image, "n_frames", 1))
 
 
 def read_animation(image: Image.Image, numbers: Sequence[int], settings: VideoSettings, target: Target) -> Clip:
@@ -117,11 +126,11 @@ def strip_boxes(width: int, height: int, frames: int | None) -> list[tuple[int, 
     return [(0, number * side, width, (number + 1) * side) for number in range(count)]
 
 
-def read_folder(data: bytes, settings: VideoSettings) -> Clip:
+def read_folder(data: bytes, settings: VideoSettings, target: Target) -> Clip:
     """Return the clip of the numbered pictures of a folder, given as a bundle. Raise BadItem."""
     files = unpack(data)
     check_numbers([name for name, _ in files])
-    target, limits = target_of(settings), settings.limits
+    limits = settings.limits
     check_limits(limits, len(files), 1, 1)
     frames: list[UInt8Array] = []
     sizes: Counter[tuple[int, int]] = Counter()

@@ -9,8 +9,8 @@ from PIL import Image
 
 from pipeline.arrays import Float64Array, UInt8Array
 from pipeline.media.codec import BadItem
-from pipeline.media.image.image import fit, flatten
-from pipeline.media.video.animation import check_limits, target_of
+from pipeline.media.image.image import Target, fit, flatten
+from pipeline.media.video.animation import check_limits
 from pipeline.media.video.clip import USUAL, Clip
 from pipeline.media.video.file_types import INSTALL
 from pipeline.media.video.settings import VideoSettings
@@ -18,7 +18,7 @@ from pipeline.media.video.settings import VideoSettings
 WRITING = "PyAV writes .mp4: install it with `pip install 'ganline[video]'`, or use .gif or .webp"
 
 
-def read_video(data: bytes, kind: str, settings: VideoSettings) -> Clip:
+def read_video(data: bytes, kind: str, settings: VideoSettings, target: Target) -> Clip:
     """Return the clip of a video, upright, with its frames in the order of their times.
 
     Args:
@@ -35,16 +35,16 @@ def read_video(data: bytes, kind: str, settings: VideoSettings) -> Clip:
         with av.open(io.BytesIO(data)) as container:
             if not container.streams.video:
                 raise BadItem(f"{kind} without pictures: it holds sound only")
-            return read_stream(container, container.streams.video[0], kind, settings)
+            return read_stream(container, kind, settings, target)
     except av.error.FFmpegError as error:
         raise BadItem(f"{kind} that cannot be decoded: {error.strerror or error}") from None
 
 
-def read_stream(container: Any, stream: Any, kind: str, settings: VideoSettings) -> Clip:
-    """Return the clip of a track."""
+def read_stream(container: Any, kind: str, settings: VideoSettings, target: Target) -> Clip:
+    """Return the clip of the first track of pictures."""
+    stream = container.streams.video[0]
     context = stream.codec_context
     check_limits(settings.limits, max(1, stream.frames), context.width, context.height)
-    target = target_of(settings)
     frames: list[UInt8Array] = []
     times: list[float] = []
     width = height = 0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from pipeline.items import ItemSpec
 from pipeline.media.base import BuiltinSource, Medium
-from pipeline.media.codec import BadItem, Encoded, Fact, Item
+from pipeline.media.codec import Encoded, Fact, Item, TransformInput
 from pipeline.media.video import validation
 from pipeline.media.video.settings import WRITTEN_RATE, VideoSettings
 
@@ -91,21 +92,40 @@ class VideoMedium(Medium):
 
     def decode(self, data: bytes, settings: VideoSettings) -> Iterator[Item]:
         """Yield the items of a clip; a long one has several."""
-        from pipeline.media.bundle import is_bundle
-        from pipeline.media.video.animation import read_folder, read_pictures
-        from pipeline.media.video.av_file import read_video
         from pipeline.media.video.clip import cut_items
-        from pipeline.media.video.file_types import name_video
+        from pipeline.media.video.transformation import read_clip
 
-        if not data:
-            raise BadItem("empty file (zero bytes)")
-        if is_bundle(data):
-            clip = read_folder(data, settings)
-        elif (kind := name_video(data)) is not None:
-            clip = read_video(data, kind, settings)
-        else:
-            clip = read_pictures(data, settings)
-        yield from cut_items(clip, settings)
+        yield from cut_items(read_clip(data, settings), settings)
+
+    def encoded_size(self, data: bytes) -> tuple[int, int]:
+        """Return the height of all frames below each other, and the width."""
+        from pipeline.media.video.transformation import frame_size
+
+        return frame_size(data, VideoSettings())
+
+    def decode_one(self, data: bytes, spec: ItemSpec, *, own_size: bool, largest: int) -> TransformInput:
+        """Decode a clip of any length at its own rate."""
+        from pipeline.media.video.transformation import read_input
+
+        channels: Literal["gray", "rgb"] = "gray" if colours_of(spec) == 1 else "rgb"
+        settings = VideoSettings(resolution=(spec.height, spec.width), channels=channels)
+        return read_input(data, spec, settings, own_size=own_size, largest=largest)
+
+    def encode_result(
+        self,
+        values: Items,
+        spec: ItemSpec,
+        source: TransformInput,
+        suffix: str | None = None,
+        *,
+        quality: int | None = None,
+        keeps_colours: bool = False,
+    ) -> Encoded:
+        """Return a clip that plays as fast as its source."""
+        factor = 2 if spec.details.get("rate_factor") == 2 else 1
+        rate = factor * (source.properties.rate or rate_of(spec))
+        file = self.encode(values, spec.model_copy(update={"details": {**spec.details, "rate": rate}}), suffix)
+        return replace(file, losses=(*source.losses, *file.losses))
 
     def frames(self, values: Items, spec: ItemSpec) -> UInt8Array:
         """Return the frames of items [n, H, W, T * C] as [n, T, H, W, C]."""

@@ -87,4 +87,4 @@ class VideoSettings(DataSettings):
 
     def layout(self) -> DataLayout:
         height, width = self.resolution if isinstance(self.resolution, tuple) else (self.resolution, self.resolution)
-        return DataLayout(height=height, width=width, classes=self.classes)
+        return DataLayout(height=height, width=width, classes=self.classes, frames=self.frames)

@@ -25,6 +25,9 @@ from pipeline.serving.runtime.generator import LARGEST_SEED
 from pipeline.serving.runtime.image_to_image import TileSize, join
 from pipeline.serving.runtime.tiling import Tiles
 
+MOST_FRAMES = 256
+"""Most frames that one request predicts."""
+
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 IMAGE_BODY: dict[str, Any] = {
     "requestBody": {
@@ -34,13 +37,16 @@ IMAGE_BODY: dict[str, Any] = {
 }
 
 
-class StyleQuery(BaseModel):
+class ApplyQuery(BaseModel):
     """Parameters of /apply."""
 
     model_config = ConfigDict(extra="forbid")
 
     seed: int | None = Field(
         None, ge=0, le=LARGEST_SEED, description="Style of the result, if the model has styles; 0 by default."
+    )
+    frames: int | None = Field(
+        None, ge=1, le=MOST_FRAMES, description="Frames to predict after those of a clip; 8 by default."
     )
 
 
@@ -50,28 +56,29 @@ def apply_router(service: InferenceService) -> APIRouter:
     responses = {**result_responses(Png.media_type), **error_responses(408)}
 
     @routes.post("/apply", response_class=Png, responses=responses, openapi_extra=IMAGE_BODY)
-    async def apply(query: Annotated[StyleQuery, Query()], request: Request) -> Response:
-        """Transform the item in the body: an image (PNG, JPEG, WebP, TIFF ...) to PNG, or a recording to WAV.
+    async def apply(query: Annotated[ApplyQuery, Query()], request: Request) -> Response:
+        """Transform the item in the body: an image (PNG, JPEG, WebP, TIFF ...) to PNG, a recording to WAV,
+        or a clip to a longer GIF.
 
         Large images are tiled, and long recordings are processed in windows.
         Transparency, EXIF data and resolution are kept. The header X-Lost says what was not.
         """
-        return await transform_body(service, query.seed, request)
+        return await transform_body(service, query, request)
 
     return routes
 
 
-async def transform_body(service: InferenceService, seed: int | None, request: Request) -> Response:
+async def transform_body(service: InferenceService, query: ApplyQuery, request: Request) -> Response:
     """Return the result for the image in the body of a request."""
     loaded, settings = service.current, service.settings
-    conditions = loaded.transform.conditions(seed)
+    conditions = loaded.transform.conditions(query.seed)
     if request.headers.get("content-type", "").startswith("multipart/"):
         raise RequestError(415, "send the image as the body, not in a form: curl --data-binary @photo.jpg")
     body = await request.body()
     began = time.perf_counter()
     with service.reserve(result_pixels(body, loaded, settings.max_pixels), loaded.tile):
         source = await asyncio.to_thread(decode_body, body, loaded, settings.max_pixels)
-        tiles = loaded.transform.tiles(source.values, TileSize(loaded.tile))
+        tiles = loaded.transform.tiles(source.values, TileSize(loaded.tile, frames=query.frames))
         await with_timeout(run_tiles(service, loaded, tiles, conditions), settings.timeout)
         seconds = time.perf_counter() - began
         file = await asyncio.to_thread(encode_result, loaded, tiles, source)

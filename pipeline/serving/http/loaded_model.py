@@ -12,7 +12,8 @@ import numpy.typing as npt
 from pipeline.errors import InputError
 from pipeline.serving.graph_tensors import Arrays, example_inputs, generated_shape
 from pipeline.serving.runtime.generator import Generator, Graph
-from pipeline.serving.runtime.image_to_image import ImageToImage, open_model
+from pipeline.serving.runtime.image_to_image import ImageToImage
+from pipeline.serving.runtime.open_model import open_model
 from pipeline.serving.runtime.session import Provider
 from pipeline.serving.runtime.tiling import TILE
 

@@ -22,6 +22,8 @@ class Metadata(Settings):
         fid: Comparable only between models of the same `protocol`.
         scale: How many times larger the output of a model that takes an item is.
         multiple: Height and width of its input may be any multiple of this; 0: only the size in `item`.
+        past: Frames that a model for prediction takes; 0 for others.
+        between: It predicts the frame between those that it takes, and not the next one.
         keeps_colours: Its output shows what its input shows, in the same colours: of a gray input it is gray.
     """
 
@@ -41,6 +43,8 @@ class Metadata(Settings):
     scale: int = 1
     multiple: int = 0
     keeps_colours: bool = False
+    past: int = 0
+    between: bool = False
 
     @property
     def classes(self) -> list[str]:

@@ -16,7 +16,8 @@ from pipeline.media.scale import BYTES
 from pipeline.serving.graph_tensors import Arrays, example_inputs
 from pipeline.serving.onnx.graph_digest import seal
 from pipeline.serving.runtime.generator import Graph, read_model
-from pipeline.serving.runtime.image_to_image import ImageToImage, open_model
+from pipeline.serving.runtime.image_to_image import ImageToImage
+from pipeline.serving.runtime.open_model import open_model
 from pipeline.serving.runtime.session import median_ms, open_session
 
 Kind = Literal["fp16", "int8"]

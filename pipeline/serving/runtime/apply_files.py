@@ -12,6 +12,7 @@ from pipeline.media.base import Medium
 from pipeline.media.codec import BadItem, TransformInput
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.image_to_image import LARGEST_RESULT, ImageToImage, StyleEncoder, TileSize
+from pipeline.serving.runtime.open_model import open_transform
 
 LISTED = 3
 """Number of files that a line on losses names."""
@@ -30,7 +31,7 @@ class ApplyOptions:
     """How images are transformed.
 
     Attributes:
-        size: Tiles of large images.
+        size: Tiles of large images, and the number of frames to predict.
         seed, example: Style of a model with styles: that of a seed, or of an example image.
         quality: Quality of lossy formats, 1 to 100; None for the default.
     """
@@ -67,7 +68,7 @@ def apply_to_files(
     Raises InputError for a model that cannot be used, tiles that overlap entirely, a style that does not exist, no
     input, or a result that cannot be written.
     """
-    options, transform = options or ApplyOptions(), ImageToImage(model)
+    options, transform = options or ApplyOptions(), open_transform(model)
     pairs = plan_files(inputs, output, transform.graph.medium)
     check_formats(pairs, transform.graph.medium, options.quality)
     conditions = style_conditions(transform, model, options)

@@ -59,13 +59,13 @@ class Graph:
 
     @property
     def item_input(self) -> str:
-        """Name of the input that holds the item to transform, in graphs that restore or translate."""
-        return self.medium.input_name(self.metadata.item)
+        """Name of the input that holds the item to transform, or the frames to predict from."""
+        return "frames" if self.metadata.past else self.medium.input_name(self.metadata.item)
 
     @property
     def items_output(self) -> str:
-        """Name of the output that holds items."""
-        return self.medium.output_name(self.metadata.item)
+        """Name of the output that holds items, or predicted frames."""
+        return "next_frames" if self.metadata.past else self.medium.output_name(self.metadata.item)
 
     def to_items(self, values: Float32Array) -> Items:
         """Convert the output of the graph, float [n, C, H, W], to items [n, H, W, C]."""

@@ -12,7 +12,7 @@ from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
 from pipeline.media.codec import BadItem, Encoded, TransformInput
 from pipeline.serving.graph_tensors import Arrays, latents
-from pipeline.serving.runtime.generator import Generator, Graph, checked_seed
+from pipeline.serving.runtime.generator import Graph, checked_seed
 from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, run_tiles
 
 LARGEST_RESULT = 1_000_000_000
@@ -21,10 +21,15 @@ LARGEST_RESULT = 1_000_000_000
 
 @dataclass(frozen=True)
 class TileSize:
-    """Size of the tiles of large images, and how far they overlap; see `tiling`."""
+    """Size of the tiles of large images, and how far they overlap; see `tiling`.
+
+    Attributes:
+        frames: Of a clip, how many frames to predict; None for the default, or for models that predict none.
+    """
 
     tile: int = TILE
     overlap: int = OVERLAP
+    frames: int | None = None
 
 
 class ImageToImage:
@@ -84,8 +89,10 @@ class ImageToImage:
     def tiles(self, item: Items, size: TileSize | None = None) -> Tiles:
         """Split an item [H, W, C]; its bands are [rows, scale W, C].
 
-        Raises InputError for tiles that overlap entirely.
+        Raises InputError for tiles that overlap entirely, and for a number of frames to predict.
         """
+        if size is not None and size.frames is not None:
+            raise InputError(f"this model ({self.metadata.variant}) predicts no frames. Omit their number.")
         return self.split(item.transpose(2, 0, 1), size, lambda band: self.graph.to_items(band[None])[0])
 
     def float_tiles(self, values: Float32Array, size: TileSize | None = None) -> Tiles:
@@ -127,11 +134,6 @@ class ImageToImage:
         return self.graph.medium.encode_result(
             item, self.metadata.item, source, suffix, quality=quality, keeps_colours=keeps_colours
         )
-
-
-def open_model(graph: Graph) -> Generator | ImageToImage:
-    """Return what the graph is by its inputs. Raises InputError if it is neither."""
-    return ImageToImage(graph) if graph.item_input in graph.inputs else Generator(graph)
 
 
 class StyleEncoder:
