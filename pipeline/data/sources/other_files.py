@@ -25,7 +25,7 @@ OTHER_SUFFIXES = frozenset(
             ".xlsx",
             ".ods",
         ),
-        *(".md5", ".sha1", ".sha256", ".sha512", ".xmp", ".aae", ".caption", ".tags", ".cls"),
+        *(".mtl", ".md5", ".sha1", ".sha256", ".sha512", ".xmp", ".aae", ".caption", ".tags", ".cls"),
         *(".py", ".ipynb", ".sh", ".bat", ".m", ".mat", ".pkl", ".pt", ".pth", ".onnx", ".safetensors"),
         *(".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mp3", ".wav", ".flac", ".ogg", ".m4a"),
     }

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.items import ItemSpec
 from pipeline.media.base import BuiltinSource, Medium
-from pipeline.media.codec import BadItem, Bounds, Encoded, Fact, Item
+from pipeline.media.codec import Bounds, Encoded, Fact, Item
 from pipeline.media.volume import validation
 from pipeline.media.volume.settings import VolumeSettings
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pipeline.media.profiles import Profile
     from pipeline.media.tensors import Tensors
     from pipeline.media.validation import Defect, Expectation
-    from pipeline.media.volume.array_file import Voxels
     from pipeline.media.volume.settings import Axis
+    from pipeline.media.volume.volume_file import Grid
 
 SOLIDS = "solids"
 MIDDLE = 128
@@ -36,9 +36,11 @@ class VolumeMedium(Medium):
 
     name = "volume"
     noun = "volume"
-    file_types = "voxel grids (.npy, .npz, .binvox)"
+    file_types = "voxel grids (.npy, .npz, .binvox), meshes (.off, .stl, .obj, .ply), scans (.nii, a .zip of DICOM)"
     example_file = "chair.npy"
-    suffixes = frozenset({".npy", ".npz", ".binvox"})
+    suffixes = frozenset(
+        {*(".npy", ".npz", ".binvox"), *(".off", ".stl", ".obj", ".ply"), *(".nii", ".gz", ".zip", ".dcm")}
+    )
     formats = {  # noqa: RUF012
         ".npy": "application/octet-stream",
         ".binvox": "application/octet-stream",
@@ -53,6 +55,8 @@ class VolumeMedium(Medium):
         Fact("pieces", "int32"),
         Fact("soft_share", "float64"),
         Fact("enlarged", "int32"),
+        Fact("open", "int32"),
+        Fact("inside", "float64"),
     )
     sources = (SOLIDS,)
     flips = True
@@ -79,8 +83,10 @@ class VolumeMedium(Medium):
 
     def decode(self, data: bytes, settings: VolumeSettings) -> Iterator[Item]:
         """Yield the volumes of a file."""
-        for values in read_volumes(data, settings):
-            yield make_item(values, settings)
+        from pipeline.media.volume.volume_file import read_volumes
+
+        for grid in read_volumes(data, settings):
+            yield make_item(grid, settings)
 
     def with_range(self, settings: VolumeSettings, bounds: Sequence[Bounds]) -> VolumeSettings:
         """Return settings with the range of all gray files."""
@@ -198,27 +204,12 @@ def up_axis(spec: ItemSpec) -> Axis:
     return value  # type: ignore[no-any-return]
 
 
-def read_volumes(data: bytes, settings: VolumeSettings) -> list[Voxels]:
-    """Return the volumes [x, y, z] of a file. Raise BadItem."""
-    from pipeline.media.volume import array_file, binvox
-
-    most = settings.limits.voxels
-    if not data:
-        raise BadItem("is empty")
-    if data.startswith(array_file.NPY):
-        return array_file.read_npy(data, most)
-    if data.startswith(array_file.ZIP):
-        return array_file.read_npz(data, most)
-    if data.startswith(binvox.MAGIC):
-        return [binvox.read_binvox(data, most)]
-    raise BadItem("no voxels: neither a NumPy nor a binvox file")
-
-
-def make_item(values: Voxels, settings: VolumeSettings) -> Item:
+def make_item(grid: Grid, settings: VolumeSettings) -> Item:
     """Return a volume as an item with its facts. Raise BadItem for voxels that are not finite."""
     from pipeline.media.volume import voxel_grid
     from pipeline.media.volume.pieces import count_pieces
 
+    values = grid.values
     voxel_grid.check_finite(values)
     bounds = None
     if settings.values == "occupancy":
@@ -229,11 +220,13 @@ def make_item(values: Voxels, settings: VolumeSettings) -> Item:
         bounds = None if settings.range is not None else found
     occupied = cube >= MIDDLE
     facts: dict[str, float | int | str] = {
-        "shape": " x ".join(map(str, values.shape)),
+        "shape": grid.shape,
         "occupancy": float(occupied.mean()),
         "pieces": int(count_pieces(occupied[None])[0]),
         "soft_share": voxel_grid.soft_share(values) if settings.values == "occupancy" else 0.0,
         "enlarged": int(max(values.shape) < settings.resolution),
+        "open": int(grid.open),
+        "inside": grid.inside,
     }
     return Item(cube, facts, bounds)
 

@@ -19,6 +19,7 @@ class VolumeLimits(Limits):
     voxels: int = Field(
         2**27, ge=1, description="voxels of one file; larger ones are refused by their header, before decoding"
     )
+    triangles: int = Field(1_000_000, ge=1, description="triangles of a mesh")
 
 
 class VolumeSettings(DataSettings):
@@ -44,7 +45,7 @@ class VolumeSettings(DataSettings):
         description="how voxels are merged. max: occupied if any part is; nearest: the voxel in the middle; mean: the "
         "average. null: max for occupancy, mean for gray",
     )
-    up: Axis = Field("z", description="axis of the files' arrays [x, y, z] that points up; only pictures use it")
+    up: Axis = Field("z", description="axis of the files that points up; only pictures and meshes use it")
     pairs: Literal["none"] = Field("none", description="how pairs A and B are formed: none")
     limits: VolumeLimits = Field(VolumeLimits(), description="largest input that is accepted")
 

@@ -11,6 +11,8 @@ from pipeline.media.validation import Bound, Defect, Expectation, ValidationSett
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
 
+HOLLOW = 0.02
+"""Share of the cells of a solid inside its surface below which it is a shell."""
 QUARANTINE = "data/validated/quarantine.csv lists them"
 
 
@@ -33,6 +35,10 @@ class VolumeValidation(ValidationSettings):
     max_loose_share: Bound = Field(
         default=Bound(limit=0.25, severity="warning"), description="share of items in more than one piece"
     )
+    max_open_share: Bound = Field(
+        default=Bound(limit=0.05, severity="warning"),
+        description="share of items from meshes whose surface has holes; those that could not be filled are set aside",
+    )
     max_enlarged_share: Bound = Field(
         default=Bound(limit=0.05, severity="warning"),
         description="share of items from files with fewer voxels along each side than data.resolution",
@@ -43,12 +49,18 @@ def defects(items: pd.DataFrame, settings: VolumeValidation) -> list[Defect]:
     """Return the empty and the full items."""
 
     def defect(name: str, rows: pd.Series, words: str, bound: Bound) -> Defect:
-        found = [f"{words}: voxels of {shape}" for shape in items["shape"]]
+        found = [f"{words}: {shape}" for shape in items["shape"]]
         details = type(items["shape"])(found, index=items.index, dtype=object)
         return Defect(name, f"{name}_share", rows, details, bound.severity)
 
     return [
         defect("empty", items["occupancy"] <= 0, "no voxel is occupied", settings.max_empty_share),
+        defect(
+            "open_mesh",
+            (items["open"] > 0) & (items["inside"] < HOLLOW),
+            "the surface has holes, and nothing in it could be filled",
+            settings.max_open_share,
+        ),
         defect("full", items["occupancy"] >= 1, "all voxels are occupied", settings.max_full_share),
     ]
 
@@ -57,9 +69,10 @@ def expectations(items: pd.DataFrame, settings: VolumeValidation) -> list[Expect
     """Return the expectations on decoded volumes."""
     if not len(items):
         return []
-    empty, full, loose, enlarged = (
+    empty, full, holes, loose, enlarged = (
         settings.max_empty_share,
         settings.max_full_share,
+        settings.max_open_share,
         settings.max_loose_share,
         settings.max_enlarged_share,
     )
@@ -84,6 +97,13 @@ def expectations(items: pd.DataFrame, settings: VolumeValidation) -> list[Expect
             loose,
             f"{(items['pieces'] > 1).sum()} items have more than one piece, over validate.max_loose_share.limit "
             f"{loose.limit:g}: look for dust, or for a data.resolution that is too small",
+        ),
+        share(
+            "max_open_share",
+            {"column": "open", "max_value": 0},
+            holes,
+            f"{(items['open'] > 0).sum()} items come from meshes whose surface has holes, over "
+            f"validate.max_open_share.limit {holes.limit:g}; {QUARANTINE} if nothing in them could be filled",
         ),
         share(
             "max_enlarged_share",

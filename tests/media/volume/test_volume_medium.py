@@ -103,7 +103,7 @@ def facts_of(*items: Any) -> pd.DataFrame:
 def test_empty_and_full_volumes_are_set_aside() -> None:
     items = facts_of(decode(np.zeros((4, 4, 4))), decode(np.ones((4, 4, 4))), decode(corner_shape()))
     found = {each.reason: each.rows.tolist() for each in VOLUME.defects(items, VOLUME.Validation(), "none")}
-    assert found == {"empty": [True, False, False], "full": [False, True, False]}
+    assert found == {"empty": [True, False, False], "full": [False, True, False], "open_mesh": [False] * 3}
     messages = {each.key: each.message for each in VOLUME.expectations(items, items, VOLUME.Validation())}
     assert "1 items are empty" in messages["max_empty_share"]
     assert set(messages) == set(VOLUME.Validation.model_fields) - set(ValidationSettings.model_fields)

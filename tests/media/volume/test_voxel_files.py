@@ -17,8 +17,8 @@ SOLID = np.ones((4, 4, 4), dtype=np.uint8)
 
 BROKEN = {
     "empty": (b"", "is empty"),
-    "text": (b"hello, these are no voxels", "no voxels: neither a NumPy nor a binvox file"),
-    "picture": (b"\x89PNG\r\n\x1a\n", "no voxels"),
+    "text": (b"hello, these are no voxels", "no volume: neither voxels"),
+    "picture": (b"\x89PNG\r\n\x1a\n", "no volume"),
     "npy magic only": (b"\x93NUMPY", "a damaged .npy file"),
     "npy of version 9": (b"\x93NUMPY\x09\x00" + npy(SOLID)[8:], "version 9.0"),
     "npy cut in its header": (npy(SOLID)[:40], "a damaged .npy file"),
@@ -34,7 +34,7 @@ BROKEN = {
     "npy bomb": (npy_header("(65536, 65536, 65536)"), "281,474,976,710,656 voxels, over data.limits.voxels 5,000"),
     "NaN": (npy(np.where(np.arange(64) == 5, np.nan, 1).reshape(4, 4, 4)), "1 voxels that are NaN or infinite"),
     "infinite": (npy(np.full((4, 4, 4), np.inf, np.float32)), "64 voxels that are NaN or infinite"),
-    "damaged npz": (npz(a=SOLID)[:60], "a damaged .npz file"),
+    "damaged npz": (npz(a=SOLID)[:60], "a damaged .npz or .zip file"),
     "npz without arrays": (zipped("notes.txt", b"x"), "needs one array with three axes; its arrays are none"),
     "npz of two volumes": (npz(a=SOLID, b=SOLID), "needs one array with three axes; its arrays are a, b"),
     "npz of a table": (npz(table=np.ones((3, 3))), "table.npy: has 2 axes"),
