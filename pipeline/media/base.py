@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pipeline.arrays import Float32Array, Float64Array, FloatArray, Items
     from pipeline.items import ItemSpec
     from pipeline.measure import Measure
-    from pipeline.media.profiles import Change, Profile
+    from pipeline.media.alteration import Alteration
+    from pipeline.media.profiles import Profile
     from pipeline.media.tensors import Tensors
 
 
@@ -246,8 +247,8 @@ class Medium(ABC):
         """Return distances [n, m] between items [n, H, W, C] and [m, H, W, C]; None: only features are compared."""
         return None
 
-    def symmetries(self, spec: ItemSpec) -> Sequence[Change]:
-        """Return how an item can be mirrored or turned so that it keeps its shape; not at all by default."""
+    def alterations(self, spec: ItemSpec) -> Sequence[Alteration]:
+        """Return ways to break items that an evaluation learns to recognise; none by default."""
         return ()
 
     def lacks(self, spec: ItemSpec) -> frozenset[str]:

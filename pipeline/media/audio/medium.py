@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from pipeline.arrays import Float32Array, Float64Array, Items
     from pipeline.measure import Measure
+    from pipeline.media.alteration import Alteration
     from pipeline.media.profiles import Profile
     from pipeline.media.tensors import Tensors
     from pipeline.media.validation import Defect, Expectation
@@ -212,6 +213,12 @@ class AudioMedium(Medium):
     def appearance(self) -> Sequence[Measure[Any]]:
         """Return the measures of `statistics` and of `profiles`."""
         return (*APPEARANCE, *PROFILE_MEASURES)
+
+    def alterations(self, spec: ItemSpec) -> Sequence[Alteration]:
+        """Return two clips in one."""
+        from pipeline.media.alteration import Alteration, mix_neighbours
+
+        return [Alteration("like two clips in one", "unreal", mix_neighbours)]
 
     def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
         """Return loudness, brightness, noisiness and dynamics of each item."""

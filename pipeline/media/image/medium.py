@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     from pipeline.arrays import Float64Array, Items
     from pipeline.measure import Measure
+    from pipeline.media.alteration import Alteration
     from pipeline.media.image.image import Target
     from pipeline.media.image.value_range import Ranges
-    from pipeline.media.profiles import Change, Profile
+    from pipeline.media.profiles import Profile
     from pipeline.media.tensors import Tensors
     from pipeline.media.validation import Defect, Expectation
 
@@ -201,11 +202,11 @@ class ImageMedium(Medium):
 
         return [*profiles(spec), *patch_profiles(spec)]
 
-    def symmetries(self, spec: ItemSpec) -> Sequence[Change]:
-        """Return the other orientations of an image."""
-        from pipeline.media.image.placement import symmetries
+    def alterations(self, spec: ItemSpec) -> Sequence[Alteration]:
+        """Return other orientations, two images in one, exchanged quarters, inverted images and other colours."""
+        from pipeline.media.image.alterations import alterations
 
-        return symmetries(spec)
+        return alterations(spec)
 
     def lacks(self, spec: ItemSpec) -> frozenset[str]:
         """Return "colours" of gray images, and "blocks" or "few pixels", by whether images have two blocks of JPEG."""

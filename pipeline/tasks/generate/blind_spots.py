@@ -1,8 +1,11 @@
 """What the features of an evaluation cannot see, measured on real items."""
 
+from typing import get_args
+
 from pipeline.evaluation.extractors.random_network import RANDOM
 from pipeline.evaluation.wording import percent
 from pipeline.measure import Measurement
+from pipeline.media.alteration import Group
 from pipeline.tasks.generate.sample_set import SampleSet
 from pipeline.tasks.generate.settings import SampleGate
 
@@ -31,33 +34,35 @@ def unseen_by_features(data: SampleSet) -> list[str]:
 
 
 def unseen_shares(data: SampleSet, gate: SampleGate) -> list[str]:
-    """Return the kinds of broken samples that are seen only if many samples are."""
+    """Return the alterations of samples that are seen only if many samples are altered."""
     found = []
-    if data.turned is not None:
-        for name, seen in data.turned.seen.items():
-            least = smallest_share(data.turned.share, seen, getattr(gate, "turned", None), gate.significance)
-            found.append((f"samples that are {name}", least, seen))
-    if data.blends is not None:
-        least = smallest_share(data.blends.share, data.blends.seen, getattr(gate, "blends", None), gate.significance)
-        found.append(("samples that are blends", least, data.blends.seen))
+    if data.altered is None:
+        return []
+    for group in get_args(Group):
+        bound: float | None = getattr(gate, group, None)
+        if bound is None:
+            continue
+        for name in data.altered_names(group):
+            detector = data.altered.detectors[name]
+            least = smallest_share(data.altered.shares.get(name), bound, gate.significance)
+            seen = "the classifier does not recognise test images that do"
+            if detector is not None:
+                seen = f"the classifier recognises {percent(detector.altered)} of the test images that do"
+                seen += f", and takes {percent(detector.intact)} of the others for such"
+            found.append((f"samples that look {name}", least, seen))
     return [
-        f"{what}, {f'up to {percent(least)} of all' if least < 1 else 'however many'}: "
-        f"only {percent(seen)} of the test images stand out when they are"
+        f"{what}, {f'up to {percent(least)} of all' if least < 1 else 'however many'}: {seen}"
         for what, least, seen in found
         if least > FEW
     ]
 
 
-def smallest_share(share: Measurement, seen: float, bound: float | None, significance: float) -> float:
-    """Return the share of broken samples from which a test fails; 1 or more if there is none.
+def smallest_share(share: Measurement | None, bound: float, significance: float) -> float:
+    """Return the share of altered samples from which a test fails; 1 or more if there is none.
 
     Args:
-        share: Share of samples that stand out, with its null.
-        seen: Share of broken real items that stand out.
-        bound: The bound on the excess of `share` over its null; None switches the test off, and nothing is returned.
+        share: The estimated share; None for an alteration that is not recognised.
+        bound: The bound on it.
         significance: Standard deviations of the null that a failure must exceed.
     """
-    if bound is None:
-        return 0.0
-    needed, gain = max(bound, significance * (share.spread or 0.0)), seen - (share.null or 0.0)
-    return needed / gain if gain > 0 else 1.0
+    return max(bound, significance * (share.spread or 0.0)) if share is not None else 1.0

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import Self, get_args
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import Ratio, ratio
 from pipeline.evaluation.reliability import blind_features
 from pipeline.measure import Measurement
+from pipeline.media.alteration import Group
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +69,9 @@ class SampleFeatures(Likeness):
         lacks = {
             "conditions": self.labels is None,
             "semi-supervised": self.compare_classifier is None,
-            "symmetries": not self.real.medium.symmetries(self.real.item),
         }
+        if need in get_args(Group):
+            return any(one.group == need for one in self.real.medium.alterations(self.real.item))
         return not lacks.get(need, False) and need not in self.real.medium.lacks(self.real.item)
 
     def unmet(self, need: str) -> str:

@@ -5,19 +5,20 @@ from functools import cached_property
 from typing import Self
 
 from pipeline.arrays import Float64Array, Int64Array, Items
+from pipeline.evaluation.altered_samples import find_altered
 from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.evaluation.likeness import Compared
+from pipeline.evaluation.measures.altered import Altered
 from pipeline.evaluation.measures.augmented_copies import ItemSets, measure_augmented_copies
-from pipeline.evaluation.measures.blends import Blends, find_blends
 from pipeline.evaluation.measures.copies import ImageSets, measure_copies, thumbnails
 from pipeline.evaluation.measures.distances import nearest
 from pipeline.evaluation.measures.modes import count_distinct
 from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
 from pipeline.evaluation.measures.profile_comparison import RealItems
-from pipeline.evaluation.measures.turned import RealSets, Turned, find_turned
 from pipeline.evaluation.projection import project_to_plane, rank_by_typicality
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
+from pipeline.media.alteration import Group
 from pipeline.tasks.generate.sample_classes import SampleClasses
 
 NEIGHBOURS_OF, NEIGHBOURS = 12, 7
@@ -61,16 +62,13 @@ class SampleSet(SampleClasses):
         return find_outliers([standardise(sets), self.thumbnails], real.cache, real.key)
 
     @cached_property
-    def turned(self) -> Turned | None:
-        """Which samples are mirrored or turned; None if there are too few items."""
-        real = self.real
-        sets = RealSets(real.test, real.training_sample, real.item, real.settings.batch_size)
-        return find_turned(self.images, sets, real.medium.symmetries(real.item), real.cache, real.key)
+    def altered(self) -> Altered | None:
+        """Which samples are altered in a known way; None if there are too few items."""
+        return find_altered(self.images, self.real)
 
-    @cached_property
-    def blends(self) -> Blends | None:
-        """Samples that look like blends of two items; None if there are too few items."""
-        return find_blends(self.thumbnails, self.real.cache, self.real.key)
+    def altered_names(self, group: Group) -> list[str]:
+        """Return the names of the alterations of one group."""
+        return [one.name for one in self.real.medium.alterations(self.real.item) if one.group == group]
 
     @cached_property
     def thumbnails(self) -> ImageSets:

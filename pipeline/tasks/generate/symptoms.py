@@ -51,9 +51,11 @@ REPEATS = Symptom(
 
 
 def without_turned(data: "SampleSet") -> "SampleSet":
-    """Return the samples that are not mirrored or turned, of those that were compared."""
-    assert data.turned is not None
-    return data.select(data.turned.upright)
+    """Return the samples that do not look turned in the way that is most certain, of those that were scored."""
+    found = data.altered
+    assert found is not None
+    names = data.altered_names("turned")
+    return data.select(found.without(next(name for name in found.shares if name in names)))
 
 
 TURNED = Symptom(
@@ -81,6 +83,13 @@ BROKEN_SAMPLES = Symptom(
 )
 # Next to a fault of all samples, which makes some of them outliers, these are a reason only if nothing else is.
 SOME_OUTLIERS = replace(BROKEN_SAMPLES, priority=33, undo=None, alone=frozenset(), explains=frozenset({"fidelity"}))
+RECOLOURED = Symptom(
+    "wrong colours",
+    26,
+    "Look at how training images are read (data.channels) and augmented (model.stabilisers.augment), and train longer "
+    "(train.total_images)",
+    explains=frozenset({"fidelity", "appearance"}),
+)
 # Unrecognisable samples also fail the class tests, so this comes first; a lost class leaves precision as it is.
 UNREAL = Symptom(
     "unreal samples",

@@ -7,14 +7,12 @@ from pipeline.tasks.generate.blind_spots import smallest_share
 
 
 @pytest.mark.parametrize(
-    ("seen", "spread", "bound", "expected"),
+    ("share", "expected"),
     [
-        (0.7, 0.001, 0.03, 0.03 / 0.69),  # the bound decides
-        (0.7, 0.02, 0.03, 0.1 / 0.69),  # chance decides
-        (0.01, 0.001, 0.03, 1.0),  # broken items look like others
-        (0.7, 0.001, None, 0.0),  # switched off
+        (Measurement(0.01, 0.0, 0.001), 0.03),  # the bound decides
+        (Measurement(0.01, 0.0, 0.02), 0.1),  # chance decides
+        (None, 1.0),  # altered items look like others
     ],
 )
-def test_the_smallest_share_that_fails(seen: float, spread: float, bound: float | None, expected: float) -> None:
-    found = smallest_share(Measurement(0.01, 0.01, spread), seen, bound, 5.0)
-    assert found == pytest.approx(expected)
+def test_the_smallest_share_that_fails(share: Measurement | None, expected: float) -> None:
+    assert smallest_share(share, 0.03, 5.0) == pytest.approx(expected)

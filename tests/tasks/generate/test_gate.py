@@ -10,17 +10,16 @@ import torch
 
 from pipeline.arrays import Int64Array
 from pipeline.evaluation.diagnosis import diagnose
-from pipeline.evaluation.measures.blends import Blends
+from pipeline.evaluation.measures.altered import Altered, Detector
 from pipeline.evaluation.measures.modes import Modes
 from pipeline.evaluation.measures.outliers import Outliers
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison
-from pipeline.evaluation.measures.turned import Turned
 from pipeline.evaluation.reference import Ratio
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
-from pipeline.media.image.placement import symmetries
+from pipeline.media.image.alterations import alterations
 from pipeline.media.profiles import Change
 from pipeline.media.registry import MEDIA
 from pipeline.tasks.generate.evaluator import Evaluator
@@ -65,7 +64,6 @@ def measured(**values: float) -> dict[str, Measurement]:
 
 
 LARGE = (32, 32, 3)
-ORIENTATIONS = symmetries(ItemSpec(height=8, width=8, channels=1))
 PROFILES = (
     *("impulses", "blocking", "tones", "chroma", "hue", "spectrum"),
     *("flat_noise", "block_noise", "pixel_maps", "placement", "pattern_size"),
@@ -109,7 +107,7 @@ class Case:
     measured: dict[str, Measurement] = field(default_factory=lambda: EQUAL)
     broken: int = 0
     upside_down: int = 0
-    blended: float = 0.01
+    mixed: int = 0
     profiles: dict[str, ProfileComparison] = field(default_factory=profiled)
     change: Change | None = None
     shape: tuple[int, int, int] = (8, 8, 1)
@@ -120,12 +118,14 @@ class Case:
         scores[: self.broken] = 9.0
         return Outliers(scores, np.linspace(0, 1, 1000) / 0.99)
 
-    def turned(self) -> Turned:
-        """Return ratios of the first 1,000 samples, of which some look upside down."""
-        ratios = np.linspace(0, 1, 1000)
-        ratios[: self.upside_down] = 3.0
-        best = np.ones(1000, dtype=np.int64)
-        return Turned(np.arange(1000), ratios, best, np.linspace(0, 1, 1000) / 0.99, ORIENTATIONS, {})
+    def altered(self, item: ItemSpec) -> Altered:
+        """Return scores of the first 1,000 samples, of which some look upside down or like two images in one."""
+        seen = {one.name: 0 for one in alterations(item)}
+        seen |= {"mirrored top to bottom": self.upside_down, "like two images in one": self.mixed}
+        scores = {name: (np.arange(1000) < count).astype(np.float64) for name, count in seen.items()}
+        return Altered(
+            np.arange(1000), np.full(1000, 0.5), scores, {name: Detector(0.5, 0.0, 1.0, 1000) for name in seen}
+        )
 
     def samples(self) -> SampleSet:
         """Return a sample set whose expensive measurements are given instead of computed."""
@@ -152,8 +152,7 @@ class Case:
             appearance=self.measured if finite else {},
             copies=self.measured if finite else {},
             outliers=self.outliers() if finite else None,
-            turned=self.turned() if finite else None,
-            blends=Blends(Measurement(self.blended, 0.01, SPREAD), 0.9) if finite else None,
+            altered=self.altered(item) if finite else None,
             profiles=found if finite else {},
             class_profiles={"7": found} if finite else {},
             change=self.change,
@@ -314,10 +313,10 @@ def test_a_good_generator_passes_every_test() -> None:
         ({"profiles": profiled(block_noise=4.0)}, r"^noisy: block_noise 4 \(bound <= 3"),
         (
             {"upside_down": 80},
-            r"^turned samples: 8 % of the samples look mirrored or turned \(1 % of the test images\): "
-            r"8 % are mirrored top to bottom, such as the samples 0, 1, 2, 3 and 4\. Set train\.flips",
+            r"^turned samples: of the samples 8 % look mirrored top to bottom by the estimate of a classifier; "
+            r"the clearest are the samples 0, 1, 2, 3 and 4\. Set train\.flips",
         ),
-        ({"blended": 0.08}, r"^unreal samples: blends 0\.07 \(bound <= 0\.05"),
+        ({"mixed": 80}, r"^unreal samples: of the samples 8 % look like two images in one by the estimate"),
         ({"profiles": profiled(flat_noise=4.0)}, r"^noisy: flat_noise 4 \(bound <= 3"),
         ({"measured": measured(density=1.6)}, r"^crowded samples: density 1\.6 \(bound >= 0\.6 and <= 1\.3"),
         ({"measured": measured(jsd=0.2)}, r"^low fidelity or diversity: jsd 0\.18"),
@@ -531,11 +530,11 @@ def test_every_failed_test_has_exactly_one_reason() -> None:
         assert sorted(test.name for one in found for test in one.tests) == sorted(verdict.failed), text
 
 
-def test_a_few_images_over_and_over_are_neither_turned_nor_blends() -> None:
+def test_a_few_images_over_and_over_are_neither_turned_nor_unreal() -> None:
     """One of them that looks turned makes a large share alone."""
-    verdict = verdict_of(Case(upside_down=80, blended=0.2, measured=measured(near_duplicates=0.5)))
+    verdict = verdict_of(Case(upside_down=80, mixed=200, measured=measured(near_duplicates=0.5)))
     assert [reason.partition(":")[0] for reason in verdict.reasons] == ["intra-class collapse"]
-    assert not {"turned", "blends"} & set(verdict.failed)
+    assert not {"turned", "unreal"} & set(verdict.failed)
 
 
 @pytest.mark.parametrize(("value", "spread", "word"), [(23.7, 1.0, "fail"), (23.7, 6.0, "pass"), (19.0, 1.0, "pass")])

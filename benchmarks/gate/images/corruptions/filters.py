@@ -69,14 +69,16 @@ def move(images: UInt8, reach: float, rng: np.random.Generator) -> UInt8:
 
 
 def shift(images: UInt8, pixels: int) -> UInt8:
-    """Shift all images down and right; the opposite edges come in."""
-    shifted: UInt8 = np.roll(images, (pixels, pixels), (1, 2))
+    """Shift all images down and right; the first row and column fill the gap."""
+    padded = np.pad(images, ((0, 0), (pixels, 0), (pixels, 0), (0, 0)), mode="edge")
+    shifted: UInt8 = padded[:, : images.shape[1], : images.shape[2]]
     return shifted
 
 
 def shuffle_quadrants(images: UInt8) -> UInt8:
     """Exchange the quadrants of each image across its centre."""
-    return shift(images, images.shape[1] // 2)
+    half = images.shape[1] // 2
+    return np.roll(images, (half, half), (1, 2))
 
 
 def rotate(images: UInt8) -> UInt8:

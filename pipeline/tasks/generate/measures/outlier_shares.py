@@ -1,19 +1,19 @@
 """Samples that no real image is like, however good the others are."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Bounds, Measurement
+from pipeline.media.alteration import Group
 from pipeline.tasks.generate.measures.registry import measure
-from pipeline.tasks.generate.symptoms import BROKEN_SAMPLES, SOME, SOME_OUTLIERS, TURNED, UNREAL
+from pipeline.tasks.generate.symptoms import BROKEN_SAMPLES, RECOLOURED, SOME, SOME_OUTLIERS, TURNED, UNREAL
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
 
 NAMED = 5
 """Samples that a reason names."""
-BLENDED = 0.05
-"""Share of blends beyond chance from which they are a failure."""
 REPEATED = 0.05
 """Share of near-duplicates beyond chance above which samples are a few images over and over."""
 TOO_FEW = "fewer than 100 test images"
@@ -37,34 +37,79 @@ def is_varied(data: "SampleSet", bounds: Bounds) -> bool:
     return (found.number or 0.0) - (found.null or 0.0) <= REPEATED
 
 
-def describe_turned(data: "SampleSet", bounds: Bounds) -> str:
-    """Return the evidence that samples are mirrored or turned, with what was done to most of them."""
-    found = data.turned
-    assert found is not None
-    done = join_names([f"{percent(share)} are {words}" for share, words in found.words])
-    names = join_names([f"{position:,}" for position in found.examples[:NAMED]])
-    return (
-        f"{percent(found.share.number or 0.0)} of the samples look mirrored or turned "
-        f"({percent(found.share.null or 0.0)} of the test images): {done}, such as the samples {names}"
-    )
+def share_of(data: "SampleSet", group: Group) -> Measurement:
+    """Return the most certain share of samples that are altered in a way of one group."""
+    return data.altered.share(data.altered_names(group)) if data.altered else Measurement(None)
+
+
+def describe(group: Group) -> Callable[["SampleSet", Bounds], str]:
+    """Return the evidence that samples are altered in a way of one group: what is seen, and in which samples."""
+
+    def evidence(data: "SampleSet", bounds: Bounds) -> str:
+        found, limit = data.altered, bounds.high or 0.0
+        assert found is not None
+        names = data.altered_names(group)
+        shares = {name: one.number or 0.0 for name, one in found.shares.items() if name in names}
+        first = next(iter(shares))
+        seen = join_names([f"{percent(n)} look {name}" for name, n in shares.items() if n > limit or name == first])
+        examples = join_names([f"{position:,}" for position in found.examples(first)[:NAMED]])
+        return f"of the samples {seen} by the estimate of a classifier; the clearest are the samples {examples}"
+
+    return evidence
 
 
 @measure(
-    explanation="share of samples that look mirrored or turned more than 99 % of the test images, beyond their 1 %: "
-    "they would be nearer to training images if they were turned back",
+    explanation="largest share of samples that look mirrored, rotated or upside down, estimated by a classifier that "
+    "learned to recognise turned training images",
     kind="excess",
     better="low",
     bound=SOME,
     limits={"ge": 0, "le": 1},
     missing=TOO_FEW,
-    needs="symmetries",
+    needs="turned",
     group="fidelity",
     symptoms=(TURNED,),
     confirm=is_varied,
-    evidence=describe_turned,
+    evidence=describe("turned"),
 )
 def turned(data: "SampleSet") -> Measurement:
-    return data.turned.share if data.turned else Measurement(None)
+    return share_of(data, "turned")
+
+
+@measure(
+    explanation="largest share of samples that look like two images in one, cut into exchanged quarters or inverted, "
+    "estimated by a classifier that learned to recognise training images so altered",
+    kind="excess",
+    better="low",
+    bound=SOME,
+    limits={"ge": 0, "le": 1},
+    missing=TOO_FEW,
+    needs="unreal",
+    group="fidelity",
+    symptoms=(UNREAL,),
+    confirm=is_varied,
+    evidence=describe("unreal"),
+)
+def unreal(data: "SampleSet") -> Measurement:
+    return share_of(data, "unreal")
+
+
+@measure(
+    explanation="largest share of samples that look gray or as if red and blue were swapped, estimated by a classifier "
+    "that learned to recognise training images so altered",
+    kind="excess",
+    better="low",
+    bound=SOME,
+    limits={"ge": 0, "le": 1},
+    missing=TOO_FEW,
+    needs="recoloured",
+    group="fidelity",
+    symptoms=(RECOLOURED,),
+    confirm=is_varied,
+    evidence=describe("recoloured"),
+)
+def recoloured(data: "SampleSet") -> Measurement:
+    return share_of(data, "recoloured")
 
 
 @measure(
@@ -95,19 +140,3 @@ def outliers(data: "SampleSet") -> Measurement:
 )
 def far_outliers(data: "SampleSet") -> float | None:
     return data.outliers.far if data.outliers else None
-
-
-@measure(
-    explanation="share of samples that look like the mean of two training images more than 99 % of the test images, "
-    "beyond their 1 %",
-    kind="excess",
-    better="low",
-    bound=BLENDED,
-    limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
-    group="fidelity",
-    symptoms=(UNREAL,),
-    confirm=is_varied,
-)
-def blends(data: "SampleSet") -> Measurement:
-    return data.blends.share if data.blends else Measurement(None)
