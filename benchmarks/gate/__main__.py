@@ -16,12 +16,14 @@ from benchmarks.gate.music import bank as music
 from benchmarks.gate.runner import add_options, run
 from benchmarks.gate.sound import bank as sound
 from benchmarks.gate.transformed import bank as transformed
+from benchmarks.gate.video import bank as video
 from benchmarks.gate.volume import bank as volume
 
 BANKS: dict[str, tuple[Any, Callable[[Namespace], Bank[Any]]]] = {
     "images": (images, images.open_bank),
     "sound": (sound, sound.open_bank),
     "music": (music, music.open_bank),
+    "video": (video, video.open_bank),
     "volume": (volume, volume.open_bank),
     "translate": (transformed, transformed.open_translate),
     "restore": (transformed, transformed.open_restore),

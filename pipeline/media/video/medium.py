@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
     from PIL import Image
 
-    from pipeline.arrays import Items, UInt8Array
+    from pipeline.arrays import Float64Array, Items, UInt8Array
+    from pipeline.measure import Measure
+    from pipeline.media.profiles import Profile
     from pipeline.media.tensors import Tensors
     from pipeline.media.validation import Defect, Expectation
 
@@ -172,6 +174,24 @@ class VideoMedium(Medium):
         large = frames.repeat(factor, axis=1).repeat(factor, axis=2)
         data, _ = encode_frames(large, rate_of(spec), ".gif")
         return f'<img alt="clip" src="data:image/gif;base64,{base64.b64encode(data).decode()}">'
+
+    def appearance(self) -> Sequence[Measure[Any]]:
+        """Return the measures of light, edges, motion, and of the order of frames."""
+        from pipeline.media.video.measures import MEASURES
+
+        return MEASURES
+
+    def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
+        """Return brightness, contrast, edges and motion of each clip."""
+        from pipeline.media.video.statistics import statistics
+
+        return statistics(self.frames(values, spec))
+
+    def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
+        """Return equal frames, flicker, grain, order, cuts, and the course over time."""
+        from pipeline.media.video.profiles import profiles
+
+        return profiles(spec)
 
     def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
         """Open the moving digits."""
