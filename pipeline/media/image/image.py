@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageColor, UnidentifiedImageError
 
 from pipeline.arrays import Items
+from pipeline.media.codec import BadItem
 from pipeline.media.image.bad_image import BadImage
 from pipeline.media.image.colour_profiles import find_conversion
 from pipeline.media.image.dicom import Frame, is_dicom, measure_dicom, read_dicom
@@ -178,7 +179,7 @@ def decoding_errors() -> Iterator[None]:
     with suppress_pillow_warnings():
         try:
             yield
-        except BadImage:
+        except BadItem:
             raise
         except MemoryError:
             raise BadImage("needs more memory than there is to decode") from None

@@ -152,8 +152,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "short": (animation(FRAMES[:3], duration=50), "3 frames, fewer than data.frames 4"),
     "truncated GIF": (GIF[: len(GIF) // 2], "cannot be decoded"),
     "truncated PNG": (strip(numbered(4))[:-30], "cannot be decoded"),
-    "truncated WebP": (animation(FRAMES, "WEBP", duration=50)[:-40], "clip|decoded"),
-    "GIF header only": (GIF[:13], "clip|decoded|several frames"),
+    "truncated WebP": (animation(FRAMES, "WEBP", duration=50)[:-40], "cannot be decoded"),
+    "GIF header only": (GIF[:13], "not a clip"),
     "text": (b"hello world " * 20, "not a clip"),
     "web page": (b"<!doctype html><html>", "not a clip but a web page"),
     "zip": (b"PK\3\4" + bytes(60), "not a clip but a zip archive"),
@@ -173,8 +173,9 @@ BAD: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_files_are_refused_by_name(kind: str) -> None:
     data, reason = BAD[kind]
-    with pytest.raises(BadItem, match=reason):
+    with pytest.raises(BadItem, match=reason) as caught:
         list(VIDEO.decode(data, settings()))
+    assert str(caught.value).count("cannot be decoded") == ("decoded" in reason)
 
 
 @pytest.mark.parametrize(
