@@ -21,6 +21,9 @@ from tests.specs import image_spec
 CPU = torch.device("cpu")
 PIXELS = image_spec(8, 1, 4)
 VOXELS = ItemSpec(medium="volume", height=8, width=8, channels=8, classes=("0", "1", "2", "3"))
+FRAMES = ItemSpec(medium="video", height=8, width=8, channels=6, details={"frames": 6, "colours": 1})
+STORED = {"voxgan": VOXELS, "nextframe": FRAMES}
+"""Items of variants that need other ones than images."""
 ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
 FALLING = {"start": 0.3, "end": 0.0}
 SMALL = {"latent": 4, "generator_channels": 8, "discriminator_channels": 8, "max_channels": 8}
@@ -115,6 +118,15 @@ MODELS: dict[str, dict[str, Any]] = {
         "label_width": 4,
         "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "instance_noise": FALLING},
     },
+    "nextframe": {
+        "variant": "nextframe",
+        "past": 2,
+        "ahead": 2,
+        "generator_channels": 4,
+        "blocks": 1,
+        "discriminator_channels": 4,
+        "pretraining": 0.4,
+    },
     "srgan": {"variant": "srgan", **RESTORING, "scale": 2, "generator_norm": "batch", "pretraining": 0.4},
     "denoise": {
         "variant": "denoise",
@@ -187,7 +199,7 @@ def build_trainer(
     train = TrainSettings.model_validate(values | more)
     torch.manual_seed(train.seed)
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
-    item = VOXELS if settings.variant == "voxgan" else PIXELS
+    item = STORED.get(settings.variant, PIXELS)
     gan = build(settings, item)
     bars = bars_for(gan.view.name, item)
     batches = TASKS[gan.task].open_view(gan.view, bars, device, train.seed, flips=train.flips)
