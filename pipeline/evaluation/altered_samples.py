@@ -8,7 +8,7 @@ import torch
 from pipeline.arrays import Items
 from pipeline.evaluation.cache import Tensors, remember
 from pipeline.evaluation.extractors.alteration_classifier import AlterationClassifier, train_alteration_classifier
-from pipeline.evaluation.measures.altered import LEAST, Altered, Detector, fit_detector
+from pipeline.evaluation.measures.altered import LEAST, Altered, Detector, fit_detector, score
 from pipeline.evaluation.measures.copies import choose
 from pipeline.evaluation.real_data import RealData
 from pipeline.media.alteration import Alteration
@@ -38,28 +38,29 @@ def find_altered(samples: Items, real: RealData) -> Altered | None:
         folder=real.cache,
         progress=real.progress,
     )
-    names = [one.name for one in alterations]
+    names, groups = [one.name for one in alterations], [one.group for one in alterations]
     detectors = dict(zip(names, fit_detectors(classifier, real, alterations), strict=True))
     positions = choose(len(samples), SAMPLES_MOST)
-    intact, *scores = classifier.score(samples[positions], real.settings.batch_size).T
-    return Altered(positions, intact, dict(zip(names, scores, strict=True)), detectors)
+    probabilities = classifier.probabilities(samples[positions], real.settings.batch_size)
+    scores = dict(zip(names, score(probabilities, groups).T, strict=True))
+    return Altered(positions, probabilities[:, 0], scores, detectors)
 
 
 def fit_detectors(
     classifier: AlterationClassifier, real: RealData, alterations: Sequence[Alteration]
 ) -> list[Detector | None]:
     """Return a detector of each alteration, from intact and altered held-out items; None if it is not recognised."""
-    chosen = choose(len(real.test), HELDOUT_MOST)
+    chosen, groups = choose(len(real.test), HELDOUT_MOST), [one.group for one in alterations]
 
     def fit() -> Tensors:
         items = real.test.images(chosen)
-        intact = classifier.score(items, real.settings.batch_size)
+        intact = score(classifier.probabilities(items, real.settings.batch_size), groups)
         rows = np.full((len(alterations), 3), np.nan)
-        for k, alteration in enumerate(alterations, 1):
-            altered = classifier.score(alteration.apply(items), real.settings.batch_size)
+        for k, alteration in enumerate(alterations):
+            altered = score(classifier.probabilities(alteration.apply(items), real.settings.batch_size), groups)
             found = fit_detector(intact[:, k], altered[:, k])
             if found is not None:
-                rows[k - 1] = found.threshold, found.intact, found.altered
+                rows[k] = found.threshold, found.intact, found.altered
         return {"detectors": torch.from_numpy(rows)}
 
     key = f"{classifier.spec.sha256} {real.test.fingerprint} {HELDOUT_MOST}"

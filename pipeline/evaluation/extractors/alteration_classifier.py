@@ -39,7 +39,7 @@ MIN_STEPS, MAX_STEPS = 200, 400
 class AlterationClassifier(Classifier):
     """The trained network; class 0 is intact, the others are the alterations."""
 
-    def score(self, items: Items, batch_size: int) -> Float64Array:
+    def probabilities(self, items: Items, batch_size: int) -> Float64Array:
         """Return the probability that an item is intact, and of each alteration, [n, 1 + alterations]."""
         return self.predict(extract(self, ArrayItems(items), batch_size)).astype(np.float64)
 

@@ -17,8 +17,26 @@ LEAST = 100
 """Held-out items below which nothing is estimated."""
 NEAR_BEST = 1.25
 """Of all thresholds whose chance is at most this multiple of the least, the highest is taken."""
+TINY = 1e-9
 SEEN = 0.05
 """Share of altered items beyond that of intact ones which must be recognised."""
+
+
+def score(probabilities: Float64Array, groups: Sequence[str]) -> Float64Array:
+    """Return how much each alteration is seen, [n, k] in 0 .. 1.
+
+    It is the probability of the alteration over that of all but the others of its group. An image that is upside down
+    may look like one that is rotated by 180 degrees, which is no evidence that it is intact.
+
+    Args:
+        probabilities: Of an intact item and of each alteration, [n, 1 + k].
+        groups: The group of each alteration.
+    """
+    altered = probabilities[:, 1:]
+    same = np.equal.outer(np.asarray(groups), np.asarray(groups)).astype(np.float64)
+    others = altered @ same - altered
+    scores: Float64Array = altered / np.maximum(1 - others, TINY)
+    return scores
 
 
 @dataclass(frozen=True)
@@ -78,7 +96,7 @@ class Altered:
     Attributes:
         positions: The samples that were scored, [n].
         intact: Their probability of being intact, [n].
-        scores: Their probability of each alteration by its name, [n] each.
+        scores: How much each alteration is seen in them, by its name, [n] each.
         detectors: Thresholds by name; None for an alteration that is not recognised.
     """
 

@@ -16,6 +16,7 @@ def alterations(spec: ItemSpec) -> list[Alteration]:
     """Return the alterations of images of this spec."""
     found = [Alteration(change.words, "turned", change.undo) for change in symmetries(spec)]
     found.append(Alteration("like two images in one", "unreal", mix_neighbours))
+    found.append(Alteration("like halves of two images", "unreal", join_halves))
     if min(spec.height, spec.width) >= SHORTEST:
         found.append(Alteration("cut into exchanged quarters", "unreal", exchange_quarters))
     found.append(Alteration("inverted", "unreal", invert))
@@ -24,6 +25,12 @@ def alterations(spec: ItemSpec) -> list[Alteration]:
         found.append(Alteration("gray", "recoloured", remove_colour))
         found.append(Alteration("as if red and blue were swapped", "recoloured", swap_red_and_blue))
     return found
+
+
+def join_halves(items: Items) -> Items:
+    """Join the left half of each image and the right half of the next one."""
+    middle = items.shape[2] // 2
+    return np.concatenate([items[:, :, :middle], np.roll(items, -1, axis=0)[:, :, middle:]], axis=2)
 
 
 def exchange_quarters(items: Items) -> Items:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.arrays import Float64Array
-from pipeline.evaluation.measures.altered import Altered, fit_detector
+from pipeline.evaluation.measures.altered import Altered, fit_detector, score
 
 
 def scores(n: int, share: float, apart: float, seed: int) -> Float64Array:
@@ -68,3 +68,8 @@ def test_the_most_certain_share_and_the_samples_that_show_it() -> None:
     assert found.share(["unseen"]).value is None
     assert list(found.examples("clear")) == [18, 14, 6]
     assert len(found.without("clear")) == 97
+
+
+def test_others_of_the_same_group_are_no_evidence_that_an_item_is_intact() -> None:
+    found = score(np.array([[0.2, 0.3, 0.4, 0.1]]), ["turned", "turned", "unreal"])
+    assert found[0] == pytest.approx([0.3 / 0.6, 0.4 / 0.7, 0.1])
