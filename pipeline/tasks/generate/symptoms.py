@@ -120,6 +120,9 @@ WRONG_CLASSES = Symptom(
 )
 REAL_LOOKING = 0.25
 """Precision, relative to real images, below which samples are too blurred or pale to be copies of an image."""
+COPIED = 0.02
+"""Share of copies beyond chance from which they are a failure."""
+ALSO_BY = ("copies_features", "copies_augmented")
 
 
 def looks_real(measurements: Mapping[str, Measurement]) -> bool:
@@ -128,13 +131,27 @@ def looks_real(measurements: Mapping[str, Measurement]) -> bool:
     return found.number is None or found.number >= REAL_LOOKING * (found.null or 0.0)
 
 
+def are_copies(measurements: Mapping[str, Measurement]) -> bool:
+    """Return whether samples that look real are copies by more than their pixels: pale images are near many others."""
+    pixels, features, augmented = (
+        excess(measurements.get(name, Measurement(None))) for name in ("copies_pixels", *ALSO_BY)
+    )
+    only_pixels = pixels is not None and pixels > COPIED and max(features or 0.0, augmented or 0.0) <= COPIED
+    return looks_real(measurements) and not (only_pixels and augmented is not None)
+
+
+def excess(found: Measurement) -> float | None:
+    """Return how much a value is above its null; None without a value."""
+    return None if found.number is None else found.number - (found.null or 0.0)
+
+
 MEMORISATION = Symptom(
     "memorisation",
     12,
     "Samples repeat training images: give more data, stabilisers.augment (diffaugment or ada), "
     "a smaller discriminator, or stop earlier",
     explains=frozenset({"copying"}),
-    when=looks_real,
+    when=are_copies,
 )
 PARTLY_MEMORISED = replace(MEMORISATION, priority=50, when=None)
 INTRA_CLASS_COLLAPSE = Symptom("intra-class collapse", 60, STABILITY, explains=frozenset({"fidelity", "appearance"}))

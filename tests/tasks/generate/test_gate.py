@@ -391,6 +391,18 @@ def test_a_cause_explains_only_what_passes_without_it() -> None:
     }
 
 
+def test_pale_images_that_are_near_others_in_pixels_alone_are_no_copies() -> None:
+    pale = profiled(tones=9.0)
+    alone = measured(copies_pixels=0.076, copies_features=0.0, copies_augmented=0.01, contrast=0.6)
+    both = measured(copies_pixels=0.076, copies_features=0.0, copies_augmented=0.076, contrast=0.6)
+    names = [
+        [reason.partition(":")[0] for reason in verdict_of(Case(measured=one, profiles=pale)).reasons]
+        for one in (alone, both)
+    ]
+    assert names[0][0] == "wrong contrast"
+    assert names[1][0] == "memorisation"
+
+
 def test_memorisation_comes_before_the_look_of_the_copies() -> None:
     verdict = verdict_of(Case(measured=measured(copies_augmented=0.9), profiles=profiled(tones=9.0)))
     assert [reason.partition(":")[0] for reason in verdict.reasons] == ["memorisation", "wrong contrast"]

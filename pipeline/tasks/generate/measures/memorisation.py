@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.measure import Measurement
 from pipeline.tasks.generate.measures.registry import measure
-from pipeline.tasks.generate.symptoms import MEMORISATION, PARTLY_MEMORISED
+from pipeline.tasks.generate.symptoms import COPIED, MEMORISATION, PARTLY_MEMORISED
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
@@ -15,7 +15,7 @@ SHARE: dict[str, Any] = {
     "kind": "excess",
     "raw": True,
     "better": "low",
-    "bound": 0.02,
+    "bound": COPIED,
     "setting": "copies",
     "limits": {"ge": 0, "le": 1},
     **COPYING,
