@@ -22,6 +22,10 @@ ModelOption = Annotated[
     Path | None,
     typer.Option("--model", help="Exported graph; default: the project's exported/generator.onnx.", show_default=False),
 ]
+FramesOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=10_000, help="Frames to predict, for models that do; 8 by default.", show_default=False),
+]
 QualityOption = Annotated[
     int | None,
     typer.Option(
@@ -171,12 +175,7 @@ def apply(
     example: Annotated[
         Path | None, typer.Option(help="Image whose style the results take, instead of a seed.", show_default=False)
     ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=10_000, help="Frames to predict, for models that do; 8 by default.", show_default=False
-        ),
-    ] = None,
+    frames: FramesOption = None,
     quality: QualityOption = None,
 ) -> None:
     """Apply an image-to-image generator (super-resolution, denoising, translation) to images. Runs without torch.

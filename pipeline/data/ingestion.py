@@ -62,11 +62,7 @@ def ingest(
     """
     medium = find_medium(settings.medium)
     labelled = LabelledSource.of(open_source(medium, settings, root, cache), settings)
-    ignored = labelled.metadata.ignored
-    for line in ignored[:QUOTED_ERRORS]:
-        report(f"warning: {line}")
-    if len(ignored) > QUOTED_ERRORS:
-        report(f"warning: {len(ignored) - QUOTED_ERRORS} more such files are not used")
+    report_ignored(labelled.metadata.ignored, report)
     files = ItemFiles(labelled, medium.suffixes)
     names: Source = files
     source: Source = files
@@ -106,6 +102,14 @@ def ingest(
                     report(survey.limits.describe(settings, labelled=bool(survey.layout.labels)))
                 return writer.finish(source.name)
         settings = ranged
+
+
+def report_ignored(ignored: Sequence[str], report: Report) -> None:
+    """Report the first of the files with metadata that are not used, and how many more there are."""
+    for line in ignored[:QUOTED_ERRORS]:
+        report(f"warning: {line}")
+    if len(ignored) > QUOTED_ERRORS:
+        report(f"warning: {len(ignored) - QUOTED_ERRORS} more such files are not used")
 
 
 @dataclass(frozen=True, slots=True)

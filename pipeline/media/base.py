@@ -7,18 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pipeline.media import scale
 from pipeline.media.codec import BadItem, Bounds, Encoded, Fact, Item, TransformInput
+from pipeline.media.graph_items import GraphItems
 from pipeline.media.restoration import Similarity
 from pipeline.media.settings import DataSettings
 from pipeline.media.validation import Defect, Expectation, ValidationSettings
 
 if TYPE_CHECKING:
-    import onnx
     import pandas as pd  # type: ignore[import-untyped]
     from PIL import Image
 
-    from pipeline.arrays import Float32Array, Float64Array, FloatArray, Items
+    from pipeline.arrays import Float64Array, FloatArray, Items
     from pipeline.items import ItemSpec
     from pipeline.measure import Measure
     from pipeline.media.alteration import Alteration
@@ -39,7 +38,7 @@ class BuiltinSource(Protocol):
         ...
 
 
-class Medium(ABC):
+class Medium(GraphItems, ABC):
     """What one item of the data is. One subclass a medium, in a package of its own, and one line in the registry.
 
     Attributes:
@@ -61,8 +60,6 @@ class Medium(ABC):
         moves: Items move, which a sheet of them does not show: reports also show single ones by `html`.
         flips: Mirroring an item gives another plausible item (train.flips).
         augmentations: Policies of model.stabilisers.augment that make sense; see `suitable_augmentations`.
-        input: Name of the ONNX graphs' tensor that holds an item to transform; see `input_name`.
-        output: Name of the ONNX graphs' tensor that holds generated items; see `output_name`.
     """
 
     name: ClassVar[str]
@@ -83,16 +80,6 @@ class Medium(ABC):
     moves: ClassVar[bool] = False
     flips: ClassVar[bool] = False
     augmentations: ClassVar[frozenset[str]] = frozenset()
-    input: ClassVar[str] = "item"
-    output: ClassVar[str] = "items"
-
-    def input_name(self, spec: ItemSpec) -> str:
-        """Return the name of the ONNX graphs' tensor that holds an item of this spec to transform."""
-        return self.input
-
-    def output_name(self, spec: ItemSpec) -> str:
-        """Return the name of the ONNX graphs' tensor that holds generated items of this spec."""
-        return self.output
 
     @abstractmethod
     def spec(self, settings: Any, classes: tuple[str, ...]) -> ItemSpec:
@@ -273,44 +260,6 @@ class Medium(ABC):
     def measurements(self, accepted: pd.DataFrame, pairs: str) -> dict[str, float | None]:
         """Return numbers over the accepted rows' facts for metrics/validation.json."""
         return {}
-
-    def to_network(self, items: Items, spec: ItemSpec) -> Float32Array:
-        """Return stored items [n, H, W, C] as an ONNX graph takes them, float32 [n, C', H, W]."""
-        return scale.to_network(items, spec)
-
-    def from_network(self, values: Float32Array, spec: ItemSpec) -> Items:
-        """Return an ONNX graph's output [n, C', H, W] as items [n, H, W, C]; the same rounding as `Tensors`."""
-        return scale.from_network(values, spec)
-
-    def further_outputs(self, spec: ItemSpec) -> Mapping[str, str]:
-        """Return the outputs that exported generators have besides `output`, with their meaning; none by default."""
-        return {}
-
-    def extend_graph(self, model: onnx.ModelProto, spec: ItemSpec) -> None:
-        """Add the further outputs to a graph, computed from its output `output_name`."""
-        assert not self.further_outputs(spec), "a medium with further outputs adds them"
-
-    def compute_outputs(self, values: Float32Array, spec: ItemSpec) -> Mapping[str, Float32Array]:
-        """Return the further outputs for values [n, C', H, W] of `output_name`, for the parity check."""
-        return {}
-
-    def rounding(self, spec: ItemSpec) -> str:
-        """Return how `from_network` rounds, as a protocol states it, such as "floor(127.5x+128)"."""
-        return scale.describe_rounding(spec)
-
-    def code_to_items(self, spec: ItemSpec, name: str) -> str:
-        """Return numpy code that rounds the array `name` as `from_network` does; the axes stay [n, C, H, W]."""
-        return scale.code_to_items(spec, name)
-
-    def apply_code(self, spec: ItemSpec, result: str, *, multiple: int, latent: int) -> str:
-        """Return Python code that applies `generator.onnx` to a file without ganline; empty if there is no short way.
-
-        Args:
-            result: Name of the output file, without its suffix.
-            multiple: Height and width must be multiples of it; at most 1 if they are free or fixed.
-            latent: Length of the style z that the graph takes; 0 if it takes none.
-        """
-        return ""
 
     def tensors(self, spec: ItemSpec) -> Tensors:
         """Return the torch part for items of `spec`. Only here is torch imported."""
