@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from pipeline.evaluation.measures.distances import nearest, neighbours
 from pipeline.evaluation.measures.statistics import statistics
 from pipeline.evaluation.report_page import Exhibit
 from pipeline.measure import Measure
+from pipeline.media.alteration import Group
 from pipeline.media.profiles import Profile
 from pipeline.tasks.generate.evaluator import Evaluation
 from pipeline.tasks.generate.measures.classes import RARE
@@ -45,6 +46,8 @@ class FailurePictures:
         profiles = {profile.name: profile for profile in data.real.medium.profiles(data.real.item)}
         if name in BY_NAME:
             return BY_NAME[name], ()
+        if name in get_args(Group) and data.altered is not None:
+            return FailurePictures.altered, (name,)
         if name in profiles:
             return FailurePictures.profile, (profiles[name], measure.better == "high")
         if (of_class := name.removeprefix("class_")) in profiles and data.class_profiles:
@@ -63,6 +66,21 @@ class FailurePictures:
         """Draw the samples that are least like any real item."""
         worst = self.data.images[self.data.least_typical[: 2 * ROW]]
         return [self.sheet(worst, worst[:0], "The samples that are least like any training image, the worst first")]
+
+    def altered(self, group: Group) -> list[Exhibit]:
+        """Draw the samples that look altered in the way that is most certain, above some real items."""
+        found = self.data.altered
+        assert found is not None
+        names = self.data.altered_names(group)
+        name = next((one for one in found.shares if one in names), None)
+        if name is None:
+            return []
+        worst = self.data.images[found.examples(name)[:ROW]]
+        return [
+            self.sheet(
+                worst, self.some_real(), f"Above, samples that look {name}, the clearest first; below, real images"
+            )
+        ]
 
     def unreached(self) -> list[Exhibit]:
         """Draw the test items that are farthest from any sample."""

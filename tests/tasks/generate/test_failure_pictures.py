@@ -91,6 +91,19 @@ def test_statistics_show_the_extreme_samples(evaluator: Evaluator, samples: UInt
     assert (draw.sheets[0][0][0] == 0).all()
 
 
+def test_the_clearest_altered_samples_are_above_real_items(
+    evaluator: Evaluator, digits: Any, samples: UInt8Array
+) -> None:
+    samples[7::10] = 255 - samples[7::10]
+    pictures, draw = pictures_of(evaluator, samples)
+    (exhibit,) = pictures.altered("unreal")
+    assert "look inverted, the clearest first" in exhibit.caption
+    shown, columns = draw.sheets[0]
+    assert all(
+        (255 - image).tobytes() in {one.tobytes() for one in digits.fresh} for image in shown[: min(columns, 12)]
+    )
+
+
 def test_every_test_has_pictures(evaluator: Evaluator, digits: Any, samples: UInt8Array) -> None:
     samples[3] = samples[4]
     pictures, _ = pictures_of(evaluator, samples, digits.fresh_labels[:120])
