@@ -155,6 +155,12 @@ MEASURES: "tuple[Measure[Predictions], ...]" = (
         needs=HORIZONS,
     ),
     Measure(
+        "edge_strength",
+        lambda data: data.edge_strength,
+        "root mean square of these differences over that of the real frames: a blur lowers it more, and faint specks "
+        "raise it less",
+    ),
+    Measure(
         "motion",
         lambda data: data.motion,
         "mean change from frame to frame of predicted frames over that of the real ones",

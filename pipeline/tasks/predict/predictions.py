@@ -101,6 +101,12 @@ class Predictions:
         return float(edges(self.predicted).mean() / max(edges(self.wanted).mean(), 1e-9))
 
     @property
+    def edge_strength(self) -> float:
+        """Root mean square of the differences of neighbouring pixels over that of real frames."""
+        ours, theirs = (edges(frames, power=2).mean() ** 0.5 for frames in (self.predicted, self.wanted))
+        return float(ours / max(theirs, 1e-9))
+
+    @property
     def motion(self) -> float:
         """Change from frame to frame over that of real frames."""
         before = self.given[:, :1] if self.between else self.given[:, -1:]
@@ -125,10 +131,10 @@ def psnr(frames: UInt8Array | Float64Array, wanted: UInt8Array) -> Float64Array:
     return np.asarray(10 * np.log10(WHITE**2 / np.maximum(error, LEAST_ERROR)))
 
 
-def edges(frames: UInt8Array) -> Float64Array:
-    """Return the mean difference of neighbouring pixels of frames [n, k, H, W, C], [n, k]."""
+def edges(frames: UInt8Array, power: int = 1) -> Float64Array:
+    """Return the mean difference of neighbouring pixels of frames [n, k, H, W, C], or of its power, [n, k]."""
     values = frames.astype(np.float64)
-    across, down = (np.abs(np.diff(values, axis=axis)).mean(axis=(2, 3, 4)) for axis in (3, 2))
+    across, down = ((np.abs(np.diff(values, axis=axis)) ** power).mean(axis=(2, 3, 4)) for axis in (3, 2))
     return np.asarray((across + down) / 2)
 
 

@@ -94,6 +94,12 @@ def test_frames_between_are_compared_with_the_blend() -> None:
     assert data.metrics() == {}
 
 
+def test_a_blur_costs_edges_more_strength_than_number() -> None:
+    data = predictions(blurred(REAL, 1))
+    assert data.edge_strength < data.sharpness < 0.9
+    assert predictions(REAL).edge_strength == 1
+
+
 def test_psnr_of_equal_frames_is_finite() -> None:
     assert psnr(REAL, REAL).max() == pytest.approx(54.15, abs=0.01)
     assert psnr(np.full_like(REAL, 0), np.full_like(REAL, 255))[0, 0] == 0
