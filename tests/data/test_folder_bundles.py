@@ -64,3 +64,14 @@ def test_too_large_and_scattered_folders_are_refused(tmp_path: Path) -> None:
         large.load(10)
     (named,) = FolderBundles(source, 10, names_only=True).stream()
     assert named.path == "a"
+
+
+def test_strips_of_frames_in_folders_of_classes_are_ingested(tmp_path: Path, shared_data: Path) -> None:
+    settings = VideoSettings(source=str(shared_data / "moving-shapes.zip"), frames=16, resolution=16, limit=10)
+    info = ingest(settings, tmp_path, tmp_path, tmp_path / "store")
+    rows = pq.read_table(tmp_path / "store" / "manifest.parquet").to_pandas()
+    assert len(info.item.classes) == 2
+    assert rows["error"].isna().all()
+    assert set(rows["clip_frames"]) == {32}
+    assert rows.groupby("path")["split"].nunique().max() == 1
+    assert set(rows["start"]) == {0, 16}

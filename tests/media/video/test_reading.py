@@ -175,7 +175,7 @@ def test_bad_files_are_refused_by_name(kind: str) -> None:
     data, reason = BAD[kind]
     with pytest.raises(BadItem, match=reason) as caught:
         list(VIDEO.decode(data, settings()))
-    assert str(caught.value).count("cannot be decoded") == ("decoded" in reason)
+    assert str(caught.value).startswith("cannot be decoded") == ("decoded" in reason)
 
 
 @pytest.mark.parametrize(
