@@ -151,7 +151,7 @@ def test_errors_name_the_file_and_the_remedy(project: Path) -> None:
 @pytest.mark.parametrize(
     "variant",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in ("r3gan", "stylegan2", "wavegan") else [])
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("r3gan", "stylegan2", "wavegan", "voxgan") else [])
         for name, variant in VARIANTS.items()
         if variant.settings.task == "generate"
     ],
