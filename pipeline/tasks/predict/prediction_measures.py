@@ -48,7 +48,7 @@ FROZEN = Symptom(
     "frozen",
     10,
     f"Predicted frames repeat the last one. {LONGER}",
-    explains=frozenset({"fidelity", "sharpness"}),
+    explains=frozenset({"fidelity", "sharpness", "edge_strength"}),
     when=is_still,
 )
 RESTLESS = Symptom(
@@ -159,6 +159,10 @@ MEASURES: "tuple[Measure[Predictions], ...]" = (
         lambda data: data.edge_strength,
         "root mean square of these differences over that of the real frames: a blur lowers it more, and faint specks "
         "raise it less",
+        better="high",
+        bound=0.7,
+        limits={"gt": 0, "le": 1},
+        symptoms=(BLURRED,),
     ),
     Measure(
         "motion",

@@ -94,6 +94,15 @@ def test_frames_between_are_compared_with_the_blend() -> None:
     assert data.metrics() == {}
 
 
+def test_specks_do_not_hide_a_blur() -> None:
+    """Faint specks all over a blurred frame bring back the mean difference of neighbours, and nothing that is seen."""
+    data = predictions(noisy(blurred(REAL, 2), 9))
+    part = measure_part(data, MEASURES, "", "")
+    assert part.values["sharpness"] >= 0.7
+    assert part.values["edge_strength"] < 0.7
+    assert "blurred: edge_strength" in apply_gate([part], PredictionGate()).outcome["reasons"][0]
+
+
 def test_a_blur_costs_edges_more_strength_than_number() -> None:
     data = predictions(blurred(REAL, 1))
     assert data.edge_strength < data.sharpness < 0.9
