@@ -144,6 +144,7 @@ def test_every_kind_of_damage_is_named(evaluator: Evaluator, digits: Any, way: s
     no_nan(evaluation)
 
 
+@pytest.mark.slow
 def test_a_shift_by_one_pixel_is_noted_but_is_no_failure(evaluator: Evaluator, digits: Any) -> None:
     """Without classes, in 32 x 32 pixels; two pixels are a failure with a name."""
 
