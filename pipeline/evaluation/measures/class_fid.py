@@ -1,5 +1,6 @@
 """Measure how well a conditional generator draws each class that it is asked for."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,10 @@ from pipeline.arrays import Float32Array, Int64Array
 from pipeline.evaluation.reference import Reference, ratio
 
 MOST = 100  # classes: each takes a few dozen Fréchet distances
+RELABELLED = 20
+"""Random exchanges of samples and real items by which chance is estimated."""
+
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,34 @@ def measure_classes(
         members = asked == number
         if not members.any():
             continue
-        own_real = Reference(real.real[labels[0] == number], real.calibration[labels[1] == number])
-        distances = ratio(fake[members], own_real, seed)
+        distances = ratio(fake[members], select_class(real, labels, number), seed)
         agreement = float(np.mean(predicted[members] == number))
         fid_ratio = distances.value if distances else None
         results.append(ClassResult(name, int(members.sum()), agreement, fid_ratio))
     return results
+
+
+def select_class(real: Reference, labels: tuple[Int64Array, Int64Array], number: int) -> Reference:
+    """Return the features of the real items of one class."""
+    return Reference(real.real[labels[0] == number], real.calibration[labels[1] == number])
+
+
+def chance_of_ratio(fake: Float32Array, real: Reference, seed: int) -> float:
+    """Return the standard deviation of the logarithm of the Fréchet ratio if samples were real items.
+
+    Samples and real items are exchanged at random. Few items with rare features can then be several times farther apart
+    than others, by chance alone.
+
+    Args:
+        fake: Features of the samples of a class, [n, d].
+        real: Features of the real items of the class.
+        seed: Seed of the exchanges.
+    """
+    everything, rng = np.concatenate([fake, real.real, real.calibration]), np.random.default_rng([seed, 5])
+    logs = []
+    for draw in range(RELABELLED):
+        order = rng.permutation(len(everything))
+        ours, theirs = everything[order[: len(fake)]], everything[order[len(fake) :]]
+        found = ratio(ours, Reference(theirs, theirs[:0]), draw)
+        logs.append(math.log(max(found.value or 0.0, TINY)) if found else 0.0)
+    return float(np.std(logs, ddof=1))

@@ -11,7 +11,7 @@ from pipeline.evaluation.extractors.classifier import train_classifier
 from pipeline.evaluation.measures.agreement import Agreement
 from pipeline.evaluation.measures.bins import assign, k_means
 from pipeline.evaluation.measures.class_diversity import class_diversity
-from pipeline.evaluation.measures.class_fid import ClassResult, measure_classes
+from pipeline.evaluation.measures.class_fid import ClassResult, chance_of_ratio, measure_classes, select_class
 from pipeline.evaluation.measures.class_repeats import class_repeats
 from pipeline.evaluation.measures.class_spread import class_spread, reduce
 from pipeline.evaluation.measures.kept_classes import compare_kept, find_kept
@@ -98,6 +98,13 @@ class SampleClasses(SampleFeatures):
         return measure_classes(
             self.features, self.labels, self.predicted, real.reference, labels, classes=real.classes, seed=self.seed
         )
+
+    def chance_of_class(self, name: str) -> float:
+        """Return the standard deviation of the logarithm of a class's fid_ratio if its samples were real."""
+        real, number = self.real, list(self.real.classes).index(name)
+        labels = (real.test.labels, real.train.labels[real.calibration_positions])
+        own_real = select_class(real.reference, labels, number)
+        return chance_of_ratio(self.features[self.labels == number], own_real, self.seed)
 
     @cached_property
     def class_diversity(self) -> list[tuple[str, float]]:

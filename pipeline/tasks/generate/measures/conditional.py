@@ -1,5 +1,6 @@
 """Does a conditional generator draw the class that it is asked for, and with variety?"""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ import numpy as np
 
 from pipeline.evaluation.measures.agreement import Agreement
 from pipeline.evaluation.measures.intervals import wilson_interval
+from pipeline.evaluation.verdict import SIGNIFICANCE
 from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Bounds, Measurement, PromotionBound
 from pipeline.tasks.generate.measures.classes import RARE
@@ -133,6 +135,12 @@ def name_worst_class(data: "SampleSet", bounds: Bounds) -> str:
     )
 
 
+def is_beyond_chance(data: "SampleSet", bounds: Bounds) -> bool:
+    """Return whether samples of the worst class differ more from real items than real items may by chance."""
+    worst = worst_class(data)
+    return worst is not None and math.log(worst[0]) > SIGNIFICANCE * data.chance_of_class(worst[1])
+
+
 @measure(
     explanation="fid_ratio within the class where it is highest",
     better="low",
@@ -142,6 +150,7 @@ def name_worst_class(data: "SampleSet", bounds: Bounds) -> str:
     needs="conditions",
     group="fidelity",
     symptoms=(UNREAL_CLASS, POOR_CLASS),
+    confirm=is_beyond_chance,
     evidence=name_worst_class,
 )
 def class_fid_ratio_worst(data: "SampleSet") -> float | None:
