@@ -124,21 +124,19 @@ def class_fid_ratio_mean(data: "SampleSet") -> float | None:
     return float(np.mean([ratio for ratio, _ in ratios])) if ratios else None
 
 
+def poor_classes(data: "SampleSet", bounds: Bounds) -> list[tuple[float, str]]:
+    """Return fid_ratio and name of the classes that differ more from real items than real items may by chance."""
+    above = sorted((pair for pair in class_ratios(data) if pair[0] > (bounds.high or 0.0)), reverse=True)
+    return [(value, name) for value, name in above if math.log(value) > SIGNIFICANCE * data.chance_of_class(name)]
+
+
 def name_worst_class(data: "SampleSet", bounds: Bounds) -> str:
     """Return the evidence that a class is far from its real images."""
-    worst = worst_class(data)
-    assert worst is not None
-    value, name = worst
+    value, name = poor_classes(data, bounds)[0]
     return (
         f"samples of {name} are {value:.3g} times as far from real images of the class as those are from themselves "
         f"(Fréchet distance at the same size; at most {bounds.high:g} times)"
     )
-
-
-def is_beyond_chance(data: "SampleSet", bounds: Bounds) -> bool:
-    """Return whether samples of the worst class differ more from real items than real items may by chance."""
-    worst = worst_class(data)
-    return worst is not None and math.log(worst[0]) > SIGNIFICANCE * data.chance_of_class(worst[1])
 
 
 @measure(
@@ -150,7 +148,7 @@ def is_beyond_chance(data: "SampleSet", bounds: Bounds) -> bool:
     needs="conditions",
     group="fidelity",
     symptoms=(UNREAL_CLASS, POOR_CLASS),
-    confirm=is_beyond_chance,
+    confirm=lambda data, bounds: bool(poor_classes(data, bounds)),
     evidence=name_worst_class,
 )
 def class_fid_ratio_worst(data: "SampleSet") -> float | None:
