@@ -84,6 +84,14 @@ class Data:
         )
 
 
+def load_with_larger_rest(name: str, root: Path, params: str, moved: int) -> Data:
+    """Load a source; one of `moved` training items joins its test split, which is small."""
+    train, rest = map(Items.read, ingest(root, params))
+    joins = np.arange(len(train)) % moved == 0
+    rest = rest.join(train.take(np.flatnonzero(joins), "moved"))
+    return Data(name, train.take(np.flatnonzero(~joins), "kept"), rest, train.item)
+
+
 def ingest(root: Path, params: str) -> tuple[ItemSet, ItemSet]:
     """Ingest and validate the source that `params` names; return the training and the test split.
 

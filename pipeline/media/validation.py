@@ -93,3 +93,16 @@ class Defect:
     rows: pd.Series
     details: pd.Series
     severity: Severity
+
+
+def share_expectation(key: str, arguments: dict[str, Any], bound: Bound, message: str) -> Expectation:
+    """Return the expectation that all but a share of the items lie within limits."""
+    mostly = max(0.0, 1 - bound.limit)
+    return Expectation(
+        key, "items", "ExpectColumnValuesToBeBetween", {**arguments, "mostly": mostly}, bound.severity, message
+    )
+
+
+def counted(rows: pd.Series) -> str:
+    """Return how many of the rows are meant: "3 of 40 (7.50%)"."""
+    return f"{int(rows.sum())} of {len(rows)} ({float(rows.mean()) if len(rows) else 0.0:.2%})"

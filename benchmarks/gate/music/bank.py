@@ -3,9 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.gate.data import Data, Items, ingest
+from benchmarks.gate.data import Data, Items, ingest, load_with_larger_rest
 from benchmarks.gate.failure import Int64, Real
 from benchmarks.gate.generated import GeneratedBank, add_generator_options
 from benchmarks.gate.music.failures import FAILURES
@@ -20,6 +18,8 @@ EXAMPLES = """
 GRAMMAR = "data: {medium: music, pitches: [41, 79]}\n"
 FILES = "data: {medium: music, source: SOURCE, pitches: [33, 88], key: C, hop: 2}\n"
 REST = "model: {variant: vanilla}\ntrain: {flips: false}\n"
+MOVED = 3
+"""One of so many training pieces of the chord grammar joins the test split."""
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -32,11 +32,10 @@ def load(source: Path | None, cache: Path) -> Data:
     """Load the pieces of a source; without one, of the chord grammar."""
     name = "chord-grammar" if source is None else source.stem
     params = GRAMMAR if source is None else FILES.replace("SOURCE", str(source.resolve()))
-    train, rest = map(Items.read, ingest(cache / f"music-{name}", params + REST))
-    if source is None:  # Its test split is small: a third of the training pieces joins it.
-        moved = np.arange(len(train)) % 3 == 0
-        rest = rest.join(train.take(np.flatnonzero(moved), "moved"))
-        train = train.take(np.flatnonzero(~moved), "kept")
+    root = cache / f"music-{name}"
+    if source is None:
+        return load_with_larger_rest(name, root, params + REST, MOVED)
+    train, rest = map(Items.read, ingest(root, params + REST))
     return Data(name, train, rest, train.item)
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from benchmarks.gate.failure import Apply, Failure, Real, UInt8, draw, replace
+from benchmarks.gate.common_failures import REPEATED, copy_training, drop_class, repeat_few
+from benchmarks.gate.failure import Apply, Failure, Real, UInt8, replace
 
 CHORD_MODES = ("wrong harmony", "broken progressions")
-REPEATED = ("repeated samples", "complete mode collapse", "intra-class collapse", "memorisation", "low diversity")
 
 
 def mix_voices(real: Real, share: float, rng: np.random.Generator) -> UInt8:
@@ -35,22 +35,6 @@ def transpose(real: Real, semitones: float, rng: np.random.Generator) -> UInt8:
     top = int(max(real.train.max(), real.images.max()))
     moved = np.clip(real.images.astype(int) + int(semitones), 1, top).astype(np.uint8)
     return np.where(real.images == 0, real.images, moved)
-
-
-def repeat_few(real: Real, count: float, rng: np.random.Generator) -> UInt8:
-    """Draw only a few pieces, again and again."""
-    return draw(real.images[: int(count)], len(real.images), rng)
-
-
-def copy_training(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """Replace some pieces by training pieces."""
-    return replace(real.images, draw(real.train, len(real.images), rng), share, rng)
-
-
-def drop_class(real: Real, count: float, rng: np.random.Generator) -> UInt8:
-    """Leave the first classes out."""
-    kept: UInt8 = real.images[real.labels >= count]
-    return kept
 
 
 def cross_voices(real: Real, share: float, rng: np.random.Generator) -> UInt8:

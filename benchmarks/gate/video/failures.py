@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.gate.failure import Apply, Failure, Int64, Real, UInt8, clip, draw, replace
-
-REPEATED = ("repeated samples", "complete mode collapse", "intra-class collapse", "memorisation", "low diversity")
+from benchmarks.gate.common_failures import REPEATED, ask_other, copy_training, drop_class, keep, repeat_few
+from benchmarks.gate.failure import Failure, Real, UInt8, clip, replace
 
 
 @dataclass(frozen=True)
@@ -93,54 +92,20 @@ def darken(real: Clips, gain: float, rng: np.random.Generator) -> UInt8:
     return clip(real.images * gain)
 
 
-def repeat_few(real: Clips, count: float, rng: np.random.Generator) -> UInt8:
-    """Draw only a few clips, again and again."""
-    return draw(real.images[: int(count)], len(real.images), rng)
-
-
-def copy_training(real: Clips, share: float, rng: np.random.Generator) -> UInt8:
-    """Replace some clips by training clips."""
-    return replace(real.images, draw(real.train, len(real.images), rng), share, rng)
-
-
-def drop_class(real: Clips, count: float, rng: np.random.Generator) -> UInt8:
-    """Leave the first classes out."""
-    kept: UInt8 = real.images[real.labels >= count]
-    return kept
-
-
-def keep(real: Clips, share: float, rng: np.random.Generator) -> UInt8:
-    """Change nothing."""
-    return real.images
-
-
-def ask_other(real: Clips, share: float, rng: np.random.Generator) -> Int64:
-    """Claim another class for some clips."""
-    wrong = rng.random(len(real.labels)) < share
-    return np.where(wrong, (real.labels + 1) % (real.labels.max() + 1), real.labels)
-
-
-def failure(
-    key: str, names: tuple[str, ...], strengths: tuple[float, ...], apply: Apply[Clips], must: float
-) -> Failure[Clips]:
-    """Return a failure that the gate must reject from the strength `must` on."""
-    return Failure(key, names, strengths, apply, must=must)
-
-
-FAILURES = (
-    failure("one clip", ("complete mode collapse",), (1,), repeat_few, 1),
-    failure("few clips", REPEATED, (50, 20, 5), repeat_few, 20),
-    failure("frozen clips", ("frozen",), (0.05, 0.1, 0.3, 1), freeze, 0.1),
-    failure("stops", ("frozen",), (1, 2, 4), stop, 1),
-    failure("shuffled", ("shuffled frames",), (0.2, 0.5, 1), shuffle, 0.5),
-    failure("cuts", ("cuts",), (0.1, 0.3, 0.5, 1), cut, 1),
-    failure("flicker", ("flicker",), (0.02, 0.05, 0.1, 0.3), flicker, 0.1),
-    failure("blurred frames", ("blurred frames",), (2, 3, 5), blur, 3),
-    failure("trails", ("slow motion", "blurred frames"), (2, 3, 5), trail, 3),
-    failure("noise", ("noisy frames",), (3, 10, 30), add_noise, 10),
-    failure("slow motion", ("slow motion",), (1.5, 2, 4), slow_down, 2),
-    failure("dark", ("wrong brightness",), (0.9, 0.7, 0.5), darken, 0.7),
-    failure("training clips", ("memorisation",), (0.1, 0.5, 1), copy_training, 0.5),
+FAILURES: tuple[Failure[Clips], ...] = (
+    Failure("one clip", ("complete mode collapse",), (1,), repeat_few, must=1),
+    Failure("few clips", REPEATED, (50, 20, 5), repeat_few, must=20),
+    Failure("frozen clips", ("frozen",), (0.05, 0.1, 0.3, 1), freeze, must=0.1),
+    Failure("stops", ("frozen",), (1, 2, 4), stop, must=1),
+    Failure("shuffled", ("shuffled frames",), (0.2, 0.5, 1), shuffle, must=0.5),
+    Failure("cuts", ("cuts",), (0.1, 0.3, 0.5, 1), cut, must=1),
+    Failure("flicker", ("flicker",), (0.02, 0.05, 0.1, 0.3), flicker, must=0.1),
+    Failure("blurred frames", ("blurred frames",), (2, 3, 5), blur, must=3),
+    Failure("trails", ("slow motion", "blurred frames"), (2, 3, 5), trail, must=3),
+    Failure("noise", ("noisy frames",), (3, 10, 30), add_noise, must=10),
+    Failure("slow motion", ("slow motion",), (1.5, 2, 4), slow_down, must=2),
+    Failure("dark", ("wrong brightness",), (0.9, 0.7, 0.5), darken, must=0.7),
+    Failure("training clips", ("memorisation",), (0.1, 0.5, 1), copy_training, must=0.5),
     Failure("classes dropped", ("dropped classes",), (1, 2), drop_class, must=1, needs_labels=True),
     Failure("wrong classes", ("wrong classes",), (0.05, 0.2, 1), keep, must=0.2, ask=ask_other, needs_labels=True),
 )

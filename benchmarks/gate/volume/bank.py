@@ -3,9 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.gate.data import Data, Items, ingest
+from benchmarks.gate.data import Data, load_with_larger_rest
 from benchmarks.gate.failure import Int64, Real
 from benchmarks.gate.generated import GeneratedBank, add_generator_options
 from benchmarks.gate.volume.failures import FAILURES
@@ -34,10 +32,7 @@ def load(source: Path | None, cache: Path) -> Data:
     """Load the volumes of a source; without one, the built-in solids."""
     name = "solids" if source is None else source.stem
     params = SOLIDS if source is None else FILES.replace("SOURCE", str(source.resolve()))
-    train, rest = map(Items.read, ingest(cache / f"volume-{name}", params + REST))
-    moved = np.arange(len(train)) % MOVED == 0
-    rest = rest.join(train.take(np.flatnonzero(moved), "moved"))
-    return Data(name, train.take(np.flatnonzero(~moved), "kept"), rest, train.item)
+    return load_with_larger_rest(name, cache / f"volume-{name}", params + REST, MOVED)
 
 
 def make_real(data: Data, fresh: Int64) -> Real:

@@ -2,19 +2,14 @@
 
 import numpy as np
 
-from benchmarks.gate.failure import Apply, Failure, Int64, Real, UInt8, draw, replace
+from benchmarks.gate.common_failures import REPEATED, ask_other, copy_training, drop_class, keep, repeat_few
+from benchmarks.gate.failure import Failure, Real, UInt8, replace
 
 OCCUPIED = 255
 BLOCK = 2
 """Side of a floating block, in voxels."""
 ASYMMETRIC = 10.0
 """Difference of the mean volume and its mirror image, in gray levels, from which mirrored volumes are another set."""
-REPEATED = ("repeated samples", "complete mode collapse", "intra-class collapse", "memorisation", "low diversity")
-
-
-def repeat_few(real: Real, count: float, rng: np.random.Generator) -> UInt8:
-    """Draw only a few volumes, again and again."""
-    return draw(real.images[: int(count)], len(real.images), rng)
 
 
 def add_dust(real: Real, share: float, rng: np.random.Generator) -> UInt8:
@@ -94,50 +89,21 @@ def shift(real: Real, voxels: float, rng: np.random.Generator) -> UInt8:
     return moved
 
 
-def copy_training(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """Replace some volumes by training volumes."""
-    return replace(real.images, draw(real.train, len(real.images), rng), share, rng)
-
-
-def drop_class(real: Real, count: float, rng: np.random.Generator) -> UInt8:
-    """Leave the first classes out."""
-    kept: UInt8 = real.images[real.labels >= count]
-    return kept
-
-
-def keep(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """Change nothing."""
-    return real.images
-
-
-def ask_other(real: Real, share: float, rng: np.random.Generator) -> Int64:
-    """Claim another class for some volumes."""
-    wrong = rng.random(len(real.labels)) < share
-    return np.where(wrong, (real.labels + 1) % (real.labels.max() + 1), real.labels)
-
-
-def failure(
-    key: str, names: tuple[str, ...], strengths: tuple[float, ...], apply: Apply[Real], must: float
-) -> Failure[Real]:
-    """Return a failure that the gate must reject from the strength `must` on."""
-    return Failure(key, names, strengths, apply, must=must)
-
-
-FAILURES = (
-    failure("one shape", ("complete mode collapse",), (1,), repeat_few, 1),
-    failure("few shapes", REPEATED, (50, 20, 5), repeat_few, 20),
-    failure("dust", ("dust",), (0.0003, 0.001, 0.003, 0.01), add_dust, 0.001),
-    failure("holes", ("holes",), (0.02, 0.05, 0.1, 0.3), pierce, 0.1),
-    failure("thickened", ("thickened",), (0.1, 0.5, 1), thicken, 0.5),
-    failure("floating pieces", ("floating pieces",), (0.1, 0.25, 0.5, 1), float_block, 0.5),
-    failure("torn", ("floating pieces", "broken samples", "holes"), (0.1, 0.5, 1), tear, 0.5),
-    failure("two in one", ("unreal samples", "broken samples", "thickened"), (0.1, 0.5, 1), merge_two, 0.5),
-    failure("empty", ("empty samples",), (0.02, 0.1, 0.5, 1), empty, 0.1),
-    failure("upside down", ("upside down",), (1,), flip_upright, 1),
+FAILURES: tuple[Failure[Real], ...] = (
+    Failure("one shape", ("complete mode collapse",), (1,), repeat_few, must=1),
+    Failure("few shapes", REPEATED, (50, 20, 5), repeat_few, must=20),
+    Failure("dust", ("dust",), (0.0003, 0.001, 0.003, 0.01), add_dust, must=0.001),
+    Failure("holes", ("holes",), (0.02, 0.05, 0.1, 0.3), pierce, must=0.1),
+    Failure("thickened", ("thickened",), (0.1, 0.5, 1), thicken, must=0.5),
+    Failure("floating pieces", ("floating pieces",), (0.1, 0.25, 0.5, 1), float_block, must=0.5),
+    Failure("torn", ("floating pieces", "broken samples", "holes"), (0.1, 0.5, 1), tear, must=0.5),
+    Failure("two in one", ("unreal samples", "broken samples", "thickened"), (0.1, 0.5, 1), merge_two, must=0.5),
+    Failure("empty", ("empty samples",), (0.02, 0.1, 0.5, 1), empty, must=0.1),
+    Failure("upside down", ("upside down",), (1,), flip_upright, must=1),
     Failure("mirrored", ("mirrored",), (1,), mirror, must=1, exists=is_asymmetric),
-    failure("lying down", ("turned",), (1,), lie_down, 1),
-    failure("shifted", ("shifted",), (2,), shift, 2),
-    failure("training volumes", ("memorisation",), (0.1, 0.5, 1), copy_training, 0.5),
+    Failure("lying down", ("turned",), (1,), lie_down, must=1),
+    Failure("shifted", ("shifted",), (2,), shift, must=2),
+    Failure("training volumes", ("memorisation",), (0.1, 0.5, 1), copy_training, must=0.5),
     Failure("classes dropped", ("dropped classes",), (1, 2), drop_class, must=1, needs_labels=True),
     Failure("wrong classes", ("wrong classes",), (0.05, 0.2, 1), keep, must=0.2, ask=ask_other, needs_labels=True),
 )

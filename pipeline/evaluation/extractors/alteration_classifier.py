@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from pipeline.arrays import Float64Array, Int64Array, Items
 from pipeline.evaluation import cache
@@ -20,14 +18,10 @@ from pipeline.evaluation.extractors.base import (
     FeatureSpec,
     Progress,
     digest,
-    exact,
     extract,
-    feature_values,
     quiet,
 )
-from pipeline.evaluation.extractors.classifier import Classifier, Labelled
-from pipeline.evaluation.extractors.classifier_network import ClassifierNetwork
-from pipeline.evaluation.extractors.fitting import fit_network, limit_items, threads_for
+from pipeline.evaluation.extractors.classifier import Classifier, Labelled, Recipe, fit_classifier, initialise
 from pipeline.items import ItemSpec
 from pipeline.media.alteration import Alteration
 from pipeline.media.registry import MEDIA, tensors_of
@@ -69,7 +63,7 @@ def train_alteration_classifier(
     kinds = item.model_copy(update={"classes": ("intact", *(one.name for one in alterations))})
     chosen = hashlib.sha256(positions.tobytes()).hexdigest()
     key = f"{item.shape} {item.symbols} {kinds.classes} {train.fingerprint} {chosen} {device.type} {torch.__version__}"
-    network = initialise(kinds)
+    network = initialise(kinds, SEED)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     state = cache.remember(
         folder,
@@ -95,21 +89,12 @@ def fit(
     progress: Progress,
 ) -> cache.Tensors:
     """Train from scratch, on randomly shifted items of which each is intact or altered in a random way."""
-    rng, tensors = np.random.default_rng(SEED), tensors_of(kinds)
-    positions = limit_items(positions, rng)
-    network = initialise(kinds).to(device).to(memory_format=torch.channels_last).train()
-    shifts = torch.Generator().manual_seed(SEED)
 
-    def loss_of(chosen: Int64Array) -> Tensor:
-        items, labels = alter(train.images(positions[chosen]), alterations, rng)
-        values = tensors.shift(feature_values(items, tensors, device), shifts)
-        logits = network.head(network(values))
-        return F.cross_entropy(logits, torch.from_numpy(labels).to(device), label_smoothing=0.05)
+    def examples(chosen: Int64Array, rng: np.random.Generator) -> tuple[Items, Int64Array]:
+        return alter(train.images(chosen), alterations, rng)
 
-    with exact(device), threads_for(kinds.height * kinds.width):
-        steps = MIN_STEPS, MAX_STEPS
-        fit_network(network, len(positions), rng, loss_of, steps=steps, progress=progress, label="alterations")
-    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    recipe = Recipe(SEED, (MIN_STEPS, MAX_STEPS), "alterations")
+    return fit_classifier(examples, positions, kinds, recipe, device=device, progress=progress)
 
 
 def alter(items: Items, alterations: Sequence[Alteration], rng: np.random.Generator) -> tuple[Items, Int64Array]:
@@ -120,10 +105,3 @@ def alter(items: Items, alterations: Sequence[Alteration], rng: np.random.Genera
         if (labels == k).any():
             out[labels == k] = alteration.apply(items)[labels == k]
     return out, labels
-
-
-def initialise(kinds: ItemSpec) -> ClassifierNetwork:
-    """Return the network with its seeded initial weights; the global random state is unchanged."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        return ClassifierNetwork(kinds)

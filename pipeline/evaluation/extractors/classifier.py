@@ -5,6 +5,8 @@ but one is the feature space; its logits say which class a sample shows.
 """
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline.arrays import Float32Array, Int64Array
+from pipeline.arrays import Float32Array, Int64Array, Items
 from pipeline.evaluation import cache
 from pipeline.evaluation.extractors.base import (
     Extractor,
@@ -93,25 +95,66 @@ def fit(
     train: Labelled, positions: Int64Array, item: ItemSpec, device: torch.device, progress: Progress
 ) -> cache.Tensors:
     """Train from scratch, on randomly shifted items."""
-    rng, tensors = np.random.default_rng(SEED), tensors_of(item)
+
+    def examples(chosen: Int64Array, rng: np.random.Generator) -> tuple[Items, Int64Array]:
+        return train.images(chosen), train.labels[chosen]
+
+    recipe = Recipe(SEED, (MIN_STEPS, MAX_STEPS), "classifier")
+    return fit_classifier(examples, positions, item, recipe, device=device, progress=progress)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a classifier is trained.
+
+    Attributes:
+        seed: Seed of weights, order and shifts.
+        steps: Fewest and most steps.
+        label: What the progress shows.
+    """
+
+    seed: int
+    steps: tuple[int, int]
+    label: str
+
+
+def fit_classifier(
+    examples: Callable[[Int64Array, np.random.Generator], tuple[Items, Int64Array]],
+    positions: Int64Array,
+    item: ItemSpec,
+    recipe: Recipe,
+    *,
+    device: torch.device,
+    progress: Progress,
+) -> cache.Tensors:
+    """Train a classifier from scratch, on randomly shifted items.
+
+    Args:
+        examples: Maps positions [n] to items [n, H, W, C] and their classes [n]; it may draw random numbers.
+        positions: What it is trained on.
+        item: Shape and classes of the items.
+        recipe: Seed, steps and label.
+        device: Where it is trained.
+        progress: Shows the progress.
+    """
+    rng, tensors = np.random.default_rng(recipe.seed), tensors_of(item)
     positions = limit_items(positions, rng)
-    labels = torch.from_numpy(train.labels[positions])
-    network = channels_last(initialise(item).to(device)).train()
-    shifts = torch.Generator().manual_seed(SEED)
+    network = channels_last(initialise(item, recipe.seed).to(device)).train()
+    shifts = torch.Generator().manual_seed(recipe.seed)
 
     def loss_of(chosen: Int64Array) -> Tensor:
-        values = tensors.shift(feature_values(train.images(positions[chosen]), tensors, device), shifts)
+        items, labels = examples(positions[chosen], rng)
+        values = tensors.shift(feature_values(items, tensors, device), shifts)
         logits = network.head(network(values))
-        return F.cross_entropy(logits, labels[chosen].to(device), label_smoothing=0.05)
+        return F.cross_entropy(logits, torch.from_numpy(labels).to(device), label_smoothing=0.05)
 
     with exact(device), threads_for(item.height * item.width):
-        steps = MIN_STEPS, MAX_STEPS
-        fit_network(network, len(positions), rng, loss_of, steps=steps, progress=progress, label="classifier")
+        fit_network(network, len(positions), rng, loss_of, steps=recipe.steps, progress=progress, label=recipe.label)
     return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
 
 
-def initialise(item: ItemSpec) -> ClassifierNetwork:
+def initialise(item: ItemSpec, seed: int = SEED) -> ClassifierNetwork:
     """Return the network with its seeded initial weights; the global random state is unchanged."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
+        torch.manual_seed(seed)
         return ClassifierNetwork(item)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings
+from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings, counted, share_expectation
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -122,19 +122,6 @@ def expectations(items: pd.DataFrame, settings: VideoValidation) -> list[Expecta
             )
         )
     return expected
-
-
-def share_expectation(key: str, arguments: dict[str, object], bound: Bound, message: str) -> Expectation:
-    """Return the expectation that all but a share of the items lie within limits."""
-    mostly = max(0.0, 1 - bound.limit)
-    return Expectation(
-        key, "items", "ExpectColumnValuesToBeBetween", {**arguments, "mostly": mostly}, bound.severity, message
-    )
-
-
-def counted(rows: pd.Series) -> str:
-    """Return how many of the rows are meant: "3 of 40 (7.50%)"."""
-    return f"{int(rows.sum())} of {len(rows)} ({float(rows.mean()):.2%})"
 
 
 def measurements(accepted: pd.DataFrame) -> dict[str, float | None]:

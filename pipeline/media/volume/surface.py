@@ -44,6 +44,7 @@ def find_surface(volume: Items, up: Axis) -> Mesh:
     level = LEVEL if binary else HALF
     if values.max() <= level:
         return Mesh(np.empty((0, 3), np.float32), np.empty((0, 3), np.int64))
-    corners, triangles, _, _ = marching_cubes(values, level, gradient_direction="ascent")  # type: ignore[no-untyped-call]
+    found = marching_cubes(values, level, gradient_direction="ascent")  # type: ignore[no-untyped-call]
+    corners, triangles = found[:2]
     placed = (corners - 0.5) / max(volume.shape)  # without the layer; the middle of a voxel is half a step in
     return Mesh(np.asarray(placed, dtype=np.float32), np.asarray(triangles, dtype=np.int64))

@@ -94,16 +94,26 @@ class SampleClasses(SampleFeatures):
         """Figures of each class that samples were conditioned on; empty for unconditional models."""
         if self.labels is None or self.predicted is None or not len(self):
             return []
-        real, labels = self.real, (self.real.test.labels, self.real.train.labels[self.real.calibration_positions])
+        real = self.real
         return measure_classes(
-            self.features, self.labels, self.predicted, real.reference, labels, classes=real.classes, seed=self.seed
+            self.features,
+            self.labels,
+            self.predicted,
+            real.reference,
+            self.reference_labels,
+            classes=real.classes,
+            seed=self.seed,
         )
+
+    @property
+    def reference_labels(self) -> tuple[Int64Array, Int64Array]:
+        """Labels of the test items and of the calibration items."""
+        return self.real.test.labels, self.real.train.labels[self.real.calibration_positions]
 
     def chance_of_class(self, name: str) -> float:
         """Return the standard deviation of the logarithm of a class's fid_ratio if its samples were real."""
         real, number = self.real, list(self.real.classes).index(name)
-        labels = (real.test.labels, real.train.labels[real.calibration_positions])
-        own_real = select_class(real.reference, labels, number)
+        own_real = select_class(real.reference, self.reference_labels, number)
         return chance_of_ratio(self.features[self.labels == number], own_real, self.seed)
 
     @cached_property

@@ -124,15 +124,18 @@ def class_fid_ratio_mean(data: "SampleSet") -> float | None:
     return float(np.mean([ratio for ratio, _ in ratios])) if ratios else None
 
 
-def poor_classes(data: "SampleSet", bounds: Bounds) -> list[tuple[float, str]]:
-    """Return fid_ratio and name of the classes that differ more from real items than real items may by chance."""
+def poor_class(data: "SampleSet", bounds: Bounds) -> tuple[float, str] | None:
+    """Return the worst class that differs more from real items than real items may by chance: fid_ratio and name."""
     above = sorted((pair for pair in class_ratios(data) if pair[0] > (bounds.high or 0.0)), reverse=True)
-    return [(value, name) for value, name in above if math.log(value) > SIGNIFICANCE * data.chance_of_class(name)]
+    beyond = (pair for pair in above if math.log(pair[0]) > SIGNIFICANCE * data.chance_of_class(pair[1]))
+    return next(beyond, None)
 
 
 def name_worst_class(data: "SampleSet", bounds: Bounds) -> str:
     """Return the evidence that a class is far from its real images."""
-    value, name = poor_classes(data, bounds)[0]
+    found = poor_class(data, bounds)
+    assert found is not None
+    value, name = found
     return (
         f"samples of {name} are {value:.3g} times as far from real images of the class as those are from themselves "
         f"(Fréchet distance at the same size; at most {bounds.high:g} times)"
@@ -148,7 +151,7 @@ def name_worst_class(data: "SampleSet", bounds: Bounds) -> str:
     needs="conditions",
     group="fidelity",
     symptoms=(UNREAL_CLASS, POOR_CLASS),
-    confirm=lambda data, bounds: bool(poor_classes(data, bounds)),
+    confirm=lambda data, bounds: poor_class(data, bounds) is not None,
     evidence=name_worst_class,
 )
 def class_fid_ratio_worst(data: "SampleSet") -> float | None:

@@ -1,7 +1,7 @@
 """Samples that no real image is like, however good the others are."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Bounds, Measurement
@@ -17,6 +17,15 @@ NAMED = 5
 REPEATED = 0.05
 """Share of near-duplicates beyond chance above which samples are a few images over and over."""
 TOO_FEW = "fewer than 100 test images"
+SHARE: dict[str, Any] = {
+    "kind": "excess",
+    "better": "low",
+    "bound": SOME,
+    "limits": {"ge": 0, "le": 1},
+    "missing": TOO_FEW,
+    "group": "fidelity",
+}
+"""What the measures of a share of samples have in common."""
 
 
 def name_worst_samples(data: "SampleSet", bounds: Bounds) -> str:
@@ -61,16 +70,11 @@ def describe(group: Group) -> Callable[["SampleSet", Bounds], str]:
 @measure(
     explanation="largest share of samples that look mirrored, rotated or upside down, estimated by a classifier that "
     "learned to recognise turned training images",
-    kind="excess",
-    better="low",
-    bound=SOME,
-    limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
     needs="turned",
-    group="fidelity",
     symptoms=(TURNED,),
     confirm=is_varied,
     evidence=describe("turned"),
+    **SHARE,
 )
 def turned(data: "SampleSet") -> Measurement:
     return share_of(data, "turned")
@@ -79,16 +83,11 @@ def turned(data: "SampleSet") -> Measurement:
 @measure(
     explanation="largest share of samples that look like two images in one, cut into exchanged quarters or inverted, "
     "estimated by a classifier that learned to recognise training images so altered",
-    kind="excess",
-    better="low",
-    bound=SOME,
-    limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
     needs="unreal",
-    group="fidelity",
     symptoms=(UNREAL,),
     confirm=is_varied,
     evidence=describe("unreal"),
+    **SHARE,
 )
 def unreal(data: "SampleSet") -> Measurement:
     return share_of(data, "unreal")
@@ -97,16 +96,11 @@ def unreal(data: "SampleSet") -> Measurement:
 @measure(
     explanation="largest share of samples that look gray or as if red and blue were swapped, estimated by a classifier "
     "that learned to recognise training images so altered",
-    kind="excess",
-    better="low",
-    bound=SOME,
-    limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
     needs="recoloured",
-    group="fidelity",
     symptoms=(RECOLOURED,),
     confirm=is_varied,
     evidence=describe("recoloured"),
+    **SHARE,
 )
 def recoloured(data: "SampleSet") -> Measurement:
     return share_of(data, "recoloured")
@@ -114,14 +108,9 @@ def recoloured(data: "SampleSet") -> Measurement:
 
 @measure(
     explanation="share of samples farther from any training image than 99 % of the test images, beyond their 1 %",
-    kind="excess",
-    better="low",
-    bound=SOME,
-    limits={"ge": 0, "le": 1},
-    missing=TOO_FEW,
-    group="fidelity",
     symptoms=(BROKEN_SAMPLES, SOME_OUTLIERS),
     evidence=name_worst_samples,
+    **SHARE,
 )
 def outliers(data: "SampleSet") -> Measurement:
     return data.outliers.rare if data.outliers else Measurement(None)
