@@ -74,6 +74,12 @@ def sample(
             show_default=False,
         ),
     ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=10_000, help="Frames of a clip, for models that make any number (mocogan).", show_default=False
+        ),
+    ] = None,
     conditions: dict[str, Any],
 ) -> None:
     """Generate images from generator.onnx with ONNX Runtime, on CUDA if there is a GPU.
@@ -89,11 +95,13 @@ def sample(
     `ganline sample --interpolate 10 -n 6 -o strips.png`
 
     `ganline sample --interpolate 24 -o loop.gif`
+
+    `ganline sample --frames 60 -o longer.gif`
     """
     from pipeline.serving.runtime.sample_files import Request, sample_to_files
 
     folder = output.endswith("/") or Path(output).is_dir()
-    request = Request(n, seed, conditions, interpolate, columns)
+    request = Request(n, seed, conditions, interpolate, columns, frames)
     result = sample_to_files(model or Paths(project_root()).generator, Path(output), request, folder=folder)
     typer.echo(f"{output}: {result}")
 

@@ -122,6 +122,7 @@ class ExportSpec:
         outputs: Names of the outputs. The export replaces `item`, an input to transform, and `items`, generated or
             judged ones, by the medium's names.
         multiple: If above 0, height and width of image inputs are dynamic and multiples of it; 0 fixes them.
+        longer: The length of vectors is dynamic, too: a longer z makes more frames.
     """
 
     name: str
@@ -129,6 +130,7 @@ class ExportSpec:
     inputs: Mapping[str, Tensor]
     outputs: tuple[str, ...]
     multiple: int = 0
+    longer: bool = False
 
 
 class GAN(nn.Module, ABC):
@@ -143,6 +145,8 @@ class GAN(nn.Module, ABC):
         group: Images of a batch that the discriminator scores together and that cannot be separated (PacGAN).
         past: Frames that a variant for prediction takes; 0 for others.
         between: It predicts the frame between those that it takes, and not the next one.
+        motion: Values at the end of z that make one frame of a clip, so that more of them make more frames; 0 if the
+            number of frames is fixed.
         scale: Factor between the side of the output and that of the input, for restoration.
         preview_examples: Held-out items that `preview` takes; 0 if none.
         preview_columns: Images in a row of the preview; 0 lets the caller choose.
@@ -158,6 +162,7 @@ class GAN(nn.Module, ABC):
     group: int = 1
     past: int = 0
     between: bool = False
+    motion: int = 0
     scale: int = 1
     preview_examples: int = 0
     preview_columns: int = 0

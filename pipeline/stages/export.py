@@ -101,6 +101,7 @@ def interface(gan: GAN) -> dict[str, Any]:
         "multiple": generator.multiple,
         "past": gan.past,
         "between": gan.between,
+        "motion": gan.motion,
         "keeps_colours": TASKS[gan.task].keeps_colours,
         "latent": int(generator.inputs["z"].shape[1]) if "z" in generator.inputs else 0,
     }

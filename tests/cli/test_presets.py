@@ -89,7 +89,7 @@ def data_for(variant: str) -> dict[str, object]:
         return {"medium": "music"}
     if variant == "voxgan":
         return {"medium": "volume"}
-    if variant == "nextframe":
+    if variant in ("mocogan", "nextframe"):
         return {"medium": "video"}
     if variant in ("wavegan", "segan"):
         return {"medium": "audio", "representation": "wave"}

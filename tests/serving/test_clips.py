@@ -36,7 +36,7 @@ def exported(folder: Path, describe: Describe, settings: dict[str, Any], **about
     """Export an untrained model."""
     torch.manual_seed(0)
     gan: Any = build(parse_settings(settings), SPEC)
-    if "variant" in about:
+    if "past" in about:
         torch.nn.init.normal_(gan.generator.head.weight, 0, 0.05)
     (spec,) = gan.eval().export()
     values = {"item": SPEC, "variant": settings["variant"], "multiple": spec.multiple} | about
@@ -56,6 +56,13 @@ def predictor(tmp_path_factory: pytest.TempPathFactory, describe: Describe) -> P
     settings = {"variant": "nextframe", "past": 2, "ahead": 1, "generator_channels": 4, "blocks": 1}
     about = {"variant": "nextframe", "task": "predict", "past": 2}
     return exported(tmp_path_factory.mktemp("frames"), describe, settings, **about)
+
+
+@pytest.fixture(scope="module")
+def improviser(tmp_path_factory: pytest.TempPathFactory, describe: Describe) -> Path:
+    sizes = {"generator_channels": 4, "image_channels": 2, "video_channels": 2}
+    settings = {"variant": "mocogan", "latent": 3, "motion": 2, "state": 4} | sizes
+    return exported(tmp_path_factory.mktemp("longer"), describe, settings, motion=2)
 
 
 def frames_of(data: bytes) -> np.ndarray[Any, Any]:
@@ -86,6 +93,21 @@ def test_clips_move_in_files_and_on_the_page(filmmaker: Path, tmp_path: Path) ->
             assert (frames_of(answer.content) == item.transpose(2, 0, 1)).all()
         assert len(frames_of(client.get("/sample.webp", params={"seed": 3, "n": 4}).content)) == 4
         assert client.get("/item.html", params={"seed": 3}).text == VIDEO.html(item, SPEC)
+
+
+def test_clips_of_any_length(improviser: Path, filmmaker: Path, tmp_path: Path) -> None:
+    for frames in (4, 11, 1):
+        sample_to_files(improviser, tmp_path / f"{frames}.webp", Request(n=1, seed=3, frames=frames), folder=False)
+    usual, longer, one = (frames_of((tmp_path / f"{frames}.webp").read_bytes()) for frames in (4, 11, 1))
+    assert (len(usual), len(longer), len(one)) == (4, 11, 1)
+    assert (longer[:4] == usual).all()
+    assert (one[0] == usual[0]).all()
+    with pytest.raises(InputError, match=r"this model \(dcgan\) makes no clips of any length\. Omit --frames"):
+        sample_to_files(filmmaker, tmp_path / "x.gif", Request(frames=9), folder=False)
+    with TestClient(create_app(InferenceService(FileSource(improviser), ServeSettings(max_batch=2)))) as client:
+        name = client.get("/model.json").json()["name"]
+        (z,) = client.get(f"/v2/models/{name}").json()["inputs"]
+        assert z["shape"] == [-1, 3 + 4 * 2]
 
 
 def test_clips_get_longer(predictor: Path, tmp_path: Path) -> None:

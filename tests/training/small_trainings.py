@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 PIXELS = image_spec(8, 1, 4)
 VOXELS = ItemSpec(medium="volume", height=8, width=8, channels=8, classes=("0", "1", "2", "3"))
 FRAMES = ItemSpec(medium="video", height=8, width=8, channels=6, details={"frames": 6, "colours": 1})
-STORED = {"voxgan": VOXELS, "nextframe": FRAMES}
+STORED = {"voxgan": VOXELS, "nextframe": FRAMES, "mocogan": FRAMES}
 """Items of variants that need other ones than images."""
 ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
 FALLING = {"start": 0.3, "end": 0.0}
@@ -116,6 +116,16 @@ MODELS: dict[str, dict[str, Any]] = {
         "variant": "voxgan",
         **SMALL,
         "label_width": 4,
+        "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "instance_noise": FALLING},
+    },
+    "mocogan": {
+        "variant": "mocogan",
+        "latent": 4,
+        "motion": 2,
+        "state": 4,
+        "generator_channels": 4,
+        "image_channels": 4,
+        "video_channels": 4,
         "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "instance_noise": FALLING},
     },
     "nextframe": {

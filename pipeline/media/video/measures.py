@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.measure import Bounds, Measure, Measurement, Symptom
 from pipeline.media.declared_measures import name_change, profile_measure, statistic_measure
+from pipeline.media.video.profiles import DIGIT
 
 Found = Mapping[str, Measurement]
 EXPLAINED = frozenset({"appearance", "fidelity", "classes", "conditions"})
@@ -113,6 +114,7 @@ NOISY = symptom("noisy frames", 14, LONGER, is_noisy)
 BLURRED = symptom("blurred frames", 21, f"{LONGER}, or take wider networks", is_blurred)
 SLOW = symptom("slow motion", 24, f"Look at data.frame_rate and data.every. {LONGER}", is_slow)
 FAST = symptom("too much motion", 25, f"Look at data.frame_rate and data.every. {LONGER}", is_fast)
+NO_DIGIT = symptom("unknown digits", 26, f"Frames show no digit, or another one than the rest of the clip. {LONGER}")
 WRONG_LIGHT = symptom("wrong brightness", 28, LONGER)
 
 
@@ -132,6 +134,16 @@ MEASURES: tuple[Measure[Any], ...] = (
     statistic("edges", "mean difference of neighbouring pixels", NOISY, BLURRED, WRONG_LIGHT),
     statistic("motion", "mean change from frame to frame", FROZEN, FLICKERING, SHUFFLED, NOISY, SLOW, FAST),
     profile("equal_frames", "share of frames that equal the one before, beyond that of real clips", EQUAL, FROZEN),
+    profile(
+        "recognised",
+        "share of frames that show the digit of their clip, over that of real clips",
+        0.9,
+        NO_DIGIT,
+        kind="relative",
+        better="high",
+        limits={"gt": 0, "le": 1},
+        needs=DIGIT,
+    ),
     profile(
         "flicker",
         "mean change of the light of a whole frame against its neighbours, as a share, beyond that of real clips",

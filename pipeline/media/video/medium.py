@@ -71,13 +71,14 @@ class VideoMedium(Medium):
         """Return frames of data.resolution, folded into channels."""
         layout = settings.layout()
         rate = (settings.frame_rate or WRITTEN_RATE) / (settings.every if settings.frame_rate else 1)
+        details = {"frames": settings.frames, "colours": settings.colours, "rate": rate}
         return ItemSpec(
             medium=self.name,
             height=layout.height,
             width=layout.width,
             channels=settings.frames * settings.colours,
             classes=classes,
-            details={"frames": settings.frames, "colours": settings.colours, "rate": rate},
+            details=details | ({"digit": True} if settings.source == self.sources[0] else {}),
         )
 
     def kind(self, spec: ItemSpec) -> str:
@@ -188,10 +189,16 @@ class VideoMedium(Medium):
         return statistics(self.frames(values, spec))
 
     def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
-        """Return equal frames, flicker, grain, order, cuts, and the course over time."""
+        """Return equal frames, flicker, grain, order, cuts, the course over time, and of a moving digit its frames."""
         from pipeline.media.video.profiles import profiles
 
         return profiles(spec)
+
+    def lacks(self, spec: ItemSpec) -> frozenset[str]:
+        """Return "digit" for all clips but those of one moving digit."""
+        from pipeline.media.video.profiles import lacks
+
+        return lacks(spec)
 
     def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
         """Open the moving digits."""

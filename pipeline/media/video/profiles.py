@@ -8,12 +8,20 @@ from pipeline.arrays import Float32Array, Float64Array, FloatArray, Items
 from pipeline.items import ItemSpec
 from pipeline.media.profiles import Change, Profile, best_change
 from pipeline.media.video.clip import unfold
+from pipeline.media.video.digit_recognition import recognised_frames
 from pipeline.media.video.statistics import DARK, EQUAL, changes, levels
 
 CELLS = 4
 """Rows and columns of the mean frames whose course is compared."""
 LEAST = 2.0
 """Gray levels: courses that are nearer are not compared further."""
+DIGIT = "digit"
+"""What all clips but those of one built-in digit lack; see `Measure.needs`."""
+
+
+def lacks(spec: ItemSpec) -> frozenset[str]:
+    """Return "digit" for all clips but those of one moving digit."""
+    return frozenset() if spec.details.get(DIGIT) else frozenset({DIGIT})
 
 
 def profiles(spec: ItemSpec) -> Sequence[Profile]:
@@ -26,7 +34,9 @@ def profiles(spec: ItemSpec) -> Sequence[Profile]:
     def find_change(fake: Float64Array, real: Float64Array) -> Change | None:
         return search(fake, real, spec)[1]
 
+    found = [Profile("recognised", of(recognised_frames), take_first)] if spec.details.get(DIGIT) else []
     return [
+        *found,
         Profile("equal_frames", of(equal_frames), difference),
         Profile("flicker", of(flicker), difference),
         Profile("grain", of(grain), difference),
@@ -40,6 +50,11 @@ def profiles(spec: ItemSpec) -> Sequence[Profile]:
             change=find_change,
         ),
     ]
+
+
+def take_first(fake: Float64Array, real: Float64Array) -> float:
+    """Return the mean of samples, whose null is that of real items."""
+    return float(fake[0])
 
 
 def difference(fake: Float64Array, real: Float64Array) -> float:

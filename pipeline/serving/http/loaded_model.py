@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,11 @@ class LoadedModel:
         self.name, self.version, self.sha256, self.path = file.name, file.version, file.sha256, file.path
         self.any_size = isinstance(self.model, ImageToImage) and not self.model.fixed
         self.tile = tile
-        self.inputs = [tensor_info(tensor) for tensor in self.graph.session.get_inputs()]
+        lengths = {"z": (self.graph.metadata.latent,)}  # a longer z would make clips of another length
+        self.inputs = [
+            replace(info, shape=lengths.get(info.name, info.shape))
+            for info in map(tensor_info, self.graph.session.get_inputs())
+        ]
         # Only images can be assembled from tiles.
         self.outputs = [
             tensor_info(tensor)

@@ -27,6 +27,9 @@ BATCH = "batch"
 SPATIAL = {2: "height", 3: "width"}
 """Names of the other dynamic axes of a graph that takes images of any size."""
 
+LENGTH = {1: "length"}
+"""Name of the other dynamic axis of a graph that takes vectors of any length."""
+
 
 def name_tensors(spec: ExportSpec, item: ItemSpec) -> ExportSpec:
     """Return the spec with the names that the medium of an item has for `item` and `items`."""
@@ -109,7 +112,8 @@ def subgraphs(graph: "onnx.GraphProto") -> Iterator["onnx.GraphProto"]:
 
 def dynamic_axes(spec: ExportSpec, like: "torch.Tensor") -> dict[int, str]:
     """Return the names of an input's dynamic axes."""
-    return {0: BATCH, **(SPATIAL if spec.multiple and like.ndim == 4 else {})}
+    spatial = SPATIAL if spec.multiple and like.ndim == 4 else {}
+    return {0: BATCH, **spatial, **(LENGTH if spec.longer and like.ndim == 2 else {})}
 
 
 def traced_input(spec: ExportSpec, like: "torch.Tensor") -> "torch.Tensor":

@@ -24,6 +24,7 @@ class Metadata(Settings):
         multiple: Height and width of its input may be any multiple of this; 0: only the size in `item`.
         past: Frames that a model for prediction takes; 0 for others.
         between: It predicts the frame between those that it takes, and not the next one.
+        motion: Values at the end of z that make one frame of a clip; 0 if the number of frames is fixed.
         keeps_colours: Its output shows what its input shows, in the same colours: of a gray input it is gray.
     """
 
@@ -45,6 +46,7 @@ class Metadata(Settings):
     keeps_colours: bool = False
     past: int = 0
     between: bool = False
+    motion: int = 0
 
     @property
     def classes(self) -> list[str]:
@@ -54,6 +56,13 @@ class Metadata(Settings):
     def resized(self, height: int, width: int) -> "Metadata":
         """Return the same metadata for items of another height and width."""
         return self.model_copy(update={"item": self.item.model_copy(update={"height": height, "width": width})})
+
+    def lengthened(self, frames: int) -> "Metadata":
+        """Return the same metadata for clips of another number of frames, whose z is longer or shorter."""
+        item, more = self.item, frames - self.item.frames
+        details = {**item.details, "frames": frames}
+        item = item.model_copy(update={"channels": item.channels // item.frames * frames, "details": details})
+        return self.model_copy(update={"item": item, "latent": self.latent + more * self.motion})
 
     def pairs(self) -> dict[str, str]:
         """Return the pairs that ONNX stores: text as it is, everything else as JSON."""

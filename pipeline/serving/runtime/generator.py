@@ -123,6 +123,15 @@ class Generator:
             size = min(BATCH, n - start)
             yield self.generate(self.latents(seed, start, size), take_in_turn(conditions, size, start))
 
+    def lengthen(self, frames: int) -> None:
+        """Make clips of another number of frames from now on.
+
+        Raises InputError for models whose items have a fixed number of frames.
+        """
+        if not self.metadata.motion:
+            raise InputError(f"this model ({self.metadata.variant}) makes no clips of any length. Omit --frames.")
+        self.metadata = self.graph.metadata = self.metadata.lengthened(frames)
+
     def conditions(self, **values: Any) -> Arrays:
         """Return the rows of every condition that the graph takes; see `parse_conditions`."""
         return parse_conditions(values, self.inputs, self.metadata)

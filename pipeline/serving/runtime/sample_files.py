@@ -41,6 +41,7 @@ class Request:
         conditions: Values by control, such as {"label": ["cat"], "psi": 0.7}; see `graph_tensors`.
         steps: Of an interpolation, from each latent to the next.
         columns: Of a sheet.
+        frames: Of a clip.
     """
 
     n: int | None = None
@@ -48,6 +49,7 @@ class Request:
     conditions: Mapping[str, Any] = field(default_factory=dict)
     steps: int | None = None
     columns: int | None = None
+    frames: int | None = None
 
 
 def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool) -> str:
@@ -64,6 +66,8 @@ def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool
     """
     check_request(output, request, folder=folder)
     generator = Generator(model)
+    if request.frames is not None:
+        generator.lengthen(request.frames)
     conditions = generator.conditions(**request.conditions)
     try:
         (output if folder else output.parent).mkdir(parents=True, exist_ok=True)

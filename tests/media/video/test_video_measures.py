@@ -9,12 +9,13 @@ from pipeline.arrays import Items, UInt8Array
 from pipeline.media.profiles import Change
 from pipeline.media.registry import MEDIA
 from pipeline.media.video.clip import fold
-from pipeline.media.video.moving_digits import draw_clip
+from pipeline.media.video.digit_recognition import name_frames, recognised_frames
+from pipeline.media.video.moving_digits import draw_clip, draw_motion, load_digits
 from pipeline.media.video.profiles import reverse
-from pipeline.media.video.statistics import statistics
+from pipeline.media.video.statistics import levels, statistics
 
 VIDEO: Any = MEDIA["video"]
-SPEC = VIDEO.spec(VIDEO.Settings(), ())
+SPEC = VIDEO.spec(VIDEO.Settings(source="clips/"), ())
 RNG = np.random.default_rng(0)
 CLIPS = np.stack([draw_clip("train", number, 1, 8, (16, 16)) for number in range(60)])
 
@@ -98,3 +99,28 @@ def test_short_and_colourful_clips_can_be_measured() -> None:
         for profile in VIDEO.profiles(spec):
             assert np.isfinite(profile.values(items)).all()
         assert all(np.isfinite(values).all() for values in VIDEO.statistics(items, spec).values())
+
+
+def test_frames_are_recognised_by_the_digit_that_they_show() -> None:
+    for side in (16, 32):
+        clips = np.stack([draw_clip("test", number, 1, 8, (side, side)) for number in range(30)])
+        shown = [load_digits()[1][draw_motion("test", number, 1)[0][0]] for number in range(30)]
+        named = name_frames(levels(clips)[..., 0].reshape(-1, side, side)).reshape(30, 8)
+        assert (named == np.array(shown)[:, None]).mean() > 0.95
+        assert recognised_frames(levels(clips)).mean() > 0.95
+        assert recognised_frames(levels(clips.repeat(3, axis=-1))).mean() > 0.95
+
+
+def test_frames_without_a_digit_and_clips_of_several_digits_are_not_recognised() -> None:
+    pixels = RNG.permuted(CLIPS.reshape(60, 8, 256), axis=2).reshape(CLIPS.shape)
+    assert recognised_frames(levels(pixels)).mean() < 0.05
+    assert recognised_frames(levels(np.zeros_like(CLIPS))).mean() == 0
+    mixed = CLIPS.swapaxes(0, 1)[:, :56].reshape(56, 8, 16, 16, 1)  # frames of eight clips
+    assert recognised_frames(levels(mixed)).mean() < 0.6
+
+
+def test_only_clips_of_one_built_in_digit_are_read() -> None:
+    for source, wanted in (("moving-digits", True), ("two-moving-digits", False), ("clips/", False)):
+        spec = VIDEO.spec(VIDEO.Settings(source=source), ())
+        assert ("recognised" in [one.name for one in VIDEO.profiles(spec)]) == wanted
+        assert (VIDEO.lacks(spec) == frozenset()) == wanted

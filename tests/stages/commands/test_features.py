@@ -23,6 +23,7 @@ from pipeline.gans.registry import VARIANTS, ModelSettings
 from pipeline.items import ItemSpec
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.registry import MEDIA
+from pipeline.media.video.settings import VideoSettings
 from pipeline.media.volume.settings import VolumeSettings
 from pipeline.serving.onnx import graph_export, signature
 from pipeline.serving.onnx.metadata import Metadata
@@ -151,7 +152,9 @@ def test_errors_name_the_file_and_the_remedy(project: Path) -> None:
 @pytest.mark.parametrize(
     "variant",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in ("r3gan", "stylegan2", "wavegan", "voxgan") else [])
+        pytest.param(
+            name, marks=[pytest.mark.slow] if name in ("r3gan", "stylegan2", "wavegan", "voxgan", "mocogan") else []
+        )
         for name, variant in VARIANTS.items()
         if variant.settings.task == "generate"
     ],
@@ -161,7 +164,9 @@ def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) ->
     pieces = ItemSpec(medium="music", height=8, width=4, channels=1, symbols=20, classes=("a", "b"))
     waves = MEDIA["audio"].spec(AudioSettings(representation="wave", seconds=0.064), ("a", "b"))
     voxels = MEDIA["volume"].spec(VolumeSettings(), ("a", "b"))
-    item = {"musegan": pieces, "wavegan": waves, "voxgan": voxels}.get(variant, image_spec(16, 3, ["a", "b"]))
+    clips = MEDIA["video"].spec(VideoSettings(), ())
+    others = {"musegan": pieces, "wavegan": waves, "voxgan": voxels, "mocogan": clips}
+    item = others.get(variant, image_spec(16, 3, ["a", "b"]))
     config = model_files.ModelConfig(
         model=settings,
         item=item,
@@ -173,7 +178,7 @@ def test_every_variant_has_features_that_export(variant: str, tmp_path: Path) ->
     graph_export.export(spec, tmp_path / "features.onnx", {}, 20)
     assert check_parity(spec, tmp_path / "features.onnx", 1e-4, config.item).max_abs < 1e-4
     described = signature.describe_graph(tmp_path / "features.onnx", config.item)
-    name = {"musegan": "pieces", "wavegan": "waves", "voxgan": "volumes"}.get(variant, "images")
+    name = {"musegan": "pieces", "wavegan": "waves", "voxgan": "volumes", "mocogan": "clips"}.get(variant, "images")
     wanted = (name, [-1, item.network_channels, item.height, item.width])
     assert [(one["name"], one["shape"]) for one in described["inputs"]] == [wanted]
     ((name, (batch, dims)),) = [(one["name"], one["shape"]) for one in described["outputs"]]
