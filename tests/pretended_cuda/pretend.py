@@ -183,6 +183,7 @@ def pretend(ours: str = "/pipeline/", *, bfloat16: bool = False) -> Iterator[Pre
         (torch.cuda, "is_bf16_supported", lambda *_, **__: bfloat16),
         (torch.nn.utils.clip_grad, "_group_tensors_by_device_and_dtype", group_by_device),
         (torch.optim.Optimizer, "_accelerator_graph_capture_health_check", lambda self: None),
+        (torch.backends.cudnn, "is_acceptable", lambda *_: False),  # asked by recurrent layers
         (torch.cuda, "empty_cache", lambda: None),
         (torch.cuda, "synchronize", lambda *_: None),
         (torch.cuda, "max_memory_allocated", lambda *_: 0),

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from pipeline.gans.augment.ada import ada
 from pipeline.gans.augment.diffaugment import diffaugment
+from pipeline.gans.augment.turns import turns
 from pipeline.gans.game.settings import AugmentSettings
 from pipeline.gans.networks.layers import full_precision
 
-POLICIES = {"diffaugment": diffaugment, "ada": ada}
+POLICIES = {"diffaugment": diffaugment, "ada": ada, "turns": turns}
 INTERVAL = 4
 """Discriminator updates between two adaptations (Karras 2020, section 3.3)."""
 

@@ -44,8 +44,10 @@ class Penalties(Settings):
 class AugmentSettings(Settings):
     """Differentiable augmentation of all images that the discriminator sees, real and generated."""
 
-    policy: Literal["none", "diffaugment", "ada"] = Field(
-        "none", description="diffaugment: Zhao 2020; ada: the bgc pipeline of Karras 2020"
+    policy: Literal["none", "diffaugment", "ada", "turns"] = Field(
+        "none",
+        description="diffaugment: Zhao 2020; ada: the bgc pipeline of Karras 2020; turns: quarter turns around the "
+        "last axis of volumes, and mirror images",
     )
     probability: Probability = Field(
         ramp(1), description="probability of each transformation; with a target, the initial probability"

@@ -60,6 +60,7 @@ class VolumeMedium(Medium):
     )
     sources = (SOLIDS,)
     flips = True
+    augmentations = frozenset({"turns"})
     input = "volume"
     output = "volumes"
 

@@ -1,4 +1,4 @@
-"""DiffAugment and ADA: each transformation, second derivatives, probability 0, and the adaptive probability."""
+"""DiffAugment, ADA and turns: each transformation, second derivatives, probability 0, and the adaptive probability."""
 
 import math
 
@@ -9,6 +9,7 @@ from torch import Tensor
 from pipeline.gans.augment.ada import ada, rotation, scaling, split_position, translation, warp
 from pipeline.gans.augment.augmentation import POLICIES, Augment
 from pipeline.gans.augment.diffaugment import cutout, diffaugment, translate
+from pipeline.gans.augment.turns import turns
 from pipeline.gans.game.settings import AugmentSettings
 from pipeline.settings import ramp
 
@@ -52,6 +53,15 @@ def test_each_image_is_augmented_with_the_probability() -> None:
     x = random_images(4000, 1, 8)
     same = (diffaugment(x, torch.tensor(0.3), rng()) == x).flatten(1).all(dim=1).float().mean().item()
     assert same == pytest.approx(0.7, abs=0.03)
+
+
+def test_turns_show_eight_views_of_a_volume_equally_often() -> None:
+    x = random_images(1, 2, 4)
+    quarter = [x.rot90(k, (2, 3)) for k in range(4)]
+    views = quarter + [view.flip(3) for view in quarter]
+    found = turns(x.expand(4000, -1, -1, -1), torch.tensor(1.0), rng())
+    shares = torch.stack([(found == view).flatten(1).all(dim=1).float().mean() for view in views])
+    torch.testing.assert_close(shares, torch.full((8,), 1 / 8), rtol=0, atol=0.02)
 
 
 def test_translation_is_by_whole_pixels_with_zero_padding() -> None:

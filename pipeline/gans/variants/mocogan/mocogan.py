@@ -109,7 +109,7 @@ class Unfold(nn.Module):
         self.frames = frames
 
     def forward(self, clips: Tensor) -> Tensor:
-        return clips.unflatten(1, (self.frames, -1)).transpose(1, 2)
+        return clips.reshape(len(clips), self.frames, -1, *clips.shape[2:]).transpose(1, 2)
 
 
 class Discriminator(nn.Module):
@@ -153,7 +153,7 @@ class MoCoGAN(Adversarial):
     def discriminate(self, images: Tensor, label: Tensor | None, progress: Progress, rng: torch.Generator) -> Tensor:
         """Return the logits [B, 2] of one random frame of each augmented clip, and of the clips."""
         clips = self.augment_for_discriminator(images, progress, rng)
-        frames = clips.unflatten(1, (-1, self.colours))
+        frames = clips.reshape(len(clips), -1, self.colours, *clips.shape[2:])
         chosen = torch.randint(frames.shape[1], (len(frames),), generator=rng, device=clips.device)
         logits: Tensor = self.discriminator(frames[torch.arange(len(frames), device=clips.device), chosen], clips)
         return logits.float()
@@ -163,7 +163,7 @@ class MoCoGAN(Adversarial):
         """Return the mean logit of the frames of each clip plus the logit of the clip, [n]."""
         training = self.discriminator.training
         self.discriminator.eval()
-        frames = self.discriminator.image(images.unflatten(1, (-1, self.colours)).flatten(0, 1))
+        frames = self.discriminator.image(images.reshape(-1, self.colours, *images.shape[2:]))
         logits: Tensor = frames.reshape(len(images), -1).mean(dim=1) + self.discriminator.video(images)
         self.discriminator.train(training)
         return logits.float()
