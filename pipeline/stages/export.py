@@ -28,9 +28,10 @@ from pipeline.stages import metrics_files
 from pipeline.stages.exported_commit import exported_commit
 from pipeline.stages.paths import Paths
 from pipeline.tasks.registry import TASKS
-from pipeline.tracking import tracked_run
+from pipeline.tracking import run_networks, tracked_run
 from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
+from pipeline.training.warm_start import digest_networks
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def run(root: Path) -> None:
         model = export_graphs(gan, metadata, Path(scratch), params)
         publish(paths, Path(scratch), model, config, evaluation)
         register_model(tracked, paths, params, model)
+        store_networks(tracked, paths.weights.parent)
     size, latency = model.measured["size_bytes"] / 1e6, model.measured["latency_ms_batch_1"]
     noun = find_medium(config.item.medium).noun
     sys.stdout.write(
@@ -87,6 +89,7 @@ def origin(config: ModelConfig, paths: Paths, run_id: str) -> dict[str, Any]:
         "dataset_name": Path(config.dataset_source).name,
         "dataset_fingerprint": config.dataset_fingerprint,
         "images_seen": config.images_seen,
+        "parent": str(config.parent or ""),
         "git_commit": exported_commit(paths.root, paths.weights, paths.cache / "commits", export_graphs),
         "mlflow_run": run_id,
     }
@@ -189,6 +192,12 @@ def register_model(tracked: tracked_run.Run, paths: Paths, params: Params, model
     tracked.log_metrics({f"export/{name}": value for name, value in model.measured.items()})
     tracked.tag({"ganline.verdict": model.metadata.verdict, "ganline.model_version": version})
     metrics_files.write(paths.export_metrics, model.measured)
+
+
+def store_networks(tracked: tracked_run.Run, folder: Path) -> None:
+    """Log all networks to the run, so that another training can start from them."""
+    tracked.log_file(folder, run_networks.ARTIFACTS)
+    tracked.tag({run_networks.NETWORKS_SHA256: digest_networks(folder)})
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:

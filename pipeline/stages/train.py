@@ -19,6 +19,7 @@ from pipeline.media.registry import find_medium
 from pipeline.media.wording import say
 from pipeline.params import Params
 from pipeline.stages import metrics_files
+from pipeline.stages.parent import find_parent, split_settings
 from pipeline.stages.paths import Paths
 from pipeline.stages.signals import stop_on_signal
 from pipeline.stages.training_reporter import Reporter, print_message, report_intervals, report_schedule_change
@@ -31,9 +32,10 @@ from pipeline.training.looks import Look
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.response import respond
 from pipeline.training.settings import TrainSettings
+from pipeline.training.warm_start import Parent
 
-RUNTIME = {"device", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
-"""Keys of `train` that may change when a training is resumed."""
+RUNTIME = {"device", "start_from", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
+"""Keys of `train` that may change when a training is resumed; the parent's digest counts, not its name."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Inputs:
     data: ItemSet
     test: ItemSet
     device: torch.device
+    parent: Parent | None
 
     @property
     def noun(self) -> str:
@@ -68,10 +71,10 @@ def run(root: Path) -> None:
 
 
 def open_inputs(paths: Paths, params: Params) -> Inputs:
-    """Open the training split.
+    """Open the training split, and the parent of a warm start.
 
     Raises:
-        InputError: The data was made with other parameters.
+        InputError: The data was made with other parameters, or the parent does not fit.
     """
     info = DatasetInfo.read(paths.dataset)
     if info.pairs != params.data.pairs:
@@ -81,13 +84,14 @@ def open_inputs(paths: Paths, params: Params) -> Inputs:
         )
     data = open_split(paths.dataset, paths.validated, "train", verify=True)
     test = open_split(paths.dataset, paths.validated, "test")
-    return Inputs(paths, params, info, data, test, pick_device(params.train.device))
+    parent = find_parent(paths, params, info)
+    return Inputs(paths, params, info, data, test, pick_device(params.train.device), parent)
 
 
 def train(inputs: Inputs) -> None:
     """Resume or start the training, run it to its end, and write the outputs."""
     paths, params = inputs.paths, inputs.params
-    folder = choose_folder(paths.checkpoints / fingerprint(params, inputs.data), params.train, inputs.noun)
+    folder = choose_folder(paths.checkpoints / fingerprint(inputs), params.train, inputs.noun)
     saved = load_checkpoint(folder)
     if not saved:
         checkpoint.prune(paths.checkpoints, folder)
@@ -100,6 +104,10 @@ def train(inputs: Inputs) -> None:
             builder = TrainerBuilder(inputs, folder, reporter, tracked.id, stop.is_set)
             trainer = unattended.start_or_resume(builder, saved)
             trainer.meta["run_id"] = tracked.id
+            if inputs.parent:
+                frozen = f"; frozen layers: {', '.join(trainer.frozen)}" if trainer.frozen else ""
+                print_message(f"starting from {inputs.parent.origin}{frozen}")
+                tracked.tag({"ganline.parent": str(inputs.parent.origin)})
             if saved:
                 report_schedule_change(saved["schedule_images"], trainer, inputs.noun)
             reporter.resume(trainer)
@@ -157,6 +165,8 @@ class TrainerBuilder:
         settings, model, changes = respond(params.train, params.model, symptoms)
         torch.manual_seed(params.train.seed + len(symptoms))  # new weights after a rollback differ from the first ones
         gan = build(model, inputs.info.item)
+        if inputs.parent:
+            inputs.parent.load_into(gan)
         task = TASKS[gan.task]
         batches = task.open_view(gan.view, inputs.data, inputs.device, params.train.seed, flips=params.train.flips)
         if self.shared is None:
@@ -211,13 +221,15 @@ def explain_out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMe
     return f"out of GPU memory with {trainer.accumulator.micro_batch} images per forward pass ({reason}). {remedy}"
 
 
-def fingerprint(params: Params, data: ItemSet) -> str:
-    """Return a name for everything that determines the weights: data, settings and code.
+def fingerprint(inputs: Inputs) -> str:
+    """Return a name for everything that determines the weights: data, settings, parent and code.
 
     Checkpoints lie in a folder of this name, so no training resumes from another training's checkpoint.
     """
+    params = inputs.params
     settings = {
-        "data": data.fingerprint,
+        "data": inputs.data.fingerprint,
+        "parent": inputs.parent.origin.sha256 if inputs.parent else None,
         "model": params.model.model_dump(),
         "train": params.train.model_dump(exclude=RUNTIME),
         "code": code_digest(*training_modules(params)),
@@ -246,6 +258,8 @@ def save_model(trainer: Trainer, inputs: Inputs) -> int:
         dataset_fingerprint=inputs.data.fingerprint,
         images_seen=images_seen,
         seed=inputs.params.train.seed,
+        split=split_settings(inputs.params),
+        parent=inputs.parent.origin if inputs.parent else None,
     )
     with trainer.ema.apply_to(trainer.gan) as gan:
         model_files.save(gan, config, inputs.paths.weights.parent)

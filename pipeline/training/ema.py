@@ -14,11 +14,16 @@ class EMA:
     """Averages of the networks that a variant names in `ema_networks`.
 
     The decay is given as a half-life in images (Karras 2018). At first the half-life is a twentieth of the images seen
-    (Karras 2020), so that the random initial weights fade quickly. Floating-point buffers, such as batch statistics,
-    are averaged too; other buffers are copied.
+    (Karras 2020), so that random initial weights fade quickly. Floating-point buffers, such as batch statistics, are
+    averaged too; other buffers are copied.
+
+    Args:
+        gan: The variant.
+        random_start: Its weights are new. Those of a parent (warm start) fade with the whole half-life.
     """
 
-    def __init__(self, gan: GAN) -> None:
+    def __init__(self, gan: GAN, *, random_start: bool = True) -> None:
+        self.random_start = random_start
         self.networks: dict[str, nn.Module] = {
             name: deepcopy(gan.get_submodule(name)).eval().requires_grad_(False) for name in gan.ema_networks
         }
@@ -35,7 +40,8 @@ class EMA:
     @torch.no_grad()
     def update(self, half_life: float, images_seen: int, batch_size: int) -> None:
         """Update the averages after a step that brought the total to `images_seen`."""
-        half_life = min(half_life, images_seen / 20)
+        if self.random_start:
+            half_life = min(half_life, images_seen / 20)
         weight = 1 - 0.5 ** (batch_size / half_life) if half_life > 0 else 1.0
         torch._foreach_lerp_(self.averages, self.sources, weight)
         for average, source in self.copies:

@@ -19,9 +19,11 @@ from pipeline.training import checkpoint
 from pipeline.training.device import pick_precision
 from pipeline.training.ema import EMA
 from pipeline.training.failure_modes import DIVERGENCE, Symptom
+from pipeline.training.freezing import freeze_discriminators
 from pipeline.training.gradient_accumulation import GradientAccumulator, TermMeans
 from pipeline.training.health import HealthMonitor, Unhealthy
 from pipeline.training.looks import Look
+from pipeline.training.optimizers import Optimizers
 from pipeline.training.protocols import Batches, Observer, Row
 from pipeline.training.settings import TrainSettings
 
@@ -56,6 +58,7 @@ class Trainer:
 
     Attributes:
         ema: The EMA networks, which are delivered.
+        frozen: Names of the discriminator's frozen layers.
         images_seen: Images seen so far.
         step: Steps so far.
         history: All rows so far.
@@ -87,21 +90,15 @@ class Trainer:
         self.dtype = pick_precision(settings.precision, device, observer.on_warning)
         self.accumulator = GradientAccumulator(settings, device, self.dtype, gan=gan, warn=observer.on_warning)
         self.phases = gan.phases()
-        # Looked up once, because a step of a small network takes less than a millisecond.
-        self.parameters = {name: list(network.parameters()) for name, network in self.gan.named_children()}
-        # One optimizer per network, shared by all phases that update it.
-        self.optimizers = {name: self.build_optimizer(name) for phase in self.phases for name in phase.networks}
-        self.ema = EMA(gan)
+        self.frozen = freeze_discriminators(gan, self.phases, settings.freeze_discriminator)
+        self.optimizers = Optimizers(gan, self.phases, settings)
+        self.ema = EMA(gan, random_start=settings.start_from is None)
         self.rng = torch.Generator(device).manual_seed(settings.seed)
         self.schedule_images = settings.schedule_images or settings.total_images
         self.step, self.images_seen, self.saved_images = 0, 0, 0
         self.seconds, self.health_seconds = 0.0, 0.0
         self.history: list[Row] = []
         self.term_means = TermMeans()
-
-    def build_optimizer(self, network: str) -> torch.optim.Adam:
-        """Build the optimizer of a network; learning rate and betas are set before every update."""
-        return torch.optim.Adam(self.parameters[network], lr=1.0, fused=True)
 
     @property
     def fraction(self) -> float:
@@ -124,6 +121,9 @@ class Trainer:
         size, total, intervals = self.settings.batch_size, self.settings.total_images, self.settings.intervals
         if self.step == 0:
             self.take_snapshot()
+            if self.settings.start_from is not None and self.look is not None:
+                self.record({}, check=True)  # the parent competes for the best checkpoint
+                self.save()
         clock = time.monotonic()
         while self.images_seen < total and not self.health.should_stop_early():
             before, now = self.images_seen, self.images_seen + size
@@ -160,27 +160,11 @@ class Trainer:
         Returns:
             The gradient norm, if `measure`.
         """
-        for name, parameters in self.parameters.items():
-            for parameter in parameters:
-                parameter.requires_grad = name in phase.networks
-        optimizers = [self.optimizers[name] for name in phase.networks]
+        optimizers = self.optimizers.select(phase)
         batch, progress = self.batches.next(self.settings.batch_size), Progress(self.step, self.fraction)
         self.term_means.add(self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers))
-        rate, power = self.learning_rate(phase), phase.beta_power
-        betas = self.settings.beta1**power, self.settings.beta2.at(progress.fraction) ** power
-        groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-        for group in groups:
-            group["lr"], group["betas"] = rate, betas
-        norm: Row = {}
-        if measure or phase.max_grad_norm:
-            parameters = [parameter for group in groups for parameter in group["params"]]
-            total = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-            if phase.max_grad_norm:
-                torch.nn.utils.clip_grads_with_norm_(parameters, phase.max_grad_norm, total)
-            if measure:
-                norm[f"grad_norm_{phase.name}"] = float(total)
-        for optimizer in optimizers:
-            self.accumulator.step(optimizer)
+        rate, step = self.learning_rate(phase), self.accumulator.step
+        norm = self.optimizers.take_step(phase, rate, progress.fraction, measure=measure, step=step)
         if phase.after_update is not None:
             phase.after_update()
         return norm
@@ -262,7 +246,7 @@ class Trainer:
             "micro_batch": self.accumulator.micro_batch,
             "gan": self.gan.state_dict(),
             "ema": self.ema.state(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "optimizers": self.optimizers.state(),
             "rng": self.rng.get_state(),
             **random_state.default_generators(self.device),
             "batches": self.batches.state(),
@@ -281,8 +265,7 @@ class Trainer:
         self.accumulator.micro_batch = state["micro_batch"]
         self.gan.load_state_dict(state["gan"])
         self.ema.restore(state["ema"])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
+        self.optimizers.restore(state["optimizers"])
         if not random_state.restore_generator(self.rng, state["rng"]):
             self.observer.on_warning(
                 f"the checkpoint at {self.images_seen:,} images was written on another type of device than "

@@ -4,12 +4,12 @@ generator.safetensors holds the EMA networks, which are evaluated and exported. 
 other networks as they were after the last step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pipeline import __version__
 from pipeline.errors import InputError
@@ -22,10 +22,30 @@ from pipeline.settings import Settings
 WEIGHTS, OTHERS, CONFIG = "generator.safetensors", "discriminator.safetensors", "config.json"
 
 
+class Origin(Settings):
+    """Where the parent of a warm start comes from.
+
+    Attributes:
+        source: A version of a registered model, a run, or a folder.
+        sha256: Digest of its weights.
+        run_id: The MLflow run that trained it, if it comes from there.
+    """
+
+    source: str
+    sha256: str
+    run_id: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.source} (sha256 {self.sha256})"
+
+
 class ModelConfig(Settings):
     """models/config.json: the variant, the items it generates, and the data it was trained on.
 
-    `seed` is train.seed, which also selected the labelled images.
+    Attributes:
+        seed: train.seed, which also selected the labelled images.
+        split: Settings of `data:` that decide which items are held out; empty if not recorded.
+        parent: The model that the training started from; None for new weights.
     """
 
     model: ModelSettings
@@ -34,6 +54,8 @@ class ModelConfig(Settings):
     dataset_fingerprint: str
     images_seen: int
     seed: int = 0
+    split: Mapping[str, Any] = Field(default_factory=dict)
+    parent: Origin | None = None
     ganline_version: str = __version__
 
     @model_validator(mode="before")

@@ -135,6 +135,19 @@ class TrainSettings(Settings):
         "auto", description="mixed precision; auto: bfloat16 autocast on CUDA if supported, float32 on the CPU"
     )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of weights, noise and batch order")
+    start_from: str | None = Field(
+        None,
+        min_length=1,
+        description="warm start from a finished model of the same variant and shape: models:/NAME@champion, "
+        "models:/NAME/VERSION, runs:/ID, or a folder with its files; null: new weights",
+    )
+    freeze_discriminator: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="FreezeD, for warm starts on little data: layers of the discriminator, from the image side, that "
+        "stay as they are in the parent",
+    )
     batch_size: int = Field(64, ge=2, le=65536, description="images per step")
     micro_batch: MicroBatch = Field(
         "auto",
@@ -175,6 +188,16 @@ class TrainSettings(Settings):
         """Raise ValueError if `micro_batch` does not divide `batch_size`."""
         if isinstance(self.micro_batch, int) and self.batch_size % self.micro_batch:
             raise ValueError(f"micro_batch {self.micro_batch} does not divide batch_size {self.batch_size}")
+        return self
+
+    @model_validator(mode="after")
+    def check_parent(self) -> "TrainSettings":
+        """Raise ValueError if new weights would be frozen."""
+        if self.freeze_discriminator and self.start_from is None:
+            raise ValueError(
+                f"freeze_discriminator {self.freeze_discriminator} would freeze new weights; set start_from to a "
+                "parent, or freeze_discriminator to 0"
+            )
         return self
 
     @property

@@ -192,9 +192,10 @@ class Adversarial(GAN):
 
     @torch.no_grad()
     def clip_weights(self) -> None:
-        """Clip the discriminator's weights (Arjovsky 2017, algorithm 1, line 7)."""
+        """Clip the discriminator's weights (Arjovsky 2017, algorithm 1, line 7), except frozen ones."""
         for weight in self.discriminator.parameters():
-            weight.clamp_(-self.penalties.clip, self.penalties.clip)
+            if weight.requires_grad:
+                weight.clamp_(-self.penalties.clip, self.penalties.clip)
 
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:

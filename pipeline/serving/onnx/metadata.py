@@ -25,6 +25,7 @@ class Metadata(Settings):
         past: Frames that a model for prediction takes; 0 for others.
         between: It predicts the frame between those that it takes, and not the next one.
         motion: Values at the end of z that make one frame of a clip; 0 if the number of frames is fixed.
+        parent: The model that the training started from; empty for new weights.
         keeps_colours: Its output shows what its input shows, in the same colours: of a gray input it is gray.
     """
 
@@ -47,6 +48,7 @@ class Metadata(Settings):
     past: int = 0
     between: bool = False
     motion: int = 0
+    parent: str = ""
 
     @property
     def classes(self) -> list[str]:
@@ -69,6 +71,7 @@ class Metadata(Settings):
         return {
             f"{PREFIX}{key}": value if isinstance(value, str) else json.dumps(value)
             for key, value in self.model_dump(mode="json").items()
+            if key != "parent" or value  # files of models without a parent stay the same
         }
 
     @classmethod

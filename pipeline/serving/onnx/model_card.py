@@ -91,6 +91,7 @@ def training_text(metadata: Metadata, settings: Mapping[str, Any]) -> str:
     """Return the sections on data and training."""
     noun = find_medium(metadata.item.medium).noun
     classes = ", ".join(metadata.classes) if metadata.classes else "none: the data has no labels"
+    parent = f"| started from | `{metadata.parent}` |\n" if metadata.parent else ""
     return f"""## Training data
 
 | | |
@@ -108,7 +109,7 @@ def training_text(metadata: Metadata, settings: Mapping[str, Any]) -> str:
 | settings | `{json.dumps(settings)}` |
 | code | git commit `{metadata.git_commit}` |
 | MLflow run | `{metadata.mlflow_run}` |
-"""
+{parent}"""
 
 
 def scores_of(evaluation: Mapping[str, Any]) -> dict[str, float]:

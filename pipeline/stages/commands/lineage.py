@@ -17,7 +17,8 @@ from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.tracking.entries import clip_text
 from pipeline.tracking.mlflow_store import SHA256, address, connect
-from pipeline.training.model_files import ModelConfig
+from pipeline.tracking.run_networks import NETWORKS_SHA256
+from pipeline.training.model_files import ModelConfig, Origin
 
 PASSED_ON = {
     "data/dataset": "ingest",
@@ -168,7 +169,20 @@ def model_links(paths: Paths, metadata: Metadata) -> Iterator[Link]:
         metadata.dataset_fingerprint,
     )
     yield compare("models/config.json -> ONNX metadata", "images seen", config.images_seen, metadata.images_seen)
+    if config.parent:
+        yield compare("models/config.json -> ONNX metadata", "parent", str(config.parent), metadata.parent)
     yield compare("models/run.json -> ONNX metadata", "MLflow run", run_id, metadata.mlflow_run)
+
+
+def parent_links(client: Any, parent: Origin) -> Iterator[Link]:
+    """Check that MLflow still records the networks that the training started from."""
+    name = f"models/config.json -> MLflow run {parent.run_id}"
+    try:
+        tags = client.get_run(parent.run_id).data.tags
+    except Exception as error:  # noqa: BLE001 - every backend raises its own
+        yield Link(name, "missing", f"the parent's run is not in this store ({' '.join(str(error).split())[:120]})")
+        return
+    yield compare(name, f"networks of the parent {parent.source}", parent.sha256, tags.get(NETWORKS_SHA256))
 
 
 def evaluation_links(evaluation: Mapping[str, Any], metadata: Metadata) -> Iterator[Link]:
@@ -184,6 +198,9 @@ def store_links(paths: Paths, graph: Graph, sha256: str, lock: Mapping[str, Any]
     client = connect(address(paths.root))
     registry = Registry(client, settings.model)
     number = registry.find_version(sha256)
+    parent = ModelConfig.model_validate_json(paths.model_config.read_bytes()).parent
+    if parent and parent.run_id:
+        yield from parent_links(client, parent)
     yield from run_links(client, metadata, DatasetInfo.read(paths.dataset).fingerprint, number)
     if number is None:
         yield Link(

@@ -6,8 +6,9 @@ from pathlib import Path
 from pipeline.errors import InputError
 from pipeline.serving.http.model_source import FileSource, Source
 from pipeline.serving.settings import ServeSettings
-from pipeline.stages.commands.registry_source import SCHEME, RegistrySource
+from pipeline.stages.commands.registry_source import RegistrySource
 from pipeline.stages.paths import Paths
+from pipeline.tracking.model_address import SCHEME
 
 ORIGIN = re.compile(r"\*|https?://[^/\s]+")
 

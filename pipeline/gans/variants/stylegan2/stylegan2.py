@@ -102,11 +102,15 @@ class StyleGAN2(Adversarial):
 
     @torch.no_grad()
     def clip_weights(self) -> None:
-        """Clip the discriminator's weights (Arjovsky 2017) after equalised scaling, that is, as they are used."""
+        """Clip the discriminator's weights (Arjovsky 2017) after equalised scaling, that is, as they are used.
+
+        Frozen weights stay as they are.
+        """
         for layer in self.discriminator.modules():
             for name, values in layer.named_parameters(recurse=False):
-                bound = self.penalties.clip / (layer.gain if name == "weight" else 1.0)
-                values.clamp_(-bound, bound)
+                if values.requires_grad:
+                    bound = self.penalties.clip / (layer.gain if name == "weight" else 1.0)
+                    values.clamp_(-bound, bound)
 
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
