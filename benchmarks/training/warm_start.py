@@ -3,8 +3,8 @@
     python -m benchmarks.training.warm_start --source fashion-mnist.zip --work /tmp/warm
     python -m benchmarks.training.warm_start --source fashion-mnist.zip --work /tmp/warm --seeds 0 1 2
 
-Growing data: a champion is trained on 90 % of Fashion-MNIST at 16 px. On all of it, one training starts from new weights
-and one from the champion.
+Growing data: a champion is trained on 90 % of Fashion-MNIST at 16 px. On all of it, one training starts from new
+weights and one from the champion.
 Small data: a parent is trained on eight classes. 500 images of the other two are learned from new weights, from the
 parent, and from the parent with frozen layers.
 
@@ -32,8 +32,8 @@ data: {{source: {source}, resolution: 16, background: "#000000", {data}}}
 validate: {{min_side: {{limit: 8, severity: warning}}}}
 model: {{variant: dcgan, generator_channels: 32, discriminator_channels: 32, penalties: {{r1: 0.1, every: 4}},
   stabilisers: {{augment: {{policy: {augment}}}}}}}
-train: {{device: cpu, seed: {seed}, total_images: {images}, learning_rate: {{generator: {rate}, discriminator: {rate}}},
-  health: {{images: 10000, response: warn}}, start_from: {parent}, freeze_discriminator: {frozen}}}
+train: {{device: cpu, seed: {seed}, total_images: {images},
+  learning_rate: {{generator: {rate}, discriminator: {rate}}}, health: {{images: 10000, response: warn}}, start_from: {parent}, freeze_discriminator: {frozen}}}
 """
 
 

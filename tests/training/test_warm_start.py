@@ -1,6 +1,7 @@
 """A training that starts from a finished model: what is copied, what is frozen, and what is refused."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,8 @@ def test_layers_are_counted_from_the_image_side(tmp_path: Path, name: str) -> No
             module, order = trainer.gan.get_submodule(network), list[str]()
             layers = [layer for layer in layers_of(module) if layer not in LAST.get(name, ())]
             for layer in layers:
-                module.get_submodule(layer).register_forward_pre_hook(lambda *_, layer=layer: order.append(layer))
+                record = partial(lambda order, layer, *_: order.append(layer), order, layer)
+                module.get_submodule(layer).register_forward_pre_hook(record)
             trainer.update(phase, measure=False)
             assert list(dict.fromkeys(order)) == layers
 
@@ -143,7 +145,11 @@ def test_new_weights_are_not_frozen() -> None:
         ("vanilla", lambda parent: parent.check(settings_of("vanilla"), image_spec(16, 1)), "of image 8 x 8 x 1 uint8"),
         ("cgan", lambda parent: parent.check(settings_of("cgan"), image_spec(8, 1, list("3210"))), "classes are 0, 1"),
         ("vanilla", lambda parent: parent.check_split(SPLIT | {"seed": 1}), "data.seed 0.*held out now"),
-        ("vanilla", lambda parent: parent.load_into(build_model("vanilla", 0, hidden=[8])), "generator.layers.0.bias is 16 in the parent"),
+        (
+            "vanilla",
+            lambda parent: parent.load_into(build_model("vanilla", 0, hidden=[8])),
+            "layers.0.bias is 16 in the parent",
+        ),
     ],
 )
 def test_a_parent_that_does_not_fit_is_refused(
