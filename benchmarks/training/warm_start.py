@@ -33,7 +33,8 @@ validate: {{min_side: {{limit: 8, severity: warning}}}}
 model: {{variant: dcgan, generator_channels: 32, discriminator_channels: 32, penalties: {{r1: 0.1, every: 4}},
   stabilisers: {{augment: {{policy: {augment}}}}}}}
 train: {{device: cpu, seed: {seed}, total_images: {images},
-  learning_rate: {{generator: {rate}, discriminator: {rate}}}, health: {{images: 10000, response: warn}}, start_from: {parent}, freeze_discriminator: {frozen}}}
+  learning_rate: {{generator: {rate}, discriminator: {rate}}}, health: {{images: 10000, response: warn}},
+  start_from: {parent}, freeze_discriminator: {frozen}}}
 """
 
 
