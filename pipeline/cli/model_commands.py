@@ -219,7 +219,7 @@ def apply(
     for loss in losses:
         typer.echo(f"ganline: not kept: {loss}", err=True)
     failed = f", {len(problems)} could not be read" if problems else ""
-    typer.echo(f"{output}: {count} image{'' if count == 1 else 's'}{failed}")
+    typer.echo(f"{output}: {count} result{'' if count == 1 else 's'}{failed}")
     raise typer.Exit(2 if problems else 0)
 
 

@@ -120,4 +120,4 @@ def test_it_is_served(writer: Path, letters: Letters) -> None:
         tensors = client.get("/v2/models/generator").json()["outputs"]
         assert tensors == [{"name": "blocks", "datatype": "FP32", "shape": [-1, 10, 6, 10]}]
         answer = client.post("/apply", content=b"abc")
-        assert (answer.status_code, "takes no images" in answer.text) == (400, True)
+        assert (answer.status_code, "takes no letters, it generates them" in answer.text) == (400, True)

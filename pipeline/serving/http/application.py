@@ -63,8 +63,13 @@ def create_app(service: InferenceService) -> FastAPI:
             allow_headers=REQUEST_HEADERS,
             expose_headers=RESPONSE_HEADERS,
         )
+
+    async def answer(_: Request, error: Exception) -> Response:
+        """Return any error in the same JSON shape."""
+        return error_response(as_request_error(error), service)
+
     for kind in (RequestError, InputError, HTTPException, RequestValidationError):
-        app.add_exception_handler(kind, handle_error)
+        app.add_exception_handler(kind, answer)
     for router in (image_router, apply_router, v2_router):
         app.include_router(router(service))
 
@@ -86,19 +91,19 @@ def create_app(service: InferenceService) -> FastAPI:
     return app
 
 
-async def handle_error(_: Request, error: Exception) -> Response:
-    """Return any error in the same JSON shape."""
+def as_request_error(error: Exception) -> RequestError:
+    """Return any error with its status and its headers."""
     if isinstance(error, RequestError):
-        return error_response(error)
+        return error
     if isinstance(error, RequestValidationError):
         problems = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
-        return error_response(RequestError(422, problems[:LONGEST_ERROR]))
+        return RequestError(422, problems[:LONGEST_ERROR])
     if isinstance(error, HTTPException):
         headers = dict(error.headers or {})
         if "GET" in headers.get("Allow", ""):
             headers["Allow"] += ", HEAD"
-        return error_response(RequestError(error.status_code, str(error.detail), extra=headers))
-    return error_response(RequestError(400, str(error)[:LONGEST_ERROR]))
+        return RequestError(error.status_code, str(error.detail), extra=headers)
+    return RequestError(400, str(error)[:LONGEST_ERROR])
 
 
 def openapi_document(app: FastAPI, generate: Callable[[], dict[str, Any]], *, secured: bool) -> dict[str, Any]:

@@ -107,7 +107,7 @@ class LoadedModel:
         if isinstance(self.model, Generator):
             raise InputError(
                 f"this model ({self.graph.metadata.variant}) takes no images, it generates them from a seed: "
-                "GET /image.png?seed=7"
+                "GET /item?seed=7"
             )
         return self.model
 

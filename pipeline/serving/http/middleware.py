@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.media.wording import say
 from pipeline.serving.http.connection import CONNECTION, Connection
 from pipeline.serving.http.inference_service import InferenceService, shutting_down
 from pipeline.serving.http.json_log import LOGGER, log_request
@@ -75,19 +76,19 @@ class RequestGuard:
                 encoding = headers.get(b"content-encoding", b"").decode("latin-1").strip().lower()
                 body = RequestBody(receive, self.settings, connection, encoding)
             except RequestError as error:
-                await error_response(error)(scope, receive, send_with_headers)
+                await error_response(error, self.service)(scope, receive, send_with_headers)
             else:
                 await self.app(inner, body.receive, send_with_headers)
         except Exception:  # noqa: BLE001 - logged with its traceback; the client gets the request id
             LOGGER.exception("failed", extra={"fields": {"request_id": request_id}})
             if not status:
                 internal = RequestError(500, f"internal error; see the service's log for request id {request_id}.")
-                await error_response(internal)(scope, receive, send_with_headers)
+                await error_response(internal, self.service)(scope, receive, send_with_headers)
         except asyncio.CancelledError:
             if connection is not None and connection.client_left:
                 status = status or CLIENT_CLOSED
             elif self.service.draining and not status:
-                await error_response(shutting_down())(scope, receive, send_with_headers)
+                await error_response(shutting_down(), self.service)(scope, receive, send_with_headers)
             else:
                 raise
         finally:
@@ -111,6 +112,7 @@ class RequestGuard:
             raise body_too_long(self.settings)
 
 
-def error_response(error: RequestError) -> JSONResponse:
-    """Return the response of an error."""
-    return JSONResponse({"error": error.message}, error.status, headers=error.headers)
+def error_response(error: RequestError, service: InferenceService) -> JSONResponse:
+    """Return the response of an error, with the word for the items of the served model."""
+    message = say(error.message, service.current.graph.medium.noun)
+    return JSONResponse({"error": message}, error.status, headers=error.headers)

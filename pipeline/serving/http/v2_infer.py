@@ -82,9 +82,9 @@ class InferenceMiddleware:
                 raise RequestError(405, "inference requests use POST.", extra={"Allow": "POST"})
             content, headers = await self.infer((match[1], match[2]), scope, receive)
         except RequestError as error:
-            await error_response(error)(scope, receive, send)
+            await error_response(error, self.service)(scope, receive, send)
         except InputError as error:
-            await error_response(RequestError(400, str(error)))(scope, receive, send)
+            await error_response(RequestError(400, str(error)), self.service)(scope, receive, send)
         else:
             raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
             await send(

@@ -158,13 +158,13 @@ def model_links(paths: Paths, metadata: Metadata) -> Iterator[Link]:
     fingerprint = open_split(paths.dataset, paths.validated, "train").fingerprint
     yield compare(
         "data/validated -> models/config.json",
-        "fingerprint of the training images",
+        "fingerprint of the training data",
         fingerprint,
         config.dataset_fingerprint,
     )
     yield compare(
         "models/config.json -> ONNX metadata",
-        "fingerprint of the training images",
+        "fingerprint of the training data",
         config.dataset_fingerprint,
         metadata.dataset_fingerprint,
     )

@@ -14,6 +14,7 @@ from pipeline import params as parameters
 from pipeline.errors import InputError
 from pipeline.files import exclusive_lock, write_atomically
 from pipeline.media.registry import find_medium
+from pipeline.media.wording import say
 from pipeline.params import Params
 from pipeline.promotion.aliases import CHALLENGER, CHAMPION, PREVIOUS, ROLLED_BACK, Registry
 from pipeline.promotion.approval import (
@@ -178,14 +179,15 @@ def decide(
         **measured,
         "parity_max_abs": evidence.export.get("parity_max_abs"),
         "latency_ms_batch_1": evidence.export.get("latency_ms_batch_1"),
-        "checks": [check_row(check) for check in checks],
+        "checks": [check_row(check, find_medium(params.data.medium).noun) for check in checks],
     }
     return verdict, against
 
 
-def check_row(check: Check) -> dict[str, Any]:
-    """Return a check as a mapping; the reason only if it failed or is held."""
-    return check.model_dump(exclude=set() if check.state in ("fail", "held") else {"reason"})
+def check_row(check: Check, noun: str) -> dict[str, Any]:
+    """Return a check as a mapping; if it failed or is held with the reason, in which `noun` is the word for items."""
+    row = check.model_dump(exclude={"reason"})
+    return row | {"reason": say(check.reason, noun)} if check.state in ("fail", "held") else row
 
 
 def approve_checks(

@@ -121,7 +121,7 @@ def test_invalid_requests_get_a_message(larger: Any, plain_graph: Any, running: 
         assert "POST one to /apply" in error_of(400, path)
     assert error_of(405, "apply")
     with running(plain_graph.path) as (url, _):
-        assert "GET /image.png?seed=7" in error_of(400, url=url, content=encoded(picture(5, 5)))
+        assert "GET /item?seed=7" in error_of(400, url=url, content=encoded(picture(5, 5)))
         assert httpx.get(f"{url}/model.json").json()["takes"] == "latents"
 
 

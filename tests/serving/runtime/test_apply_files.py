@@ -197,13 +197,13 @@ def test_the_command(larger: Path, tmp_path: Path) -> None:
         ],
     )
     assert found.exit_code == 0, found.output
-    assert "out.png: 1 image" in found.output
+    assert "out.png: 1 result" in found.output
     found = CliRunner().invoke(
         app, ["apply", str(source), str(tmp_path / "broken.png"), "-o", str(tmp_path / "all"), "--model", str(larger)]
     )
     assert found.exit_code == 2
     assert "broken.png: empty file" in found.output
-    assert "1 image, 1 could not be read" in found.output
+    assert "1 result, 1 could not be read" in found.output
 
 
 def command(*arguments: object) -> tuple[int, str]:

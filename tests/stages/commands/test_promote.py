@@ -17,6 +17,7 @@ import torch
 from pipeline.errors import InputError
 from pipeline.gans.registry import build
 from pipeline.promotion.aliases import Registry
+from pipeline.promotion.checks import Check
 from pipeline.serving.runtime.generator import Graph
 from pipeline.stages.commands import champion_comparison, lineage, promote
 from pipeline.tracking import tracked_run
@@ -104,6 +105,12 @@ def test_promotion_refusal_and_rollback(new_line: Callable[[], "Line"], capsys: 
 
 
 @pytest.mark.slow
+def test_reasons_have_the_word_for_the_items_of_the_medium() -> None:
+    check = Check(name="latency_ms", state="fail", value=3, reason="promote.latency_ms, the budget for one image")
+    assert promote.check_row(check, "clip")["reason"] == "promote.latency_ms, the budget for one clip"
+    assert "reason" not in promote.check_row(check.model_copy(update={"state": "pass"}), "clip")
+
+
 def test_a_better_model_is_promoted_but_not_again_after_a_rollback(new_line: Callable[[], "Line"]) -> None:
     line = new_line()
     good = (line.root / "models" / "generator.safetensors").read_bytes()
