@@ -259,3 +259,7 @@ class GAN(nn.Module, ABC):
     def classifier(self) -> nn.Module | None:
         """Return the classifier that the variant learns, images [n, C, H, W] -> class logits [n, K]. None if none."""
         return None
+
+    def vocoder(self) -> nn.Module | None:
+        """Return what makes waves [n, 1, samples] of log-mel pictures [n, 1, mels, frames]. None if it has none."""
+        return None

@@ -11,6 +11,7 @@ from pipeline.gans.variants.cyclegan.settings import CycleGANSettings
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.denoise.settings import DenoiseSettings
 from pipeline.gans.variants.drit.settings import DRITSettings
+from pipeline.gans.variants.hifigan.settings import HiFiGANSettings
 from pipeline.gans.variants.mocogan.settings import MoCoGANSettings
 from pipeline.gans.variants.musegan.settings import MuseGANSettings
 from pipeline.gans.variants.nextframe.settings import NextFrameSettings
@@ -57,6 +58,7 @@ VARIANTS: dict[str, Variant] = {
     "voxgan": Variant(VoxGANSettings, "pipeline.gans.variants.voxgan.voxgan:VoxGAN"),
     "mocogan": Variant(MoCoGANSettings, "pipeline.gans.variants.mocogan.mocogan:MoCoGAN"),
     "segan": Variant(SEGANSettings, "pipeline.gans.variants.segan.segan:SEGAN"),
+    "hifigan": Variant(HiFiGANSettings, "pipeline.gans.variants.hifigan.hifigan:HiFiGAN"),
     "nextframe": Variant(NextFrameSettings, "pipeline.gans.variants.nextframe.nextframe:NextFrame"),
     "pix2pix": Variant(Pix2PixSettings, "pipeline.gans.variants.pix2pix.pix2pix:Pix2Pix"),
     "cyclegan": Variant(CycleGANSettings, "pipeline.gans.variants.cyclegan.cyclegan:CycleGAN"),

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pipeline.arrays import Float64Array, Items
 from pipeline.items import ItemSpec
 
+INPUT = "input"
+"""What a trial has whose inputs are items themselves; see `Measure.needs`."""
+
 
 @dataclass(frozen=True)
 class Similarity:
@@ -16,9 +19,11 @@ class Similarity:
         explanation: What it is, with its unit.
         compare: Maps items [n, H, W, C], their originals and their spec to numbers [n].
         higher: Higher is nearer; False for errors.
+        needs: What a trial must have for this number to mean anything; empty for nothing.
     """
 
     name: str
     explanation: str
     compare: Callable[[Items, Items, ItemSpec], Float64Array]
     higher: bool = True
+    needs: str = ""

@@ -82,6 +82,18 @@ class Tensors:
         """Return what turns clean values into the inputs of a restoring variant. Raise InputError if there is none."""
         raise InputError(f"data.medium {self.spec.medium}: there is no degradation of this medium to restore from")
 
+    def stand_in(self, values: Tensor, **options: Any) -> Items | None:
+        """Return what degraded values are compared as, if they lack what makes an item: items made without learning.
+
+        Args:
+            values: What `degradation` with the same options returned, [n, C', H, W].
+            options: Options of the degradation.
+
+        Returns:
+            Stored items [n, H, W, C]; None if the values are compared as they are.
+        """
+        return None
+
     def shift(self, values: Tensor, rng: torch.Generator) -> Tensor:
         """Shift `to_features` values [n, C', H, W] at random as the classifier sees them in training.
 

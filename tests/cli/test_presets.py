@@ -91,7 +91,7 @@ def data_for(variant: str) -> dict[str, object]:
         return {"medium": "volume"}
     if variant in ("mocogan", "nextframe"):
         return {"medium": "video"}
-    if variant in ("wavegan", "segan"):
+    if variant in ("wavegan", "segan", "hifigan"):
         return {"medium": "audio", "representation": "wave"}
     return {"resolution": 64, "pairs": "outline" if VARIANTS[variant].settings.sides == "paired" else "none"}
 

@@ -22,7 +22,15 @@ CPU = torch.device("cpu")
 PIXELS = image_spec(8, 1, 4)
 VOXELS = ItemSpec(medium="volume", height=8, width=8, channels=8, classes=("0", "1", "2", "3"))
 FRAMES = ItemSpec(medium="video", height=8, width=8, channels=6, details={"frames": 6, "colours": 1})
-STORED = {"voxgan": VOXELS, "nextframe": FRAMES, "mocogan": FRAMES}
+WAVES = ItemSpec(
+    medium="audio",
+    height=1,
+    width=64,
+    channels=1,
+    dtype="int16",
+    details={"sample_rate": 8000, "window": 16, "hop": 8, "mels": 4, "low_hz": 0, "high_hz": 4000, "floor_db": -80},
+)
+STORED = {"voxgan": VOXELS, "nextframe": FRAMES, "mocogan": FRAMES, "segan": WAVES, "hifigan": WAVES}
 """Items of variants that need other ones than images."""
 ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
 FALLING = {"start": 0.3, "end": 0.0}
@@ -137,6 +145,26 @@ MODELS: dict[str, dict[str, Any]] = {
         "discriminator_channels": 4,
         "pretraining": 0.4,
     },
+    "segan": {
+        "variant": "segan",
+        "networks": "spectrum",
+        "window": 16,
+        "generator_channels": 4,
+        "discriminator_channels": 2,
+        "layers": 2,
+        "stride": 4,
+        "kernel": 5,
+        "weights": {"si_sdr": 1},
+    },
+    "hifigan": {
+        "variant": "hifigan",
+        "rates": [4, 2],
+        "generator_channels": 4,
+        "discriminator_channels": 2,
+        "periods": [2],
+        "scales": 1,
+        "adversarial_start": 0.4,
+    },
     "srgan": {"variant": "srgan", **RESTORING, "scale": 2, "generator_norm": "batch", "pretraining": 0.4},
     "denoise": {
         "variant": "denoise",
@@ -204,7 +232,7 @@ def build_trainer(
         "log_images": 80,
         "snapshot_images": 192,
         "checkpoint_images": 128,
-        "flips": True,
+        "flips": STORED.get(model["variant"]) is not WAVES,
     }
     train = TrainSettings.model_validate(values | more)
     torch.manual_seed(train.seed)

@@ -15,7 +15,10 @@ from tests.training.small_trainings import MODELS, build_trainer
 EPOCH = "data/batch_sampling.py"
 """The order of an epoch is drawn on the host, and copied to the device once."""
 
-WAITING = {"denoise": ("media/degradation_kinds.py", "media/image/degradations.py")}
+WAITING = {
+    "denoise": ("media/degradation_kinds.py", "media/image/degradations.py"),
+    "segan": ("media/degradation_kinds.py",),
+}
 """Models whose steps wait, and the files that make them wait."""
 
 

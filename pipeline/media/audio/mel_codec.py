@@ -108,7 +108,7 @@ class MelCodec:
             found = found * ((bands / (found @ filters.T + np.float32(SILENCE))) @ tables.spread.astype(np.float32))
         return found * np.float32(self.window / 4)
 
-    def decode(self, pictures: Float64Array | Float32Array) -> Float32Array:
+    def decode(self, pictures: Float64Array | Float32Array, iterations: int = ITERATIONS) -> Float32Array:
         """Return waves [n, samples] whose pictures are near the given ones, [n, mels, frames] in 0 .. 1.
 
         Fast Griffin-Lim (Perraudin et al., 2013) from phases that are always the same.
@@ -117,7 +117,7 @@ class MelCodec:
         magnitudes = self.magnitudes(pictures)
         magnitudes = np.concatenate([magnitudes, magnitudes], axis=2)
         spectrum, before = magnitudes * tables.phases, np.zeros_like(magnitudes)
-        for _ in range(ITERATIONS):
+        for _ in range(iterations):
             now = self.transform(self.invert(spectrum))
             ahead = now + np.float32(MOMENTUM) * (now - before)
             squares = ahead * ahead

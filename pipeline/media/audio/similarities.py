@@ -6,7 +6,7 @@ from pipeline.arrays import Float32Array, Float64Array, Items
 from pipeline.items import ItemSpec
 from pipeline.media.audio.mel_codec import MelCodec
 from pipeline.media.audio.waves import pictures_of, read_waves, store_waves
-from pipeline.media.restoration import Similarity
+from pipeline.media.restoration import INPUT, Similarity
 
 MOST = 60.0
 """Decibels of a ratio of powers at most: more is equal at 16 bits."""
@@ -42,7 +42,8 @@ def mel_error(items: Items, originals: Items, spec: ItemSpec) -> Float64Array:
 
 
 SIMILARITIES = (
-    Similarity("si_sdr", "scale-invariant signal-to-distortion ratio in dB", si_sdr),
+    # It compares waves sample by sample, so it needs inputs with phases.
+    Similarity("si_sdr", "scale-invariant signal-to-distortion ratio in dB", si_sdr, needs=INPUT),
     Similarity("mel_error", "mean absolute error of the log-mel picture in dB", mel_error, higher=False),
 )
 

@@ -7,13 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.arrays import Items
 from pipeline.items import ItemSpec
 from pipeline.media.audio.degradations import Degradation
 from pipeline.media.audio.mel_codec import MelCodec, tables_of
-from pipeline.media.audio.waves import picture_spec
+from pipeline.media.audio.waves import picture_spec, store_waves
 from pipeline.media.scale import BYTES
 from pipeline.media.tensors import Degrade, Tensors
 
+ITERATIONS_COMPARED = 32
+"""Steps of Griffin-Lim that a vocoder is compared with."""
 SMALLEST = 1e-18
 """Power below which a frequency counts as silent, so that logarithms and roots have gradients: -180 dB."""
 
@@ -48,8 +51,18 @@ class WaveTensors(Tensors):
         return picture_spec(self.spec)
 
     def degradation(self, **options: Any) -> Degrade:
-        """Return a `Degradation`."""
+        """Return a `Degradation`; with `spectrogram: True` waves stay as they are: the variant ignores their phases."""
+        if options.get("spectrogram"):
+            return lambda waves, rng: waves
         return Degradation(MelCodec.of(self.spec).sample_rate, **options)
+
+    def stand_in(self, values: Tensor, **options: Any) -> Items | None:
+        """Return what Griffin-Lim makes of the spectrograms of waves, if those are all that is known."""
+        if not options.get("spectrogram"):
+            return None
+        codec = MelCodec.of(self.spec)
+        pictures = mel_pictures(values.flatten(2), codec)
+        return store_waves(codec.decode(pictures.cpu().numpy(), ITERATIONS_COMPARED))
 
     def to_features(self, items: Tensor) -> Tensor:
         """Return the pictures of stored waves, float32 [n, 1, mels, frames]."""

@@ -61,13 +61,15 @@ def run_trial(case: EvaluationCase, title: str, view: View) -> SimilarityTrial:
     degradation = tensors.degradation(**view.options)
     rng = torch.Generator(case.device).manual_seed(settings.seed)
     positions = np.arange(min(len(case.test), settings.samples))
-    given, restored, finite = [], [], []
+    given, restored, finite, stand_ins = [], [], [], False
     for start in progress_bar(range(0, len(positions), settings.batch_size), title):
         items = case.test.images(positions[start : start + settings.batch_size])
         low = degradation(tensors.to_network(torch.from_numpy(np.array(items)).to(case.device)), rng)
         results = case.gan.sample(len(low), torch.Generator(), item=low)
         finite.append(results.isfinite().flatten(1).all(dim=1).cpu().numpy())
-        given.append(tensors.from_network(low))
+        stand_in = tensors.stand_in(low, **view.options)
+        stand_ins = stand_in is not None
+        given.append(tensors.from_network(low) if stand_in is None else stand_in)
         restored.append(tensors.from_network(results))
     kept = np.concatenate(finite)
     return SimilarityTrial(
@@ -80,6 +82,7 @@ def run_trial(case: EvaluationCase, title: str, view: View) -> SimilarityTrial:
         settings.seed,
         case.folders.cache,
         f"{case.test.fingerprint} {len(positions)}",
+        stand_ins,
     )
 
 
@@ -102,8 +105,10 @@ def material(trials: Sequence[SimilarityTrial]) -> Material:
     scores = {}
     for trial in trials:
         if not trial.nonfinite:
-            name, values = next(iter(trial.scores.items()))
-            scores[f"{name}{trial.suffix if len(trials) > 1 else ''}"] = values.restored
+            similarity = next(iter(trial.similarities.values()))
+            values = trial.scores[similarity.name].restored
+            name = f"{'' if similarity.higher else 'minus_'}{similarity.name}"
+            scores[f"{name}{trial.suffix if len(trials) > 1 else ''}"] = values if similarity.higher else -values
     return Material(scores, {}, kernel=False)
 
 
@@ -112,7 +117,7 @@ def rows_of(trial: SimilarityTrial) -> list[tuple[str, list[str]]]:
     if not len(trial.original):
         return []
     medium = find_medium(trial.spec.medium)
-    similarity = medium.similarities[0]
+    similarity = next(iter(trial.similarities.values()))
     scores = trial.scores[similarity.name]
     gains = (scores.restored - scores.given) * (1 if similarity.higher else -1)
     chosen = [("", k) for k in range(min(SHOWN, len(gains)))]

@@ -46,9 +46,10 @@ def measures_of(similarity: Similarity, place: int | None) -> "tuple[Measure[Sim
     sign = 1 if similarity.higher else -1
     nearer = "minus that of the input" if similarity.higher else "below that of the input"
     over = "minus that of the baseline" if similarity.higher else "below that of the baseline"
-    about: dict[str, Any] = {"better": "high", "bound": 0.0, "group": "fidelity"}
+    needs = similarity.needs
+    about: dict[str, Any] = {"better": "high", "bound": 0.0, "group": "fidelity", "needs": needs}
     return (
-        Measure(name, functools.partial(mean, name), words, headline=True),
+        Measure(name, functools.partial(mean, name), words, needs=needs, headline=True),
         Measure(
             f"{name}_gain",
             functools.partial(gain, name, sign),
@@ -69,6 +70,7 @@ def measures_of(similarity: Similarity, place: int | None) -> "tuple[Measure[Sim
             f"{name}_baseline_gain",
             functools.partial(baseline_gain, name, sign),
             f"{words}, of the baseline, compared with that of the input",
+            needs=needs,
         ),
     )
 

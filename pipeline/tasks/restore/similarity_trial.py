@@ -12,6 +12,7 @@ from pipeline.evaluation.likeness import Compared, Likeness
 from pipeline.evaluation.measures.profile_comparison import RealItems
 from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium
+from pipeline.media.restoration import INPUT, Similarity
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class SimilarityTrial(Likeness):
         nonfinite: Number of results that hold NaN or Inf.
         seed: Seed of the draws.
         cache, key: Where nulls are kept, and what identifies the originals there.
+        stand_ins: `given` holds what was made of the inputs without learning, see `Tensors.stand_in`.
     """
 
     transforms: ClassVar[bool] = True
@@ -47,6 +49,7 @@ class SimilarityTrial(Likeness):
     seed: int = 0
     cache: Path | None = None
     key: str = ""
+    stand_ins: bool = False
 
     @property
     def total(self) -> int:
@@ -61,7 +64,7 @@ class SimilarityTrial(Likeness):
     @property
     def provides(self) -> frozenset[str]:
         """What the items have of what measures of the medium need."""
-        return self.properties
+        return self.properties | (frozenset() if self.stand_ins else {INPUT})
 
     @property
     def item(self) -> ItemSpec:
@@ -79,14 +82,22 @@ class SimilarityTrial(Likeness):
     @cached_property
     def baseline(self) -> Items:
         """The inputs, restored without learning."""
+        if self.stand_ins:
+            return self.given
         return find_medium(self.spec.medium).baseline(self.given, self.original, self.spec)
 
     @cached_property
+    def similarities(self) -> Mapping[str, Similarity]:
+        """The similarities of the medium that mean something for these inputs, by name."""
+        found = find_medium(self.spec.medium).similarities
+        return {one.name: one for one in found if not one.needs or one.needs in self.provides}
+
+    @cached_property
     def scores(self) -> Mapping[str, Scores]:
-        """The similarities of the medium, by name."""
+        """The similarities by name."""
         return {
             one.name: Scores(
                 *(one.compare(items, self.original, self.spec) for items in (self.restored, self.given, self.baseline))
             )
-            for one in find_medium(self.spec.medium).similarities
+            for one in self.similarities.values()
         }

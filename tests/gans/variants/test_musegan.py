@@ -12,7 +12,8 @@ from pipeline.errors import InputError
 from pipeline.gans.base import GAN, ExportSpec
 from pipeline.gans.registry import build, parse_settings
 from pipeline.gans.variants.musegan.layers import intervals
-from pipeline.gans.variants.musegan.musegan import MuseGAN
+from pipeline.gans.variants.musegan.musegan import Generator, MuseGAN
+from pipeline.gans.variants.musegan.temporal import TemporalGenerator
 from pipeline.items import ItemSpec
 from pipeline.params import parse_values
 from pipeline.serving.onnx.graph_export import export
@@ -129,6 +130,7 @@ def test_onnx(conditional: bool, choice: str, networks: str, tmp_path: Path) -> 
     ("values", "words"),
     [
         ({"data": {"medium": "image"}, "model": {"variant": "musegan"}}, "set data.medium: music"),
+        ({"data": {"medium": "music"}, "model": {"variant": "musegan", "voices": "in_turn"}}, "Set networks: temporal"),
         (
             {"data": {"medium": "music"}, "model": {"variant": "musegan", "stabilisers": {"packing": 2}}},
             "stabilisers.packing with variant musegan",
@@ -148,3 +150,27 @@ def test_drawn_symbols_depend_on_the_noise_in_z() -> None:
     first, second = gan.sample(2, torch.Generator(), z=z)
     assert not torch.equal(first, second)
     assert torch.equal(gan.sample(2, torch.Generator(), z=z)[0], first)
+
+
+def test_draw_temperature_scales_the_noise_of_samples_only() -> None:
+    gan = small(choice="gumbel", draw_temperature=0)
+    generator = gan.generator
+    assert isinstance(generator, Generator)
+    z = torch.randn(2, gan.latent, generator=torch.Generator().manual_seed(0))
+    z[1, :6] = z[0, :6]
+    assert torch.equal(*gan.eval().sample(2, torch.Generator(), z=z))
+    gan.train()
+    assert not torch.equal(*generator(z))
+
+
+@pytest.mark.parametrize("choice", ["argmax", "gumbel"])
+def test_a_voice_in_turn_hears_the_voices_before_it(choice: str) -> None:
+    gan = small(networks="temporal", voices="in_turn", choice=choice)
+    z = torch.randn(8, gan.latent, generator=torch.Generator().manual_seed(0))
+    before = gan.sample(8, torch.Generator(), z=z).argmax(dim=1)
+    assert isinstance(gan.generator, TemporalGenerator)
+    with torch.no_grad():
+        gan.generator.get_parameter("within.1.weight").mul_(-40)
+    after = gan.sample(8, torch.Generator(), z=z).argmax(dim=1)
+    assert torch.equal(after[:, 0, :2], before[:, 0, :2]), "the first two voices of the first step hear nobody else"
+    assert not torch.equal(after[:, 0, 2], before[:, 0, 2])

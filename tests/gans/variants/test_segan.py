@@ -11,10 +11,13 @@ from torch import Tensor
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build, parse_settings
-from pipeline.gans.variants.segan.segan import SEGAN
+from pipeline.gans.variants.segan.segan import SEGAN, Generator
+from pipeline.gans.variants.segan.spectral import SpectralGenerator
 from pipeline.items import ItemSpec
 from pipeline.media.audio.medium import AudioMedium
 from pipeline.media.audio.settings import AudioSettings
+from pipeline.media.audio.similarities import si_sdr as measured_si_sdr
+from pipeline.media.audio.waves import store_waves
 from pipeline.params import parse_values
 from pipeline.serving.onnx import parity
 from pipeline.serving.onnx.graph_export import export, name_tensors
@@ -48,6 +51,7 @@ def test_shapes(stride: int, layers: int, kernel: int) -> None:
 def test_the_decoder_sees_the_encoder() -> None:
     gan = small()
     before = gan.sample(1, torch.Generator(), item=waves(1))
+    assert isinstance(gan.generator, Generator)
     with torch.no_grad():
         gan.generator.up[0][0].weight.zero_()  # type: ignore[index]
         gan.generator.up[0][0].bias.zero_()  # type: ignore[index]
@@ -58,6 +62,23 @@ def test_the_decoder_sees_the_encoder() -> None:
 
 def test_each_phase_updates_its_networks_only(check_updates: Callable[[GAN, dict[str, Tensor]], None]) -> None:
     check_updates(small(weights={"l1": 1}), {"input": waves(4), "target": waves(4).flip(0)})
+
+
+def test_a_mask_of_ones_returns_the_wave() -> None:
+    gan = small(networks="spectrum", window=64)
+    assert isinstance(gan.generator, SpectralGenerator)
+    bias = gan.generator.get_parameter("mask.bias").data
+    bias.fill_(30)
+    assert torch.allclose(gan.sample(3, torch.Generator(), item=waves(3)), waves(3), atol=1e-4)
+    bias.fill_(-30)
+    assert gan.sample(3, torch.Generator(), item=waves(3)).abs().max() < 1e-6
+
+
+def test_the_loss_weighs_the_ratio_of_signal_to_distortion() -> None:
+    gan, batch = small(weights={"l1": 0, "adversarial": 0, "si_sdr": 2}), {"input": waves(4), "target": waves(4)}
+    made, clean = (store_waves(one[:, 0, 0].detach().numpy()) for one in (gan.generator(waves(4)), waves(4)))
+    loss = gan.generator_loss(batch, Progress(0, 0), torch.Generator())
+    assert -loss.total.item() / 2 == pytest.approx(measured_si_sdr(made, clean, ITEM).mean(), abs=0.05)
 
 
 def test_the_loss_weighs_the_error() -> None:
@@ -75,10 +96,13 @@ def test_it_is_evaluated_at_the_middle_and_at_the_worst_of_each_range() -> None:
     }
 
 
-def test_the_exported_graph_returns_waves_and_the_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("networks", ["wave", "spectrum"])
+def test_the_exported_graph_returns_waves_and_the_sound(
+    networks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(parity, "BATCHES", (1, 3))
     monkeypatch.setattr(parity, "LATENCY_BATCHES", ())
-    (spec,) = small().eval().export()
+    (spec,) = small(networks=networks, window=64).eval().export()
     spec, path = name_tensors(spec, ITEM), tmp_path / "generator.onnx"
     assert (list(spec.inputs), spec.outputs) == (["wave"], ("waves",))
     export(spec, path, {}, 20, lambda model: AUDIO.extend_graph(model, ITEM))
@@ -95,6 +119,9 @@ WAVES = {"medium": "audio", "representation": "wave"}
         ({"medium": "image"}, {}, "needs waves"),
         (WAVES | {"seconds": 0.528}, {"layers": 8}, "multiple of 256 samples; the nearest is 4096"),
         (WAVES, {"kernel": 24}, "Set kernel: 25"),
+        (WAVES, {"window": 250}, "set a multiple of 4, such as 256"),
+        (WAVES, {"networks": "spectrum", "window": 20000}, "less than or equal to 4096"),
+        (WAVES, {"networks": "spectrum", "window": 240, "layers": 4}, "the nearest is 4080"),
         (WAVES, {"degradation": {"snr": None}}, r"every kind of degradation is null.*snr: \[0, 15\]"),
         (WAVES, {"degradation": {"snr": [5, 0]}}, r"must be \[minimum, maximum\]"),
         (WAVES, {"degradation": {"clipping": [0, 0.5]}}, "levels are shares of the peak"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.arrays import Items
 from pipeline.media.audio.medium import AudioMedium
@@ -55,6 +56,22 @@ def test_the_gate_names_what_is_wrong(decibels: float, words: str | None) -> Non
     verdict = apply_gate([measure_part(trial(noisy(decibels)), measures, "", "")], gate)
     assert (verdict.word == "pass") == (words is None)
     assert words is None or any(words in reason for reason in verdict.reasons)
+
+
+def test_spectrograms_without_phases_are_compared_by_the_error_of_the_spectrogram_only() -> None:
+    tensors = AUDIO.tensors(SPEC)
+    waves = tensors.to_network(torch.from_numpy(np.array(CLEAN)))
+    assert tensors.stand_in(waves, snr=(5, 5)) is None
+    given = tensors.stand_in(waves, spectrogram=True)
+    assert given is not None
+    assert torch.equal(tensors.degradation(spectrogram=True)(waves, torch.Generator()), waves)
+    data = SimilarityTrial("spectrogram", SPEC, CLEAN, given, CLEAN, stand_ins=True)
+    part = measure_part(data, measures_of_similarity(AUDIO), "", "")
+    assert not [name for name in part.values if name.startswith("si_sdr")]
+    assert 0 < part.values["mel_error_gain"] < 2
+    assert part.values["mel_error_over_baseline"] == pytest.approx(part.values["mel_error_gain"])
+    assert list(material([data]).item_scores) == ["minus_mel_error"]
+    assert len(rows_of(data)) > 1
 
 
 def test_models_are_compared_clip_by_clip_if_every_result_is_finite() -> None:

@@ -59,18 +59,22 @@ class Choice(nn.Module):
     """Logits [B, symbols, steps, voices] and the noise in z [B, noise] -> one-hot maps in the shape of the logits.
 
     With `choice: gumbel` each symbol is drawn by the noise. A step of a melody is then a free choice, which a function
-    of a few latents has to imitate.
+    of a few latents has to imitate. In eval mode `draw_temperature` scales the noise.
     """
 
     def __init__(self, settings: MuseGANSettings, item: ItemSpec) -> None:
         super().__init__()
         draws = settings.choice == "gumbel"
         self.noise = item.height * item.width * item.symbols if draws else 0
+        self.draw_temperature = settings.draw_temperature
         self.head = Categorical(item.symbols, settings.temperature)
 
     def forward(self, logits: Tensor, normal: Tensor) -> Tensor:
         if self.noise:
-            logits = logits + gumbel(normal).reshape(logits.shape)
+            noise = gumbel(normal).reshape(logits.shape)
+            if not self.training and self.draw_temperature != 1:
+                noise = self.draw_temperature * noise
+            logits = logits + noise
         maps: Tensor = self.head(logits)
         return maps
 

@@ -26,12 +26,24 @@ class MuseGANSettings(AdversarialSettings):
     shared: int = Field(320, ge=4, le=8192, description="width of the shared network")
     depth: int = Field(2, ge=1, le=8, description="hidden layers of the shared network; temporal: layers over time")
     private: int = Field(128, ge=4, le=8192, description="width of the network of each voice; temporal: of each step")
+    voices: Literal["at_once", "in_turn"] = Field(
+        "at_once",
+        description="networks temporal: in_turn: each voice of a step hears the notes of the voices before it, in the "
+        "order of the data; at_once: none does",
+    )
     choice: Literal["argmax", "gumbel"] = Field(
         "argmax",
         description="how symbols are chosen: argmax: the likeliest; gumbel: drawn by their probability, by noise that "
         "is a part of z (one value for each symbol, step and voice)",
     )
     temperature: float = Field(1.0, gt=0, le=10, description="of the softmax that passes the gradients")
+    draw_temperature: float = Field(
+        1.0,
+        ge=0,
+        le=2,
+        description="scale of the noise of choice gumbel in samples: below 1 they have fewer unlikely notes; training "
+        "always draws with 1",
+    )
     objective: Objective = Field("relativistic", description="adversarial loss")
     penalties: Penalties = Field(
         Penalties(r1=ramp(0.5), r2=ramp(0.5)), description="gradient penalties of the discriminator"
@@ -44,6 +56,13 @@ class MuseGANSettings(AdversarialSettings):
             raise ValueError(
                 "stabilisers.packing with variant musegan: its discriminator takes single pieces. Set packing: 1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def check_voices(self) -> "MuseGANSettings":
+        """Raise ValueError for voices in turn of networks that make all steps at once."""
+        if self.voices == "in_turn" and self.networks != "temporal":
+            raise ValueError("voices in_turn: only networks temporal choose notes one by one. Set networks: temporal")
         return self
 
     def check_shape(self, height: int, width: int, keys: str = "data.resolution") -> None:

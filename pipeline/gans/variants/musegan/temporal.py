@@ -48,6 +48,9 @@ class TemporalGenerator(nn.Module):
         self.local = nn.Linear(LOCAL, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(settings.depth))
         self.before = nn.Linear(item.symbols * item.width, width, bias=False)
+        self.within = nn.ModuleList(
+            nn.Linear(item.symbols, width, bias=False) for _ in range(item.width - 1) if settings.voices == "in_turn"
+        )
         self.choice = Choice(settings, item)
         self.private = nn.ModuleList(
             nn.Sequential(
@@ -74,9 +77,25 @@ class TemporalGenerator(nn.Module):
             if chosen:
                 heard = chosen[-1].argmax(dim=1)[:, 0]
                 features = features + self.before(F.one_hot(heard, self.symbols).flatten(1).to(features.dtype))
-            logits = torch.stack([network(features) for network in self.private], dim=2)[:, :, None]
-            chosen.append(self.choice(logits, noises[at] if self.choice.noise else noise))
+            play = self.play_in_turn if self.within else self.play_chord
+            chosen.append(play(features, noises[at] if self.choice.noise else noise))
         return torch.cat(chosen, dim=2)
+
+    def play_chord(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Choose the notes of a step, each for itself, [B, symbols, 1, voices]."""
+        logits = torch.stack([network(features) for network in self.private], dim=2)[:, :, None]
+        notes: Tensor = self.choice(logits, noise)
+        return notes
+
+    def play_in_turn(self, features: Tensor, noise: Tensor) -> Tensor:
+        """Choose the notes of a step voice by voice, each from those of the voices before it."""
+        noises = noise.chunk(len(self.private), dim=1)
+        notes = [self.choice(self.private[0](features)[:, :, None, None], noises[0])]
+        for hear, network, drawn in zip(self.within, self.private[1:], noises[1:], strict=True):
+            heard = F.one_hot(notes[-1].argmax(dim=1).flatten(), self.symbols)
+            features = features + hear(heard.to(features.dtype))
+            notes.append(self.choice(network(features)[:, :, None, None], drawn))
+        return torch.cat(notes, dim=3)
 
 
 class Block(nn.Module):

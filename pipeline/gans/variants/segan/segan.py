@@ -5,7 +5,8 @@ again; each layer of the decoder also sees the output of its mirror image in the
 or restored wave together with the noisy one. The losses are LSGAN and 100 times the mean absolute error.
 
 Two things differ from the paper. There is no z: the authors' generator learned to ignore it. And there is no virtual
-batch normalisation. Waves have the shape [B, 1, 1, samples], so the filters are one row high.
+batch normalisation. Waves have the shape [B, 1, 1, samples], so the filters are one row high. With `networks: spectrum`
+the generator masks a Fourier transform (`spectral.py`), which takes far fewer examples to learn.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,11 @@ from torch.nn.functional import l1_loss
 from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, View
 from pipeline.gans.game.objectives import OBJECTIVES
 from pipeline.gans.variants.segan.settings import SEGANSettings
+from pipeline.gans.variants.segan.spectral import SpectralGenerator
 from pipeline.items import ItemSpec
+
+SMALLEST = 1e-6
+"""Energy below which a wave counts as silent."""
 
 
 def channel_widths(base: int, settings: SEGANSettings) -> list[int]:
@@ -84,6 +89,15 @@ class Discriminator(nn.Module):
         return logits.squeeze(1)
 
 
+def si_sdr(waves: Tensor, originals: Tensor) -> Tensor:
+    """Return the scale-invariant signal-to-distortion ratio of waves [B, 1, 1, samples] in decibels, [B]."""
+    ours, theirs = (x.flatten(1) - x.flatten(1).mean(dim=1, keepdim=True) for x in (waves, originals))
+    scale = (ours * theirs).sum(dim=1, keepdim=True) / theirs.square().sum(dim=1, keepdim=True).clamp(min=SMALLEST)
+    target = scale * theirs
+    signal, distortion = (x.square().sum(dim=1).clamp(min=SMALLEST) for x in (target, ours - target))
+    return 10 * torch.log10(signal / distortion)
+
+
 class SEGAN(GAN):
     """An encoder and a decoder against a discriminator of pairs."""
 
@@ -100,7 +114,7 @@ class SEGAN(GAN):
         kinds = settings.degradation.model_dump()
         self.view = View("degraded", {kind: tuple(limits) for kind, limits in kinds.items() if limits is not None})
         self.objective, self.weights, self.samples = OBJECTIVES[settings.objective], settings.weights, item.width
-        self.generator = Generator(settings)
+        self.generator = (SpectralGenerator if settings.networks == "spectrum" else Generator)(settings)
         self.discriminator = Discriminator(settings, item.width)
 
     def phases(self) -> list[Phase]:
@@ -134,7 +148,11 @@ class SEGAN(GAN):
             real = self.discriminator(clean, noisy).float() if self.objective.paired else fake
         adversarial = self.objective.generator(real, fake)
         total = self.weights.l1 * error + self.weights.adversarial * adversarial
-        return Loss(total, {"loss_generator": total, "loss_l1": error, "loss_adversarial": adversarial})
+        terms = {"loss_l1": error, "loss_adversarial": adversarial}
+        if self.weights.si_sdr:
+            terms["si_sdr"] = si_sdr(restored, clean).mean()
+            total = total - self.weights.si_sdr * terms["si_sdr"]
+        return Loss(total, {"loss_generator": total, **terms})
 
     def evaluation_views(self) -> Mapping[str, View]:
         """Return each kind of degradation at the middle of its range and at its worst, as in "snr 5"."""

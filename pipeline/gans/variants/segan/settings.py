@@ -15,6 +15,9 @@ def check_range(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+OVERLAP = 4
+"""Windows of a Fourier transform that each sample lies in."""
+
 Range = Annotated[tuple[float, float], AfterValidator(check_range)]
 
 
@@ -46,6 +49,9 @@ class SEGANWeights(Settings):
 
     l1: float = Field(100.0, ge=0, description="weight of the mean absolute error")
     adversarial: float = Field(1.0, ge=0, description="weight of the adversarial loss")
+    si_sdr: float = Field(
+        0.0, ge=0, description="weight of the scale-invariant signal-to-distortion ratio, each decibel below 0"
+    )
 
 
 class SEGANSettings(VariantSettings):
@@ -55,7 +61,15 @@ class SEGANSettings(VariantSettings):
 
     variant: Literal["segan"] = "segan"
     degradation: DegradationSettings = Field(DegradationSettings(), description="how clean waves are degraded")
-    generator_channels: int = Field(16, ge=1, le=512, description="channels of the generator's first layer")
+    networks: Literal["wave", "spectrum"] = Field(
+        "wave",
+        description="generator; wave: strided convolutions along the samples, as in the paper; spectrum: a mask over "
+        "the Fourier transform, from convolutions along its columns",
+    )
+    window: int = Field(256, ge=16, le=4096, description="samples of a Fourier transform of networks spectrum")
+    generator_channels: int = Field(
+        16, ge=1, le=512, description="channels of the generator's first layer; networks spectrum: of all its layers"
+    )
     discriminator_channels: int = Field(16, ge=1, le=512, description="channels of the discriminator's first layer")
     max_channels: int = Field(1024, ge=4, le=8192, description="maximum channels of a layer")
     layers: int = Field(11, ge=1, le=16, description="layers of encoder, decoder and discriminator; Pascual 2017: 11")
@@ -71,6 +85,13 @@ class SEGANSettings(VariantSettings):
             raise ValueError(f"kernel {self.kernel}: filters need a middle. Set kernel: {self.kernel + 1}")
         return self
 
+    @model_validator(mode="after")
+    def check_window(self) -> "SEGANSettings":
+        """Raise ValueError for windows that cannot overlap."""
+        if self.window % OVERLAP:
+            raise ValueError(f"window {self.window}: set a multiple of {OVERLAP}, such as 256")
+        return self
+
     def check_shape(self, height: int, width: int, keys: str = "data.resolution") -> None:
         """Raise ValueError unless items are waves whose length the strides divide."""
         if height != 1:
@@ -84,4 +105,10 @@ class SEGANSettings(VariantSettings):
                 f"{keys} {width}: variant {self.variant} with {self.layers} layers of stride {self.stride} needs a "
                 f"multiple of {step} samples; the nearest is {max(1, round(width / step)) * step}, or set fewer "
                 "model.layers"
+            )
+        hop = self.window // OVERLAP
+        if self.networks == "spectrum" and width % hop:
+            raise ValueError(
+                f"{keys} {width}: variant {self.variant} with networks spectrum needs a multiple of {hop} samples; the "
+                f"nearest is {max(1, round(width / hop)) * hop}, or set another model.window"
             )
