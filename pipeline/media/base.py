@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from pipeline.errors import InputError
 from pipeline.media.codec import BadItem, Bounds, Encoded, Fact, Item, TransformInput
 from pipeline.media.graph_items import GraphItems
 from pipeline.media.restoration import Similarity
@@ -174,6 +175,18 @@ class Medium(GraphItems, ABC):
         None for a medium whose items do not move, and for formats that do not. Arguments as in `preview`.
         """
         return None
+
+    def sound(self, spec: ItemSpec) -> tuple[str, ItemSpec]:
+        """Return the output of a vocoder in exported graphs, and the spec of the items in it.
+
+        Raises:
+            InputError: Nothing of these items can be made audible.
+        """
+        raise InputError(f"export.vocoder: {self.noun}s of data.medium {self.name} have no spectrogram; set it to null")
+
+    def measured(self, items: Items, spec: ItemSpec, wanted: ItemSpec) -> Items:
+        """Return items of a graph as items of the data, if the graph returns others (see `sound`)."""
+        return items
 
     def reread(self, items: Items, spec: ItemSpec) -> Items | None:
         """Return items [n, H, W, C] as they are after `encode` has written them and `decode` has read them.

@@ -20,6 +20,12 @@ class ExportSettings(Settings):
     allow_failed: bool = Field(
         False, description="export even if the verdict is fail; the model card then says that the gate failed"
     )
+    vocoder: str | None = Field(
+        None,
+        min_length=1,
+        description="models/ folder of a trained vocoder (hifigan), which makes the sound of spectrograms in the place "
+        "of Griffin-Lim; audio only",
+    )
 
 
 class ServeSettings(Settings):

@@ -27,6 +27,7 @@ from pipeline.serving.onnx.triton import write_repository
 from pipeline.stages import metrics_files
 from pipeline.stages.exported_commit import exported_commit
 from pipeline.stages.paths import Paths
+from pipeline.stages.vocoder import Vocoder, load_vocoder
 from pipeline.tasks.registry import TASKS
 from pipeline.tracking import run_networks, tracked_run
 from pipeline.training import model_files
@@ -66,9 +67,15 @@ def run(root: Path) -> None:
             "  try: train longer, change `evaluate.gate`, or set `export.allow_failed: true`"
         )
     gan, config = model_files.load(paths.weights.parent)
+    vocoder = load_vocoder(root, params.export.vocoder, config.item)
     with tracked_run.resume(params.tracking, root, paths.run) as tracked, tempfile.TemporaryDirectory() as scratch:
-        metadata = Metadata(**origin(config, paths, tracked.id), **interface(gan), **quality(evaluation))
-        model = export_graphs(gan, metadata, Path(scratch), params)
+        metadata = Metadata(
+            **origin(config, paths, tracked.id),
+            **interface(gan),
+            **quality(evaluation),
+            vocoder=vocoder.fingerprint if vocoder else "",
+        )
+        model = export_graphs(gan, metadata, Path(scratch), params, vocoder)
         publish(paths, Path(scratch), model, config, evaluation)
         register_model(tracked, paths, params, model)
         store_networks(tracked, paths.weights.parent)
@@ -120,7 +127,9 @@ def quality(evaluation: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def export_graphs(gan: GAN, metadata: Metadata, folder: Path, params: Params) -> ExportedModel:
+def export_graphs(
+    gan: GAN, metadata: Metadata, folder: Path, params: Params, vocoder: Vocoder | None = None
+) -> ExportedModel:
     """Export all graphs of a model to `folder` and check them against PyTorch."""
     measured: dict[str, Any] = {}
     signatures = []
@@ -129,6 +138,8 @@ def export_graphs(gan: GAN, metadata: Metadata, folder: Path, params: Params) ->
     for number, spec in enumerate(name_tensors(spec, metadata.item) for spec in gan.export()):
         path = folder / f"{spec.name}.onnx"
         extend = functools.partial(medium.extend_graph, spec=metadata.item) if items in spec.outputs else None
+        if vocoder and spec.outputs == (items,):
+            spec, extend = vocoder.append_to(spec), None
         export(spec, path, metadata.pairs(), params.export.opset, extend)
         parity = check_parity(spec, path, params.export.parity_tolerance, metadata.item)
         prefix = f"{spec.name}_" if number else ""

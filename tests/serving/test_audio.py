@@ -16,9 +16,11 @@ from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from pipeline.gans.base import ExportSpec
+from pipeline.gans.registry import build, parse_settings
 from pipeline.items import ItemSpec
 from pipeline.media.audio.medium import AudioMedium
 from pipeline.media.audio.settings import AudioSettings
+from pipeline.media.audio.waves import read_waves
 from pipeline.serving.http.application import create_app
 from pipeline.serving.http.inference_service import InferenceService
 from pipeline.serving.http.model_source import FileSource
@@ -29,6 +31,10 @@ from pipeline.serving.onnx.signature import describe_graph
 from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.sample_files import Request, sample_to_files
 from pipeline.serving.settings import ServeSettings
+from pipeline.stages.vocoder import load_vocoder
+from pipeline.training import model_files
+from pipeline.training.model_files import ModelConfig
+from tests.specs import image_spec
 
 AUDIO = AudioMedium()
 SPEC = AUDIO.spec(AudioSettings(mels=16, seconds=0.128), ("low", "high"))
@@ -161,3 +167,62 @@ def test_the_open_inference_protocol_returns_the_sound(client: TestClient) -> No
     }
     answer = client.post(f"/v2/models/{name}/infer", json=body).json()
     assert answer["outputs"][0]["shape"] == [2, 1, 1024]
+
+
+@pytest.fixture(scope="module")
+def vocoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models/ folder of an untrained vocoder."""
+    torch.manual_seed(0)
+    item = AUDIO.spec(AudioSettings(mels=16, seconds=0.256, representation="wave"), ())
+    sizes = {"generator_channels": 4, "rates": [16, 8], "discriminator_channels": 2, "periods": [2], "scales": 0}
+    settings = parse_settings({"variant": "hifigan"} | sizes)
+    config = ModelConfig(model=settings, item=item, dataset_source="", dataset_fingerprint="", images_seen=0)
+    folder = tmp_path_factory.mktemp("vocoder") / "models"
+    model_files.save(build(settings, item), config, folder)
+    return folder
+
+
+def test_a_vocoder_takes_the_place_of_griffin_lim(
+    bells: tuple[ExportSpec, Path], vocoder_folder: Path, describe: Callable[..., Metadata], tmp_path: Path
+) -> None:
+    vocoder = load_vocoder(tmp_path, str(vocoder_folder), SPEC)
+    assert vocoder is not None
+    spec, path = vocoder.append_to(bells[0]), tmp_path / "generator.onnx"
+    metadata = describe(latent=3).model_copy(update={"item": SPEC, "vocoder": vocoder.fingerprint})
+    export(spec, path, metadata.pairs(), 20)
+    assert parity.check_parity(spec, path, 1e-4, SPEC).max_abs < 1e-4
+    generator = Generator(path)
+    label = np.zeros(2, np.int64)
+    mels, sound = generator.session.run(["mels", "audio"], {"z": generator.latents(7, 0, 2), "label": label})
+    with torch.no_grad():
+        assert np.allclose(vocoder.network(torch.from_numpy(mels)).numpy(), sound, atol=1e-5)
+    items = generator.sample(2, 7, label=["low"])
+    assert np.allclose(read_waves(items), sound[:, 0], atol=1e-4)
+    sample_to_files(path, tmp_path / "clips", Request(n=2, seed=7, conditions={"label": ["low"]}), folder=True)
+    with wave.open(str(tmp_path / "clips/0000.wav")) as file:
+        frames = np.frombuffer(file.readframes(2000), dtype="<i2")
+    assert np.abs(frames - items[0, 0, :, 0]).max() <= 1
+    assert AUDIO.measured(items, generator.graph.result_item, SPEC).shape == (2, *SPEC.shape)
+    with TestClient(create_app(InferenceService(FileSource(path), ServeSettings(max_batch=4)))) as client:
+        assert client.get("/sample.wav?seed=7&label=low").content[-len(frames.tobytes()) :] == frames.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        (AUDIO.spec(AudioSettings(mels=16, hop=64, seconds=0.128), ()), r"data\.hop must be the same"),
+        (AUDIO.spec(AudioSettings(representation="wave"), ()), "these clips are waves"),
+        (image_spec(8, 1, 2), "images of data.medium image have no spectrogram"),
+    ],
+)
+def test_a_vocoder_of_other_spectrograms_is_refused(vocoder_folder: Path, item: ItemSpec, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        load_vocoder(vocoder_folder.parent, "models", item)
+
+
+def test_a_model_that_is_no_vocoder_is_refused(tmp_path: Path) -> None:
+    settings = parse_settings({"variant": "vanilla", "hidden": [4]})
+    config = ModelConfig(model=settings, item=SPEC, dataset_source="", dataset_fingerprint="", images_seen=0)
+    model_files.save(build(settings, SPEC), config, tmp_path / "models")
+    with pytest.raises(InputError, match="vanilla is no vocoder"):
+        load_vocoder(tmp_path, "models", SPEC)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.errors import InputError
 from pipeline.items import ItemSpec
 from pipeline.media.audio import validation
 from pipeline.media.audio.appearance import APPEARANCE, PROFILE_MEASURES
@@ -18,7 +19,7 @@ from pipeline.media.audio.profiles import profiles
 from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.similarities import SIMILARITIES, best_gate
 from pipeline.media.audio.statistics import statistics
-from pipeline.media.audio.waves import is_wave, picture_spec, pictures_of, read_waves, to_picture
+from pipeline.media.audio.waves import is_wave, picture_spec, pictures_of, read_waves, to_picture, wave_spec
 from pipeline.media.base import BuiltinSource, Medium
 from pipeline.media.codec import Encoded, Fact, Item, TransformInput
 
@@ -163,6 +164,16 @@ class AudioMedium(Medium):
         wave = self.waves(values[None], spec)[0]
         data, losses = write_sound(wave, MelCodec.of(spec).sample_rate, suffix)
         return Encoded(data, self.formats[suffix], suffix, losses)
+
+    def sound(self, spec: ItemSpec) -> tuple[str, ItemSpec]:
+        """Return the name and the spec of waves."""
+        if is_wave(spec):
+            raise InputError("export.vocoder: these clips are waves, which need no vocoder; set it to null")
+        return SOUND, wave_spec(spec)
+
+    def measured(self, items: Items, spec: ItemSpec, wanted: ItemSpec) -> Items:
+        """Return the pictures of waves."""
+        return items if is_wave(wanted) else pictures_of(items, spec)
 
     def reread(self, items: Items, spec: ItemSpec) -> Items | None:
         """Return the pictures of the items' sounds: no sound has exactly the picture that a generator draws."""

@@ -26,6 +26,13 @@ def picture_spec(spec: ItemSpec) -> ItemSpec:
     return spec.model_copy(update={**size, "details": dict(codec.details())})
 
 
+def wave_spec(spec: ItemSpec) -> ItemSpec:
+    """Return the spec of the waves that pictures of this spec show."""
+    codec = MelCodec.of(spec)
+    size = {"height": 1, "width": codec.samples, "dtype": "int16"}
+    return spec.model_copy(update={**size, "details": codec.details() | {"mels": codec.mels}})
+
+
 def store_waves(waves: Float32Array) -> Items:
     """Return waves [n, samples] in -1 .. 1 as stored items, int16 [n, 1, samples, 1]."""
     levels = np.clip(np.rint(waves * np.float32(HIGHEST)), -HIGHEST, HIGHEST)

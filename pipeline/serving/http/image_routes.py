@@ -82,7 +82,7 @@ def image_router(service: InferenceService) -> APIRouter:
 async def generate_file(service: InferenceService, loaded: LoadedModel, query: ItemQuery) -> Response:
     """Return one item as a file."""
     items, seconds = await generate_items(service, loaded, query, 1)
-    file = loaded.graph.medium.encode(items[0], loaded.graph.metadata.item)
+    file = loaded.graph.medium.encode(items[0], loaded.graph.result_item)
     return Response(file.data, media_type=file.mime_type, headers=result_headers(loaded, seconds))
 
 
@@ -99,7 +99,7 @@ async def generate_joined(service: InferenceService, loaded: LoadedModel, query:
 async def generate_html(service: InferenceService, loaded: LoadedModel, query: ItemQuery) -> Response:
     """Return one item as an HTML element."""
     items, seconds = await generate_items(service, loaded, query, 1)
-    html = await asyncio.to_thread(loaded.graph.medium.html, items[0], loaded.graph.metadata.item)
+    html = await asyncio.to_thread(loaded.graph.medium.html, items[0], loaded.graph.result_item)
     return HTMLResponse(html, headers=result_headers(loaded, seconds))
 
 
@@ -146,8 +146,8 @@ async def generate(
     began = time.perf_counter()
     graph, rows = loaded.graph, {"z": z, **take_in_turn(conditions, len(z))}
     inputs = {name: rows[name] for name in graph.inputs}
-    outputs = await service.batcher.run(loaded, inputs, (graph.items_output,))
-    return graph.to_items(outputs[graph.items_output]), time.perf_counter() - began
+    outputs = await service.batcher.run(loaded, inputs, (graph.result_output,))
+    return graph.to_items(outputs[graph.result_output]), time.perf_counter() - began
 
 
 def result_headers(loaded: LoadedModel, seconds: float) -> dict[str, str]:
@@ -162,7 +162,7 @@ def result_headers(loaded: LoadedModel, seconds: float) -> dict[str, str]:
 def encode_png(graph: Graph, items: Items, columns: int | None = None) -> bytes:
     """Return a PNG: of one item as it is if its medium has pictures, else the medium's picture of the items."""
     if len(items) == 1 and ".png" in graph.medium.formats:
-        return graph.medium.encode(items[0], graph.metadata.item, ".png").data
+        return graph.medium.encode(items[0], graph.result_item, ".png").data
     return encode_picture(draw(graph, items, columns), ".png")
 
 

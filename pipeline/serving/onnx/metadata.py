@@ -24,6 +24,7 @@ class Metadata(Settings):
         multiple: Height and width of its input may be any multiple of this; 0: only the size in `item`.
         past: Frames that a model for prediction takes; 0 for others.
         between: It predicts the frame between those that it takes, and not the next one.
+        vocoder: Fingerprint of the network whose output is the result, next to the items; empty without one.
         motion: Values at the end of z that make one frame of a clip; 0 if the number of frames is fixed.
         parent: The model that the training started from; empty for new weights.
         keeps_colours: Its output shows what its input shows, in the same colours: of a gray input it is gray.
@@ -47,6 +48,7 @@ class Metadata(Settings):
     keeps_colours: bool = False
     past: int = 0
     between: bool = False
+    vocoder: str = ""
     motion: int = 0
     parent: str = ""
 

@@ -1,5 +1,6 @@
 """Exported graphs in ONNX Runtime, and generators that turn latents into items. Runs without torch."""
 
+import functools
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ import numpy as np
 
 from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
+from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium
 from pipeline.serving.graph_tensors import TENSORS, Arrays, latents, parse_conditions, take_in_turn
 from pipeline.serving.onnx.graph_digest import check_digest
@@ -67,9 +69,26 @@ class Graph:
         """Name of the output that holds items, or predicted frames."""
         return "next_frames" if self.metadata.past else self.medium.output_name(self.metadata.item)
 
+    @functools.cached_property
+    def result(self) -> tuple[str, ItemSpec]:
+        """Name and spec of what people get: the items, or what a vocoder makes of them."""
+        item = self.metadata.item
+        return self.medium.sound(item) if self.metadata.vocoder else (self.items_output, item)
+
+    @property
+    def result_output(self) -> str:
+        """Name of the output that people get."""
+        return self.result[0]
+
+    @property
+    def result_item(self) -> ItemSpec:
+        """Spec of what people get."""
+        return self.result[1]
+
     def to_items(self, values: Float32Array) -> Items:
-        """Convert the output of the graph, float [n, C, H, W], to items [n, H, W, C]."""
-        return self.medium.from_network(values, self.metadata.item)
+        """Convert the output that people get, float [n, C, H, W] or [n, C, W], to items [n, H, W, C]."""
+        flat = values[:, :, None] if values.ndim == 3 else values
+        return self.medium.from_network(flat, self.result_item)
 
     def mismatch(self, expected: str, advice: str) -> InputError:
         """Return the error for a graph with other tensors than `expected`."""
@@ -141,8 +160,8 @@ class Generator:
         return latents(checked_seed(seed), first, n, self.metadata.latent)
 
     def run(self, inputs: Arrays) -> Float32Array:
-        """Run one batch and return the output that holds items."""
-        output: Float32Array = self.session.run([self.graph.items_output], inputs)[0]
+        """Run one batch and return the output that people get."""
+        output: Float32Array = self.session.run([self.graph.result_output], inputs)[0]
         return output
 
     def generate(self, z: Float32Array, conditions: Mapping[str, Any]) -> Items:

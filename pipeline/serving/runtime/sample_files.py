@@ -143,7 +143,7 @@ def write_singles(generator: Generator, folder: Path, request: Request, conditio
     index = 0
     for batch in generator.stream(n, request.seed, conditions):
         for item in batch:
-            file = graph.medium.encode(item, graph.metadata.item)
+            file = graph.medium.encode(item, graph.result_item)
             (folder / f"{index:0{digits}d}{file.suffix}").write_bytes(file.data)
             index += 1
     return f"{n} {graph.medium.noun}s"
@@ -154,7 +154,7 @@ def write_sheet(generator: Generator, output: Path, request: Request, conditions
     n = request.n or DEFAULT_ITEMS
     items = np.concatenate(list(generator.stream(n, request.seed, conditions)))
     columns = sheet_columns(request.columns, turns(conditions))
-    moving = generator.graph.medium.animate(items, generator.graph.metadata.item, output.suffix.lower(), columns)
+    moving = generator.graph.medium.animate(items, generator.graph.result_item, output.suffix.lower(), columns)
     if moving is None:
         write_picture(draw(generator.graph, items, columns), output, output.suffix)
     else:
@@ -175,7 +175,7 @@ def encode_joined(graph: Graph, items: Items, suffix: str) -> Encoded:
 
     Raises InputError if their medium has no such file.
     """
-    medium, spec = graph.medium, graph.metadata.item
+    medium, spec = graph.medium, graph.result_item
     if suffix not in medium.formats:
         raise InputError(f"{medium.noun}s cannot be written as {suffix!r}. Use {', '.join(medium.formats)}.")
     if len(items) == 1:
@@ -215,7 +215,7 @@ def write_animation(generator: Generator, output: Path, request: Request, steps:
 
 def draw(graph: Graph, items: Items, columns: int | None = None, cell: int = CELL) -> "Image.Image":
     """Return one picture of items [n, H, W, C]."""
-    return graph.medium.preview(items, graph.metadata.item, columns, cell)
+    return graph.medium.preview(items, graph.result_item, columns, cell)
 
 
 def draw_frames(graph: Graph, items: Items, per_frame: int, columns: int | None) -> list["Image.Image"]:

@@ -50,7 +50,8 @@ def draw_samples(generator: Generator, case: EvaluationCase, scratch: IO[bytes])
     for start in progress_bar(range(0, n, settings.batch_size), f"samples of {name}"):
         size = min(settings.batch_size, n - start)
         conditions = generator.conditions(label=None if labels is None else labels[start : start + size])
-        items = generator.generate(generator.latents(settings.seed, start, size), conditions)
+        made = generator.generate(generator.latents(settings.seed, start, size), conditions)
+        items = generator.graph.medium.measured(made, generator.graph.result_item, case.info.item)
         scratch.write(items.tobytes())
     scratch.flush()
     return np.memmap(scratch, dtype=items.dtype, mode="r", shape=(n, *items.shape[1:]))
@@ -60,7 +61,8 @@ def draw_some(model: ExportedModel, case: EvaluationCase) -> Items:
     """Draw samples [64, H, W, C] that show an exported generator; the same case gives two models the same latents."""
     generator = Generator(model.graph)
     conditions = generator.conditions(label=choose_labels(generator, case, SHOWN))
-    return generator.generate(generator.latents(case.settings.seed, 0, SHOWN), conditions)
+    made = generator.generate(generator.latents(case.settings.seed, 0, SHOWN), conditions)
+    return generator.graph.medium.measured(made, generator.graph.result_item, case.info.item)
 
 
 def choose_labels(generator: Generator, case: EvaluationCase, n: int) -> Int64Array | None:
