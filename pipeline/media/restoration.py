@@ -9,6 +9,9 @@ from pipeline.items import ItemSpec
 INPUT = "input"
 """What a trial has whose inputs are items themselves; see `Measure.needs`."""
 
+RECOGNISED = "recognised classes"
+"""What a trial has whose items have classes that a classifier names."""
+
 
 @dataclass(frozen=True)
 class Similarity:

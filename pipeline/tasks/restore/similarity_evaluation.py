@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from pipeline.arrays import BoolArray, Int64Array, Items
 from pipeline.evaluation.comparison import Material
+from pipeline.evaluation.extractors.classifier import train_classifier
+from pipeline.evaluation.measures.kept_classes import classify
 from pipeline.evaluation.protocol import describe_rounding, with_code
 from pipeline.evaluation.report_page import render_page
 from pipeline.gans.base import View
@@ -83,7 +86,24 @@ def run_trial(case: EvaluationCase, title: str, view: View) -> SimilarityTrial:
         case.folders.cache,
         f"{case.test.fingerprint} {len(positions)}",
         stand_ins,
+        recognise(case, positions[kept], np.concatenate(restored)[kept]) if stand_ins else None,
     )
+
+
+def recognise(case: EvaluationCase, positions: Int64Array, restored: Items) -> BoolArray | None:
+    """Return whether a classifier names the class of held-out items, and of what was made of them, [n, 2].
+
+    None if the items have fewer than two classes.
+    """
+    labels = case.test.labels[positions]
+    if len(case.info.item.classes) < 2 or not len(labels) or (labels < 0).any():
+        return None
+    nothing = np.empty(0, dtype=np.int64)
+    judge = train_classifier(
+        case.train, nothing, case.info.item, case.device, folder=case.folders.cache, progress=progress_bar
+    )
+    sets = (case.test.images(positions), restored)
+    return np.stack([classify(items, judge) == labels for items in sets], axis=1)
 
 
 def protocol(trials: Sequence[SimilarityTrial], case: EvaluationCase) -> str:

@@ -4,10 +4,10 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline.evaluation.measures.intervals import interval_of_mean
+from pipeline.evaluation.measures.intervals import interval_of_mean, wilson_interval
 from pipeline.measure import Measure, Measurement, Symptom
 from pipeline.media.base import Medium
-from pipeline.media.restoration import Similarity
+from pipeline.media.restoration import RECOGNISED, Similarity
 from pipeline.tasks.medium_measures import CHANGES, add_medium_measures
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LONGER = "Train longer (train.total_images), or take wider networks (model.generator_channels)"
 NO_GAIN = Symptom("little gain over the input", 40, LONGER)
+UNCLEAR = Symptom("classes are lost", 39, LONGER)
 BELOW_BASELINE = Symptom("no better than the baseline without learning", 41, LONGER)
 
 
@@ -38,6 +39,28 @@ def gain_over_baseline(name: str, sign: int, trial: "SimilarityTrial") -> float:
 def baseline_gain(name: str, sign: int, trial: "SimilarityTrial") -> float:
     """Return by how much the baseline is nearer to the originals than the inputs are."""
     return float(sign * (trial.scores[name].baseline - trial.scores[name].given).mean())
+
+
+def accuracy_kept(trial: "SimilarityTrial") -> Measurement:
+    """Return the share of results whose class a classifier names, with that of the originals as null."""
+    assert trial.recognised is not None
+    original, restored = trial.recognised.T
+    interval = wilson_interval(int(restored.sum()), len(restored), "items")
+    return Measurement(float(restored.mean()), float(original.mean()), interval=interval)
+
+
+ACCURACY: "Measure[SimilarityTrial]" = Measure(
+    "accuracy_kept",
+    accuracy_kept,
+    "share of restored items whose class a classifier names right, over that of the originals",
+    kind="relative",
+    better="high",
+    bound=0.98,
+    limits={"gt": 0, "le": 1},
+    needs=RECOGNISED,
+    symptoms=(UNCLEAR,),
+    headline=True,
+)
 
 
 def measures_of(similarity: Similarity, place: int | None) -> "tuple[Measure[SimilarityTrial], ...]":
@@ -79,4 +102,4 @@ def measures_of(similarity: Similarity, place: int | None) -> "tuple[Measure[Sim
 def measures_of_similarity(medium: Medium) -> "Sequence[Measure[Any]]":
     """Return the measures of restored items of a medium: of each similarity, and of how the items look or sound."""
     own = [measure for k, one in enumerate(medium.similarities) for measure in measures_of(one, k + 1)]
-    return add_medium_measures(own, medium, {}, without=CHANGES)
+    return add_medium_measures([*own, ACCURACY], medium, {}, without=CHANGES)

@@ -6,13 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.arrays import Float64Array, Items
+from pipeline.arrays import BoolArray, Float64Array, Items
 from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.evaluation.likeness import Compared, Likeness
 from pipeline.evaluation.measures.profile_comparison import RealItems
 from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium
-from pipeline.media.restoration import INPUT, Similarity
+from pipeline.media.restoration import INPUT, RECOGNISED, Similarity
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class SimilarityTrial(Likeness):
         nonfinite: Number of results that hold NaN or Inf.
         seed: Seed of the draws.
         cache, key: Where nulls are kept, and what identifies the originals there.
+        recognised: Whether a classifier names the class of each original and of each result, [n, 2]; None without one.
         stand_ins: `given` holds what was made of the inputs without learning, see `Tensors.stand_in`.
     """
 
@@ -50,6 +51,7 @@ class SimilarityTrial(Likeness):
     cache: Path | None = None
     key: str = ""
     stand_ins: bool = False
+    recognised: BoolArray | None = None
 
     @property
     def total(self) -> int:
@@ -64,7 +66,8 @@ class SimilarityTrial(Likeness):
     @property
     def provides(self) -> frozenset[str]:
         """What the items have of what measures of the medium need."""
-        return self.properties | (frozenset() if self.stand_ins else {INPUT})
+        more = {INPUT: not self.stand_ins, RECOGNISED: self.recognised is not None}
+        return self.properties | {name for name, has in more.items() if has}
 
     @property
     def item(self) -> ItemSpec:

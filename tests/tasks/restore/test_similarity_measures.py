@@ -74,6 +74,15 @@ def test_spectrograms_without_phases_are_compared_by_the_error_of_the_spectrogra
     assert len(rows_of(data)) > 1
 
 
+@pytest.mark.parametrize(("named", "words"), [(39, "pass"), (38, "classes are lost")])
+def test_the_classes_of_results_must_be_recognised(named: int, words: str) -> None:
+    recognised = np.stack([np.arange(40) < 39, np.arange(40) < named], axis=1)
+    data = SimilarityTrial("spectrogram", SPEC, CLEAN, GIVEN, CLEAN, stand_ins=True, recognised=recognised)
+    measures = [one for one in measures_of_similarity(AUDIO) if one.name == "accuracy_kept"]
+    verdict = apply_gate([measure_part(data, measures, "", "")], TASKS["restore"].gate(MEDIA["audio"])())
+    assert words in (verdict.word, *verdict.reasons) or words in verdict.reasons[0]
+
+
 def test_models_are_compared_clip_by_clip_if_every_result_is_finite() -> None:
     one, other = trial(noisy(15)), trial(noisy(15), "snr -2.5")
     assert {name: len(values) for name, values in material([one]).item_scores.items()} == {"si_sdr": 40}
