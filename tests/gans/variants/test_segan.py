@@ -1,5 +1,6 @@
 """SEGAN: shapes, updated networks, evaluation views, export, and what it refuses."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,14 @@ def test_the_loss_weighs_the_ratio_of_signal_to_distortion() -> None:
     made, clean = (store_waves(one[:, 0, 0].detach().numpy()) for one in (gan.generator(waves(4)), waves(4)))
     loss = gan.generator_loss(batch, Progress(0, 0), torch.Generator())
     assert -loss.total.item() / 2 == pytest.approx(measured_si_sdr(made, clean, ITEM).mean(), abs=0.05)
+
+
+def test_the_loss_weighs_the_error_of_the_spectrum_in_nepers() -> None:
+    gan = small(weights={"l1": 0, "adversarial": 0, "spectrum": 3}, window=64)
+    gan.add_module("generator", torch.nn.Identity())
+    batch = {"input": waves(4), "target": waves(4) / 2}
+    loss = gan.generator_loss(batch, Progress(0, 0), torch.Generator())
+    assert loss.total.item() == pytest.approx(3 * math.log(2), rel=0.01)
 
 
 def test_the_loss_weighs_the_error() -> None:

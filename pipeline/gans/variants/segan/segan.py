@@ -19,7 +19,7 @@ from torch.nn.functional import l1_loss
 from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, View
 from pipeline.gans.game.objectives import OBJECTIVES
 from pipeline.gans.variants.segan.settings import SEGANSettings
-from pipeline.gans.variants.segan.spectral import SpectralGenerator
+from pipeline.gans.variants.segan.spectral import Fourier, SpectralGenerator
 from pipeline.items import ItemSpec
 
 SMALLEST = 1e-6
@@ -116,6 +116,7 @@ class SEGAN(GAN):
         self.objective, self.weights, self.samples = OBJECTIVES[settings.objective], settings.weights, item.width
         self.generator = (SpectralGenerator if settings.networks == "spectrum" else Generator)(settings)
         self.discriminator = Discriminator(settings, item.width)
+        self.fourier = Fourier(settings.window)
 
     def phases(self) -> list[Phase]:
         """Return an update of the discriminator, then one of the generator."""
@@ -149,6 +150,10 @@ class SEGAN(GAN):
         adversarial = self.objective.generator(real, fake)
         total = self.weights.l1 * error + self.weights.adversarial * adversarial
         terms = {"loss_l1": error, "loss_adversarial": adversarial}
+        if self.weights.spectrum:
+            ours, theirs = (self.fourier.levels(self.fourier(waves)) for waves in (restored, clean))
+            terms["loss_spectrum"] = l1_loss(ours, theirs)
+            total = total + self.weights.spectrum * terms["loss_spectrum"]
         if self.weights.si_sdr:
             terms["si_sdr"] = si_sdr(restored, clean).mean()
             total = total - self.weights.si_sdr * terms["si_sdr"]

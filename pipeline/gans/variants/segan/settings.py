@@ -49,6 +49,9 @@ class SEGANWeights(Settings):
 
     l1: float = Field(100.0, ge=0, description="weight of the mean absolute error")
     adversarial: float = Field(1.0, ge=0, description="weight of the adversarial loss")
+    spectrum: float = Field(
+        0.0, ge=0, description="weight of the error of the logarithm of the Fourier transform, in nepers"
+    )
     si_sdr: float = Field(
         0.0, ge=0, description="weight of the scale-invariant signal-to-distortion ratio, each decibel below 0"
     )
@@ -66,7 +69,7 @@ class SEGANSettings(VariantSettings):
         description="generator; wave: strided convolutions along the samples, as in the paper; spectrum: a mask over "
         "the Fourier transform, from convolutions along its columns",
     )
-    window: int = Field(256, ge=16, le=4096, description="samples of a Fourier transform of networks spectrum")
+    window: int = Field(256, ge=16, le=4096, description="samples of a Fourier transform, of networks or weights")
     generator_channels: int = Field(
         16, ge=1, le=512, description="channels of the generator's first layer; networks spectrum: of all its layers"
     )

@@ -22,37 +22,51 @@ SCALE = 4.0
 """Divisor of logarithms of magnitudes."""
 
 
+class Fourier(nn.Module):
+    """Waves [B, 1, 1, samples] -> their spectrum, real then imaginary parts, [B, 2 * bins, columns]."""
+
+    filters: Tensor
+
+    def __init__(self, window: int) -> None:
+        super().__init__()
+        self.window, self.hop, self.bins = window, window // OVERLAP, window // 2 + 1
+        # Each sample lies in as many windows as overlap, at both ends too.
+        self.margin = self.window - self.hop
+        self.register_buffer("filters", transform_filters(window), persistent=False)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        return F.conv1d(F.pad(waves[:, 0], (self.margin, self.margin)), self.filters, stride=self.hop)
+
+    def levels(self, spectrum: Tensor) -> Tensor:
+        """Return the logarithms of the magnitudes of a spectrum, [B, bins, columns]."""
+        power = spectrum[:, : self.bins].square() + spectrum[:, self.bins :].square()
+        return power.clamp(min=SMALLEST).log() / 2
+
+
 class SpectralGenerator(nn.Module):
     """Noisy waves [B, 1, 1, samples] -> restored waves in the same shape."""
 
-    forward_transform: Tensor
-    inverse_transform: Tensor
+    inverse: Tensor
 
     def __init__(self, settings: SEGANSettings) -> None:
         super().__init__()
-        bins, width = settings.window // 2 + 1, settings.generator_channels
-        self.window, self.hop, self.bins = settings.window, settings.window // OVERLAP, bins
-        self.register_buffer("forward_transform", transform_filters(settings.window), persistent=False)
-        self.register_buffer("inverse_transform", inverse_filters(settings.window), persistent=False)
+        self.fourier = Fourier(settings.window)
+        bins, width = self.fourier.bins, settings.generator_channels
+        self.register_buffer("inverse", inverse_filters(settings.window), persistent=False)
         self.first = nn.Conv1d(bins, width, 3, padding=1)
         self.overall = nn.Linear(width, width)
         self.blocks = nn.ModuleList(TimeBlock(width, dilation) for dilation in DILATIONS)
         self.mask = nn.Conv1d(width, bins, 1)
 
     def forward(self, item: Tensor) -> Tensor:
-        # Each sample lies in as many windows as overlap, at both ends too.
-        margin = self.window - self.hop
-        spectrum = F.conv1d(F.pad(item[:, 0], (margin, margin)), self.forward_transform, stride=self.hop)
-        real, imaginary = spectrum[:, : self.bins], spectrum[:, self.bins :]
-        levels = (real.square() + imaginary.square()).clamp(min=SMALLEST).log() / (2 * SCALE)
-        steps = self.first(levels)
+        spectrum = self.fourier(item)
+        steps = self.first(self.fourier.levels(spectrum) / SCALE)
         steps = steps + self.overall(F.leaky_relu(steps, 0.2).mean(dim=2))[:, :, None]
         for block in self.blocks:
             steps = block(steps)
         mask = (self.mask(F.leaky_relu(steps, 0.2)) + 1).sigmoid()
-        masked = torch.cat([mask * real, mask * imaginary], dim=1)
-        waves = F.conv_transpose1d(masked, self.inverse_transform, stride=self.hop)
-        return waves[:, :, margin:-margin][:, None]
+        waves = F.conv_transpose1d(torch.cat([mask, mask], dim=1) * spectrum, self.inverse, stride=self.fourier.hop)
+        return waves[:, :, self.fourier.margin : -self.fourier.margin][:, None]
 
 
 class TimeBlock(nn.Module):
