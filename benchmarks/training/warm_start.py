@@ -26,7 +26,7 @@ Checks = list[tuple[int, float]]
 
 OTHERS, NEW = list("01234567"), list("89")
 RATE, LOWER = 4e-4, 1e-4
-POINTS = (0, 20_000, 50_000, 100_000, 200_000)
+POINTS = (0, 10_000, 20_000, 40_000, 100_000, 200_000)
 PARAMS = """
 data: {{source: {source}, resolution: 16, background: "#000000", {data}}}
 validate: {{min_side: {{limit: 8, severity: warning}}}}
@@ -81,13 +81,13 @@ class Bench:
 
     def transfer(self) -> dict[str, Checks]:
         """Compare new weights, the parent, and the parent with frozen layers on 500 images of new classes."""
-        self.train("parent", f"classes: {json.dumps(OTHERS)}", 200_000)
+        self.train("parent", f"classes: {json.dumps(OTHERS)}", 100_000)
         data = f"classes: {json.dumps(NEW)}, limit: 250"
         return {
-            "500 images, cold": self.train("few-cold", data, 100_000),
-            "500 images, warm": self.train("few-warm", data, 100_000, rate=LOWER, parent="parent"),
+            "500 images, cold": self.train("few-cold", data, 40_000),
+            "500 images, warm": self.train("few-warm", data, 40_000, rate=LOWER, parent="parent"),
             "500 images, warm, 1 layer frozen": self.train(
-                "few-frozen", data, 100_000, rate=LOWER, parent="parent", frozen=1
+                "few-frozen", data, 40_000, rate=LOWER, parent="parent", frozen=1
             ),
         }
 

@@ -15,6 +15,7 @@ import typer
 from pipeline import __version__
 from pipeline.allocator import keep_freed_memory
 from pipeline.cli.data_commands import data_commands
+from pipeline.cli.launch import run_processes, wanted_processes
 from pipeline.cli.model_commands import model_commands
 from pipeline.cli.registry_commands import registry_commands
 from pipeline.errors import GanlineError
@@ -80,10 +81,15 @@ def train() -> None:
 
     `ganline train`
 
+    `GANLINE_PROCESSES=4 ganline train` trains in four processes on this machine, one a GPU if there are GPUs
+
     `dvc repro train` runs the stages before it, too
     """
     # Threads of NumPy's BLAS spin after each product and slow torch down; the health checks need only one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    count = wanted_processes(os.environ)
+    if count > 1:
+        raise typer.Exit(run_processes(count, "train"))
     run_stage("train")
 
 

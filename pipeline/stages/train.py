@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from pipeline import params as parameters
+from pipeline import processes
 from pipeline.code_digest import code_digest, defining_modules
 from pipeline.data.store import DatasetInfo, ItemSet, open_split
 from pipeline.errors import InputError, TrainingFailed
@@ -16,13 +17,19 @@ from pipeline.files import exclusive_lock, write_atomically
 from pipeline.gans.base import Batch
 from pipeline.gans.registry import VARIANTS, build
 from pipeline.media.registry import find_medium
-from pipeline.media.wording import say
 from pipeline.params import Params
 from pipeline.stages import metrics_files
 from pipeline.stages.parent import find_parent, split_settings
 from pipeline.stages.paths import Paths
 from pipeline.stages.signals import stop_on_signal
-from pipeline.stages.training_reporter import Reporter, print_message, report_intervals, report_schedule_change
+from pipeline.stages.training_reporter import (
+    Reporter,
+    Silent,
+    print_message,
+    report_intervals,
+    report_schedule_change,
+    summarise,
+)
 from pipeline.tasks.registry import TASKS
 from pipeline.tasks.training_case import TrainingCase
 from pipeline.tracking import tracked_run
@@ -30,6 +37,7 @@ from pipeline.training import checkpoint, model_files, unattended
 from pipeline.training.device import pick_device
 from pipeline.training.looks import Look
 from pipeline.training.loop import Stopped, Trainer
+from pipeline.training.protocols import Observer
 from pipeline.training.response import respond
 from pipeline.training.settings import TrainSettings
 from pipeline.training.warm_start import Parent
@@ -66,8 +74,13 @@ def run(root: Path) -> None:
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
-    with exclusive_lock(paths.train_lock, "training"):
-        train(open_inputs(paths, params))
+    processes.join()
+    if not processes.is_first():
+        follow(open_inputs(paths, params))
+    else:
+        with exclusive_lock(paths.train_lock, "training"):
+            train(open_inputs(paths, params))
+    processes.leave()
 
 
 def open_inputs(paths: Paths, params: Params) -> Inputs:
@@ -92,7 +105,7 @@ def train(inputs: Inputs) -> None:
     """Resume or start the training, run it to its end, and write the outputs."""
     paths, params = inputs.paths, inputs.params
     folder = choose_folder(paths.checkpoints / fingerprint(inputs), params.train, inputs.noun)
-    saved = load_checkpoint(folder)
+    saved = processes.from_first(lambda: load_checkpoint(folder))
     if not saved:
         checkpoint.prune(paths.checkpoints, folder)
     run_id = saved["meta"]["run_id"] if saved else None
@@ -122,6 +135,14 @@ def train(inputs: Inputs) -> None:
         tracked.log_file(paths.train_metrics)
         tracked.log_file(paths.samples, "samples")
         tracked.log_file(paths.curves)
+
+
+def follow(inputs: Inputs) -> None:
+    """Train in a process that reports nothing. The first process writes all outputs and the checkpoints."""
+    saved: checkpoint.State | None = processes.from_first(lambda: None)
+    with stop_on_signal() as stop:
+        builder = TrainerBuilder(inputs, inputs.paths.checkpoints, Silent(), "", stop.is_set)
+        run_to_end(unattended.start_or_resume(builder, saved), builder)
 
 
 def choose_folder(folder: Path, settings: TrainSettings, noun: str) -> Path:
@@ -155,8 +176,8 @@ class TrainerBuilder:
     The look and the preview's examples are built with the first trainer and shared by later ones.
     """
 
-    def __init__(self, inputs: Inputs, folder: Path, reporter: Reporter, run_id: str, stop: Callable[[], bool]) -> None:
-        self.inputs, self.folder, self.reporter, self.run_id, self.stop = inputs, folder, reporter, run_id, stop
+    def __init__(self, inputs: Inputs, folder: Path, observer: Observer, run_id: str, stop: Callable[[], bool]) -> None:
+        self.inputs, self.folder, self.observer, self.run_id, self.stop = inputs, folder, observer, run_id, stop
         self.shared: tuple[Look | None, Batch] | None = None
 
     def __call__(self, symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
@@ -182,7 +203,7 @@ class TrainerBuilder:
             settings,
             device=inputs.device,
             folder=self.folder,
-            observer=self.reporter,
+            observer=self.observer,
             meta={"run_id": self.run_id},
             look=look,
             examples=examples,
@@ -203,10 +224,9 @@ def run_to_end(trainer: Trainer, builder: TrainerBuilder) -> Trainer:
     except torch.OutOfMemoryError as error:
         raise TrainingFailed(explain_out_of_memory(builder.inputs.params, trainer, error)) from None
     except Stopped:
-        print_message(
-            f"stopped after {trainer.images_seen:,} images; `dvc repro` resumes from {trainer.saved_images:,} images",
-            builder.inputs.noun,
-        )
+        if processes.is_first():
+            saved = f"`dvc repro` resumes from {trainer.saved_images:,} images"
+            print_message(f"stopped after {trainer.images_seen:,} images; {saved}", builder.inputs.noun)
         raise KeyboardInterrupt from None
 
 
@@ -214,8 +234,8 @@ def explain_out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMe
     """Return the message for a training that does not fit into GPU memory."""
     remedy = (
         "Lower the model's widths or train.batch_size"
-        if params.train.micro_batch == "auto"
-        else "Set train.micro_batch: auto, or a smaller number"
+        if params.train.micro_batch == "auto" and processes.count() == 1
+        else "Set train.micro_batch to a smaller number, or to auto in a single process"
     )
     reason = str(error).splitlines()[0]
     return f"out of GPU memory with {trainer.accumulator.micro_batch} images per forward pass ({reason}). {remedy}"
@@ -264,26 +284,3 @@ def save_model(trainer: Trainer, inputs: Inputs) -> int:
     with trainer.ema.apply_to(trainer.gan) as gan:
         model_files.save(gan, config, inputs.paths.weights.parent)
     return images_seen
-
-
-def summarise(trainer: Trainer, reporter: Reporter, *, selected_images: int) -> dict[str, float | str | list[str]]:
-    """Return metrics/train.json: duration, speed, events, and the last row of the curves."""
-    last = trainer.history[-1]
-    metrics: dict[str, float | str | list[str]] = {
-        "images_seen": trainer.images_seen,
-        "selected_images": selected_images,
-        "steps": trainer.step,
-        "seconds": round(trainer.seconds, 1),
-        "images_per_second": round(trainer.images_seen / trainer.seconds, 1),
-        "tracking_share": round(reporter.tracking_seconds / trainer.seconds, 5),
-        "health_share": round(trainer.health_seconds / trainer.seconds, 5),
-        "rollbacks": len(json.loads(trainer.meta["symptoms"])),
-        "events": [say(str(event), reporter.noun) for event in trainer.health.events],
-        "device": str(trainer.device),
-        "precision": str(trainer.dtype).removeprefix("torch."),
-        "micro_batch": trainer.accumulator.micro_batch,
-    }
-    if trainer.device.type == "cuda":
-        metrics["peak_gpu_mib"] = round(torch.cuda.max_memory_allocated(trainer.device) / 2**20, 1)
-    prefixes = ("loss_", "d_", "grad_norm_", "health_")
-    return metrics | {name: round(value, 6) for name, value in last.items() if name.startswith(prefixes)}

@@ -2,12 +2,14 @@
 
 import csv
 import io
+import json
 import math
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
+import torch
 from torch import Tensor
 from tqdm import tqdm
 
@@ -170,6 +172,18 @@ class Reporter:
         print_message(f"warning: {message}", self.noun)
 
 
+class Silent:
+    """The observer of a process that reports nothing, because the first process does."""
+
+    def on_step(self, images_seen: int) -> None: ...
+
+    def on_row(self, row: Row) -> None: ...
+
+    def on_snapshot(self, images_seen: int, images: Tensor) -> None: ...
+
+    def on_warning(self, message: str) -> None: ...
+
+
 def print_message(message: str, noun: str = PLAIN) -> None:
     """Print a message on stderr, about items of this kind."""
     sys.stderr.write(f"ganline train: {say(message, noun)}\n")
@@ -202,3 +216,26 @@ def report_intervals(settings: TrainSettings, noun: str) -> None:
             "Set it to auto",
             noun,
         )
+
+
+def summarise(trainer: Trainer, reporter: Reporter, *, selected_images: int) -> dict[str, float | str | list[str]]:
+    """Return metrics/train.json: duration, speed, events, and the last row of the curves."""
+    last = trainer.history[-1]
+    metrics: dict[str, float | str | list[str]] = {
+        "images_seen": trainer.images_seen,
+        "selected_images": selected_images,
+        "steps": trainer.step,
+        "seconds": round(trainer.seconds, 1),
+        "images_per_second": round(trainer.images_seen / trainer.seconds, 1),
+        "tracking_share": round(reporter.tracking_seconds / trainer.seconds, 5),
+        "health_share": round(trainer.health_seconds / trainer.seconds, 5),
+        "rollbacks": len(json.loads(trainer.meta["symptoms"])),
+        "events": [say(str(event), reporter.noun) for event in trainer.health.events],
+        "device": str(trainer.device),
+        "precision": str(trainer.dtype).removeprefix("torch."),
+        "micro_batch": trainer.accumulator.micro_batch,
+    }
+    if trainer.device.type == "cuda":
+        metrics["peak_gpu_mib"] = round(torch.cuda.max_memory_allocated(trainer.device) / 2**20, 1)
+    prefixes = ("loss_", "d_", "grad_norm_", "health_")
+    return metrics | {name: round(value, 6) for name, value in last.items() if name.startswith(prefixes)}

@@ -1,9 +1,11 @@
 """The device and the precision of a training."""
 
+import os
 from collections.abc import Callable
 
 import torch
 
+from pipeline import processes
 from pipeline.errors import InputError
 
 LABELS = {"cuda": "CUDA", "mps": "Apple (MPS)", "cpu": "CPU"}
@@ -12,6 +14,8 @@ LABELS = {"cuda": "CUDA", "mps": "Apple (MPS)", "cpu": "CPU"}
 
 def pick_device(name: str) -> torch.device:
     """Return the device for `auto`, `cpu`, `cuda` or `mps`; `auto` is CUDA, else an Apple GPU, else the CPU.
+
+    Of several processes on one machine, each has the GPU of its number.
 
     Raises:
         InputError: torch does not see a device of this type.
@@ -24,6 +28,10 @@ def pick_device(name: str) -> torch.device:
             f"train.device is {name}, but torch sees no {LABELS[name]} device. Set it to auto or cpu, or run "
             "`ganline doctor`"
         )
+    if name == "cuda" and processes.count() > 1:
+        device = torch.device(name, int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+        return device
     return torch.device(name)
 
 

@@ -6,8 +6,11 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
-from pipeline import random_state
+from pipeline import processes, random_state
+from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Batch, LossFunction, Progress
+from pipeline.gans.networks.layers import MinibatchStd
+from pipeline.shared_batch import Shared, take_part
 from pipeline.training.settings import TrainSettings
 
 
@@ -35,13 +38,24 @@ class GradientAccumulator:
         warn: Callable[[str], None],
     ) -> None:
         self.batch_size, self.automatic = settings.batch_size, settings.micro_batch == "auto"
-        self.micro_batch = settings.micro_batch if isinstance(settings.micro_batch, int) else settings.batch_size
+        self.own = divide_batch(settings, gan)
+        self.micro_batch = settings.micro_batch if isinstance(settings.micro_batch, int) else self.own
         self.device, self.dtype, self.gan, self.warn = device, dtype, gan, warn
 
     @property
     def smaller(self) -> int | None:
-        """The next smaller micro-batch; None if train.micro_batch is fixed, or half of it is no batch."""
-        return halve(self.micro_batch, self.gan.group) if self.automatic else None
+        """The next smaller micro-batch; None if it is fixed, half of it is no batch, or there are other processes."""
+        return halve(self.micro_batch, self.gan.group) if self.automatic and processes.count() == 1 else None
+
+    def state(self) -> int:
+        """Return the images that all processes together take per forward pass, for a checkpoint."""
+        return self.micro_batch * processes.count()
+
+    def restore(self, state: int) -> None:
+        """Restore what `state` returned, also on another number of processes."""
+        size = state // processes.count()
+        fits = size >= 1 and self.own % size == 0 and size % self.gan.group == 0
+        self.micro_batch = size if fits else self.own
 
     def backward(
         self,
@@ -62,12 +76,15 @@ class GradientAccumulator:
         Raises:
             torch.OutOfMemoryError: The micro-batch size is fixed or cannot be halved.
         """
+        batch = {name: take_part(values, self.gan.group) for name, values in batch.items()}
         while True:
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
             undo = self.remember(rng) if self.smaller and self.device.type != "cpu" else None
             try:
-                return self.accumulate(loss_function, batch, progress, rng)
+                terms = self.accumulate(loss_function, batch, progress, rng)
+                processes.average(gradients(optimizers))
+                return terms
             except torch.OutOfMemoryError:
                 if self.smaller is None:
                     raise
@@ -123,14 +140,18 @@ class GradientAccumulator:
         self, loss_function: LossFunction, batch: Batch, progress: Progress, rng: torch.Generator
     ) -> list[dict[str, Tensor]]:
         """Sum the gradients of the micro-batches; return the terms of each."""
-        weight = self.micro_batch / self.batch_size
+        weight = self.micro_batch / self.own
         terms = []
         for part in split_batch(batch, self.micro_batch):
-            with self.autocast():
+            with self.autocast(), self.shared():
                 loss = loss_function(part, progress, rng)
             torch.autograd.backward(loss.total, torch.full_like(loss.total, weight))
             terms.append({name: value.detach() for name, value in loss.terms.items()})
         return terms
+
+    def shared(self) -> AbstractContextManager[object]:
+        """Return the context in which losses see a part of a batch that several processes share."""
+        return Shared(self.micro_batch, self.gan.group) if processes.count() > 1 else nullcontext()
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which losses are computed."""
@@ -161,7 +182,8 @@ class TermMeans:
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def compute(self) -> dict[str, float]:
-        """Return the means; waits for the device."""
+        """Return the means over all processes; waits for the device."""
+        processes.average(list(self.sums.values()))
         return {name: float(value) / self.counts[name] for name, value in self.sums.items()}
 
     def reset(self) -> None:
@@ -170,6 +192,7 @@ class TermMeans:
 
     def state(self) -> dict[str, object]:
         """Return sums and counts, for a checkpoint."""
+        processes.average(list(self.sums.values()))
         return {"sums": self.sums, "counts": self.counts}
 
     def restore(self, state: Mapping[str, Mapping[str, object]], device: torch.device) -> None:
@@ -185,6 +208,42 @@ def split_batch(batch: Batch, size: int) -> list[Batch]:
     """
     n = len(next(iter(batch.values())))
     return [{name: values[i : i + size].detach() for name, values in batch.items()} for i in range(0, n, size)]
+
+
+def gradients(optimizers: Iterable[torch.optim.Optimizer]) -> list[Tensor]:
+    """Return the gradients of all parameters that have one."""
+    parameters = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]
+
+
+def divide_batch(settings: TrainSettings, gan: GAN) -> int:
+    """Return how many images of a batch each process has.
+
+    Raises:
+        InputError: The batch, or groups of images in it, cannot be divided equally.
+    """
+    count, size = processes.count(), settings.batch_size
+    if count == 1:
+        return size
+    if size % (count * gan.group):
+        raise InputError(
+            f"train.batch_size {size}: {count} processes cannot share it equally. Set it to a multiple of "
+            f"{count * gan.group}, or start another number of processes"
+        )
+    own = size // count
+    if isinstance(settings.micro_batch, int) and own % settings.micro_batch:
+        raise InputError(
+            f"train.micro_batch {settings.micro_batch}: must divide the {own} images of each of {count} processes"
+        )
+    for layer in gan.modules():
+        if isinstance(layer, MinibatchStd) and layer.group:
+            together, apart = layer.group_size(size // gan.group), layer.group_size(own // gan.group)
+            if together != apart:
+                raise InputError(
+                    f"train.batch_size {size}: groups of {together} images (model.stabilisers.minibatch_std) cannot be "
+                    f"formed from the {own} images of each of {count} processes. Raise it, or start fewer processes"
+                )
+    return own
 
 
 def halve(size: int, group: int) -> int | None:

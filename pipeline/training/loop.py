@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline import memory_format, random_state
+from pipeline import memory_format, processes, random_state
 from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import checkpoint
 from pipeline.training.device import pick_precision
@@ -143,7 +143,7 @@ class Trainer:
                 self.take_snapshot()
             self.seconds += time.monotonic() - clock
             clock = time.monotonic()
-            stopping = not finished and self.stop()
+            stopping = not finished and processes.any_of(self.stop())
             best_or_healthy = now in (self.health.last_healthy, self.health.best)
             if finished or stopping or best_or_healthy or is_due(intervals.checkpoints, before, now):
                 self.save()
@@ -188,7 +188,7 @@ class Trainer:
         speed = steps * self.settings.batch_size / seconds if seconds > 0 else 0.0
         row = {"step": self.step, "images": self.images_seen, "seconds": self.seconds, "images_per_second": speed}
         row |= means | {f"lr_{phase.name}": self.learning_rate(phase) for phase in self.phases}
-        measured = self.measure_health() if check else {}
+        measured = processes.from_first(self.measure_health) if check else {}
         row |= {f"health_{name}": value for name, value in measured.items() if math.isfinite(value)}
         self.term_means.reset()
         self.history.append(row)
@@ -210,15 +210,21 @@ class Trainer:
 
     def take_snapshot(self) -> None:
         """Show a preview of the EMA networks with fixed latents; does not change the random state of the training."""
+        if not processes.is_first():
+            return
         rng = torch.Generator().manual_seed(self.settings.seed)
         with self.ema.apply_to(self.gan) as gan:
             images: Tensor = gan.preview(self.preview_samples, rng, self.examples)
             self.observer.on_snapshot(self.images_seen, images)
 
     def save(self) -> None:
-        """Save a checkpoint; if that fails, warn and continue."""
+        """Save a checkpoint in the first process; if that fails, warn and continue."""
+        state = self.state()
+        processes.require_equal([*self.gan.state_dict().values()])
+        if not processes.is_first():
+            return
         try:
-            checkpoint.save(self.folder, self.images_seen, self.state())
+            checkpoint.save(self.folder, self.images_seen, state)
             self.saved_images = self.images_seen
             for mark, images in (("last_healthy", self.health.last_healthy), ("best", self.health.best)):
                 if checkpoint.path_of(self.folder, images).exists():
@@ -243,7 +249,7 @@ class Trainer:
         """Return everything that later steps depend on."""
         return {
             **{name: getattr(self, name) for name in COUNTERS},
-            "micro_batch": self.accumulator.micro_batch,
+            "micro_batch": self.accumulator.state(),
             "gan": self.gan.state_dict(),
             "ema": self.ema.state(),
             "optimizers": self.optimizers.state(),
@@ -262,7 +268,7 @@ class Trainer:
         for name in COUNTERS:
             setattr(self, name, state[name])
         self.saved_images = self.images_seen
-        self.accumulator.micro_batch = state["micro_batch"]
+        self.accumulator.restore(state["micro_batch"])
         self.gan.load_state_dict(state["gan"])
         self.ema.restore(state["ema"])
         self.optimizers.restore(state["optimizers"])

@@ -10,6 +10,7 @@ and training never takes longer than configured. After the last rollback, a symp
 import json
 from collections.abc import Callable, Sequence
 
+from pipeline import processes
 from pipeline.training import checkpoint
 from pipeline.training.health import Unhealthy
 from pipeline.training.loop import Trainer
@@ -72,7 +73,9 @@ def handle(trainer: Trainer, error: Unhealthy, factory: TrainerFactory) -> Train
 def roll_back(trainer: Trainer, error: Unhealthy, symptoms: list[str], factory: TrainerFactory) -> Trainer:
     """Return a trainer with safer settings that continues from the last healthy checkpoint."""
     safer, changes = factory(symptoms)
-    healthy = checkpoint.read_marked(trainer.folder, "last_healthy") or checkpoint.read_marked(trainer.folder, "best")
+    healthy = processes.from_first(
+        lambda: checkpoint.read_marked(trainer.folder, "last_healthy") or checkpoint.read_marked(trainer.folder, "best")
+    )
     weights = healthy or safer.state()
     safer.restore({**trainer.state(), **{name: weights[name] for name in ROLLED_BACK}})
     safer.term_means.reset()

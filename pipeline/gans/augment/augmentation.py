@@ -12,6 +12,7 @@ from pipeline.gans.augment.diffaugment import diffaugment
 from pipeline.gans.augment.turns import turns
 from pipeline.gans.game.settings import AugmentSettings
 from pipeline.gans.networks.layers import full_precision
+from pipeline.shared_batch import whole
 
 POLICIES = {"diffaugment": diffaugment, "ada": ada, "turns": turns}
 INTERVAL = 4
@@ -60,6 +61,7 @@ class Augment(nn.Module):
         target = self.settings.target
         if target is None:
             return {}
+        real_logits = whole(real_logits)
         self.sign_sum += real_logits.sign().sum()
         self.image_count += len(real_logits)
         self.updates += 1

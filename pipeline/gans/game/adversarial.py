@@ -18,6 +18,7 @@ from pipeline.gans.game.lecam import LeCam
 from pipeline.gans.game.objectives import OBJECTIVES
 from pipeline.gans.game.penalties import interpolate, one_centred_penalty, perturb, zero_centred_penalty
 from pipeline.gans.networks.layers import apply_spectral_norm, pack
+from pipeline.shared_batch import whole
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ class Adversarial(GAN):
                 real_logits = self.discriminate(real, label, progress, rng)
         share = self.stabilisers.top_k.at(progress.fraction)
         if share < 1:
+            fake_logits, real_logits = whole(fake_logits), whole(real_logits)
             best = fake_logits.topk(max(1, round(share * len(fake_logits)))).indices
             real_logits, fake_logits = real_logits[best], fake_logits[best]
         total = self.objective.generator(real_logits, fake_logits)

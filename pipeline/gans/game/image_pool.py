@@ -6,6 +6,8 @@ Replaying earlier outputs of the generator makes the discriminator forget less, 
 import torch
 from torch import Tensor, nn
 
+from pipeline.shared_batch import undivided, whole
+
 
 class ImagePool(nn.Module):
     """A buffer of `size` images [C, R, R], saved and resumed with the networks."""
@@ -28,8 +30,10 @@ class ImagePool(nn.Module):
         """
         if not self.size:
             return images
+        images = whole(images)
         starts = range(0, len(images), self.size)
-        return torch.cat([self.exchange(images[start : start + self.size], rng) for start in starts])
+        with undivided() as own:
+            return own(torch.cat([self.exchange(images[start : start + self.size], rng) for start in starts]))
 
     def exchange(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Query with at most `size` images. No branch on device values, so that nothing waits for the device."""

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from pipeline.shared_batch import whole
+
 DECAY = 0.99
 """Of the moving averages of the logits."""
 
@@ -27,9 +29,10 @@ class LeCam(nn.Module):
     def forward(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         """Update the averages; return E[(D(x) - a_fake)^2] + E[(D(G(z)) - a_real)^2], without the weight."""
         with torch.no_grad():
+            real, fake = whole(real_logits).mean(), whole(fake_logits).mean()
             decay = DECAY * self.started
-            self.average_real.copy_(decay * self.average_real + (1 - decay) * real_logits.mean())
-            self.average_fake.copy_(decay * self.average_fake + (1 - decay) * fake_logits.mean())
+            self.average_real.copy_(decay * self.average_real + (1 - decay) * real)
+            self.average_fake.copy_(decay * self.average_fake + (1 - decay) * fake)
             self.started.fill_(1.0)
         # Clones, because the next in-place update would change what this loss's gradient reads.
         return (real_logits - self.average_fake.clone()).square().mean() + (

@@ -7,6 +7,8 @@ images (PacGAN), there are fewer logits than points, and the gradient is that of
 import torch
 from torch import Tensor
 
+from pipeline.shared_batch import whole
+
 
 def input_gradients(logits: Tensor, points: Tensor) -> Tensor:
     """Return d logit / d point, float32 [len(logits), values]; differentiable."""
@@ -34,4 +36,4 @@ def interpolate(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
 def perturb(real: Tensor, rng: torch.Generator) -> Tensor:
     """Add Gaussian noise of half the batch's standard deviation to real images (Kodali 2017, section 2.3)."""
     noise = torch.randn(real.shape, generator=rng, device=real.device)
-    return (real + 0.5 * real.std() * noise).detach()
+    return (real + 0.5 * whole(real).std() * noise).detach()

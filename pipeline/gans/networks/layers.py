@@ -35,11 +35,15 @@ class MinibatchStd(nn.Module):
         """Number of channels that the layer appends."""
         return 1 if self.group else 0
 
+    def group_size(self, n: int) -> int:
+        """Return the images in a group of a batch of `n`."""
+        return next(size for size in range(min(self.group, n), 0, -1) if n % size == 0)
+
     def forward(self, x: Tensor) -> Tensor:
         if not self.group:
             return x
         n = len(x)
-        group = next(size for size in range(min(self.group, n), 0, -1) if n % size == 0)
+        group = self.group_size(n)
         # Members of a group are n / group apart, so that a batch sorted by class still mixes in groups.
         std = x.float().reshape(group, n // group, -1)
         # Written out, because torch's variance over the first axis is several times slower on a CPU.

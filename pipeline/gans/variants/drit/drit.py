@@ -28,6 +28,7 @@ from pipeline.gans.variants.drit.drit_networks import (
 )
 from pipeline.gans.variants.drit.settings import DRITSettings
 from pipeline.items import ItemSpec
+from pipeline.shared_batch import whole
 
 DIRECTIONS = {
     "a_to_b": Direction("a", "b", inverse="b_to_a", multimodal=True),
@@ -151,10 +152,10 @@ class DRIT(Translation):
         total = weights.adversarial * terms["loss_random"] + weights.latent * terms["loss_latent"]
         if weights.mode_seeking:
             other_a, other_b = self.painters(content_b, z2, "a"), self.painters(content_a, z2, "b")
-            distance = l1_loss(z1, z2)
-            terms["loss_mode_seeking"] = 1 / (l1_loss(fake_a, other_a) / distance + MODE_SEEKING_EPSILON) + 1 / (
-                l1_loss(fake_b, other_b) / distance + MODE_SEEKING_EPSILON
-            )
+            distance = l1_loss(whole(z1), whole(z2))
+            terms["loss_mode_seeking"] = 1 / (
+                l1_loss(whole(fake_a), whole(other_a)) / distance + MODE_SEEKING_EPSILON
+            ) + 1 / (l1_loss(whole(fake_b), whole(other_b)) / distance + MODE_SEEKING_EPSILON)
             total = total + weights.mode_seeking * terms["loss_mode_seeking"]
         return Loss(total, terms)
 

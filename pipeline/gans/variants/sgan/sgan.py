@@ -23,6 +23,7 @@ from pipeline.gans.networks import residual
 from pipeline.gans.variants.dcgan import dcgan
 from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.items import ItemSpec
+from pipeline.shared_batch import whole
 
 
 def supervised_loss(logits: Tensor, label: Tensor) -> Tensor:
@@ -129,7 +130,7 @@ class SGAN(Adversarial):
         fake_features = trunk(self.augment_for_discriminator(fake, progress, rng)).float()
         with torch.no_grad():
             real_features = trunk(self.augment_for_discriminator(real, progress, rng)).float()
-        total = feature_matching_loss(real_features, fake_features)
+        total = feature_matching_loss(whole(real_features), whole(fake_features))
         return Loss(total, {"loss_generator": total})
 
     def classifier(self) -> nn.Module:

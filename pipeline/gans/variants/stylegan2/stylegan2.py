@@ -21,6 +21,7 @@ from pipeline.gans.variants.stylegan2.stylegan2_networks import (
     Generator,
 )
 from pipeline.items import ItemSpec
+from pipeline.shared_batch import smaller_batch, whole
 
 PATH_DECAY = 0.01
 """Weight of a batch in the moving average of path lengths (appendix B)."""
@@ -91,10 +92,11 @@ class StyleGAN2(Adversarial):
         a is the moving average of the lengths.
         """
         n, synthesis = max(1, len(batch["item"]) // 2), self.generator.synthesis
-        w = self.sample_styles(n, rng)
-        lengths = path_lengths(synthesis.render(w, synthesis.sample_noise(n, rng)).float(), w, rng)
-        with torch.no_grad():
-            self.path_mean.lerp_(lengths.mean(), PATH_DECAY)
+        with smaller_batch(n):
+            w = self.sample_styles(n, rng)
+            lengths = path_lengths(synthesis.render(w, synthesis.sample_noise(n, rng)).float(), w, rng)
+            with torch.no_grad():
+                self.path_mean.lerp_(whole(lengths).mean(), PATH_DECAY)
         # A clone, because the next in-place update would change what this loss's gradient reads.
         penalty = (lengths - self.path_mean.clone()).square().mean()
         total = self.path_length.every * self.path_length.weight * penalty

@@ -18,6 +18,7 @@ from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear
 from pipeline.gans.networks.layers import MinibatchStd, count_doublings, full_precision
 from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
 from pipeline.items import ItemSpec
+from pipeline.shared_batch import whole
 
 FIRST_SIDE = 4
 """Side of the generator's first feature map and of the discriminator's last."""
@@ -253,7 +254,7 @@ class Generator(nn.Module):
     @torch.no_grad()
     def update_w_average(self, w: Tensor) -> None:
         """Update the moving average with a batch of w [B, width]."""
-        self.w_average.lerp_(w.mean(dim=0), 1 - W_DECAY)
+        self.w_average.lerp_(whole(w).mean(dim=0), 1 - W_DECAY)
 
 
 class ResidualBlock(nn.Module):
