@@ -15,6 +15,7 @@ from pipeline.errors import InputError
 from pipeline.gans.registry import build, parse_settings
 from pipeline.media.registry import MEDIA
 from pipeline.media.video.moving_digits import draw_clip
+from pipeline.media.video.transformation import read_clip
 from pipeline.media.video.writer import write_gif
 from pipeline.serving.http.application import create_app
 from pipeline.serving.http.inference_service import InferenceService
@@ -93,6 +94,22 @@ def test_clips_move_in_files_and_on_the_page(filmmaker: Path, tmp_path: Path) ->
             assert (frames_of(answer.content) == item.transpose(2, 0, 1)).all()
         assert len(frames_of(client.get("/sample.webp", params={"seed": 3, "n": 4}).content)) == 4
         assert client.get("/item.html", params={"seed": 3}).text == VIDEO.html(item, SPEC)
+
+
+def test_samples_are_written_as_a_video(filmmaker: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    items = Generator(filmmaker).sample(4, 3)
+    for n, name in ((1, "one.mp4"), (4, "sheet.mp4")):
+        sample_to_files(filmmaker, tmp_path / name, Request(n=n, seed=3), folder=False)
+    one = read_clip((tmp_path / "one.mp4").read_bytes(), VIDEO.Settings(source="x", resolution=16, frames=4)).frames
+    assert one.shape == (4, 16, 16, 1)
+    assert np.abs(one[..., 0].astype(int) - items[0].transpose(2, 0, 1)).mean() < 6, "H.264 is not lossless"
+    sheet = VIDEO.Settings(source="x", resolution=130, frames=4)
+    assert read_clip((tmp_path / "sheet.mp4").read_bytes(), sheet).frames.std() > 10
+    with TestClient(create_app(InferenceService(FileSource(filmmaker), ServeSettings(max_batch=8)))) as client:
+        answer = client.get("/sample.mp4", params={"seed": 3})
+        assert answer.headers["content-type"] == "video/mp4"
+        assert answer.content == (tmp_path / "one.mp4").read_bytes()
 
 
 def test_clips_of_any_length(improviser: Path, filmmaker: Path, tmp_path: Path) -> None:
