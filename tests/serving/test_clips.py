@@ -112,15 +112,23 @@ def test_samples_are_written_as_a_video(filmmaker: Path, tmp_path: Path) -> None
         assert answer.content == (tmp_path / "one.mp4").read_bytes()
 
 
-def test_clips_of_any_length(improviser: Path, filmmaker: Path, tmp_path: Path) -> None:
+def test_only_some_models_make_clips_of_any_length(filmmaker: Path, tmp_path: Path, describe: Describe) -> None:
+    with pytest.raises(InputError, match=r"this model \(dcgan\) makes no clips of any length\. Omit --frames"):
+        sample_to_files(filmmaker, tmp_path / "x.gif", Request(frames=9), folder=False)
+    usual = describe(latent=11).model_copy(update={"item": SPEC, "motion": 2})
+    longer = usual.lengthened(9)
+    assert (longer.latent, longer.item.frames, longer.item.channels) == (11 + 2 * 5, 9, 9)
+    assert longer.lengthened(4) == usual
+
+
+@pytest.mark.slow
+def test_clips_of_any_length(improviser: Path, tmp_path: Path) -> None:
     for frames in (4, 11, 1):
         sample_to_files(improviser, tmp_path / f"{frames}.webp", Request(n=1, seed=3, frames=frames), folder=False)
     usual, longer, one = (frames_of((tmp_path / f"{frames}.webp").read_bytes()) for frames in (4, 11, 1))
     assert (len(usual), len(longer), len(one)) == (4, 11, 1)
     assert (longer[:4] == usual).all()
     assert (one[0] == usual[0]).all()
-    with pytest.raises(InputError, match=r"this model \(dcgan\) makes no clips of any length\. Omit --frames"):
-        sample_to_files(filmmaker, tmp_path / "x.gif", Request(frames=9), folder=False)
     with TestClient(create_app(InferenceService(FileSource(improviser), ServeSettings(max_batch=2)))) as client:
         name = client.get("/model.json").json()["name"]
         (z,) = client.get(f"/v2/models/{name}").json()["inputs"]

@@ -1,4 +1,8 @@
-"""Quarter turns around the last axis of volumes, and mirror images: eight views of each."""
+"""Quarter turns around the last axis of volumes, and mirror images: eight views of each.
+
+With probability 1 the views look alike to the discriminator, and the generator may make some of them only. A smaller
+one tells it how volumes stand (Karras 2020, "Training GANs with Limited Data", appendix C).
+"""
 
 from collections.abc import Callable
 
