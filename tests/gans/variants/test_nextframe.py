@@ -63,6 +63,16 @@ def test_the_frame_between_is_not_seen() -> None:
     assert (wanted[0, :, 0, 0] * 10).round().tolist() == [1]
 
 
+@pytest.mark.parametrize("clips", [False, True])
+def test_the_discriminator_sees_single_frames_or_all_of_a_clip(clips: bool) -> None:
+    gan = variant(past=2, ahead=3, clips=clips)
+    seen, frames = [torch.full((4, 2, 16, 16), float(k)) for k in range(3)], torch.full((4, 3, 16, 16), 9.0)
+    shown = gan.candidates(seen, frames)
+    levels = shown[:, :, 0, 0].unique(dim=0).tolist()
+    assert levels == ([[0, 0, 9, 9, 9]] if clips else [[0, 0, 9], [2, 2, 9]])
+    assert gan.discriminator(shown).shape[:2] == (len(shown), 1)
+
+
 def test_clips_are_completed_from_given_frames_alone() -> None:
     real = numbered()
     for gan, given in ((variant(past=3), [0, 1, 2]), (variant(between=True), [0, 2, 4, 6, 7])):
@@ -75,7 +85,9 @@ def test_clips_are_completed_from_given_frames_alone() -> None:
         assert completed.max() < 1
 
 
-@pytest.mark.parametrize("settings", [{}, {"between": True}, {"past": 1, "ahead": 1}, {"pretraining": 1}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"between": True}, {"past": 1, "ahead": 1}, {"pretraining": 1}, {"clips": True}]
+)
 def test_each_phase_updates_its_networks(
     settings: dict[str, Any], check_updates: Callable[[GAN, dict[str, Tensor]], None]
 ) -> None:

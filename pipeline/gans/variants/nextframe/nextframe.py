@@ -89,7 +89,7 @@ class NextFrame(GAN):
         self.past, self.between = settings.given, settings.between
         self.generator = Generator(settings, self.colours)
         if settings.pretraining < 1:
-            channels = (settings.given + 1) * self.colours
+            channels = (settings.given + (settings.steps if settings.clips else 1)) * self.colours
             self.discriminator = PatchDiscriminator(
                 channels, settings.discriminator_channels, settings.discriminator_layers, "none"
             )
@@ -150,7 +150,12 @@ class NextFrame(GAN):
         return Loss(total, {"loss_generator": total} | terms)
 
     def candidates(self, seen: list[Tensor], frames: Tensor) -> Tensor:
-        """Return the first and the last frame with what they were predicted from, as the discriminator sees them."""
+        """Return the first and the last frame with what they were predicted from, as the discriminator sees them.
+
+        With `clips` it sees all frames at once, after the given ones.
+        """
+        if self.settings.clips:
+            return torch.cat([seen[0], frames], 1)
         colours, last = self.colours, len(seen) - 1
         pairs = [torch.cat([seen[k], frames[:, k * colours : (k + 1) * colours]], 1) for k in dict.fromkeys((0, last))]
         return torch.cat(pairs)

@@ -41,6 +41,11 @@ class NextFrameSettings(VariantSettings):
     blocks: int = Field(2, ge=1, le=32, description="residual blocks of the generator at each of the two sizes")
     discriminator_channels: int = Field(32, ge=4, le=1024, description="discriminator channels of the first layer")
     discriminator_layers: int = Field(1, ge=1, le=6, description="discriminator layers between the first and the last")
+    clips: bool = Field(
+        False,
+        description="the discriminator sees all predicted frames of a clip at once, instead of the first and the last "
+        "one; sharper",
+    )
     weights: FrameWeights = Field(FrameWeights(), description="weights of the generator's loss")
     pretraining: float = Field(
         0.65, ge=0, le=1, description="fraction of the schedule without a discriminator; 1: no adversarial training"
