@@ -79,6 +79,7 @@ def test_the_error_is_that_of_the_logarithm() -> None:
     assert loss.terms["loss_mel"].item() == pytest.approx(np.log(2), rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_exported_graph_returns_waves_and_the_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parity, "BATCHES", (1, 3))
     monkeypatch.setattr(parity, "LATENCY_BATCHES", ())
