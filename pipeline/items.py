@@ -3,8 +3,9 @@
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from pipeline.captions import Vocabulary
 from pipeline.settings import Settings
 
 Dtype = Literal["uint8", "int16", "uint16"]
@@ -19,6 +20,7 @@ class ItemSpec(Settings):
         symbols: Above 0 the values are categories 0 .. symbols - 1; 0 for values on a scale.
         classes: Names of the labels, in their order; empty without labels.
         details: Facts of the medium, such as a sample rate or a vocabulary.
+        vocabulary: Words of the captions; None without captions.
     """
 
     medium: str = "image"
@@ -29,6 +31,13 @@ class ItemSpec(Settings):
     symbols: int = Field(0, ge=0)
     classes: tuple[str, ...] = ()
     details: dict[str, JsonValue] = Field(default_factory=dict)
+    vocabulary: Vocabulary | None = None
+
+    @model_serializer(mode="wrap")
+    def leave_out_missing_vocabulary(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write the description of data without captions as before there were any."""
+        values: dict[str, Any] = handler(self)
+        return {key: value for key, value in values.items() if key != "vocabulary" or value is not None}
 
     @model_validator(mode="after")
     def symbols_fit_dtype(self) -> "ItemSpec":

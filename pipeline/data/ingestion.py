@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.captions import Vocabulary, split_words
 from pipeline.data.decoding import DecodedFile, DecodedItem, Decoder, DecodingJob, choose_workers, decode_all
 from pipeline.data.folder_layout import Place
 from pipeline.data.grouping import Groups
@@ -100,8 +101,19 @@ def ingest(
                     report(f"warning: {straddling}")
                 if survey.limits is not None:
                     report(survey.limits.describe(settings, labelled=bool(survey.layout.labels)))
-                return writer.finish(source.name)
+                info = writer.finish(source.name)
+                if warning := describe_cut(info.item.vocabulary, writer.captions):
+                    report(f"warning: {warning}")
+                return info
         settings = ranged
+
+
+def describe_cut(vocabulary: Vocabulary | None, captions: Sequence[str]) -> str:
+    """Say how many training captions are longer than what is read of them; empty if none is."""
+    longest = vocabulary.length if vocabulary else 0
+    cut = sum(len(split_words(caption)) > longest for caption in captions)
+    rest = f"have more than {longest} words, and the rest of them is not read"
+    return f"{cut:,} of {len(captions):,} captions {rest}" if cut else ""
 
 
 def report_ignored(ignored: Sequence[str], report: Report) -> None:

@@ -103,7 +103,8 @@ class ItemSet:
         labels: Labels, int64 [N]; -1 without classes.
         names: Files of the items.
         item: Shape, dtype and class names of an item.
-        fingerprint: sha256 over values and labels in order; equal fingerprints mean equal data.
+        fingerprint: sha256 over values, labels and captions in order; equal fingerprints mean equal data.
+        captions: Texts that describe the items, "" for an item without one; empty if no training item has one.
     """
 
     shards: Sequence[Items] = field(repr=False)
@@ -113,6 +114,7 @@ class ItemSet:
     names: Sequence[str] = field(repr=False)
     item: ItemSpec
     fingerprint: str
+    captions: Sequence[str] = field(default=(), repr=False, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -221,6 +223,7 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
         a, b = match_partners(table, index)
         table, partners = table.take(a), table.take(b)
     labels = int_column(table, "label") if info.pairs == "none" else np.full(len(table), -1, dtype=np.int64)
+    captioned = info.item.vocabulary is not None
     common: dict[str, Any] = {
         "shards": [open_shard(dataset, info, shard, verify=verify) for shard in info.shards],
         "shard": int_column(table, "shard"),
@@ -228,7 +231,8 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
         "labels": labels,
         "names": table.column("path").to_pylist(),
         "item": info.item,
-        "fingerprint": fingerprint([table] if partners is None else [table, partners], labels),
+        "fingerprint": fingerprint([table] if partners is None else [table, partners], labels, captioned=captioned),
+        "captions": [text or "" for text in table.column("caption").to_pylist()] if captioned else (),
     }
     if info.pairs != "none":
         where = None if partners is None else (int_column(partners, "shard"), int_column(partners, "row"))
@@ -246,10 +250,12 @@ def int_column(table: pa.Table, name: str) -> Int64Array:
     return values
 
 
-def fingerprint(tables: Sequence[pa.Table], labels: Int64Array) -> str:
-    """Return a sha256 over the values and labels of rows in order; for pairs over both partners."""
+def fingerprint(tables: Sequence[pa.Table], labels: Int64Array, *, captioned: bool = False) -> str:
+    """Return a sha256 over the values, labels and captions of rows in order; for pairs over both partners."""
     digest = hashlib.sha256()
     columns = [table.column("pixels_sha256").to_pylist() for table in tables]
+    if captioned:
+        columns.append(list(map(str, tables[0].column("caption").to_pylist())))
     for *values, label in zip(*columns, labels.tolist(), strict=True):
         digest.update(f"{' '.join(values)} {label}\n".encode())
     return digest.hexdigest()

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.arrays import Items
+from pipeline.captions import Vocabulary
 from pipeline.data.store import DatasetInfo, Shard, row_shape
 from pipeline.items import ItemSpec
 from pipeline.media.codec import Fact
@@ -83,6 +84,7 @@ class StoreWriter:
         self.rows = 0
         self.items = 0
         self.splits = {"train": 0, "test": 0}
+        self.captions: list[str] = []  # those of the training items
         self.digest = hashlib.sha256()
 
     def __enter__(self) -> "StoreWriter":
@@ -104,8 +106,10 @@ class StoreWriter:
             row |= self.store(values, record.get("path"))
             self.items += 1
             self.splits[row["split"]] += 1
-            partner = "" if row.get("pair") is None else f" {row['pair']}"
-            self.digest.update(f"{row['pixels_sha256']} {row['label']} {row['split']}{partner}\n".encode())
+            more = "".join(f" {row[name]}" for name in ("pair", "caption") if row.get(name) is not None)
+            self.digest.update(f"{row['pixels_sha256']} {row['label']} {row['split']}{more}\n".encode())
+            if row["split"] == "train" and row.get("caption"):
+                self.captions.append(row["caption"])
             if self.used >= (self.values_per_shard if self.own_sizes else len(self.buffer)):
                 self.write_shard()
         for name, column in self.columns.items():
@@ -156,12 +160,13 @@ class StoreWriter:
         if self.columns["id"]:
             self.write_rows()
         self.manifest.close()
+        vocabulary = Vocabulary.of(self.captions) if self.captions else None
         info = DatasetInfo(
             source=source,
             fingerprint=self.digest.hexdigest(),
             images=self.items,
             set_aside=self.rows - self.items,
-            item=self.item,
+            item=self.item.model_copy(update={"vocabulary": vocabulary}),
             own_sizes=self.own_sizes,
             pairs=self.pairs,
             splits=self.splits,

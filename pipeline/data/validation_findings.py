@@ -25,6 +25,7 @@ INDEX = [
     "sha256",
     "pixels_sha256",
     "pair",
+    "caption",
 ]
 """Columns of data/validated/index.parquet."""
 

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pipeline.arrays import Int64Array
+from pipeline.captions import captions_of
 from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, TrainingItems, build_sampler
 from pipeline.data.domains import DomainItems, split_domains
 from pipeline.data.store import ItemSet, PairSet
@@ -69,6 +71,26 @@ class Labelled(Unlabelled):
         """Return the next batch of `n` items with their labels."""
         items, labels = self.sampler.take_labelled(n)
         return {"item": items, "label": labels}
+
+
+class Captioned(Unlabelled):
+    """Batches {"item": [B, C, H, W], "tokens": int64 [B, L]}: items with the tokens of their captions.
+
+    Raises:
+        InputError: An item has no caption.
+    """
+
+    def __init__(
+        self, data: TrainingItems, device: torch.device, seed: int, **sampling: Unpack[SamplingOptions]
+    ) -> None:
+        tokens = torch.from_numpy(tokens_of(data))
+        super().__init__(data, device, seed, **sampling)
+        self.tokens = tokens.to(self.sampler.labels.device)
+
+    def next(self, n: int) -> dict[str, Tensor]:
+        """Return the next batch of `n` items with their tokens."""
+        positions = self.sampler.shuffle.take(n)
+        return {"item": self.sampler.at(positions), "tokens": self.tokens[positions].to(self.sampler.device)}
 
 
 class PartlyLabelled:
@@ -222,6 +244,23 @@ def choose_labelled(labels: npt.NDArray[np.int64], per_class: int, seed: int) ->
     rng = np.random.default_rng([seed, per_class])
     members = [rng.permutation(np.flatnonzero(labels == c))[:per_class] for c in np.unique(labels[labels >= 0])]
     return np.sort(np.concatenate(members))
+
+
+def tokens_of(data: TrainingItems) -> Int64Array:
+    """Return the tokens of the items' captions, int64 [N, L].
+
+    Raises:
+        InputError: An item has no caption.
+    """
+    captions = captions_of(data)
+    missing = sum(not caption for caption in captions)
+    if data.item.vocabulary is None or missing:
+        found = "none has" if data.item.vocabulary is None else f"{missing} of {len(data)} have none"
+        raise InputError(
+            f"this model needs items with a caption each, and {found}: give the source a metadata.csv with the columns "
+            "file_name and caption, and a caption for every file"
+        )
+    return data.item.vocabulary.tokens(captions)
 
 
 def require_classes(data: TrainingItems) -> None:

@@ -11,6 +11,7 @@ import torch
 from pipeline.arrays import Float32Array, Int64Array
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import Extractor, Images, Joined, Progress, Subset, quiet
+from pipeline.evaluation.extractors.caption_matcher import CaptionMatcher, train_matcher
 from pipeline.evaluation.extractors.classifier import Classifier, Labelled, train_classifier
 from pipeline.evaluation.extractors.contrastive import Contrastive, train_contrastive
 from pipeline.evaluation.extractors.random_network import RANDOM, open_random_network
@@ -85,6 +86,20 @@ class RealData:
                 )
             return None
         return train_classifier(
+            self.train,
+            self.calibration_positions,
+            self.item,
+            self.device,
+            folder=self.cache,
+            progress=self.progress,
+        )
+
+    @cached_property
+    def matcher(self) -> CaptionMatcher | None:
+        """The network that tells which caption describes an item; None for data without captions."""
+        if self.item.vocabulary is None:
+            return None
+        return train_matcher(
             self.train,
             self.calibration_positions,
             self.item,

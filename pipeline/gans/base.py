@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 Batch = Mapping[str, Tensor]
-"""Named tensors of one batch. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B]."""
+"""Named tensors of one batch. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B]; tokens are int64
+[B, L]."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class View:
 
     - unlabelled: item.
     - labelled: item, label.
+    - captioned: item, tokens.
     - partly_labelled: item, labelled_item, label; option per_class.
     - degraded: input, target; options of the medium's degradation.
     - paired: a, b, which match.
@@ -111,6 +113,26 @@ class Phase:
     after_update: Callable[[], None] | None = None
 
 
+NextBatch = Callable[[int], Batch]
+"""Batch size -> the next batch."""
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """A network that learns from the training data before the game, and stays as it is in the game.
+
+    Attributes:
+        network: Name of the child module.
+        settings: What its weights depend on, besides data, seed and code.
+        fit: Trains a new network on a device and returns its weights by name, on the CPU. Initial weights come from
+            torch's global generator; the caller seeds it.
+    """
+
+    network: str
+    settings: str
+    fit: Callable[[NextBatch, torch.device], dict[str, Tensor]]
+
+
 @dataclass(frozen=True)
 class ExportSpec:
     """One graph to export: `module(*inputs.values()) -> outputs`; the first axis of every tensor is dynamic.
@@ -141,7 +163,7 @@ class GAN(nn.Module, ABC):
         view: View of the data that batches are drawn from.
         ema_networks: Networks of which an exponential moving average is kept; the averages are evaluated and exported.
         latent: Length of z; 0 if the variant takes none.
-        classes: Number of labels that `sample` and the exported graph take as `label`, int64 [n]; 0 if unconditional.
+        classes: Number of labels that `label`, int64 [n], chooses from; 0 without labels.
         group: Images of a batch that the discriminator scores together and that cannot be separated (PacGAN).
         past: Frames that a variant for prediction takes; 0 for others.
         between: It predicts the frame between those that it takes, and not the next one.
@@ -168,6 +190,11 @@ class GAN(nn.Module, ABC):
     preview_columns: int = 0
     advice: Mapping[str, str] = {}
 
+    @property
+    def condition(self) -> str:
+        """What `sample` and the exported graph are asked for, by its name in a batch; empty if unconditional."""
+        return "label" if self.classes else ""
+
     @abstractmethod
     def phases(self) -> list[Phase]:
         """Return the updates of one training step, in order."""
@@ -179,8 +206,8 @@ class GAN(nn.Module, ABC):
         Args:
             n: Number of images.
             rng: Random generator on the CPU; draws every condition that is not given.
-            conditions: Inputs of the exported graph by name (`z`, `label`, `psi`, `item`, `frames`). The last two are
-                never drawn.
+            conditions: Inputs of the exported graph by name (`z`, `label`, `tokens`, `psi`, `item`, `frames`). The
+                last two are never drawn.
 
         Returns:
             Float [n, C, H, W] in [-1, 1], on the device of the networks.
@@ -191,14 +218,18 @@ class GAN(nn.Module, ABC):
         """Return the graphs that make up the exported model."""
 
     def preview(self, n: int, rng: torch.Generator, examples: Batch) -> Tensor:
-        """Return the preview grid shown during training, [m, C, H, W] in [-1, 1]; cycles through the classes, if any.
+        """Return the preview grid shown during training, [m, C, H, W] in [-1, 1]; cycles through conditions, if any.
 
         Args:
             n: Number of samples, for variants that take no examples.
             rng: Random generator on the CPU.
             examples: `preview_examples` held-out items; empty if the variant takes none.
         """
-        return self.sample(n, rng, **({"label": torch.arange(n) % self.classes} if self.classes else {}))
+        return self.sample(n, rng, **self.example_conditions(n))
+
+    def example_conditions(self, n: int) -> dict[str, Tensor]:
+        """Return `n` conditions as `sample` takes them, each possible one in turn; empty if unconditional."""
+        return {"label": torch.arange(n) % self.classes} if self.classes else {}
 
     def selection_metric(self, progress: Progress) -> str:
         """Name the health-check metric, smaller is better, that selects the best checkpoint at this point."""
@@ -249,11 +280,15 @@ class GAN(nn.Module, ABC):
         """Augment images [B, C, H, W] as in discriminator training; unchanged by default."""
         return images
 
-    def score(self, images: Tensor, label: Tensor | None = None) -> Tensor | None:
+    def score(self, images: Tensor, condition: Tensor | None = None) -> Tensor | None:
         """Return the discriminator's logits for `images`, shape [n]; higher means more real. None without one.
 
         Runs in eval mode, without augmentation, and leaves the running statistics untouched.
         """
+        return None
+
+    def pretraining(self) -> Pretraining | None:
+        """Return the training of a network that comes before the game; None if there is none."""
         return None
 
     def classifier(self) -> nn.Module | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from pipeline.errors import InputError
 from pipeline.media.codec import BadItem, Bounds, Encoded, Fact, Item, TransformInput
@@ -36,6 +36,15 @@ class BuiltinSource(Protocol):
 
         A loader raises BadItem for a file that cannot be had.
         """
+        ...
+
+
+@runtime_checkable
+class CaptionedSource(BuiltinSource, Protocol):
+    """A built-in source whose files have captions."""
+
+    def caption(self, path: str) -> str:
+        """Return the text that describes a file."""
         ...
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.arrays import Float32Array, Int64Array
+from pipeline.captions import split_words
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
 from pipeline.serving.onnx.metadata import Metadata
@@ -30,7 +31,7 @@ class Control:
         many: Several values may be given; items take them in turn.
         widget: Element on the page.
         limits: Of numbers.
-        choices: Names to choose from.
+        choices: Names to choose from; of a text, examples.
         step: Smallest change of a range.
         default: Value that a range starts with.
         help: Description for the command line and the HTTP API.
@@ -44,7 +45,7 @@ class Control:
     title: str
     value: type[str] | type[float]
     many: bool
-    widget: Literal["choice", "range"]
+    widget: Literal["choice", "range", "text"]
     help: str
     usage: str
     parse: Callable[[Any, Metadata], npt.NDArray[Any]]
@@ -90,6 +91,43 @@ def truncation(psi: float | None, metadata: Metadata) -> Float32Array:
     return np.array([value], dtype=np.float32)
 
 
+def caption_tokens(chosen: Sequence[str] | None, metadata: Metadata) -> Int64Array:
+    """Return the tokens of captions, int64 [n, length]; of the example captions if none is chosen.
+
+    Raises InputError for a caption that is empty, too long, or has words that the model does not know.
+    """
+    vocabulary = metadata.item.vocabulary
+    assert vocabulary is not None  # a graph that takes tokens has one
+    for caption in chosen or ():
+        words = split_words(caption)
+        if not words:
+            raise InputError(
+                f"the text {caption!r} has no words. Describe the item, such as {vocabulary.examples[0]!r}."
+            )
+        if unknown := vocabulary.unknown(caption):
+            raise InputError(
+                f"the model does not know {list_words(unknown)}. {suggest_words(unknown, vocabulary.words)}"
+                f"It knows {len(vocabulary.words)} words; one of its captions is {vocabulary.examples[0]!r}."
+            )
+        if len(words) > vocabulary.length:
+            raise InputError(
+                f"the text {caption!r} has {len(words)} words, and the model reads {vocabulary.length}. Shorten it."
+            )
+    return vocabulary.tokens(chosen or vocabulary.examples)
+
+
+def list_words(words: Sequence[str]) -> str:
+    """Return "the word 'purple'" or "the words 'purple', 'eleven'", of those that a message lists."""
+    named = ", ".join(map(repr, words[:LISTED_CLASSES]))
+    return f"the word{'s' if len(words) > 1 else ''} {named}"
+
+
+def suggest_words(unknown: Sequence[str], known: Sequence[str]) -> str:
+    """Return a sentence with the closest known words; empty without any."""
+    close = [near for word in unknown for near in difflib.get_close_matches(word, known, n=1, cutoff=0.6)]
+    return f"Did you mean {', '.join(map(repr, dict.fromkeys(close)))}? " if close else ""
+
+
 PSI_LIMITS = (0.0, 1.5)
 
 LABEL = Control(
@@ -103,6 +141,19 @@ LABEL = Control(
     usage="`--label NAME` chooses the class; repeat it for several, omit it for all.",
     parse=class_indices,
     absent="its generator is not class-conditional",
+)
+
+TEXT = Control(
+    name="text",
+    title="Text",
+    value=str,
+    many=True,
+    widget="text",
+    choices=lambda item: list(item.vocabulary.examples) if item.vocabulary else [],
+    help="Text that describes the item. Give several to use them in turn; captions of training items by default.",
+    usage='`--text "WORDS"` describes the item; repeat it for several, omit it for captions of training items.',
+    parse=caption_tokens,
+    absent="its generator is not conditioned on text",
 )
 
 PSI = Control(

@@ -18,7 +18,7 @@ from pipeline.errors import InputError
 from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium
 from pipeline.media.scale import scale_of
-from pipeline.serving.controls import LABEL, PSI, PSI_LIMITS, Control, Limits
+from pipeline.serving.controls import LABEL, PSI, PSI_LIMITS, TEXT, Control, Limits, caption_tokens
 from pipeline.serving.onnx.metadata import Metadata
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -158,6 +158,16 @@ TENSORS: dict[str, GraphTensor] = {
         example=lambda metadata, n, seed: np.arange(n, dtype=np.int64) % max(len(metadata.item.classes), 1),
         control=LABEL,
     ),
+    "tokens": GraphTensor(
+        meaning="words of a text by their place in the vocabulary of the model's metadata, from 1; 0 fills a row",
+        dtype="int64",
+        shape=lambda metadata: (metadata.item.vocabulary.length if metadata.item.vocabulary else 0,),
+        limits=lambda item: (0, len(item.vocabulary.words) if item.vocabulary else 0),
+        enforced=True,
+        numpy=lambda metadata: f"np.array([{caption_tokens(None, metadata)[0].tolist()}] * {EXAMPLE_ROWS})",
+        example=lambda metadata, n, seed: np.resize(tokens := caption_tokens(None, metadata), (n, tokens.shape[1])),
+        control=TEXT,
+    ),
     "psi": GraphTensor(
         meaning="truncation of the style: 0 gives the average item, 1 disables truncation",
         shape=lambda metadata: (),
@@ -181,6 +191,7 @@ TENSORS: dict[str, GraphTensor] = {
     ),
     "next_frames": GraphTensor(meaning="predicted frames NCHW, as in the input", shape=frame_shape, limits=item_limits),
     "w": GraphTensor(meaning="styles by layer, truncated; layers of two items can be mixed"),
+    "sentences": GraphTensor(meaning="embedded texts, vectors of length 1; between two of them lies a mix of both"),
     "logits": GraphTensor(
         meaning="one per class, in the order of the model's class names; softmax gives probabilities, "
         "sigmoid(logsumexp) how real an item looks"

@@ -21,6 +21,7 @@ from pipeline.params import Params
 from pipeline.stages import metrics_files
 from pipeline.stages.parent import find_parent, split_settings
 from pipeline.stages.paths import Paths
+from pipeline.stages.pretraining import pretrain
 from pipeline.stages.signals import stop_on_signal
 from pipeline.stages.training_reporter import (
     Reporter,
@@ -186,6 +187,7 @@ class TrainerBuilder:
         settings, model, changes = respond(params.train, params.model, symptoms)
         torch.manual_seed(params.train.seed + len(symptoms))  # new weights after a rollback differ from the first ones
         gan = build(model, inputs.info.item)
+        pretrain(gan, inputs.data, inputs.device, params.train.seed, inputs.paths.cache)
         if inputs.parent:
             inputs.parent.load_into(gan)
         task = TASKS[gan.task]
@@ -263,7 +265,8 @@ def training_modules(params: Params) -> tuple[str, ...]:
     task = TASKS[params.model.task].training_modules
     medium = find_medium(params.data.medium)
     tensors = defining_modules(medium.tensors(medium.spec(params.data, ())))
-    return "pipeline.training.unattended", "pipeline.training.response", *task, network, *tensors
+    loop = "pipeline.training.unattended", "pipeline.training.response", "pipeline.stages.pretraining"
+    return *loop, *task, network, *tensors
 
 
 def save_model(trainer: Trainer, inputs: Inputs) -> int:

@@ -109,7 +109,7 @@ def two_sides(count: int = 30) -> PairSet:
     a = np.stack(np.broadcast_arrays(rows * 20, columns * 20, blue), axis=3).astype(np.uint8)
     wide = np.concatenate([a, a + 1], axis=2)
     names = [str(number) for number in range(count)]
-    where = {"shard": np.zeros(count, dtype=np.int64), "row": np.arange(count)}
+    where: dict[str, Any] = {"shard": np.zeros(count, dtype=np.int64), "row": np.arange(count)}
     return PairSet(
         shards=[wide],
         **where,
@@ -126,7 +126,7 @@ def two_classes(counts: tuple[int, int] = (20, 30)) -> ItemSet:
     values = np.concatenate([np.arange(counts[0]), 100 + np.arange(counts[1])]).astype(np.uint8)
     pixels = values[:, None, None, None] * np.ones((1, 4, 4, 3), dtype=np.uint8)
     labels = np.repeat([0, 1], counts)
-    where = {"shard": np.zeros(len(values), dtype=np.int64), "row": np.arange(len(values))}
+    where: dict[str, Any] = {"shard": np.zeros(len(values), dtype=np.int64), "row": np.arange(len(values))}
     return ItemSet(
         shards=[pixels],
         **where,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.captions import Vocabulary
 from pipeline.errors import InputError
 from pipeline.serving.graph_tensors import TENSORS, example_inputs, graph_tensor, parse_conditions, take_in_turn
 from pipeline.serving.onnx.metadata import Metadata
@@ -16,6 +17,8 @@ from pipeline.serving.onnx.metadata import Metadata
 @pytest.mark.parametrize("name", TENSORS)
 def test_every_entry_is_consistent(name: str, describe: Callable[..., Metadata]) -> None:
     tensor, metadata = TENSORS[name], describe()
+    words = metadata.item.model_copy(update={"vocabulary": Vocabulary.of(["a red seven"])})
+    metadata = metadata.model_copy(update={"item": words})
     assert tensor.meaning
     if tensor.example is not None:
         rows = tensor.example(metadata, 5, 0)

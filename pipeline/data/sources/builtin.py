@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from pipeline.data.sources.base import SourceFile, Unreadable, too_large
-from pipeline.media.base import BuiltinSource
+from pipeline.media.base import BuiltinSource, CaptionedSource
 from pipeline.media.codec import BadItem
 
 
@@ -17,7 +17,8 @@ class Builtin:
     def stream(self) -> Iterator[SourceFile]:
         """Yield the files in the medium's order."""
         for path, load in self.source.files():
-            yield SourceFile(path, limit_size(load))
+            caption = self.source.caption(path) if isinstance(self.source, CaptionedSource) else None
+            yield SourceFile(path, limit_size(load), caption=caption)
 
 
 def limit_size(load: Callable[[], bytes]) -> Callable[[int], bytes]:

@@ -84,9 +84,13 @@ class Adversarial(GAN):
         """Draw z ~ N(0, I) on the random generator's device, float32 [n, latent]."""
         return torch.randn(n, self.latent, generator=rng, device=rng.device)
 
+    def embed(self, condition: Tensor) -> Tensor:
+        """Return a condition as the networks take it: labels as they are."""
+        return condition
+
     def labels_of(self, batch: Batch) -> Tensor | None:
-        """Return the labels of a batch; None if the pair is unconditional."""
-        return batch["label"] if self.classes else None
+        """Return the embedded condition of a batch; None if the pair is unconditional."""
+        return self.embed(batch[self.condition]) if self.condition else None
 
     def generate(self, n: int, label: Tensor | None, rng: torch.Generator) -> Tensor:
         """Generate images of `n` new latents as in training; differentiable."""
@@ -108,6 +112,16 @@ class Adversarial(GAN):
         logits: Tensor = self.discriminator(packed) if label is None else self.discriminator(packed, label)
         return logits.float()
 
+    def rejected_logits(
+        self, real: Tensor, fake_logits: Tensor, label: Tensor | None, progress: Progress, rng: torch.Generator
+    ) -> Tensor:
+        """Return the logits of everything that the discriminator shall reject: those of generated images."""
+        return fake_logits
+
+    def penalised_inputs(self, images: Tensor, label: Tensor | None) -> tuple[Tensor, ...]:
+        """Return the inputs of the discriminator whose gradients R1 penalises: the images."""
+        return (images,)
+
     def discriminator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the objective with LeCam, and with the penalties unless they are lazy."""
         real, label = batch["item"], self.labels_of(batch)
@@ -116,7 +130,8 @@ class Adversarial(GAN):
         eager = self.penalties.every == 1
         real_logits = self.discriminate(real.requires_grad_(eager and self.penalties.r1.ever), label, progress, rng)
         fake_logits = self.discriminate(fake.requires_grad_(eager and self.penalties.r2.ever), label, progress, rng)
-        total = self.objective.discriminator(real_logits, fake_logits, self.stabilisers.label_smoothing)
+        rejected = self.rejected_logits(real, fake_logits, label, progress, rng)
+        total = self.objective.discriminator(real_logits, rejected, self.stabilisers.label_smoothing)
         x, y = real_logits.detach(), fake_logits.detach()
         terms = {
             "loss_discriminator": total,
@@ -161,7 +176,7 @@ class Adversarial(GAN):
         weights, terms = self.penalties, {}
         total = torch.zeros((), device=real.images.device)
         if weights.r1.ever and real.logits is not None:
-            terms["r1"] = zero_centred_penalty(real.logits, real.images)
+            terms["r1"] = zero_centred_penalty(real.logits, *self.penalised_inputs(real.images, label))
             total = total + weights.r1.at(progress.fraction) / 2 * terms["r1"]
         if weights.r2.ever and fake is not None and fake.logits is not None:
             terms["r2"] = zero_centred_penalty(fake.logits, fake.images)
@@ -199,27 +214,32 @@ class Adversarial(GAN):
             if weight.requires_grad:
                 weight.clamp_(-self.penalties.clip, self.penalties.clip)
 
+    def draw_condition(self, n: int, rng: torch.Generator) -> Tensor:
+        """Draw `n` conditions: labels, each class as often."""
+        return torch.randint(self.classes, (n,), generator=rng)
+
     @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
         """Generate `n` images of `z` and, if conditional, `label`."""
         device = next(self.generator.parameters()).device
         z = (conditions["z"] if "z" in conditions else self.sample_latents(n, rng)).to(device)
-        if not self.classes:
+        if not self.condition:
             images: Tensor = self.generator(z)
         else:
-            label = conditions.get("label")
-            label = torch.randint(self.classes, (n,), generator=rng) if label is None else label
-            images = self.generator(z, label.to(device))
+            chosen = conditions.get(self.condition)
+            chosen = self.draw_condition(n, rng) if chosen is None else chosen
+            images = self.generator(z, self.embed(chosen.to(device)))
         return images.float()
 
     @torch.no_grad()
-    def score(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+    def score(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return the discriminator's logits for `images`, shape [n]; higher means more real."""
         training = self.discriminator.training
         self.discriminator.eval()
         # PacGAN: score a single image as a pack of copies.
         packs = images.repeat(1, self.stabilisers.packing, 1, 1)
-        logits: Tensor = self.discriminator(packs) if not self.classes else self.discriminator(packs, label)
+        given = (packs,) if condition is None or not self.condition else (packs, self.embed(condition))
+        logits: Tensor = self.discriminator(*given)
         self.discriminator.train(training)
         return logits.float()
 

@@ -10,15 +10,15 @@ from torch import Tensor
 from pipeline.shared_batch import whole
 
 
-def input_gradients(logits: Tensor, points: Tensor) -> Tensor:
-    """Return d logit / d point, float32 [len(logits), values]; differentiable."""
-    (gradient,) = torch.autograd.grad(logits.sum(), points, create_graph=True)
-    return gradient.float().reshape(len(logits), -1)
+def input_gradients(logits: Tensor, *points: Tensor) -> Tensor:
+    """Return d logit / d point, float32 [len(logits), values of all points]; differentiable."""
+    gradients = torch.autograd.grad(logits.sum(), points, create_graph=True)
+    return torch.cat([gradient.float().reshape(len(logits), -1) for gradient in gradients], dim=1)
 
 
-def zero_centred_penalty(logits: Tensor, points: Tensor) -> Tensor:
+def zero_centred_penalty(logits: Tensor, *points: Tensor) -> Tensor:
     """Return mean |d logit / d point|^2: R1 on real, R2 on generated images (Mescheder 2018, eq. 9 and 10)."""
-    return input_gradients(logits, points).square().sum(dim=1).mean()
+    return input_gradients(logits, *points).square().sum(dim=1).mean()
 
 
 def one_centred_penalty(logits: Tensor, points: Tensor) -> Tensor:

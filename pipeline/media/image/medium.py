@@ -73,7 +73,7 @@ class ImageMedium(Medium):
         Fact("outside_share", "float64"),
     )
     partner_facts = ("width", "height")
-    sources = ("digits", "torchvision:NAME")
+    sources = ("digits", "captioned-digits", "torchvision:NAME")
     flips = True
     augmentations = frozenset({"diffaugment", "ada"})
     input = "image"
@@ -215,11 +215,15 @@ class ImageMedium(Medium):
         return lacks(spec)
 
     def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
-        """Open scikit-learn's digits, or a data set of torchvision."""
+        """Open scikit-learn's digits, plain or with captions, or a data set of torchvision."""
         if name == "digits":
             from pipeline.media.image.digits import Digits
 
             return Digits()
+        if name == "captioned-digits":
+            from pipeline.media.image.captioned_digits import CaptionedDigits
+
+            return CaptionedDigits()
         if name.startswith(TORCHVISION):
             from pipeline.media.image.torchvision_source import Torchvision
 

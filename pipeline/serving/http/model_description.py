@@ -34,7 +34,7 @@ class ControlDescription(BaseModel):
 
     name: str
     title: str
-    widget: Literal["choice", "range"]
+    widget: Literal["choice", "range", "text"]
     choices: list[str] = []
     minimum: float | None = None
     maximum: float | None = None

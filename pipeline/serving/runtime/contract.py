@@ -26,6 +26,8 @@ def contract_changes(old: Graph, new: Graph) -> list[str]:
     if INDEXED_BY_CLASS & {*old.inputs, *old.outputs}:
         changes += class_changes(old.metadata.classes, new.metadata.classes)
     before, after = old.metadata, new.metadata
+    if "tokens" in old.inputs and before.item.vocabulary != after.item.vocabulary:
+        changes.append("the words of texts have other tokens")
     if before.scale != after.scale:
         changes.append(f"the scale is {after.scale}, was {before.scale}")
     for fact in ITEM_FACTS:

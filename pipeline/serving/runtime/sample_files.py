@@ -15,6 +15,7 @@ from pipeline.media.registry import MEDIA
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.runtime.generator import Generator, Graph
 from pipeline.serving.runtime.interpolation import loop, strips
+from pipeline.serving.runtime.text_interpolation import TextInterpolation
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -59,7 +60,7 @@ def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool
 
     A sheet of a conditional model has a column per condition. An interpolation is a sheet of `n` rows, one from each
     latent to the next. As GIF, WebP or APNG it is an animation through `n` latents and back to the first, which shows
-    the conditions side by side.
+    the conditions side by side. With several texts, a row or an animation keeps its latents and goes from text to text.
 
     Returns a description of the result. Raises InputError for a model that cannot be used, an output that cannot be
     written, or a request that the model cannot fulfil.
@@ -76,6 +77,8 @@ def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool
             result = write(generator, output, request, conditions)
         else:
             write_steps = write_animation if output.suffix.lower() in ANIMATED else write_interpolation
+            if len(request.conditions.get("text") or ()) > 1:
+                write_steps = write_texts
             result = write_steps(generator, output, request, request.steps, conditions)
     except (OSError, ValueError) as error:
         raise InputError(f"{output}: cannot be written: {error}") from None
@@ -208,9 +211,31 @@ def write_animation(generator: Generator, output: Path, request: Request, steps:
     check_size(n * steps * width, "Lower -n or --interpolate" + (", or choose fewer conditions" if width > 1 else ""))
     z = loop(generator.latents(request.seed, 0, n), steps).repeat(width, axis=0)
     items = generator.generate(z, conditions)
-    first, *rest = draw_frames(generator.graph, items, width, sheet_columns(request.columns, width))
-    write_picture(first, output, output.suffix, save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
+    write_frames(draw_frames(generator.graph, items, width, sheet_columns(request.columns, width)), output)
     return f"{n * steps} frames through {n} latents"
+
+
+def write_texts(generator: Generator, output: Path, request: Request, steps: int, conditions: Arrays) -> str:
+    """Write a sheet with a row for each latent, from each text to the next, or an animation that shows all latents."""
+    animated = output.suffix.lower() in ANIMATED
+    texts = TextInterpolation(generator)
+    sentences = texts.path(conditions["tokens"], steps, closed=animated)
+    n, length = request.n or DEFAULT_LATENTS, len(sentences)
+    check_size(n * length, "Lower -n or --interpolate, or give fewer texts")
+    z = generator.latents(request.seed, 0, n)
+    if not animated:
+        items = texts.draw(z.repeat(length, axis=0), np.tile(sentences, (n, 1)), conditions)
+        write_picture(draw(generator.graph, items, length), output, output.suffix)
+        return f"{n} rows of {length} {generator.graph.medium.noun}s"
+    items = texts.draw(np.tile(z, (length, 1)), sentences.repeat(n, axis=0), conditions)
+    write_frames(draw_frames(generator.graph, items, n, request.columns), output)
+    return f"{length} frames through {len(conditions['tokens'])} texts"
+
+
+def write_frames(frames: "list[Image.Image]", output: Path) -> None:
+    """Write an animation that repeats without end."""
+    first, *rest = frames
+    write_picture(first, output, output.suffix, save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
 
 
 def draw(graph: Graph, items: Items, columns: int | None = None, cell: int = CELL) -> "Image.Image":

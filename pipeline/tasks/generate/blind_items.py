@@ -1,6 +1,5 @@
 """What a blind test of a generator shows: held-out items, and generated ones."""
 
-import numpy as np
 import torch
 
 from pipeline.arrays import Items
@@ -9,6 +8,7 @@ from pipeline.data.store import ItemSet
 from pipeline.evaluation.blind_test import HALF, BlindTest, require_finite
 from pipeline.gans.base import GAN
 from pipeline.media.registry import tensors_of
+from pipeline.tasks.generate.conditions import draw_conditions
 
 
 def draw_items(gan: GAN, train: TrainingItems, test: ItemSet, blind: BlindTest) -> tuple[Items, Items]:
@@ -23,12 +23,11 @@ def draw_items(gan: GAN, train: TrainingItems, test: ItemSet, blind: BlindTest) 
 
 @torch.inference_mode()
 def draw_generated(gan: GAN, train: TrainingItems, seed: int) -> Items:
-    """Draw HALF items [HALF, H, W, C], with labels in the shares of the training items.
+    """Draw HALF items [HALF, H, W, C], with conditions in the shares of the training items.
 
     Raises:
         InputError: The model generates NaN or Inf.
     """
-    labels = np.random.default_rng(seed).choice(train.labels, HALF) if gan.classes else None
-    conditions = {} if labels is None else {"label": torch.from_numpy(labels)}
-    values = require_finite(gan.sample(HALF, torch.Generator().manual_seed(seed), **conditions))
+    asked = draw_conditions(gan, train, HALF, seed)
+    values = require_finite(gan.sample(HALF, torch.Generator().manual_seed(seed), **asked.inputs))
     return tensors_of(train.item).from_network(values)

@@ -8,9 +8,11 @@ import numpy as np
 from pipeline.arrays import Int64Array, Items
 from pipeline.errors import InputError
 from pipeline.evaluation.real_data import RealData
+from pipeline.serving.graph_tensors import Arrays, take_in_turn
 from pipeline.serving.runtime.generator import Generator
 from pipeline.tasks.base import EvaluationCase, progress_bar
 from pipeline.tasks.exported_model import ExportedEvaluation, ExportedModel, load_or_evaluate
+from pipeline.tasks.generate.conditions import draw_captions
 from pipeline.tasks.generate.evaluator import evaluate
 from pipeline.tasks.generate.measures.registry import measures_for
 from pipeline.tasks.generate.sample_set import SampleSet
@@ -46,11 +48,11 @@ def draw_samples(generator: Generator, case: EvaluationCase, scratch: IO[bytes])
     """Draw `evaluate.samples` items [n, H, W, C] onto the disk behind `scratch`."""
     settings, name = case.settings, generator.graph.path.name
     n = settings.samples
-    labels = choose_labels(generator, case, n)
+    conditions = choose_conditions(generator, case, n)
     for start in progress_bar(range(0, n, settings.batch_size), f"samples of {name}"):
         size = min(settings.batch_size, n - start)
-        conditions = generator.conditions(label=None if labels is None else labels[start : start + size])
-        made = generator.generate(generator.latents(settings.seed, start, size), conditions)
+        rows = {name: values[start : start + size] for name, values in conditions.items()}
+        made = generator.generate(generator.latents(settings.seed, start, size), rows)
         items = generator.graph.medium.measured(made, generator.graph.result_item, case.info.item)
         scratch.write(items.tobytes())
     scratch.flush()
@@ -60,9 +62,28 @@ def draw_samples(generator: Generator, case: EvaluationCase, scratch: IO[bytes])
 def draw_some(model: ExportedModel, case: EvaluationCase) -> Items:
     """Draw samples [64, H, W, C] that show an exported generator; the same case gives two models the same latents."""
     generator = Generator(model.graph)
-    conditions = generator.conditions(label=choose_labels(generator, case, SHOWN))
-    made = generator.generate(generator.latents(case.settings.seed, 0, SHOWN), conditions)
+    made = generator.generate(
+        generator.latents(case.settings.seed, 0, SHOWN), choose_conditions(generator, case, SHOWN)
+    )
     return generator.graph.medium.measured(made, generator.graph.result_item, case.info.item)
+
+
+def choose_conditions(generator: Generator, case: EvaluationCase, n: int) -> Arrays:
+    """Return n rows of every condition that the generator takes: captions of held-out items, or chosen labels.
+
+    Raises:
+        InputError: The generator knows none of the classes of the data, or the data has no captions.
+    """
+    if "tokens" not in generator.inputs:
+        return take_in_turn(generator.conditions(label=choose_labels(generator, case, n)), n)
+    vocabulary = generator.metadata.item.vocabulary
+    if vocabulary is None or not any(case.test.captions):
+        raise InputError(
+            f"{generator.graph.path.name}: the model takes text, and the held-out items have no captions. The two "
+            "models cannot be compared."
+        )
+    tokens = draw_captions(vocabulary, case.test, n, case.settings.seed).inputs["tokens"].numpy()
+    return take_in_turn(generator.conditions(), n) | {"tokens": tokens}
 
 
 def choose_labels(generator: Generator, case: EvaluationCase, n: int) -> Int64Array | None:

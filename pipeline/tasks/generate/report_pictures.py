@@ -107,13 +107,15 @@ class ReportPictures:
 
     @torch.inference_mode()
     def interpolation_sheet(self, gan: GAN, seed: int) -> bytes | None:
-        """Draw rows from one latent to the next, with one label a row; None for a variant without a latent."""
+        """Draw rows from one latent to the next, with one condition a row; None for a variant without a latent."""
         if not gan.latent:
             return None
         rng = torch.Generator().manual_seed(seed)
         ends = torch.randn(PATHS + 1, gan.latent, generator=rng).numpy()
         z = torch.from_numpy(strips(ends, STEPS).reshape(-1, gan.latent))
-        conditions = {"label": torch.arange(PATHS).repeat_interleave(STEPS) % gan.classes} if gan.classes else {}
+        conditions = {
+            name: rows.repeat_interleave(STEPS, dim=0) for name, rows in gan.example_conditions(PATHS).items()
+        }
         values = gan.sample(PATHS * STEPS, rng, z=z, **conditions)
         return self.sheet(tensors_of(self.item).from_network(values), STEPS, CELL)
 

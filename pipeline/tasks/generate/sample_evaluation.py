@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from pipeline.arrays import BoolArray, Int64Array, Items
+from pipeline.arrays import BoolArray, Items
 from pipeline.data.batch_sampling import TrainingItems
+from pipeline.data.store import ItemSet
 from pipeline.data.views import choose_labelled
 from pipeline.errors import InputError
 from pipeline.evaluation.measures.path_length import PATHS
@@ -23,6 +24,7 @@ from pipeline.gans.registry import build
 from pipeline.media.registry import tensors_of
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.extractor_export import keep_with_note
+from pipeline.tasks.generate.conditions import Conditions, draw_conditions
 from pipeline.tasks.generate.evaluator import Evaluation, evaluate
 from pipeline.tasks.generate.failure_pictures import draw_failures
 from pipeline.tasks.generate.report import Pictures, render
@@ -51,12 +53,21 @@ def evaluate_case(case: EvaluationCase) -> EvaluationResult:
         progress=progress_bar,
     )
     with tempfile.TemporaryFile() as scratch:
-        samples = draw_samples(case.gan, settings, case.train, scratch)
+        samples = draw_samples(case.gan, settings, source_of_conditions(case), scratch)
         comparison = classifier_comparison(case)
         looks = case.checks({"fid": "Fréchet distance"})["Fréchet distance"]
-        draw = value_source(case.gan, settings.seed, case.train)
+        draw = value_source(case.gan, settings.seed, source_of_conditions(case))
+        asked = samples.asked
         data = SampleSet(
-            real, samples.images, samples.nonfinite, samples.labels, comparison, looks, draw, case.gan.latent
+            real,
+            samples.images,
+            samples.nonfinite,
+            asked.labels,
+            comparison,
+            looks,
+            draw,
+            case.gan.latent,
+            asked.captions,
         )
         evaluation = evaluate(data)
         page = report(evaluation, case)
@@ -71,27 +82,31 @@ class Samples:
     Attributes:
         images: The finite samples as stored items [m, H, W, C].
         nonfinite: Number of the others.
-        labels: int64 [m], the classes that the finite ones were conditioned on; None for unconditional models.
+        asked: The conditions of the finite ones.
     """
 
     images: Items
     nonfinite: int
-    labels: Int64Array | None
+    asked: Conditions
 
 
-def draw_samples(gan: GAN, settings: EvaluateSettings, train: TrainingItems, scratch: IO[bytes]) -> Samples:
-    """Draw `evaluate.samples` items onto the disk behind `scratch`; labels in the shares of the training items."""
-    tensors = tensors_of(train.item)
+def source_of_conditions(case: EvaluationCase) -> ItemSet:
+    """Return the items whose conditions samples are asked for: labels of training items, captions of held-out ones."""
+    return case.test if case.gan.condition == "tokens" else case.train
+
+
+def draw_samples(gan: GAN, settings: EvaluateSettings, source: TrainingItems, scratch: IO[bytes]) -> Samples:
+    """Draw `evaluate.samples` items onto the disk behind `scratch`; conditions in the shares of those of `source`."""
+    tensors = tensors_of(source.item)
     rng = torch.Generator().manual_seed(settings.seed)
     n = settings.samples
-    labels = np.random.default_rng(settings.seed).choice(train.labels, n) if gan.classes else None
+    asked = draw_conditions(gan, source, n, settings.seed)
     finite: list[BoolArray] = []
     shape: tuple[int, ...] = ()
     with torch.inference_mode():
         for start in progress_bar(range(0, n, settings.batch_size), "samples"):
             size = min(settings.batch_size, n - start)
-            conditions = {} if labels is None else {"label": torch.from_numpy(labels[start : start + size])}
-            images = gan.sample(size, rng, **conditions)
+            images = gan.sample(size, rng, **asked.batch(start, size))
             good = torch.isfinite(images).flatten(1).all(dim=1)
             finite.append(good.cpu().numpy())
             items = tensors.from_network(images[good])
@@ -101,22 +116,22 @@ def draw_samples(gan: GAN, settings: EvaluateSettings, train: TrainingItems, scr
     usable = np.concatenate(finite)
     count = int(usable.sum())
     if not count:
-        return Samples(np.empty((0, *shape), dtype=tensors.spec.dtype), n, None if labels is None else labels[usable])
+        return Samples(np.empty((0, *shape), dtype=tensors.spec.dtype), n, asked.select(usable))
     stored = np.memmap(scratch, dtype=tensors.spec.dtype, mode="r", shape=(count, *shape))
-    return Samples(stored, n - count, None if labels is None else labels[usable])
+    return Samples(stored, n - count, asked.select(usable))
 
 
-def value_source(gan: GAN, seed: int, train: TrainingItems) -> Callable[[torch.Tensor, slice], torch.Tensor] | None:
+def value_source(gan: GAN, seed: int, source: TrainingItems) -> Callable[[torch.Tensor, slice], torch.Tensor] | None:
     """Return a function that draws network values [n, C, H, W] from latents of some paths; None without latents.
 
-    A path keeps its label, and everything else that is random is the same in each call.
+    A path keeps its condition, and everything else that is random is the same in each call.
     """
     if not gan.latent:
         return None
-    labels = torch.from_numpy(np.random.default_rng([seed, 3]).choice(train.labels, PATHS)) if gan.classes else None
+    asked = draw_conditions(gan, source, PATHS, [seed, 3])
 
     def draw(latents: torch.Tensor, rows: slice) -> torch.Tensor:
-        conditions = {} if labels is None else {"label": labels[rows]}
+        conditions = {name: values[rows] for name, values in asked.inputs.items()}
         return gan.sample(len(latents), torch.Generator().manual_seed(seed), z=latents, **conditions)
 
     return draw

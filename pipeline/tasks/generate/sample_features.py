@@ -35,6 +35,7 @@ class SampleFeatures(Likeness):
         draw_values: Draws network values [n, C, H, W] from latents [n, latent] of some of the paths between latents;
             None for samples of an exported model, and for models without a latent.
         latent: Length of a latent; 0 without `draw_values`.
+        captions: Texts that samples were conditioned on, [n]; None for models without captions.
         looks: Fréchet distances of the training's health checks, oldest first.
     """
 
@@ -46,6 +47,7 @@ class SampleFeatures(Likeness):
     looks: Sequence[float] = ()
     draw_values: Callable[[Tensor, slice], Tensor] | None = None
     latent: int = 0
+    captions: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -62,13 +64,15 @@ class SampleFeatures(Likeness):
     def select(self, positions: Int64Array) -> Self:
         """Return some of the samples as a set of their own."""
         labels = None if self.labels is None else self.labels[positions]
-        return replace(self, images=self.images[positions], labels=labels)
+        captions = None if self.captions is None else [self.captions[position] for position in positions]
+        return replace(self, images=self.images[positions], labels=labels, captions=captions)
 
     def concerns(self, need: str) -> bool:
         """Return whether model and data are of the kind that a measure with this need is about."""
         lacks = {
             "conditions": self.labels is None,
             "semi-supervised": self.compare_classifier is None,
+            "captions": self.captions is None,
         }
         if need in get_args(Group):
             return any(one.group == need for one in self.real.medium.alterations(self.real.item))
@@ -80,6 +84,8 @@ class SampleFeatures(Likeness):
             return "the data has no classes"
         if need == "conditions" and self.labels is None:
             return "the model is not conditional"
+        if need == "captions" and self.captions is None:
+            return "the model takes no captions"
         if need == "semi-supervised" and self.compare_classifier is None:
             return "the model is not semi-supervised"
         return ""

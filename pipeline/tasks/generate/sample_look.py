@@ -1,7 +1,7 @@
 """The look of the task "generate": samples of the averaged networks against training images, and overfitting."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.arrays import Items
 from pipeline.data.store import ItemSet
-from pipeline.data.views import Labelled, Unlabelled
+from pipeline.data.views import Captioned, Labelled, Unlabelled, tokens_of
 from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.base import GAN, Batch
 from pipeline.items import ItemSpec
@@ -19,6 +19,9 @@ from pipeline.tasks.training_case import TrainingCase
 
 SCORED = 512
 """Images on each side of the test whether the discriminator overfits."""
+
+VIEWS = {"": Unlabelled, "label": Labelled, "tokens": Captioned}
+"""The view of the data that has what a variant is asked for."""
 
 CLEARLY_APART = 4.0
 """Standard errors between the scores of real and generated images, below which overfitting is not measured."""
@@ -32,6 +35,7 @@ class SampleLook:
         measure: Takes samples as stored items [n, H, W, C].
         item: What one sample is.
         train, held_out: Batches for the discriminator's scores; None if no images are held out.
+        asked: Conditions of the samples by name; empty for those that the variant gives as examples.
     """
 
     goals: ClassVar[Mapping[str, str]] = {"fid": "Fréchet distance"}
@@ -40,24 +44,26 @@ class SampleLook:
     item: ItemSpec
     train: Batch | None = None
     held_out: Batch | None = None
+    asked: Batch = field(default_factory=dict)
 
     @torch.no_grad()
     def look(self, gan: GAN, samples: int, seed: int, batch_size: int) -> dict[str, float]:
         """Measure `samples` images from the same latents at every look; `fid` is NaN if an image is not finite."""
         rng = torch.Generator().manual_seed(seed + 1)
         items, to_items = [], tensors_of(self.item).from_network
+        asked = self.asked or gan.example_conditions(samples)
         for start in range(0, samples, batch_size):
             size = min(batch_size, samples - start)
-            label = torch.arange(start, start + size) % gan.classes if gan.classes else None
-            images = gan.sample(size, rng, **({} if label is None else {"label": label}))
+            conditions = {name: rows[start : start + size] for name, rows in asked.items()}
+            images = gan.sample(size, rng, **conditions)
             if not torch.isfinite(images).all():
                 return {"fid": float("nan")}
             items.append(to_items(images))
         numbers = dict(self.measure(np.concatenate(items)))
-        overfitting = self.overfitting(gan, images, label)
+        overfitting = self.overfitting(gan, images, conditions.get(gan.condition))
         return numbers if overfitting is None else numbers | {"overfitting": overfitting}
 
-    def overfitting(self, gan: GAN, fake: Tensor, label: Tensor | None) -> float | None:
+    def overfitting(self, gan: GAN, fake: Tensor, condition: Tensor | None) -> float | None:
         """Return r_v of Karras 2020, eq. 1: 0 if held-out images score like training images, 1 if like generated ones.
 
         None if the variant has no discriminator, or no images are held out. 0 if the discriminator does not separate
@@ -65,8 +71,8 @@ class SampleLook:
         """
         if self.train is None or self.held_out is None:
             return None
-        train, held_out = (gan.score(batch["item"], batch.get("label")) for batch in (self.train, self.held_out))
-        generated = gan.score(fake, None if label is None else label.to(fake.device))
+        train, held_out = (gan.score(batch["item"], batch.get(gan.condition)) for batch in (self.train, self.held_out))
+        generated = gan.score(fake, None if condition is None else condition.to(fake.device))
         if train is None or held_out is None or generated is None:
             return None
         gap = float(train.mean() - generated.mean())
@@ -78,12 +84,16 @@ def build_look(case: TrainingCase) -> SampleLook:
     """Build the look: training images to compare samples with, and images for the discriminator to score."""
     samples, seed = case.settings.health.samples, case.settings.seed
     measure = QuickLook(case.train, case.item, samples=samples, seed=seed, device=case.device, labels=case.train.labels)
-    return SampleLook(measure, case.item, score_batch(case, case.train), score_batch(case, case.held_out))
+    asked = {}
+    if case.gan.condition == "tokens":
+        every = np.linspace(0, len(case.train) - 1, samples).astype(np.int64)
+        asked = {"tokens": torch.from_numpy(tokens_of(case.train)[every])}
+    return SampleLook(measure, case.item, score_batch(case, case.train), score_batch(case, case.held_out), asked)
 
 
 def score_batch(case: TrainingCase, images: ItemSet) -> Batch | None:
     """Draw images for the discriminator to score; None if there are none."""
     if not len(images):
         return None
-    view = (Labelled if case.gan.classes else Unlabelled)(images, case.device, case.settings.seed, resident_bytes=0)
+    view = VIEWS[case.gan.condition](images, case.device, case.settings.seed, resident_bytes=0)
     return view.next(min(SCORED, len(images)))

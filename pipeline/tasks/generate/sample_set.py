@@ -19,14 +19,14 @@ from pipeline.evaluation.projection import project_to_plane, rank_by_typicality
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
 from pipeline.media.alteration import Group
-from pipeline.tasks.generate.sample_classes import SampleClasses
+from pipeline.tasks.generate.sample_captions import SampleCaptions
 
 NEIGHBOURS_OF, NEIGHBOURS = 12, 7
 """Samples whose nearest training items the report shows, and how many of them."""
 
 
 @dataclass(frozen=True, eq=False)
-class SampleSet(SampleClasses):
+class SampleSet(SampleCaptions):
     """Samples of a generator, and all that is derived from them and the real data. Parts are computed on first use."""
 
     @cached_property

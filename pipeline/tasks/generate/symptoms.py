@@ -118,6 +118,13 @@ WRONG_CLASSES = Symptom(
     "or set model.conditioning to projection",
     explains=frozenset({"conditions", "class_fid_ratio_worst"}),
 )
+WRONG_TEXT = Symptom(
+    "text ignored",
+    46,
+    "Samples do not show what their captions say: check the captions of the data, train longer (train.total_images), "
+    "or train the text encoder longer (model.text_steps)",
+    explains=frozenset({"conditions"}),
+)
 REAL_LOOKING = 0.25
 """Precision, relative to real images, below which samples are too blurred or pale to be copies of an image."""
 COPIED = 0.02
@@ -162,6 +169,7 @@ TRUNCATED = Symptom(
     f"Samples show only what is typical of a class: sample without truncation (psi 1). {STABILITY}",
     explains=frozenset({"fidelity", "appearance"}),
 )
+TRUNCATED_TEXT = replace(TRUNCATED, name="low diversity within captions", priority=66)
 # A few repeated images show the classes in shares of their own; without repeats the shares are the failure.
 UNBALANCED_CLASSES = Symptom(
     "unbalanced classes",

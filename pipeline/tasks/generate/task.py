@@ -27,6 +27,7 @@ class GenerateTask(Task):
     views: ClassVar[Mapping[str, str]] = {
         "unlabelled": "pipeline.data.views:Unlabelled",
         "labelled": "pipeline.data.views:Labelled",
+        "captioned": "pipeline.data.views:Captioned",
         "partly_labelled": "pipeline.data.views:PartlyLabelled",
     }
     look_builder = "pipeline.tasks.generate.sample_look:build_look"

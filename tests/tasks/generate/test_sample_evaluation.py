@@ -51,7 +51,7 @@ def test_samples_are_drawn_in_batches_and_are_reproducible() -> None:
     with TemporaryFile() as scratch:
         found = draw_samples(gan, SETTINGS, TRAIN, scratch)
         assert found.images.shape == (1000, 8, 8, 1)
-        assert (found.nonfinite, found.labels, gan.asked) == (0, None, 4)
+        assert (found.nonfinite, found.asked.labels, gan.asked) == (0, None, 4)
         with TemporaryFile() as second:
             assert (draw_samples(Painter(), SETTINGS, TRAIN, second).images == found.images).all()
         with TemporaryFile() as third:
@@ -63,18 +63,18 @@ def test_samples_are_drawn_in_batches_and_are_reproducible() -> None:
 def test_classes_are_requested_as_often_as_in_the_training_images() -> None:
     with TemporaryFile() as scratch:
         found = draw_samples(Painter(classes=3), SETTINGS, TRAIN, scratch)
-        assert found.labels is not None
-        assert (found.images[:, 0, 0, 0] == found.labels).all(), "each sample has the class that was requested"
-        assert np.bincount(found.labels) / 1000 == pytest.approx([0.7, 0.2, 0.1], abs=0.05)
+        assert found.asked.labels is not None
+        assert (found.images[:, 0, 0, 0] == found.asked.labels).all(), "each sample has the class that was requested"
+        assert np.bincount(found.asked.labels) / 1000 == pytest.approx([0.7, 0.2, 0.1], abs=0.05)
 
 
 def test_nonfinite_samples_are_counted_and_dropped_with_their_labels() -> None:
     with TemporaryFile() as scratch:
         found = draw_samples(Painter(classes=3, broken=1), SETTINGS, TRAIN, scratch)
-        assert found.labels is not None
+        assert found.asked.labels is not None
         assert found.nonfinite + len(found.images) == 1000
-        assert set(found.labels.tolist()) == {0, 2}
-        assert (found.images[:, 0, 0, 0] == found.labels).all()
+        assert set(found.asked.labels.tolist()) == {0, 2}
+        assert (found.images[:, 0, 0, 0] == found.asked.labels).all()
     with TemporaryFile() as scratch:
         nothing = draw_samples(Painter(classes=1, broken=0), SETTINGS, ALIKE, scratch)
         assert nothing.images.shape == (0, 8, 8, 1)

@@ -60,6 +60,8 @@ def test_a_look_changes_no_state_and_is_reproducible(settings: DCGANSettings) ->
 class Scorer:
     """Scores images by their first pixel."""
 
+    condition = ""
+
     def score(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         return images[:, 0, 0, 0]
 
