@@ -137,9 +137,8 @@ class Run:
         """Read what a continued run already contains, so that nothing is logged twice."""
         data = self.client.get_run(self.id).data
         self.params = dict(data.params)
-        self.steps = {
-            key: max(point.step for point in self.client.get_metric_history(self.id, key)) for key in data.metrics
-        }
+        # The public mapping has no steps. Of a metric MLflow keeps the value with the highest step.
+        self.steps = {metric.key: metric.step for metric in data._metric_objs}
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """Log parameters; nested keys are joined with dots. A value that differs from the logged one becomes a tag."""

@@ -152,6 +152,17 @@ def test_run_json_continues_a_run(root: Path) -> None:
     second.end()
 
 
+def test_a_continued_run_is_read_with_one_request(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request takes about a second on a server with users, and a run has more than a hundred metrics."""
+    with tracked_run.start(SETTINGS, root) as run:
+        for step in (20, 10):
+            run.client.log_metric(run.id, "fid", 1.0, step=step)
+        run.client.log_metric(run.id, "loss", 1.0, step=5)
+    monkeypatch.delattr(MlflowClient, "get_metric_history")
+    with tracked_run.start(SETTINGS, root, run_id=run.id) as continued:
+        assert continued.steps == {"fid": 20, "loss": 5}
+
+
 @pytest.mark.parametrize("deleted", [False, True])
 def test_a_run_missing_from_the_store_is_replaced_with_a_warning(root: Path, capfd: Any, deleted: bool) -> None:
     lost = "0123456789abcdef" * 2
@@ -330,6 +341,7 @@ def test_nothing_is_lost_if_a_server_stops_and_starts_again(
     assert "View run" not in captured.out + captured.err
 
 
+@pytest.mark.slow
 def test_processes_that_start_together_create_one_database(tmp_path: Path) -> None:
     """Without a lock the second process finds half of the tables and fails on the other half."""
     code = (

@@ -73,6 +73,7 @@ def test_categories(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.isfinite(found.features(items)).all()
 
 
+@pytest.mark.slow
 def test_features_that_recognise_nothing_are_not_used_for_tests_of_diversity(
     unlabelled: Evaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,6 +207,7 @@ def test_few_real_images_give_finite_numbers_and_a_warning(evaluator: Evaluator,
     no_nan(evaluation)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("short_training")
 def test_constant_real_images_give_finite_numbers(evaluator: Evaluator, digits: Any) -> None:
     flat = [
