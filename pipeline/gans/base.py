@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 Batch = Mapping[str, Tensor]
-"""Named tensors of one batch. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B]; tokens are int64
-[B, L]."""
+"""Named tensors of one batch. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B], tokens
+int64 [B, L]."""
 
 
 @dataclass(frozen=True)

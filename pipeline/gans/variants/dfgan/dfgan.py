@@ -18,6 +18,7 @@ from pipeline.gans.networks.text_encoder import TextEncoder, build_text_encoder,
 from pipeline.gans.variants.dcgan.dcgan import channel_widths, first_side
 from pipeline.gans.variants.dfgan.settings import DFGANSettings
 from pipeline.items import ItemSpec
+from pipeline.shared_batch import undivided, whole
 
 JOINT_SIDE = 4
 """Side of the maps that the discriminator joins the sentence to."""
@@ -188,7 +189,9 @@ class DFGAN(Adversarial):
     ) -> Tensor:
         """Return the logits of generated images and of real images with the next item's caption."""
         assert label is not None
-        return torch.cat([fake_logits, self.discriminate(real, label.roll(1, 0), progress, rng)])
+        with undivided() as own:
+            others = own(whole(label.detach()).roll(1, 0))
+        return torch.cat([fake_logits, self.discriminate(real, others, progress, rng)])
 
     def penalised_inputs(self, images: Tensor, label: Tensor | None) -> tuple[Tensor, ...]:
         """Return images and sentences: the matching-aware gradient penalty (section 3.4)."""
