@@ -59,6 +59,11 @@ class Profile:
     transformed: bool = False
 
 
+def take_first(fake: Float64Array, real: Float64Array) -> float:
+    """Return the mean of samples, whose null is that of real items."""
+    return float(fake[0])
+
+
 def best_change(before: float, changes: Iterable[tuple[Change, float]], least: float) -> tuple[float, Change | None]:
     """Return the gain of the change that explains how two means differ, and the change; 0 and None if none does.
 

@@ -10,7 +10,7 @@ from pipeline.arrays import Float64Array, FloatArray, Int64Array, Items
 from pipeline.items import ItemSpec
 from pipeline.media.music import grammar, harmony
 from pipeline.media.music.grid import pitches_of
-from pipeline.media.profiles import Change, Profile, best_change
+from pipeline.media.profiles import Change, Profile, best_change, take_first
 
 LEAST = 0.1  # nearer shares of pitches are not compared further
 FARTHEST = 12  # semitones
@@ -59,11 +59,6 @@ def of(spec: ItemSpec, count: Callable[[Int64Array], FloatArray]) -> Callable[[I
 
 
 # --- comparisons ---
-
-
-def take_first(fake: Float64Array, real: Float64Array) -> float:
-    """Return the mean of samples, whose null is that of real items."""
-    return float(fake[0])
 
 
 def total_variation(fake: Float64Array, real: Float64Array) -> float:

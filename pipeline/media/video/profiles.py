@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.arrays import Float32Array, Float64Array, FloatArray, Items
 from pipeline.items import ItemSpec
-from pipeline.media.profiles import Change, Profile, best_change
+from pipeline.media.profiles import Change, Profile, best_change, take_first
 from pipeline.media.video.clip import unfold
 from pipeline.media.video.digit_recognition import recognised_frames
 from pipeline.media.video.statistics import DARK, EQUAL, changes, levels
@@ -50,11 +50,6 @@ def profiles(spec: ItemSpec) -> Sequence[Profile]:
             change=find_change,
         ),
     ]
-
-
-def take_first(fake: Float64Array, real: Float64Array) -> float:
-    """Return the mean of samples, whose null is that of real items."""
-    return float(fake[0])
 
 
 def difference(fake: Float64Array, real: Float64Array) -> float:

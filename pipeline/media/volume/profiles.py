@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.arrays import Float64Array, FloatArray, Items
 from pipeline.items import ItemSpec
-from pipeline.media.profiles import EXPLAINED, Change, Profile, best_change
+from pipeline.media.profiles import EXPLAINED, Change, Profile, best_change, take_first
 from pipeline.media.volume import statistics
 
 PLACEMENT = "placement"
@@ -48,11 +48,6 @@ def are_built_in(items: Items) -> FloatArray:
     from pipeline.media.volume.solids import recognise
 
     return np.array([bool(name) for name in recognise(np.asarray(items))], dtype=np.float32)[:, None]
-
-
-def take_first(fake: Float64Array, real: Float64Array) -> float:
-    """Return the mean of samples, whose null is that of real items."""
-    return float(fake[0])
 
 
 def median(fake: Float64Array, real: Float64Array) -> float:
