@@ -83,13 +83,11 @@ class Bench:
         """Compare new weights, the parent, and the parent with frozen layers on 500 images of new classes."""
         self.train("parent", f"classes: {json.dumps(OTHERS)}", 100_000)
         data = f"classes: {json.dumps(NEW)}, limit: 250"
-        return {
-            "500 images, cold": self.train("few-cold", data, 40_000),
-            "500 images, warm": self.train("few-warm", data, 40_000, rate=LOWER, parent="parent"),
-            "500 images, warm, 1 layer frozen": self.train(
-                "few-frozen", data, 40_000, rate=LOWER, parent="parent", frozen=1
-            ),
-        }
+        rows = {"500 images, cold": self.train("few-cold", data, 40_000)}
+        for frozen, rate in ((0, RATE), (1, RATE), (0, LOWER), (1, LOWER)):
+            checks = self.train(f"few-{frozen}-{rate:g}", data, 40_000, rate=rate, parent="parent", frozen=frozen)
+            rows[f"500 images, warm, {frozen} layers frozen, rate {rate:g}"] = checks
+        return rows
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pipeline.errors import InputError
 
 VARIABLE = "GANLINE_PROCESSES"
-GRACE_SECONDS = 8.0
+GRACE_SECONDS = 5.0
 """From the end of one process until the others are killed."""
 
 

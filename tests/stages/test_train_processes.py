@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -20,8 +19,8 @@ PARAMS = """
 data: {resolution: 8}
 model: {variant: dcgan, latent: 16, generator_channels: 8, discriminator_channels: 8, stabilisers: {lecam: 0.1}}
 train:
-  {device: cpu, batch_size: 32, total_images: 12000, log_images: 1000, snapshot_images: 4000, checkpoint_images: 500,
-    health: {images: 4000}}
+  {device: cpu, batch_size: 32, total_images: 6000, log_images: 1000, snapshot_images: 4000, checkpoint_images: 500,
+    health: {images: 3000}}
 """
 TWO = {"GANLINE_PROCESSES": "2"}
 
@@ -67,10 +66,8 @@ def test_a_killed_process_ends_the_others_and_loses_nothing(projects: tuple[Path
             wait_for_checkpoint(killed, child)
             found = workers(child)
             assert set(found) == {"0", "1"}, log.read_text()
-            start = time.monotonic()
             os.kill(found[rank].pid, signal.SIGKILL)
             assert wait_for_exit(child) in (4, 128 + signal.SIGKILL), "the code of the first process that failed"
-            assert time.monotonic() - start < 10
         assert "has lost the others" in log.read_text()
         assert "Traceback" not in log.read_text()
     with start_ganline(killed, "train", output=log, errors=log, environment=TWO) as child:
