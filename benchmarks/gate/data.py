@@ -75,7 +75,8 @@ class Data:
         """Hide the labels, and limit the numbers of items, as in a small dataset."""
         items = self.train
         if train is not None and train < len(items):
-            items = items.take(np.arange(train), str(train))
+            rows = np.arange(train) * len(items) // train  # a source may be in the order of its classes
+            items = items.take(rows, str(train))
         if labelled:
             return replace(self, train=items, reference=reference)
         items = items.without_labels()

@@ -23,6 +23,7 @@ from pipeline.evaluation.measures.vendi import vendi
 from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.registry import build
 from pipeline.items import ItemSpec
+from pipeline.media.registry import MEDIA
 from pipeline.tasks.generate.sample_look import SampleLook
 from pipeline.training import unattended
 from pipeline.training.failure_modes import COMPLETE_COLLAPSE, PARTIAL_COLLAPSE
@@ -177,7 +178,7 @@ def run(case: str, seed: int, response: str = "rollback", total: int | None = No
     with tempfile.TemporaryDirectory() as folder:
 
         def build_trainer(symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
-            safer, changed, words = respond(settings, design, symptoms)
+            safer, changed, words = respond(settings, design, symptoms, MEDIA["image"].augmentations)
             torch.manual_seed(seed + len(symptoms))
             gan = build(changed, ItemSpec(height=8, width=8, channels=1))
             watch = SampleLook(

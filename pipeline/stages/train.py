@@ -184,7 +184,8 @@ class TrainerBuilder:
     def __call__(self, symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
         """Build a trainer; return it and the last response in words."""
         inputs, params = self.inputs, self.inputs.params
-        settings, model, changes = respond(params.train, params.model, symptoms)
+        augmentations = find_medium(params.data.medium).suitable_augmentations(params.data)
+        settings, model, changes = respond(params.train, params.model, symptoms, augmentations)
         torch.manual_seed(params.train.seed + len(symptoms))  # new weights after a rollback differ from the first ones
         gan = build(model, inputs.info.item)
         pretrain(gan, inputs.data, inputs.device, params.train.seed, inputs.paths.cache)

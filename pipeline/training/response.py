@@ -1,6 +1,7 @@
 """Respond to unstable training: roll back and continue with safer settings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -11,20 +12,27 @@ from pipeline.training.settings import TrainSettings
 INITIAL_R1 = 0.1
 """R1 after a mode collapse without R1; otherwise R1 is doubled."""
 INSTANCE_NOISE = {"start": 0.1, "end": 0.0}
+AUGMENTATIONS: dict[str, dict[str, Any]] = {"diffaugment": {}, "turns": {"probability": 0.5}}
+"""Settings of the augmentation against an overfitting discriminator, by policy. The first suitable one is taken."""
 
 
 def respond(
-    train: TrainSettings, model: VariantSettings, symptoms: Sequence[str]
+    train: TrainSettings, model: VariantSettings, symptoms: Sequence[str], augmentations: Collection[str]
 ) -> tuple[TrainSettings, VariantSettings, list[str]]:
     """Return the settings after a response to each of `symptoms` in turn, and the last response in words.
 
     Every response lowers the learning rates. Mode collapse also raises R1, vanishing gradients add instance noise, and
-    an overfitting discriminator gets DiffAugment. Adjustments that contradict other settings are skipped.
+    an overfitting discriminator gets an augmentation. Adjustments that contradict other settings are skipped.
+
+    Args:
+        train, model: The settings.
+        symptoms: What was seen, in order.
+        augmentations: Policies that suit the items.
     """
     changes: list[str] = []
     for symptom in symptoms:
         train, changes = lower_learning_rates(train)
-        adjusted, description = adjustment_for(model, symptom)
+        adjusted, description = adjustment_for(model, symptom, augmentations)
         if description:
             model, changes = adjusted, [*changes, description]
     return train, model, changes
@@ -38,7 +46,7 @@ def lower_learning_rates(train: TrainSettings) -> tuple[TrainSettings, list[str]
     return lowered, [f"learning rates times {factor:g}"]
 
 
-def adjustment_for(model: VariantSettings, symptom: str) -> tuple[VariantSettings, str]:
+def adjustment_for(model: VariantSettings, symptom: str, augmentations: Collection[str]) -> tuple[VariantSettings, str]:
     """Adjust the model's settings to a symptom; return them and the change in words, "" if nothing applies."""
     settings = model.model_dump()
     penalties, stabilisers = settings.get("penalties"), settings.get("stabilisers")
@@ -54,8 +62,10 @@ def adjustment_for(model: VariantSettings, symptom: str) -> tuple[VariantSetting
         stabilisers["instance_noise"] = INSTANCE_NOISE
         description = f"stabilisers.instance_noise {format_ramp(INSTANCE_NOISE)}"
     elif symptom == OVERFITTING and stabilisers is not None and stabilisers.get("augment", {}).get("policy") == "none":
-        stabilisers["augment"]["policy"] = "diffaugment"
-        description = "stabilisers.augment.policy diffaugment"
+        policy = next((name for name in AUGMENTATIONS if name in augmentations), None)
+        if policy is not None:
+            stabilisers["augment"] |= {"policy": policy} | AUGMENTATIONS[policy]
+            description = f"stabilisers.augment.policy {policy}"
     try:
         return type(model).model_validate(settings), description
     except ValidationError:  # for example a contradiction with the objective, see gans.game.compatibility

@@ -84,7 +84,7 @@ class Training:
         )
 
     def make(self, symptoms: Sequence[str]) -> tuple[Trainer, list[str]]:
-        settings, model, changes = respond(self.settings, self.model, symptoms)
+        settings, model, changes = respond(self.settings, self.model, symptoms, {"diffaugment"})
         torch.manual_seed(len(symptoms))
         gan = build(model, image_spec(8, 1))
         batches = Unlabelled(DIGITS, CPU, 0)
