@@ -19,7 +19,7 @@ PARAMS = """
 data: {resolution: 8}
 model: {variant: dcgan, latent: 16, generator_channels: 8, discriminator_channels: 8, stabilisers: {lecam: 0.1}}
 train:
-  {device: cpu, batch_size: 32, total_images: 6000, log_images: 1000, snapshot_images: 4000, checkpoint_images: 500,
+  {device: cpu, batch_size: 32, total_images: 12000, log_images: 1000, snapshot_images: 4000, checkpoint_images: 500,
     health: {images: 3000}}
 """
 TWO = {"GANLINE_PROCESSES": "2"}
@@ -86,6 +86,7 @@ def test_a_signal_stops_all_processes_with_a_checkpoint(projects: tuple[Path, Pa
     log = root / "log"
     with start_ganline(root, "train", output=log, errors=log, environment=TWO) as child:
         wait_for_checkpoint(root, child)
+        assert child.exitcode is None, log.read_text()
         assert child.pid is not None
         os.kill(child.pid, signal.SIGTERM)
         assert wait_for_exit(child) == 130, log.read_text()

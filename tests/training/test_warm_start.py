@@ -79,7 +79,7 @@ def test_the_averages_of_the_parent_fade_with_the_whole_half_life() -> None:
 def train_frozen(name: str, folder: Path, count: int, stop_at: float = 48) -> tuple[Any, dict[str, Tensor]]:
     """Train three steps with frozen layers; return the trainer and the weights before."""
     trainer = build_trainer(
-        MODELS[name], folder, Watcher(stop_at), 48, start_from="parent", freeze_discriminator=count, log_images=16
+        MODELS[name], folder, Watcher(stop_at), 48, start_from="parent", freeze_discriminator=count, schedule_images=48
     )
     before = weights(trainer.gan)
     trainer.run()
