@@ -17,6 +17,8 @@ from tests.digits import Digits
 class Fader:
     """Fades from one image to another with the first latent; the label gives the second image."""
 
+    condition = "label"
+
     def __init__(self, images: Tensor, sharpness: float) -> None:
         self.images, self.sharpness = images, sharpness
         self.latent, self.classes = 4, len(images) - 1
