@@ -146,6 +146,8 @@ def store_error(uri: str, error: Exception) -> InputError:
     """Return the error for a store that cannot be used."""
     origin = "MLFLOW_TRACKING_URI" if os.environ.get("MLFLOW_TRACKING_URI") else "the default store"
     way_out = "start the server, correct MLFLOW_TRACKING_URI, or unset it to record in mlflow.db"
+    if "error code 401" in str(error):
+        way_out = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to your account on this server"
     return InputError(f"{origin} {hide_credentials(uri)}: cannot use MLflow there: {first_line(error)}; {way_out}")
 
 
