@@ -76,7 +76,7 @@ class Data:
         items = self.train
         if train is not None and train < len(items):
             rows = np.arange(train) * len(items) // train  # a source may be in the order of its classes
-            items = items.take(rows, str(train))
+            items = items.take(rows, f"{train} evenly")
         if labelled:
             return replace(self, train=items, reference=reference)
         items = items.without_labels()
