@@ -235,11 +235,12 @@ def run_to_end(trainer: Trainer, builder: TrainerBuilder) -> Trainer:
 
 def explain_out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMemoryError) -> str:
     """Return the message for a training that does not fit into GPU memory."""
-    remedy = (
-        "Lower the model's widths or train.batch_size"
-        if params.train.micro_batch == "auto" and processes.count() == 1
-        else "Set train.micro_batch to a smaller number, or to auto in a single process"
-    )
+    if processes.count() > 1:
+        remedy = "Set train.micro_batch to a smaller number; auto responds in a single process only"
+    elif params.train.micro_batch == "auto":
+        remedy = "Lower the model's widths or train.batch_size"
+    else:
+        remedy = "Set train.micro_batch: auto"
     reason = str(error).splitlines()[0]
     return f"out of GPU memory with {trainer.accumulator.micro_batch} images per forward pass ({reason}). {remedy}"
 

@@ -129,7 +129,13 @@ def test_two_users_train_share_and_promote(team: Services, tmp_path: Path) -> No
     alice.run("prefect", "--no-prompt", "deploy", "--name", "weekly")
     with running(command, worker, tmp_path / "worker.log"):
         started = alice.run(
-            "prefect", "deployment", "run", "retrain/weekly", "--watch", "--param", f"root={json.dumps(str(origin))}"
+            "prefect",
+            "deployment",
+            "run",
+            "retrain/weekly",
+            "--watch",
+            "--param",
+            f"root={json.dumps(origin.as_uri())}",
         )
     assert "finished in state Completed" in started, started + (tmp_path / "worker.log").read_text()
 
