@@ -107,6 +107,7 @@ def test_data_is_accepted_with_lenient_limits_and_rejected_with_strict_ones(proj
         "pixels_sha256",
         "pair",
         "part",
+        "caption",
     } == set(index.column_names)
     assert not set(index.column("path").to_pylist()) & set(EXPECTED)
     assert (project / "reports/data_docs/index.html").is_file()
