@@ -71,14 +71,12 @@ def ingest(
         names = FolderBundles(files, settings.limits.bytes, names_only=True)
         source = FolderBundles(files, settings.limits.bytes)
     survey = Survey.of(names, medium, settings, previous_classes)
-    skipped = files.describe_skipped()
-    if skipped:
+    if skipped := files.describe_skipped():
         report(f"skipped {skipped}")
     for warning in survey.warnings:
         report(f"warning: {warning}")
-    pairs = None
-    if settings.pairs == "folders" and settings.limit is not None:
-        pairs = first_pairs(source, survey.layout, medium, settings)
+    limited = settings.pairs == "folders" and settings.limit is not None
+    pairs = first_pairs(source, survey.layout, medium, settings) if limited else None
     workers = workers or choose_workers(survey.estimate())
     while True:
         reader = Reader(medium, settings, survey, source, pairs)
@@ -102,18 +100,18 @@ def ingest(
                 if survey.limits is not None:
                     report(survey.limits.describe(settings, labelled=bool(survey.layout.labels)))
                 info = writer.finish(source.name)
-                if warning := describe_cut(info.item.vocabulary, writer.captions):
-                    report(f"warning: {warning}")
+                report_cut(info.item.vocabulary, writer.captions, report)
                 return info
         settings = ranged
 
 
-def describe_cut(vocabulary: Vocabulary | None, captions: Sequence[str]) -> str:
-    """Say how many training captions are longer than what is read of them; empty if none is."""
+def report_cut(vocabulary: Vocabulary | None, captions: Sequence[str], report: Report) -> None:
+    """Report how many training captions are longer than what is read of them."""
     longest = vocabulary.length if vocabulary else 0
     cut = sum(len(split_words(caption)) > longest for caption in captions)
     rest = f"have more than {longest} words, and the rest of them is not read"
-    return f"{cut:,} of {len(captions):,} captions {rest}" if cut else ""
+    if cut:
+        report(f"warning: {cut:,} of {len(captions):,} captions {rest}")
 
 
 def report_ignored(ignored: Sequence[str], report: Report) -> None:

@@ -254,8 +254,7 @@ def fingerprint(tables: Sequence[pa.Table], labels: Int64Array, *, captioned: bo
     """Return a sha256 over the values, labels and captions of rows in order; for pairs over both partners."""
     digest = hashlib.sha256()
     columns = [table.column("pixels_sha256").to_pylist() for table in tables]
-    if captioned:
-        columns.append(list(map(str, tables[0].column("caption").to_pylist())))
+    columns += [list(map(str, tables[0].column("caption").to_pylist()))] if captioned else []
     for *values, label in zip(*columns, labels.tolist(), strict=True):
         digest.update(f"{' '.join(values)} {label}\n".encode())
     return digest.hexdigest()
