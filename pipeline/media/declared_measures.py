@@ -1,8 +1,12 @@
 """How a medium declares the measures of its statistics and profiles. Each reads what `Likeness` compared."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.measure import Better, Measure, Measurement, Symptom
+
+Found = Mapping[str, Measurement]
+"""The measures of a set of samples, by name."""
 
 
 def statistic_measure(
@@ -56,3 +60,15 @@ def profile_measure(
 def name_change(data: Any) -> str | None:
     """Return the name of what was done to all samples; None if nothing was."""
     return data.change.name if data.change else None
+
+
+def ratio(found: Found, name: str) -> float:
+    """Return a statistic of samples over that of real items; 1 if it was not measured."""
+    number = found.get(name, Measurement(None)).number
+    return 1.0 if number is None else float(number)
+
+
+def excess(found: Found, name: str) -> float:
+    """Return a measure minus its null; 0 if it was not measured."""
+    measurement = found.get(name, Measurement(None))
+    return float(measurement.number or 0.0) - (measurement.null or 0.0)

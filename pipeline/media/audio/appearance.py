@@ -5,7 +5,7 @@ The features of a classifier ignore noise, clipping and a missing treble. These 
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,15 @@ from pipeline.measure import Bounds, Measure, Measurement, Symptom
 from pipeline.media.audio.mel_codec import MelCodec
 from pipeline.media.audio.profiles import silence
 from pipeline.media.audio.waves import pictures_of
-from pipeline.media.declared_measures import name_change, profile_measure, statistic_measure
+from pipeline.media.declared_measures import (
+    Found,
+    excess,
+    name_change,
+    profile_measure,
+    ratio,
+    statistic_measure,
+)
 
-Found = Mapping[str, Measurement]
 EXPLAINED = frozenset({"appearance", "fidelity", "classes"})
 HEARD_DB = 3.0
 """Decibels by which a mean spectrum, or the levels, differ."""
@@ -30,18 +36,6 @@ VARIED = 0.05
 """Share of repeated samples above which few clips stand for all, whose means say nothing about the sound."""
 FINER = "Train longer (train.total_images), lower train.learning_rate towards the end, or raise train.ema_half_life"
 ORIGIN = "All samples are changed alike: look at how recordings are read, augmented and written"
-
-
-def ratio(found: Found, name: str) -> float:
-    """Return a statistic of samples over that of real clips; 1 if it was not measured."""
-    number = found.get(name, Measurement(None)).number
-    return 1.0 if number is None else float(number)
-
-
-def value(found: Found, name: str) -> float:
-    """Return the value of a profile minus its null; 0 if it was not measured."""
-    measurement = found.get(name, Measurement(None))
-    return float(measurement.number or 0.0) - (measurement.null or 0.0)
 
 
 def is_varied(found: Found) -> bool:
@@ -70,7 +64,7 @@ def is_louder(found: Found) -> bool:
 
 def is_hissing(found: Found) -> bool:
     """Return whether even the quietest cells are loud."""
-    return value(found, "hiss") > HISS_DB
+    return excess(found, "hiss") > HISS_DB
 
 
 def is_noisy(found: Found) -> bool:
@@ -85,7 +79,7 @@ def is_band_limited(found: Found) -> bool:
 
 def is_loudness(found: Found) -> bool:
     """Return whether the level differs and the spectrum does not."""
-    return is_varied(found) and value(found, "spectrum") <= HEARD_DB
+    return is_varied(found) and excess(found, "spectrum") <= HEARD_DB
 
 
 def is_smeared(found: Found) -> bool:
@@ -100,7 +94,7 @@ def is_rough(found: Found) -> bool:
 
 def is_dynamics(found: Found) -> bool:
     """Return whether the course of the level differs and the spectrum does not."""
-    return is_varied(found) and value(found, "spectrum") <= HEARD_DB
+    return is_varied(found) and excess(found, "spectrum") <= HEARD_DB
 
 
 def without_silence(data: Any) -> Any:
@@ -130,7 +124,7 @@ SILENT = Symptom(
     9,
     f"Some samples hold no sound: look at validate.silent_db and data.trim. {FINER}",
     explains=frozenset({"near_duplicates", "duplicate_rate", "outliers", "far_outliers"}),
-    when=lambda found: value(found, "silence") < MOST,
+    when=lambda found: excess(found, "silence") < MOST,
     undo=without_silence,
 )
 CLIPPED = symptom("clipped", 20, f"Look for clipped recordings (validate.max_clipped_share). {FINER}", is_clipped)

@@ -4,18 +4,16 @@ Bounds are effect sizes: a share of chords or notes, semitones, or a share of mo
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from pipeline.arrays import Float64Array, Items
 from pipeline.items import ItemSpec
-from pipeline.measure import Bounds, Measure, Measurement, Symptom
-from pipeline.media.declared_measures import name_change, profile_measure, statistic_measure
+from pipeline.measure import Bounds, Measure, Symptom
+from pipeline.media.declared_measures import Found, excess, name_change, profile_measure, statistic_measure
 from pipeline.media.music import harmony
 from pipeline.media.music.grid import pitches_of
 from pipeline.media.music.profiles import GRAMMAR
-
-Found = Mapping[str, Measurement]
 
 CHORDS_LOST = 0.05
 """Share of the steps that are no chords any more, from which harmony suffers."""
@@ -37,20 +35,14 @@ def statistics(items: Items, spec: ItemSpec) -> dict[str, Float64Array]:
 # --- failure modes ---
 
 
-def difference(found: Found, name: str) -> float:
-    """Return by how much a measure is above its null; 0 if it has no value."""
-    measurement = found.get(name, Measurement(None))
-    return (measurement.number or 0.0) - (measurement.null or 0.0)
-
-
 def loses_chords(found: Found) -> bool:
     """Return whether fewer steps are chords than in real items."""
-    return -difference(found, "triads") > CHORDS_LOST
+    return -excess(found, "triads") > CHORDS_LOST
 
 
 def changes_moves(found: Found) -> bool:
     """Return whether voices move by other intervals than in real items."""
-    return difference(found, "melody") > MOVES_CHANGED
+    return excess(found, "melody") > MOVES_CHANGED
 
 
 def is_slow(found: Found) -> bool:

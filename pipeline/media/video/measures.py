@@ -5,14 +5,20 @@ light jumps by 3 %, neighbouring frames are no more alike than frames further ap
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from pipeline.measure import Bounds, Measure, Measurement, Symptom
-from pipeline.media.declared_measures import name_change, profile_measure, statistic_measure
+from pipeline.measure import Bounds, Measure, Symptom
+from pipeline.media.declared_measures import (
+    Found,
+    excess,
+    name_change,
+    profile_measure,
+    ratio,
+    statistic_measure,
+)
 from pipeline.media.video.profiles import DIGIT
 
-Found = Mapping[str, Measurement]
 EXPLAINED = frozenset({"appearance", "fidelity", "classes", "conditions"})
 REPEATED = {"duplicate_rate": 0.05, "near_duplicates": 0.5}
 """Shares of repeated samples above which few clips stand for all, whose means say nothing about the motion.
@@ -30,18 +36,6 @@ APART = 1.1
 """Factor by which edges or motion differ from the contrast, which they follow in clips that are fainter."""
 LONGER = "Train longer (train.total_images), lower train.learning_rate towards the end, or raise train.ema_half_life"
 ORIGIN = "All samples are changed alike: look at the order of the frames in the files"
-
-
-def ratio(found: Found, name: str) -> float:
-    """Return a statistic of samples over that of real clips; 1 if it was not measured."""
-    number = found.get(name, Measurement(None)).number
-    return 1.0 if number is None else float(number)
-
-
-def excess(found: Found, name: str) -> float:
-    """Return a measure minus its null; 0 if it was not measured."""
-    measurement = found.get(name, Measurement(None))
-    return float(measurement.number or 0.0) - (measurement.null or 0.0)
 
 
 def is_varied(found: Found) -> bool:

@@ -5,17 +5,23 @@ an item, one per cent of empty items.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from pipeline.measure import Bounds, Measure, Measurement, Symptom
-from pipeline.media.declared_measures import name_change, profile_measure, statistic_measure
+from pipeline.media.declared_measures import (
+    Found,
+    excess,
+    name_change,
+    profile_measure,
+    ratio,
+    statistic_measure,
+)
 from pipeline.media.volume.profiles import BUILT_IN, SOLID
 from pipeline.media.volume.statistics import is_blank
 
-Found = Mapping[str, Measurement]
 EXPLAINED = frozenset({"appearance", "fidelity", "classes"})
 REPEATED = 0.05
 """Share of repeated samples above which few items stand for all, whose means say nothing about the shapes."""
@@ -23,18 +29,6 @@ MOST = 0.5
 """Share of blank samples from which the samples as a whole are blank."""
 LONGER = "Train longer (train.total_images), lower train.learning_rate towards the end, or raise train.ema_half_life"
 ORIGIN = "All samples are changed alike: look at the order of the axes in the files, at data.up and train.flips"
-
-
-def ratio(found: Found, name: str) -> float:
-    """Return a statistic of samples over that of real items; 1 if it was not measured."""
-    number = found.get(name, Measurement(None)).number
-    return 1.0 if number is None else float(number)
-
-
-def excess(found: Found, name: str) -> float:
-    """Return a measure minus its null; 0 if it was not measured."""
-    measurement = found.get(name, Measurement(None))
-    return float(measurement.number or 0.0) - (measurement.null or 0.0)
 
 
 def is_varied(found: Found) -> bool:
