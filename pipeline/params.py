@@ -102,9 +102,7 @@ class Params(Settings):
         group = self.model.group
         for name, size in (("batch_size", self.train.batch_size), ("micro_batch", self.train.micro_batch)):
             if isinstance(size, int) and size % group:
-                raise ValueError(
-                    f"train.{name} {size} cannot be divided into packs of model.stabilisers.packing {group}"
-                )
+                raise ValueError(f"train.{name} {size} is not a multiple of {self.model.group_key} {group}")
         return self
 
 

@@ -45,11 +45,11 @@ ROOT = Path(__file__).parents[1]
         ),
         (
             "model: {variant: dcgan, stabilisers: {packing: 3}}\ntrain: {batch_size: 64}",
-            "train.batch_size 64 cannot be divided into packs",
+            "train.batch_size 64 is not a multiple of model.stabilisers.packing",
         ),
         (
             "model: {variant: dcgan, stabilisers: {packing: 4}}\ntrain: {batch_size: 64, micro_batch: 2}",
-            "train.micro_batch 2 cannot be divided into packs",
+            "train.micro_batch 2 is not a multiple of model.stabilisers.packing",
         ),
         (
             "model: {variant: srgan, scale: 8}\ndata: {resolution: 32}",

@@ -26,6 +26,7 @@ class View:
     - labelled: item, label.
     - captioned: item, tokens.
     - partly_labelled: item, labelled_item, label; option per_class.
+    - worker_shards: item, row i from worker i modulo their number; options workers, split.
     - degraded: input, target; options of the medium's degradation.
     - paired: a, b, which match.
     - domains: a, b, which do not match.
@@ -42,10 +43,12 @@ class Progress:
     Attributes:
         step: Index of the training step, from 0.
         fraction: Fraction of the schedule that has passed, 0 to 1.
+        epochs: Images seen over training items; 0 if their number is not known.
     """
 
     step: int
     fraction: float
+    epochs: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ LossFunction = Callable[[Batch, Progress, torch.Generator], Loss]
 
 @dataclass(frozen=True)
 class Phase:
-    """One optimizer update within a training step: `loss` on a fresh batch updates `networks` and no others.
+    """One optimizer update within a training step: `loss` on a batch updates `networks` and no others.
 
     Several phases may update the same network, and a phase may occur several times in a step.
 
@@ -98,6 +101,8 @@ class Phase:
         every: Run only in steps that this number divides.
         start: Fraction of the schedule before which the phase is skipped.
         max_grad_norm: Norm to which the gradient is clipped; 0 disables clipping.
+        same_batch: Take the batch and the random numbers of the step's last phase with a fresh batch.
+        before_update: Called before the loss is computed.
         after_update: Called after the update.
     """
 
@@ -110,6 +115,8 @@ class Phase:
     every: int = 1
     start: float = 0.0
     max_grad_norm: float = 0.0
+    same_batch: bool = False
+    before_update: Callable[[Progress], None] | None = None
     after_update: Callable[[], None] | None = None
 
 
@@ -164,7 +171,7 @@ class GAN(nn.Module, ABC):
         ema_networks: Networks of which an exponential moving average is kept; the averages are evaluated and exported.
         latent: Length of z; 0 if the variant takes none.
         classes: Number of labels that `label`, int64 [n], chooses from; 0 without labels.
-        group: Images of a batch that the discriminator scores together and that cannot be separated (PacGAN).
+        group: Images of a batch that cannot be separated, such as those that are scored together (PacGAN).
         past: Frames that a variant for prediction takes; 0 for others.
         between: It predicts the frame between those that it takes, and not the next one.
         motion: Values at the end of z that make one frame of a clip, so that more of them make more frames; 0 if the

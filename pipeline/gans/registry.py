@@ -13,6 +13,7 @@ from pipeline.gans.variants.denoise.settings import DenoiseSettings
 from pipeline.gans.variants.dfgan.settings import DFGANSettings
 from pipeline.gans.variants.drit.settings import DRITSettings
 from pipeline.gans.variants.hifigan.settings import HiFiGANSettings
+from pipeline.gans.variants.mdgan.settings import MDGANSettings
 from pipeline.gans.variants.mocogan.settings import MoCoGANSettings
 from pipeline.gans.variants.musegan.settings import MuseGANSettings
 from pipeline.gans.variants.nextframe.settings import NextFrameSettings
@@ -52,6 +53,7 @@ VARIANTS: dict[str, Variant] = {
     "sgan": Variant(SGANSettings, "pipeline.gans.variants.sgan.sgan:SGAN"),
     "r3gan": Variant(R3GANSettings, "pipeline.gans.variants.r3gan.r3gan:R3GAN"),
     "stylegan2": Variant(StyleGAN2Settings, "pipeline.gans.variants.stylegan2.stylegan2:StyleGAN2"),
+    "mdgan": Variant(MDGANSettings, "pipeline.gans.variants.mdgan.mdgan:MDGAN"),
     "dfgan": Variant(DFGANSettings, "pipeline.gans.variants.dfgan.dfgan:DFGAN"),
     "srgan": Variant(SRGANSettings, "pipeline.gans.variants.srgan.srgan:SRGAN"),
     "denoise": Variant(DenoiseSettings, "pipeline.gans.variants.denoise.denoise:Denoise"),

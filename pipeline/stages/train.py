@@ -211,6 +211,7 @@ class TrainerBuilder:
             look=look,
             examples=examples,
             stop=self.stop,
+            items=len(inputs.data),
         )
         return trainer, changes
 

@@ -26,6 +26,7 @@ from pipeline.training.looks import Look
 from pipeline.training.optimizers import Optimizers
 from pipeline.training.protocols import Batches, Observer, Row
 from pipeline.training.settings import TrainSettings
+from pipeline.training.step_batches import StepBatches
 
 NUMBERS_OF_CHECK = ("images", "step", "d_accuracy", "grad_norm_generator")
 """Numbers of a row that a health check takes."""
@@ -55,6 +56,7 @@ class Trainer:
         preview_samples: Images in a preview, for variants that take no examples.
         examples: Held-out items for the preview, for variants that take some.
         stop: Called after every step; training stops if it returns True.
+        items: Training items, for variants that count epochs; 0 if not known.
 
     Attributes:
         ema: The EMA networks, which are delivered.
@@ -80,11 +82,12 @@ class Trainer:
         preview_samples: int = 64,
         examples: Batch | None = None,
         stop: Callable[[], bool] = lambda: False,
+        items: int = 0,
     ) -> None:
         self.gan = memory_format.channels_last(gan.to(device)).train()
         self.batches, self.settings, self.device, self.folder = batches, settings, device, folder
         self.observer, self.stop, self.look = observer, stop, look
-        self.preview_samples, self.examples = preview_samples, examples or {}
+        self.preview_samples, self.examples, self.items = preview_samples, examples or {}, items
         self.meta = dict(meta or {})
         self.health = HealthMonitor(settings.health, settings.total_images, look.goals if look else {})
         self.dtype = pick_precision(settings.precision, device, observer.on_warning)
@@ -94,6 +97,7 @@ class Trainer:
         self.optimizers = Optimizers(gan, self.phases, settings)
         self.ema = EMA(gan, random_start=settings.start_from is None)
         self.rng = torch.Generator(device).manual_seed(settings.seed)
+        self.step_batches = StepBatches(batches, self.phases, self.rng)
         self.schedule_images = settings.schedule_images or settings.total_images
         self.step, self.images_seen, self.saved_images = 0, 0, 0
         self.seconds, self.health_seconds = 0.0, 0.0
@@ -104,6 +108,11 @@ class Trainer:
     def fraction(self) -> float:
         """Fraction of the schedule that has passed, 0 to 1."""
         return min(self.images_seen / self.schedule_images, 1.0)
+
+    @property
+    def progress(self) -> Progress:
+        """How far training has come."""
+        return Progress(self.step, self.fraction, self.images_seen / self.items if self.items else 0.0)
 
     def learning_rate(self, phase: Phase) -> float:
         """Return the learning rate of a phase now."""
@@ -161,7 +170,9 @@ class Trainer:
             The gradient norm, if `measure`.
         """
         optimizers = self.optimizers.select(phase)
-        batch, progress = self.batches.next(self.settings.batch_size), Progress(self.step, self.fraction)
+        progress, batch = self.progress, self.step_batches.draw(phase, self.settings.batch_size)
+        if phase.before_update is not None:
+            phase.before_update(progress)
         self.term_means.add(self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers))
         rate, step = self.learning_rate(phase), self.accumulator.step
         norm = self.optimizers.take_step(phase, rate, progress.fraction, measure=measure, step=step)
@@ -196,7 +207,7 @@ class Trainer:
         if not check:
             return []
         numbers = measured | {name: row[name] for name in NUMBERS_OF_CHECK if name in row}
-        return self.health.check(numbers, self.gan.selection_metric(Progress(self.step, self.fraction)))
+        return self.health.check(numbers, self.gan.selection_metric(self.progress))
 
     def measure_health(self) -> Row:
         """Measure the EMA networks; does not change the random state of the training."""

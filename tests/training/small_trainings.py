@@ -104,6 +104,25 @@ MODELS: dict[str, dict[str, Any]] = {
         "penalties": {"r1": 0.1, "every": 2},
         "stabilisers": {"augment": ADA, "instance_noise": FALLING},
     },
+    "mdgan": {
+        "variant": "mdgan",
+        **SMALL,
+        "workers": 4,
+        "batches": 2,
+        "critic_steps": 2,
+        "penalties": {"r1": 0.1, "r2": FALLING, "every": 2},
+        "stabilisers": {"label_smoothing": 0.1, "minibatch_std": 2},
+    },
+    "mdgan by class": {
+        "variant": "mdgan",
+        **SMALL,
+        "workers": 2,
+        "split": "classes",
+        "objective": "relativistic",
+        "discriminator_norm": "none",
+        "penalties": {"r1": 0.1},
+        "stabilisers": {"spectral_norm": True},
+    },
     "r3gan": {
         "variant": "r3gan",
         **SMALL,
@@ -252,4 +271,5 @@ def build_trainer(
         stop=watcher.stop,
         preview_samples=4,
         examples=examples,
+        items=len(bars),
     )

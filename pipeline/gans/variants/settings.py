@@ -20,6 +20,7 @@ class VariantSettings(Settings):
         any_size: The variant trains on crops of items that keep their sizes.
         largest: The largest height and width it can be trained at.
         categorical: It can be trained on categories, such as the pitches of music.
+        group_key: Key of the setting that decides `group`.
     """
 
     task: ClassVar[str] = "generate"
@@ -27,12 +28,13 @@ class VariantSettings(Settings):
     any_size: ClassVar[bool] = False
     largest: ClassVar[int] = 256
     categorical: ClassVar[bool] = False
+    group_key: ClassVar[str] = "model.stabilisers.packing"
 
     variant: str = Field("", description="networks and training game")
 
     @property
     def group(self) -> int:
-        """Items of a batch that are scored together and cannot be separated (PacGAN)."""
+        """Items of a batch that cannot be separated, such as those that are scored together (PacGAN)."""
         return 1
 
     @property

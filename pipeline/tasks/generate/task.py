@@ -29,6 +29,7 @@ class GenerateTask(Task):
         "labelled": "pipeline.data.views:Labelled",
         "captioned": "pipeline.data.views:Captioned",
         "partly_labelled": "pipeline.data.views:PartlyLabelled",
+        "worker_shards": "pipeline.data.worker_shards:WorkerShards",
     }
     look_builder = "pipeline.tasks.generate.sample_look:build_look"
     evaluator = "pipeline.tasks.generate.sample_evaluation:evaluate_case"
