@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.gans.game.adversarial_settings import AdversarialSettings
 from pipeline.gans.game.settings import Penalties, Stabilisers
@@ -24,6 +24,7 @@ class StyleGAN2Settings(AdversarialSettings):
 
     variant: Literal["stylegan2"] = "stylegan2"
     latent: int = Field(512, ge=1, le=4096, description="length of z")
+    conditional: bool = Field(False, description="condition on class labels")
     style_width: int = Field(512, ge=1, le=4096, description="length of the style w")
     mapping_layers: int = Field(8, ge=1, le=16, description="layers of the mapping network; 2 suit up to 32 pixels")
     generator_channels: int = Field(
@@ -41,3 +42,13 @@ class StyleGAN2Settings(AdversarialSettings):
     stabilisers: Stabilisers = Field(
         Stabilisers(minibatch_std=4), description="stabilisers that work with any pair of networks"
     )
+
+    @model_validator(mode="after")
+    def check_packing(self) -> "StyleGAN2Settings":
+        """Raise ValueError for packing of a conditional pair, which has no label per pack."""
+        if self.conditional and self.stabilisers.packing > 1:
+            raise ValueError(
+                "stabilisers.packing with conditional: a pack of images has no single label. "
+                "Set packing: 1 or conditional: false"
+            )
+        return self

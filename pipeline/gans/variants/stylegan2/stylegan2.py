@@ -4,6 +4,9 @@ A mapping network turns z into a style w, which modulates every layer of the syn
 mix the styles of two latents, and a moving average of w is kept for truncation. Path length regularisation makes a step
 in w change the image by an amount that does not depend on where it is taken. The published game is the non-saturating
 loss with lazy R1; any other objective, penalty and stabiliser works too.
+
+With labels, both networks take them as in Karras et al., "Training Generative Adversarial Networks with Limited Data"
+(2020, StyleGAN2-ADA): an embedding next to z in the mapping network, and a projection discriminator.
 """
 
 from dataclasses import replace
@@ -34,7 +37,9 @@ class StyleGAN2(Adversarial):
     path_mean: Tensor
 
     def __init__(self, settings: StyleGAN2Settings, item: ItemSpec) -> None:
-        super().__init__(settings, Generator(settings, item), Discriminator(settings, item))
+        classes = len(item.classes) if settings.conditional else 0
+        networks = Generator(settings, item, classes), Discriminator(settings, item, classes)
+        super().__init__(settings, *networks, classes if settings.conditional else None)
         self.style_mixing, self.path_length = settings.style_mixing, settings.path_length
         self.register_buffer("path_mean", torch.zeros(()))
         if self.stabilisers.spectral_norm:
@@ -67,15 +72,16 @@ class StyleGAN2(Adversarial):
         )
         return [*phases, path_length]
 
-    def sample_styles(self, n: int, rng: torch.Generator) -> Tensor:
+    def sample_styles(self, n: int, rng: torch.Generator, label: Tensor | None = None) -> Tensor:
         """Draw styles [n, layers, width] with style mixing, and update the moving average of w.
 
-        With the probability `style_mixing`, the layers from a random one on take the style of a second latent.
+        With the probability `style_mixing`, the layers from a random one on take the style of a second latent of the
+        same label.
         """
         layers = self.generator.synthesis.layers
-        w = self.generator.mapping(self.sample_latents(n, rng))
-        self.generator.update_w_average(w)
-        second = self.generator.mapping(self.sample_latents(n, rng))
+        w = self.generator.mapping(self.sample_latents(n, rng), label)
+        self.generator.update_w_average(w, label)
+        second = self.generator.mapping(self.sample_latents(n, rng), label)
         mixed = torch.rand(n, generator=rng, device=rng.device) < self.style_mixing
         crossover = torch.randint(1, layers, (n,), generator=rng, device=rng.device).where(mixed, layers)
         is_first = torch.arange(layers, device=rng.device) < crossover[:, None]
@@ -84,7 +90,7 @@ class StyleGAN2(Adversarial):
     def generate(self, n: int, label: Tensor | None, rng: torch.Generator) -> Tensor:
         """Generate images of `n` new latents with style mixing and new noise, as in training; differentiable."""
         synthesis = self.generator.synthesis
-        return synthesis.render(self.sample_styles(n, rng), synthesis.sample_noise(n, rng)).float()
+        return synthesis.render(self.sample_styles(n, rng, label), synthesis.sample_noise(n, rng)).float()
 
     def path_length_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return weight (|J_w^T y| - a)^2 on half a batch, `every` times as strong (section 3.2, eq. 4).
@@ -92,8 +98,9 @@ class StyleGAN2(Adversarial):
         a is the moving average of the lengths.
         """
         n, synthesis = max(1, len(batch["item"]) // 2), self.generator.synthesis
+        label = batch["label"][:n] if self.classes else None
         with smaller_batch(n):
-            w = self.sample_styles(n, rng)
+            w = self.sample_styles(n, rng, label)
             lengths = path_lengths(synthesis.render(w, synthesis.sample_noise(n, rng)).float(), w, rng)
             with torch.no_grad():
                 self.path_mean.lerp_(whole(lengths).mean(), PATH_DECAY)
@@ -122,13 +129,20 @@ class StyleGAN2(Adversarial):
         """
         device = self.generator.w_average.device
         z = conditions["z"] if "z" in conditions else self.sample_latents(n, rng)
-        images: Tensor = self.generator(z.to(device), conditions.get("psi", torch.ones(n)).to(device))[0]
+        inputs = [z, conditions.get("psi", torch.ones(n))]
+        if self.classes:
+            inputs.append(conditions["label"] if "label" in conditions else self.draw_condition(n, rng))
+        images: Tensor = self.generator(*(values.to(device) for values in inputs))[0]
         return images.float()
 
     def export(self) -> list[ExportSpec]:
-        """Return `generator`, z and psi -> images and styles, and `synthesis`, styles -> images, for style mixing."""
-        synthesis, width = self.generator.synthesis, len(self.generator.w_average)
+        """Return `generator`, z, psi and labels -> images and styles, and `synthesis`, styles -> images.
+
+        The second one renders styles that were mixed, edited or found for a picture.
+        """
+        synthesis, width = self.generator.synthesis, self.generator.w_average.shape[-1]
         latents = {"z": torch.zeros(2, self.latent), "psi": torch.ones(2)}
+        latents |= {"label": torch.zeros(2, dtype=torch.int64)} if self.classes else {}
         styles = {"w": torch.zeros(2, synthesis.layers, width)}
         return [
             ExportSpec("generator", self.generator, latents, ("items", "w")),

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear
+from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, linear, one_hot
 
 from pipeline.gans.networks.layers import MinibatchStd, count_doublings, full_precision
 from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
@@ -172,18 +172,31 @@ class ToRGB(nn.Module):
         return image
 
 
-class MappingNetwork(nn.Module):
-    """z [B, latent] -> w [B, width]; z is normalised to unit mean square first."""
+def normalise(x: Tensor) -> Tensor:
+    """Scale every row of [B, length] to unit mean square."""
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
-    def __init__(self, latent: int, width: int, layers: int) -> None:
+
+class MappingNetwork(nn.Module):
+    """z [B, latent] and, if conditional, labels [B] -> w [B, width]; z is normalised to unit mean square first.
+
+    An embedding of the label is normalised, too, and concatenated with z (Karras 2020b, StyleGAN2-ADA).
+    """
+
+    def __init__(self, latent: int, width: int, layers: int, classes: int = 0) -> None:
         super().__init__()
+        self.embedding = nn.Embedding(classes, width) if classes else None
         modules: list[nn.Module] = []
-        for inputs, outputs in pairwise([latent] + [width] * layers):
+        for inputs, outputs in pairwise([latent + (width if classes else 0)] + [width] * layers):
             modules += [EqualisedLinear(inputs, outputs, MAPPING_LR_FACTOR), ScaledLeakyReLU()]
         self.layers = nn.Sequential(*modules)
 
-    def forward(self, z: Tensor) -> Tensor:
-        w: Tensor = self.layers(z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt())
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        x = normalise(z)
+        if self.embedding is not None:
+            assert label is not None
+            x = torch.cat([x, normalise(self.embedding(label))], dim=1)
+        w: Tensor = self.layers(x)
         return w
 
 
@@ -234,27 +247,37 @@ class SynthesisNetwork(nn.Module):
 class Generator(nn.Module):
     """z [B, latent] and truncation psi [B] -> images [B, C, R, R] in [-1, 1] and their styles [B, layers, width].
 
-    The buffer `w_average` is the moving average of w in training. psi interpolates from it (0) to w (1) (Karras 2019,
-    section 2).
+    The buffer `w_average` [width] is the moving average of w in training. psi interpolates from it (0) to w (1) (Karras
+    2019, section 2). A conditional generator takes labels [B], too, and has an average of each class [classes, width]:
+    the average over all classes would be an item of none.
     """
 
     w_average: Tensor
 
-    def __init__(self, settings: StyleGAN2Settings, item: ItemSpec) -> None:
+    def __init__(self, settings: StyleGAN2Settings, item: ItemSpec, classes: int = 0) -> None:
         super().__init__()
-        self.mapping = MappingNetwork(settings.latent, settings.style_width, settings.mapping_layers)
+        width = settings.style_width
+        self.mapping = MappingNetwork(settings.latent, width, settings.mapping_layers, classes)
         self.synthesis = SynthesisNetwork(settings, item)
-        self.register_buffer("w_average", torch.zeros(settings.style_width))
+        self.register_buffer("w_average", torch.zeros(*([classes] if classes else []), width))
 
-    def forward(self, z: Tensor, psi: Tensor) -> tuple[Tensor, Tensor]:
-        truncated = torch.lerp(self.w_average, self.mapping(z), psi[:, None])
+    def forward(self, z: Tensor, psi: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        average = self.w_average if label is None else self.w_average[label]
+        truncated = torch.lerp(average, self.mapping(z, label), psi[:, None])
         w = truncated[:, None].expand(-1, self.synthesis.layers, -1)
         return self.synthesis(w), w
 
     @torch.no_grad()
-    def update_w_average(self, w: Tensor) -> None:
-        """Update the moving average with a batch of w [B, width]."""
-        self.w_average.lerp_(whole(w).mean(dim=0), 1 - W_DECAY)
+    def update_w_average(self, w: Tensor, label: Tensor | None = None) -> None:
+        """Update the moving average with a batch of w [B, width]; of classes that the batch lacks, it stays."""
+        w = whole(w)
+        if label is None:
+            self.w_average.lerp_(w.mean(dim=0), 1 - W_DECAY)
+            return
+        member = one_hot(whole(label), len(self.w_average)).to(w.dtype)
+        count = member.sum(dim=0)[:, None]
+        mean = member.T @ w / count.clamp(min=1)
+        self.w_average.lerp_(torch.where(count > 0, mean, self.w_average), 1 - W_DECAY)
 
 
 class ResidualBlock(nn.Module):
@@ -272,9 +295,13 @@ class ResidualBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images [B, inputs, R, R] -> logits [B]; positive means real. `trunk` returns the 4x4 maps (figure 7c)."""
+    """Images [B, inputs, R, R] -> logits [B]; positive means real. `trunk` returns the 4x4 maps (figure 7c).
 
-    def __init__(self, settings: StyleGAN2Settings, item: ItemSpec) -> None:
+    Conditional: the inner product of a label embedding and the last features is added (Miyato and Koyama 2018, eq. 3).
+    It is divided by the root of their number, so that it starts as large as the unconditional logit.
+    """
+
+    def __init__(self, settings: StyleGAN2Settings, item: ItemSpec, classes: int = 0) -> None:
         super().__init__()
         channels = channel_widths(settings.discriminator_channels, settings.max_channels, item.height)
         last, inputs = channels[-1], settings.stabilisers.packing * item.network_channels
@@ -289,7 +316,14 @@ class Discriminator(nn.Module):
             ScaledLeakyReLU(),
             EqualisedLinear(last, 1),
         )
+        self.embedding = nn.Embedding(classes, last) if classes else None
 
-    def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.minibatch_std(self.trunk(images)))
-        return logits.squeeze(1)
+    def forward(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        features: Tensor = self.head[:-1](self.minibatch_std(self.trunk(images)))
+        logits: Tensor = self.head[-1](features).squeeze(1)
+        if self.embedding is None:
+            return logits
+        assert label is not None
+        with full_precision(features):
+            projection = (features * self.embedding(label)).sum(dim=1)
+        return logits + projection / math.sqrt(features.shape[1])
