@@ -142,6 +142,27 @@ def features(
 
 
 @app.command()
+def directions(
+    samples: Annotated[
+        int, typer.Option("-n", "--samples", min=64, help="Samples that attributes are related to latents by.")
+    ] = 4000,
+) -> None:
+    """Find directions for `ganline sample --edit` in the exported generator, and measure what each changes.
+
+    A generator with a mapping network (stylegan2) has directions in closed form (SeFa). All have one for each attribute
+    of their items, such as slant, and one for each class if they are not asked for a class. The command writes
+    exported/directions.json and reports/directions.png.
+
+    `ganline directions`
+
+    `ganline directions -n 16000` finds weak directions more precisely
+    """
+    from pipeline.stages.commands.directions import run
+
+    run(project_root(), samples)
+
+
+@app.command()
 def human(
     seed: Annotated[int, typer.Option(min=0, help="Another seed shows other items.")] = 0,
     result: Annotated[

@@ -80,6 +80,14 @@ def sample(
             min=1, max=10_000, help="Frames of a clip, for models that make any number (mocogan).", show_default=False
         ),
     ] = None,
+    edit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=STRENGTH",
+            help="Move along a direction that `ganline directions` found, in standard deviations; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     conditions: dict[str, Any],
 ) -> None:
     """Generate images from generator.onnx with ONNX Runtime, on CUDA if there is a GPU.
@@ -97,11 +105,13 @@ def sample(
     `ganline sample --interpolate 24 -o loop.gif`
 
     `ganline sample --frames 60 -o longer.gif`
+
+    `ganline sample --edit slant=+1.5 --edit thickness=-1 -o edited.png` after `ganline directions`
     """
     from pipeline.serving.runtime.sample_files import Request, sample_to_files
 
     folder = output.endswith("/") or Path(output).is_dir()
-    request = Request(n, seed, conditions, interpolate, columns, frames)
+    request = Request(n, seed, conditions, interpolate, columns, frames, tuple(edit or ()))
     result = sample_to_files(model or Paths(project_root()).generator, Path(output), request, folder=folder)
     typer.echo(f"{output}: {result}")
 

@@ -248,6 +248,10 @@ class Medium(GraphItems, ABC):
         """Return named numbers of each of the items [n, H, W, C], each [n]; none by default."""
         return {}
 
+    def attributes(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
+        """Return named numbers [n] of what items [n, H, W, C] show, to find edits by; `statistics` by default."""
+        return self.statistics(values, spec)
+
     def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
         """Return curves and maps whose means over two sets are compared, as `data.profiles[name]`; none by default."""
         return ()

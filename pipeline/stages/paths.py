@@ -89,6 +89,16 @@ class Paths:
         return self.exported / "features.onnx"
 
     @property
+    def directions(self) -> Path:
+        """Written by `ganline directions`; not an output of the graph."""
+        return self.exported / "directions.json"
+
+    @property
+    def directions_picture(self) -> Path:
+        """Written by `ganline directions`; not an output of the graph."""
+        return self.root / "reports" / "directions.png"
+
+    @property
     def features_metrics(self) -> Path:
         return self.root / "metrics" / "features.json"
 

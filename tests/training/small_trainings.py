@@ -139,6 +139,15 @@ MODELS: dict[str, dict[str, Any]] = {
         "penalties": {"r1": 0.1, "every": 2},
         "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "packing": 2, "augment": ADA},
     },
+    "stylegan2 conditional": {
+        "variant": "stylegan2",
+        **SMALL,
+        "conditional": True,
+        "style_width": 4,
+        "mapping_layers": 2,
+        "path_length": {"weight": 2, "every": 3},
+        "penalties": {"r1": 0.1, "every": 2},
+    },
     "voxgan": {
         "variant": "voxgan",
         **SMALL,

@@ -195,6 +195,13 @@ class ImageMedium(Medium):
 
         return statistics(to_bytes(values))
 
+    def attributes(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
+        """Return brightness, thickness, slant and width of the figure in each image."""
+        from pipeline.media.image.attributes import attributes
+        from pipeline.media.image.pillow_arrays import to_bytes
+
+        return attributes(to_bytes(values))
+
     def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
         """Return gray levels, spectrum, impulses, block edges, maps of the pixels, and for RGB the colours."""
         from pipeline.media.image.patches import patch_profiles
@@ -244,29 +251,10 @@ class ImageMedium(Medium):
 
     def apply_code(self, spec: ItemSpec, result: str, *, multiple: int, latent: int) -> str:
         """Return code that reads and writes images with Pillow."""
-        rgb = spec.channels == 3
-        mode, back = ("RGB", "[0].transpose(1, 2, 0)") if rgb else ("L", "[0, 0]")
-        batch = "pixels.transpose(2, 0, 1)[None]" if rgb else "pixels[None, None]"
-        crop = (
-            f"height, width = (side // {multiple} * {multiple} for side in pixels.shape[:2])\n"
-            f"pixels = pixels[:height, :width]  # multiples of {multiple}\n"
-            if multiple > 1
-            else ""
-        )
-        style, feed = "", ""
-        if latent:
-            style = f"z = np.random.default_rng(7).standard_normal((1, {latent}), dtype=np.float32)\n"
-            feed = ', "z": z'
-        return f"""import numpy as np
-import onnxruntime
-from PIL import Image
+        from pipeline.media.image.apply_code import apply_code
 
-session = onnxruntime.InferenceSession("generator.onnx")
-pixels = np.asarray(Image.open("{self.example_file}").convert("{mode}"), dtype=np.float32) / 127.5 - 1
-{crop}{style}images = session.run(["images"], {{"image": {batch}{feed}}})[0]
-pixels = {self.code_to_items(spec, "images")}
-Image.fromarray(pixels{back}).save("{result}.png")
-"""
+        back = self.code_to_items(spec, "images")
+        return apply_code(self.example_file, back, result, rgb=spec.channels == 3, multiple=multiple, latent=latent)
 
     def tensors(self, spec: ItemSpec) -> Tensors:
         """Return the torch part."""

@@ -39,6 +39,7 @@ def entity_tag(service: InferenceService, loaded: LoadedModel, path: str, query:
         __version__,
         loaded.version,
         loaded.sha256,
+        loaded.edits.digest,
         loaded.graph.provider,
         service.settings.max_images,
         path,

@@ -18,6 +18,11 @@ class SeedQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="The same seed gives the same items.")
+    edit: list[Annotated[str, Field(max_length=LONGEST_VALUE)]] = Field(
+        [],
+        max_length=MOST_VALUES,
+        description="Steps along the directions of /model.json, such as slant=1.5; several with commas between them.",
+    )
 
     @property
     def conditions(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -121,7 +122,7 @@ async def generate_items(
     if query.towards is not None:
         ends = generator.latents(query.towards, 0, n)
         z = np.concatenate([spherical(start, end, [query.mix]) for start, end in zip(z, ends, strict=True)])
-    return await generate(service, loaded, z, conditions)
+    return await generate(service, loaded, z, conditions, query.edit)
 
 
 async def generate_loop(service: InferenceService, loaded: LoadedModel, query: LoopQuery) -> Response:
@@ -134,20 +135,28 @@ async def generate_loop(service: InferenceService, loaded: LoadedModel, query: L
     per_frame = turns(conditions)
     service.check_images(query.n * query.steps * per_frame)
     z = loop(generator.latents(query.seed, 0, query.n), query.steps).repeat(per_frame, axis=0)
-    items, seconds = await generate(service, loaded, z, conditions)
+    items, seconds = await generate(service, loaded, z, conditions, query.edit)
     animation = await asyncio.to_thread(encode_gif, loaded.graph, items, per_frame)
     return Gif(animation, headers=result_headers(loaded, seconds))
 
 
 async def generate(
-    service: InferenceService, loaded: LoadedModel, z: Float32Array, conditions: Arrays
+    service: InferenceService, loaded: LoadedModel, z: Float32Array, conditions: Arrays, edits: Sequence[str] = ()
 ) -> tuple[Items, float]:
     """Return the items of latents, [n, H, W, C], and the seconds that took, including the queue."""
     began = time.perf_counter()
     graph, rows = loaded.graph, {"z": z, **take_in_turn(conditions, len(z))}
+    shift = loaded.edits.shift(edits) if edits else None
+    if shift is not None and not loaded.edits.styles:
+        rows["z"] = z + shift
     inputs = {name: rows[name] for name in graph.inputs}
-    outputs = await service.batcher.run(loaded, inputs, (graph.result_output,))
-    return graph.to_items(outputs[graph.result_output]), time.perf_counter() - began
+    if shift is not None and loaded.edits.styles:
+        outputs = await service.batcher.run(loaded, inputs, ("w",))
+        items = await asyncio.to_thread(loaded.edits.render, outputs["w"] + shift)
+    else:
+        outputs = await service.batcher.run(loaded, inputs, (graph.result_output,))
+        items = graph.to_items(outputs[graph.result_output])
+    return items, time.perf_counter() - began
 
 
 def result_headers(loaded: LoadedModel, seconds: float) -> dict[str, str]:

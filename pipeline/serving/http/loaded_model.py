@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pipeline.errors import InputError
 from pipeline.serving.graph_tensors import Arrays, example_inputs, generated_shape
+from pipeline.serving.http.served_edits import ServedEdits
 from pipeline.serving.runtime.generator import Generator, Graph
 from pipeline.serving.runtime.image_to_image import ImageToImage
 from pipeline.serving.runtime.open_model import open_model
@@ -55,6 +56,7 @@ class LoadedModel:
 
     Attributes:
         model: Generates items from latents, or transforms items.
+        edits: The edits that it offers.
         any_size: The model takes images of any size. Kernels depend on the shape, so agreement at one size says
             nothing about another: such images are computed one by one, large ones in tiles of side `tile`.
         sizes: Ascending batch sizes that all gave bit-identical results; only these are run.
@@ -76,6 +78,7 @@ class LoadedModel:
         self.name, self.version, self.sha256, self.path = file.name, file.version, file.sha256, file.path
         self.any_size = isinstance(self.model, ImageToImage) and not self.model.fixed
         self.tile = tile
+        self.edits = ServedEdits(self.model)
         lengths = {"z": (self.graph.metadata.latent,)}  # a longer z would make clips of another length
         self.inputs = [
             replace(info, shape=lengths.get(info.name, info.shape))

@@ -42,6 +42,14 @@ class ControlDescription(BaseModel):
     value: float | None = None
 
 
+class DirectionDescription(BaseModel):
+    """A direction that `edit` moves along: the attribute that it changes most, and by how many deviations a step."""
+
+    name: str
+    main: str
+    per_step: float
+
+
 class ModelDescription(BaseModel):
     """Description of the model. A model that takes images is used through /apply, one that takes latents by seed."""
 
@@ -63,6 +71,7 @@ class ModelDescription(BaseModel):
     max_body: int
     item: ItemDescription
     controls: list[ControlDescription]
+    directions: list[DirectionDescription]
 
 
 def describe_model(loaded: LoadedModel, settings: ServeSettings) -> ModelDescription:
@@ -88,6 +97,10 @@ def describe_model(loaded: LoadedModel, settings: ServeSettings) -> ModelDescrip
         max_body=settings.max_body,
         item=describe_item(loaded),
         controls=[describe_control(control, metadata) for control in controls(loaded.graph.inputs)],
+        directions=[
+            DirectionDescription(name=one.name, main=one.main, per_step=one.per_step[one.main])
+            for one in loaded.edits.directions
+        ],
     )
 
 

@@ -3,7 +3,7 @@
 import functools
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -164,9 +164,9 @@ class Generator:
         output: Float32Array = self.session.run([self.graph.result_output], inputs)[0]
         return output
 
-    def generate(self, z: Float32Array, conditions: Mapping[str, Any]) -> Items:
+    def generate(self, z: Float32Array, conditions: Arrays) -> Items:
         """Return the items of latents [n, latent], [n, H, W, C]; they use the rows of `conditions` in turn."""
-        inputs = {"z": z, **take_in_turn(dict(conditions), len(z))}
+        inputs = {"z": z, **take_in_turn(conditions, len(z))}
         batches = (slice(start, start + BATCH) for start in range(0, len(z), BATCH))
         return np.concatenate(
             [self.graph.to_items(self.run({name: inputs[name][batch] for name in self.inputs})) for batch in batches]

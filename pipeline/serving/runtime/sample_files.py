@@ -13,8 +13,10 @@ from pipeline.media.codec import Encoded
 from pipeline.media.pictures import write_picture
 from pipeline.media.registry import MEDIA
 from pipeline.serving.graph_tensors import Arrays
+from pipeline.serving.runtime.directions import FILE, read_directions
 from pipeline.serving.runtime.generator import Generator, Graph
 from pipeline.serving.runtime.interpolation import loop, strips
+from pipeline.serving.runtime.latent_space import EditedGenerator
 from pipeline.serving.runtime.text_interpolation import TextInterpolation
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Request:
         steps: Of an interpolation, from each latent to the next.
         columns: Of a sheet.
         frames: Of a clip.
+        edits: Steps along directions, such as "slant=+1.5".
     """
 
     n: int | None = None
@@ -51,6 +54,7 @@ class Request:
     steps: int | None = None
     columns: int | None = None
     frames: int | None = None
+    edits: tuple[str, ...] = ()
 
 
 def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool) -> str:
@@ -66,9 +70,7 @@ def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool
     written, or a request that the model cannot fulfil.
     """
     check_request(output, request, folder=folder)
-    generator = Generator(model)
-    if request.frames is not None:
-        generator.lengthen(request.frames)
+    generator = open_generator(model, request)
     conditions = generator.conditions(**request.conditions)
     try:
         (output if folder else output.parent).mkdir(parents=True, exist_ok=True)
@@ -83,6 +85,17 @@ def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool
     except (OSError, ValueError) as error:
         raise InputError(f"{output}: cannot be written: {error}") from None
     return f"{result}, seed {request.seed}, {generator.provider}"
+
+
+def open_generator(model: Path, request: Request) -> Generator:
+    """Open a generator, prepared for a request. Raises InputError."""
+    generator = Generator(model)
+    if request.frames is not None:
+        generator.lengthen(request.frames)
+    if not request.edits:
+        return generator
+    found = read_directions(model.with_name(FILE), generator.metadata)
+    return EditedGenerator(generator, found.shift(request.edits))
 
 
 def check_request(output: Path, request: Request, *, folder: bool) -> None:

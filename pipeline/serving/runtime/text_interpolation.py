@@ -3,10 +3,10 @@
 import numpy as np
 
 from pipeline.arrays import Float32Array, Int64Array, Items
-from pipeline.errors import InputError
 from pipeline.serving.graph_tensors import Arrays, take_in_turn
-from pipeline.serving.runtime.generator import BATCH, Generator, Graph
+from pipeline.serving.runtime.generator import BATCH, Generator
 from pipeline.serving.runtime.interpolation import loop, strips
+from pipeline.serving.runtime.latent_space import open_part
 
 
 class TextInterpolation:
@@ -18,20 +18,9 @@ class TextInterpolation:
 
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
-        self.text, self.synthesis = (self.open(name) for name in ("text", "synthesis"))
-
-    def open(self, name: str) -> Graph:
-        """Open a graph next to the generator."""
-        whole = self.generator.graph
-        path = whole.path.with_name(f"{name}.onnx")
-        if not path.is_file():
-            raise InputError(
-                f"{path}: no such file. An interpolation between texts needs it next to {whole.path.name}."
-            )
-        graph = Graph(path)
-        if graph.metadata != whole.metadata:
-            raise InputError(f"{path}: was not exported together with {whole.path.name}. Export the model again.")
-        return graph
+        self.text, self.synthesis = (
+            open_part(generator.graph, name, "An interpolation between texts") for name in ("text", "synthesis")
+        )
 
     def path(self, tokens: Int64Array, steps: int, *, closed: bool) -> Float32Array:
         """Return the sentences on the way through texts [k, L], `steps` from each to the next, [m, width].

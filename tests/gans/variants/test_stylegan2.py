@@ -9,10 +9,11 @@ from typing import Any, cast, get_args
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from pipeline.data.batch_sampling import TrainingItems
-from pipeline.data.views import Unlabelled
+from pipeline.data.views import Labelled, Unlabelled
 from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build
 from pipeline.gans.variants.settings import Objective
@@ -39,9 +40,9 @@ TINY = {
 }
 
 
-def small(resolution: int = 16, channels: int = 1, **settings: Any) -> StyleGAN2:
+def small(resolution: int = 16, channels: int = 1, classes: int = 3, **settings: Any) -> StyleGAN2:
     torch.manual_seed(0)
-    gan = build(StyleGAN2Settings.model_validate(TINY | settings), image_spec(resolution, channels))
+    gan = build(StyleGAN2Settings.model_validate(TINY | settings), image_spec(resolution, channels, classes))
     assert isinstance(gan, StyleGAN2)
     return gan
 
@@ -98,11 +99,13 @@ def test_lazy_updates_are_corrected(settings: dict[str, Any], corrections: dict[
         }.get(phase.name, 1)
 
 
-@pytest.mark.parametrize("settings", [{}, {"penalties": {"r1": 1.0, "r2": 1.0}}, {"path_length": {"weight": 0}}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"penalties": {"r1": 1.0, "r2": 1.0}}, {"path_length": {"weight": 0}}, {"conditional": True}]
+)
 def test_each_phase_updates_its_networks_only(
     settings: dict[str, Any], images: Images, check_updates: Callable[[GAN, Mapping[str, Tensor]], None]
 ) -> None:
-    check_updates(small(8, **settings), {"item": images(6, 8, 1)})
+    check_updates(small(8, **settings), {"item": images(6, 8, 1), "label": torch.arange(6) % 3})
 
 
 def test_path_length_has_gradients_where_it_depends_on_parameters(images: Images) -> None:
@@ -127,6 +130,8 @@ def test_every_objective_has_finite_losses(objective: Objective, images: Images)
 
 
 STABILISED: list[dict[str, object]] = [
+    {"conditional": True, "penalties": {"gp": 10.0}, "objective": "wgan"},
+    {"conditional": True, "stabilisers": {"lecam": 0.1, "top_k": 0.5, "augment": {"policy": "ada"}}},
     {"penalties": {"gp": 10.0}, "objective": "wgan", "critic_steps": 2},
     {"penalties": {"dragan": 10.0, "every": 2}},
     {"penalties": {"clip": 0.01}, "objective": "wgan"},
@@ -213,6 +218,73 @@ def test_average_of_w_against_a_loop() -> None:
     gan.sample(7, rng())
     assert torch.equal(gan.generator.w_average, before), "sampling does not update it"
     assert "w_average" in gan.generator.state_dict(), "it is saved with the generator"
+
+
+def test_average_of_w_of_each_class_against_a_loop() -> None:
+    """A class that a batch lacks keeps its average."""
+    gan = small(8, conditional=True)
+    expected = torch.zeros(3, 8)
+    for seed, labels in enumerate(([0, 0, 2, 2, 0], [1, 2, 1, 1, 1], [0, 0, 0, 0, 0])):
+        label = torch.tensor(labels)
+        with torch.no_grad():
+            w = gan.generator.mapping(torch.randn(5, 6, generator=rng(seed)), label)
+        for kind in set(labels):
+            expected[kind] = 0.995 * expected[kind] + 0.005 * w[label == kind].mean(dim=0)
+        gan.generate(5, label, rng(seed))
+    torch.testing.assert_close(gan.generator.w_average, expected)
+
+
+def test_labels_condition_samples() -> None:
+    """Truncation leads to the average of the label's own class; without labels, they are drawn."""
+    gan = with_noise(small(8, conditional=True))
+    for seed in range(100):
+        gan.generate(15, torch.arange(15) % 3, rng(seed))
+    same, other = (gan.sample(2, rng(), label=torch.tensor(labels)) for labels in ([0, 1], [0, 2]))
+    assert torch.equal(same[0], other[0])
+    assert not torch.equal(same[1], other[1])
+    assert torch.equal(gan.sample(9, rng()), gan.sample(9, rng()))
+    label = torch.tensor([2, 0, 1, 2])
+    with torch.no_grad():
+        _, w = gan.generator(torch.randn(4, 6), torch.zeros(4), label)
+    assert torch.equal(w, gan.generator.w_average[label][:, None].expand(4, 4, 8))
+    averages = gan.generator.w_average
+    assert min((averages[one] - averages[two]).norm() for one, two in ((0, 1), (0, 2), (1, 2))) > 0.1
+
+
+def test_styles_are_mixed_within_a_label() -> None:
+    gan = small(16, conditional=True, style_mixing=1.0)
+    label, replay = torch.arange(30) % 3, rng()
+    with torch.no_grad():
+        styles = gan.sample_styles(30, rng(), label)
+        first, second = (gan.generator.mapping(gan.sample_latents(30, replay), label) for _ in range(2))
+    assert ((styles == first[:, None]).all(dim=2) | (styles == second[:, None]).all(dim=2)).all()
+
+
+def test_conditional_logit_against_the_formula() -> None:
+    """Miyato and Koyama 2018, eq. 3: the unconditional logit plus <embedding, features>, here over sqrt(features)."""
+    gan = small(8, conditional=True, stabilisers={}).eval()
+    network = copy.deepcopy(gan.discriminator).double()
+    x, label = torch.randn(4, 1, 8, 8, generator=rng(), dtype=torch.float64), torch.tensor([0, 2, 1, 2])
+    features = network.head[:-1](network.trunk(x))
+    assert features.shape == (4, 8)
+    projection = (network.embedding.weight[label] * features).sum(dim=1) / math.sqrt(8)
+    torch.testing.assert_close(network(x, label), network.head(network.trunk(x))[:, 0] + projection)
+
+
+def test_packing_needs_an_unconditional_pair() -> None:
+    with pytest.raises(ValidationError, match="a pack of images has no single label"):
+        StyleGAN2Settings.model_validate({"conditional": True, "stabilisers": {"packing": 2}})
+
+
+@pytest.mark.parametrize("conditional", [False, True])
+def test_inputs_of_the_exported_graphs(conditional: bool) -> None:
+    label = ["label"] if conditional else []
+    assert [list(spec.inputs) for spec in small(8, conditional=conditional).export()] == [["z", "psi", *label], ["w"]]
+
+
+@pytest.mark.slow
+def test_conditional_export(onnx_parity: Callable[[GAN, int], float]) -> None:
+    assert onnx_parity(with_noise(small(8, conditional=True)), 3) < 1e-4
 
 
 def test_truncation() -> None:
@@ -317,10 +389,10 @@ def trainer(
         "flips": True,
     }
     train = TrainSettings.model_validate(values | settings)
-    cpu = torch.device("cpu")
+    cpu, gan = torch.device("cpu"), small(8, classes=10, **model)
     return Trainer(
-        small(8, **model),
-        Unlabelled(cast(TrainingItems, evaluator.train), cpu, 0, flips=True),
+        gan,
+        (Labelled if gan.classes else Unlabelled)(cast(TrainingItems, evaluator.train), cpu, 0, flips=True),
         train,
         device=cpu,
         folder=folder,

@@ -54,6 +54,19 @@ def test_mapping_network_against_the_formula() -> None:
     torch.testing.assert_close(mapping(7 * z), x, rtol=1e-6, atol=1e-6)
 
 
+def test_mapping_network_takes_a_normalised_embedding_of_the_label() -> None:
+    """As in StyleGAN2-ADA: [normalised z, normalised embedding] enters the first layer."""
+    torch.manual_seed(0)
+    mapping, plain = MappingNetwork(5, 4, 1, classes=3).double(), MappingNetwork(9, 4, 1).double()
+    plain.layers.load_state_dict(mapping.layers.state_dict())
+    z, label = torch.randn(3, 5, generator=rng(), dtype=torch.float64), torch.tensor([2, 0, 2])
+    assert mapping.embedding is not None
+    parts = [x / (x.square().mean(dim=1, keepdim=True) + 1e-8).sqrt() for x in (z, mapping.embedding.weight[label])]
+    torch.testing.assert_close(mapping(z, label), plain.layers(torch.cat(parts, dim=1)))
+    mapping.embedding.weight.data *= 7
+    torch.testing.assert_close(mapping(z, label), plain.layers(torch.cat(parts, dim=1)), rtol=1e-6, atol=1e-6)
+
+
 Array = npt.NDArray[np.float64]
 TAPS = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64
 

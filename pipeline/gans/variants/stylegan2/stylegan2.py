@@ -22,6 +22,7 @@ from pipeline.gans.variants.stylegan2.stylegan2_networks import (
     EqualisedConv,
     EqualisedLinear,
     Generator,
+    ModulatedConv,
 )
 from pipeline.items import ItemSpec
 from pipeline.shared_batch import smaller_batch, whole
@@ -134,6 +135,11 @@ class StyleGAN2(Adversarial):
             inputs.append(conditions["label"] if "label" in conditions else self.draw_condition(n, rng))
         images: Tensor = self.generator(*(values.to(device) for values in inputs))[0]
         return images.float()
+
+    def style_weights(self) -> Tensor:
+        """Return the weights [outputs, width] of the affine layers that turn w into the scales of channels."""
+        layers = [layer for layer in self.generator.synthesis.modules() if isinstance(layer, ModulatedConv)]
+        return torch.cat([layer.affine.weight * layer.affine.gain for layer in layers])
 
     def export(self) -> list[ExportSpec]:
         """Return `generator`, z, psi and labels -> images and styles, and `synthesis`, styles -> images.

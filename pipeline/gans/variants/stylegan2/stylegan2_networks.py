@@ -325,5 +325,5 @@ class Discriminator(nn.Module):
             return logits
         assert label is not None
         with full_precision(features):
-            projection = (features * self.embedding(label)).sum(dim=1)
-        return logits + projection / math.sqrt(features.shape[1])
+            projection: Tensor = (features * self.embedding(label)).sum(dim=1) / math.sqrt(features.shape[1])
+        return logits + projection

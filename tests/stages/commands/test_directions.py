@@ -1,0 +1,77 @@
+"""`ganline directions` on a finished project: the file, the measured effects, and what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.cli.app import app
+from pipeline.errors import InputError
+from pipeline.media.image.attributes import attributes
+from pipeline.serving.runtime.directions import identity, read_directions
+from pipeline.serving.runtime.generator import Generator
+from pipeline.serving.runtime.latent_space import EditedGenerator
+from pipeline.stages.commands import directions
+from tests.stages.conftest import Line
+
+
+@pytest.fixture(scope="module")
+def project(new_line: Callable[[], Line]) -> Path:
+    return new_line().root
+
+
+def test_the_file_holds_the_effects_that_edited_samples_show(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(project)
+    app(["directions", "-n", "1000"], standalone_mode=False)
+    said = capfd.readouterr().out
+    generator = Generator(project / "exported" / "generator.onnx")
+    found = read_directions(project / "exported" / "directions.json", generator.metadata)
+    assert (found.model, found.space, found.samples) == (identity(generator.metadata), "z", 125)
+    classes = [f"class-{one}" for one in generator.metadata.item.classes]
+    assert set(found.names) == {"brightness", "thickness", "slant", "width", *classes}
+    for direction in found.directions[:3]:
+        assert direction.monotonic, direction.name
+        assert len(direction.vector) == 16
+        assert np.linalg.norm(direction.vector) == pytest.approx(1, abs=0.1), "one standard deviation of z"
+    largest = [abs(direction.per_step[direction.main]) for direction in found.directions if direction.monotonic]
+    assert largest == sorted(largest, reverse=True)
+    assert (
+        f"14 directions in z\none step, 125 images, in standard deviations between images:\n  {found.names[0]}" in said
+    )
+    # The means are those of `ganline sample --edit`.
+    for direction in found.directions[:3]:
+        for strength in (-2, 1):
+            edited = EditedGenerator(generator, found.shift([f"{direction.name}={strength}"]))
+            measured = attributes(edited.sample(125, 0))
+            for name, values in measured.items():
+                expected = direction.means[name][found.strengths.index(strength)]
+                assert values.mean() == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    with Image.open(project / "reports" / "directions.png") as picture:
+        assert picture.height > 2.5 * picture.width, "14 rows of 5 images"
+
+
+def test_class_directions_raise_the_chance_of_their_class(project: Path) -> None:
+    directions.run(project, 1000)
+    found = json.loads((project / "exported" / "directions.json").read_text())
+    rising = [
+        one["means"][one["name"]][-1] > one["means"][one["name"]][0]
+        for one in found["directions"]
+        if one["name"].startswith("class-")
+    ]
+    assert np.mean(rising) >= 0.8, "after so short a training, some classes are not generated"
+
+
+def test_another_model_in_the_project_is_refused(new_line: Callable[[], Line]) -> None:
+    root = new_line().root
+    run = root / "models" / "run.json"
+    run.write_text(json.dumps(json.loads(run.read_text()) | {"run_id": "0" * 32}))
+    with pytest.raises(InputError, match=r"generator.onnx: is not the model in .*models. Run `dvc repro export`"):
+        directions.run(root, 100)
+    (root / "exported" / "generator.onnx").unlink()
+    with pytest.raises(InputError, match=r"generator.onnx: no such file"):
+        directions.run(root, 100)
