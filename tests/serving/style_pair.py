@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline.arrays import Float64Array
 from pipeline.gans.base import ExportSpec
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
@@ -53,7 +54,7 @@ def export_pair(folder: Path, metadata: Metadata) -> Path:
     return folder / "generator.onnx"
 
 
-def write_directions(folder: Path, metadata: Metadata, space: str, vectors: np.ndarray) -> Directions:  # type: ignore[type-arg]
+def write_directions(folder: Path, metadata: Metadata, space: str, vectors: Float64Array) -> Directions:
     """Write directions.json with the directions `slant` and `class-7`."""
     found = Directions.model_validate(
         {

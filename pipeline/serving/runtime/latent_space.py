@@ -14,12 +14,17 @@ from pipeline.serving.runtime.generator import BATCH, Generator, Graph
 def open_part(graph: Graph, name: str, purpose: str) -> Graph:
     """Open another graph of the same model, which lies next to `graph`.
 
+    Args:
+        graph: The generator.
+        name: File name without its suffix.
+        purpose: Begin of the sentence that says what for, such as "An edit of styles needs it".
+
     Raises:
         InputError: It is missing, or belongs to another model.
     """
     path = graph.path.with_name(f"{name}.onnx")
     if not path.is_file():
-        raise InputError(f"{path}: no such file. {purpose} needs it next to {graph.path.name}.")
+        raise InputError(f"{path}: no such file. {purpose} next to {graph.path.name}.")
     part = Graph(path)
     if part.metadata != graph.metadata:
         raise InputError(f"{path}: was not exported together with {graph.path.name}. Export the model again.")
@@ -59,7 +64,7 @@ class StyleSpace(LatentSpace):
 
     def __init__(self, generator: Generator) -> None:
         super().__init__(generator)
-        self.synthesis = open_part(generator.graph, "synthesis", "An edit of styles")
+        self.synthesis = open_part(generator.graph, "synthesis", "An edit of styles needs it")
 
     def encode(self, z: Float32Array, conditions: Arrays) -> Float32Array:
         """Return the styles of z."""

@@ -19,7 +19,8 @@ class TextInterpolation:
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
         self.text, self.synthesis = (
-            open_part(generator.graph, name, "An interpolation between texts") for name in ("text", "synthesis")
+            open_part(generator.graph, name, "An interpolation between texts needs it")
+            for name in ("text", "synthesis")
         )
 
     def path(self, tokens: Int64Array, steps: int, *, closed: bool) -> Float32Array:
