@@ -75,6 +75,38 @@ def average(tensors: Sequence[Tensor]) -> None:
         torch._foreach_copy_(list(tensors), [p.view_as(t) for p, t in zip(parts, tensors, strict=True)])
 
 
+def share(values: Tensor) -> Tensor:
+    """Replace a tensor by that of the first process, in place."""
+    if count() > 1:
+        exchange(lambda: dist.broadcast(values, src=0))
+    return values
+
+
+def send(content: bytes, source: int, target: int) -> bytes:
+    """Send bytes from one process to another; only these two call this. Return what has arrived, in the other b""."""
+    values: list[Any] = [content]
+    cpu = torch.device("cpu")
+    if rank() == source:
+        exchange(lambda: dist.send_object_list(values, dst=target, device=cpu))
+        return b""
+    exchange(lambda: dist.recv_object_list(values, src=source, device=cpu))
+    received: bytes = values[0]
+    return received
+
+
+def all_of(value: Value) -> list[Value]:
+    """Return the values of all processes, in their order."""
+    values: list[Any] = [value] * count()
+    if count() > 1:
+        exchange(lambda: dist.all_gather_object(values, value))
+    return values
+
+
+def home_of_worker(number: int) -> int:
+    """Return the process of a worker that has data of its own; of several processes, the first one has none."""
+    return 0 if count() == 1 else 1 + number % (count() - 1)
+
+
 def any_of(flag: bool) -> bool:
     """Return whether a flag is set in any process."""
     return bool(add_up(torch.tensor(int(flag)))) if count() > 1 else flag

@@ -1,4 +1,4 @@
-"""Commands about the data: `ganline pack`, `etags`, `drift` and `reference`."""
+"""Commands about the data: `ganline pack`, `divide`, `etags`, `drift` and `reference`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,6 +28,24 @@ def pack(
 
     archive, files = command.run(folder, output)
     typer.echo(f"{archive}: {files:,} files. Set data.source in params.yaml to it")
+
+
+@data_commands.command()
+def divide(
+    by: Annotated[
+        Literal["iid", "classes"], typer.Option(help="Divide the training items at random, or by class.")
+    ] = "iid",
+) -> None:
+    """Give each worker of the variant mdgan a data set of its own, to try model.split: own on one machine.
+
+    Writes data/workers/0, data/workers/1 and so on, and data/workers/server with the test split.
+
+    `ganline divide --by classes`
+    """
+    from pipeline.stages.commands import divide as command
+
+    for folder, items in command.run(project_root(), by):
+        typer.echo(f"{folder}: {items:,} items")
 
 
 @data_commands.command()

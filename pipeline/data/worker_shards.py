@@ -1,21 +1,39 @@
 """Training items that are divided among workers: each has its own, and none sees those of another."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline import processes
 from pipeline.arrays import Int64Array
 from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, TrainingItems
+from pipeline.data.store import ItemSet
 from pipeline.errors import InputError
 
 Division = Literal["iid", "classes"]
 
 
+@dataclass(frozen=True)
+class WorkerData(ItemSet):
+    """The data sets of the workers of this process, one after another.
+
+    Attributes:
+        own: Positions of each worker's items; workers of other processes are missing.
+        total: Training items of all workers.
+    """
+
+    own: Mapping[int, Int64Array] = field(repr=False, kw_only=True)
+    total: int = field(kw_only=True)
+
+
 class WorkerShards:
     """Batches {"item": [B, C, H, W]}; row i is an item of worker i mod `workers`, so B is a multiple of `workers`.
+
+    Rows of workers whose data are in another process are zero.
 
     Raises:
         InputError: A worker would have no item, or items by class have none.
@@ -28,33 +46,52 @@ class WorkerShards:
         seed: int,
         *,
         workers: int,
-        split: Division,
+        split: Division | Literal["own"],
         flips: bool = False,
         resident_bytes: int = RESIDENT_BYTES,
     ) -> None:
-        self.workers = workers
-        self.samplers = [
-            BatchSampler(
+        self.workers, self.device, self.item = workers, device, data.item
+        self.samplers = {
+            worker: BatchSampler(
                 data, device, seed + worker, flips=flips, subset=shard, resident_bytes=resident_bytes // workers
             )
-            for worker, shard in enumerate(divide(data, workers, split, seed))
-        ]
+            for worker, shard in shards_of(data, workers, split, seed).items()
+        }
 
     def next(self, n: int) -> dict[str, Tensor]:
         """Return the next batch of `n` items, as many of each worker."""
-        own = torch.stack([sampler.take(n // self.workers) for sampler in self.samplers], dim=1)
-        return {"item": own.flatten(0, 1).contiguous(memory_format=torch.channels_last)}
+        shape = n // self.workers, self.item.network_channels, self.item.height, self.item.width
+        absent = torch.zeros(shape, device=self.device) if len(self.samplers) < self.workers else None
+        rows = [
+            self.samplers[worker].take(n // self.workers) if worker in self.samplers else absent
+            for worker in range(self.workers)
+        ]
+        own = torch.stack([values for values in rows if values is not None], dim=1).flatten(0, 1)
+        return {"item": own.contiguous(memory_format=torch.channels_last)}
 
     def state(self) -> dict[str, object]:
-        """Return the state that `restore` accepts."""
-        return {str(worker): sampler.state() for worker, sampler in enumerate(self.samplers)}
+        """Return the state that `restore` accepts, of the workers of all processes; all of them call this."""
+        state: dict[str, object] = {}
+        for part in processes.all_of({str(worker): sampler.state() for worker, sampler in self.samplers.items()}):
+            state |= part
+        return state
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Continue from a state."""
-        for worker, sampler in enumerate(self.samplers):
+        for worker, sampler in self.samplers.items():
             part = state[str(worker)]
             assert isinstance(part, dict)
             sampler.restore(part)
+
+
+def shards_of(
+    data: TrainingItems, workers: int, split: Division | Literal["own"], seed: int
+) -> Mapping[int, Int64Array]:
+    """Return the positions of the items of each worker in this process."""
+    if split == "own":
+        assert isinstance(data, WorkerData)
+        return data.own
+    return dict(enumerate(divide(data, workers, split, seed)))
 
 
 def divide(data: TrainingItems, workers: int, split: Division, seed: int) -> list[Int64Array]:

@@ -206,6 +206,14 @@ class GAN(nn.Module, ABC):
     def phases(self) -> list[Phase]:
         """Return the updates of one training step, in order."""
 
+    def homes(self) -> Mapping[str, int]:
+        """Return the process in which each network lives, if each lives in one only; empty if every process has all.
+
+        Processes then do not share batches, and their gradients are not averaged: the losses exchange what is needed.
+        `Phase.before_update` may move networks.
+        """
+        return {}
+
     @abstractmethod
     def sample(self, n: int, rng: torch.Generator, **conditions: Tensor) -> Tensor:
         """Generate `n` images.

@@ -34,6 +34,15 @@ class Paths:
         """Folder: index.parquet (accepted rows), quarantine.csv (rejected rows with reasons)."""
         return self.root / "data" / "validated"
 
+    def worker(self, number: int) -> Path:
+        """Folder of a worker's own dataset/ and validated/ (`model.split: own`); not an output of the graph."""
+        return self.root / "data" / "workers" / str(number)
+
+    @property
+    def server(self) -> Path:
+        """Folder of the held-out dataset/ and validated/ of the process that has the generator (`model.split: own`)."""
+        return self.root / "data" / "workers" / "server"
+
     @property
     def validation_metrics(self) -> Path:
         return self.root / "metrics" / "validation.json"

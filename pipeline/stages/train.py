@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,18 +10,18 @@ import torch
 from pipeline import params as parameters
 from pipeline import processes
 from pipeline.code_digest import code_digest, defining_modules
-from pipeline.data.store import DatasetInfo, ItemSet, open_split
-from pipeline.errors import InputError, TrainingFailed
+from pipeline.errors import TrainingFailed
 from pipeline.files import exclusive_lock, write_atomically
 from pipeline.gans.base import Batch
 from pipeline.gans.registry import VARIANTS, build
 from pipeline.media.registry import find_medium
 from pipeline.params import Params
 from pipeline.stages import metrics_files
-from pipeline.stages.parent import find_parent, split_settings
+from pipeline.stages.parent import split_settings
 from pipeline.stages.paths import Paths
 from pipeline.stages.pretraining import pretrain
 from pipeline.stages.signals import stop_on_signal
+from pipeline.stages.training_inputs import Inputs, open_inputs
 from pipeline.stages.training_reporter import (
     Reporter,
     Silent,
@@ -35,34 +34,14 @@ from pipeline.tasks.registry import TASKS
 from pipeline.tasks.training_case import TrainingCase
 from pipeline.tracking import tracked_run
 from pipeline.training import checkpoint, model_files, unattended
-from pipeline.training.device import pick_device
 from pipeline.training.looks import Look
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.protocols import Observer
 from pipeline.training.response import respond
 from pipeline.training.settings import TrainSettings
-from pipeline.training.warm_start import Parent
 
 RUNTIME = {"device", "start_from", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
 """Keys of `train` that may change when a training is resumed; the parent's digest counts, not its name."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the stage reads, and the device it trains on."""
-
-    paths: Paths
-    params: Params
-    info: DatasetInfo
-    data: ItemSet
-    test: ItemSet
-    device: torch.device
-    parent: Parent | None
-
-    @property
-    def noun(self) -> str:
-        """One item in words."""
-        return find_medium(self.info.item.medium).noun
 
 
 def run(root: Path) -> None:
@@ -82,24 +61,6 @@ def run(root: Path) -> None:
         with exclusive_lock(paths.train_lock, "training"):
             train(open_inputs(paths, params))
     processes.leave()
-
-
-def open_inputs(paths: Paths, params: Params) -> Inputs:
-    """Open the training split, and the parent of a warm start.
-
-    Raises:
-        InputError: The data was made with other parameters, or the parent does not fit.
-    """
-    info = DatasetInfo.read(paths.dataset)
-    if info.pairs != params.data.pairs:
-        raise InputError(
-            f"{paths.dataset}: was made with data.pairs {info.pairs}, but {paths.params} says {params.data.pairs}. "
-            "Run `dvc repro`"
-        )
-    data = open_split(paths.dataset, paths.validated, "train", verify=True)
-    test = open_split(paths.dataset, paths.validated, "test")
-    parent = find_parent(paths, params, info)
-    return Inputs(paths, params, info, data, test, pick_device(params.train.device), parent)
 
 
 def train(inputs: Inputs) -> None:
@@ -195,7 +156,7 @@ class TrainerBuilder:
         batches = task.open_view(gan.view, inputs.data, inputs.device, params.train.seed, flips=params.train.flips)
         if self.shared is None:
             test = inputs.test
-            case = TrainingCase(gan, inputs.info.item, inputs.data, test, params.train, inputs.device)
+            case = TrainingCase(gan, inputs.info.item, inputs.reference, test, params.train, inputs.device)
             look = task.look(case) if params.train.health.images is not None else None
             examples = task.examples(gan, test if len(test) else inputs.data, inputs.device, params.train.seed)
             self.shared = look, examples
@@ -211,7 +172,7 @@ class TrainerBuilder:
             look=look,
             examples=examples,
             stop=self.stop,
-            items=len(inputs.data),
+            items=inputs.items,
         )
         return trainer, changes
 

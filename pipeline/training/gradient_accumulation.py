@@ -38,6 +38,7 @@ class GradientAccumulator:
         warn: Callable[[str], None],
     ) -> None:
         self.batch_size, self.automatic = settings.batch_size, settings.micro_batch == "auto"
+        self.parts = count_parts(gan)
         self.own = divide_batch(settings, gan)
         self.micro_batch = settings.micro_batch if isinstance(settings.micro_batch, int) else self.own
         self.device, self.dtype, self.gan, self.warn = device, dtype, gan, warn
@@ -49,11 +50,11 @@ class GradientAccumulator:
 
     def state(self) -> int:
         """Return the images that all processes together take per forward pass, for a checkpoint."""
-        return self.micro_batch * processes.count()
+        return self.micro_batch * self.parts
 
     def restore(self, state: int) -> None:
         """Restore what `state` returned, also on another number of processes."""
-        size = state // processes.count()
+        size = state // self.parts
         fits = size >= 1 and self.own % size == 0 and size % self.gan.group == 0
         self.micro_batch = size if fits else self.own
 
@@ -76,14 +77,16 @@ class GradientAccumulator:
         Raises:
             torch.OutOfMemoryError: The micro-batch size is fixed or cannot be halved.
         """
-        batch = {name: take_part(values, self.gan.group) for name, values in batch.items()}
+        if self.parts > 1:
+            batch = {name: take_part(values, self.gan.group) for name, values in batch.items()}
         while True:
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
             undo = self.remember(rng) if self.smaller and self.device.type != "cpu" else None
             try:
                 terms = self.accumulate(loss_function, batch, progress, rng)
-                processes.average(gradients(optimizers))
+                if self.parts > 1:
+                    processes.average(gradients(optimizers))
                 return terms
             except torch.OutOfMemoryError:
                 if self.smaller is None:
@@ -151,7 +154,7 @@ class GradientAccumulator:
 
     def shared(self) -> AbstractContextManager[object]:
         """Return the context in which losses see a part of a batch that several processes share."""
-        return Shared(self.micro_batch, self.gan.group) if processes.count() > 1 else nullcontext()
+        return Shared(self.micro_batch, self.gan.group) if self.parts > 1 else nullcontext()
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which losses are computed."""
@@ -216,13 +219,18 @@ def gradients(optimizers: Iterable[torch.optim.Optimizer]) -> list[Tensor]:
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
+def count_parts(gan: GAN) -> int:
+    """Return how many processes share a batch."""
+    return 1 if gan.homes() else processes.count()
+
+
 def divide_batch(settings: TrainSettings, gan: GAN) -> int:
     """Return how many images of a batch each process has.
 
     Raises:
         InputError: The batch, or groups of images in it, cannot be divided equally.
     """
-    count, size = processes.count(), settings.batch_size
+    count, size = count_parts(gan), settings.batch_size
     if count == 1:
         return size
     if size % (count * gan.group):

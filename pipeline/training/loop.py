@@ -24,6 +24,7 @@ from pipeline.training.gradient_accumulation import GradientAccumulator, TermMea
 from pipeline.training.health import HealthMonitor, Unhealthy
 from pipeline.training.looks import Look
 from pipeline.training.optimizers import Optimizers
+from pipeline.training.placement import Placement
 from pipeline.training.protocols import Batches, Observer, Row
 from pipeline.training.settings import TrainSettings
 from pipeline.training.step_batches import StepBatches
@@ -95,6 +96,7 @@ class Trainer:
         self.phases = gan.phases()
         self.frozen = freeze_discriminators(gan, self.phases, settings.freeze_discriminator)
         self.optimizers = Optimizers(gan, self.phases, settings)
+        self.placement = Placement(gan, self.optimizers)
         self.ema = EMA(gan, random_start=settings.start_from is None)
         self.rng = torch.Generator(device).manual_seed(settings.seed)
         self.step_batches = StepBatches(batches, self.phases, self.rng)
@@ -173,6 +175,7 @@ class Trainer:
         progress, batch = self.progress, self.step_batches.draw(phase, self.settings.batch_size)
         if phase.before_update is not None:
             phase.before_update(progress)
+            self.placement.follow()
         self.term_means.add(self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers))
         rate, step = self.learning_rate(phase), self.accumulator.step
         norm = self.optimizers.take_step(phase, rate, progress.fraction, measure=measure, step=step)
@@ -230,8 +233,8 @@ class Trainer:
 
     def save(self) -> None:
         """Save a checkpoint in the first process; if that fails, warn and continue."""
+        self.placement.bring_together()
         state = self.state()
-        processes.require_equal([*self.gan.state_dict().values()])
         if not processes.is_first():
             return
         try:
@@ -281,6 +284,7 @@ class Trainer:
         self.saved_images = self.images_seen
         self.accumulator.restore(state["micro_batch"])
         self.gan.load_state_dict(state["gan"])
+        self.placement.settle()
         self.ema.restore(state["ema"])
         self.optimizers.restore(state["optimizers"])
         if not random_state.restore_generator(self.rng, state["rng"]):

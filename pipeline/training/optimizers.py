@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from pipeline import processes
 from pipeline.gans.base import GAN, Phase
 from pipeline.training.protocols import Row
 from pipeline.training.settings import TrainSettings
@@ -26,6 +27,7 @@ class Optimizers(dict[str, torch.optim.Adam]):
         names = dict.fromkeys(name for phase in phases for name in phase.networks)
         super().__init__({name: torch.optim.Adam(self.parameters[name], lr=1.0, fused=True) for name in names})
         self.beta1, self.beta2 = settings.beta1, settings.beta2
+        self.divided = bool(gan.homes())
 
     def select(self, phase: Phase) -> list[torch.optim.Adam]:
         """Return the optimizers of a phase; the parameters of all other networks require no gradient from here on."""
@@ -64,6 +66,8 @@ class Optimizers(dict[str, torch.optim.Adam]):
         if measure or phase.max_grad_norm:
             parameters = [parameter for group in groups for parameter in group["params"]]
             total = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            if self.divided:
+                total = processes.add_up(total.square()).sqrt()
             if phase.max_grad_norm:
                 torch.nn.utils.clip_grads_with_norm_(parameters, phase.max_grad_norm, total)
             if measure:

@@ -8,10 +8,14 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter
 
+from pipeline import processes
 from pipeline.data.store import ItemSet, PairSet
+from pipeline.data.worker_shards import WorkerData, divide
 from pipeline.evaluation.extractors.base import ArrayItems
+from pipeline.gans.base import View
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.items import ItemSpec
+from pipeline.stages.worker_data import join_sets
 from pipeline.tasks.registry import TASKS
 from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
@@ -123,6 +127,15 @@ MODELS: dict[str, dict[str, Any]] = {
         "penalties": {"r1": 0.1},
         "stabilisers": {"spectral_norm": True},
     },
+    "mdgan own": {
+        "variant": "mdgan",
+        **SMALL,
+        "workers": 4,
+        "split": "own",
+        "batches": 2,
+        "critic_steps": 2,
+        "penalties": {"r1": 0.1, "every": 2},
+    },
     "r3gan": {
         "variant": "r3gan",
         **SMALL,
@@ -218,9 +231,11 @@ class Bars(ArrayItems):
             self.array[k, :, k % 4 * 2] = 160 + k
 
 
-def bars_for(view: str, item: ItemSpec) -> Any:
-    """Return the bars as a view needs them: two columns as domains, or pairs of consecutive bars."""
-    bars = Bars(item)
+def bars_for(wanted: View, item: ItemSpec) -> Any:
+    """Return the bars as a view needs them: two columns as domains, pairs of consecutive bars, or those of workers."""
+    bars, view = Bars(item), wanted.name
+    if wanted.options.get("split") == "own":
+        return bars_of_workers(bars, wanted.options["workers"])
     if view not in ("paired", "domains"):
         return bars
     where = np.arange(45)
@@ -239,6 +254,24 @@ def bars_for(view: str, item: ItemSpec) -> Any:
         item=image_spec(8, 1, ["left", "right"]),
         **common,
     )
+
+
+def bars_of_workers(bars: Bars, workers: int) -> WorkerData:
+    """Return the bars of the workers of this process; each worker has some of the columns."""
+    sets = {
+        number: ItemSet(
+            shards=[bars.array[shard]],
+            shard=np.zeros(len(shard), np.int64),
+            row=np.arange(len(shard)),
+            labels=bars.labels[shard],
+            names=[str(k) for k in shard],
+            item=bars.item,
+            fingerprint="bars",
+        )
+        for number, shard in enumerate(divide(bars, workers, "classes", 0))
+        if processes.home_of_worker(number) == processes.rank()
+    }
+    return join_sets(sets, bars.item, "bars", len(bars))
 
 
 def build_trainer(
@@ -267,7 +300,7 @@ def build_trainer(
     settings: ModelSettings = TypeAdapter(ModelSettings).validate_python(model)
     item = STORED.get(settings.variant, PIXELS)
     gan = build(settings, item)
-    bars = bars_for(gan.view.name, item)
+    bars = bars_for(gan.view, item)
     batches = TASKS[gan.task].open_view(gan.view, bars, device, train.seed, flips=train.flips)
     examples = TASKS[gan.task].examples(gan, bars, device, 5)
     return Trainer(
@@ -280,5 +313,5 @@ def build_trainer(
         stop=watcher.stop,
         preview_samples=4,
         examples=examples,
-        items=len(bars),
+        items=90,
     )

@@ -38,6 +38,11 @@ class VariantSettings(Settings):
         return 1
 
     @property
+    def own_data(self) -> int:
+        """The number of workers that have data sets of their own; 0 if the variant is trained on the project's."""
+        return 0
+
+    @property
     def augmentation(self) -> str:
         """The policy that augments what the discriminator sees; "none" without one."""
         return "none"

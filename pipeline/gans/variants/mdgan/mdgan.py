@@ -10,16 +10,20 @@ iteration of algorithm 1:
 4. The server merges the feedback into the gradient of w, the mean of F_n dx/dw over workers and images, for Adam.
 5. Every E epochs, the discriminators move to other workers.
 
+With `split: own` and several processes, the first one is the server. The others are workers: they have data and
+discriminators, and receive nothing but generated images and discriminators.
+
 The paper trains with the minimax objective; any other one can be chosen. It also swaps at random; here a random cycle
 moves every discriminator, so that none stays where it is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from pipeline import processes
 from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, View
 from pipeline.gans.game.adversarial import DiscriminatorFeatures
 from pipeline.gans.game.objectives import OBJECTIVES
@@ -29,6 +33,9 @@ from pipeline.gans.variants.dcgan import dcgan
 from pipeline.gans.variants.mdgan.settings import MDGANSettings
 from pipeline.items import ItemSpec
 from pipeline.shared_batch import smaller_batch
+
+TERMS = ("loss_discriminator", "d_real", "d_fake", "logit_real", "logit_fake", "d_accuracy")
+"""Numbers of a discriminator's update that are logged."""
 
 
 class MDGAN(GAN):
@@ -46,6 +53,7 @@ class MDGAN(GAN):
         self.objective, self.penalties = OBJECTIVES[settings.objective], settings.penalties
         self.smoothing = settings.stabilisers.label_smoothing
         self.group = settings.workers
+        self.own_data, self.shape = settings.split == "own", (item.network_channels, item.height, item.width)
         self.view = View("worker_shards", {"workers": settings.workers, "split": settings.split})
         self.discriminator_at, self.swaps = list(range(settings.workers)), 0
         pairs = [dcgan.build_networks(settings, item) for _ in range(settings.workers)]
@@ -83,27 +91,54 @@ class MDGAN(GAN):
         generator = Phase("generator", ("generator",), self.generator_loss, "generator", same_batch=True)
         return [first, *[again] * (self.local_steps - 1), *[penalty] * lazy, generator]
 
+    def homes(self) -> dict[str, int]:
+        """Return the process in which each network lives, if the workers have their own data."""
+        if not self.own_data or processes.count() == 1:
+            return {}
+        at = {f"discriminator_{d}": processes.home_of_worker(n) for n, d in enumerate(self.discriminator_at)}
+        return {"generator": 0} | at
+
+    def is_here(self, worker: int) -> bool:
+        """Return whether this process has the data and the discriminator of a worker."""
+        return not self.homes() or processes.home_of_worker(worker) == processes.rank()
+
     def sample_latents(self, n: int, rng: torch.Generator) -> Tensor:
         """Draw z ~ N(0, I) on the random generator's device, float32 [n, latent]."""
         return torch.randn(n, self.latent, generator=rng, device=rng.device)
 
-    def generate(self, b: int, rng: torch.Generator) -> Tensor:
-        """Generate the step's batches X(0), ..., X(k - 1), [k, b, C, H, W]; differentiable."""
+    def generate(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """Generate the step's batches X(0), ..., X(k - 1), [k, b, C, H, W]; differentiable in the server."""
+        b = len(batch["item"]) // self.workers
         with smaller_batch(b):
-            images: Tensor = self.generator(self.sample_latents(self.k * b, rng))
-        return images.float().reshape(self.k, b, *images.shape[1:])
+            z = self.sample_latents(self.k * b, rng)  # in workers, too: all processes draw the same numbers
+            images: Tensor = self.generator(z) if self.is_server else z.new_zeros(self.k * b, *self.shape)
+        return images.float().reshape(self.k, b, *self.shape)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether this process has the generator."""
+        return not self.homes() or processes.is_first()
+
+    def distribute(self, images: Tensor) -> Tensor:
+        """Return generated images as the workers receive them, without their history."""
+        received = images.detach().clone(memory_format=torch.contiguous_format)
+        return processes.share(received) if self.homes() else received
 
     def at_workers(self, batch: Batch) -> list[tuple[int, dcgan.Discriminator, Tensor]]:
-        """Return each worker's number, its discriminator and its own images [b, C, H, W]."""
+        """Return the number, discriminator and own images [b, C, H, W] of each worker in this process."""
         networks, items = self.discriminators, batch["item"]
-        return [(n, networks[number], items[n :: self.workers]) for n, number in enumerate(self.discriminator_at)]
+        return [
+            (n, networks[number], items[n :: self.workers])
+            for n, number in enumerate(self.discriminator_at)
+            if self.is_here(n)
+        ]
 
     def discriminator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the sum of the workers' losses. Each discriminator has its own, so the gradients are independent."""
         with torch.no_grad():
-            generated = self.generate(len(batch["item"]) // self.workers, rng)
+            generated = self.distribute(self.generate(batch, rng))
         eager = self.penalties.every == 1
-        total, terms = torch.zeros((), device=generated.device), []
+        total, terms = torch.zeros((), device=generated.device, requires_grad=True), []
         for n, discriminator, own in self.at_workers(batch):
             real = own.detach().requires_grad_(eager and self.penalties.r1.ever)
             fake = generated[(n + 1) % self.k].detach().requires_grad_(eager and self.penalties.r2.ever)
@@ -123,19 +158,24 @@ class MDGAN(GAN):
                 loss, found = loss + penalty, found | penalties
             total = total + loss
             terms.append(found)
-        return Loss(total, self.average(terms))
+        return Loss(total, self.average(terms, [*TERMS, *(self.active_penalties if eager else ())]))
 
     def regularisation_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the sum of the workers' penalties, `every` times as strong, so that the average is unchanged."""
         with torch.no_grad():
-            generated = self.generate(len(batch["item"]) // self.workers, rng)
-        total, terms = torch.zeros((), device=generated.device), []
+            generated = self.distribute(self.generate(batch, rng))
+        total, terms = torch.zeros((), device=generated.device, requires_grad=True), []
         for n, discriminator, own in self.at_workers(batch):
             real, fake = own.detach().requires_grad_(), generated[(n + 1) % self.k].detach().requires_grad_()
             penalty, found = self.penalty((real, discriminator(real)), (fake, discriminator(fake)), progress)
             total = total + self.penalties.every * penalty
             terms.append(found)
-        return Loss(total, self.average(terms))
+        return Loss(total, self.average(terms, self.active_penalties))
+
+    @property
+    def active_penalties(self) -> list[str]:
+        """Names of the penalties with a weight."""
+        return [name for name, weight in (("r1", self.penalties.r1), ("r2", self.penalties.r2)) if weight.ever]
 
     def penalty(
         self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor], progress: Progress
@@ -151,13 +191,17 @@ class MDGAN(GAN):
 
     def generator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the sum of generated images times their merged feedback, whose gradient is that of section IV-B."""
-        images = self.generate(len(batch["item"]) // self.workers, rng)
-        merged, terms = torch.zeros_like(images), []
+        images = self.generate(batch, rng)
+        received = self.distribute(images)
+        merged, terms = torch.zeros_like(received), []
         for n, discriminator, own in self.at_workers(batch):
-            feedback, objective = self.feedback(discriminator, images[n % self.k].detach(), own)
+            feedback, objective = self.feedback(discriminator, received[n % self.k].detach(), own)
             merged[n % self.k] += feedback / self.workers
             terms.append({"loss_generator": objective})
-        return Loss((images * merged).sum(), self.average(terms))
+        if self.homes():
+            processes.add_up(merged)
+        total = (images * merged).sum() if self.is_server else torch.zeros((), requires_grad=True)
+        return Loss(total, self.average(terms, ["loss_generator"]))
 
     def feedback(self, discriminator: nn.Module, images: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """Return F_n, the gradient of a worker's objective for the generator with respect to images, and its value.
@@ -175,9 +219,11 @@ class MDGAN(GAN):
         (gradient,) = torch.autograd.grad(objective, images)
         return gradient, objective.detach()
 
-    def average(self, terms: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-        """Return the means of the workers' terms."""
-        return {name: torch.stack([found[name] for found in terms]).mean() for name in terms[0]}
+    def average(self, terms: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> dict[str, Tensor]:
+        """Return the means of the workers' terms; the mean over processes is right if each has some of the workers."""
+        scale = (processes.count() if self.homes() else 1) / self.workers
+        none = torch.zeros((), device=next(self.generator.parameters()).device)
+        return {name: scale * sum((found[name] for found in terms), none) for name in names}
 
     def swap(self, progress: Progress) -> None:
         """Move all discriminators to other workers if E epochs have passed since the last swap.

@@ -21,8 +21,10 @@ class MDGANSettings(ConvolutionalSettings):
     workers: int = Field(
         4, ge=1, le=1000, description="N: workers, each with its own training items and a discriminator"
     )
-    split: Literal["iid", "classes"] = Field(
-        "iid", description="how the training items are divided among the workers: iid at random, classes by class"
+    split: Literal["iid", "classes", "own"] = Field(
+        "iid",
+        description="how the training items are divided among the workers: iid at random, classes by class; own: each "
+        "worker has a data set, in data/workers/0 and so on",
     )
     batches: int | None = Field(
         None,
@@ -38,6 +40,11 @@ class MDGANSettings(ConvolutionalSettings):
     def group(self) -> int:
         """Items of a batch that cannot be separated: one of each worker."""
         return self.workers
+
+    @property
+    def own_data(self) -> int:
+        """The number of workers that have data sets of their own."""
+        return self.workers if self.split == "own" else 0
 
     @property
     def generated(self) -> int:
