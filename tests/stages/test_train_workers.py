@@ -101,7 +101,7 @@ def test_no_process_opens_the_data_of_another(digits: Path, tmp_path: Path) -> N
 
 
 def test_a_killed_worker_ends_the_others_and_loses_nothing(digits: Path, tmp_path: Path) -> None:
-    killed, undisturbed = (divided(digits, tmp_path / name, 6400) for name in ("killed", "undisturbed"))
+    killed, undisturbed = (divided(digits, tmp_path / name, 3200) for name in ("killed", "undisturbed"))
     three = {"GANLINE_PROCESSES": "3"}
     log = undisturbed / "log"
     with start_ganline(undisturbed, "train", output=log, errors=log, environment=three) as child:
