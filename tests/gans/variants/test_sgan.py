@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
+from torch.nn.functional import one_hot, softplus
 
 from pipeline import params
 from pipeline.data.views import choose_labelled
@@ -59,9 +59,9 @@ def test_shapes(resolution: int, channels: int, architecture: str) -> None:
     assert gan.discriminator(fake).shape == (3,)
     assert gan.classifier()(fake).shape == (3, 7)
     features = gan.trunk()(fake)
-    assert features.shape == (3, gan.discriminator.head.in_features)
+    assert features.shape == (3, gan.discriminator.classifier.head.in_features)
     torch.testing.assert_close(
-        gan.eval().discriminator.head(gan.trunk()(fake)),
+        gan.eval().discriminator.classifier.head(gan.trunk()(fake)),
         gan.classifier()(fake),
         msg="the head takes the features that the generator matches",
     )
@@ -134,18 +134,14 @@ def test_feature_matching_is_unbiased() -> None:
 def test_discriminator_loss_against_the_formula() -> None:
     """The sum of both losses and R1 on Z, on the same latents, in float64."""
     gan = small(dropout=0.0, penalties={"r1": 2.0})
-    batch = {
-        "item": torch.randn(5, 1, 16, 16),
-        "labelled_item": torch.randn(4, 1, 16, 16),
-        "label": torch.tensor([0, 2, 1, 1]),
-    }
+    batch = labelled_batch()
     loss = gan.discriminator_loss({name: value.clone() for name, value in batch.items()}, START, rng())
     gan = gan.double()
     real = batch["item"].double().requires_grad_()
     fake = gan.generator(gan.sample_latents(5, rng()).double()).detach()
-    z_real, z_fake = (gan.discriminator.class_logits(x).double().logsumexp(dim=1) for x in (real, fake))
+    z_real, z_fake = (gan.discriminator.classifier(x).double().logsumexp(dim=1) for x in (real, fake))
     (gradient,) = torch.autograd.grad(z_real.sum(), real, retain_graph=True)
-    labelled = gan.discriminator.class_logits(batch["labelled_item"].double()).double()
+    labelled = gan.discriminator.classifier(batch["labelled_item"].double()).double()
     expected = (
         supervised_loss(labelled, batch["label"]) + unsupervised_loss(z_real, z_fake) + gradient.square().sum() / 5
     )
@@ -156,11 +152,53 @@ def test_discriminator_loss_against_the_formula() -> None:
     assert loss.terms["d_real"].item() == pytest.approx(z_real.sigmoid().mean().item(), rel=1e-5)
 
 
+def labelled_batch() -> dict[str, Tensor]:
+    return {
+        "item": torch.randn(5, 1, 16, 16),
+        "labelled_item": torch.randn(4, 1, 16, 16),
+        "label": torch.tensor([0, 2, 1, 1]),
+    }
+
+
+def test_the_critic_and_the_classifier_have_losses_of_their_own() -> None:
+    """The discriminator's loss is the critic's objective with R1 on its logit, plus the losses of the classifier."""
+    gan, batch = small(dropout=0.0, critic=True, penalties={"r1": 2.0}), labelled_batch()
+    loss = gan.discriminator_loss({name: value.clone() for name, value in batch.items()}, START, rng())
+    gan, drawn = gan.double(), rng()
+    real = batch["item"].double().requires_grad_()
+    for_critic, for_classifier = (gan.generator(gan.sample_latents(5, drawn).double()).detach() for _ in range(2))
+    critic, classifier = gan.discriminator.critic, gan.classifier()
+    (gradient,) = torch.autograd.grad(critic(real).sum(), real)
+    game = softplus(-critic(real)).mean() + softplus(critic(for_critic)).mean() + gradient.square().sum() / 5
+    z_real, z_fake = (classifier(images).double().logsumexp(dim=1) for images in (real, for_classifier))
+    unsupervised = unsupervised_loss(z_real, z_fake)
+    supervised = supervised_loss(classifier(batch["labelled_item"].double()).double(), batch["label"])
+    assert loss.terms["loss_discriminator"].item() == pytest.approx(
+        (softplus(-critic(real)).mean() + softplus(critic(for_critic)).mean()).item(), rel=1e-5
+    )
+    assert loss.terms["loss_unsupervised"].item() == pytest.approx(unsupervised.item(), rel=1e-5)
+    assert loss.total.item() == pytest.approx((game + unsupervised + supervised).item(), rel=1e-5)
+
+
+def test_the_generator_plays_against_the_critic_and_matches_features_of_the_classifier() -> None:
+    batch = labelled_batch()
+    gan = small(dropout=0.0, critic=True, matching=0.5)
+    loss = gan.generator_loss(batch, START, rng())
+    drawn, trunk = rng(), gan.trunk()
+    matched, judged = (gan.generator(gan.sample_latents(5, drawn)) for _ in range(2))
+    matching = feature_matching_loss(trunk(batch["item"]), trunk(matched))
+    game = softplus(-gan.discriminator.critic(judged)).mean()
+    assert loss.terms["loss_generator"].item() == pytest.approx(game.item(), rel=1e-5)
+    assert loss.total.item() == pytest.approx((game + 0.5 * matching).item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("architecture", ["strided", "residual"])
 @pytest.mark.parametrize(
     "settings",
     [
         {},
+        {"critic": True, "penalties": {"r1": 1.0, "r2": 1.0, "every": 4}},
+        {"critic": True, "stabilisers": {"minibatch_std": 3}},
         {"penalties": {"r1": 1.0, "every": 4}},
         {"stabilisers": {"instance_noise": 0.1, "augment": {"policy": "ada", "target": 0.6}}},
     ],
@@ -185,11 +223,7 @@ def test_labelled_images_are_augmented_like_all_others(monkeypatch: pytest.Monke
         return original(images, progress, rng)
 
     monkeypatch.setattr(gan, "augment_for_discriminator", augment_for_discriminator)
-    batch = {
-        "item": torch.randn(5, 1, 16, 16),
-        "labelled_item": torch.randn(4, 1, 16, 16),
-        "label": torch.tensor([0, 2, 1, 1]),
-    }
+    batch = labelled_batch()
     gan.discriminator_loss(batch, START, rng())
     assert sorted(sizes) == [4, 5, 5]
 
@@ -225,7 +259,6 @@ def test_weights_are_normalised_and_a_class_depends_on_its_image_only() -> None:
         ("penalties: {clip: 0.1}", "model: penalties.clip with objective nonsaturating: "),
         ("labelled_per_class: 0", "model.labelled_per_class: Input should be greater than or equal to 1"),
         ("labeled_per_class: 5", "model.labeled_per_class: unknown key; did you mean `labelled_per_class`?"),
-        ("discriminator_norm: none", "model.discriminator_norm: unknown key"),
     ],
 )
 def test_contradictions_are_rejected_by_name(keys: str, words: str) -> None:
@@ -241,6 +274,7 @@ def test_contradictions_are_rejected_by_name(keys: str, words: str) -> None:
         "penalties: {r1: 1, every: 4}",
         "stabilisers: {augment: {policy: ada, target: 0.6}}",
         "critic_steps: 2",
+        "critic: true, objective: relativistic, stabilisers: {minibatch_std: 4, lecam: 0.1}",
     ],
 )
 def test_valid_combinations(keys: str) -> None:

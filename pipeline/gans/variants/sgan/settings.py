@@ -4,29 +4,42 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.gans.game.adversarial_settings import PyramidSettings
+from pipeline.gans.game.adversarial_settings import ConvolutionalSettings
 from pipeline.settings import ramp
 
 
-class SGANSettings(PyramidSettings):
+class SGANSettings(ConvolutionalSettings):
     """Semi-supervised learning (Salimans 2016); `architecture` is that of the generator."""
 
     variant: Literal["sgan"] = "sgan"
     labelled_per_class: int = Field(
         10, ge=1, le=1_000_000, description="images of each class whose label is used; all if there are fewer"
     )
-    dropout: float = Field(0.3, ge=0, lt=1, description="dropout probability in the discriminator")
+    dropout: float = Field(0.3, ge=0, lt=1, description="dropout probability in the classifier")
+    critic: bool = Field(
+        False,
+        description="a second discriminator, DCGAN's, judges how images look, and the generator plays against it; "
+        "false: the generator only matches features of the classifier",
+    )
+    matching: float = Field(1.0, ge=0, description="weight of feature matching in the generator's loss")
+    discriminator_norm: Literal["batch", "none"] = Field("none", description="normalisation of the critic")
 
     @model_validator(mode="after")
     def check_semi_supervised(self) -> "SGANSettings":
         """Raise ValueError for settings that do not apply to this game."""
         stabilisers = self.stabilisers
+        if stabilisers.packing > 1:
+            raise ValueError(
+                "stabilisers.packing with variant sgan: a pack of images has no single class. Set packing: 1, or "
+                "choose another variant"
+            )
+        if self.critic:
+            return self
         rules = {
             f"objective {self.objective}": (
                 self.objective != "nonsaturating",
                 "its loss is the likelihood of the classes. Set objective: nonsaturating",
             ),
-            "stabilisers.packing": (stabilisers.packing > 1, "a pack of images has no single class. Set packing: 1"),
             "stabilisers.minibatch_std": (
                 stabilisers.minibatch_std > 0,
                 "a class must not depend on the other images of a batch. Set minibatch_std: 0",
@@ -50,5 +63,5 @@ class SGANSettings(PyramidSettings):
         }
         for name, (broken, reason) in rules.items():
             if broken:
-                raise ValueError(f"{name} with variant sgan: {reason}, or choose another variant")
+                raise ValueError(f"{name} with variant sgan: {reason}, set critic: true, or choose another variant")
         return self

@@ -7,6 +7,10 @@ against Z but matches the mean features of real images (section 3.1).
 
 The discriminator uses weight normalisation (Salimans and Kingma 2016) and dropout instead of batch normalisation, so
 that a class never depends on the other images of a batch.
+
+Matching mean features teaches the classifier much and the generator little: its images are poor. With `critic: true` a
+second discriminator judges how images look and knows no classes, as the discriminator of Triple-GAN (Li, Xu, Zhu and
+Zhang 2017) is separate from its classifier. The generator plays against the critic, too.
 """
 
 from itertools import pairwise
@@ -49,8 +53,8 @@ def feature_matching_loss(real: Tensor, fake: Tensor) -> Tensor:
     return (real.mean(dim=0) - fake.mean(dim=0)).square().sum() - bias
 
 
-class Discriminator(nn.Module):
-    """Images [B, C, R, R] in [-1, 1] -> Z [B], positive for real.
+class ClassifierNetwork(nn.Module):
+    """Images [B, C, R, R] in [-1, 1] -> logits of the classes [B, K].
 
     Each resolution has a 3x3 convolution, a strided one and dropout, down to the side where DCGAN's discriminator ends.
     """
@@ -72,13 +76,45 @@ class Discriminator(nn.Module):
         # The data view rejects data without classes; a layer without outputs could not even be built.
         self.head = with_weight_norm(nn.Linear(features, max(len(item.classes), 1)), gain=0.1)
 
-    def class_logits(self, images: Tensor) -> Tensor:
-        """Return the logits of the classes, [B, K]."""
+    def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.trunk(images))
         return logits.float()
 
+
+class Discriminator(nn.Module):
+    """Images [B, C, R, R] in [-1, 1] -> logits [B] of the critic; without a critic Z of the classifier.
+
+    Attributes:
+        classifier: Images -> logits of the classes.
+        critic: Images -> logits, positive for real; None if the classifier alone judges.
+    """
+
+    def __init__(self, settings: SGANSettings, item: ItemSpec) -> None:
+        super().__init__()
+        self.classifier = ClassifierNetwork(settings, item)
+        self.critic = build_critic(settings, item) if settings.critic else None
+
+    @property
+    def trunk(self) -> nn.Module:
+        """Images -> the features of the classifier."""
+        return self.classifier.trunk
+
     def forward(self, images: Tensor) -> Tensor:
-        return self.class_logits(images).logsumexp(dim=1)
+        if self.critic is None:
+            return realness(self.classifier(images))
+        logits: Tensor = self.critic(images)
+        return logits
+
+
+def realness(logits: Tensor) -> Tensor:
+    """Return Z = log sum exp l [B] of class logits l [B, K]."""
+    return logits.logsumexp(dim=1)
+
+
+def build_critic(settings: SGANSettings, item: ItemSpec) -> dcgan.Discriminator:
+    """Build DCGAN's discriminator."""
+    initialise = residual.init_weights if settings.architecture == "residual" else dcgan.init_weights
+    return dcgan.Discriminator(settings, item, item.network_channels).apply(initialise)
 
 
 def conv(inputs: int, outputs: int, stride: int) -> nn.Module:
@@ -109,46 +145,51 @@ class SGAN(Adversarial):
         super().__init__(settings, generator, Discriminator(settings, item))
         self.shape = (item.network_channels, item.height, item.width)
         self.view = View("partly_labelled", {"per_class": settings.labelled_per_class})
-        self.objective = AdversarialObjective(
-            lambda real, fake, _: unsupervised_loss(real, fake), self.objective.generator
-        )
+        self.critic, self.matching = settings.critic, settings.matching
+        if not self.critic:
+            self.objective = AdversarialObjective(
+                lambda real, fake, _: unsupervised_loss(real, fake), self.objective.generator
+            )
 
     def discriminator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
-        """Return L_sup + L_unsup, and the penalties on Z."""
-        unsupervised = super().discriminator_loss(batch, progress, rng)
-        images = self.augment_for_discriminator(batch["labelled_item"], progress, rng)
-        logits = self.discriminator.class_logits(images)
-        supervised = supervised_loss(logits, batch["label"])
-        accuracy = (logits.argmax(dim=1) == batch["label"]).float().mean()
-        terms = {**unsupervised.terms, "loss_supervised": supervised, "d_labelled_right": accuracy}
-        return Loss(unsupervised.total + supervised, terms)
+        """Return L_sup + L_unsup of the classifier, the critic's objective if there is one, and the penalties."""
+        game = super().discriminator_loss(batch, progress, rng)
+        total, terms = game.total, dict(game.terms)
+        if self.critic:
+            with torch.no_grad():
+                fake = self.generate(len(batch["item"]), None, rng)
+            z_real, z_fake = (realness(self.classify(images, progress, rng)) for images in (batch["item"], fake))
+            terms["loss_unsupervised"] = unsupervised_loss(z_real, z_fake)
+            total = total + terms["loss_unsupervised"]
+        logits = self.classify(batch["labelled_item"], progress, rng)
+        terms["loss_supervised"] = supervised_loss(logits, batch["label"])
+        terms["d_labelled_right"] = (logits.argmax(dim=1) == batch["label"]).float().mean()
+        return Loss(total + terms["loss_supervised"], terms)
+
+    def classify(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
+        """Return the class logits [B, K] of augmented images."""
+        logits: Tensor = self.discriminator.classifier(self.augment_for_discriminator(images, progress, rng))
+        return logits
 
     def generator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
-        """Return the feature matching loss on the discriminator's trunk."""
+        """Return the feature matching loss on the classifier's trunk, and the critic's objective if there is one."""
         real, trunk = batch["item"], self.discriminator.trunk
         fake = self.generate(len(real), None, rng)
         fake_features = trunk(self.augment_for_discriminator(fake, progress, rng)).float()
         with torch.no_grad():
             real_features = trunk(self.augment_for_discriminator(real, progress, rng)).float()
-        total = feature_matching_loss(whole(real_features), whole(fake_features))
-        return Loss(total, {"loss_generator": total})
+        matching = feature_matching_loss(whole(real_features), whole(fake_features))
+        if not self.critic:
+            return Loss(self.matching * matching, {"loss_generator": matching})
+        game = super().generator_loss(batch, progress, rng)
+        return Loss(game.total + self.matching * matching, {**game.terms, "loss_matching": matching})
 
     def classifier(self) -> nn.Module:
-        """Return the discriminator as a classifier."""
-        return Classifier(self.discriminator)
+        """Return the classifier, images [B, C, R, R] -> class logits [B, K]."""
+        network: nn.Module = self.discriminator.classifier
+        return network
 
     def export(self) -> list[ExportSpec]:
         """Return the generator and the classifier."""
         images = {"items": torch.zeros(2, *self.shape)}
         return [*super().export(), ExportSpec("classifier", self.classifier(), images, ("logits",))]
-
-
-class Classifier(nn.Module):
-    """Images [B, C, R, R] -> class logits [B, K]."""
-
-    def __init__(self, discriminator: Discriminator) -> None:
-        super().__init__()
-        self.discriminator = discriminator
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.discriminator.class_logits(images)
