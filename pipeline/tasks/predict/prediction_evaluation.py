@@ -17,6 +17,7 @@ from pipeline.items import ItemSpec
 from pipeline.media.registry import find_medium
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, progress_bar
 from pipeline.tasks.parts import apply_gate, measure_part, report_head, report_rows
+from pipeline.tasks.predict.frame_realism import compare_frames
 from pipeline.tasks.predict.prediction_look import PredictionLook
 from pipeline.tasks.predict.prediction_measures import MEASURES
 from pipeline.tasks.predict.predictions import Predictions
@@ -73,7 +74,11 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
         horizons=horizon_table(data),
         clips=[(caption, show(case.info.item, values)) for caption, values in examples(clips, data)],
     )
-    measured = [name for name in ("gain_first", "gain_last", "sharpness") if isinstance(metrics.get(name), float)]
+    measured = [
+        name
+        for name in ("gain_first", "gain_last", "sharpness", "fid_ratio_last")
+        if isinstance(metrics.get(name), float)
+    ]
     line = ", ".join(f"{name} {metrics[name]:.2f}" for name in measured)
     scores = {} if data.nonfinite else {"psnr_first": data.scores[:, 0]}
     return EvaluationResult(metrics, html, line, [], Material(scores, {}, kernel=False))
@@ -107,7 +112,10 @@ def compare(case: EvaluationCase, clips: Completed) -> Predictions:
         predicted, wanted = completed[:, numbers].reshape(shape), real[:, numbers].reshape(shape)
     else:
         given, predicted, wanted = real[:, : case.gan.past], completed[:, numbers], real[:, numbers]
-    return Predictions(given, predicted, wanted, mean_frame(case.train), case.gan.between, clips.nonfinite)
+    last = predicted[:, -1], wanted[:, -1]
+    realism = compare_frames(case.train, *last, case.settings, case.device, case.folders.cache)
+    mean = mean_frame(case.train)
+    return Predictions(given, predicted, wanted, mean, case.gan.between, clips.nonfinite, realism=realism)
 
 
 def mean_frame(train: ItemSet) -> Float64Array:

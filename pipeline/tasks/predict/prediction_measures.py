@@ -74,6 +74,12 @@ BLURRED = Symptom(
     "longer (train.total_images)",
     when=is_blurred,
 )
+UNREAL = Symptom(
+    "unreal frames",
+    26,
+    "The last predicted frames show nothing that real frames show. Predict fewer frames (data.frames), train longer "
+    "(train.total_images), or with more model.generator_channels or model.blocks",
+)
 NO_GAIN = Symptom("no better than a prediction without learning", 30, LONGER, causes=("broken_clips",))
 FALLS_APART = Symptom(
     "errors grow with the horizon",
@@ -92,6 +98,15 @@ def gain_at(data: "Predictions", horizon: int) -> Measurement:
 def psnr_at(data: "Predictions", horizon: int) -> Measurement:
     """Return the PSNR at a horizon, next to that of the best prediction without learning."""
     return Measurement(float(data.scores[:, horizon].mean()), float(data.best_scores[:, horizon].mean()))
+
+
+def fid_ratio_last(data: "Predictions") -> Measurement:
+    """Return the Fréchet distance of the last predicted frames over that of real frames, with its interval."""
+    found = data.realism
+    if found is None:
+        return Measurement(None, skip="there are too few frames")
+    interval = None if found.interval is None or found.value is None else found.interval.rescale(1 / found.null)
+    return Measurement(found.value, 1.0, interval=interval)
 
 
 def describe_best(data: "Predictions", horizon: int) -> str:
@@ -163,6 +178,18 @@ MEASURES: "tuple[Measure[Predictions], ...]" = (
         bound=0.7,
         limits={"gt": 0, "le": 1},
         symptoms=(BLURRED,),
+    ),
+    Measure(
+        "fid_ratio_last",
+        fid_ratio_last,
+        "Fréchet distance of the last predicted frames to real ones over that between real frames, in features learned "
+        "from real frames",
+        better="low",
+        bound=3.0,
+        limits={"gt": 0},
+        symptoms=(UNREAL,),
+        headline=True,
+        place=4,
     ),
     Measure(
         "motion",

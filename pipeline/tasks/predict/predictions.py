@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.arrays import Float64Array, UInt8Array
+from pipeline.evaluation.reference import Ratio
 from pipeline.tasks.predict.prediction_measures import HORIZONS
 
 WHITE = 255.0
@@ -24,6 +25,7 @@ class Predictions:
         mean_frame: Mean of all frames of the training data, float64 [H, W, C].
         between: The frame between the given ones is predicted.
         nonfinite: Number of clips with predictions that hold NaN or Inf.
+        realism: Fréchet distances of the last predicted frames and of real ones to real frames; None if unknown.
     """
 
     given: UInt8Array
@@ -33,6 +35,7 @@ class Predictions:
     between: bool = False
     nonfinite: int = 0
     title: str = "predictions"
+    realism: Ratio | None = None
 
     @property
     def total(self) -> int:

@@ -1,9 +1,12 @@
 """Predictions whose quality is known: the gate passes real frames, and names what is wrong with others."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.arrays import UInt8Array
+from pipeline.evaluation.reference import Ratio
 from pipeline.media.video.moving_digits import draw_clip
 from pipeline.tasks.parts import apply_gate, measure_part
 from pipeline.tasks.predict.prediction_measures import MEASURES
@@ -69,6 +72,14 @@ def test_good_predictions_pass(strength: float) -> None:
     assert verdict.outcome["verdict"] == "pass"
     assert part.values["gain_first"] > 10
     assert part.values["sharpness"] == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize(("distance", "verdict"), [(1.0, "pass"), (2.9, "pass"), (3.1, "fail")])
+def test_frames_unlike_real_ones_fail_however_sharp_they_are(distance: float, verdict: str) -> None:
+    data = replace(predictions(REAL), realism=Ratio(100, distance, 1.0, 0.1))
+    outcome = apply_gate([measure_part(data, MEASURES, "", "")], PredictionGate()).outcome
+    assert outcome["verdict"] == verdict
+    assert [reason.split(":")[0] for reason in outcome["reasons"]] == ["unreal frames"] * (verdict == "fail")
 
 
 def test_black_frames_beat_copies_and_are_no_success() -> None:
