@@ -61,10 +61,19 @@ class Detector:
         return self.altered - self.intact
 
     def estimate(self, scores: Float64Array) -> Measurement:
-        """Return the share of altered samples; its spread is what intact samples show by chance."""
-        found = (float(np.mean(scores > self.threshold)) - self.intact) / self.gain
+        """Return the share of altered samples; its spread is what intact samples show by chance.
+
+        Two of 50 samples above a threshold are no rare chance, though they are many standard deviations. So the spread
+        is also as large as the binomial distribution makes it.
+        """
+        from scipy.stats import binom, norm
+
+        above = int(np.sum(scores > self.threshold))
+        found = (above / len(scores) - self.intact) / self.gain
         rate = (self.intact * self.heldout + 1) / (self.heldout + 1)
         spread = np.sqrt(rate * (1 - rate) * (1 / len(scores) + 1 / self.heldout)) / self.gain
+        deviations = norm.isf(binom.sf(above - 1, len(scores), rate))
+        spread = max(spread, found / max(deviations, 1.0))
         return Measurement(min(max(found, 0.0), 1.0), 0.0, float(spread))
 
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom, norm
 
 from pipeline.arrays import Float64Array
-from pipeline.evaluation.measures.altered import Altered, fit_detector, score
+from pipeline.evaluation.measures.altered import Altered, Detector, fit_detector, score
 
 
 def scores(n: int, share: float, apart: float, seed: int) -> Float64Array:
@@ -37,6 +38,16 @@ def test_the_spread_is_that_of_intact_samples(apart: float, least: float) -> Non
         errors.append((np.mean(fresh > detector.threshold) - detector.intact) / detector.gain)
         spreads.append(detector.estimate(fresh).spread or 0.0)
     assert least * np.mean(spreads) < np.std(errors) < 1.3 * np.mean(spreads)
+
+
+def test_a_few_of_few_samples_are_no_evidence() -> None:
+    """Above the threshold is 1 of 1,000 intact items: 1 of 50 in 10 % of all sets, 5 of 50 in 1 of 16 million."""
+    detector = Detector(0.5, 1 / 1000, 0.7, 1000)
+    deviations = {n: detector.estimate(np.repeat([1.0, 0.0], [n, 50 - n])).z or 0.0 for n in (1, 2, 5, 50)}
+    assert deviations[1] == pytest.approx(norm.isf(binom.sf(0, 50, 2 / 1001)), rel=1e-6)
+    assert deviations[1] < 2 < deviations[2] < 4 < 5 < deviations[5] < deviations[50]
+    many = detector.estimate(np.repeat([1.0, 0.0], [500, 4500]))
+    assert many.spread == pytest.approx(np.sqrt(2 / 1001 * 999 / 1001 * (1 / 5000 + 1 / 1000)) / 0.699, rel=1e-6)
 
 
 def test_an_alteration_that_leaves_no_trace_is_not_recognised() -> None:
