@@ -130,6 +130,7 @@ def record_sweep(root: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     from pipeline import params
     from pipeline.tracking import tracked_run
+    from pipeline.tracking.mlflow_store import PARENT_RUN
 
     settings = params.load(root / "params.yaml").tracking
     with tracked_run.start(settings, root, tags={"mlflow.runName": "sweep", "ganline.sweep": str(len(rows))}) as parent:
@@ -138,7 +139,7 @@ def record_sweep(root: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         parent.log_metrics({f"best_{number}": rows[0].get(number) for number in NUMBERS})
         for row in rows:
             if row.get("run"):
-                parent.client.set_tag(row["run"], "mlflow.parentRunId", parent.id)
+                parent.client.set_tag(row["run"], PARENT_RUN, parent.id)
                 parent.client.set_tag(row["run"], "ganline.sweep.member", str(row["member"]))
 
 

@@ -28,6 +28,7 @@ from pipeline.settings import Settings
 from pipeline.tasks.registry import TASKS
 from pipeline.tracking.settings import TrackingSettings
 from pipeline.training.settings import TrainSettings
+from pipeline.tuning.settings import TuneSettings
 
 MEDIUM, VARIANT = "image", "dcgan"
 """What params.yaml means if it names no `data.medium` or no `model` at all."""
@@ -56,6 +57,9 @@ class Params(Settings):
     export: ExportSettings = Field(ExportSettings(), description="the ONNX graph")
     promote: SerializeAsAny[PromoteSettings] = Field(
         PromoteSettings(), description="`ganline promote`; outside the graph, so a change reruns no stage"
+    )
+    tune: TuneSettings = Field(
+        TuneSettings(), description="`ganline tune`; outside the graph, so a change reruns no stage"
     )
     tracking: TrackingSettings = Field(
         TrackingSettings(), description="MLflow; the address is MLFLOW_TRACKING_URI, else mlflow.db next to this file"

@@ -28,9 +28,13 @@ MAY_IMPORT = {
     "tracking": set(),
     "tasks": {"media", "data", "gans", "training", "evaluation", "serving", "tracking"},
     "promotion": {"media", "data", "gans", "training", "evaluation", "serving", "tracking", "tasks"},
-    "params": {"media", "data", "gans", "training", "evaluation", "serving", "promotion", "tasks", "tracking"},
+    "tuning": {"media", "data", "evaluation"},
+    "params": {
+        *("media", "data", "gans", "training", "evaluation", "serving", "promotion", "tasks", "tracking", "tuning"),
+    },
     "stages": {
         *("media", "data", "gans", "training", "evaluation", "serving", "tracking", "tasks", "promotion", "params"),
+        "tuning",
     },
 }
 """The packages that each package may import, in addition to itself and the leaves."""

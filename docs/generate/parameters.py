@@ -27,6 +27,7 @@ from pipeline.settings import Ramp, Settings
 from pipeline.tasks.registry import TASKS
 from pipeline.tracking.settings import TrackingSettings
 from pipeline.training.settings import TrainSettings
+from pipeline.tuning.settings import TuneSettings
 
 OF_A_TASK = ("evaluate.gate", "promote.limits", "promote.floors")
 """Sections whose keys depend on the task of the variant."""
@@ -113,6 +114,8 @@ def type_of(annotation: Any) -> str:
         several = arguments[-1] is Ellipsis
         kinds = [type_of(argument) for argument in arguments if argument is not Ellipsis]
         return f"list of {kinds[0]}" if several else f"[{', '.join(kinds)}]"
+    if origin is dict:
+        return "mapping"
     if annotation is types.NoneType:
         return "`null`"
     if annotation is Ramp:
@@ -241,6 +244,7 @@ def pages() -> dict[str, str]:
         ("evaluate", EvaluateSettings, "evaluate: samples and features"),
         ("export", ExportSettings, "export: the ONNX graph"),
         ("promote", PromoteSettings, "promote: champion and challenger"),
+        ("tune", TuneSettings, "tune: the search of better values"),
         ("tracking", TrackingSettings, "tracking: names in MLflow"),
     ):
         shared = [section for section in sections(model, name) if section.path not in OF_A_TASK]

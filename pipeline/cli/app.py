@@ -18,6 +18,7 @@ from pipeline.cli.data_commands import data_commands
 from pipeline.cli.launch import run_processes, wanted_processes
 from pipeline.cli.model_commands import model_commands
 from pipeline.cli.registry_commands import registry_commands
+from pipeline.cli.tune_command import tune_command
 from pipeline.errors import GanlineError
 from pipeline.stages.paths import Paths, project_root
 from pipeline.telemetry import switch_off_telemetry
@@ -44,6 +45,7 @@ app.add_typer(preset, name="preset")
 app.add_typer(registry_commands)
 app.add_typer(model_commands)
 app.add_typer(data_commands)
+app.add_typer(tune_command)
 
 
 def run_stage(name: str) -> None:

@@ -94,6 +94,8 @@ def plain(value: Any) -> Any:
     """Return a value as YAML's own types."""
     if isinstance(value, Settings):
         return value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
     return list(value) if isinstance(value, tuple) else value
 
 

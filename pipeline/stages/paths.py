@@ -136,6 +136,16 @@ class Paths:
         return self.root / "metrics" / "human.json"
 
     @property
+    def tune_page(self) -> Path:
+        """Written by `ganline tune`; not an output of the graph."""
+        return self.root / "reports" / "tune.html"
+
+    @property
+    def tune_metrics(self) -> Path:
+        """Written by `ganline tune`; not an output of the graph."""
+        return self.root / "metrics" / "tune.json"
+
+    @property
     def references(self) -> Path:
         """Folder of the files that `ganline reference` writes; not an output of the graph."""
         return self.root / "references"
@@ -164,6 +174,20 @@ class Paths:
     @property
     def checkpoints(self) -> Path:
         return self.work / "checkpoints"
+
+    @property
+    def tune_checkpoints(self) -> Path:
+        """Folder of the trainings of a search that did not end yet."""
+        return self.work / "tune"
+
+    @property
+    def tune_storage(self) -> Path:
+        """Database of the searches, unless GANLINE_TUNE_STORAGE names another one."""
+        return self.work / "tune.db"
+
+    @property
+    def tune_lock(self) -> Path:
+        return self.work / "tune.lock"
 
     @property
     def cache(self) -> Path:

@@ -22,6 +22,9 @@ DATABRICKS = {"databricks", "databricks-uc"}
 EXPERIMENTS = (".dvc", "tmp", "exps")
 """Folder of DVC's queued experiments in a checkout."""
 
+PARENT_RUN = "mlflow.parentRunId"
+"""MLflow's tag of a run with the run that it is nested in."""
+
 CONTINUES = "ganline.continues"
 """Tag of a run with the run of another store that it continues."""
 

@@ -67,7 +67,7 @@ def bounds_of(task: str, section: str) -> set[str]:
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("medium", MEDIA)
 def test_every_parameter_is_documented_and_no_other(built: dict[str, str], medium: str, variant: str) -> None:
-    names = ["train", "evaluate", "export", "promote", "tracking"]
+    names = ["train", "evaluate", "export", "promote", "tune", "tracking"]
     names += [f"data-{medium}", f"validate-{medium}", f"model-{variant}"]
     assert documented(built, *names) == {
         key for key in keys(params_of(medium, variant)) if not key.startswith(OF_A_TASK)
