@@ -25,7 +25,8 @@ from pipeline.stages.commands.tune_trials import Search, look_for_best, print_me
 from pipeline.stages.parent import find_parent
 from pipeline.stages.paths import Paths
 from pipeline.stages.signals import stop_on_signal
-from pipeline.stages.train import RUNTIME, Inputs, training_modules
+from pipeline.stages.train import RUNTIME, training_modules
+from pipeline.stages.training_inputs import Inputs
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import hide_credentials, make_absolute
 from pipeline.training.device import pick_device
@@ -95,6 +96,8 @@ def open_training_split(paths: Paths, params: Params) -> Inputs:
     Raises:
         InputError: The data is missing, too small or was made with other parameters.
     """
+    if params.model.own_data:
+        raise InputError("model.split own: a search reads data/dataset only; set model.split: iid or classes for it")
     info = DatasetInfo.read(paths.dataset)
     if info.pairs != params.data.pairs:
         raise InputError(f"{paths.dataset}: was made with data.pairs {info.pairs}. Run `dvc repro validate`")
@@ -106,9 +109,8 @@ def open_training_split(paths: Paths, params: Params) -> Inputs:
             f"tune.held_out {params.tune.held_out:g}: leaves {len(rest)} of {len(items)} items for training and "
             f"{len(held_out)} held out, in whole groups (data.group); use more data or another share"
         )
-    return Inputs(
-        paths, params, info, rest, held_out, pick_device(params.train.device), find_parent(paths, params, info)
-    )
+    parent, device = find_parent(paths, params, info), pick_device(params.train.device)
+    return Inputs(paths, params, info, rest, rest, held_out, len(rest), device, parent)
 
 
 def study_name(inputs: Inputs, ranges: Mapping[str, Range]) -> str:

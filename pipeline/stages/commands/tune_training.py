@@ -10,7 +10,8 @@ import torch
 
 from pipeline import params as parameters
 from pipeline.errors import InputError, TrainingFailed
-from pipeline.stages.train import Inputs, TrainerBuilder, explain_out_of_memory, fingerprint, load_checkpoint
+from pipeline.stages.train import TrainerBuilder, explain_out_of_memory, fingerprint, load_checkpoint
+from pipeline.stages.training_inputs import Inputs
 from pipeline.stages.training_reporter import Silent
 from pipeline.training import unattended
 from pipeline.training.loop import Stopped, Trainer

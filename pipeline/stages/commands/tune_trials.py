@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import InputError
 from pipeline.params import Params
 from pipeline.stages.commands.tune_training import CheckWatch, Outcome, for_trial, train
-from pipeline.stages.train import Inputs
+from pipeline.stages.training_inputs import Inputs
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import PARENT_RUN
 from pipeline.tuning import study as studies
