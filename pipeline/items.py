@@ -1,5 +1,6 @@
 """The description of one item of a data set: shape, dtype and meaning. A leaf module: no torch."""
 
+import string
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +10,11 @@ from pipeline.captions import Vocabulary
 from pipeline.settings import Settings
 
 Dtype = Literal["uint8", "int16", "uint16"]
+
+DOMAINS = string.ascii_lowercase
+"""Short names of the domains of a translation, in their order: sides A and B of pairs, or classes."""
+
+MOST_DOMAINS = len(DOMAINS)
 
 
 class ItemSpec(Settings):

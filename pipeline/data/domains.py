@@ -1,4 +1,4 @@
-"""The two domains of a translation: sides A and B of pairs, or the two classes of a dataset."""
+"""The domains of a translation: sides A and B of pairs, or the classes of a dataset."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -11,7 +11,10 @@ import numpy.typing as npt
 from pipeline.arrays import Int64Array, Items
 from pipeline.data.store import ItemSet, PairSet
 from pipeline.errors import InputError
-from pipeline.items import ItemSpec
+from pipeline.items import DOMAINS, MOST_DOMAINS, ItemSpec
+
+LISTED = 20
+"""Classes that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -45,26 +48,43 @@ class DomainItems:
         return self.read(np.arange(len(self)) if indices is None else np.asarray(indices, dtype=np.int64))
 
 
-def split_domains(data: ItemSet) -> tuple[DomainItems, DomainItems]:
-    """Return both domains: the sides of the pairs, in the same order, or the classes with labels 0 and 1.
+def split_domains(data: ItemSet) -> dict[str, DomainItems]:
+    """Return the domains by their short names: the sides of the pairs, in the same order, or the classes.
 
     Raises:
-        InputError: The data has neither pairs nor exactly two classes.
+        InputError: The data has neither pairs nor 2 to 26 classes.
     """
     if isinstance(data, PairSet):
-        a, b = (
-            DomainItems(name, data.item, partial(data.read_side, number), data.names, domain_fingerprint(data, number))
-            for number, name in enumerate("AB")
-        )
-        return a, b
-    classes = data.item.classes
-    if len(classes) != 2:
-        count = f"{len(classes)} ({', '.join(classes[:20])})" if classes else "none"
+        return {
+            name: DomainItems(
+                name.upper(), data.item, partial(data.read_side, number), data.names, domain_fingerprint(data, number)
+            )
+            for number, name in enumerate(DOMAINS[:2])
+        }
+    count = len(data.item.classes)
+    if not 2 <= count <= MOST_DOMAINS:
         raise InputError(
-            f"a translation needs two domains, but the number of classes is {count}: name two in data.classes, such as "
-            "[horse, deer], or set data.pairs"
+            f"a translation needs two to {MOST_DOMAINS} domains, but the number of classes is "
+            f"{describe_classes(data.item)}: name some in data.classes, such as [horse, deer], or set data.pairs"
         )
-    return select_class(data, 0), select_class(data, 1)
+    return {name: select_class(data, label) for label, name in enumerate(DOMAINS[:count])}
+
+
+def split_two_domains(data: ItemSet) -> dict[str, DomainItems]:
+    """Return the domains "a" and "b". Raises InputError if the data has neither pairs nor exactly two classes."""
+    if not isinstance(data, PairSet) and len(data.item.classes) != 2:
+        raise InputError(
+            f"a translation needs two domains, but the number of classes is {describe_classes(data.item)}: name two in "
+            "data.classes, such as [horse, deer], or set data.pairs. Or set model.variant: stargan, which translates "
+            "between all classes"
+        )
+    return split_domains(data)
+
+
+def describe_classes(item: ItemSpec) -> str:
+    """Return the number of classes with the names of the first."""
+    names = ", ".join(item.classes[:LISTED]) + (", ..." if len(item.classes) > LISTED else "")
+    return f"{len(item.classes)} ({names})" if item.classes else "none"
 
 
 def select_class(data: ItemSet, label: int) -> DomainItems:
@@ -83,7 +103,7 @@ def flatten_pairs(data: ItemSet) -> ItemSet | DomainItems:
     """Return pairs as single items, first all of A and then all of B; return other data unchanged."""
     if not isinstance(data, PairSet):
         return data
-    a, b = split_domains(data)
+    a, b = split_domains(data).values()
     count = len(data)
 
     def read(positions: Int64Array) -> Items:

@@ -14,8 +14,6 @@ from torch import Tensor
 from pipeline.arrays import Int64Array
 from pipeline.captions import captions_of
 from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, TrainingItems, build_sampler
-from pipeline.data.domains import DomainItems, split_domains
-from pipeline.data.store import ItemSet, PairSet
 from pipeline.errors import InputError
 from pipeline.random_state import restore_generator
 
@@ -170,73 +168,6 @@ class Degraded:
         assert isinstance(rng, Tensor)
         self.sampler.restore(part)
         restore_generator(self.rng, rng)
-
-
-class TwoDomains:
-    """Batches {"a": [B, C, H, W], "b": [B, C, H, W]}: items of the two domains of a translation."""
-
-    def __init__(
-        self,
-        domains: tuple[DomainItems, DomainItems],
-        device: torch.device,
-        seeds: tuple[int, int],
-        *,
-        flips: bool = False,
-        resident_bytes: int = RESIDENT_BYTES,
-    ) -> None:
-        for domain in domains:
-            if not len(domain):
-                raise InputError(f"this split has no item of {domain.name!r}: add items or change data.test_fraction")
-        self.a, self.b = (
-            BatchSampler(domain, device, seed, flips=flips, resident_bytes=resident_bytes // 2)
-            for domain, seed in zip(domains, seeds, strict=True)
-        )
-
-    def next(self, n: int) -> dict[str, Tensor]:
-        """Return the next batch: `n` items of each domain."""
-        return {"a": self.a.take(n), "b": self.b.take(n)}
-
-    def state(self) -> dict[str, object]:
-        """Return the state that `restore` accepts."""
-        return {"a": self.a.state(), "b": self.b.state()}
-
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Continue from a state."""
-        for sampler, part in ((self.a, state["a"]), (self.b, state["b"])):
-            assert isinstance(part, dict)
-            sampler.restore(part)
-
-
-class Paired(TwoDomains):
-    """Partners, mirrored together.
-
-    Raises:
-        InputError: The data has no pairs.
-    """
-
-    def __init__(self, data: ItemSet, device: torch.device, seed: int, **sampling: Unpack[SamplingOptions]) -> None:
-        if not isinstance(data, PairSet):
-            raise InputError(
-                "this model.variant needs pairs, but the data has none: set data.pairs and run `dvc repro`"
-            )
-        # With the same seed, both draw and mirror the same positions in the same order.
-        super().__init__(split_domains(data), device, (seed, seed), **sampling)
-
-
-class Domains(TwoDomains):
-    """Items of two classes, drawn independently.
-
-    Raises:
-        InputError: The data has pairs, or not exactly two classes.
-    """
-
-    def __init__(self, data: ItemSet, device: torch.device, seed: int, **sampling: Unpack[SamplingOptions]) -> None:
-        if isinstance(data, PairSet):
-            raise InputError(
-                "this model.variant needs two domains, but the data has pairs: set data.pairs to none, "
-                "name two classes in data.classes and run `dvc repro`"
-            )
-        super().__init__(split_domains(data), device, (seed, seed + 1), **sampling)
 
 
 def choose_labelled(labels: npt.NDArray[np.int64], per_class: int, seed: int) -> npt.NDArray[np.int64]:

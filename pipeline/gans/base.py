@@ -30,6 +30,7 @@ class View:
     - degraded: input, target; options of the medium's degradation.
     - paired: a, b, which match.
     - domains: a, b, which do not match.
+    - classes: item, label; target, the label of reference and of other_reference, two items of one class.
     """
 
     name: str
@@ -56,14 +57,14 @@ class Direction:
     """One direction of a translation variant.
 
     Attributes:
-        source: Domain of the inputs.
+        source: Domain of the inputs, one of `pipeline.items.DOMAINS`: "a" and "b", or as many as there are classes.
         target: Domain of the outputs.
         inverse: Name of the direction that maps back; None if there is none.
         multimodal: One input has many translations, which differ in style.
     """
 
-    source: Literal["a", "b"]
-    target: Literal["a", "b"]
+    source: str
+    target: str
     inverse: str | None = None
     multimodal: bool = False
 

@@ -23,6 +23,7 @@ from pipeline.gans.variants.segan.settings import SEGANSettings
 from pipeline.gans.variants.settings import VariantSettings
 from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.gans.variants.srgan.settings import SRGANSettings
+from pipeline.gans.variants.stargan.settings import StarGANSettings
 from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
 from pipeline.gans.variants.vanilla.settings import VanillaSettings
 from pipeline.gans.variants.voxgan.settings import VoxGANSettings
@@ -67,6 +68,7 @@ VARIANTS: dict[str, Variant] = {
     "pix2pix": Variant(Pix2PixSettings, "pipeline.gans.variants.pix2pix.pix2pix:Pix2Pix"),
     "cyclegan": Variant(CycleGANSettings, "pipeline.gans.variants.cyclegan.cyclegan:CycleGAN"),
     "drit": Variant(DRITSettings, "pipeline.gans.variants.drit.drit:DRIT"),
+    "stargan": Variant(StarGANSettings, "pipeline.gans.variants.stargan.stargan:StarGAN"),
 }
 
 

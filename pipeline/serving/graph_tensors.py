@@ -180,6 +180,12 @@ TENSORS: dict[str, GraphTensor] = {
     "item": GraphTensor(
         meaning=input_meaning, shape=item_shape, limits=item_limits, example=lambda *given: noise(item_shape, *given)
     ),
+    "reference": GraphTensor(
+        meaning="examples of the class in `label`, whose styles the results take; in the same form as the input",
+        shape=item_shape,
+        limits=item_limits,
+        example=lambda *given: noise(item_shape, *given)[::-1].copy(),
+    ),
     "items": GraphTensor(
         meaning=items_meaning,
         shape=generated_shape,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.data.domains import flatten_pairs, split_domains
+from pipeline.data.domains import flatten_pairs, split_domains, split_two_domains
 from pipeline.data.store import ItemSet, PairSet
 from pipeline.errors import InputError
 from tests.specs import image_spec
@@ -36,7 +36,7 @@ def pairs_of_both_kinds() -> list[PairSet]:
 
 @pytest.mark.parametrize("data", pairs_of_both_kinds(), ids=["wide", "apart"])
 def test_pairs_are_split_into_a_and_b(data: PairSet) -> None:
-    a, b = split_domains(data)
+    a, b = split_domains(data).values()
     assert (len(data), len(a), len(b), data.images([0]).shape) == (12, 12, 12, (1, 8, 16, 3))
     assert (a.images().shape, a.name, b.name) == ((12, 8, 8, 3), "A", "B")
     assert (np.concatenate([a.images(), b.images()], axis=2) == data.images()).all()
@@ -51,7 +51,7 @@ def test_pairs_are_split_into_a_and_b(data: PairSet) -> None:
 @pytest.mark.parametrize("data", pairs_of_both_kinds(), ids=["wide", "apart"])
 def test_flattened_pairs_are_all_of_a_and_then_all_of_b(data: PairSet) -> None:
     single = flatten_pairs(data)
-    a, b = split_domains(data)
+    a, b = split_domains(data).values()
     assert len(single) == len(single.labels) == len(single.names) == 24
     assert (single.images() == np.concatenate([a.images(), b.images()])).all()
     assert (
@@ -62,7 +62,7 @@ def test_flattened_pairs_are_all_of_a_and_then_all_of_b(data: PairSet) -> None:
 
 def test_two_classes_are_the_domains() -> None:
     data = stored(ItemSet, 20, labels=np.arange(20) % 3 - 1, classes=["horse", "deer"])
-    horse, deer = split_domains(data)
+    horse, deer = split_domains(data).values()
     assert (horse.name, deer.name, len(horse), len(deer)) == ("horse", "deer", 7, 6)
     assert (horse.images() == data.images(np.flatnonzero(data.labels == 0))).all()
     assert (deer.images([5, 2]) == data.images(np.flatnonzero(data.labels == 1)[[5, 2]])).all()
@@ -70,13 +70,30 @@ def test_two_classes_are_the_domains() -> None:
     assert horse.fingerprint != deer.fingerprint
     assert flatten_pairs(data) is data
     one = split_domains(stored(ItemSet, 4, labels=np.zeros(4, dtype=np.int64), classes=["horse", "deer"]))
-    assert list(map(len, one)) == [4, 0]
+    assert list(map(len, one.values())) == [4, 0]
+
+
+def test_every_class_is_a_domain() -> None:
+    data = stored(ItemSet, 20, labels=np.arange(20) % 3, classes=["spring", "summer", "winter"])
+    domains = split_domains(data)
+    assert {name: (domain.name, len(domain)) for name, domain in domains.items()} == {
+        "a": ("spring", 7),
+        "b": ("summer", 7),
+        "c": ("winter", 6),
+    }
+    assert (domains["c"].images() == data.images(np.flatnonzero(data.labels == 2))).all()
 
 
 @pytest.mark.parametrize(
     ("classes", "words"),
-    [([], "is none"), (["a", "b", "c"], r"is 3 \(a, b, c\)"), (["a"], r"is 1 \(a\)")],
+    [([], "is none"), (["a"], r"is 1 \(a\)"), ([f"{k}" for k in range(27)], r"is 27 \(0, 1, .*, 19, \.\.\.\)")],
 )
-def test_data_without_pairs_or_two_classes_is_rejected(classes: list[str], words: str) -> None:
-    with pytest.raises(InputError, match=f"{words}.*name two in data.classes"):
+def test_data_without_pairs_or_with_too_few_or_too_many_classes_is_rejected(classes: list[str], words: str) -> None:
+    with pytest.raises(InputError, match=f"two to 26 domains.*{words}.*name some in data.classes"):
         split_domains(stored(ItemSet, 4, classes=classes))
+
+
+@pytest.mark.parametrize(("classes", "words"), [([], "is none"), (["a", "b", "c"], r"is 3 \(a, b, c\)")])
+def test_a_variant_for_two_domains_rejects_others(classes: list[str], words: str) -> None:
+    with pytest.raises(InputError, match=f"{words}.*name two in data.classes.*model.variant: stargan"):
+        split_two_domains(stored(ItemSet, 4, classes=classes))

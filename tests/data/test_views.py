@@ -8,8 +8,9 @@ import numpy.typing as npt
 import pytest
 import torch
 
+from pipeline.data.domain_views import Classes, Domains, Paired
 from pipeline.data.store import ItemSet, PairSet
-from pipeline.data.views import Degraded, Domains, Paired, Unlabelled
+from pipeline.data.views import Degraded, Unlabelled
 from pipeline.errors import InputError
 from tests.specs import image_spec
 
@@ -145,7 +146,7 @@ def pixels(batch: torch.Tensor) -> torch.Tensor:
 def test_partners_are_drawn_and_mirrored_together(resident: bool) -> None:
     options = {} if resident else {"resident_bytes": 0}
     view, plain = Paired(two_sides(), CPU, 5, flips=True, **options), Paired(two_sides(), CPU, 5)
-    assert (view.a.resident is not None) == resident
+    assert (view.samplers["a"].resident is not None) == resident
     mirrored = 0
     for _ in range(10):
         batch, unflipped = view.next(40), plain.next(40)
@@ -174,7 +175,7 @@ def test_domains_are_drawn_independently() -> None:
     assert together > 200, "the combinations change from epoch to epoch"
 
 
-@pytest.mark.parametrize(("kind", "data"), [(Paired, two_sides()), (Domains, two_classes())])
+@pytest.mark.parametrize(("kind", "data"), [(Paired, two_sides()), (Domains, two_classes()), (Classes, two_classes())])
 @pytest.mark.parametrize("flips", [True, False])
 @pytest.mark.parametrize("options", [{}, {"resident_bytes": 0}])
 def test_pairs_and_domains_resume_bit_for_bit(
@@ -187,7 +188,22 @@ def test_pairs_and_domains_resume_bit_for_bit(
     other.restore(torch.load(tmp_path / "state.pt", weights_only=True))
     for _ in range(5):
         one, two = view.next(13), other.next(13)
-        assert all(torch.equal(one[name], two[name]) for name in ("a", "b"))
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_targets_are_uniform_and_references_belong_to_them() -> None:
+    view = Classes(two_classes((5, 40)), CPU, 0)
+    batches = [view.next(16) for _ in range(40)]
+    label, target = (torch.cat([batch[name] for batch in batches]) for name in ("label", "target"))
+    for name, classes in (("item", label), ("reference", target), ("other_reference", target)):
+        values = pixels(torch.cat([batch[name] for batch in batches]))[:, 0, 0, 0]
+        assert torch.equal((values >= 100).long(), classes), name
+        assert len(set(values.tolist())) == 45, f"{name}: each item is drawn, however rare its class"
+    pairs = (2 * label + target).bincount(minlength=4)
+    assert ((pairs > 110) & (pairs < 210)).all(), "classes and targets are independent and equally frequent"
+    same = [(batch["reference"] == batch["other_reference"]).flatten(1).all(dim=1) for batch in batches]
+    assert torch.cat(same).float().mean() < 0.2, "the references of an image differ"
 
 
 def test_data_without_the_needed_pairs_or_domains_is_rejected() -> None:
@@ -199,3 +215,7 @@ def test_data_without_the_needed_pairs_or_domains_is_rejected() -> None:
         Domains(two_classes((5, 0)), CPU, 0)
     with pytest.raises(InputError, match="this split has no item of 'A'"):
         Paired(two_sides(0), CPU, 0)
+    with pytest.raises(InputError, match="translates between classes, but the data has pairs"):
+        Classes(two_sides(), CPU, 0)
+    with pytest.raises(InputError, match="at least two classes"):
+        Classes(two_classes((5, 0)), CPU, 0)

@@ -217,6 +217,19 @@ MODELS: dict[str, dict[str, Any]] = {
     "pix2pix": {"variant": "pix2pix", **TRANSLATING},
     "cyclegan": {"variant": "cyclegan", **TRANSLATING, "blocks": 1, "pool": 20},
     "drit": {"variant": "drit", **TRANSLATING, "blocks": 1, "style": 2, "content_steps": 2},
+    "stargan": {
+        "variant": "stargan",
+        "latent": 3,
+        "style": 3,
+        "generator_channels": 4,
+        "downsamplings": 1,
+        "blocks": 1,
+        "discriminator_channels": 4,
+        "style_channels": 4,
+        "mapping_width": 8,
+        "max_channels": 8,
+        "weights": {"diversity": FALLING},
+    },
 }
 
 

@@ -81,6 +81,6 @@ def load_source(path: Path, resolution: int, cache: Path, *, pairs: str = "", cl
     )
     train, test = ingest(cache / f"{path.stem}-{resolution}-{pairs}{classes.replace(',', '-')}", params)
     # The gate sees nothing of the split: what is not compared is training data.
-    domains = [split_domains(part) for part in (test, train)]
+    domains = [list(split_domains(part).values()) for part in (test, train)]
     source, target = (np.concatenate([pair[side].images() for pair in domains]) for side in (0, 1))
     return Data(path.stem, source, target, bool(pairs))

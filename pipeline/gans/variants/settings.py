@@ -8,7 +8,7 @@ from pipeline.items import DataLayout
 from pipeline.settings import Settings
 
 Objective = Literal["nonsaturating", "minimax", "lsgan", "wgan", "hinge", "relativistic"]
-Sides = Literal["", "paired", "domains"]
+Sides = Literal["", "paired", "domains", "classes"]
 
 
 class VariantSettings(Settings):
@@ -16,7 +16,8 @@ class VariantSettings(Settings):
 
     Attributes:
         task: Name of the task the variant is for, see `pipeline.tasks`.
-        sides: What the variant translates between: "" nothing, "paired" pairs A and B, "domains" two classes.
+        sides: What the variant translates between: "" nothing, "paired" pairs A and B, "domains" two classes, "classes"
+            all classes.
         any_size: The variant trains on crops of items that keep their sizes.
         largest: The largest height and width it can be trained at.
         categorical: It can be trained on categories, such as the pitches of music.

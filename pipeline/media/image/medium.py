@@ -73,7 +73,7 @@ class ImageMedium(Medium):
         Fact("outside_share", "float64"),
     )
     partner_facts = ("width", "height")
-    sources = ("digits", "captioned-digits", "torchvision:NAME")
+    sources = ("digits", "captioned-digits", "styled-digits", "torchvision:NAME")
     flips = True
     augmentations = frozenset({"diffaugment", "ada"})
     input = "image"
@@ -222,7 +222,7 @@ class ImageMedium(Medium):
         return lacks(spec)
 
     def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
-        """Open scikit-learn's digits, plain or with captions, or a data set of torchvision."""
+        """Open scikit-learn's digits, plain, with captions or in styles, or a data set of torchvision."""
         if name == "digits":
             from pipeline.media.image.digits import Digits
 
@@ -231,6 +231,10 @@ class ImageMedium(Medium):
             from pipeline.media.image.captioned_digits import CaptionedDigits
 
             return CaptionedDigits()
+        if name == "styled-digits":
+            from pipeline.media.image.styled_digits import StyledDigits
+
+            return StyledDigits()
         if name.startswith(TORCHVISION):
             from pipeline.media.image.torchvision_source import Torchvision
 

@@ -28,8 +28,8 @@ class ImageSettings(DataSettings):
     source: str = Field(
         "digits",
         min_length=1,
-        description="digits | captioned-digits | a folder | a .zip, .tar(.gz), .parquet, .npz, .npy or .csv | "
-        "s3://... | torchvision:NAME",
+        description="digits | captioned-digits | styled-digits | a folder | a .zip, .tar(.gz), .parquet, .npz, .npy or "
+        ".csv | s3://... | torchvision:NAME",
     )
     resolution: int | tuple[int, int] = Field(
         8, description="side of square images, or [height, width]; most variants need a power of two"

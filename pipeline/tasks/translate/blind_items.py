@@ -22,7 +22,7 @@ def draw_items(gan: GAN, train: TrainingItems, test: ItemSet, blind: BlindTest) 
         InputError: A domain has too few held-out items, or the model generates NaN or Inf.
     """
     name, direction = next(iter(gan.directions().items()))
-    domains = dict(zip("ab", split_domains(test), strict=True))
+    domains = split_domains(test)
     source, target = domains[direction.source], domains[direction.target]
     if gan.view.name == "paired":
         positions = blind.choose(len(target), 2 * HALF, "pairs")

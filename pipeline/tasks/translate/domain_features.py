@@ -1,4 +1,4 @@
-"""The two domains of a translation: held-out images, and the features of held-out and training images."""
+"""The domains of a translation: held-out images, and the features of held-out and training images."""
 
 import hashlib
 from dataclasses import dataclass
@@ -62,37 +62,36 @@ class DomainFeatures:
 def require_domains(test: ItemSet) -> None:
     """Raise InputError if a test split holds fewer than 2 images of a domain."""
     require_reference(test)
-    names = test.classes if len(test.classes) == 2 else ("A", "B")
-    for name, domain in zip(names, split_domains(test), strict=True):
+    for domain in split_domains(test).values():
         if len(domain) < 2:
             raise InputError(
-                f"the test split holds {len(domain)} images of the domain {name}. A translation is compared with at "
-                "least 2: raise data.test_fraction."
+                f"the test split holds {len(domain)} images of the domain {domain.name}. A translation is compared "
+                "with at least 2: raise data.test_fraction."
             )
 
 
 def load_domains(case: EvaluationCase, extractor: Extractor) -> dict[str, DomainFeatures]:
-    """Return the domains "a" and "b" with their features.
+    """Return the domains "a", "b" ... with their features.
 
     Raises:
         InputError: The test split is empty, or holds fewer than 2 images of a domain.
     """
     require_domains(case.test)
     held_out, train = split_domains(case.test), split_domains(case.train)
-    names = case.test.classes if len(case.test.classes) == 2 else ("A", "B")
     rng = np.random.default_rng(case.settings.seed)
-    # One shuffle serves both domains, so that partners of a pair stay together.
-    shuffle = rng.permutation(max(map(len, held_out)))
+    # One shuffle serves all domains, so that partners of a pair stay together.
+    shuffle = rng.permutation(max(map(len, held_out.values())))
     domains = {}
-    for key, name, new, known in zip("ab", names, held_out, train, strict=True):
+    for key, new in held_out.items():
+        known = train[key]
         order = shuffle[shuffle < len(new)][: case.settings.samples]
         positions = np.sort(rng.permutation(len(known))[: min(len(new), MOST_TRAINING)])
         domains[key] = DomainFeatures(
-            name,
+            new.name,
             new,
             order,
-            load_features(case, extractor, new, order, f"held-out {name}"),
-            load_features(case, extractor, known, positions, f"training {name}"),
+            load_features(case, extractor, new, order, f"held-out {new.name}"),
+            load_features(case, extractor, known, positions, f"training {new.name}"),
             Subset(known, positions),
             f"{subset_key(new, order)} {subset_key(known, positions)}",
             case.folders.cache,

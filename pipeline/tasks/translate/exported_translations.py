@@ -23,7 +23,7 @@ def translate_some(model: ExportedModel, case: EvaluationCase) -> Items:
     """
     gan = ExportedGAN(model, case.gan)
     name, direction = next(iter(gan.directions().items()))
-    source = dict(zip("ab", split_domains(case.test), strict=True))[direction.source]
+    source = split_domains(case.test)[direction.source]
     inputs = source.images(np.linspace(0, len(source) - 1, min(SHOWN, len(source))).astype(np.int64))
     rng = torch.Generator().manual_seed(case.settings.seed)
     translated = case.tensors.from_network(gan.translate(to_network(inputs, source.item, case.device), name, rng))

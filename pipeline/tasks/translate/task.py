@@ -27,8 +27,9 @@ class TranslateTask(Task):
     name = "translate"
     Gate = TranslationGate
     views: ClassVar[Mapping[str, str]] = {
-        "paired": "pipeline.data.views:Paired",
-        "domains": "pipeline.data.views:Domains",
+        "paired": "pipeline.data.domain_views:Paired",
+        "domains": "pipeline.data.domain_views:Domains",
+        "classes": "pipeline.data.domain_views:Classes",
     }
     look_builder = "pipeline.tasks.translate.translation_look:build_look"
     evaluator = "pipeline.tasks.translate.translation_evaluation:evaluate"

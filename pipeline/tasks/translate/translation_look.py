@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from pipeline.arrays import Items
+from pipeline.data.domain_views import EachDomain
 from pipeline.data.domains import split_domains
-from pipeline.data.views import Domains, Paired
 from pipeline.evaluation.quick_look import QuickLook
 from pipeline.gans.base import GAN, Batch
 from pipeline.items import ItemSpec
@@ -25,9 +25,9 @@ class TranslationLook:
     """Measures translations of the same images at every look.
 
     Attributes:
-        measures: By domain ("a", "b"): takes stored items [n, H, W, C] that should belong to it.
+        measures: By domain ("a", "b" ...): takes stored items [n, H, W, C] that should belong to it.
         item: What one item is.
-        held_out: A batch with "a" and "b" on the device.
+        held_out: Items of every domain on the device.
     """
 
     goals: ClassVar[Mapping[str, str]] = {"fid": "Fréchet distance"}
@@ -73,13 +73,17 @@ def build_look(case: TrainingCase) -> TranslationLook:
     """Build the look: held-out images to translate, and training images of every target domain to compare with."""
     images = case.held_out if len(case.held_out) else case.train
     settings, gan = case.settings, case.gan
-    view = (Paired if gan.view.name == "paired" else Domains)(images, case.device, settings.seed)
-    held_out = view.next(min(TRANSLATED, settings.health.samples, *(len(side) for side in split_domains(images))))
+    domains = split_domains(images)
+    first, paired = settings.seed, gan.view.name == "paired"
+    # With the same seed, partners stay together.
+    seeds = [first if paired else first + number for number in range(len(domains))]
+    view = EachDomain(domains, case.device, seeds)
+    held_out = view.next(min(TRANSLATED, settings.health.samples, *map(len, domains.values())))
     number = len(held_out["a"])
     targets = {direction.target for direction in gan.directions().values()}
     measures: dict[str, QuickLook] = {
         name: QuickLook(side, case.item, samples=number, seed=settings.seed, device=case.device)
-        for name, side in zip("ab", split_domains(case.train), strict=True)
+        for name, side in split_domains(case.train).items()
         if name in targets
     }
     return TranslationLook(measures, case.item, held_out)
