@@ -55,11 +55,12 @@ def split_domains(data: ItemSet) -> dict[str, DomainItems]:
         InputError: The data has neither pairs nor 2 to 26 classes.
     """
     if isinstance(data, PairSet):
+        titles = data.item.classes if len(data.item.classes) == 2 else ("A", "B")
         return {
             name: DomainItems(
-                name.upper(), data.item, partial(data.read_side, number), data.names, domain_fingerprint(data, number)
+                title, data.item, partial(data.read_side, number), data.names, domain_fingerprint(data, number)
             )
-            for number, name in enumerate(DOMAINS[:2])
+            for number, (name, title) in enumerate(zip(DOMAINS, titles, strict=False))
         }
     count = len(data.item.classes)
     if not 2 <= count <= MOST_DOMAINS:

@@ -271,6 +271,13 @@ class GAN(nn.Module, ABC):
         """
         raise NotImplementedError
 
+    def translate_like(self, images: Tensor, examples: Tensor, direction: str) -> Tensor | None:
+        """Translate images, each in the style of an example of the target domain; None if the model takes no examples.
+
+        Both are [n, C, H, W] in [-1, 1].
+        """
+        return None
+
     def reconstruct(self, translated: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         """Translate the result of `direction` back to the source domain, for the cycle test.
 

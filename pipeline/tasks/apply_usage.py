@@ -1,5 +1,6 @@
 """The model card's usage section for tasks that transform an item."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,19 +17,28 @@ def apply_command(medium: Medium, result: str) -> str:
 def apply_usage(metadata: Metadata, signature: Mapping[str, Any], result: str) -> str:
     """Return how to apply the model, as Markdown; `result` names the output files."""
     medium = find_medium(metadata.item.medium)
-    styled = any(tensor["name"] == "z" for tensor in signature["inputs"])
-    options = (
-        f"`--seed 7` draws a style, `--example {medium.example_file}` takes the style of an item of the other domain. "
-        if styled
-        else ""
+    inputs = [tensor["name"] for tensor in signature["inputs"]]
+    styled, classes = "z" in inputs, metadata.classes if "label" in inputs else []
+    label = f" --label {shlex.quote(classes[0])}" if classes else ""
+    options = f"`--label` names the class to translate to: {', '.join(classes)}, or `all`. " if classes else ""
+    if styled:
+        options += (
+            f"`--seed 7` draws a style, `--example {medium.example_file}` takes the style of an item of the "
+            f"{'class' if classes else 'other domain'}. "
+        )
+    code = medium.apply_code(
+        metadata.item,
+        result,
+        multiple=metadata.multiple,
+        latent=metadata.latent if styled else 0,
+        labelled=bool(classes),
     )
-    code = medium.apply_code(metadata.item, result, multiple=metadata.multiple, latent=metadata.latent if styled else 0)
     without = f"Any ONNX Runtime works as well:\n\n```python\n{code}```\n" if code else ""
     return f"""## How to use
 
 ```
-{apply_command(medium, result)} --model generator.onnx
-ganline apply folder/ -o {result}/ --model generator.onnx
+{apply_command(medium, result)}{label} --model generator.onnx
+ganline apply folder/ -o {result}/{label} --model generator.onnx
 ```
 
 {options}Large items are processed in overlapping tiles. {without}"""

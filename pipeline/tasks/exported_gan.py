@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Direction, ExportSpec, Phase, View
+from pipeline.items import DOMAINS
 from pipeline.serving.graph_tensors import medium_names
 from pipeline.serving.runtime.generator import Graph
 from pipeline.tasks.base import EvaluationCase, EvaluationResult
@@ -32,14 +33,17 @@ class ExportedGAN(GAN):
         self.task, self.view, self.scale = variant.task, variant.view, model.graph.metadata.scale
         self.past, self.between = variant.past, variant.between
         directions = variant.directions()
+        # One generator with a label serves all directions; else there is a graph for each of two.
+        self.example = self.open("example") if "label" in self.generator.inputs else None
         self.graphs = {
-            name: self.open("reverse") if number else self.generator for number, name in enumerate(directions)
+            name: self.open("reverse") if number and self.example is None else self.generator
+            for number, name in enumerate(directions)
         }
         # A direction back that takes a style is given the style of the image it leads to.
         styled = [
             direction.source
             for direction in directions.values()
-            if direction.inverse is not None and "z" in self.graphs[direction.inverse].inputs
+            if self.example is None and direction.inverse is not None and "z" in self.graphs[direction.inverse].inputs
         ]
         self.styles = {domain: self.open(f"style_{domain}") for domain in styled}
 
@@ -61,7 +65,8 @@ class ExportedGAN(GAN):
     @property
     def files(self) -> list[Path]:
         """All graphs that an evaluation uses."""
-        graphs = (self.generator, *self.graphs.values(), *self.styles.values())
+        examples = () if self.example is None else (self.example,)
+        graphs = (self.generator, *self.graphs.values(), *self.styles.values(), *examples)
         return list(dict.fromkeys(graph.path for graph in graphs))
 
     def phases(self) -> list[Phase]:
@@ -85,26 +90,51 @@ class ExportedGAN(GAN):
         return transform(self.generator, conditions["item"], rng)
 
     def translate(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
-        return transform(self.graphs[direction], images, rng)
+        target = self.directions()[direction].target
+        labels = {} if self.example is None else {"label": repeat_label(target, images)}
+        return transform(self.graphs[direction], images, rng, **labels)
+
+    def translate_like(self, images: Tensor, examples: Tensor, direction: str) -> Tensor | None:
+        target = self.directions()[direction].target
+        if self.example is not None:
+            return translate_by_example(self.example, images, examples, target)
+        graph = self.graphs[direction]
+        if "z" not in graph.inputs:
+            return None
+        return run_graph(graph, "items", item=images, z=run_graph(self.styles[target], "z", item=examples))
 
     def reconstruct(self, translated: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         forward = self.directions()[direction]
         assert forward.inverse is not None
+        if self.example is not None:
+            return translate_by_example(self.example, translated, originals, forward.source)
         back = self.graphs[forward.inverse]
         if "z" not in back.inputs:
             return transform(back, translated, rng)
         return run_graph(back, "items", item=translated, z=run_graph(self.styles[forward.source], "z", item=originals))
 
     def map_identity(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor | None:
-        """Return None for graphs that take styles: none of them keeps an image in its domain."""
+        """Return None for graphs that take styles and no examples: none of them keeps an image in its domain."""
+        if self.example is not None:
+            return translate_by_example(self.example, images, images, self.directions()[direction].target)
         graph = self.graphs[direction]
         return None if "z" in graph.inputs else transform(graph, images, rng)
 
 
-def transform(graph: Graph, images: Tensor, rng: torch.Generator) -> Tensor:
+def translate_by_example(graph: Graph, images: Tensor, examples: Tensor, target: str) -> Tensor:
+    """Translate images to a domain in the styles of examples of it."""
+    return run_graph(graph, "items", item=images, reference=examples, label=repeat_label(target, images))
+
+
+def repeat_label(domain: str, images: Tensor) -> Tensor:
+    """Return the label of a domain for each image, int64 [n]."""
+    return torch.full((len(images),), DOMAINS.index(domain))
+
+
+def transform(graph: Graph, images: Tensor, rng: torch.Generator, **labels: Tensor) -> Tensor:
     """Run a graph on images, with styles from `rng` if it takes styles."""
     styles = {"z": torch.randn(len(images), graph.metadata.latent, generator=rng)} if "z" in graph.inputs else {}
-    return run_graph(graph, "items", item=images, **styles)
+    return run_graph(graph, "items", item=images, **styles, **labels)
 
 
 def run_graph(graph: Graph, output: str, **inputs: Tensor) -> Tensor:

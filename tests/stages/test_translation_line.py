@@ -1,4 +1,4 @@
-"""All stages for small translation models: pairs, two domains, two domains with styles."""
+"""All stages for small translation models: pairs, two domains, two domains with styles, three classes."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.stages.delivering import TRANSLATING, evaluate_networks_and_graphs
 PARAMS = """
 data: {{source: data/raw, resolution: 16, channels: rgb, {data}}}
 validate: {{min_images: {{limit: 8, severity: critical}}, min_per_class: {{limit: 8, severity: critical}}}}
-model: {{variant: {variant}, generator_channels: 4, discriminator_channels: 4, discriminator_layers: 1}}
+model: {{variant: {variant}, generator_channels: 4, discriminator_channels: 4, {model}}}
 train:
   {{device: cpu, batch_size: 4, total_images: 16, log_images: 8, snapshot_images: 16, checkpoint_images: 16,
     health: {{images: 8, samples: 64}}}}
@@ -26,11 +26,18 @@ export: {{opset: 20}}
 tracking: {{experiment: tests, model: tests-{variant}}}
 """
 Z = re.compile(r"_z(_|$)")
-DATA = {"pix2pix": "pairs: halves", "cyclegan": "classes: [sun, rain]", "drit": "classes: [sun, rain]"}
+DATA = {
+    "pix2pix": "pairs: halves",
+    "cyclegan": "classes: [sun, rain]",
+    "drit": "classes: [sun, rain]",
+    "stargan": "classes: [sun, rain, snow]",
+}
+MODEL = {"stargan": "style_channels: 4, downsamplings: 1, blocks: 1, mapping_width: 8, latent: 3, style: 3"}
 GRAPHS = {
     "pix2pix": ["generator"],
     "cyclegan": ["generator", "reverse"],
     "drit": ["generator", "reverse", "style_a", "style_b"],
+    "stargan": ["example", "generator"],
 }
 
 
@@ -40,7 +47,8 @@ def save(path: Path, pixels: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]"
 
 
 @pytest.fixture(
-    scope="module", params=["pix2pix", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cyclegan", "drit"))]
+    scope="module",
+    params=["pix2pix", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cyclegan", "drit", "stargan"))],
 )
 def line(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, empty_store: Path
@@ -48,7 +56,14 @@ def line(
     variant = request.param
     root = tmp_path_factory.mktemp(variant)
     shutil.copy(empty_store, root)
-    (root / "params.yaml").write_text(PARAMS.format(variant=variant, data=DATA[variant], gate=TRANSLATING))
+    (root / "params.yaml").write_text(
+        PARAMS.format(
+            variant=variant,
+            data=DATA[variant],
+            model=MODEL.get(variant, "discriminator_layers: 1"),
+            gate=TRANSLATING,
+        )
+    )
     rng = np.random.default_rng(0)
     for number in range(90):
         light = rng.normal(160, 40, (16, 16, 3))
@@ -73,8 +88,11 @@ def test_every_direction_is_measured_while_training_and_in_the_evaluation(line: 
     assert ("psnr" in found, "cycle_error" in found, "diversity" in found) == (
         variant == "pix2pix",
         variant != "pix2pix",
-        variant == "drit",
+        variant in ("drit", "stargan"),
     )
+    if variant == "stargan":
+        assert {f"fid_{one}_to_{other}" for one in "abc" for other in "abc" if one != other} <= set(found)
+        assert found["target_share_a_to_b"] is not None
     page = (root / "reports" / "evaluation.html").read_text()
     assert ("sun to rain" in page) == (variant != "pix2pix")
     assert "data:image/png;base64," in page
@@ -99,17 +117,15 @@ def test_the_exported_graphs_translate_files(line: tuple[str, Path], tmp_path: P
     measured = json.loads((root / "metrics" / "export.json").read_text())
     assert measured["parity_max_abs"] < 1e-4
     card = (exported / "model_card.md").read_text()
-    assert (
-        f"A network that translates RGB images from {'domain A to domain B' if variant == 'pix2pix' else 'sun to rain'}"
-        in card
-    )
+    domains = {"pix2pix": "domain A to domain B", "stargan": "any of sun, rain, snow to any other"}
+    assert f"A network that translates RGB images from {domains.get(variant, 'sun to rain')}" in card
     save(tmp_path / "one.png", np.random.default_rng(1).normal(128, 60, (37, 50, 3)))
     done, problems, _ = apply_to_files(
         exported / "generator.onnx",
         [tmp_path / "one.png"],
         tmp_path / "made.png",
-        ApplyOptions(seed=3) if variant == "drit" else None,
+        {"drit": ApplyOptions(seed=3), "stargan": ApplyOptions(seed=3, label="snow")}.get(variant),
     )
     assert (done, problems) == (1, [])
     with Image.open(tmp_path / "made.png") as made:
-        assert made.size == (50, 37)
+        assert made.size == ((16, 16) if variant == "stargan" else (50, 37))

@@ -22,7 +22,8 @@ from pipeline.media.registry import MEDIA
 from pipeline.tasks.parts import apply_gate, measure_part
 from pipeline.tasks.registry import TASKS
 from pipeline.tasks.restore.trial import Squares, Trial
-from pipeline.tasks.translate.direction_result import PROBED, DirectionResult, Probe
+from pipeline.tasks.translate.direction_probe import PROBED, Probe
+from pipeline.tasks.translate.direction_result import DirectionResult
 from pipeline.tasks.translate.domain_features import DomainFeatures
 from pipeline.tasks.translate.translations import Route, Translations, pixel_difference, record_partners
 

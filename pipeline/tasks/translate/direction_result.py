@@ -1,6 +1,5 @@
 """The result of one direction of a translation: what its measures are computed from."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
@@ -8,17 +7,23 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from pipeline.arrays import Float32Array, Int64Array, Items, UInt8Array
+from pipeline.arrays import Float32Array, Int64Array, Items
 from pipeline.evaluation.comparison import Material
 from pipeline.evaluation.extractors.base import ArrayItems, Extractor, Subset
 from pipeline.evaluation.likeness import Compared, Likeness
 from pipeline.evaluation.measures.copies import ImageSets, thumbnails
 from pipeline.evaluation.measures.kid import kid
 from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
-from pipeline.gans.base import GAN
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
 from pipeline.tasks.base import EvaluationCase
+from pipeline.tasks.translate.direction_probe import (
+    PROBED,
+    Identity,
+    Probe,
+    probe_direction,
+    translate_identity,
+)
 from pipeline.tasks.translate.feature_statistics import (
     FEWEST,
     Distances,
@@ -28,55 +33,8 @@ from pipeline.tasks.translate.feature_statistics import (
     mean_distance,
     style_diversity,
 )
-from pipeline.tasks.translate.translations import (
-    MOST_PIXELS,
-    Route,
-    Translations,
-    batch_size,
-    is_finite,
-    pixel_difference,
-    shrink,
-    to_network,
-    translate_images,
-)
-
-PROBED = 128
-"""Inputs that are translated twice, and images whose differences are measured."""
-
-STYLES = 8
-"""Styles in which one input is translated."""
-
-STYLED_ROWS = 4
-"""Inputs that the report shows in several styles."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """How translations depend on the input and on the style.
-
-    Attributes:
-        first, second: Features [m, d] of translations of two different inputs under the same style.
-        styles: Features [m, k, d] of one input in k styles; None without styles, or if none is finite.
-        pictures: [1 + k, H, W, C] of some inputs: the input and its styles.
-    """
-
-    first: Float32Array
-    second: Float32Array
-    styles: Float32Array | None = None
-    pictures: Sequence[UInt8Array] = ()
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Images that already belong to the target domain, translated.
-
-    Attributes:
-        error: Mean change in 8-bit levels; None if the direction cannot take such images.
-        nonfinite: How many results are not finite.
-    """
-
-    error: float | None = None
-    nonfinite: int = 0
+from pipeline.tasks.translate.recognition import Recogniser, Recognition
+from pipeline.tasks.translate.translations import Route, Translations, pixel_difference, translate_images
 
 
 @dataclass(frozen=True)
@@ -85,6 +43,7 @@ class DirectionResult(Likeness):
 
     Attributes:
         batch_size: Images that are reduced to thumbnails at a time.
+        recognition: How an independent classifier sees the translations; None for pairs, or if none is finite.
     """
 
     transforms: ClassVar[bool] = True
@@ -95,6 +54,7 @@ class DirectionResult(Likeness):
     seed: int
     identity: Identity = field(default_factory=Identity)
     batch_size: int = 256
+    recognition: Recognition | None = None
 
     @property
     def title(self) -> str:
@@ -113,9 +73,15 @@ class DirectionResult(Likeness):
 
     @property
     def provides(self) -> frozenset[str]:
-        """What the direction has: "inverse", "styles", "pairs"."""
+        """What the direction has: "inverse", "styles", "pairs", "recognition", "examples"."""
         direction = self.route.direction
-        parts = {"inverse": direction.inverse is not None, "styles": direction.multimodal, "pairs": self.route.paired}
+        parts = {
+            "inverse": direction.inverse is not None,
+            "styles": direction.multimodal,
+            "pairs": self.route.paired,
+            "recognition": self.recognition is not None,
+            "examples": self.probe.by_example is not None,
+        }
         return frozenset(name for name, present in parts.items() if present) | self.properties
 
     @property
@@ -217,6 +183,12 @@ class DirectionResult(Likeness):
         return input_dependence(self.probe.first, self.probe.second, self.target_features)
 
     @cached_property
+    def example_dependence(self) -> float | None:
+        """How much translations in the style of an example depend on their input, relative to the target domain."""
+        by = self.probe.by_example
+        return None if by is None else input_dependence(by.first, by.second, self.target_features)
+
+    @cached_property
     def unrelated(self) -> float:
         """Mean difference of two inputs, in 8-bit levels."""
         images = self.route.source.images(slice(PROBED))
@@ -244,51 +216,31 @@ class DirectionResult(Likeness):
 
 
 @torch.inference_mode()
-def evaluate_direction(case: EvaluationCase, route: Route, extractor: Extractor) -> DirectionResult:
+def evaluate_direction(
+    case: EvaluationCase, route: Route, extractor: Extractor, recogniser: Recogniser | None = None
+) -> DirectionResult:
     """Translate the held-out images of a direction, and what its measures need besides."""
     rng = torch.Generator().manual_seed(case.settings.seed)
     translations = translate_images(case, route, extractor, rng)
     probe = probe_direction(case, route, extractor)
     identity = translate_identity(case, route, rng) if route.direction.inverse else Identity()
-    return DirectionResult(route, translations, probe, case.settings.seed, identity, case.settings.batch_size)
+    result = DirectionResult(route, translations, probe, case.settings.seed, identity, case.settings.batch_size)
+    return replace(result, recognition=recognise(result, recogniser))
 
 
-def probe_direction(case: EvaluationCase, route: Route, extractor: Extractor) -> Probe:
-    """Translate some inputs under the style of another input, and in several styles."""
-    gan, seed, item = case.gan, case.settings.seed, case.info.item
-    inputs = route.source.images(slice(min(PROBED, max(2, MOST_PIXELS // (item.height * item.width)))))
-    images = to_network(inputs, item, case.device)
-    pair = [
-        gan.translate(one, route.name, torch.Generator().manual_seed(seed)) for one in (images, images.roll(1, dims=0))
-    ]
-    finite = is_finite(pair[0]) & is_finite(pair[1])
-    nothing = np.empty((0, 1), dtype=np.float32)
-    first, second = (
-        extractor.features(case.tensors.from_network(one)[finite]) if finite.any() else nothing for one in pair
+def recognise(result: DirectionResult, recogniser: Recogniser | None) -> Recognition | None:
+    """Return how the classifier sees the translations; None without a classifier, or if no translation is finite."""
+    if recogniser is None or not len(result.finite_images):
+        return None
+    route, by = result.route, result.probe.by_example
+    examples = ArrayItems(by.images) if by is not None and len(by.images) else None
+    target = route.direction.target
+    return Recognition(
+        translated=recogniser.share(result.finite_images, target),
+        count=len(result.finite_images),
+        inputs=recogniser.share(route.source.evaluated, target),
+        real=recogniser.real[target],
+        by_example=recogniser.share(examples, target) if examples else None,
+        examples=len(examples) if examples else 0,
+        doubt=recogniser.doubt,
     )
-    if not route.direction.multimodal:
-        return Probe(first, second)
-    rng = torch.Generator().manual_seed(seed + 1)
-    styled = [gan.translate(images, route.name, rng) for _ in range(STYLES)]
-    finite = np.logical_and.reduce([is_finite(one) for one in styled])
-    if not finite.any():
-        return Probe(first, second)
-    pixels = [case.tensors.from_network(one)[finite] for one in styled]
-    pictures = list(np.stack([shrink(one[:STYLED_ROWS]) for one in (inputs[finite], *pixels)], axis=1))
-    return Probe(first, second, np.stack([extractor.features(one) for one in pixels], axis=1), pictures)
-
-
-def translate_identity(case: EvaluationCase, route: Route, rng: torch.Generator) -> Identity:
-    """Translate held-out images that already belong to the target domain."""
-    gan: GAN = case.gan
-    errors: list[float] = []
-    nonfinite, size = 0, batch_size(case)
-    for start in range(0, len(route.target.order), size):
-        images = route.target.images(slice(start, start + size))
-        output = gan.map_identity(to_network(images, case.info.item, case.device), route.name, rng)
-        if output is None:
-            return Identity()
-        finite = is_finite(output)
-        errors += pixel_difference(case.tensors.from_network(output), images)[finite].tolist()
-        nonfinite += int((~finite).sum())
-    return Identity(float(np.mean(errors)) if errors else None, nonfinite)

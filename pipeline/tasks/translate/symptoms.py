@@ -82,6 +82,17 @@ BROKEN_IMAGES = Symptom(
 )
 UNREAL = Symptom("unreal images", 36, f"Translations are unlike any real image. {TRAIN_LONGER}", explains=LOOKS)
 OFF_TARGET = Symptom("not like the target domain", 40, TRAIN_LONGER, explains=LOOKS)
+WRONG_CLASS = Symptom(
+    "not of the target class",
+    41,
+    "Translations look real but do not show the class that was asked for. Train longer (train.total_images), raise "
+    "model.weights.adversarial, or lower the weights that tie translations to their input (model.weights.cycle)",
+)
+COPIED_EXAMPLE = Symptom(
+    "copies of the example",
+    5,
+    "The style of an example carries its content as well: shorten it (model.style), or raise model.weights.cycle",
+)
 LOST_CONTENT = Symptom(
     "lost content",
     42,

@@ -39,11 +39,13 @@ class TranslateTask(Task):
     takes_input = True
     bytes_only = True
     intended_use = (
-        "Turning {noun}s of one domain of the training data into {noun}s of the other: drafts, illustrations, "
+        "Turning {noun}s of one domain of the training data into {noun}s of another: drafts, illustrations, "
         "augmentation."
     )
-    risk = "It also alters {noun}s outside both domains; those results are meaningless."
-    evidence_note = "it invents what {noun}s of the other domain usually contain, and removes what they do not contain."
+    risk = "It also alters {noun}s outside these domains; those results are meaningless."
+    evidence_note = (
+        "it invents what {noun}s of the target domain usually contain, and removes what they do not contain."
+    )
 
     def gate(self, medium: Medium) -> type[GateBase]:
         return translation_gate(tuple(self.measures(medium)))
@@ -61,7 +63,10 @@ class TranslateTask(Task):
 
     def describe(self, metadata: Metadata) -> str:
         medium, item = find_medium(metadata.item.medium), metadata.item
-        domains = " to ".join(metadata.classes) if len(metadata.classes) == 2 else "domain A to domain B"
+        if len(metadata.classes) > 2:
+            domains = f"any of {', '.join(metadata.classes)} to any other"
+        else:
+            domains = " to ".join(metadata.classes) if metadata.classes else "domain A to domain B"
         extent = medium.extent(item.height, item.width)
         return f"A network that translates {medium.kind(item)}s from {domains}, trained at {extent}"
 

@@ -1,9 +1,9 @@
 """Evaluate a translation: held-out images of each domain, translated, against real images of the other domain.
 
-The features are those of evaluate.features; `auto` is the random network. A classifier of the two domains would be no
-judge: it learns only what separates them, which is what the adversary trained the generator to imitate, and overlooks
-everything else, variety included. Paired data has no labels to train it on. Features that were never trained cannot be
-fooled, and need no images of their own.
+The features are those of evaluate.features; `auto` is the random network. Those of a classifier of the domains would
+not do: it learns only what separates them, which is what the adversary trained the generator to imitate, and overlooks
+everything else, variety included. Features that were never trained cannot be fooled, and need no images of their own.
+A classifier only says whether translations show the class that was asked for.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,11 @@ from pipeline.tasks.extractor_export import keep_with_note
 from pipeline.tasks.generate.report_pictures import png
 from pipeline.tasks.medium_measures import modules_of
 from pipeline.tasks.parts import Part, apply_gate, measure_part, report_head, report_rows
-from pipeline.tasks.translate.direction_result import STYLES, DirectionResult, evaluate_direction
+from pipeline.tasks.translate.direction_probe import STYLES
+from pipeline.tasks.translate.direction_result import DirectionResult, evaluate_direction
 from pipeline.tasks.translate.domain_features import load_domains
 from pipeline.tasks.translate.feature_statistics import draws
+from pipeline.tasks.translate.recognition import train_recogniser
 from pipeline.tasks.translate.translation_look import TranslationLook
 from pipeline.tasks.translate.translation_measures import measures_for
 from pipeline.tasks.translate.translations import LISTED, Route
@@ -42,6 +44,9 @@ STRIP_ROWS = 8
 
 WORST_ROWS = 4
 """The least convincing translations that the report shows."""
+
+LISTED_DIRECTIONS = 4
+"""Directions in the summary."""
 
 CELL = 96
 """Size of a picture in the report, in pixels."""
@@ -62,8 +67,11 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     extractor = select_extractor(case)
     domains = load_domains(case, extractor)
     paired = case.gan.view.name == "paired"
+    recogniser = None if paired else train_recogniser(case, domains)
     results = [
-        evaluate_direction(case, Route(name, way, domains[way.source], domains[way.target], paired), extractor)
+        evaluate_direction(
+            case, Route(name, way, domains[way.source], domains[way.target], paired), extractor, recogniser
+        )
         for name, way in case.gan.directions().items()
     ]
     measures = measures_for(find_medium(case.info.item.medium))
@@ -178,6 +186,7 @@ def report_pictures(result: DirectionResult) -> Mapping[str, Any]:
         "caption": f"From left to right: {', '.join(result.route.columns)}.",
         "strip": strip(pictures[:STRIP_ROWS]),
         "styles": strip(result.probe.pictures),
+        "examples": strip(result.probe.by_example.pictures if result.probe.by_example else ()),
         "worst": strip(least_convincing(result)),
         "count": STYLES,
     }
@@ -219,14 +228,16 @@ def summary_line(parts: Sequence[Part]) -> str:
     """Return the most important numbers of every direction."""
     words = {
         "psnr": "PSNR {:.2f} dB",
+        "target_accuracy": "target class {:.0%} of real",
         "cycle_error": "cycle error {:.1f}",
         "diversity_ratio": "diversity {:.2f} of real",
     }
     lines = []
-    for part in parts:
+    for part in parts[:LISTED_DIRECTIONS]:
         values = part.values
         fid, given = values["fid"], values["input_fid"]
         texts = [] if fid is None else [f"fid {fid:.4g} (untranslated {given:.4g})"]
         texts += [text.format(value) for name, text in words.items() if (value := values.get(name)) is not None]
         lines.append(f"{part.data.title}: {', '.join(texts) or 'no image was finite'}")
-    return "; ".join(lines)
+    more = len(parts) - len(lines)
+    return "; ".join([*lines, *([f"{more} more directions in the report"] if more else [])])

@@ -15,6 +15,7 @@ from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Bounds, Measure, Measurement, PromotionBound
 from pipeline.media.base import Medium
 from pipeline.tasks.medium_measures import CHANGES, add_medium_measures
+from pipeline.tasks.translate.class_measures import CLASS_NUMBERS, CLASS_TESTS
 from pipeline.tasks.translate.partner_measures import PARTNER_NUMBERS, PARTNER_TESTS, ratio
 from pipeline.tasks.translate.symptoms import (
     ADVICE,
@@ -150,6 +151,7 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         missing="images that do not differ",
         symptoms=(LOST_CONTENT,),
     ),
+    *CLASS_TESTS,
     *PARTNER_TESTS,
     outlier_share(
         "outliers",
@@ -230,6 +232,7 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
         "change of images that already belong to the target domain, in 8-bit levels",
         needs="inverse",
     ),
+    *CLASS_NUMBERS,
     *PARTNER_NUMBERS,
     Measure(
         "diversity",

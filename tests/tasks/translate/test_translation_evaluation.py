@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from pipeline.arrays import UInt8Array
 from pipeline.data.store import DatasetInfo, ItemSet, PairSet
 from pipeline.errors import InputError
+from pipeline.evaluation.extractors import classifier
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Direction, ExportSpec, Phase, View
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
@@ -158,12 +159,15 @@ def perfect(images: Tensor, _direction: str, _rng: torch.Generator) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a folder; its cache keeps the classifier, for which 76 steps suffice here."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     made = tmp_path_factory.mktemp("translation")
     torch.set_num_threads(before)
-    return made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "MIN_STEPS", 30)
+        yield made
 
 
 def test_a_perfect_translator_passes_everything(root: Path) -> None:

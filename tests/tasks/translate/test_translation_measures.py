@@ -41,8 +41,17 @@ GOOD: dict[str, float | None] = {
     "identity_error": 5.0,
     "change": 30.0,
 }
-NULLS = {"fid_excess": 0.0, "dependence": 1.0, "diversity_ratio": 1.0, "fid": 1.0, "cycle_error": 60.0, "kid": 0.2}
-ALL = frozenset({"inverse", "styles", "pairs"})
+NULLS = {
+    "fid_excess": 0.0,
+    "dependence": 1.0,
+    "target_accuracy": 1.0,
+    "example_dependence": 1.0,
+    "diversity_ratio": 1.0,
+    "fid": 1.0,
+    "cycle_error": 60.0,
+    "kid": 0.2,
+}
+ALL = frozenset({"inverse", "styles", "pairs", "recognition", "examples"})
 
 
 @dataclass(frozen=True)
@@ -167,6 +176,9 @@ def test_settings_of_the_gate_are_derived_from_the_measures() -> None:
         "dependence": 0.25,
         "repeats": 0.1,
         "cycle_ratio": 0.6,
+        "target_accuracy": 0.8,
+        "example_accuracy": 0.8,
+        "example_dependence": 0.25,
         "psnr_gain": 0.0,
         "perceptual_ratio": 0.8,
         "patch_ratio": 0.8,
@@ -218,6 +230,21 @@ def test_the_tests_depend_on_what_a_direction_provides() -> None:
             "no closer to the partner than the input (horse to deer): psnr_gain -1 (bound >= 0",
         ),
         (
+            {"target_accuracy": 0.5},
+            "target_accuracy",
+            "not of the target class (horse to deer): target_accuracy 0.5 (bound >= 0.8, real images 1). ",
+        ),
+        (
+            {"target_accuracy": 0.5, "change": 0.4},
+            "target_accuracy",
+            "copies of the input (horse to deer): target_accuracy 0.5",
+        ),
+        (
+            {"example_dependence": 0.1},
+            "example_dependence",
+            "copies of the example (horse to deer): example_dependence 0.1 (bound >= 0.25, real images 1). The style",
+        ),
+        (
             {"diversity_ratio": 0.0},
             "diversity_ratio",
             "styles without effect (horse to deer): diversity_ratio 0 (bound >= 0.05",
@@ -225,7 +252,8 @@ def test_the_tests_depend_on_what_a_direction_provides() -> None:
     ],
 )
 def test_each_bound_can_fail_and_names_its_symptom(numbers: dict[str, float], name: str, words: str) -> None:
-    good = replace(direction(psnr_gain=3.0, diversity_ratio=0.3), provides=ALL)
+    passing = {"psnr_gain": 3.0, "diversity_ratio": 0.3, "target_accuracy": 0.97, "example_dependence": 0.9}
+    good = replace(direction(**passing), provides=ALL)
     assert verdict_of(good).word == "pass"
     bad = replace(good, values={**good.values, **numbers})
     verdict = verdict_of(bad)

@@ -180,6 +180,10 @@ class DRIT(Translation):
         z = torch.randn(len(images), self.latent, generator=rng).to(self.device)
         return self.apply_style(images, direction, z)
 
+    def translate_like(self, images: Tensor, examples: Tensor, direction: str) -> Tensor:
+        """Translate images in the mean styles of examples of the target domain."""
+        return self.apply_style(images, direction, self.styles(examples, DIRECTIONS[direction].target)[0])
+
     def reconstruct(self, translated: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         """Translate back in the originals' own styles, as in the cross-cycle."""
         way = DIRECTIONS[direction]

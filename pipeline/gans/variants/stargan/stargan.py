@@ -171,6 +171,12 @@ class StarGAN(GAN):
         translated: Tensor = self.generator(images, self.mapping(z, self.label(direction, images, target=True)))
         return translated
 
+    def translate_like(self, images: Tensor, examples: Tensor, direction: str) -> Tensor:
+        """Translate images in the styles of examples of the target domain."""
+        style = self.styles(examples, self.label(direction, examples, target=True))
+        translated: Tensor = self.generator(images, style)
+        return translated
+
     def reconstruct(self, translated: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         """Translate back in the originals' own styles, as in the cycle consistency loss."""
         style = self.styles(originals, self.label(direction, originals, target=False))
