@@ -193,6 +193,14 @@ def apply(
     example: Annotated[
         Path | None, typer.Option(help="Image whose style the results take, instead of a seed.", show_default=False)
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Class to translate to, by name or index, if the model has classes (stargan); with --example, the "
+            "class of the example. `all` draws the input and its translation to each class in one row.",
+            show_default=False,
+        ),
+    ] = None,
     frames: FramesOption = None,
     quality: QualityOption = None,
 ) -> None:
@@ -210,6 +218,8 @@ def apply(
 
     `ganline apply winter/ -o summer/ --model exported/reverse.onnx` translates in the other direction
 
+    `ganline apply seven.png -o thin.png --label thin` (or `--label all`) chooses the class to translate to
+
     `ganline apply clip.gif -o longer.gif --frames 8` predicts the next frames of a clip
     """
     from tqdm import tqdm
@@ -220,7 +230,7 @@ def apply(
     def show_progress(pairs: Sequence[Any]) -> Iterable[Any]:
         return tqdm(pairs, desc="apply", unit="img", leave=False, disable=None)
 
-    options = ApplyOptions(TileSize(tile, overlap, frames), seed, example, quality)
+    options = ApplyOptions(TileSize(tile, overlap, frames), seed, example, label, quality)
     count, problems, losses = apply_to_files(
         model or Paths(project_root()).generator, inputs, output, options, show_progress
     )

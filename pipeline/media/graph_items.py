@@ -61,12 +61,13 @@ class GraphItems:
         """Return numpy code that rounds the array `name` as `from_network` does; the axes stay [n, C, H, W]."""
         return scale.code_to_items(spec, name)
 
-    def apply_code(self, spec: ItemSpec, result: str, *, multiple: int, latent: int) -> str:
+    def apply_code(self, spec: ItemSpec, result: str, *, multiple: int, latent: int, labelled: bool = False) -> str:
         """Return Python code that applies `generator.onnx` to a file without ganline; empty if there is no short way.
 
         Args:
             result: Name of the output file, without its suffix.
             multiple: Height and width must be multiples of it; at most 1 if they are free or fixed.
             latent: Length of the style z that the graph takes; 0 if it takes none.
+            labelled: The graph takes a class.
         """
         return ""

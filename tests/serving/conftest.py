@@ -238,6 +238,35 @@ def style_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Tinter(nn.Module):
+    """image [B, 3, H, W], label [B], and z [B, 4] or a reference [B, 3, H, W] -> images [B, 3, H, W]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tint = nn.Embedding(3, 3)
+        self.style = nn.Linear(4, 3)
+
+    def forward(self, image: Tensor, label: Tensor, other: Tensor) -> Tensor:
+        style = self.style(other) if other.ndim == 2 else other.mean(dim=(2, 3))
+        images: Tensor = torch.tanh(image + (self.tint(label) + style)[:, :, None, None])
+        return images
+
+
+@pytest.fixture(scope="session")
+def class_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as StarGAN exports it: generator.onnx with label and z, example.onnx with label and reference."""
+    torch.manual_seed(8)
+    folder, network = tmp_path_factory.mktemp("classes"), Tinter().eval()
+    given = {"image": torch.zeros(2, 3, 16, 16), "label": torch.zeros(2, dtype=torch.int64)}
+    metadata = photographs(
+        "stargan", latent=4, task="translate", multiple=0, class_names=["spring", "summer", "old winter"]
+    )
+    for name, other in (("generator", {"z": torch.zeros(2, 4)}), ("example", {"reference": torch.zeros(2, 3, 16, 16)})):
+        spec = ExportSpec(name, network, given | other, ("images",))
+        export(spec, folder / f"{name}.onnx", metadata.pairs(), 20)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def fixed_size_graph(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A graph for images of one size, as pix2pix exports it."""

@@ -1,7 +1,11 @@
 """Code on the model card that reads an image, transforms it with an exported graph, and writes the result."""
 
+from collections.abc import Sequence
 
-def apply_code(example: str, to_pixels: str, result: str, *, rgb: bool, multiple: int, latent: int) -> str:
+
+def apply_code(
+    example: str, to_pixels: str, result: str, *, rgb: bool, multiple: int, latent: int, classes: Sequence[str]
+) -> str:
     """Return code with NumPy, ONNX Runtime and Pillow.
 
     Args:
@@ -11,6 +15,7 @@ def apply_code(example: str, to_pixels: str, result: str, *, rgb: bool, multiple
         rgb: The images have three channels.
         multiple: Height and width are cropped to multiples of it, if it is above 1.
         latent: Length of the style z; 0 without.
+        classes: Classes that the graph takes as labels; empty without.
     """
     mode, back = ("RGB", "[0].transpose(1, 2, 0)") if rgb else ("L", "[0, 0]")
     batch = "pixels.transpose(2, 0, 1)[None]" if rgb else "pixels[None, None]"
@@ -24,6 +29,9 @@ def apply_code(example: str, to_pixels: str, result: str, *, rgb: bool, multiple
     if latent:
         style = f"z = np.random.default_rng(7).standard_normal((1, {latent}), dtype=np.float32)\n"
         feed = ', "z": z'
+    if classes:
+        style += f"label = np.array([0])  # {', '.join(classes)}\n"
+        feed += ', "label": label'
     return f"""import numpy as np
 import onnxruntime
 from PIL import Image

@@ -253,12 +253,20 @@ class ImageMedium(Medium):
         """Return mean and standard deviation of the accepted pixels."""
         return validation.measurements(accepted, side_by_side=pairs in ("halves", "outline"))
 
-    def apply_code(self, spec: ItemSpec, result: str, *, multiple: int, latent: int) -> str:
+    def apply_code(self, spec: ItemSpec, result: str, *, multiple: int, latent: int, labelled: bool = False) -> str:
         """Return code that reads and writes images with Pillow."""
         from pipeline.media.image.apply_code import apply_code
 
         back = self.code_to_items(spec, "images")
-        return apply_code(self.example_file, back, result, rgb=spec.channels == 3, multiple=multiple, latent=latent)
+        return apply_code(
+            self.example_file,
+            back,
+            result,
+            rgb=spec.channels == 3,
+            multiple=multiple,
+            latent=latent,
+            classes=spec.classes if labelled else (),
+        )
 
     def tensors(self, spec: ItemSpec) -> Tensors:
         """Return the torch part."""

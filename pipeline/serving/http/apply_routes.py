@@ -5,7 +5,7 @@ An image has only one tile in the queue at a time. It delays other requests by n
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.media.codec import BadItem, Encoded, TransformInput
+from pipeline.media.pictures import encode_picture
 from pipeline.serving.graph_tensors import Arrays
 from pipeline.serving.http.image_routes import Png, result_headers
 from pipeline.serving.http.inference_service import InferenceService
@@ -22,7 +23,7 @@ from pipeline.serving.http.openapi_errors import error_responses, result_respons
 from pipeline.serving.http.request_error import RequestError
 from pipeline.serving.http.v2_tensors import LARGEST_JSON, InferenceRequest
 from pipeline.serving.runtime.generator import LARGEST_SEED
-from pipeline.serving.runtime.image_to_image import TileSize, join
+from pipeline.serving.runtime.image_to_image import TileSize, draw_strip, join
 from pipeline.serving.runtime.tiling import Tiles
 
 MOST_FRAMES = 256
@@ -44,6 +45,12 @@ class ApplyQuery(BaseModel):
 
     seed: int | None = Field(
         None, ge=0, le=LARGEST_SEED, description="Style of the result, if the model has styles; 0 by default."
+    )
+    label: str | None = Field(
+        None,
+        max_length=200,
+        description="Class to translate to, by name or index, if the model has classes; `all` returns a picture of the "
+        "input and its translation to each class.",
     )
     frames: int | None = Field(
         None, ge=1, le=MOST_FRAMES, description="Frames to predict after those of a clip; 8 by default."
@@ -71,19 +78,29 @@ def apply_router(service: InferenceService) -> APIRouter:
 async def transform_body(service: InferenceService, query: ApplyQuery, request: Request) -> Response:
     """Return the result for the image in the body of a request."""
     loaded, settings = service.current, service.settings
-    conditions = loaded.transform.conditions(query.seed)
+    choices = loaded.transform.choices(query.seed, query.label)
+    encode = encode_strip if loaded.transform.asks_for_all(query.label) else encode_result
     if request.headers.get("content-type", "").startswith("multipart/"):
         raise RequestError(415, "send the image as the body, not in a form: curl --data-binary @photo.jpg")
     body = await request.body()
     began = time.perf_counter()
-    with service.reserve(result_pixels(body, loaded, settings.max_pixels), loaded.tile):
+    pixels = result_pixels(body, loaded, settings.max_pixels // len(choices))
+    with service.reserve(pixels * len(choices), loaded.tile):
         source = await asyncio.to_thread(decode_body, body, loaded, settings.max_pixels)
-        tiles = loaded.transform.tiles(source.values, TileSize(loaded.tile, frames=query.frames))
-        await with_timeout(run_tiles(service, loaded, tiles, conditions), settings.timeout)
+        every = [loaded.transform.tiles(source.values, TileSize(loaded.tile, frames=query.frames)) for _ in choices]
+        await with_timeout(run_choices(service, loaded, every, choices), settings.timeout)
         seconds = time.perf_counter() - began
-        file = await asyncio.to_thread(encode_result, loaded, tiles, source)
+        file = await asyncio.to_thread(encode, loaded, every, source)
         headers = result_headers(loaded, seconds) | loss_header(file)
         return Response(file.data, headers=headers, media_type=file.mime_type)
+
+
+async def run_choices(
+    service: InferenceService, loaded: LoadedModel, every: Sequence[Tiles], choices: Sequence[Arrays]
+) -> None:
+    """Compute the tiles of each choice of conditions, one choice after the other."""
+    for tiles, conditions in zip(every, choices, strict=True):
+        await run_tiles(service, loaded, tiles, conditions)
 
 
 def result_pixels(body: bytes, loaded: LoadedModel, largest: int) -> int:
@@ -117,9 +134,15 @@ def unreadable(loaded: LoadedModel, error: BadItem) -> RequestError:
     return RequestError(400, f"the body is not {'an' if noun[0] in 'aeiou' else 'a'} {noun}: {error}")
 
 
-def encode_result(loaded: LoadedModel, tiles: Tiles, source: TransformInput) -> Encoded:
+def encode_result(loaded: LoadedModel, every: Sequence[Tiles], source: TransformInput) -> Encoded:
     """Return the finished item in the medium's default format."""
-    return loaded.transform.encode(join(tiles.bands), source)
+    return loaded.transform.encode(join(every[0].bands), source)
+
+
+def encode_strip(loaded: LoadedModel, every: Sequence[Tiles], source: TransformInput) -> Encoded:
+    """Return the item and its translations to all classes in one row, as PNG."""
+    picture = draw_strip(loaded.transform, source, [join(tiles.bands) for tiles in every])
+    return Encoded(encode_picture(picture, ".png"), Png.media_type, ".png")
 
 
 def loss_header(file: Encoded) -> dict[str, str]:

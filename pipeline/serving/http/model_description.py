@@ -84,7 +84,7 @@ def describe_model(loaded: LoadedModel, settings: ServeSettings) -> ModelDescrip
         provider=loaded.graph.provider,
         variant=metadata.variant,
         resolution=metadata.item.height,
-        classes=model.classes if isinstance(model, Generator) else [],
+        classes=model.classes,
         psi="psi" in loaded.graph.inputs,
         dataset=metadata.dataset_name,
         verdict=metadata.verdict,

@@ -3,16 +3,28 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.arrays import Items
 from pipeline.errors import InputError
 from pipeline.files import walk_files
 from pipeline.media.base import Medium
 from pipeline.media.codec import BadItem, TransformInput
+from pipeline.media.pictures import write_picture
 from pipeline.serving.graph_tensors import Arrays
-from pipeline.serving.runtime.image_to_image import LARGEST_RESULT, ImageToImage, StyleEncoder, TileSize
+from pipeline.serving.runtime.generator import Graph
+from pipeline.serving.runtime.image_to_image import (
+    LARGEST_RESULT,
+    ImageToImage,
+    StyleEncoder,
+    TileSize,
+    draw_strip,
+    read_example,
+)
 from pipeline.serving.runtime.open_model import open_transform
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 LISTED = 3
 """Number of files that a line on losses names."""
@@ -33,12 +45,14 @@ class ApplyOptions:
     Attributes:
         size: Tiles of large images, and the number of frames to predict.
         seed, example: Style of a model with styles: that of a seed, or of an example image.
+        label: Class to translate to, by name or index; "all" draws the item and its result for each class in one row.
         quality: Quality of lossy formats, 1 to 100; None for the default.
     """
 
     size: TileSize | None = None
     seed: int | None = None
     example: Path | None = None
+    label: str | None = None
     quality: int | None = None
 
 
@@ -71,7 +85,8 @@ def apply_to_files(
     options, transform = options or ApplyOptions(), open_transform(model)
     pairs = plan_files(inputs, output, transform.graph.medium)
     check_formats(pairs, transform.graph.medium, options.quality)
-    conditions = style_conditions(transform, model, options)
+    transform, choices = choose_conditions(transform, model, options)
+    strip = transform.asks_for_all(options.label)
     count, problems = 0, [problem for path in inputs for problem in list_refused(path)]
     losses: dict[str, list[str]] = {}
     for pair in progress(pairs):
@@ -80,9 +95,12 @@ def apply_to_files(
         except BadItem as error:
             problems.append(f"{pair.source}: {error}")
             continue
-        item = transform(source.values, options.size, conditions)
+        items = [transform(source.values, options.size, conditions) for conditions in choices]
         count += 1
-        for loss in write_result(pair.target, item, source, transform, options.quality):
+        if strip:
+            write_strip(pair.target, draw_strip(transform, source, items), options.quality)
+            continue
+        for loss in write_result(pair.target, items[0], source, transform, options.quality):
             losses.setdefault(loss, []).append(str(pair.source))
     return ApplyResult(count, problems, [describe_loss(*loss) for loss in losses.items()])
 
@@ -167,27 +185,54 @@ def check_targets(pairs: Sequence[FilePair]) -> None:
             raise InputError(f"{pair.target}: the result would overwrite its source. Choose another folder with -o.")
 
 
-def style_conditions(transform: ImageToImage, model: Path, options: ApplyOptions) -> Arrays:
-    """Return the inputs besides the image. Raises InputError for a style that the model does not have.
+def choose_conditions(transform: ImageToImage, model: Path, options: ApplyOptions) -> tuple[ImageToImage, list[Arrays]]:
+    """Return the graph to run, and the inputs besides the image: those of each class if there are several.
 
-    The generator paints in styles of side b, the reverse graph in those of side a.
+    Raises InputError for a class or a style that the model does not have.
     """
     if options.example is None:
-        return transform.conditions(options.seed)
+        return transform, transform.choices(options.seed, options.label)
     if options.seed is not None:
         raise InputError("--seed and --example both choose the style. Omit one of them.")
+    if transform.asks_for_all(options.label):
+        raise InputError("--example shows one class. Name it with --label, or omit --example.")
     if not transform.styles:
         raise InputError(
             f"{model}: this model ({transform.metadata.variant}) has no styles: an image has one result. "
             "Omit --example."
         )
-    encoder = model.with_name("style_a.onnx" if model.stem == "reverse" else "style_b.onnx")
-    if not encoder.is_file():
+    if transform.classes:
+        path = find_sibling(model, "example.onnx")
+        graph = Graph(path)
+        if graph.metadata != transform.metadata or "reference" not in graph.inputs:
+            raise InputError(f"{path}: it was not exported together with {model}. Run `dvc repro -f export`.")
+        guided = ImageToImage(graph)
+        return guided, [guided.label(options.label) | {"reference": read_example(graph, options.example)}]
+    # The generator paints in styles of side b, the reverse graph in those of side a.
+    transform.label(options.label)
+    encoder = find_sibling(model, "style_a.onnx" if model.stem == "reverse" else "style_b.onnx")
+    return transform, [{"z": StyleEncoder(encoder).encode(options.example)}]
+
+
+def find_sibling(model: Path, name: str) -> Path:
+    """Return another graph in a model's folder. Raises InputError if there is none."""
+    path = model.with_name(name)
+    if not path.is_file():
         raise InputError(
-            f"{encoder}: no such file. --example needs it in the model's folder, where `dvc repro` writes it. "
+            f"{path}: no such file. --example needs it in the model's folder, where `dvc repro` writes it. "
             "--seed works without it."
         )
-    return {"z": StyleEncoder(encoder).encode(options.example)}
+    return path
+
+
+def write_strip(path: Path, picture: "Image.Image", quality: int | None) -> None:
+    """Write a picture of several results. Raises InputError if that is not possible."""
+    options = {} if quality is None else {"quality": quality}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_picture(picture, path, path.suffix, **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: cannot be written: {error}") from None
 
 
 def read_item(path: Path, transform: ImageToImage) -> TransformInput:

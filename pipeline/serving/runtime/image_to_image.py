@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,16 @@ import numpy.typing as npt
 from pipeline.arrays import Float32Array, Items
 from pipeline.errors import InputError
 from pipeline.media.codec import BadItem, Encoded, TransformInput
+from pipeline.serving.controls import class_indices
 from pipeline.serving.graph_tensors import Arrays, latents
 from pipeline.serving.runtime.generator import Graph, checked_seed
 from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, run_tiles
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+ALL = "all"
+"""The label that asks for all classes, unless a class has this name."""
 
 LARGEST_RESULT = 1_000_000_000
 """Largest number of pixels of a result unless a caller sets a lower one; few programs open larger images."""
@@ -38,6 +45,7 @@ class ImageToImage:
     Attributes:
         graph, metadata, provider: The opened file and its description.
         styles: The graph also takes z, a style: one image has many results.
+        classes: Classes to translate to; empty for a graph without labels.
         fixed: The graph takes images of one size only.
     """
 
@@ -47,7 +55,7 @@ class ImageToImage:
         self.metadata, self.provider = self.graph.metadata, self.graph.provider
         inputs, returns_items = set(self.graph.inputs), self.graph.items_output in self.graph.outputs
         item = self.graph.item_input
-        if not {item} <= inputs <= {item, "z"} or not returns_items:
+        if not {item} <= inputs <= {item, "z", "label", "reference"} or not returns_items:
             raise self.graph.mismatch(
                 f"an {item} to {self.graph.items_output}",
                 "Use `ganline sample`: it generates images from latents"
@@ -55,6 +63,7 @@ class ImageToImage:
                 else "Use the generator.onnx in the same folder",
             )
         self.styles = "z" in inputs
+        self.classes = self.metadata.classes if "label" in inputs else []
         self.fixed = self.metadata.multiple == 0
 
     def __call__(self, item: Items, size: TileSize | None = None, conditions: Arrays | None = None) -> Items:
@@ -67,18 +76,43 @@ class ImageToImage:
 
         return join(run_tiles(run, self.tiles(item, size)))
 
-    def conditions(self, seed: int | None = None) -> Arrays:
-        """Return the inputs besides the image, one row each: the style of a seed, by default 0.
+    def conditions(self, seed: int | None = None, label: str | None = None) -> Arrays:
+        """Return the inputs besides the image, one row each: the style of a seed, by default 0, and the class.
 
-        Raises InputError for a seed outside of 0 .. 2^64-1, or if the graph takes no style.
+        Raises InputError for a seed outside of 0 .. 2^64-1, for a seed or a class that the graph does not take, and if
+        it takes a class and none is given.
         """
-        if not self.styles:
-            if seed is not None:
+        if not self.styles and seed is not None:
+            raise InputError(
+                f"this model ({self.metadata.variant}) has no styles: an image has one result. Omit the seed."
+            )
+        drawn = {"z": latents(checked_seed(seed or 0), 0, 1, self.metadata.latent)} if self.styles else {}
+        return drawn | self.label(label)
+
+    def label(self, name: str | None) -> Arrays:
+        """Return the input for a class by name or index; empty for a graph that takes none."""
+        if not self.classes:
+            if name is not None:
                 raise InputError(
-                    f"this model ({self.metadata.variant}) has no styles: an image has one result. Omit the seed."
+                    f"this model ({self.metadata.variant}) translates to one domain. Omit the label. A model with two "
+                    "directions has the other one in reverse.onnx."
                 )
             return {}
-        return {"z": latents(checked_seed(seed or 0), 0, 1, self.metadata.latent)}
+        if name is None:
+            raise InputError(
+                f"this model ({self.metadata.variant}) needs a class to translate to. Set the label to one of "
+                f"{', '.join(self.classes)}, or to {ALL} for all of them."
+            )
+        return {"label": class_indices([name], self.metadata)}
+
+    def asks_for_all(self, label: str | None) -> bool:
+        """Return whether `label` asks for all classes, which needs a graph that takes one."""
+        return bool(self.classes) and label == ALL and ALL not in self.classes
+
+    def choices(self, seed: int | None, label: str | None) -> list[Arrays]:
+        """Return the conditions of the class that `label` names, or of each class if it asks for all."""
+        labels: list[str | None] = [*self.classes] if self.asks_for_all(label) else [label]
+        return [self.conditions(seed, one) for one in labels]
 
     def inputs(self, tile: npt.NDArray[Any], conditions: Arrays) -> Arrays:
         """Return the inputs of the graph for one tile [1, C, h, w], of an item or of network values."""
@@ -136,6 +170,13 @@ class ImageToImage:
         )
 
 
+def draw_strip(model: ImageToImage, source: TransformInput, results: Sequence[Items]) -> "Image.Image":
+    """Draw an item and its results for several classes, of the same size, in one row."""
+    item = model.metadata.item
+    spec = item.model_copy(update={"height": results[0].shape[0], "width": results[0].shape[1]})
+    return model.graph.medium.preview(np.stack([source.values, *results]), spec, columns=1 + len(results))
+
+
 class StyleEncoder:
     """A graph that maps images to styles, exported next to the generator that takes them."""
 
@@ -152,14 +193,22 @@ class StyleEncoder:
 
         Raises InputError if the image cannot be read.
         """
-        try:
-            item = decode_item(self.graph, path.read_bytes(), own_size=False, largest=LARGEST_RESULT).values
-        except (BadItem, OSError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise InputError(f"{path}: {reason}. --example takes an image.") from None
-        values = self.graph.medium.to_network(item[None], self.graph.metadata.item)
+        values = read_example(self.graph, path)
         style: Float32Array = self.graph.session.run(["z"], {self.graph.item_input: values})[0]
         return style
+
+
+def read_example(graph: Graph, path: Path) -> Float32Array:
+    """Return an image as network values [1, C, H, W], fitted to the size used in training.
+
+    Raises InputError if it cannot be read.
+    """
+    try:
+        item = decode_item(graph, path.read_bytes(), own_size=False, largest=LARGEST_RESULT).values
+    except (BadItem, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: {reason}. --example takes an image.") from None
+    return graph.medium.to_network(item[None], graph.metadata.item)
 
 
 def decode_item(graph: Graph, data: bytes, *, own_size: bool, largest: int) -> TransformInput:
