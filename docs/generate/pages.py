@@ -121,7 +121,12 @@ def tensors() -> str:
 def variants() -> str:
     """Return the table of variants, from their settings."""
     lines = ["# Variants", "", "| variant | what it is | task | trained on |", "|---|---|---|---|"]
-    data = {"": "images", "paired": "pairs A and B", "domains": "two classes without pairs"}
+    data = {
+        "": "images",
+        "paired": "pairs A and B",
+        "domains": "two classes without pairs",
+        "classes": "two or more classes without pairs",
+    }
     for name, variant in VARIANTS.items():
         kind = variant.settings
         about = " ".join((kind.__doc__ or "").split("\n\n")[0].split())

@@ -20,6 +20,9 @@ from pipeline.measure import Measurement
 from pipeline.tasks.base import EvaluationCase, progress_bar
 from pipeline.tasks.translate.domain_features import DomainFeatures
 
+FEWEST = 20
+"""Images below which chance alone moves a share by too much for a test."""
+
 
 @dataclass(frozen=True)
 class Recogniser:
@@ -90,4 +93,5 @@ class Recognition:
         if share is None or not count or not self.real:
             return Measurement(None)
         interval = wilson_interval(round(share * count), count, "translations").rescale(1 / self.real)
-        return Measurement(share / self.real, 1.0, skip=self.doubt, interval=interval)
+        few = f"only {count} translations, and a share needs {FEWEST}" if count < FEWEST else ""
+        return Measurement(share / self.real, 1.0, skip=self.doubt or few, interval=interval)

@@ -120,4 +120,5 @@ def test_shares_are_relative_to_real_images_and_doubtful_classifiers_are_not_use
     assert measured.interval.low == pytest.approx(0.502 / 0.8, abs=0.003), "Wilson's interval of 60 in 100"
     assert measured.interval.high == pytest.approx(0.691 / 0.8, abs=0.003)
     assert seen.relative(seen.by_example, seen.examples).value is None
+    assert seen.relative(0.6, 19).skip == "only 19 translations, and a share needs 20"
     assert dataclasses.replace(seen, doubt="too close to chance").relative(0.6, 100).skip == "too close to chance"
