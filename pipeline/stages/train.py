@@ -34,6 +34,7 @@ from pipeline.tasks.registry import TASKS
 from pipeline.tasks.training_case import TrainingCase
 from pipeline.tracking import tracked_run
 from pipeline.training import checkpoint, model_files, unattended
+from pipeline.training.determinism import deterministic_algorithms
 from pipeline.training.looks import Look
 from pipeline.training.loop import Stopped, Trainer
 from pipeline.training.protocols import Observer
@@ -54,13 +55,14 @@ def run(root: Path) -> None:
     """
     paths = Paths(root)
     params = parameters.load(paths.params)
-    processes.join()
-    if not processes.is_first():
-        follow(open_inputs(paths, params))
-    else:
-        with exclusive_lock(paths.train_lock, "training"):
-            train(open_inputs(paths, params))
-    processes.leave()
+    with deterministic_algorithms(params.train.deterministic):
+        processes.join()
+        if not processes.is_first():
+            follow(open_inputs(paths, params))
+        else:
+            with exclusive_lock(paths.train_lock, "training"):
+                train(open_inputs(paths, params))
+        processes.leave()
 
 
 def train(inputs: Inputs) -> None:

@@ -134,6 +134,11 @@ class TrainSettings(Settings):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="mixed precision; auto: bfloat16 autocast on CUDA if supported, float32 on the CPU"
     )
+    deterministic: bool = Field(
+        False,
+        description="only algorithms that give the same bits in every run on the same GPU; slower. A CPU needs no such "
+        "choice",
+    )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of weights, noise and batch order")
     start_from: str | None = Field(
         None,

@@ -5,6 +5,7 @@ Two downsampling layers, residual blocks and two upsampling layers, with instanc
 
 from torch import Tensor, nn
 
+from pipeline.gans.networks.deterministic import ReflectionPad2d
 from pipeline.gans.networks.patchgan import init_weights
 
 SIZE_MULTIPLE = 8
@@ -17,8 +18,8 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels), nn.ReLU()),
-            *(nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)),
+            *(ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels), nn.ReLU()),
+            *(ReflectionPad2d(1), nn.Conv2d(channels, channels, 3), nn.InstanceNorm2d(channels)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -32,13 +33,13 @@ class ResnetGenerator(nn.Module):
     def __init__(self, channels: int, width: int, blocks: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *(nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.InstanceNorm2d(width), nn.ReLU()),
+            *(ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.InstanceNorm2d(width), nn.ReLU()),
             *downsampling(width),
             *downsampling(2 * width),
             *(ResidualBlock(4 * width) for _ in range(blocks)),
             *upsampling(4 * width),
             *upsampling(2 * width),
-            *(nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7), nn.Tanh()),
+            *(ReflectionPad2d(3), nn.Conv2d(width, channels, 7), nn.Tanh()),
         )
         self.apply(init_weights)
 

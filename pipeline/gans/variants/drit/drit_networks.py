@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from pipeline.gans.networks.deterministic import GlobalAveragePool2d, ReflectionPad2d
 from pipeline.gans.networks.patchgan import SLOPE, init_weights
 from pipeline.gans.networks.resnet_generator import ResidualBlock, downsampling
 
@@ -23,7 +24,7 @@ class ContentEncoders(nn.Module):
         super().__init__()
 
         def encoder() -> nn.Sequential:
-            first = (nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.LeakyReLU(SLOPE))
+            first = (ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.LeakyReLU(SLOPE))
             down = (*downsampling(width), *downsampling(2 * width))
             return nn.Sequential(*first, *down, *(ResidualBlock(4 * width) for _ in range(blocks)))
 
@@ -43,10 +44,10 @@ class StyleEncoders(nn.Module):
         super().__init__()
 
         def encoder() -> nn.Sequential:
-            layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.LeakyReLU(SLOPE)]
+            layers: list[nn.Module] = [ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.LeakyReLU(SLOPE)]
             for inputs, outputs in ((width, 2 * width), (2 * width, 4 * width), (4 * width, 4 * width)):
                 layers += [nn.Conv2d(inputs, outputs, 3, 2, 1), nn.LeakyReLU(SLOPE)]
-            return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4 * width, 2 * style))
+            return nn.Sequential(*layers, GlobalAveragePool2d(), nn.Flatten(), nn.Linear(4 * width, 2 * style))
 
         self.own = nn.ModuleDict({domain: encoder() for domain in DOMAINS})
         self.apply(init_weights)
@@ -62,7 +63,7 @@ class StyledBlock(nn.Module):
     def __init__(self, channels: int, style: int) -> None:
         super().__init__()
         self.first, self.second = (
-            nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(channels + style, channels, 3), layer_norm(channels))
+            nn.Sequential(ReflectionPad2d(1), nn.Conv2d(channels + style, channels, 3), layer_norm(channels))
             for _ in range(2)
         )
 
@@ -79,7 +80,7 @@ class DomainGenerator(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList([StyledBlock(4 * width, style) for _ in range(blocks)])
         self.up = nn.ModuleList([upsampling(4 * width, style), upsampling(2 * width, style)])
-        self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width + style, channels, 7), nn.Tanh())
+        self.last = nn.Sequential(ReflectionPad2d(3), nn.Conv2d(width + style, channels, 7), nn.Tanh())
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         for block in self.blocks:

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, View
 from pipeline.gans.game.objectives import OBJECTIVES
+from pipeline.gans.networks.deterministic import reflection_pad
 from pipeline.gans.variants.hifigan.log_mel import LogMel
 from pipeline.gans.variants.hifigan.settings import HiFiGANSettings
 from pipeline.items import ItemSpec
@@ -99,7 +100,7 @@ class PeriodDiscriminator(nn.Module):
 
     def forward(self, waves: Tensor) -> tuple[Tensor, list[Tensor]]:
         missing = -waves.shape[2] % self.period
-        padded = F.pad(waves, (0, missing), mode="reflect")
+        padded = reflection_pad(waves, (0, missing))
         return judge(padded.reshape(len(waves), 1, -1, self.period), self.layers, self.head)
 
 

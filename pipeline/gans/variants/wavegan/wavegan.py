@@ -15,9 +15,9 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from pipeline.gans.game.adversarial import Adversarial
+from pipeline.gans.networks.deterministic import reflection_pad
 from pipeline.gans.networks.layers import MinibatchStd
 from pipeline.gans.variants.wavegan.settings import STRIDE, WaveGANSettings, count_layers
 from pipeline.items import ItemSpec
@@ -66,7 +66,7 @@ class PhaseShuffle(nn.Module):
         # The default generator of the CPU, whose state checkpoints hold; nothing waits for a GPU.
         by = int(torch.randint(-self.n, self.n + 1, ()))
         start, length = max(0, -by), maps.shape[3]
-        return F.pad(maps, (max(0, by), max(0, -by), 0, 0), mode="reflect")[..., start : start + length]
+        return reflection_pad(maps, (max(0, by), max(0, -by), 0, 0))[..., start : start + length]
 
 
 class Discriminator(nn.Module):
