@@ -92,10 +92,9 @@ def test_the_weights_do_not_depend_on_the_number_of_processes(tmp_path: Path) ->
 
 
 def test_workers_with_data_of_their_own(tmp_path: Path) -> None:
-    """MD-GAN: a server and two processes with two workers each; also stopped on three, continued on two."""
+    """MD-GAN: a server and two processes with two workers each; stopped after a swap, continued on two processes."""
     names = ["mdgan own"]
     one = run_processes(1, names, tmp_path / "one", 192)
-    assert_equal(one, run_processes(3, names, tmp_path / "three", 192))
     run_processes(3, names, tmp_path / "moved", 192, stop_at=112)
     assert_equal(one, run_processes(2, names, tmp_path / "moved", 192))
     order = one["mdgan own"]["weights"]["_extra_state"].tolist()
