@@ -184,7 +184,7 @@ TENSORS: dict[str, GraphTensor] = {
         meaning="examples of the class in `label`, whose styles the results take; in the same form as the input",
         shape=item_shape,
         limits=item_limits,
-        example=lambda *given: noise(item_shape, *given)[::-1].copy(),
+        example=lambda *given: -noise(item_shape, *given),
     ),
     "items": GraphTensor(
         meaning=items_meaning,
