@@ -1,5 +1,6 @@
 """The head of a report: the most important numbers, sample sizes, what was not tested, and the tightest test."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +13,9 @@ from pipeline.evaluation.wording import percent
 
 SHOWN = 3
 """Numbers at the head of the report."""
+
+SHOWN_PARTS = 4
+"""Of more parts, such as directions of a translation, the head shows the worst of each number."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ def build_head(
     """
     results = [result for part in parts for result in part]
     first = [result for part in parts for result in first_measured(part)]
+    if len(parts) > SHOWN_PARTS:
+        first = worst_of_each(first)
     numbers = [replace(headline(result), chart=draw_chart(result, runs)) for result in first]
     return Head(
         numbers=numbers,
@@ -91,6 +97,14 @@ def first_measured(results: Sequence[Result]) -> list[Result]:
     """Return the results with the first places that have a value."""
     placed = [(result.measure.place, result) for result in results if result.measure.place is not None]
     return [result for _, result in sorted(placed, key=lambda pair: pair[0]) if result.value is not None][:SHOWN]
+
+
+def worst_of_each(results: Sequence[Result]) -> list[Result]:
+    """Return the result with the smallest margin to its bound, of each measure."""
+    worst: dict[str, Result] = {}
+    for result in sorted(results, key=lambda one: math.inf if one.margin is None else one.margin):
+        worst.setdefault(result.measure.name, result)
+    return [worst[name] for name in dict.fromkeys(result.measure.name for result in results)]
 
 
 def headline(result: Result) -> Headline:

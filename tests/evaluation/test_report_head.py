@@ -1,5 +1,6 @@
 """The head of a report: which numbers it shows, in which scale, and the test nearest to its bound."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -35,6 +36,17 @@ def test_the_first_three_numbers_that_were_measured_are_shown() -> None:
     ]
     assert [number.name for number in build_head([results], {}).numbers] == ["coverage", "bins", "kl"]
     assert len(build_head([results, results], {}).numbers) == 6
+
+
+def test_of_many_parts_the_worst_of_each_number_is_shown() -> None:
+    def part(number: int, coverage: float, distance: float | None) -> list[Result]:
+        found = [result(COVERAGE, Measurement(coverage, 1.0)), result(DISTANCE, Measurement(distance, 1.0))]
+        return [dataclasses.replace(one, name=f"{one.name} {number}") for one in found]
+
+    parts = [part(1, 0.9, 1.1), part(2, 0.7, None), part(3, 0.95, 2.5), part(4, 0.99, 1.2)]
+    assert len(build_head(parts, {}).numbers) == 7
+    head = build_head([*parts, part(5, 1.0, 1.0)], {})
+    assert [number.name for number in head.numbers] == ["distance 3", "coverage 2"]
 
 
 def test_intervals_have_the_scale_of_the_bound() -> None:
