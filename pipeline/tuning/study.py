@@ -30,11 +30,17 @@ STARTUP = 8
 RETRIES = 3
 """A trial whose process was killed more often than this may be the reason."""
 
+POLL_SECONDS = 2.0
+"""Interval at which a machine without work looks what the others do."""
+
 ATTEMPTS = 5
 """Machines that start at the same time all create the tables of a new database, and only one succeeds."""
 
 SECONDS, PLACE, REASON = "seconds", "place", "reason"
 """Attributes of a trial: its duration, the checkout that runs it, and why it ended early."""
+
+PLANNED_VALUES = "fixed_params"
+"""Optuna's attribute of a trial with the values that `enqueue_trial` planned for it."""
 
 START, VALUES = "start", "values"
 """Attributes of a trial: whether it is the start, and what differs from the start, by key."""
@@ -116,6 +122,42 @@ def reclaim(study: "Study", place: str) -> int:
         study.tell(trial.number, state=TrialState.FAIL)
         retry(RETRIES)(study, trial)
     return len(lost)
+
+
+def is_queued_twice(study: "Study", trial: "Trial") -> bool:
+    """Return whether an earlier trial with the same planned values runs or has ended.
+
+    Machines that come to the same point at the same time all put it into the queue.
+    """
+    from optuna.trial import TrialState
+
+    trials = study.get_trials(deepcopy=False)
+    planned = trials[trial.number].system_attrs.get(PLANNED_VALUES)
+    alive = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+    earlier = [other for other in trials[: trial.number] if other.state in alive]
+    return any(other.system_attrs.get(PLANNED_VALUES) == planned for other in earlier)
+
+
+def has_running(study: "Study") -> bool:
+    """Return whether a trial runs, here or on another machine."""
+    from optuna.trial import TrialState
+
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+
+
+def has_waiting(study: "Study") -> bool:
+    """Return whether a trial waits for its turn."""
+    from optuna.trial import TrialState
+
+    return bool(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
+
+
+def wait(study: "Study") -> None:
+    """Wait a moment for other machines; put trials back whose heartbeat has stopped."""
+    from optuna.storages import fail_stale_trials
+
+    fail_stale_trials(study)
+    time.sleep(POLL_SECONDS)
 
 
 @dataclass(frozen=True)

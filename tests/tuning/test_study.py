@@ -1,5 +1,6 @@
 """An Optuna study: its budget, killed trials, seeds, and successive halving on known curves."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,17 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.tuning.settings import TuneSettings
-from pipeline.tuning.study import SECONDS, Budget, counted, open_storage, open_study, reclaim, run_trial
+from pipeline.tuning.study import (
+    SECONDS,
+    Budget,
+    counted,
+    is_queued_twice,
+    open_storage,
+    open_study,
+    reclaim,
+    require_optuna,
+    run_trial,
+)
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -92,6 +103,27 @@ def test_machines_with_other_seeds_propose_other_values(study: "Study", tmp_path
     other = reopen(tmp_path / "other")
     run_trial(other, square, "there", "0 there")
     assert study.trials[0].params != other.trials[0].params
+
+
+def test_of_two_equal_plans_the_second_is_left_out(study: "Study") -> None:
+    """Two machines that check the queue at the same time both add the plan."""
+    for value in (0.5, 0.5, 0.25):
+        study.enqueue_trial({"x": value})
+    twice = []
+
+    def run(trial: "Trial") -> float:
+        twice.append(is_queued_twice(study, trial))
+        return square(trial)
+
+    for _ in range(3):
+        run_trial(study, run, "here", "0")
+    assert twice == [False, True, False]
+
+
+def test_without_optuna_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(InputError, match=r"pip install 'ganline\[tune\]'"):
+        require_optuna()
 
 
 def test_halving_stops_bad_curves_at_the_rungs(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from pipeline.tuning.ranges import with_values
 from pipeline.tuning.study import SECONDS, START, VALUES
 
 if TYPE_CHECKING:
-    from optuna import Trial
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
 
 PLANNED = "planned"
 """Attribute of a training that `confirm` put into the queue."""
@@ -41,19 +42,16 @@ def confirm(search: Search) -> Confirmation | None:
     for plan in plans:
         study.enqueue_trial(plan, user_attrs={PLANNED: True}, skip_if_exists=True)
     objective = partial(run_confirmation, search, values)
-    while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+    while missing := [plan for plan in plans if (plan["trial"], plan["seed"]) not in find_completed(study)]:
         if search.interrupted():
             raise KeyboardInterrupt
-        run_or_explain(partial(studies.run_trial, study, objective, search.place, ""))
-    found = {
-        (int(trial.params["trial"]), int(trial.params["seed"])): trial
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    }
-    if missing := [plan for plan in plans if (plan["trial"], plan["seed"]) not in found]:
-        raise InputError(
-            f"{len(missing)} of {len(plans)} trainings of the confirmation run on other machines or failed; "
-            "run `ganline tune` again when they have ended"
-        )
+        if studies.has_waiting(study):
+            run_or_explain(partial(studies.run_trial, study, objective, search.place, ""))
+        elif studies.has_running(study):
+            studies.wait(study)
+        else:
+            raise InputError(f"{len(missing)} trainings of the confirmation were killed repeatedly. Is memory short?")
+    found = find_completed(study)
     start, tuned = ([found[number, seed] for seed in seeds] for number in values)
     return Confirmation(
         best.number,
@@ -64,15 +62,23 @@ def confirm(search: Search) -> Confirmation | None:
     )
 
 
+def find_completed(study: "Study") -> "dict[tuple[int, int], FrozenTrial]":
+    """Return the finished trainings by the number of the trial that they repeat, and seed."""
+    from optuna.trial import TrialState
+
+    finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return {(int(trial.params["trial"]), int(trial.params["seed"])): trial for trial in finished}
+
+
 def run_confirmation(search: Search, values: Mapping[int, Mapping[str, Any]], trial: "Trial") -> float:
     """Train the start or the best trial on a new seed, with the responses of its parameters; return its distance.
 
     Raises:
-        TrialPruned: Another machine took the last planned training.
+        TrialPruned: Another machine took the last planned training, or has put the same one into the queue.
     """
     from optuna import TrialPruned
 
-    if not trial.user_attrs.get(PLANNED):
+    if not trial.user_attrs.get(PLANNED) or studies.is_queued_twice(search.confirmation, trial):
         raise TrialPruned
     number, seed = trial.suggest_int("trial", 0, 10**6), trial.suggest_int("seed", 1, 100)
     began = time.monotonic()

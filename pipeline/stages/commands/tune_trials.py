@@ -53,13 +53,17 @@ class Search:
 
 
 def look_for_best(search: Search, budget: Budget, seed: str) -> None:
-    """Run trials until the budget is spent. Raise KeyboardInterrupt if a signal arrives."""
-    study = search.study
-    while not budget.is_spent(study):
+    """Run trials until the budget is spent and no machine runs one. Raise KeyboardInterrupt if a signal arrives."""
+    study, objective = search.study, partial(run_search_trial, search, budget)
+    while True:
         if search.interrupted():
             raise KeyboardInterrupt
-        objective = partial(run_search_trial, search, budget)
-        run_or_explain(partial(studies.run_trial, study, objective, search.place, seed))
+        if not budget.is_spent(study):
+            run_or_explain(partial(studies.run_trial, study, objective, search.place, seed))
+        elif studies.has_running(study):
+            studies.wait(study)
+        else:
+            return
 
 
 def run_or_explain(action: Callable[[], None]) -> None:
@@ -79,6 +83,9 @@ def run_search_trial(search: Search, budget: Budget, trial: "Trial") -> float:
     """
     from optuna import TrialPruned
 
+    if trial.user_attrs.get(START) and studies.is_queued_twice(search.study, trial):
+        trial.set_user_attr(REASON, "another machine runs the start")
+        raise TrialPruned
     began = time.monotonic()
     left = budget.seconds_left(search.study)
     values = suggest(trial, search.ranges, search.values)
