@@ -46,9 +46,11 @@ def tune(
     """
     # Threads of NumPy's BLAS spin after each product and slow torch down; the health checks need only one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from pipeline.allocator import keep_freed_memory
     from pipeline.cli import preset_file
     from pipeline.stages.commands.tune import run
 
+    keep_freed_memory()
     root = project_root()
     target = preset_file.find_target(root, preset)
     result = run(root, trials, hours)

@@ -39,6 +39,9 @@ ATTEMPTS = 5
 SECONDS, PLACE, REASON = "seconds", "place", "reason"
 """Attributes of a trial: its duration, the checkout that runs it, and why it ended early."""
 
+RUN = "run"
+"""Attribute of a study and of a trial: its MLflow run."""
+
 PLANNED_VALUES = "fixed_params"
 """Optuna's attribute of a trial with the values that `enqueue_trial` planned for it."""
 

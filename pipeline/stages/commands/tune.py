@@ -33,7 +33,7 @@ from pipeline.training.device import pick_device
 from pipeline.tuning import study as studies
 from pipeline.tuning.ranges import choose_ranges, format_range, start_point
 from pipeline.tuning.settings import Range
-from pipeline.tuning.study import START, Budget
+from pipeline.tuning.study import RUN, START, Budget
 from pipeline.tuning.validation_split import hold_out
 
 if TYPE_CHECKING:
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
 
 STORAGE = "GANLINE_TUNE_STORAGE"
 """Variable with the address of the database; several machines join one study there."""
-
-RUN = "run"
-"""Attribute of the study: its MLflow run."""
 
 
 def run(root: Path, trials: int | None = None, hours: float | None = None) -> Result:

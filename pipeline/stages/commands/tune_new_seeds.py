@@ -90,7 +90,7 @@ def run_confirmation(search: Search, values: Mapping[int, Mapping[str, Any]], tr
     def report(check: int, value: float) -> str:
         return ""
 
-    outcome = run_tracked(search, name, values[number], inputs, CheckWatch(search.interrupted, report))
+    outcome = run_tracked(search, trial, name, values[number], inputs, CheckWatch(search.interrupted, report))
     trial.set_user_attr(SECONDS, time.monotonic() - began)
     print_message(
         f"confirmation, {name}: {outcome.reason or f'{outcome.value:.4g}'} ({time.monotonic() - began:.0f} s)"

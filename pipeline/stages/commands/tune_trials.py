@@ -16,7 +16,7 @@ from pipeline.tracking.mlflow_store import PARENT_RUN
 from pipeline.tuning import study as studies
 from pipeline.tuning.ranges import suggest, with_values
 from pipeline.tuning.settings import Range
-from pipeline.tuning.study import REASON, SECONDS, START, VALUES, Budget
+from pipeline.tuning.study import REASON, RUN, SECONDS, START, VALUES, Budget
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -109,7 +109,7 @@ def run_search_trial(search: Search, budget: Budget, trial: "Trial") -> float:
         outcome = Outcome(float("inf"), [], " ".join(str(error).split()))
     else:
         name = "start" if trial.user_attrs.get(START) else f"trial {trial.number}"
-        outcome = run_tracked(search, name, values, inputs, CheckWatch(search.interrupted, report))
+        outcome = run_tracked(search, trial, name, values, inputs, CheckWatch(search.interrupted, report))
     trial.set_user_attr(SECONDS, time.monotonic() - began)
     if not outcome.reason and outcome.value == float("inf"):
         outcome = Outcome(outcome.value, outcome.history, "no health check was usable")
@@ -121,10 +121,14 @@ def run_search_trial(search: Search, budget: Budget, trial: "Trial") -> float:
     return outcome.value
 
 
-def run_tracked(search: Search, name: str, values: Mapping[str, Any], inputs: Inputs, watch: CheckWatch) -> Outcome:
-    """Train with an MLflow run of its own, nested in that of the search."""
+def run_tracked(
+    search: Search, trial: "Trial", name: str, values: Mapping[str, Any], inputs: Inputs, watch: CheckWatch
+) -> Outcome:
+    """Train with an MLflow run nested in that of the search; a repeated trial continues its run."""
+    settings, root = search.params.tracking, search.inputs.paths.root
     tags = {"mlflow.runName": name, PARENT_RUN: search.parent.id}
-    with tracked_run.start(search.params.tracking, search.inputs.paths.root, tags=tags) as tracked:
+    with tracked_run.start(settings, root, run_id=trial.user_attrs.get(RUN), tags=tags) as tracked:
+        trial.set_user_attr(RUN, tracked.id)
         tracked.log_params(dict(values))
         outcome = train(inputs, watch)
         tracked.log_history(outcome.history)

@@ -18,6 +18,7 @@ from tests.processes import run_ganline, start_ganline, wait_for_exit
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
     from optuna import Study
 
 pytest.importorskip("optuna", reason="needs pip install -e '.[tune]'")
@@ -108,12 +109,17 @@ def check_page(page: str) -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def check_runs(project: Path, metrics: Mapping[str, Any]) -> None:
-    """Each trial and each training of the confirmation is a run in the run of the search."""
+def list_runs(project: Path) -> "list[Run]":
+    """Return all MLflow runs of the project."""
     from pipeline.tracking.mlflow_store import connect
 
     client = connect(f"sqlite:///{project / 'mlflow.db'}")
-    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    return list(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()]))
+
+
+def check_runs(project: Path, metrics: Mapping[str, Any]) -> None:
+    """Each trial and each training of the confirmation is a run in the run of the search."""
+    runs = list_runs(project)
     parents = [run for run in runs if run.data.tags.get("ganline.tune") == metrics["study"]]
     assert len(parents) == 1
     assert parents[0].data.metrics["distance_tuned"] == pytest.approx(metrics["distance_tuned"])
@@ -175,6 +181,8 @@ def test_a_search_that_ends_in_a_trial_resumes_with_it(project: Path, how: signa
     assert first_checks.items() <= repeated.intermediate_values.items()
     assert len(repeated.intermediate_values) == 9
     assert read_metrics(project)["trials"] == 2
+    runs = [run for run in list_runs(project) if run.data.tags["mlflow.runName"] == "start"]
+    assert [run.info.status for run in runs] == ["FINISHED"]
 
 
 def test_another_search_in_the_checkout_is_refused(project: Path) -> None:
