@@ -88,6 +88,19 @@ def sample(
             show_default=False,
         ),
     ] = None,
+    styles: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GROUP:SEED,...",
+            help="Take the style of a third of the layers (coarse, middle, fine) from another seed, or from a file of "
+            "`ganline project`: coarse:7,fine:photo.npz",
+            show_default=False,
+        ),
+    ] = None,
+    latent: Annotated[
+        Path | None,
+        typer.Option(help="Draw the item of a file of `ganline project`, instead of a seed.", show_default=False),
+    ] = None,
     conditions: dict[str, Any],
 ) -> None:
     """Generate images from generator.onnx with ONNX Runtime, on CUDA if there is a GPU.
@@ -107,11 +120,14 @@ def sample(
     `ganline sample --frames 60 -o longer.gif`
 
     `ganline sample --edit slant=+1.5 --edit thickness=-1 -o edited.png` after `ganline directions`
+
+    `ganline sample --styles coarse:7,fine:9` and `--label 3:0.5,8:0.5` mix styles and labels (stylegan2)
     """
+    from pipeline.serving.runtime.edited_generator import Edits
     from pipeline.serving.runtime.sample_files import Request, sample_to_files
 
     folder = output.endswith("/") or Path(output).is_dir()
-    request = Request(n, seed, conditions, interpolate, columns, frames, tuple(edit or ()))
+    request = Request(n, seed, conditions, interpolate, columns, frames, Edits(tuple(edit or ()), styles or "", latent))
     result = sample_to_files(model or Paths(project_root()).generator, Path(output), request, folder=folder)
     typer.echo(f"{output}: {result}")
 

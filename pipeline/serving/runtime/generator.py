@@ -140,7 +140,11 @@ class Generator:
             raise InputError(f"the number of items must be at least 1, not {n}.")
         for start in range(0, n, BATCH):
             size = min(BATCH, n - start)
-            yield self.generate(self.latents(seed, start, size), take_in_turn(conditions, size, start))
+            yield self.items_of(seed, start, size, take_in_turn(conditions, size, start))
+
+    def items_of(self, seed: int, first: int, n: int, conditions: Arrays) -> Items:
+        """Return the items first .. first+n-1 of a seed, [n, H, W, C]; `conditions` has a row for each."""
+        return self.generate(self.latents(seed, first, n), conditions)
 
     def lengthen(self, frames: int) -> None:
         """Make clips of another number of frames from now on.

@@ -58,13 +58,18 @@ class LatentSpace:
 
 
 class StyleSpace(LatentSpace):
-    """Styles w: latents [n, layers, width]. `generator.onnx` returns them, and `synthesis.onnx` renders them."""
+    """Styles w: latents [n, layers, width]. `generator.onnx` returns them, and `synthesis.onnx` renders them.
+
+    Attributes:
+        layers: Number of layers that take a style.
+    """
 
     name = "w"
 
     def __init__(self, generator: Generator) -> None:
         super().__init__(generator)
         self.synthesis = open_part(generator.graph, "synthesis", "An edit of styles needs it")
+        self.layers = int(self.synthesis.session.get_inputs()[0].shape[1])
 
     def encode(self, z: Float32Array, conditions: Arrays) -> Float32Array:
         """Return the styles of z."""
@@ -97,21 +102,3 @@ def in_batches(n: int, compute: Callable[[slice], Items]) -> Items:
 def open_space(generator: Generator) -> LatentSpace:
     """Return the space of styles if the generator has styles, else that of z."""
     return StyleSpace(generator) if "w" in generator.graph.outputs else LatentSpace(generator)
-
-
-class EditedGenerator(Generator):
-    """A generator whose latents are moved before they become items.
-
-    Args:
-        plain: The generator.
-        shift: What is added to z [latent], or to the style [width] of every layer.
-    """
-
-    def __init__(self, plain: Generator, shift: Float32Array) -> None:
-        super().__init__(plain.graph)
-        self.space, self.shift = open_space(plain), shift
-        self.space.check_shift(shift)
-
-    def generate(self, z: Float32Array, conditions: Arrays) -> Items:
-        """Return the edited items of latents [n, latent], [n, H, W, C]; they use the rows of `conditions` in turn."""
-        return self.space.render(self.space.encode(z, conditions) + self.shift, conditions)

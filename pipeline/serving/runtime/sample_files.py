@@ -13,10 +13,9 @@ from pipeline.media.codec import Encoded
 from pipeline.media.pictures import write_picture
 from pipeline.media.registry import MEDIA
 from pipeline.serving.graph_tensors import Arrays
-from pipeline.serving.runtime.directions import FILE, read_directions
+from pipeline.serving.runtime.edited_generator import Edits, edit_generator
 from pipeline.serving.runtime.generator import Generator, Graph
 from pipeline.serving.runtime.interpolation import loop, strips
-from pipeline.serving.runtime.latent_space import EditedGenerator
 from pipeline.serving.runtime.text_interpolation import TextInterpolation
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Request:
         steps: Of an interpolation, from each latent to the next.
         columns: Of a sheet.
         frames: Of a clip.
-        edits: Steps along directions, such as "slant=+1.5".
+        edits: What is done to latents before they become items.
     """
 
     n: int | None = None
@@ -54,7 +53,12 @@ class Request:
     steps: int | None = None
     columns: int | None = None
     frames: int | None = None
-    edits: tuple[str, ...] = ()
+    edits: Edits = field(default_factory=Edits)
+
+    @property
+    def default_items(self) -> int:
+        """Number of items if none is given: one per label of a saved latent, else a sheet full."""
+        return max(1, len(self.conditions.get("label") or ())) if self.edits.latent else DEFAULT_ITEMS
 
 
 def sample_to_files(model: Path, output: Path, request: Request, *, folder: bool) -> str:
@@ -92,10 +96,7 @@ def open_generator(model: Path, request: Request) -> Generator:
     generator = Generator(model)
     if request.frames is not None:
         generator.lengthen(request.frames)
-    if not request.edits:
-        return generator
-    found = read_directions(model.with_name(FILE), generator.metadata)
-    return EditedGenerator(generator, found.shift(request.edits))
+    return edit_generator(generator, request.edits, request.conditions)
 
 
 def check_request(output: Path, request: Request, *, folder: bool) -> None:
@@ -113,6 +114,9 @@ def check_request(output: Path, request: Request, *, folder: bool) -> None:
                 "Use -o DIR/ to write separate files."
             )
         return
+    for option, given in (("--styles", request.edits.styles), ("--latent", request.edits.latent)):
+        if given:
+            raise InputError(f"{option}: an interpolation goes from latent to latent of a seed. Omit one of the two.")
     if request.steps < 2:
         raise InputError(f"--interpolate takes at least 2 steps from one latent to the next, not {request.steps}.")
     if folder:
@@ -154,7 +158,7 @@ def repeat_rows(conditions: Arrays, times: int) -> Arrays:
 def write_singles(generator: Generator, folder: Path, request: Request, conditions: Arrays) -> str:
     """Write one file per item in the default format of the medium, named by its index."""
     graph = generator.graph
-    n = request.n or DEFAULT_ITEMS
+    n = request.n or request.default_items
     digits = max(4, len(str(n - 1)))
     index = 0
     for batch in generator.stream(n, request.seed, conditions):
@@ -167,7 +171,7 @@ def write_singles(generator: Generator, folder: Path, request: Request, conditio
 
 def write_sheet(generator: Generator, output: Path, request: Request, conditions: Arrays) -> str:
     """Write a picture of all items; items that move do so in a format that can."""
-    n = request.n or DEFAULT_ITEMS
+    n = request.n or request.default_items
     items = np.concatenate(list(generator.stream(n, request.seed, conditions)))
     columns = sheet_columns(request.columns, turns(conditions))
     moving = generator.graph.medium.animate(items, generator.graph.result_item, output.suffix.lower(), columns)
@@ -180,7 +184,7 @@ def write_sheet(generator: Generator, output: Path, request: Request, conditions
 
 def write_joined(generator: Generator, output: Path, request: Request, conditions: Arrays) -> str:
     """Write all items as one file of a format of the medium."""
-    n = request.n or DEFAULT_LATENTS
+    n = request.n or min(DEFAULT_LATENTS, request.default_items)
     items = np.concatenate(list(generator.stream(n, request.seed, conditions)))
     output.write_bytes(encode_joined(generator.graph, items, output.suffix.lower()).data)
     return f"{n} {generator.graph.medium.noun}s"

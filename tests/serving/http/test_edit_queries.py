@@ -13,8 +13,8 @@ from PIL import Image
 
 from pipeline.media.sheet import grid
 from pipeline.serving.runtime.directions import read_directions
+from pipeline.serving.runtime.edited_generator import EditedGenerator
 from pipeline.serving.runtime.generator import Generator
-from pipeline.serving.runtime.latent_space import EditedGenerator
 from tests.serving.http.test_pages import PIXELS
 from tests.serving.style_pair import export_pair, write_directions
 from tests.waiting import wait_until

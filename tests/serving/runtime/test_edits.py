@@ -9,11 +9,14 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.serving.runtime.directions import read_directions
+from pipeline.serving.runtime.edited_generator import EditedGenerator, Edits
 from pipeline.serving.runtime.generator import Generator
-from pipeline.serving.runtime.latent_space import EditedGenerator, StyleSpace, open_space
+from pipeline.serving.runtime.latent_space import StyleSpace, open_space
 from pipeline.serving.runtime.sample_files import Request, sample_to_files
 from tests.serving.runtime.test_sample_files import cells
 from tests.serving.style_pair import export_pair, write_directions
+
+ONE_STEP = Edits(("slant=1",))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +91,7 @@ def test_unusable_edits_are_refused(plain: Path, edits: list[str], message: str)
 def test_directions_of_another_model_are_refused(plain: Path, plain_graph: Any, describe: Any) -> None:
     """A retrained model has another run, in which the same vector means something else."""
     folder = plain.parent
-    request = Request(n=2, edits=("slant=1",))
+    request = Request(n=2, edits=ONE_STEP)
     sample_to_files(plain, folder / "a.png", request, folder=False)
     write_directions(folder, plain_graph.metadata.model_copy(update={"mlflow_run": "0" * 32}), "z", np.eye(24)[:2])
     with pytest.raises(InputError, match=r"directions.json: belongs to another model. Run `ganline directions`"):
@@ -105,15 +108,19 @@ def test_edits_of_styles_need_both_parts(styled: Path, tmp_path: Path) -> None:
     for name in ("generator.onnx", "directions.json"):
         shutil.copy(styled.with_name(name), tmp_path)
     with pytest.raises(InputError, match=r"synthesis.onnx: no such file. An edit of styles needs it next to generator"):
-        sample_to_files(tmp_path / "generator.onnx", tmp_path / "a.png", Request(n=2, edits=("slant=1",)), folder=False)
+        sample_to_files(
+            tmp_path / "generator.onnx", tmp_path / "a.png", Request(n=2, edits=Edits(("slant=1",))), folder=False
+        )
 
 
 def test_sheets_and_interpolations_are_edited(plain: Path, tmp_path: Path) -> None:
     edited = EditedGenerator(Generator(plain), shift_of(plain, "slant=2"))
-    sample_to_files(plain, tmp_path / "sheet.png", Request(n=6, seed=4, columns=3, edits=("slant=2",)), folder=False)
+    sample_to_files(
+        plain, tmp_path / "sheet.png", Request(n=6, seed=4, columns=3, edits=Edits(("slant=2",))), folder=False
+    )
     sheet = cells(tmp_path / "sheet.png", 16, 3).reshape(6, 16, 16, 1)
     assert np.array_equal(sheet, edited.sample(6, 4))
-    strips = Request(n=2, seed=4, steps=3, edits=("slant=2",))
+    strips = Request(n=2, seed=4, steps=3, edits=Edits(("slant=2",)))
     sample_to_files(plain, tmp_path / "strips.png", strips, folder=False)
     found = cells(tmp_path / "strips.png", 16, 3)
     assert np.array_equal(found[:, 0], edited.sample(2, 4))

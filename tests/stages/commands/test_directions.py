@@ -12,8 +12,8 @@ from pipeline.cli.app import app
 from pipeline.errors import InputError
 from pipeline.media.image.attributes import attributes
 from pipeline.serving.runtime.directions import identity, read_directions
+from pipeline.serving.runtime.edited_generator import EditedGenerator
 from pipeline.serving.runtime.generator import Generator
-from pipeline.serving.runtime.latent_space import EditedGenerator
 from pipeline.stages.commands import directions
 from tests.stages.conftest import Line
 
