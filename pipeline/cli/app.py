@@ -15,6 +15,7 @@ import typer
 from pipeline import __version__
 from pipeline.allocator import keep_freed_memory
 from pipeline.cli.data_commands import data_commands
+from pipeline.cli.latent_commands import latent_commands
 from pipeline.cli.launch import run_processes, wanted_processes
 from pipeline.cli.model_commands import model_commands
 from pipeline.cli.registry_commands import registry_commands
@@ -46,6 +47,7 @@ app.add_typer(registry_commands)
 app.add_typer(model_commands)
 app.add_typer(data_commands)
 app.add_typer(tune_command)
+app.add_typer(latent_commands)
 
 
 def run_stage(name: str) -> None:
@@ -141,27 +143,6 @@ def features(
     from pipeline.stages.commands.features import run
 
     run(project_root(), output)
-
-
-@app.command()
-def directions(
-    samples: Annotated[
-        int, typer.Option("-n", "--samples", min=64, help="Samples that attributes are related to latents by.")
-    ] = 4000,
-) -> None:
-    """Find directions for `ganline sample --edit` in the exported generator, and measure what each changes.
-
-    A generator with a mapping network (stylegan2) has directions in closed form (SeFa). All have one for each attribute
-    of their items, such as slant, and one for each class if they are not asked for a class. The command writes
-    exported/directions.json and reports/directions.png.
-
-    `ganline directions`
-
-    `ganline directions -n 16000` finds weak directions more precisely
-    """
-    from pipeline.stages.commands.directions import run
-
-    run(project_root(), samples)
 
 
 @app.command()

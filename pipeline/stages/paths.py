@@ -108,6 +108,11 @@ class Paths:
         return self.root / "reports" / "directions.png"
 
     @property
+    def projection_picture(self) -> Path:
+        """Written by `ganline project`; not an output of the graph."""
+        return self.root / "reports" / "projection.png"
+
+    @property
     def features_metrics(self) -> Path:
         return self.root / "metrics" / "features.json"
 

@@ -231,6 +231,15 @@ class Adversarial(GAN):
             images = self.generator(z, self.embed(chosen.to(device)))
         return images.float()
 
+    def encode(self, z: Tensor, label: Tensor) -> Tensor:
+        """Return the latents that edits move: z itself."""
+        return z
+
+    def render(self, latents: Tensor, label: Tensor) -> Tensor:
+        """Return the images of latents, differentiable; `label` is ignored by unconditional pairs."""
+        images: Tensor = self.generator(latents, self.embed(label)) if self.classes else self.generator(latents)
+        return images.float()
+
     @torch.no_grad()
     def score(self, images: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return the discriminator's logits for `images`, shape [n]; higher means more real."""

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import params as parameters
 from pipeline.arrays import Float32Array, Float64Array, Int64Array
-from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import ArrayItems, extract, quiet
 from pipeline.evaluation.extractors.classifier import Classifier
@@ -21,7 +19,6 @@ from pipeline.evaluation.latent_directions import (
     scale_to_deviation,
     varies,
 )
-from pipeline.evaluation.real_data import RealData
 from pipeline.files import write_atomically
 from pipeline.gans.latents import StyleBased
 from pipeline.media.pictures import write_picture
@@ -31,11 +28,9 @@ from pipeline.serving.runtime.directions import Direction, Directions, file_name
 from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.latent_space import LatentSpace, open_space
 from pipeline.serving.runtime.sample_files import draw, turns
+from pipeline.stages.finished_model import open_classifier, open_model
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import progress_bar
-from pipeline.tracking.run_json import read_run_id
-from pipeline.training import model_files
-from pipeline.training.device import pick_device
 
 STRENGTHS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 CLOSED_FORM = 5
@@ -91,10 +86,7 @@ def run(root: Path, samples: int) -> None:
         InputError: Inputs are missing, the exported graph is not that of models/, or it takes no z.
     """
     paths = Paths(root)
-    generator = Generator(paths.generator)
-    gan, _ = model_files.load(paths.weights.parent)
-    if read_run_id(paths.run) != generator.metadata.mlflow_run:
-        raise InputError(f"{paths.generator}: is not the model in {paths.weights.parent}. Run `dvc repro export`.")
+    generator, gan = open_model(paths)
     weights = gan.style_weights().detach().numpy() if isinstance(gan, StyleBased) else None
     search = Search(generator, Attributes(generator, open_classifier(root)), samples)
     found = search.directions(weights)
@@ -106,18 +98,6 @@ def run(root: Path, samples: int) -> None:
     noun = find_medium(generator.metadata.item.medium).noun
     sys.stdout.write(f"{paths.directions}: {len(found.directions)} directions in {found.space}\n")
     sys.stdout.write("\n".join(describe(found, noun)) + "\n")
-
-
-def open_classifier(root: Path) -> Classifier | None:
-    """Return the evaluation's classifier of the data; None for data without classes."""
-    paths = Paths(root)
-    params = parameters.load(paths.params)
-    info = DatasetInfo.read(paths.dataset)
-    train, test = (open_split(paths.dataset, paths.validated, split) for split in ("train", "test"))
-    device = pick_device(params.train.device)
-    return RealData(
-        train, test, info.item, params.evaluate, device, cache=paths.cache, root=root, progress=progress_bar
-    ).classifier
 
 
 class Search:

@@ -136,6 +136,16 @@ class StyleGAN2(Adversarial):
         images: Tensor = self.generator(*(values.to(device) for values in inputs))[0]
         return images.float()
 
+    def encode(self, z: Tensor, label: Tensor) -> Tensor:
+        """Return the styles [n, layers, width] of z, without truncation."""
+        w: Tensor = self.generator.mapping(z, label if self.classes else None)
+        return w[:, None].expand(-1, self.generator.synthesis.layers, -1)
+
+    def render(self, latents: Tensor, label: Tensor) -> Tensor:
+        """Return the images of styles with fixed noise, unbounded. Styles contain the label."""
+        synthesis = self.generator.synthesis
+        return synthesis.render(latents, [conv.get_buffer("noise") for conv in synthesis.convs]).float()
+
     def style_weights(self) -> Tensor:
         """Return the weights [outputs, width] of the affine layers that turn w into the scales of channels."""
         layers = [layer for layer in self.generator.synthesis.modules() if isinstance(layer, ModulatedConv)]
