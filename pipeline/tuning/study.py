@@ -7,7 +7,7 @@ state RUNNING. The next process in the same place puts it back at once; other ma
 import hashlib
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -125,6 +125,15 @@ def reclaim(study: "Study", place: str) -> int:
         study.tell(trial.number, state=TrialState.FAIL)
         retry(RETRIES)(study, trial)
     return len(lost)
+
+
+def is_planned(study: "Study", values: Mapping[str, int]) -> bool:
+    """Return whether a trial with these planned values waits, runs or is finished; one that failed does not count."""
+    from optuna.trial import TrialState
+
+    states = (TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+    trials = study.get_trials(deepcopy=False, states=states)
+    return any(trial.system_attrs.get(PLANNED_VALUES) == values for trial in trials)
 
 
 def is_queued_twice(study: "Study", trial: "Trial") -> bool:

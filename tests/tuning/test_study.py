@@ -12,6 +12,7 @@ from pipeline.tuning.study import (
     SECONDS,
     Budget,
     counted,
+    is_planned,
     is_queued_twice,
     open_storage,
     open_study,
@@ -118,6 +119,20 @@ def test_of_two_equal_plans_the_second_is_left_out(study: "Study") -> None:
     for _ in range(3):
         run_trial(study, run, "here", "0")
     assert twice == [False, True, False]
+
+
+def test_a_plan_that_failed_may_be_planned_again(study: "Study") -> None:
+    from optuna.trial import TrialState
+
+    plan = {"x": 1}
+    assert not is_planned(study, plan)
+    study.enqueue_trial(plan)
+    assert is_planned(study, plan)
+    assert not is_planned(study, {"x": 0})
+    trial = study.ask()
+    assert is_planned(study, plan)
+    study.tell(trial, state=TrialState.FAIL)
+    assert not is_planned(study, plan)
 
 
 def test_without_optuna_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,8 @@ def confirm(search: Search) -> Confirmation | None:
     values = {0: {}, best.number: best.user_attrs[VALUES]}
     plans = [{"trial": number, "seed": seed} for seed in seeds for number in values]
     for plan in plans:
-        study.enqueue_trial(plan, user_attrs={PLANNED: True}, skip_if_exists=True)
+        if not studies.is_planned(study, plan):
+            study.enqueue_trial(plan, user_attrs={PLANNED: True})
     objective = partial(run_confirmation, search, values)
     while missing := [plan for plan in plans if (plan["trial"], plan["seed"]) not in find_completed(study)]:
         if search.interrupted():
