@@ -63,7 +63,10 @@ TURNED = Symptom(
     15,
     "Set train.flips: false, and look at how training images are read and augmented (model.stabilisers.augment)",
     undo=without_turned,
+    alone=frozenset({"appearance"}),
 )
+# A fault of all samples, such as sharpening, may make them look turned: then it comes first.
+ALSO_TURNED = replace(TURNED, priority=34, undo=None, alone=frozenset())
 
 
 def without_outliers(data: "SampleSet") -> "SampleSet":

@@ -7,7 +7,15 @@ from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Bounds, Measurement
 from pipeline.media.alteration import Group
 from pipeline.tasks.generate.measures.registry import measure
-from pipeline.tasks.generate.symptoms import BROKEN_SAMPLES, RECOLOURED, SOME, SOME_OUTLIERS, TURNED, UNREAL
+from pipeline.tasks.generate.symptoms import (
+    ALSO_TURNED,
+    BROKEN_SAMPLES,
+    RECOLOURED,
+    SOME,
+    SOME_OUTLIERS,
+    TURNED,
+    UNREAL,
+)
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
@@ -71,7 +79,7 @@ def describe(group: Group) -> Callable[["SampleSet", Bounds], str]:
     explanation="largest share of samples that look mirrored, rotated or upside down, estimated by a classifier that "
     "learned to recognise turned training images",
     needs="turned",
-    symptoms=(TURNED,),
+    symptoms=(TURNED, ALSO_TURNED),
     confirm=is_varied,
     evidence=describe("turned"),
     **SHARE,
