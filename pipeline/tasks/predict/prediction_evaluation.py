@@ -113,7 +113,7 @@ def compare(case: EvaluationCase, clips: Completed) -> Predictions:
     else:
         given, predicted, wanted = real[:, : case.gan.past], completed[:, numbers], real[:, numbers]
     last = predicted[:, -1], wanted[:, -1]
-    realism = compare_frames(case.train, *last, case.settings, case.device, case.folders.cache)
+    realism = compare_frames(case.train, *last, case.settings, device=case.device, cache=case.folders.cache)
     mean = mean_frame(case.train)
     return Predictions(given, predicted, wanted, mean, case.gan.between, clips.nonfinite, realism=realism)
 

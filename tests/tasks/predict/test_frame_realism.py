@@ -32,7 +32,7 @@ class Clips(ArrayItems):
 
 
 def compare(train: Clips, predicted: UInt8Array, wanted: UInt8Array, cache: Path) -> float | None:
-    found = compare_frames(train, predicted, wanted, EvaluateSettings(), torch.device("cpu"), cache)
+    found = compare_frames(train, predicted, wanted, EvaluateSettings(), device=torch.device("cpu"), cache=cache)
     return None if found is None else found.value
 
 
