@@ -50,13 +50,32 @@ class VolumeStatistics(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         x = normalise(values)
-        parts = [F.adaptive_avg_pool3d(x, THUMBNAIL).flatten(1)]
+        parts = [thumbnail(x, THUMBNAIL).flatten(1)]
         for scale, weight in enumerate(self.weights):
             if scale:
                 x = F.avg_pool3d(x, [min(2, side) for side in x.shape[2:]])
             x = F.leaky_relu(F.conv3d(F.pad(x, (1,) * 6, mode="replicate"), weight), 0.2)
             parts += [x.mean(dim=(2, 3, 4)), x.var(dim=(2, 3, 4), unbiased=False).add(1e-6).sqrt()]
         return torch.cat(parts, dim=1)
+
+
+def thumbnail(volumes: Tensor, side: int) -> Tensor:
+    """Return torch's adaptive average pooling of volumes [n, 1, D, H, W] to [n, 1, side, side, side].
+
+    ONNX has no operator for it, but for products of matrices.
+    """
+    depth, height, width = (averages(length, side).to(volumes) for length in volumes.shape[2:])
+    pooled: Tensor = depth @ (height @ (volumes @ width.T)).flatten(3)
+    return pooled.reshape(*pooled.shape[:3], side, side)
+
+
+def averages(length: int, parts: int) -> Tensor:
+    """Return the matrix [parts, length] that averages parts of a row, which overlap if they do not divide it."""
+    matrix = torch.zeros(parts, length, dtype=torch.float64)
+    for part in range(parts):
+        start, end = part * length // parts, -(-(part + 1) * length // parts)
+        matrix[part, start:end] = 1 / (end - start)
+    return matrix
 
 
 def normalise(values: Tensor) -> Tensor:

@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.arrays import Items
 from pipeline.media.profiles import Change
 from pipeline.media.registry import MEDIA
 from pipeline.media.volume import statistics
+from pipeline.media.volume.networks import thumbnail
 from pipeline.media.volume.solids import CLASSES, draw_solid
 
 VOLUME: Any = MEDIA["volume"]
@@ -111,3 +113,10 @@ def test_the_median_number_of_pieces_is_read_from_shares() -> None:
     for counts, median in (([1, 1, 2], 1), ([1, 2, 2], 2), ([0, 0, 5], 0), ([9, 9, 1], 9)):
         shares = np.bincount(counts, minlength=10) / 3
         assert profile.compare(shares, shares) == median
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 8), (16, 16, 16), (32, 16, 7), (3, 1, 5)])
+def test_a_thumbnail_is_the_adaptive_mean(shape: tuple[int, int, int]) -> None:
+    volumes = torch.randn(2, 1, *shape, dtype=torch.float64)
+    expected = torch.nn.functional.adaptive_avg_pool3d(volumes, 3)
+    torch.testing.assert_close(thumbnail(volumes, 3), expected, rtol=0, atol=1e-12)
