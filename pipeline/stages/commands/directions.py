@@ -37,7 +37,7 @@ CLOSED_FORM = 5
 """Directions that are found in the weights of a mapping network."""
 
 MOST_CLASSES = 20
-"""Up to so many classes have a direction each."""
+"""Up to so many classes have a direction each, and are listed among what a direction changes."""
 
 BATCH = 256
 SEED = 0
@@ -131,7 +131,7 @@ class Search:
                 yield f"sefa-{number}", "closed form", vector
         classes = self.attributes.class_names()
         # The label decides the class of a conditional model, so there z does not.
-        left_out = set(classes) if "label" in self.generator.inputs or len(classes) > MOST_CLASSES else set()
+        left_out = set(classes) if "label" in self.generator.inputs else set()
         for name, column in values.items():
             vector = attribute_direction(self.vectors, column, self.groups)
             if name not in left_out and vector.any():
@@ -140,7 +140,13 @@ class Search:
     def directions(self, weights: Float32Array | None) -> Directions:
         """Find the directions and measure them."""
         values = self.attributes.measure(self.space, self.latents, self.conditions)
-        deviations = {name: float(column.std()) for name, column in values.items() if varies(column, column)}
+        classes = self.attributes.class_names()
+        unlisted = set(classes) if len(classes) > MOST_CLASSES else set()
+        deviations = {
+            name: float(column.std())
+            for name, column in values.items()
+            if varies(column, column) and name not in unlisted
+        }
         candidates = list(self.candidates(weights, {name: values[name] for name in deviations}))
         found = []
         for k in progress_bar(range(len(candidates)), "directions"):

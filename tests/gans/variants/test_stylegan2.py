@@ -19,7 +19,7 @@ from pipeline.gans.registry import build
 from pipeline.gans.variants.settings import Objective
 from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
 from pipeline.gans.variants.stylegan2.stylegan2 import StyleGAN2, path_lengths
-from pipeline.gans.variants.stylegan2.stylegan2_networks import EqualisedConv, EqualisedLinear
+from pipeline.gans.variants.stylegan2.stylegan2_networks import EqualisedConv, EqualisedLinear, ModulatedConv
 from pipeline.serving.graph_tensors import TENSORS
 from pipeline.serving.runtime.session import open_session
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator
@@ -327,6 +327,17 @@ def test_style_mixing() -> None:
     assert (counts[1:layers] / n).tolist() == pytest.approx([0.9 / (layers - 1)] * (layers - 1), abs=0.03)
     unmixed = small(16, style_mixing=0.0).sample_styles(5, rng())
     assert torch.equal(unmixed, unmixed[:, :1].expand_as(unmixed))
+
+
+def test_style_weights_are_the_jacobian_of_all_scales() -> None:
+    """A change of w changes the scales of all channels, of convolutions and images, by weights @ change."""
+    gan = small(16)
+    layers = [layer for layer in gan.generator.synthesis.modules() if isinstance(layer, ModulatedConv)]
+    weights = gan.style_weights()
+    assert weights.shape == (sum(layer.weight.shape[1] for layer in layers), 8)
+    w, change = torch.randn(8, generator=rng()), torch.randn(8, generator=rng(1))
+    before, after = (torch.cat([layer.affine(one[None])[0] for layer in layers]) for one in (w, w + change))
+    torch.testing.assert_close(after - before, weights @ change, atol=1e-5, rtol=1e-4)
 
 
 def test_path_length_of_a_linear_generator() -> None:

@@ -14,7 +14,10 @@ from pipeline.media.image.attributes import attributes
 from pipeline.serving.runtime.directions import identity, read_directions
 from pipeline.serving.runtime.edited_generator import EditedGenerator
 from pipeline.serving.runtime.generator import Generator
+from pipeline.serving.runtime.latent_space import StyleSpace
 from pipeline.stages.commands import directions
+from tests.serving.conftest import describe
+from tests.serving.style_pair import export_pair
 from tests.stages.conftest import Line
 
 
@@ -64,6 +67,32 @@ def test_class_directions_raise_the_chance_of_their_class(project: Path) -> None
         if one["name"].startswith("class-")
     ]
     assert np.mean(rising) >= 0.8, "after so short a training, some classes are not generated"
+
+
+def test_styles_have_directions_in_closed_form(tmp_path: Path) -> None:
+    """The weights say that the styles' second axis decides most, and the items of the toy agree."""
+    path = export_pair(tmp_path, describe(variant="stylegan2", resolution=8, latent=6, class_names=list("abcde")))
+    generator = Generator(path)
+    weights = np.diag([1.0, 3.0, 2.0, 0.5])
+    search = directions.Search(generator, directions.Attributes(generator, None), 500)
+    found = search.directions(weights)
+    assert found.space == "w"
+    assert set(found.names) == {"sefa-1", "sefa-2", "sefa-3", "sefa-4", "brightness", "thickness", "slant", "width"}
+    by_name = {direction.name: direction for direction in found.directions}
+    z = generator.latents(0, 0, 500)
+    w = StyleSpace(generator).encode(z, generator.conditions())[:, 0]
+    within = np.concatenate([w[k::5] - w[k::5].mean(axis=0) for k in range(5)])
+    for name, axis in (("sefa-1", 1), ("sefa-2", 2), ("sefa-3", 0), ("sefa-4", 3)):
+        expected = np.zeros(4)
+        expected[axis] = within[:, axis].std()
+        np.testing.assert_allclose(by_name[name].vector, expected, rtol=1e-4, atol=1e-6)
+        assert by_name[name].class_kept is None
+    (tmp_path / "directions.json").write_text(found.model_dump_json())
+    edited = EditedGenerator(
+        generator, read_directions(tmp_path / "directions.json", generator.metadata).shift(["sefa-1=2"])
+    )
+    measured = attributes(edited.sample(found.samples, 0))
+    assert measured["brightness"].mean() == pytest.approx(by_name["sefa-1"].means["brightness"][-1], rel=1e-4)
 
 
 def test_another_model_in_the_project_is_refused(new_line: Callable[[], Line]) -> None:
