@@ -1,5 +1,7 @@
 """A generator with styles, exported in two parts as StyleGAN2 exports them, and directions for it."""
 
+import functools
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ from pipeline.gans.base import ExportSpec
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.metadata import Metadata
 from pipeline.serving.runtime.directions import FILE, Direction, Directions, identity
+from tests.serving.conftest import describe
 
-LAYERS, WIDTH, LATENT, CLASSES = 3, 4, 6, 5
+LAYERS, WIDTH, LATENT = 3, 4, 6
+CLASSES = ("a", "b", "c", "3:1", "e")
 
 
 class Synthesis(nn.Module):
@@ -32,26 +36,45 @@ class StyleGenerator(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.embed, self.style, self.synthesis = nn.Embedding(CLASSES, LATENT), nn.Linear(LATENT, WIDTH), Synthesis()
+        self.embed, self.style, self.synthesis = (
+            nn.Embedding(len(CLASSES), LATENT),
+            nn.Linear(LATENT, WIDTH),
+            Synthesis(),
+        )
 
     def forward(self, z: Tensor, psi: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         w = (self.style(z + self.embed(label)).tanh() * psi[:, None])[:, None].expand(-1, LAYERS, -1)
         return self.synthesis(w), w
 
 
-def export_pair(folder: Path, metadata: Metadata) -> Path:
+def export_pair(folder: Path) -> Path:
     """Write generator.onnx, synthesis.onnx and directions.json; return the first."""
+    for name, content in exported().items():
+        (folder / f"{name}.onnx").write_bytes(content)
+    write_directions(folder, describe_pair(), "w", 0.5 * np.eye(WIDTH)[:2])
+    return folder / "generator.onnx"
+
+
+def describe_pair() -> Metadata:
+    """Return the metadata of both graphs."""
+    return describe(variant="stylegan2", resolution=8, latent=LATENT, class_names=CLASSES)
+
+
+@functools.cache
+def exported() -> dict[str, bytes]:
+    """Return the content of both graphs by name; they are exported once."""
     torch.manual_seed(8)
     network = StyleGenerator().eval()
     inputs = {"z": torch.zeros(2, LATENT), "psi": torch.ones(2), "label": torch.zeros(2, dtype=torch.int64)}
     w = {"w": torch.zeros(2, LAYERS, WIDTH)}
-    for spec in (
+    specs = (
         ExportSpec("generator", network, inputs, ("images", "w")),
         ExportSpec("synthesis", network.synthesis, w, ("images",)),
-    ):
-        export(spec, folder / f"{spec.name}.onnx", metadata.pairs(), 20)
-    write_directions(folder, metadata, "w", 0.5 * np.eye(WIDTH)[:2])
-    return folder / "generator.onnx"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for spec in specs:
+            export(spec, Path(folder) / f"{spec.name}.onnx", describe_pair().pairs(), 20)
+        return {path.stem: path.read_bytes() for path in Path(folder).iterdir()}
 
 
 def write_directions(folder: Path, metadata: Metadata, space: str, vectors: Float64Array) -> Directions:

@@ -30,9 +30,8 @@ def plain(plain_graph: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def styled(tmp_path_factory: pytest.TempPathFactory, describe: Any) -> Path:
-    metadata = describe(variant="stylegan2", resolution=8, latent=6, class_names=list("abcde"))
-    return export_pair(tmp_path_factory.mktemp("styles"), metadata)
+def styled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_pair(tmp_path_factory.mktemp("styles"))
 
 
 @pytest.fixture(scope="module", params=["plain", "styled"])

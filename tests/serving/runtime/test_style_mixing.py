@@ -22,9 +22,8 @@ from tests.serving.style_pair import export_pair, write_directions
 
 
 @pytest.fixture(scope="module")
-def styled(tmp_path_factory: pytest.TempPathFactory, describe: Any) -> Path:
-    metadata = describe(variant="stylegan2", resolution=8, latent=6, class_names=["a", "b", "c", "3:1", "e"])
-    return export_pair(tmp_path_factory.mktemp("styles"), metadata)
+def styled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_pair(tmp_path_factory.mktemp("styles"))
 
 
 @pytest.fixture

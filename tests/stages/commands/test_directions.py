@@ -16,7 +16,6 @@ from pipeline.serving.runtime.edited_generator import EditedGenerator
 from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.latent_space import StyleSpace
 from pipeline.stages.commands import directions
-from tests.serving.conftest import describe
 from tests.serving.style_pair import export_pair
 from tests.stages.conftest import Line
 
@@ -71,7 +70,7 @@ def test_class_directions_raise_the_chance_of_their_class(project: Path) -> None
 
 def test_styles_have_directions_in_closed_form(tmp_path: Path) -> None:
     """The weights say that the styles' second axis decides most, and the items of the toy agree."""
-    path = export_pair(tmp_path, describe(variant="stylegan2", resolution=8, latent=6, class_names=list("abcde")))
+    path = export_pair(tmp_path)
     generator = Generator(path)
     weights = np.diag([1.0, 3.0, 2.0, 0.5])
     search = directions.Search(generator, directions.Attributes(generator, None), 500)
