@@ -29,9 +29,10 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "pix2pix": {**SMALL, "discriminator_layers": 1},
     "cyclegan": {**SMALL, "discriminator_layers": 1, "blocks": 1},
     "drit": {**SMALL, "discriminator_layers": 1, "blocks": 1, "style": 2},
+    "stargan": {**SMALL, "style_channels": 8, "blocks": 1, "style": 2, "latent": 2, "mapping_width": 8},
 }
 IN_MAKE_TEST = ("dcgan", "pix2pix", "srgan")
-WITH_CLASSES = ("cgan", "sgan", "cyclegan", "drit")
+WITH_CLASSES = ("cgan", "sgan", "cyclegan", "drit", "stargan")
 FEATURES = ("dcgan", "cgan", "sgan")
 
 
