@@ -43,6 +43,7 @@ def test_the_split_is_that_of_the_source_and_labels_are_true() -> None:
     assert test.digits.reshape(-1, 4).std(axis=1).max() == 0, "a digit in its four styles"
 
 
+@pytest.mark.slow
 def test_graphs_are_asked_for_the_style_and_the_example(
     generator: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,7 +73,7 @@ def evaluate(does: Callable[..., Tensor], like: Like, root: Path) -> EvaluationR
             gan=gan,
             info=template.info.model_copy(update={"item": item}),
             config=template.config.model_copy(update={"item": item}),
-            train=three_classes(80, 1, "a"),
+            train=three_classes(48, 1, "a"),
             test=three_classes(20, 2, "b"),
         )
     )
