@@ -118,6 +118,8 @@ def main() -> None:
         "MD-GAN, no swaps": mdgan | {"swap_epochs": 0},
         "MD-GAN, swaps every 0.1 epochs": mdgan | {"swap_epochs": 0.1},
         "MD-GAN, swaps every epoch": mdgan,
+        "MD-GAN, one batch, no swaps": mdgan | {"batches": 1, "swap_epochs": 0},
+        "MD-GAN, one batch, swaps every epoch": mdgan | {"batches": 1},
         "MD-GAN, minimax, one batch, no swaps": paper | {"swap_epochs": 0},
         "MD-GAN, minimax, one batch, swaps every epoch": paper,
     }
