@@ -114,7 +114,7 @@ def draw_plots(study: "Study") -> Iterator[Plot]:
     shown: list[tuple[str, str, Callable[[], Any]]] = [
         (
             "History",
-            "Distance of each finished trial, and the lowest so far.",
+            "Distance of each finished trial (dots), and the lowest so far (line).",
             lambda: plots.plot_optimization_history(study, target_name=name),
         ),
         (
@@ -140,9 +140,12 @@ def draw_plots(study: "Study") -> Iterator[Plot]:
                 axes = plot()
         except (ValueError, RuntimeError):  # too few finished trials, or all alike
             continue
-        axes.set_title("")
+        for place in ("left", "center", "right"):
+            axes.set_title("", loc=place)
         if title in LOGARITHMIC and axes.has_data():
             axes.set_yscale("log")
+        if (legend := axes.get_legend()) is not None:
+            legend.remove()  # one entry a trial; the words above the plot say the rest
         yield Plot(title, about, save_figure())
 
 
