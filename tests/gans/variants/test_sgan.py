@@ -198,7 +198,7 @@ def test_the_generator_plays_against_the_critic_and_matches_features_of_the_clas
     [
         {},
         {"critic": True, "penalties": {"r1": 1.0, "r2": 1.0, "every": 4}},
-        {"critic": True, "stabilisers": {"minibatch_std": 3}},
+        {"critic": True, "matching": 0, "stabilisers": {"minibatch_std": 3}},
         {"penalties": {"r1": 1.0, "every": 4}},
         {"stabilisers": {"instance_noise": 0.1, "augment": {"policy": "ada", "target": 0.6}}},
     ],
@@ -251,6 +251,7 @@ def test_weights_are_normalised_and_a_class_depends_on_its_image_only() -> None:
         ),
         ("objective: hinge", "model: objective hinge with variant sgan: "),
         ("objective: minimax", "model: objective minimax with variant sgan: "),
+        ("matching: 0", "model: matching 0 with variant sgan: without a critic the generator has no other loss."),
         ("stabilisers: {minibatch_std: 4}", "model: stabilisers.minibatch_std with variant sgan: "),
         ("stabilisers: {spectral_norm: true}", "model: stabilisers.spectral_norm with variant sgan: "),
         ("stabilisers: {label_smoothing: 0.1}", "model: stabilisers.label_smoothing with variant sgan: "),

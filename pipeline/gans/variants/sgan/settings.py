@@ -21,7 +21,9 @@ class SGANSettings(ConvolutionalSettings):
         description="a second discriminator, DCGAN's, judges how images look, and the generator plays against it; "
         "false: the generator only matches features of the classifier",
     )
-    matching: float = Field(1.0, ge=0, description="weight of feature matching in the generator's loss")
+    matching: float = Field(
+        1.0, ge=0, description="weight of feature matching in the generator's loss; 0 only with a critic"
+    )
     discriminator_norm: Literal["batch", "none"] = Field("none", description="normalisation of the critic")
 
     @model_validator(mode="after")
@@ -36,6 +38,7 @@ class SGANSettings(ConvolutionalSettings):
         if self.critic:
             return self
         rules = {
+            "matching 0": (self.matching == 0, "without a critic the generator has no other loss. Set matching: 1"),
             f"objective {self.objective}": (
                 self.objective != "nonsaturating",
                 "its loss is the likelihood of the classes. Set objective: nonsaturating",

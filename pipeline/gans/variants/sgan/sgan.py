@@ -173,6 +173,8 @@ class SGAN(Adversarial):
 
     def generator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the feature matching loss on the classifier's trunk, and the critic's objective if there is one."""
+        if self.matching == 0:
+            return super().generator_loss(batch, progress, rng)
         real, trunk = batch["item"], self.discriminator.trunk
         fake = self.generate(len(real), None, rng)
         fake_features = trunk(self.augment_for_discriminator(fake, progress, rng)).float()
