@@ -11,6 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from pipeline.cli.derived_options import DerivedCommand, condition_options, service_options, with_options
+from pipeline.cli.model_options import (
+    EditOption,
+    FramesOption,
+    LatentOption,
+    ModelOption,
+    QualityOption,
+    StylesOption,
+)
 from pipeline.stages.paths import Paths, project_root
 
 if TYPE_CHECKING:
@@ -18,23 +26,6 @@ if TYPE_CHECKING:
 
 model_commands = typer.Typer()
 
-ModelOption = Annotated[
-    Path | None,
-    typer.Option("--model", help="Exported graph; default: the project's exported/generator.onnx.", show_default=False),
-]
-FramesOption = Annotated[
-    int | None,
-    typer.Option(min=1, max=10_000, help="Frames to predict, for models that do; 8 by default.", show_default=False),
-]
-QualityOption = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        max=100,
-        help="Quality of .jpg and .avif (95), or of lossy .webp (lossless by default).",
-        show_default=False,
-    ),
-]
 SEED_MAX = 2**64 - 1
 
 
@@ -80,27 +71,9 @@ def sample(
             min=1, max=10_000, help="Frames of a clip, for models that make any number (mocogan).", show_default=False
         ),
     ] = None,
-    edit: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=STRENGTH",
-            help="Move along a direction that `ganline directions` found, in standard deviations; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    styles: Annotated[
-        str | None,
-        typer.Option(
-            metavar="GROUP:SEED,...",
-            help="Take the style of a third of the layers (coarse, middle, fine) from another seed, or from a file of "
-            "`ganline project`: coarse:7,fine:photo.npz",
-            show_default=False,
-        ),
-    ] = None,
-    latent: Annotated[
-        Path | None,
-        typer.Option(help="Draw the item of a file of `ganline project`, instead of a seed.", show_default=False),
-    ] = None,
+    edit: EditOption = None,
+    styles: StylesOption = None,
+    latent: LatentOption = None,
     conditions: dict[str, Any],
 ) -> None:
     """Generate images from generator.onnx with ONNX Runtime, on CUDA if there is a GPU.

@@ -26,7 +26,7 @@ from pipeline.training.looks import Look
 from pipeline.training.optimizers import Optimizers
 from pipeline.training.placement import Placement
 from pipeline.training.protocols import Batches, Observer, Row
-from pipeline.training.settings import TrainSettings
+from pipeline.training.settings import TrainSettings, is_due
 from pipeline.training.step_batches import StepBatches
 
 NUMBERS_OF_CHECK = ("images", "step", "d_accuracy", "grad_norm_generator")
@@ -35,11 +35,6 @@ NUMBERS_OF_CHECK = ("images", "step", "d_accuracy", "grad_norm_generator")
 
 class Stopped(Exception):
     """Training was asked to stop. A checkpoint of this step exists unless the observer was warned."""
-
-
-def is_due(interval: int, before: int, now: int) -> bool:
-    """Return whether a multiple of `interval` lies in (before, now]."""
-    return now // interval > before // interval
 
 
 class Trainer:

@@ -36,6 +36,11 @@ Interval = Annotated[int | Literal["auto"], BeforeValidator(check_interval)]
 OptionalInterval = Annotated[int | Literal["auto"] | None, BeforeValidator(partial(check_interval, optional=True))]
 
 
+def is_due(interval: int, before: int, now: int) -> bool:
+    """Return whether a multiple of `interval` lies in (before, now]."""
+    return now // interval > before // interval
+
+
 class Intervals(NamedTuple):
     """Intervals of a training in images; `health` is None without health checks."""
 

@@ -16,8 +16,8 @@ from pipeline.gans.game.settings import Penalties
 from pipeline.gans.registry import build
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.training.device import pick_device, pick_precision
-from pipeline.training.loop import Trainer, is_due
-from pipeline.training.settings import TrainSettings
+from pipeline.training.loop import Trainer
+from pipeline.training.settings import TrainSettings, is_due
 from tests.observer import Watcher
 from tests.specs import image_spec
 

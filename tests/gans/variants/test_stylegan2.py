@@ -19,7 +19,7 @@ from pipeline.gans.registry import build
 from pipeline.gans.variants.settings import Objective
 from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
 from pipeline.gans.variants.stylegan2.stylegan2 import StyleGAN2, path_lengths
-from pipeline.gans.variants.stylegan2.stylegan2_networks import EqualisedConv, EqualisedLinear, ModulatedConv
+from pipeline.gans.variants.stylegan2.stylegan2_layers import EqualisedConv, EqualisedLinear, ModulatedConv
 from pipeline.serving.graph_tensors import TENSORS
 from pipeline.serving.runtime.session import open_session
 from pipeline.tasks.generate.evaluator import Evaluation, Evaluator

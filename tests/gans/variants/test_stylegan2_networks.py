@@ -11,16 +11,18 @@ from torch import nn
 from torch.nn.functional import leaky_relu
 
 from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
-from pipeline.gans.variants.stylegan2.stylegan2_networks import (
-    Discriminator,
+from pipeline.gans.variants.stylegan2.stylegan2_layers import (
     EqualisedConv,
     EqualisedLinear,
     LowPassFilter,
-    MappingNetwork,
     ModulatedConv,
+    Upsample,
+)
+from pipeline.gans.variants.stylegan2.stylegan2_networks import (
+    Discriminator,
+    MappingNetwork,
     StyledConv,
     SynthesisNetwork,
-    Upsample,
 )
 from tests.specs import image_spec
 

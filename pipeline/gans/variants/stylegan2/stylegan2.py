@@ -17,13 +17,8 @@ from torch import Tensor
 from pipeline.gans.base import Batch, ExportSpec, Loss, Phase, Progress
 from pipeline.gans.game.adversarial import Adversarial
 from pipeline.gans.variants.stylegan2.settings import StyleGAN2Settings
-from pipeline.gans.variants.stylegan2.stylegan2_networks import (
-    Discriminator,
-    EqualisedConv,
-    EqualisedLinear,
-    Generator,
-    ModulatedConv,
-)
+from pipeline.gans.variants.stylegan2.stylegan2_layers import EqualisedConv, EqualisedLinear, ModulatedConv
+from pipeline.gans.variants.stylegan2.stylegan2_networks import Discriminator, Generator
 from pipeline.items import ItemSpec
 from pipeline.shared_batch import smaller_batch, whole
 
