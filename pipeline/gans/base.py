@@ -11,6 +11,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from pipeline.gans.pretraining import Pretraining
+
 Batch = Mapping[str, Tensor]
 """Named tensors of one batch. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B], tokens
 int64 [B, L]."""
@@ -119,26 +121,6 @@ class Phase:
     same_batch: bool = False
     before_update: Callable[[Progress], None] | None = None
     after_update: Callable[[], None] | None = None
-
-
-NextBatch = Callable[[int], Batch]
-"""Batch size -> the next batch."""
-
-
-@dataclass(frozen=True)
-class Pretraining:
-    """A network that learns from the training data before the game, and stays as it is in the game.
-
-    Attributes:
-        network: Name of the child module.
-        settings: What its weights depend on, besides data, seed and code.
-        fit: Trains a new network on a device and returns its weights by name, on the CPU. Initial weights come from
-            torch's global generator; the caller seeds it.
-    """
-
-    network: str
-    settings: str
-    fit: Callable[[NextBatch, torch.device], dict[str, Tensor]]
 
 
 @dataclass(frozen=True)

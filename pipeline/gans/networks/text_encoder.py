@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.gans.base import NextBatch
 from pipeline.gans.networks.layers import count_doublings
+from pipeline.gans.pretraining import NextBatch
 from pipeline.items import ItemSpec
 
 BATCH = 128

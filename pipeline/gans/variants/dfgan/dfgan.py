@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.gans.base import ExportSpec, NextBatch, Pretraining, Progress, View
+from pipeline.gans.base import ExportSpec, Progress, View
 from pipeline.gans.game.adversarial import Adversarial
 from pipeline.gans.networks.heads import output_head
 from pipeline.gans.networks.layers import MinibatchStd, count_doublings
 from pipeline.gans.networks.text_encoder import TextEncoder, build_text_encoder, fit_text_encoder
+from pipeline.gans.pretraining import NextBatch, Pretraining
 from pipeline.gans.variants.dcgan.dcgan import channel_widths, first_side
 from pipeline.gans.variants.dfgan.settings import DFGANSettings
 from pipeline.items import ItemSpec
