@@ -12,8 +12,11 @@ import typer
 
 from pipeline.cli.derived_options import DerivedCommand, condition_options, service_options, with_options
 from pipeline.cli.model_options import (
+    ColumnsOption,
     EditOption,
+    ExampleOption,
     FramesOption,
+    LabelOption,
     LatentOption,
     ModelOption,
     QualityOption,
@@ -49,14 +52,7 @@ def sample(
         typer.Option("-o", "--output", help="File (.png, .jpg, .webp ...), or folder ending in / for single files."),
     ] = "samples.png",
     model: ModelOption = None,
-    columns: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Columns of the sheet; by default one per condition, or as square as possible.",
-            show_default=False,
-        ),
-    ] = None,
+    columns: ColumnsOption = None,
     interpolate: Annotated[
         int | None,
         typer.Option(
@@ -179,17 +175,8 @@ def apply(
             show_default=False,
         ),
     ] = None,
-    example: Annotated[
-        Path | None, typer.Option(help="Image whose style the results take, instead of a seed.", show_default=False)
-    ] = None,
-    label: Annotated[
-        str | None,
-        typer.Option(
-            help="Class to translate to, by name or index, if the model has classes (stargan); with --example, the "
-            "class of the example. `all` draws the input and its translation to each class in one row.",
-            show_default=False,
-        ),
-    ] = None,
+    example: ExampleOption = None,
+    label: LabelOption = None,
     frames: FramesOption = None,
     quality: QualityOption = None,
 ) -> None:

@@ -43,3 +43,22 @@ LatentOption = Annotated[
     Path | None,
     typer.Option(help="Draw the item of a file of `ganline project`, instead of a seed.", show_default=False),
 ]
+ExampleOption = Annotated[
+    Path | None, typer.Option(help="Image whose style the results take, instead of a seed.", show_default=False)
+]
+LabelOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Class to translate to, by name or index, if the model has classes (stargan); with --example, the "
+        "class of the example. `all` draws the input and its translation to each class in one row.",
+        show_default=False,
+    ),
+]
+ColumnsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Columns of the sheet; by default one per condition, or as square as possible.",
+        show_default=False,
+    ),
+]

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from pipeline.gans.pretraining import Pretraining
 
 Batch = Mapping[str, Tensor]
-"""Named tensors of one batch. Images are float [B, C, H, W] in [-1, 1]; labels are int64 [B], tokens
-int64 [B, L]."""
+"""Tensors of a batch by name: images float [B, C, H, W] in [-1, 1], labels int64 [B], tokens int64 [B, L]."""
 
 
 @dataclass(frozen=True)
@@ -254,10 +253,7 @@ class GAN(nn.Module, ABC):
         raise NotImplementedError
 
     def translate_like(self, images: Tensor, examples: Tensor, direction: str) -> Tensor | None:
-        """Translate images, each in the style of an example of the target domain; None if the model takes no examples.
-
-        Both are [n, C, H, W] in [-1, 1].
-        """
+        """Translate images, each in the style of an example, both [n, C, H, W]; None if the model takes no examples."""
         return None
 
     def reconstruct(self, translated: Tensor, originals: Tensor, direction: str, rng: torch.Generator) -> Tensor:
@@ -286,10 +282,7 @@ class GAN(nn.Module, ABC):
         return images
 
     def score(self, images: Tensor, condition: Tensor | None = None) -> Tensor | None:
-        """Return the discriminator's logits for `images`, shape [n]; higher means more real. None without one.
-
-        Runs in eval mode, without augmentation, and leaves the running statistics untouched.
-        """
+        """Return the discriminator's logits [n] of images in eval mode; higher means more real. None without one."""
         return None
 
     def pretraining(self) -> Pretraining | None:
