@@ -74,6 +74,17 @@ def test_good_predictions_pass(strength: float) -> None:
     assert part.values["sharpness"] == pytest.approx(1, abs=0.25)
 
 
+def test_small_errors_in_still_clips_are_not_broken() -> None:
+    """Half of the clips are still, so a copy is exact; faint noise is worse than that by many decibels."""
+    given, wanted = CLIPS[:, :PAST].copy(), REAL.copy()
+    given[::2], wanted[::2] = CLIPS[::2, :1], CLIPS[::2, :1]
+    data = Predictions(given, noisy(wanted, 5), wanted, CLIPS.mean(axis=(0, 1)))
+    assert (data.gains[::2, 0] < -3).all()
+    part = measure_part(data, MEASURES, "", "")
+    assert part.values["broken_clips"] == 0
+    assert "broken clips" not in str(apply_gate([part], PredictionGate()).outcome["reasons"])
+
+
 @pytest.mark.parametrize(("distance", "verdict"), [(1.0, "pass"), (2.9, "pass"), (3.1, "fail")])
 def test_frames_unlike_real_ones_fail_however_sharp_they_are(distance: float, verdict: str) -> None:
     data = replace(predictions(REAL), realism=Ratio(100, distance, 1.0, 0.1))
