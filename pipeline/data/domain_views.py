@@ -103,7 +103,7 @@ class Classes(Labelled):
                 "`dvc repro`"
             )
         super().__init__(data, device, seed, **sampling)
-        labels = self.sampler.labels
+        labels = self.sampler.labels.cpu()
         self.members = [torch.nonzero(labels == k).flatten() for k in range(len(data.item.classes))]
         for members, name in zip(self.members, data.item.classes, strict=True):
             require_items(len(members), name)
@@ -111,19 +111,23 @@ class Classes(Labelled):
         self.rng = torch.Generator().manual_seed(seed)
 
     def next(self, n: int) -> dict[str, Tensor]:
-        """Return the next batch of `n` items with targets."""
+        """Return the next batch of `n` items with targets.
+
+        Labels and positions are drawn on the host, and copied to the device at once.
+        """
         label, target = (torch.randint(len(self.members), (n,), generator=self.rng) for _ in range(2))
-        chosen = {"item": label, "reference": target, "other_reference": target}
-        items = {name: self.sampler.at(self.positions(classes)) for name, classes in chosen.items()}
-        return items | {"label": label.to(self.sampler.device), "target": target.to(self.sampler.device)}
+        positions = [self.positions(classes) for classes in (label, target, target)]
+        item, reference, other, label, target = torch.stack([*positions, label, target]).to(self.sampler.device)
+        chosen = {"item": item, "reference": reference, "other_reference": other}
+        return {name: self.sampler.at(at) for name, at in chosen.items()} | {"label": label, "target": target}
 
     def positions(self, classes: Tensor) -> Tensor:
-        """Return positions of the next item of each class, int64 [n]."""
-        found = torch.empty(len(classes), dtype=torch.int64, device=self.sampler.labels.device)
+        """Return positions of the next item of each class, int64 [n] on the host."""
+        found = torch.empty(len(classes), dtype=torch.int64)
         for number, (members, order) in enumerate(zip(self.members, self.orders, strict=True)):
             asked = torch.nonzero(classes == number).flatten()
             if len(asked):
-                found[asked.to(found.device)] = members[order.take(len(asked))]
+                found[asked] = members[order.take(len(asked))]
         return found
 
     def state(self) -> dict[str, object]:

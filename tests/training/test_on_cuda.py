@@ -18,6 +18,7 @@ EPOCH = "data/batch_sampling.py"
 WAITING = {
     "denoise": ("media/degradation_kinds.py", "media/image/degradations.py"),
     "segan": ("media/degradation_kinds.py",),
+    "stargan": ("data/domain_views.py",),
 }
 """Models whose steps wait, and the files that make them wait."""
 
