@@ -112,7 +112,8 @@ def page(folder: Path) -> Iterator[Page]:
         port = active.read_text().splitlines()[0]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=WAIT_SECONDS) as answer:
             address = next(one["webSocketDebuggerUrl"] for one in json.load(answer) if one["type"] == "page")
-        with connect(address, max_size=None, open_timeout=WAIT_SECONDS) as connection:
+        # A busy machine may answer no ping for long.
+        with connect(address, max_size=None, open_timeout=WAIT_SECONDS, ping_interval=None) as connection:
             tab = Page(connection, folder)
             tab.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
             yield tab
