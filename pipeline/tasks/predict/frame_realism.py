@@ -15,6 +15,7 @@ import torch
 from pipeline.arrays import Int64Array, UInt8Array
 from pipeline.evaluation.extractors.base import ArrayItems, Images, extract
 from pipeline.evaluation.extractors.contrastive import train_contrastive
+from pipeline.evaluation.measures.copies import choose
 from pipeline.evaluation.reference import Ratio, Reference, ratio
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.items import ItemSpec
@@ -97,7 +98,7 @@ def compare_frames(
     extractor = train_contrastive(
         frames.learned, leave_out, frame_item(train.item), device, folder=cache, progress=progress_bar
     )
-    chosen = np.unique(np.linspace(0, len(predicted) - 1, min(COMPARED, len(predicted))).astype(np.int64))
+    chosen = choose(len(predicted), COMPARED)
     ours, real, others = (
         extract(extractor, ArrayItems(values), settings.batch_size, progress_bar, "features")
         for values in (predicted[chosen], wanted[chosen], frames.others.array)

@@ -14,24 +14,9 @@ from pipeline.serving.runtime.generator import Generator
 from pipeline.serving.runtime.latent_space import StyleSpace, open_space
 from pipeline.serving.runtime.sample_files import Request, sample_to_files
 from tests.serving.runtime.test_sample_files import cells
-from tests.serving.style_pair import export_pair, write_directions
+from tests.serving.style_pair import write_directions
 
 ONE_STEP = Edits(("slant=1",))
-
-
-@pytest.fixture(scope="module")
-def styled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_pair(tmp_path_factory.mktemp("styles"))
-
-
-@pytest.fixture
-def plain(plain_graph: Any, tmp_path: Path) -> Path:
-    """The DCGAN with directions along two axes of z."""
-    path = tmp_path / "model" / "generator.onnx"
-    path.parent.mkdir()
-    shutil.copy(plain_graph.path, path)
-    write_directions(path.parent, plain_graph.metadata, "z", np.eye(24)[:2])
-    return path
 
 
 def shift_of(path: Path, *edits: str) -> Any:

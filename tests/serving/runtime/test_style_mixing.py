@@ -1,7 +1,6 @@
 """Styles of several seeds and files in one item, mixtures of labels, and saved latents."""
 
 import io
-import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,21 +17,6 @@ from pipeline.serving.runtime.latent_space import StyleSpace
 from pipeline.serving.runtime.sample_files import Request, sample_to_files
 from pipeline.serving.runtime.saved_latent import SavedLatent, read_latent
 from tests.serving.runtime.test_sample_files import cells
-from tests.serving.style_pair import export_pair, write_directions
-
-
-@pytest.fixture(scope="module")
-def styled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_pair(tmp_path_factory.mktemp("styles"))
-
-
-@pytest.fixture
-def plain(plain_graph: Any, tmp_path: Path) -> Path:
-    path = tmp_path / "model" / "generator.onnx"
-    path.parent.mkdir()
-    shutil.copy(plain_graph.path, path)
-    write_directions(path.parent, plain_graph.metadata, "z", np.eye(24)[:2])
-    return path
 
 
 def edited(path: Path, edits: Edits, **conditions: Any) -> EditedGenerator:

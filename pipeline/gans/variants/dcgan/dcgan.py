@@ -9,6 +9,7 @@ because a single doubling would leave only two layers. `architecture: residual` 
 `networks/residual.py` instead.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -104,11 +105,16 @@ def init_weights(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
+def initialiser(settings: PyramidSettings) -> Callable[[nn.Module], None]:
+    """Return what initialises the weights of a network of this architecture."""
+    return residual.init_weights if settings.architecture == "residual" else init_weights
+
+
 def build_networks(
     settings: ConvolutionalSettings, item: ItemSpec, extra_latent: int = 0, extra_maps: int = 0
 ) -> tuple[Generator, Discriminator]:
     """Build and initialise generator and discriminator; `extra_latent` and `extra_maps` reserve inputs for labels."""
-    initialise = residual.init_weights if settings.architecture == "residual" else init_weights
+    initialise = initialiser(settings)
     maps = settings.stabilisers.packing * item.network_channels + extra_maps
     generator = Generator(settings, item, settings.latent + extra_latent).apply(initialise)
     discriminator = Discriminator(settings, item, maps).apply(initialise)

@@ -23,7 +23,6 @@ from torch.nn.utils.parametrizations import weight_norm
 from pipeline.gans.base import Batch, ExportSpec, Loss, Progress, View
 from pipeline.gans.game.adversarial import Adversarial
 from pipeline.gans.game.objectives import AdversarialObjective
-from pipeline.gans.networks import residual
 from pipeline.gans.variants.dcgan import dcgan
 from pipeline.gans.variants.sgan.settings import SGANSettings
 from pipeline.items import ItemSpec
@@ -92,7 +91,9 @@ class Discriminator(nn.Module):
     def __init__(self, settings: SGANSettings, item: ItemSpec) -> None:
         super().__init__()
         self.classifier = ClassifierNetwork(settings, item)
-        self.critic = build_critic(settings, item) if settings.critic else None
+        self.critic = dcgan.Discriminator(settings, item, item.network_channels) if settings.critic else None
+        if self.critic is not None:
+            self.critic.apply(dcgan.initialiser(settings))
 
     @property
     def trunk(self) -> nn.Module:
@@ -109,12 +110,6 @@ class Discriminator(nn.Module):
 def realness(logits: Tensor) -> Tensor:
     """Return Z = log sum exp l [B] of class logits l [B, K]."""
     return logits.logsumexp(dim=1)
-
-
-def build_critic(settings: SGANSettings, item: ItemSpec) -> dcgan.Discriminator:
-    """Build DCGAN's discriminator."""
-    initialise = residual.init_weights if settings.architecture == "residual" else dcgan.init_weights
-    return dcgan.Discriminator(settings, item, item.network_channels).apply(initialise)
 
 
 def conv(inputs: int, outputs: int, stride: int) -> nn.Module:
@@ -140,8 +135,7 @@ class SGAN(Adversarial):
     ema_networks = ("generator", "discriminator")
 
     def __init__(self, settings: SGANSettings, item: ItemSpec) -> None:
-        init_weights = residual.init_weights if settings.architecture == "residual" else dcgan.init_weights
-        generator = dcgan.Generator(settings, item, settings.latent).apply(init_weights)
+        generator = dcgan.Generator(settings, item, settings.latent).apply(dcgan.initialiser(settings))
         super().__init__(settings, generator, Discriminator(settings, item))
         self.shape = (item.network_channels, item.height, item.width)
         self.view = View("partly_labelled", {"per_class": settings.labelled_per_class})
