@@ -52,8 +52,11 @@ def tear(real: Real, share: float, rng: np.random.Generator) -> UInt8:
 
 
 def merge_two(real: Real, share: float, rng: np.random.Generator) -> UInt8:
-    """Put another volume into some volumes."""
-    return replace(real.images, np.maximum(real.images, real.images[rng.permutation(len(real.images))]), share, rng)
+    """Put another volume into some volumes; a pair of which one contains the other would repeat that one."""
+    others = real.images[rng.permutation(len(real.images))]
+    both = np.maximum(real.images, others)
+    is_new = (both != real.images).any((1, 2, 3)) & (both != others).any((1, 2, 3))
+    return replace(real.images, np.where(is_new[:, None, None, None], both, real.images), share, rng)
 
 
 def empty(real: Real, share: float, rng: np.random.Generator) -> UInt8:
