@@ -15,6 +15,7 @@ from pipeline.training.failure_modes import (
     ADVICE,
     COMPLETE_COLLAPSE,
     DIVERGENCE,
+    OVERFITTING,
     PARTIAL_COLLAPSE,
     Numbers,
     Symptom,
@@ -67,8 +68,8 @@ class HealthMonitor:
         checks: Numbers of all checks, without those that were not finite.
         events: Symptoms and responses so far.
         best: Images seen at the best check, -1 if there is none. The best check has the lowest metric up to its
-            standard error. It is chosen among healthy checks, or until there is one, among those without a critical
-            symptom.
+            standard error. It is chosen among checks without a symptom of the generator, or until there is one, among
+            those without a critical symptom.
         last_healthy: Images seen at the last check without a symptom, -1 if there is none.
     """
 
@@ -132,8 +133,12 @@ class HealthMonitor:
         ]
 
     def rank(self, numbers: Numbers, symptoms: list[Symptom]) -> None:
-        """Update `best` and `last_healthy`."""
-        if any(symptom.critical for symptom in symptoms) or (symptoms and self.last_healthy >= 0):
+        """Update `best` and `last_healthy`.
+
+        A discriminator that overfits does not exclude its generator: the metric compares with held-out items.
+        """
+        of_generator = [symptom for symptom in symptoms if symptom.name != OVERFITTING]
+        if any(symptom.critical for symptom in symptoms) or (of_generator and self.last_healthy >= 0):
             return
         if not symptoms:
             if self.last_healthy < 0:

@@ -148,6 +148,12 @@ def test_best_check_has_the_lowest_distance_without_a_symptom() -> None:
     assert (health.best, health.last_healthy) == (200, 400)
 
 
+def test_an_overfitted_discriminator_does_not_exclude_its_generator() -> None:
+    """The distance to held-out items decides; weights to return to come from before the overfitting."""
+    health, _ = run([{"fid": 3.0}, {"fid": 2.0, "overfitting": 0.9}, {"fid": 1.0, "overfitting": 1.0}, {"fid": 2.5}])
+    assert (health.best, health.last_healthy) == (300, 400)
+
+
 def test_of_checks_within_the_standard_error_the_latest_is_best() -> None:
     """The error is counted from the lowest distance, so that a slow decline does not accumulate."""
     health, _ = run([{"fid": fid, "fid_error": 0.1} for fid in (2.0, 1.0, 1.09, 1.05, 1.11, 1.2)])
