@@ -91,6 +91,9 @@ class Symptom:
         undo: Returns the samples without this failure mode, to measure them again: the symptom also explains the tests
             that then pass. None if that is impossible.
         alone: Groups in which no other test may still fail after `undo`, or another symptom is the cause.
+        only: Returns the samples that have this failure mode and no others. If they fail by a symptom with `of_part`,
+            that one names the failure.
+        of_part: The symptom may say what is wrong with a part of the samples; see `only`.
     """
 
     name: str
@@ -101,6 +104,8 @@ class Symptom:
     when: Callable[[Mapping[str, Measurement]], bool] | None = None
     undo: Callable[[Any], Any] | None = None
     alone: frozenset[str] = frozenset()
+    only: Callable[[Any], Any] | None = None
+    of_part: bool = False
 
 
 @dataclass(frozen=True)

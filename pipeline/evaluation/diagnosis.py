@@ -4,11 +4,11 @@ A lost class, for example, also worsens recall, coverage and the Fréchet distan
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.evaluation.verdict import Test
-from pipeline.evaluation.wording import join_names
+from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Measure, Measurement, Symptom
 
 
@@ -24,6 +24,13 @@ class Diagnosis:
         first, *rest = self.tests
         also = f"; also failed: {join_names([test.numbers for test in rest])}" if rest else ""
         return f"{self.symptom.name}: {first.evidence or first.numbers}{also}. {self.symptom.advice}"
+
+    def named_by(self, other: "Diagnosis", share: float) -> "Diagnosis":
+        """Return this diagnosis under the name of `other`, which is that of a share of the samples alone."""
+        first, *rest = self.tests
+        seen = other.tests[0]
+        words = f"{seen.evidence or seen.numbers} in {percent(share)} of the samples; {first.evidence or first.numbers}"
+        return Diagnosis(other.symptom, (replace(first, evidence=words), *rest))
 
 
 Recheck = Callable[[Symptom, Sequence[Test]], Collection[str]]

@@ -49,6 +49,11 @@ class Outliers:
         return np.flatnonzero(self.samples <= self.limit)
 
     @property
+    def unusual(self) -> Int64Array:
+        """Positions of the samples beyond that limit."""
+        return np.flatnonzero(self.samples > self.limit)
+
+    @property
     def rare(self) -> Measurement:
         """The share of samples that are more unusual than 99 % of the held-out items."""
         share, null = (float(np.mean(scores > self.limit)) for scores in (self.samples, self.heldout))

@@ -55,9 +55,14 @@ def is_change(found: Found, name: str) -> bool:
     return found["pitch_change_kind"].value == name
 
 
-def mode(name: str, priority: int, advice: str, when: Callable[[Found], bool] | None = None) -> Symptom:
-    """Return a failure mode of all samples."""
-    return Symptom(name, priority, advice, explains=EXPLAINED, when=when)
+def without_slow(data: Any) -> Any:
+    """Return the samples in which voices begin at least as many notes as in all but 1 % of the real items."""
+    return data.select(data.not_below("onset_rate"))
+
+
+def mode(name: str, priority: int, advice: str, when: Callable[[Found], bool] | None = None, **about: Any) -> Symptom:
+    """Return a failure mode of all samples, or of a part of them."""
+    return Symptom(name, priority, advice, explains=EXPLAINED, when=when, of_part=True, **about)
 
 
 CHANGED = tuple(
@@ -67,10 +72,20 @@ CHANGED = tuple(
         ORIGIN,
         when=functools.partial(is_change, name=name),
         undo=lambda data: data.undo_change(),
+        of_part=True,
     )
     for name in ("transposed", "swapped voices")
 )
-FROZEN = mode("frozen rhythm", 19, f"Voices hardly move. {LONGER}", is_slow)
+# Few pieces are possible if voices hardly move, so this comes before repeats, unless more is repeated.
+FROZEN = mode(
+    "frozen rhythm",
+    10,
+    f"Voices hardly move. {LONGER}",
+    is_slow,
+    undo=without_slow,
+    alone=frozenset({"repeats"}),
+)
+WRONG_RESTS = mode("wrong rests", 19, f"A voice rests too much or too little. {LONGER}")
 WRONG_NOTES = mode(
     "wrong notes",
     20,
@@ -91,7 +106,6 @@ RESTLESS = mode("restless rhythm", 24, f"Voices move too often. {LONGER}", lambd
 OUTSIDE_GRAMMAR = mode("broken progressions", 25, f"Items break a rule of the chord grammar. {LONGER}")
 WRONG_KEY = mode("wrong key", 25, f"Pitch classes have other shares. {LONGER}")
 WRONG_REGISTER = mode("wrong register", 26, f"A voice is too high or too low. {LONGER}")
-WRONG_RESTS = mode("wrong rests", 27, f"A voice rests too much or too little. {LONGER}")
 
 
 # --- measures ---

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.evaluation.diagnosis import diagnose
+from pipeline.evaluation.diagnosis import Diagnosis, diagnose
 from pipeline.evaluation.unfinished import unfinished_reason
 from pipeline.evaluation.verdict import Test, Verdict, apply_bound, finite_test
 from pipeline.measure import Measure, Measurement, Symptom
@@ -38,7 +38,20 @@ def apply_gate(
         for measure in measures
         if measure.better is not None and data.concerns(measure.needs)
     ]
-    reasons = [str(diagnosis) for diagnosis in diagnose(tests, measures, measurements, LOW_FIDELITY, recheck)]
+
+    def name_part(diagnosis: Diagnosis) -> Diagnosis:
+        """Return the diagnosis named by what is wrong with the samples that it is about, if the medium can say so."""
+        own = [measure for measure in data.real.medium.appearance() if measure in measures]
+        if diagnosis.symptom.only is None or not any(symptom.of_part for one in own for symptom in one.symptoms):
+            return diagnosis
+        part = diagnosis.symptom.only(data)
+        found = {measure.name: take(measure, part) for measure in own}
+        failed = [test(one, found[one.name], part) for one in own if one.better and data.concerns(one.needs)]
+        first, *_ = diagnose(failed, own, found, LOW_FIDELITY) or [diagnosis]
+        return diagnosis.named_by(first, len(part) / len(data)) if first.symptom.of_part else diagnosis
+
+    diagnoses = diagnose(tests, measures, measurements, LOW_FIDELITY, recheck)
+    reasons = [str(name_part(diagnosis)) for diagnosis in diagnoses]
     if reasons:
         reasons = unfinished_reason({"Fréchet distance": data.looks}) + reasons
     return Verdict([finite_test("finite samples", len(data), data.total), *tests], nonfinite_reason(data) + reasons)

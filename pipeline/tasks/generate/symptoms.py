@@ -75,6 +75,12 @@ def without_outliers(data: "SampleSet") -> "SampleSet":
     return data.select(data.outliers.typical)
 
 
+def only_outliers(data: "SampleSet") -> "SampleSet":
+    """Return the samples that are less typical than real ones."""
+    assert data.outliers is not None
+    return data.select(data.outliers.unusual)
+
+
 BROKEN_SAMPLES = Symptom(
     "broken samples",
     15,
@@ -83,9 +89,12 @@ BROKEN_SAMPLES = Symptom(
     when=is_part,
     undo=without_outliers,
     alone=frozenset({"appearance", "fidelity"}),
+    only=only_outliers,
 )
 # Next to a fault of all samples, which makes some of them outliers, these are a reason only if nothing else is.
-SOME_OUTLIERS = replace(BROKEN_SAMPLES, priority=33, undo=None, alone=frozenset(), explains=frozenset({"fidelity"}))
+SOME_OUTLIERS = replace(
+    BROKEN_SAMPLES, priority=33, undo=None, alone=frozenset(), only=None, explains=frozenset({"fidelity"})
+)
 RECOLOURED = Symptom(
     "wrong colours",
     26,
