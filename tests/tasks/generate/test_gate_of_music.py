@@ -22,6 +22,10 @@ SPEC = MUSIC.spec(MUSIC.Settings(pitches=(41, 79)), ())
 COUNT = 500
 
 
+class Pieces(Labelled):
+    item = SPEC
+
+
 def compose_many(seed: int) -> Items:
     rng = np.random.default_rng(seed)
     names = list(PROGRESSIONS)
@@ -32,14 +36,11 @@ def compose_many(seed: int) -> Items:
 def judge() -> tuple[Evaluator, Real]:
     train, test, fresh = map(compose_many, range(3))
     labels = np.zeros(COUNT, np.int64)
-    sets = [Labelled(items, labels, f"{number}" * 64) for number, items in enumerate((train, test))]
-    gate = TASKS["generate"].gate(MUSIC)
     # Few short pieces repeat each other and training pieces by chance, which is not tested here.
     off = {"duplicate_rate": None, "near_duplicates": None, "authenticity": None, "copies": None}
-    settings = EvaluateSettings(samples=COUNT, features="random", gate=gate(**off))
-    for one in sets:
-        one.item = SPEC
-    return Evaluator(*sets, SPEC, settings, torch.device("cpu")), Real(fresh, labels, train, fresh[:0])
+    settings = EvaluateSettings(samples=COUNT, features="random", gate=TASKS["generate"].gate(MUSIC)(**off))
+    known, held_out = Pieces(train, labels, "0" * 64), Pieces(test, labels, "1" * 64)
+    return Evaluator(known, held_out, SPEC, settings, torch.device("cpu")), Real(fresh, labels, train, fresh[:0])
 
 
 def reasons(items: Items) -> list[str]:
