@@ -22,7 +22,13 @@ MANY_FILES = 10_000
 
 
 def run(root: Path) -> None:
-    """Read `data` of params.yaml and write data/dataset. Raise InputError if the source cannot be used."""
+    """Read `data` of params.yaml and write data/dataset.
+
+    `GANLINE_SCHEDULER` names a Dask scheduler whose workers decode. It does not change what is written.
+
+    Raises:
+        InputError: The source cannot be used, or the workers are lost.
+    """
     paths = Paths(root)
     settings = params.load(paths.params).data
     source = (root / settings.source).resolve()
@@ -36,6 +42,8 @@ def run(root: Path) -> None:
             f"ingest: DVC hashes {files:,} files in {settings.watch}, which takes minutes without output. One archive "
             "is faster: `ganline pack FOLDER` writes it\n"
         )
+    if scheduler := os.environ.get("GANLINE_SCHEDULER"):
+        sys.stderr.write(f"ingest: decoding on the Dask workers of {scheduler}\n")
     with (
         name_restoration(paths),
         tqdm(desc="ingest", unit=" files", mininterval=0.5, file=sys.stderr, disable=None) as bar,
@@ -53,6 +61,7 @@ def run(root: Path) -> None:
             root,
             paths.cache,
             paths.dataset,
+            scheduler=scheduler,
             progress=progress,
             report=report,
             previous_classes=previous_classes(paths),

@@ -12,6 +12,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from pipeline.data.decoding import Decoder, DecodingJob, decode_all
+from pipeline.data.workers import local_workers
 from pipeline.errors import InputError
 from pipeline.media.image.settings import ImageSettings
 from pipeline.media.registry import MEDIA
@@ -20,16 +21,18 @@ from tests.waiting import WAIT_SECONDS
 ENDLESS = """
 import itertools, pathlib, sys
 from pipeline.data.decoding import Decoder, DecodingJob, decode_all
+from pipeline.data.workers import local_workers
 from pipeline.media.image.settings import ImageSettings
 from pipeline.media.registry import MEDIA
 if __name__ == "__main__":
     settings = ImageSettings()
     decoder = Decoder(MEDIA["image"], settings, MEDIA["image"].spec(settings, ()))
     data = pathlib.Path(sys.argv[1]).read_bytes()
-    for number, _ in decode_all((DecodingJob(n, data) for n in itertools.count()), decoder, 2):
-        if number == 500:
-            sys.stdout.write("under way\\n")
-            sys.stdout.flush()
+    with local_workers(2) as workers:
+        for number, _ in decode_all((DecodingJob(n, data) for n in itertools.count()), decoder, workers):
+            if number == 500:
+                sys.stdout.write("under way\\n")
+                sys.stdout.flush()
 """
 
 
@@ -46,8 +49,8 @@ def test_a_killed_worker_is_an_input_error(tmp_path: Path, good_files: dict[str,
                     os.kill(child.pid or 0, signal.SIGKILL)
             yield DecodingJob(number, good_files["rgb.png"])
 
-    with pytest.raises(InputError, match="a decoding process was killed"):
-        for _ in decode_all(jobs(), decoder("rgb"), 2):
+    with pytest.raises(InputError, match="a decoding process was killed"), local_workers(2) as workers:
+        for _ in decode_all(jobs(), decoder("rgb"), workers):
             pass
 
 
@@ -61,11 +64,12 @@ def test_results_are_in_order_and_few_jobs_are_read_ahead(good_files: dict[str, 
             yield DecodingJob(number, good_files["gray.png"] if number % 3 else None)
 
     ahead = 0
-    for position, (key, file) in enumerate(decode_all(jobs(), decoder("gray"), 2)):
-        assert key == position
-        assert (file is None) == (position % 3 == 0)
-        assert file is None or len(file.items) == 1
-        ahead = max(ahead, asked - position)
+    with local_workers(2) as workers:
+        for position, (key, file) in enumerate(decode_all(jobs(), decoder("gray"), workers)):
+            assert key == position
+            assert (file is None) == (position % 3 == 0)
+            assert file is None or len(file.items) == 1
+            ahead = max(ahead, asked - position)
     assert ahead <= 64 * 6  # five chunks in flight and one that is being filled
 
 

@@ -21,6 +21,7 @@ CHECKS: tuple[Check, ...] = (
     project.check_dvc,
     services.check_mlflow,
     services.check_prefect,
+    services.check_dask,
     project.check_params,
 )
 

@@ -1,4 +1,4 @@
-"""Checks of the services: MLflow and Prefect."""
+"""Checks of the services: MLflow, Prefect and Dask."""
 
 import os
 import socket
@@ -64,6 +64,20 @@ def check_prefect(_root: Path) -> Iterator[Finding]:
         yield server_finding("prefect", address.rstrip("/") + "/health", address, remedy)
     else:
         yield Finding("ok", "prefect", "PREFECT_API_URL is not set: each flow starts its own server")
+
+
+def check_dask(_root: Path) -> Iterator[Finding]:
+    """Check that the Dask scheduler accepts connections, if one is configured."""
+    address = os.environ.get("GANLINE_SCHEDULER")
+    if address:
+        remedy = "start it (`dask scheduler`), or correct or unset GANLINE_SCHEDULER"
+        parts = urlsplit(address)
+        try:
+            socket.create_connection((parts.hostname or "", parts.port or 0), NETWORK_SECONDS).close()
+        except (OSError, ValueError) as error:
+            yield Finding("fail", "dask", f"{address}: {error}", remedy)
+        else:
+            yield Finding("ok", "dask", f"{address} accepts connections")
 
 
 def server_finding(name: str, url: str, address: str, remedy: str) -> Finding:

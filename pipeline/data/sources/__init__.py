@@ -10,10 +10,12 @@ from pipeline.data.sources.base import Source
 from pipeline.data.sources.builtin import Builtin
 from pipeline.data.sources.folder import Folder
 from pipeline.data.sources.numpy_arrays import Arrays
+from pipeline.data.sources.objects import open_objects
 from pipeline.data.sources.parquet import Parquet
 from pipeline.data.sources.remote import RemoteFiles, is_remote
 from pipeline.data.sources.shards import TarShards
 from pipeline.data.sources.table import TABLE_SUFFIXES, Table
+from pipeline.data.workers import Workers
 from pipeline.errors import InputError
 from pipeline.files import is_litter
 from pipeline.media.base import Medium
@@ -23,7 +25,9 @@ ARRAY_SUFFIXES = (".npy", ".npz")
 OTHER_FILES = (".parquet", *TABLE_SUFFIXES)
 
 
-def open_source(medium: Medium, settings: DataSettings, root: Path, cache: Path) -> Source:
+def open_source(
+    medium: Medium, settings: DataSettings, root: Path, cache: Path, workers: Workers | None = None
+) -> Source:
     """Open the source that `data.source` names.
 
     Args:
@@ -31,6 +35,7 @@ def open_source(medium: Medium, settings: DataSettings, root: Path, cache: Path)
         settings: Section `data` of params.yaml.
         root: Folder that relative paths start from.
         cache: Folder for downloads.
+        workers: Processes that read remote objects themselves; None copies the objects to the cache.
 
     Raises:
         InputError: The source does not exist, or the file is not an archive.
@@ -39,7 +44,10 @@ def open_source(medium: Medium, settings: DataSettings, root: Path, cache: Path)
     if builtin is not None:
         return Builtin(builtin)
     if is_remote(settings.source):
-        path = RemoteFiles.of(settings.source).fetch(cache)
+        files = RemoteFiles.of(settings.source)
+        if workers is not None and (objects := open_objects(files, medium, workers)):
+            return objects
+        path = files.fetch(cache)
     else:
         path = root / Path(settings.source).expanduser()
     if path.is_dir():

@@ -17,6 +17,7 @@ from pipeline.files import is_litter
 Parts = tuple[str, ...]
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+DANGLING = "a hard link to a file that does not precede it in the archive"
 # Everything that the readers of the standard library raise for damaged or hostile members.
 ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -131,25 +132,36 @@ class Tar:
         self, archive: tarfile.TarFile, member: tarfile.TarInfo, targets: dict[Parts, tarfile.TarInfo]
     ) -> SourceFile | None:
         """Return a member as a file; None for folders and files that operating systems create."""
-        if problem := explain_unsafe(member.name):
-            return refuse(make_printable(member.name), problem)
-        parts = split_name(member.name)
-        if member.isdir() or is_litter(parts):
+        path, problem = describe_member(member)
+        if path is None:
             return None
-        path = make_printable("/".join(parts))
-        if member.issym():
-            return refuse(path, "a link; links in archives are not followed")
+        if problem is not None:
+            return refuse(path, problem)
         if member.islnk():
             return SourceFile(path, functools.partial(load_linked, archive, targets, split_name(member.linkname)))
-        if not member.isfile():
-            return refuse(path, "not a regular file (a pipe or a device)")
         return SourceFile(path, functools.partial(load_tarred, archive, member))
+
+
+def describe_member(member: tarfile.TarInfo) -> tuple[str | None, str | None]:
+    """Return the printable path of a member of a tar, and why it must not be read, or None.
+
+    The path of folders and of files that operating systems create is None.
+    """
+    if problem := explain_unsafe(member.name):
+        return make_printable(member.name), problem
+    parts = split_name(member.name)
+    if member.isdir() or is_litter(parts):
+        return None, None
+    path = make_printable("/".join(parts))
+    if member.issym():
+        return path, "a link; links in archives are not followed"
+    return path, None if member.isfile() or member.islnk() else "not a regular file (a pipe or a device)"
 
 
 def load_linked(archive: tarfile.TarFile, targets: dict[Parts, tarfile.TarInfo], name: Parts, limit: int) -> bytes:
     """Return the bytes of the file to which a hard link refers. Raise Unreadable."""
     if name not in targets:
-        raise Unreadable("a hard link to a file that does not precede it in the archive")
+        raise Unreadable(DANGLING)
     return load_tarred(archive, targets[name], limit)
 
 

@@ -33,7 +33,12 @@ class SourceFile:
         """Names of the folders above the file, in Unicode's composed form: macOS stores accented letters as two."""
         if self.meaning is not None:
             return self.meaning
-        return tuple(unicodedata.normalize("NFC", self.path).split("/")[:-1])
+        return folders_of(self.path)
+
+
+def folders_of(path: str) -> tuple[str, ...]:
+    """Return the names of the folders above a file, in Unicode's composed form."""
+    return tuple(unicodedata.normalize("NFC", path).split("/")[:-1])
 
 
 class Source(Protocol):

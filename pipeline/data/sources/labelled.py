@@ -8,6 +8,7 @@ from pipeline.data.sources.base import Source, SourceFile
 from pipeline.data.sources.builtin import Builtin
 from pipeline.data.sources.label_files import Metadata, Note, normal_path
 from pipeline.data.sources.numpy_arrays import Arrays
+from pipeline.data.sources.objects import TarObjects
 from pipeline.data.sources.parquet import Parquet
 from pipeline.data.sources.shards import TarShards
 from pipeline.data.sources.table import Table
@@ -43,7 +44,7 @@ class LabelledSource:
             return cls(source, Metadata(), folders=settings.folders == "classes")
         if isinstance(source, Arrays | Parquet | Table):
             return cls(source, Metadata())
-        metadata = Metadata.of(source, settings.limits.bytes, samples=isinstance(source, Tar | TarShards))
+        metadata = Metadata.of(source, settings.limits.bytes, samples=isinstance(source, Tar | TarShards | TarObjects))
         return cls(source, metadata, folders=settings.folders == "classes", labels=settings.pairs != "folders")
 
     def stream(self) -> Iterator[SourceFile]:

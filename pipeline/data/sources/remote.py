@@ -8,13 +8,13 @@ import hashlib
 import json
 import re
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.data.remote_objects import explain_errors
 from pipeline.data.sources.names import explain_unsafe
 from pipeline.errors import InputError
 from pipeline.files import write_atomically
@@ -40,12 +40,19 @@ class RemoteFiles:
         filesystem: The file system of fsspec.
         paths: Remote path of each file by its name; the name is empty if the address is one file.
         versions: ETag of each file by its name, or size and time of change if the server has no ETags.
+        sizes: Size in bytes of each file by its name; None if the server does not tell.
     """
 
     address: str
     filesystem: Any
     paths: Mapping[str, str]
     versions: Mapping[str, str]
+    sizes: Mapping[str, int | None]
+
+    @property
+    def name(self) -> str:
+        """Last part of the address."""
+        return self.address.split("?")[0].rstrip("/").rsplit("/", 1)[-1] or "source"
 
     @classmethod
     def of(cls, address: str) -> "RemoteFiles":
@@ -62,7 +69,8 @@ class RemoteFiles:
             if not found:
                 raise InputError(f"data.source: {address}: is empty")
             paths = {name: info["name"] for name, info in found.items()}
-            return cls(address, filesystem, paths, {name: version_of(info) for name, info in found.items()})
+            versions = {name: version_of(info) for name, info in found.items()}
+            return cls(address, filesystem, paths, versions, {name: info.get("size") for name, info in found.items()})
 
     def fetch(self, cache: Path) -> Path:
         """Download new and changed files below `cache` and return the local file or folder.
@@ -71,7 +79,7 @@ class RemoteFiles:
             InputError: A file cannot be downloaded. Files that are complete are not downloaded again.
         """
         folder = cache / "remote" / hashlib.sha256(self.address.encode()).hexdigest()[:16]
-        target = folder / (self.address.split("?")[0].rstrip("/").rsplit("/", 1)[-1] or "source")
+        target = folder / self.name
         record = folder / "etags.json"
         known = read_record(record)
         for name in known.keys() - self.versions.keys():
@@ -137,27 +145,3 @@ def read_record(path: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
-
-
-@contextmanager
-def explain_errors(address: str) -> Iterator[None]:
-    """Turn any error of a file system of fsspec into an InputError."""
-    try:
-        yield
-    except InputError:
-        raise
-    except ImportError as error:
-        raise InputError(
-            f"data.source: {address}: {error}. Packages for object stores are optional: `pip install 'ganline[s3]'`, "
-            "`[gs]` or `[az]`"
-        ) from None
-    except FileNotFoundError:
-        raise InputError(
-            f"data.source: {address}: no such file or folder. A folder on a web server ends in `/`"
-        ) from None
-    except Exception as error:  # noqa: BLE001 - each protocol has errors of its own
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"data.source: {address}: cannot be read ({reason}). Check the address, the network and the credentials, "
-            "then run the command again; complete files are kept"
-        ) from None

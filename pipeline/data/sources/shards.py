@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from pipeline.data.folder_layout import TEST, TRAIN, VALIDATION, plain_split_name, split_folders
 from pipeline.data.sources.archive import Tar
@@ -33,7 +34,10 @@ class TarShards:
                 yield replace(file, path=name, meaning=(*split, *file.folders))
 
 
-def splits_of(paths: Sequence[Path], root: Path) -> dict[Path, str]:
+AnyPath = TypeVar("AnyPath", bound=PurePath)
+
+
+def splits_of(paths: Sequence[AnyPath], root: AnyPath) -> dict[AnyPath, str]:
     """Return "train" or "test" of shards named after a split, such as train-00000.tar or train/0000.parquet."""
     names = {path: name for path in paths if (name := shard_split(path.relative_to(root).as_posix()))}
     splits = split_folders(set(names.values()))

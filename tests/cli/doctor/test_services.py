@@ -39,6 +39,18 @@ def test_mlflow_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert only_finding(services.check_mlflow, tmp_path).level == "fail"
 
 
+def test_dask_scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GANLINE_SCHEDULER", raising=False)
+    assert list(services.check_dask(tmp_path)) == []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("GANLINE_SCHEDULER", f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        assert only_finding(services.check_dask, tmp_path).level == "ok"
+    for address in ("tcp://127.0.0.1:1", "nonsense"):
+        monkeypatch.setenv("GANLINE_SCHEDULER", address)
+        finding = only_finding(services.check_dask, tmp_path)
+        assert (finding.level, "unset GANLINE_SCHEDULER" in finding.remedy) == ("fail", True)
+
+
 class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         code = {"/health": 200, "/secret/health": 401}.get(self.path, 503)

@@ -1,0 +1,231 @@
+"""Ingestion on a real Dask cluster of processes: the same bytes, kills, other versions, and clear errors."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.data import cluster as module
+from pipeline.data.cluster import CODE, Cluster
+from pipeline.data.ingestion import ingest
+from pipeline.errors import InputError
+from pipeline.media.image.settings import ImageSettings
+from pipeline.media.registry import MEDIA
+from pipeline.stages import ingest as stage
+from tests.data.ingesting import LIMITS, read_digests
+from tests.waiting import find_free_port, wait_until
+
+IMAGE = MEDIA["image"]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """Return the address of a scheduler with two worker processes on loopback."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        host="127.0.0.1",
+        dashboard_address=None,
+        preload=[f"import sys; sys.path.insert(0, {str(ROOT)!r})"],  # the tests' functions run there
+    ) as running:
+        yield running.scheduler_address
+
+
+@pytest.fixture
+def workers(scheduler: str) -> Iterator[Cluster]:
+    with Cluster(scheduler, IMAGE) as running:
+        yield running
+
+
+def process_number(_: object) -> int:
+    return os.getpid()
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def die_once(number: int, marker: str) -> int:
+    """Kill the worker that runs task 20, the first time."""
+    path = Path(marker)
+    if number == 20 and not path.exists():
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def die(_: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
+def fail(number: int) -> int:
+    raise InputError(f"task {number} is wrong")
+
+
+def run(workers: Cluster, function: Callable[..., Any], tasks: Any) -> Iterator[Any]:
+    return workers.run_in_order(function, ((key, arguments) for key, *arguments in tasks))
+
+
+def test_results_are_in_order_of_other_processes_and_released(workers: Cluster) -> None:
+    asked = 0
+
+    def tasks() -> Iterator[tuple[int, int]]:
+        nonlocal asked
+        for asked in range(300):
+            yield asked, 7  # equal arguments: every task must have a key of its own
+
+    ahead = held = 0
+    for position, (key, result) in enumerate(run(workers, double, tasks())):
+        assert (key, result) == (position, 14)
+        ahead = max(ahead, asked - position)
+        held = max(held, len(workers.client.futures))
+    assert ahead <= 2 * 2 + 1
+    assert held <= 2 * (2 * 2 + 2), "results must not gather on the cluster"
+    processes = {number for _, number in run(workers, process_number, ((key, key) for key in range(20)))}
+    assert os.getpid() not in processes
+
+
+def test_stores_are_the_same_bytes_wherever_they_are_decoded(
+    scheduler: str, tmp_path: Path, good_files: dict[str, bytes], bad_files: Any
+) -> None:
+    for number, (name, data) in enumerate([*good_files.items(), *bad_files.files.items()] * 12):
+        path = tmp_path / "source" / "ab"[number % 2] / f"{number:03d}_{name}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    values = {"source": str(tmp_path / "source"), "channels": "rgb", "limits": LIMITS, "resolution": 16}
+    settings = ImageSettings.model_validate(values)
+    stores = {}
+    for name, options in {
+        "1": {"workers": 1},
+        "2": {"workers": 2},
+        "cluster": {"scheduler": scheduler},
+    }.items():
+        ingest(settings, tmp_path, tmp_path, tmp_path / name, **options)  # type: ignore[arg-type]
+        stores[name] = read_digests(tmp_path / name)
+    assert stores["1"] == stores["2"] == stores["cluster"]
+    assert stores["1"].keys() == {"dataset.json", "manifest.parquet", "shards/00000.npy"}
+
+
+def test_the_environment_names_the_scheduler(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "params.yaml").write_text("data: {source: digits, limit: 20}")
+    monkeypatch.setenv("GANLINE_SCHEDULER", scheduler)
+    stage.run(tmp_path)
+    out, err = capsys.readouterr()
+    assert f"ingest: decoding on the Dask workers of {scheduler}\n" in err
+    assert "images" in out
+    monkeypatch.setenv("GANLINE_SCHEDULER", "nonsense")
+    with pytest.raises(InputError, match="no Dask scheduler answers at 'nonsense'"):
+        stage.run(tmp_path)
+
+
+def test_a_killed_worker_loses_nothing(workers: Cluster, tmp_path: Path) -> None:
+    marker = tmp_path / "killed"
+    results = [result for _, result in run(workers, die_once, ((key, key, str(marker)) for key in range(60)))]
+    assert marker.exists()
+    assert results == list(range(60))
+
+
+def test_an_error_of_a_task_is_raised_here(workers: Cluster) -> None:
+    with pytest.raises(InputError, match=r"^task 0 is wrong$"):
+        list(run(workers, fail, [(0, 0)]))
+
+
+@pytest.mark.slow
+def test_a_task_that_kills_every_worker_is_given_up(workers: Cluster) -> None:
+    with pytest.raises(InputError, match=r"a chunk of files was given up after it ended 4 workers.*Lower data.limits"):
+        list(run(workers, die, [(0, 0)]))
+    wait_until(lambda: len(workers.client.nthreads()) == 2, "the workers are started again")
+
+
+def test_other_software_on_a_worker_is_an_error(workers: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    other: Mapping[str, str] = {**module.software_of(IMAGE), CODE: "0" * 12, "pillow": "1.0"}
+    monkeypatch.setattr(workers, "software", other)
+    with pytest.raises(
+        InputError, match=f"a worker has {CODE} .* instead of 000000000000, pillow .* instead of 1.0"
+    ) as caught:
+        list(run(workers, double, [(0, 0)]))
+    assert "requirements.lock" in str(caught.value)
+
+
+def test_software_covers_code_and_libraries_of_the_medium() -> None:
+    assert {CODE, "Python", "numpy", "pillow"} <= module.software_of(IMAGE).keys()
+    assert module.software_of(IMAGE)[CODE] != module.software_of(MEDIA["audio"])[CODE]
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:{}", "nonsense", "abc://127.0.0.1:1"])
+def test_a_scheduler_that_does_not_answer_is_an_error(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 0.5)
+    with pytest.raises(InputError, match=r"GANLINE_SCHEDULER: no Dask scheduler answers at .*`dask scheduler`"):
+        Cluster(address.format(find_free_port()), IMAGE)
+
+
+SCHEDULER = """
+import asyncio, sys
+from distributed import Scheduler, Worker
+async def main():
+    async with Scheduler(host="127.0.0.1", port=int(sys.argv[1]), dashboard=False) as scheduler:
+        workers = [await Worker(scheduler.address) for _ in range(int(sys.argv[2]))]
+        print(scheduler.address, flush=True)
+        await scheduler.finished()
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def start_scheduler() -> Iterator[Callable[[int], tuple[str, subprocess.Popen[str]]]]:
+    """Return a function that starts a scheduler with so many workers in one process."""
+    started = []
+
+    def start(workers: int) -> tuple[str, subprocess.Popen[str]]:
+        command = [sys.executable, "-c", SCHEDULER, str(find_free_port()), str(workers)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout
+        return process.stdout.readline().strip(), process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.slow
+def test_a_scheduler_without_workers_is_an_error(
+    start_scheduler: Callable[[int], tuple[str, subprocess.Popen[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WORKERS_SECONDS", 0.3)
+    address, _ = start_scheduler(0)
+    with pytest.raises(InputError, match=rf"{address} has no workers after 0.3 s.*dask worker {address}"):
+        Cluster(address, IMAGE)
+
+
+def test_a_scheduler_that_is_killed_is_an_error(
+    start_scheduler: Callable[[int], tuple[str, subprocess.Popen[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.2)
+    address, process = start_scheduler(1)
+
+    def tasks() -> Iterator[tuple[int, int]]:
+        for number in itertools.count():
+            if number == 30:
+                process.kill()
+            yield number, number
+
+    lost = f"the connection to the scheduler {address} was lost"
+    with Cluster(address, IMAGE) as workers, pytest.raises(InputError, match=lost):
+        list(run(workers, double, tasks()))
