@@ -8,6 +8,7 @@ import functools
 import importlib.metadata
 import logging
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,8 @@ POLL_SECONDS = 5.0
 MOST_CHUNKS = 64
 """Most chunks in flight. A chunk has about 8 MiB of files and 8 MiB of items."""
 CODE = "the code of ganline"
+DIGESTING = threading.Lock()
+"""Threads of one worker must not parse at the same time: `ast.parse` of Python 3.11 then fails now and then."""
 
 
 class Cluster(Workers):
@@ -173,9 +176,15 @@ def connect(address: str) -> Any:
         ) from None
 
 
-@functools.cache
 def software_of(medium: Medium) -> Mapping[str, str]:
     """Return what decides decoded bytes: the code's digest, and versions of Python and of the libraries it imports."""
+    with DIGESTING:
+        return find_software(medium)
+
+
+@functools.cache
+def find_software(medium: Medium) -> Mapping[str, str]:
+    """Compute `software_of`, once in each process."""
     modules = ("pipeline.data.decoding", *defining_modules(medium))
     names = {name.partition(".")[0] for file in source_files(*modules) for name in read_source(file).imports}
     names -= {"pipeline", *sys.stdlib_module_names}

@@ -1,8 +1,8 @@
 """Ingestion on a real Dask cluster of processes: the same bytes, kills, other versions, and clear errors."""
 
+import importlib.util
 import itertools
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,22 @@ from tests.data.ingesting import LIMITS, read_digests
 from tests.waiting import find_free_port, wait_until
 
 IMAGE = MEDIA["image"]
-ROOT = Path(__file__).parents[2]
+FOLDER = Path(__file__).parent
+
+
+def load_tasks() -> Any:
+    """Import cluster_tasks.py under the name that the workers import."""
+    spec = importlib.util.spec_from_file_location("cluster_tasks", FOLDER / "cluster_tasks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tasks = importlib.util.module_from_spec(spec)
+    sys.modules["cluster_tasks"] = tasks
+    spec.loader.exec_module(tasks)
+    return tasks
+
+
+TASKS = load_tasks()
+PATH = f"import sys; sys.path.insert(0, {str(FOLDER)!r})"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +50,7 @@ def scheduler() -> Iterator[str]:
         threads_per_worker=1,
         host="127.0.0.1",
         dashboard_address=None,
-        preload=[f"import sys; sys.path.insert(0, {str(ROOT)!r})"],  # the tests' functions run there
+        preload=[PATH],
     ) as running:
         yield running.scheduler_address
 
@@ -44,32 +59,6 @@ def scheduler() -> Iterator[str]:
 def workers(scheduler: str) -> Iterator[Cluster]:
     with Cluster(scheduler, IMAGE) as running:
         yield running
-
-
-def process_number(_: object) -> int:
-    return os.getpid()
-
-
-def double(number: int) -> int:
-    return 2 * number
-
-
-def die_once(number: int, marker: str) -> int:
-    """Kill the worker that runs task 20, the first time."""
-    path = Path(marker)
-    if number == 20 and not path.exists():
-        path.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
-def die(_: int) -> int:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return 0
-
-
-def fail(number: int) -> int:
-    raise InputError(f"task {number} is wrong")
 
 
 def run(workers: Cluster, function: Callable[..., Any], tasks: Any) -> Iterator[Any]:
@@ -85,13 +74,13 @@ def test_results_are_in_order_of_other_processes_and_released(workers: Cluster) 
             yield asked, 7  # equal arguments: every task must have a key of its own
 
     ahead = held = 0
-    for position, (key, result) in enumerate(run(workers, double, tasks())):
+    for position, (key, result) in enumerate(run(workers, TASKS.double, tasks())):
         assert (key, result) == (position, 14)
         ahead = max(ahead, asked - position)
         held = max(held, len(workers.client.futures))
     assert ahead <= 2 * 2 + 1
     assert held <= 2 * (2 * 2 + 2), "results must not gather on the cluster"
-    processes = {number for _, number in run(workers, process_number, ((key, key) for key in range(20)))}
+    processes = {number for _, number in run(workers, TASKS.process_number, ((key, key) for key in range(20)))}
     assert os.getpid() not in processes
 
 
@@ -132,20 +121,20 @@ def test_the_environment_names_the_scheduler(
 
 def test_a_killed_worker_loses_nothing(workers: Cluster, tmp_path: Path) -> None:
     marker = tmp_path / "killed"
-    results = [result for _, result in run(workers, die_once, ((key, key, str(marker)) for key in range(60)))]
+    results = [result for _, result in run(workers, TASKS.die_once, ((key, key, str(marker)) for key in range(60)))]
     assert marker.exists()
     assert results == list(range(60))
 
 
 def test_an_error_of_a_task_is_raised_here(workers: Cluster) -> None:
     with pytest.raises(InputError, match=r"^task 0 is wrong$"):
-        list(run(workers, fail, [(0, 0)]))
+        list(run(workers, TASKS.fail, [(0, 0)]))
 
 
 @pytest.mark.slow
 def test_a_task_that_kills_every_worker_is_given_up(workers: Cluster) -> None:
     with pytest.raises(InputError, match=r"a chunk of files was given up after it ended 4 workers.*Lower data.limits"):
-        list(run(workers, die, [(0, 0)]))
+        list(run(workers, TASKS.die, [(0, 0)]))
     wait_until(lambda: len(workers.client.nthreads()) == 2, "the workers are started again")
 
 
@@ -155,7 +144,7 @@ def test_other_software_on_a_worker_is_an_error(workers: Cluster, monkeypatch: p
     with pytest.raises(
         InputError, match=f"a worker has {CODE} .* instead of 000000000000, pillow .* instead of 1.0"
     ) as caught:
-        list(run(workers, double, [(0, 0)]))
+        list(run(workers, TASKS.double, [(0, 0)]))
     assert "requirements.lock" in str(caught.value)
 
 
@@ -191,7 +180,7 @@ def start_scheduler() -> Iterator[Callable[[int], tuple[str, subprocess.Popen[st
     started = []
 
     def start(workers: int) -> tuple[str, subprocess.Popen[str]]:
-        command = [sys.executable, "-c", SCHEDULER, str(find_free_port()), str(workers)]
+        command = [sys.executable, "-c", f"{PATH}\n{SCHEDULER}", str(find_free_port()), str(workers)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         started.append(process)
         assert process.stdout
@@ -228,4 +217,4 @@ def test_a_scheduler_that_is_killed_is_an_error(
 
     lost = f"the connection to the scheduler {address} was lost"
     with Cluster(address, IMAGE) as workers, pytest.raises(InputError, match=lost):
-        list(run(workers, double, tasks()))
+        list(run(workers, TASKS.double, tasks()))
