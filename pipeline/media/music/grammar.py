@@ -10,17 +10,11 @@ The rules, which `classify` checks and `compose` obeys:
 5. Each voice stays in its range (`RANGES`), and below the voice above it.
 """
 
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 
 from pipeline.arrays import BoolArray, FloatArray, Int64Array
-from pipeline.media.music.grid import notes_of
-from pipeline.media.music.midi import write_score
-
-NAME = "chord-grammar"
-"""The value of `data.source`."""
 
 CHORDS = {"C": (0, 4, 7), "Dm": (2, 5, 9), "F": (5, 9, 0), "G": (7, 11, 2), "Am": (9, 0, 4)}
 """Root, third and fifth as pitch classes."""
@@ -40,11 +34,6 @@ RANGES = ((65, 79), (55, 64), (48, 60), (41, 50))
 """Lowest and highest MIDI pitch of each voice."""
 
 SPREAD, FOURTH, SIXTH = 12, 5, 9
-PIECES = 1000
-"""Items of each class."""
-
-SEED = 19
-TEMPO = 84.0
 
 
 def classify(pitches: Int64Array) -> Int64Array:
@@ -142,28 +131,3 @@ def attempt(progression: str, steps: int, rng: np.random.Generator) -> Int64Arra
                 return None
             rows.append((near[rng.integers(len(near))], alto, tenor, bass))
     return np.array(rows, dtype=np.int64)
-
-
-class ChordGrammar:
-    """MIDI files of random items; the class is the progression.
-
-    Args:
-        steps: Time steps of an item, a multiple of 4.
-        steps_per_quarter: Time steps of a quarter note.
-    """
-
-    name = NAME
-
-    def __init__(self, steps: int, steps_per_quarter: int) -> None:
-        self.steps, self.steps_per_quarter = steps, steps_per_quarter
-
-    def files(self) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        """Yield one file for each item, class by class."""
-        for number, progression in enumerate(PROGRESSIONS):
-            for piece in range(PIECES):
-                yield f"{progression}/{piece:04d}.mid", partial(self.write, progression, (SEED, number, piece))
-
-    def write(self, progression: str, seed: tuple[int, ...]) -> bytes:
-        """Return one item as a MIDI file."""
-        pitches = compose(progression, self.steps, np.random.default_rng(seed))
-        return write_score(notes_of(pitches, self.steps_per_quarter), VOICES, TEMPO)

@@ -1,19 +1,21 @@
-"""Pieces on a grid of time steps: which pitch each voice sounds at each step, and the windows of a piece.
+"""Voices on a grid of time steps: which pitch each voice sounds at each step.
 
-A rest is -1 among pitches, and symbol 0 in a stored item. Pitch p is symbol p - lowest + 1.
+A rest is -1 among pitches, and symbol 0 in a stored item. Pitch p is symbol p - lowest + 1 where it is struck. With
+`data.onsets` it is that plus the number of pitches where it is held.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from pipeline.arrays import Int64Array, Items
+from pipeline.arrays import BoolArray, Int64Array, Items
 from pipeline.items import ItemSpec
 from pipeline.media.codec import BadItem
+from pipeline.media.music.form import Form, Placed, has_onsets, lowest, pitch_count
 from pipeline.media.music.key import find_shift
-from pipeline.media.music.midi import TICKS, Note, Score
+from pipeline.media.music.midi import PROGRAM, Note, Score
 from pipeline.media.music.settings import MusicSettings
 
 REST = -1
@@ -21,28 +23,41 @@ PHASE = 0.125
 """Part of a step after which a note must have begun to belong to it, so that notes played a little late do."""
 
 
-@dataclass(frozen=True)
-class Piece:
-    """A file on the grid.
+@dataclass(frozen=True, kw_only=True)
+class Piece(Placed):
+    """A file as voices; see `Placed`.
 
     Attributes:
         pitches: [steps, voices]; -1 for a rest.
-        shift: Semitones by which it was transposed.
-        lost: Share of the notes that sound at no step.
-        merged: Share of the notes that follow one of the same pitch, and become one note with it.
-        stacked: Share of the notes that another note of their voice hides.
+        struck: Where a note begins, [steps, voices].
     """
 
     pitches: Int64Array
-    shift: int
-    lost: float
-    merged: float
-    stacked: float
+    struck: BoolArray
+
+    @property
+    def length(self) -> int:
+        return len(self.pitches)
+
+    def window(self, start: int, settings: MusicSettings) -> Items | None:
+        low, high = settings.pitches
+        part = self.pitches[start : start + settings.steps]
+        known = part[part != REST]
+        if not len(known) or known.min() < low or known.max() > high:
+            return None
+        symbols = np.where(part == REST, 0, part - low + 1)
+        if settings.onsets:
+            held = (part != REST) & ~self.struck[start : start + settings.steps]
+            held[0] = False  # an item begins with new notes
+            symbols = symbols + held * settings.range
+        return symbols.astype(settings.dtype)[:, :, None]
 
 
 def place(score: Score, settings: MusicSettings) -> Piece:
     """Bring a file to the grid. Raises BadItem if it has another number of parts than voices."""
     parts = list(score.parts)
+    if not parts:
+        raise BadItem("has only percussion (channel 10)")
     if settings.parts == "tracks" and len(parts) != settings.voices:
         raise BadItem(
             f"has {len(parts)} {'part' if len(parts) == 1 else 'parts'} with notes, not data.voices {settings.voices}; "
@@ -62,11 +77,20 @@ def place(score: Score, settings: MusicSettings) -> Piece:
     shown = fill(grid, sounding, [note.pitch for note in notes], owner if settings.parts == "tracks" else None)
     heard = {number for numbers in sounding for number in numbers}
     total = len(notes)
-    merged = count_merged(shown, notes)
+    struck = np.ones_like(shown, dtype=bool)
+    struck[1:] = shown[1:] != shown[:-1]
+    merged = 0 if settings.onsets else count_merged(shown, notes)
     shift = find_shift(grid) if settings.key == "C" else 0
     grid[grid != REST] += shift
     seen = set(shown[shown >= 0].tolist())
-    return Piece(grid, shift, 1 - len(heard) / total, merged / total, len(heard - seen) / total)
+    return Piece(
+        pitches=grid,
+        struck=struck & (shown >= 0),
+        shift=shift,
+        lost=1 - len(heard) / total,
+        merged=merged / total,
+        stacked=len(heard - seen) / total,
+    )
 
 
 def fill(grid: Int64Array, sounding: list[list[int]], pitches: list[int], owner: Int64Array | None) -> Int64Array:
@@ -91,40 +115,60 @@ def count_merged(shown: Int64Array, notes: list[Note]) -> int:
     return int(repeats.sum())
 
 
-def windows(piece: Piece, settings: MusicSettings) -> Iterator[tuple[int, Items]]:
-    """Yield the start and the stored values [steps, voices, 1] of each window that has notes, all within the range."""
-    low, high = settings.pitches
-    for start in range(0, len(piece.pitches) - settings.steps + 1, settings.hop or settings.steps):
-        part = piece.pitches[start : start + settings.steps]
-        known = part[part != REST]
-        if len(known) and known.min() >= low and known.max() <= high:
-            yield start, np.where(part == REST, 0, part - low + 1).astype(np.uint8)[:, :, None]
-
-
 def pitches_of(values: Items, spec: ItemSpec) -> Int64Array:
-    """Return the pitches of stored items [..., steps, voices, 1], [..., steps, voices]; -1 for a rest."""
-    symbols = values[..., 0].astype(np.int64)
-    return np.where(symbols == 0, REST, symbols - 1 + lowest(spec))
+    """Return the pitches of stored voices [..., steps, voices, 1], [..., steps, voices]; -1 for a rest."""
+    symbols, count = values[..., 0].astype(np.int64), pitch_count(spec)
+    return np.where(symbols == 0, REST, (symbols - 1) % count + lowest(spec))
 
 
-def lowest(spec: ItemSpec) -> int:
-    """Return the pitch of symbol 1."""
-    value = spec.details.get("lowest", 0)
-    assert isinstance(value, int)
-    return value
+def struck_of(values: Items, spec: ItemSpec) -> BoolArray:
+    """Return where stored voices strike a note, [..., steps, voices]; nowhere without `data.onsets`."""
+    symbols = values[..., 0]
+    struck: BoolArray = (symbols > 0) & (symbols <= pitch_count(spec)) & has_onsets(spec)
+    return struck
 
 
-def notes_of(pitches: Int64Array, steps_per_quarter: int) -> list[list[Note]]:
-    """Return the notes of each voice of [steps, voices]; equal pitches in a row are one note."""
-    ticks = TICKS // steps_per_quarter
+def find_begins(pitches: Int64Array, struck: BoolArray | None = None) -> BoolArray:
+    """Return where notes of [..., steps, voices] begin: at another pitch, or where they are struck."""
+    begins = np.ones_like(pitches, dtype=bool)
+    begins[..., 1:, :] = pitches[..., 1:, :] != pitches[..., :-1, :]
+    if struck is not None:
+        begins |= struck
+    sounding: BoolArray = pitches != REST
+    return begins & sounding
+
+
+def notes_of(pitches: Int64Array, struck: BoolArray | None = None) -> list[list[Note]]:
+    """Return the notes of each voice of [steps, voices], in steps; equal pitches in a row are one unless struck."""
+    begins = find_begins(pitches, struck)
     parts = []
-    for voice in pitches.T:
-        edges = [0, *(np.flatnonzero(np.diff(voice)) + 1).tolist(), len(voice)]
-        parts.append(
-            [
-                Note(int(voice[start]), start * ticks, end * ticks)
-                for start, end in pairwise(edges)
-                if voice[start] != REST
-            ]
-        )
+    for voice, starts in zip(pitches.T, begins.T, strict=True):
+        edges = [*np.flatnonzero(starts | (voice == REST)).tolist(), len(voice)]
+        parts.append([Note(int(voice[start]), start, end) for start, end in pairwise(edges) if voice[start] != REST])
     return parts
+
+
+class Voices(Form):
+    """Voices that sound one pitch at a time: items [steps, voices, 1]."""
+
+    def place(self, score: Score, settings: MusicSettings) -> Piece:
+        return place(score, settings)
+
+    def sounding(self, values: Items, spec: ItemSpec) -> BoolArray:
+        sounding: BoolArray = values[..., 0] > 0
+        return sounding
+
+    def begins(self, values: Items, spec: ItemSpec) -> BoolArray:
+        return find_begins(pitches_of(values, spec), struck_of(values, spec))
+
+    def notes(self, values: Items, spec: ItemSpec) -> list[list[Note]]:
+        return notes_of(pitches_of(values, spec), struck_of(values, spec))
+
+    def names(self, spec: ItemSpec) -> Sequence[str]:
+        return [f"voice {number + 1}" for number in range(spec.width)]
+
+    def programs(self, spec: ItemSpec) -> Sequence[int | None]:
+        return [PROGRAM] * spec.width
+
+
+VOICES = Voices()

@@ -68,10 +68,10 @@ def moves(pitches: Int64Array) -> tuple[Int64Array, BoolArray]:
     return after - before, (before >= 0) & (after >= 0) & (after != before)
 
 
-def onset_rate(pitches: Int64Array) -> Float64Array:
-    """Return the share of steps after the first at which a voice begins a new note, [n]."""
-    changes: Float64Array = ((pitches[:, 1:] != pitches[:, :-1]) & (pitches[:, 1:] >= 0)).mean(axis=(1, 2))
-    return changes
+def onset_rate(begins: BoolArray) -> Float64Array:
+    """Return the share of steps after the first at which a voice begins a note, [n], of [n, steps, voices]."""
+    rate: Float64Array = begins[:, 1:].mean(axis=(1, 2))
+    return rate
 
 
 def mean_interval(pitches: Int64Array) -> Float64Array:

@@ -11,9 +11,9 @@ from pipeline.arrays import Float64Array, Items
 from pipeline.items import ItemSpec
 from pipeline.measure import Bounds, Measure, Symptom
 from pipeline.media.declared_measures import Found, excess, name_change, profile_measure, statistic_measure
-from pipeline.media.music import harmony
-from pipeline.media.music.grid import pitches_of
-from pipeline.media.music.profiles import GRAMMAR
+from pipeline.media.music import harmony, roll_profiles
+from pipeline.media.music.grid import find_begins, pitches_of, struck_of
+from pipeline.media.music.profiles import GRAMMAR, PITCHES, SEVERAL, TRACKS, VOICES, lacks
 
 CHORDS_LOST = 0.05
 """Share of the steps that are no chords any more, from which harmony suffers."""
@@ -21,15 +21,21 @@ CHORDS_LOST = 0.05
 MOVES_CHANGED = 0.05
 """Share of the moves that have other intervals, from which melodies suffer."""
 
+CLASSES_ADDED = 0.25
+"""Pitch classes of a track in a bar more or less than in real items, from which its notes are wrong."""
+
 EXPLAINED = frozenset({"appearance", "fidelity", "classes", "conditions"})
 LONGER = "Train longer (train.total_images), with wider networks, or with stronger model.penalties r1 and r2"
 ORIGIN = "All samples are changed alike: look at data.key and data.pitches, and at how pieces are read"
 
 
 def statistics(items: Items, spec: ItemSpec) -> dict[str, Float64Array]:
-    """Return the onset rate and the mean interval of each item, [n] each."""
+    """Return the onset rate, and of voices the mean interval, of each item, [n] each."""
+    if TRACKS not in lacks(spec):
+        return {"onset_rate": roll_profiles.onset_rate(items, spec)}
     pitches = pitches_of(items, spec)
-    return {"onset_rate": harmony.onset_rate(pitches), "interval": harmony.mean_interval(pitches)}
+    begins = find_begins(pitches, struck_of(items, spec))
+    return {"onset_rate": harmony.onset_rate(begins), "interval": harmony.mean_interval(pitches)}
 
 
 # --- failure modes ---
@@ -41,8 +47,8 @@ def loses_chords(found: Found) -> bool:
 
 
 def changes_moves(found: Found) -> bool:
-    """Return whether voices move by other intervals than in real items."""
-    return excess(found, "melody") > MOVES_CHANGED
+    """Return whether voices move by other intervals, or tracks use other pitch classes, than in real items."""
+    return excess(found, "melody") > MOVES_CHANGED or excess(found, "used_classes") > CLASSES_ADDED
 
 
 def is_slow(found: Found) -> bool:
@@ -85,7 +91,7 @@ FROZEN = mode(
     undo=without_slow,
     alone=frozenset({"repeats"}),
 )
-WRONG_RESTS = mode("wrong rests", 19, f"A voice rests too much or too little. {LONGER}")
+WRONG_RESTS = mode("wrong rests", 19, f"A voice or track rests too much or too little. {LONGER}")
 WRONG_NOTES = mode(
     "wrong notes",
     20,
@@ -105,7 +111,9 @@ WRONG_HARMONY = mode(
 RESTLESS = mode("restless rhythm", 24, f"Voices move too often. {LONGER}", lambda found: not is_slow(found))
 OUTSIDE_GRAMMAR = mode("broken progressions", 25, f"Items break a rule of the chord grammar. {LONGER}")
 WRONG_KEY = mode("wrong key", 25, f"Pitch classes have other shares. {LONGER}")
-WRONG_REGISTER = mode("wrong register", 26, f"A voice is too high or too low. {LONGER}")
+WRONG_REGISTER = mode("wrong register", 26, f"A voice or track is too high or too low. {LONGER}")
+WRONG_POLYPHONY = mode("wrong polyphony", 22, f"Tracks sound too many or too few notes at a time. {LONGER}")
+FRAGMENTED = mode("fragmented notes", 28, f"Notes are too short or too long. {LONGER}")
 
 
 # --- measures ---
@@ -145,6 +153,7 @@ MEASURES = (
         kind="relative",
         better="high",
         limits={"gt": 0, "le": 1},
+        needs=PITCHES,
     ),
     profile(
         "triads",
@@ -153,6 +162,7 @@ MEASURES = (
         WRONG_NOTES,
         WRONG_HARMONY,
         better="high",
+        needs=PITCHES,
     ),
     profile(
         "crossings",
@@ -160,6 +170,7 @@ MEASURES = (
         0.03,
         CROSSED,
         WRONG_NOTES,
+        needs=VOICES,
     ),
     profile(
         "melody",
@@ -167,15 +178,65 @@ MEASURES = (
         0.15,
         WRONG_NOTES,
         BROKEN_MELODY,
+        needs=VOICES,
     ),
-    profile("pitch_classes", "total variation of the pitch classes from those of real items", 0.1, WRONG_KEY),
+    profile(
+        "pitch_classes",
+        "total variation of the pitch classes from those of real items",
+        0.1,
+        WRONG_KEY,
+        needs=PITCHES,
+    ),
     profile(
         "registers",
-        "largest difference of the mean pitch of a voice from that of real items, in semitones",
+        "largest difference of the mean pitch of a voice or track from that of real items, in semitones",
         2.0,
         WRONG_REGISTER,
+        needs=PITCHES,
     ),
-    profile("rests", "largest difference of a voice's share of rests from that of real items", 0.05, WRONG_RESTS),
+    profile(
+        "rests",
+        "largest difference of the share of rests of a voice or track from that of real items",
+        0.05,
+        WRONG_RESTS,
+    ),
+    profile(
+        "empty_bars",
+        "largest difference of a track's share of silent bars from that of real items",
+        0.05,
+        WRONG_RESTS,
+        needs=TRACKS,
+    ),
+    profile(
+        "polyphony",
+        "largest difference of the mean number of notes that a track sounds at a time from that of real items",
+        0.25,
+        WRONG_POLYPHONY,
+        needs=TRACKS,
+    ),
+    profile(
+        "used_classes",
+        "largest difference of the mean number of pitch classes that a track uses in a bar from that of real items",
+        0.5,
+        WRONG_NOTES,
+        WRONG_POLYPHONY,
+        needs=TRACKS,
+    ),
+    profile(
+        "tonal_distance",
+        "largest difference of the mean tonal distance of two tracks in a bar from that of real items (0 to 2)",
+        0.1,
+        WRONG_NOTES,
+        WRONG_HARMONY,
+        needs=SEVERAL,
+    ),
+    profile(
+        "short_notes",
+        "largest difference of a track's share of notes that last one step from that of real items",
+        0.1,
+        FRAGMENTED,
+        needs=TRACKS,
+    ),
     profile(
         "pitch_change",
         "how much nearer the shares of pitches come to real ones if samples are transposed or their voices reordered; "
@@ -183,8 +244,11 @@ MEASURES = (
         0.1,
         *CHANGED,
         evidence=describe_change,
+        needs=VOICES,
     ),
     Measure("pitch_change_kind", name_change, "what was done to all samples", reported=False),
-    ratio("onset_rate", "share of steps at which a voice begins a note", FROZEN, RESTLESS),
-    ratio("interval", "mean interval by which voices move", BROKEN_MELODY, WRONG_NOTES),
+    ratio(
+        "onset_rate", "share of steps at which a voice begins a note, or notes that begin at a step", FROZEN, RESTLESS
+    ),
+    ratio("interval", "mean interval by which voices move", BROKEN_MELODY, WRONG_NOTES, needs=VOICES),
 )

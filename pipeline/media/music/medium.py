@@ -1,4 +1,4 @@
-"""Music: the medium's contract, answered for voices on a grid of time steps."""
+"""Music: the medium's contract, answered for voices and for tracks on a grid of time steps."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pipeline.items import ItemSpec
 from pipeline.media.base import BuiltinSource, Medium
 from pipeline.media.codec import BadItem, Encoded, Fact, Item
 from pipeline.media.music import validation
+from pipeline.media.music.form import form_of, lowest, pitch_count
 from pipeline.media.music.settings import MusicSettings
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ GRAMMAR = "chord-grammar"
 
 
 class MusicMedium(Medium):
-    """Pitches as symbols, uint8 [steps, voices, 1]: 0 is a rest, 1 the lowest pitch of `data.pitches`."""
+    """Voices [steps, voices, 1], whose symbols are pitches, or tracks [steps, pitches, tracks]; see `Form`."""
 
     name = "music"
     noun = "piece"
@@ -58,47 +59,51 @@ class MusicMedium(Medium):
     output = "pieces"
 
     def spec(self, settings: MusicSettings, classes: tuple[str, ...]) -> ItemSpec:
-        """Return voices over time steps."""
+        """Return voices or tracks over time steps."""
+        names = settings.track_names
         details: dict[str, Any] = {
             "lowest": settings.pitches[0],
             "steps_per_quarter": settings.steps_per_quarter,
             "tempo": settings.tempo,
         }
+        more: dict[str, Any] = {"tracks": list(names), "onsets": settings.onsets, "grammar": settings.source == GRAMMAR}
         return ItemSpec(
             medium=self.name,
             height=settings.steps,
-            width=settings.voices,
-            channels=1,
+            width=settings.range if names else settings.voices,
+            channels=len(names) or 1,
+            dtype=settings.dtype,
             symbols=settings.symbols,
             classes=classes,
-            details=details | ({"grammar": True} if settings.source == GRAMMAR else {}),
+            details=details | {key: value for key, value in more.items() if value},
         )
 
     def extent(self, height: int, width: int) -> str:
-        """Return steps and voices."""
-        return f"{height} steps and {width} voices"
+        """Return steps, and voices or pitches."""
+        return f"{height} steps and {width} voices or pitches"
 
     def decode(self, data: bytes, settings: MusicSettings) -> Iterator[Item]:
         """Yield the windows of a piece."""
-        from pipeline.media.music.grid import place, windows
         from pipeline.media.music.midi import read_score
 
         score = read_score(data, settings.limits)
-        piece = place(score, settings)
-        if len(piece.pitches) < settings.steps:
-            raise BadItem(f"lasts {len(piece.pitches)} time steps, less than data.steps {settings.steps}")
+        spec = self.spec(settings, ())
+        form = form_of(spec)
+        piece = form.place(score, settings)
+        if piece.length < settings.steps:
+            raise BadItem(f"lasts {piece.length} time steps, less than data.steps {settings.steps}")
         empty = True
-        for start, values in windows(piece, settings):
+        for start in range(0, piece.length - settings.steps + 1, settings.hop or settings.steps):
+            values = piece.window(start, settings)
+            if values is None:
+                continue
             empty = False
-            symbols = values[..., 0]
-            begins = np.ones_like(symbols, dtype=bool)
-            begins[1:] = symbols[1:] != symbols[:-1]
             yield Item(
                 values,
                 {
                     "start": start,
-                    "notes": int((begins & (symbols > 0)).sum()),
-                    "rest_share": float((symbols == 0).mean()),
+                    "notes": int(form.begins(values, spec).sum()),
+                    "rest_share": float(1 - form.sounding(values, spec).mean()),
                     "lost_share": piece.lost,
                     "merged_share": piece.merged,
                     "stacked_share": piece.stacked,
@@ -116,16 +121,16 @@ class MusicMedium(Medium):
 
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
         """Return a MIDI file, or the notes rendered as sound."""
-        from pipeline.media.music.grid import notes_of, pitches_of
-        from pipeline.media.music.midi import write_score
+        from pipeline.media.music.midi import in_ticks, write_score
         from pipeline.media.music.synthesis import render
 
         suffix = suffix or next(iter(self.formats))
-        parts = notes_of(pitches_of(values, spec), steps_per_quarter(spec))
+        form = form_of(spec)
+        parts, programs = in_ticks(form.notes(values, spec), steps_per_quarter(spec)), form.programs(spec)
         if suffix == ".wav":
-            data = render(parts, tempo(spec))
+            data = render(parts, tempo(spec), [program is None for program in programs])
         else:
-            data = write_score(parts, [f"voice {number + 1}" for number in range(len(parts))], tempo(spec))
+            data = write_score(parts, form.names(spec), tempo(spec), programs)
         return Encoded(data, self.formats[suffix], suffix)
 
     def join(self, batch: Items, spec: ItemSpec) -> tuple[Items, ItemSpec]:
@@ -136,12 +141,11 @@ class MusicMedium(Medium):
 
     def preview(self, batch: Items, spec: ItemSpec, columns: int | None = None, cell: int = 64) -> Image.Image:
         """Draw the pieces as piano rolls on one sheet."""
-        from pipeline.media.music.grid import lowest, pitches_of
-        from pipeline.media.music.piano_roll import draw_sheet
+        from pipeline.media.music.piano_roll import Ruling, draw_sheet
 
-        low = lowest(spec)
-        high, quarter = low + spec.symbols - 2, steps_per_quarter(spec)
-        return draw_sheet(pitches_of(batch, spec), low, high, columns=columns, cell=cell, quarter=quarter)
+        low, form = lowest(spec), form_of(spec)
+        ruling = Ruling(low, low + pitch_count(spec) - 1, batch.shape[1], steps_per_quarter(spec))
+        return draw_sheet([form.notes(values, spec) for values in batch], ruling, columns=columns, cell=cell)
 
     def html(self, values: Items, spec: ItemSpec) -> str:
         """Return a piano roll with a player; both are part of the element."""
@@ -161,19 +165,19 @@ class MusicMedium(Medium):
         return MEASURES
 
     def statistics(self, values: Items, spec: ItemSpec) -> Mapping[str, Float64Array]:
-        """Return the onset rate and the mean interval of each piece."""
+        """Return the onset rate of each piece, and of voices the mean interval."""
         from pipeline.media.music.measures import statistics
 
         return statistics(values, spec)
 
     def profiles(self, spec: ItemSpec) -> Sequence[Profile]:
-        """Return shares of chords, intervals, crossings, pitch classes and rests."""
+        """Return shares of chords, pitch classes and rests, and what only voices or only tracks have."""
         from pipeline.media.music.profiles import profiles
 
         return profiles(spec)
 
     def lacks(self, spec: ItemSpec) -> frozenset[str]:
-        """Return "grammar" unless the pieces come from the chord grammar."""
+        """Return "voices" or "tracks", and "grammar" unless the pieces come from the chord grammar."""
         from pipeline.media.music.profiles import lacks
 
         return lacks(spec)
@@ -182,17 +186,21 @@ class MusicMedium(Medium):
         """Open the chord grammar. Raises InputError if the settings do not fit its items."""
         if name != GRAMMAR:
             return None
-        from pipeline.media.music.grammar import RANGES, VOICES, ChordGrammar
+        from pipeline.media.music.grammar import RANGES, VOICES
+        from pipeline.media.music.grammar_source import FAMILIES, ChordGrammar
 
         low, high = min(low for low, _ in RANGES), max(high for _, high in RANGES)
+        names, own = settings.track_names, ", ".join(FAMILIES)
         fits = settings.pitches[0] <= low and settings.pitches[1] >= high
-        if settings.voices != len(VOICES) or settings.steps % 4 or not fits or settings.key != "keep":
+        parts = sorted(names) == sorted(FAMILIES) if names else settings.voices == len(VOICES)
+        if not parts or settings.steps % 4 or not fits or settings.key != "keep":
             raise InputError(
-                f"data.source {GRAMMAR}: its items have {len(VOICES)} voices, four chords of equal length and pitches "
-                f"from {low} to {high} in C major; set data.voices: {len(VOICES)}, data.steps to a multiple of 4, "
-                f"data.pitches: [{low}, {high}] or wider, and data.key: keep"
+                f"data.source {GRAMMAR}: its items have {len(VOICES)} voices or the tracks [{own}], four chords of "
+                f"equal length and pitches from {low} to {high} in C major; set data.voices: {len(VOICES)} or "
+                f"data.tracks: [{own}], data.steps to a multiple of 4, data.pitches: [{low}, {high}] or wider, and "
+                "data.key: keep"
             )
-        return ChordGrammar(settings.steps, settings.steps_per_quarter)
+        return ChordGrammar(settings)
 
     def defects(self, items: pd.DataFrame, settings: Any, pairs: str) -> list[Defect]:
         """Return the windows that are mostly rests."""

@@ -1,5 +1,6 @@
 """Read and write MIDI files, by mido: notes of parts, in ticks."""
 
+import functools
 import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ PROGRAM = 52
 
 @dataclass(frozen=True)
 class Note:
-    """A note that sounds from tick `start` to tick `end`, the latter excluded."""
+    """A note that sounds from tick or time step `start` to `end`, the latter excluded."""
 
     pitch: int
     start: int
@@ -35,24 +36,26 @@ class Score:
     """A decoded file.
 
     Attributes:
-        parts: Notes of each track, or channel of a track, in the order of the file; percussion is left out.
+        parts: Notes of each track, or channel of a track, in the order of the file, without percussion.
+        programs: General MIDI instrument of each part, 0 to 127; 0 if the file states none.
+        drums: Notes of the percussion channel.
         division: Ticks of a quarter note.
         ticks: Duration.
         tempo: First tempo in quarter notes a minute; 120 if the file states none.
         meter: First time signature, such as "3/4"; "4/4" if the file states none.
         hanging: Notes that no event ended; they end with their track.
         overlapping: Notes that were cut because the same pitch began again.
-        percussion: Number of notes that were left out.
     """
 
     parts: Sequence[Sequence[Note]]
+    programs: Sequence[int]
+    drums: Sequence[Note]
     division: int
     ticks: int
     tempo: float
     meter: str
     hanging: int
     overlapping: int
-    percussion: int
 
 
 def read_score(data: bytes, limits: MusicLimits) -> Score:
@@ -111,6 +114,7 @@ def parse(data: bytes) -> "MidiFile":
 def collect(file: "MidiFile", ticks: int) -> Score:
     """Return the notes of a parsed file. Raises BadItem if there are none, or if a tempo is 0."""
     parts: dict[tuple[int, int], list[Note]] = {}
+    programs: dict[tuple[int, int], int] = {}
     counts: dict[str, int] = defaultdict(int)
     tempos: list[tuple[int, int]] = []
     meters: list[tuple[int, str]] = []
@@ -123,63 +127,75 @@ def collect(file: "MidiFile", ticks: int) -> Score:
                 tempos.append((now, message.tempo))
             elif message.type == "time_signature":
                 meters.append((now, f"{message.numerator}/{message.denominator}"))
+            elif message.type == "program_change" and (number, message.channel) not in parts:
+                programs[number, message.channel] = programs[-1, message.channel] = message.program
             elif message.type in ("note_on", "note_off"):
                 key = message.channel, message.note
                 starts = message.type == "note_on" and message.velocity > 0  # velocity 0 ends a note
                 if key in sounding:
                     counts["overlapping"] += starts
-                    add_note(parts, counts, number, key, (sounding.pop(key), now))
+                    add_note(parts, number, key, (sounding.pop(key), now))
                 if starts:
                     sounding[key] = now
         for key, start in sounding.items():
             counts["hanging"] += 1
-            add_note(parts, counts, number, key, (start, now))
+            add_note(parts, number, key, (start, now))
     if any(tempo == 0 for _, tempo in tempos):
         raise BadItem("has a tempo of 0 microseconds a quarter note")
     if not parts:
-        raise BadItem("has only percussion (channel 10)" if counts["percussion"] else "has no notes")
+        raise BadItem("has no notes")
+    sort = functools.partial(sorted, key=lambda note: (note.start, note.pitch))
+    pitched = [key for key in parts if key[1] != PERCUSSION]
     return Score(
-        parts=[sorted(notes, key=lambda note: (note.start, note.pitch)) for notes in parts.values()],
+        parts=[sort(parts[key]) for key in pitched],
+        programs=[programs.get(key, programs.get((-1, key[1]), 0)) for key in pitched],
+        drums=sort([note for key, notes in parts.items() if key[1] == PERCUSSION for note in notes]),
         division=file.ticks_per_beat,
         ticks=ticks,
         tempo=60e6 / min(tempos)[1] if tempos else 120.0,
         meter=min(meters)[1] if meters else "4/4",
         hanging=counts["hanging"],
         overlapping=counts["overlapping"],
-        percussion=counts["percussion"],
     )
 
 
-def add_note(
-    parts: dict[tuple[int, int], list[Note]],
-    counts: dict[str, int],
-    track: int,
-    key: tuple[int, int],
-    span: tuple[int, int],
-) -> None:
-    """Add a note to its part, unless it has no length or is percussion."""
+def add_note(parts: dict[tuple[int, int], list[Note]], track: int, key: tuple[int, int], span: tuple[int, int]) -> None:
+    """Add a note to its part, unless it has no length."""
     channel, pitch = key
-    if span[1] <= span[0]:
-        return
-    if channel == PERCUSSION:
-        counts["percussion"] += 1
-        return
-    parts.setdefault((track, channel), []).append(Note(pitch, *span))
+    if span[1] > span[0]:
+        parts.setdefault((track, channel), []).append(Note(pitch, *span))
 
 
-def write_score(parts: Sequence[Sequence[Note]], names: Sequence[str], tempo: float) -> bytes:
-    """Return a file of format 1 with one track and one channel for each part; notes are in ticks of `TICKS`."""
+def in_ticks(parts: Sequence[Sequence[Note]], steps_per_quarter: int) -> list[list[Note]]:
+    """Return notes in time steps as notes in ticks of `TICKS`."""
+    ticks = TICKS // steps_per_quarter
+    return [[Note(note.pitch, note.start * ticks, note.end * ticks) for note in part] for part in parts]
+
+
+def write_score(
+    parts: Sequence[Sequence[Note]], names: Sequence[str], tempo: float, programs: Sequence[int | None] = ()
+) -> bytes:
+    """Return a file of format 1 with one track and one channel for each part.
+
+    Args:
+        parts: Notes in ticks of `TICKS`.
+        names: Name of each track.
+        tempo: Quarter notes a minute.
+        programs: General MIDI instrument of each part, None for the percussion channel; empty: a choir.
+    """
     import mido
 
     file = mido.MidiFile(ticks_per_beat=TICKS)
     channels = [channel for channel in range(16) if channel != PERCUSSION]
-    for number, (notes, name) in enumerate(zip(parts, names, strict=True)):
+    instruments = programs or [PROGRAM] * len(parts)
+    for number, (notes, name, program) in enumerate(zip(parts, names, instruments, strict=True)):
         track = mido.MidiTrack()
         track.append(mido.MetaMessage("track_name", name=name))
         if number == 0:
             track.append(mido.MetaMessage("set_tempo", tempo=round(60e6 / tempo)))
-        channel = channels[number % len(channels)]
-        track.append(mido.Message("program_change", channel=channel, program=PROGRAM))
+        channel = PERCUSSION if program is None else channels[number % len(channels)]
+        if program is not None:
+            track.append(mido.Message("program_change", channel=channel, program=program))
         append_notes(track, notes, {"channel": channel, "velocity": VELOCITY})
         file.tracks.append(track)
     out = io.BytesIO()

@@ -1,11 +1,11 @@
-"""Networks of the evaluation that look at music: one-hot maps [n, symbols, steps, voices] in 0 .. 255."""
+"""Networks of the evaluation that look at music: one-hot maps [n, C', steps, W] in 0 .. 255."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.items import ItemSpec
-from pipeline.media.music.grid import lowest
+from pipeline.media.music.readings import reader_of
 from pipeline.media.scale import BYTES
 
 DIMS, WIDTH = 64, 96
@@ -15,12 +15,12 @@ PIECES = 4  # parts of an item whose mean pitch is a feature
 
 
 class PieceClassifier(nn.Sequential):
-    """Convolutions over time on the maps of all voices; returns features [n, 64]."""
+    """Convolutions over time on the maps of all voices or tracks; returns features [n, 64]."""
 
     def __init__(self, spec: ItemSpec) -> None:
         steps = (spec.height + 1) // 2
         super().__init__(
-            *convolution(spec.symbols * spec.width, 1),
+            *convolution(spec.network_channels * spec.width, 1),
             *convolution(WIDTH, 2),
             nn.Flatten(),
             nn.Linear(WIDTH * steps, DIMS, bias=False),
@@ -46,27 +46,15 @@ class PieceStatistics(nn.Module):
     Its weights are made from integers, so they are the same on every machine.
     """
 
-    chroma: Tensor
-
     def __init__(self, spec: ItemSpec) -> None:
         super().__init__()
-        self.symbols, self.voices = spec.symbols, spec.width
-        table = torch.zeros(12, spec.symbols)
-        pitches = torch.arange(spec.symbols - 1)
-        table[(pitches + lowest(spec)) % 12, pitches + 1] = 1  # symbol 0 is a rest
-        self.register_buffer("chroma", table)
+        self.read = reader_of(spec)
         rng = torch.Generator().manual_seed(SEED)
-        inputs = 12 + 2 * spec.width
+        inputs = 12 + 2 * self.read.parts
         self.weights = nn.ParameterList(draw_filters(rng, inputs if scale == 0 else FILTERS) for scale in range(SCALES))
 
     def forward(self, values: Tensor) -> Tensor:
-        maps = values / BYTES.highest
-        # [n, voices, steps]: height in 0 .. 1, and whether a note begins.
-        height = (maps * torch.arange(self.symbols, device=maps.device)[:, None, None]).sum(1) / self.symbols
-        height = height.permute(0, 2, 1)
-        repeats = (maps[:, :, 1:] * maps[:, :, :-1]).sum(1).permute(0, 2, 1)
-        onsets = F.pad(1 - repeats, (1, 0), value=1.0)
-        classes = torch.einsum("ps,nstv->nvpt", self.chroma, maps)
+        height, onsets, classes = self.read(values / BYTES.highest)
         parts = [F.adaptive_avg_pool1d(height, min(PIECES, height.shape[2])).flatten(1)]
         neighbour = classes.roll(-1, dims=1)  # of the last voice the first one
         intervals = [(classes * neighbour.roll(-k, dims=2)).sum(2).mean(2) for k in range(12)]

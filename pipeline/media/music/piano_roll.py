@@ -1,14 +1,21 @@
-"""Piano rolls: time from left to right, pitch from bottom to top, one colour a voice."""
+"""Piano rolls: time from left to right, pitch from bottom to top, one colour a voice or track."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from pipeline.arrays import Int64Array, UInt8Array
+from pipeline.arrays import UInt8Array
+from pipeline.media.music.midi import Note
+
+Parts: TypeAlias = Sequence[Sequence[Note]]
+"""Notes of each voice or track of one item."""
 
 COLOURS = ((214, 69, 65), (230, 145, 40), (38, 150, 85), (58, 83, 155), (140, 80, 160), (90, 90, 90))
-"""Colours of the voices, from the first one down; further voices repeat them."""
+"""Colours of voices or tracks, from the first one down; further ones repeat them."""
 
 BLACK_KEYS = (1, 3, 6, 8, 10)
 WHITE, SHADE, GRID, GAP_COLOUR = 255, 240, 205, 150
@@ -16,42 +23,57 @@ GAP = 4
 """Pixels between two rolls."""
 
 
-def draw_roll(pitches: Int64Array, low: int, high: int, *, step: int, row: int, quarter: int) -> UInt8Array:
-    """Draw one item, pitches [steps, voices], uint8 [H, W, 3].
+@dataclass(frozen=True)
+class Ruling:
+    """The paper of a roll.
 
-    Args:
+    Attributes:
         low, high: Range of the pitches, both included.
-        step, row: Width of a time step and height of a pitch, in pixels.
+        steps: Time steps.
         quarter: Time steps of a quarter note; a line shows where each begins.
     """
-    steps, voices = pitches.shape
-    small = np.full((high - low + 1, steps, 3), WHITE, dtype=np.uint8)
-    small[[high - pitch for pitch in range(low, high + 1) if pitch % 12 in BLACK_KEYS]] = SHADE
-    for voice in reversed(range(voices)):  # the first voice is on top
-        at = np.flatnonzero(pitches[:, voice] >= 0)
-        small[high - pitches[at, voice], at] = COLOURS[voice % len(COLOURS)]
-    picture = small.repeat(row, axis=0).repeat(step, axis=1)
-    starts = np.ones_like(pitches, dtype=bool)
-    starts[1:] = pitches[1:] != pitches[:-1]
-    for at, voice in np.argwhere(starts & (pitches >= 0)):
-        top = (high - int(pitches[at, voice])) * row
-        picture[top : top + row, at * step] = picture[top : top + row, at * step] // 2  # where a note begins
-    for line in range(quarter, steps, quarter):
+
+    low: int
+    high: int
+    steps: int
+    quarter: int
+
+
+def draw_roll(parts: Parts, ruling: Ruling, *, step: int, row: int) -> UInt8Array:
+    """Draw one item, uint8 [H, W, 3].
+
+    Args:
+        parts: Notes of each voice or track, in time steps.
+        ruling: Range and duration.
+        step, row: Width of a time step and height of a pitch, in pixels.
+    """
+    low, high = ruling.low, ruling.high
+    picture = np.full(((high - low + 1) * row, ruling.steps * step, 3), WHITE, dtype=np.uint8)
+    for pitch in range(low, high + 1):
+        if pitch % 12 in BLACK_KEYS:
+            picture[(high - pitch) * row : (high - pitch + 1) * row] = SHADE
+    for number, notes in reversed(list(enumerate(parts))):  # the first voice is on top
+        colour = np.array(COLOURS[number % len(COLOURS)], dtype=np.uint8)
+        for note in notes:
+            top, left = (high - note.pitch) * row, note.start * step
+            picture[top : top + row, left : note.end * step] = colour
+            picture[top : top + row, left] = colour // 2  # where a note begins
+    for line in range(ruling.quarter, ruling.steps, ruling.quarter):
         column = picture[:, line * step]
         column[(column >= SHADE).all(axis=1)] = GRID
     return picture
 
 
-def draw_sheet(batch: Int64Array, low: int, high: int, *, columns: int | None, cell: int, quarter: int) -> Image.Image:
-    """Draw items, pitches [n, steps, voices], on one sheet, row by row.
+def draw_sheet(items: Sequence[Parts], ruling: Ruling, *, columns: int | None, cell: int) -> Image.Image:
+    """Draw items on one sheet, row by row.
 
     Args:
         columns: Items in a row; None makes the sheet as square as possible.
         cell: A roll is at least so wide, in pixels.
     """
-    n, steps, _ = batch.shape
+    n, steps = len(items), ruling.steps
     step, row = max(1, math.ceil(2 * cell / steps)), 3 if cell >= 96 else 2
-    rolls = [draw_roll(pitches, low, high, step=step, row=row, quarter=quarter) for pitches in batch]
+    rolls = [draw_roll(parts, ruling, step=step, row=row) for parts in items]
     height, width = rolls[0].shape[:2]
     columns = min(n, columns or max(1, round(math.sqrt(n * height / width))))
     rows = math.ceil(n / columns)

@@ -8,44 +8,73 @@ import numpy as np
 
 from pipeline.arrays import Float64Array, FloatArray, Int64Array, Items
 from pipeline.items import ItemSpec
-from pipeline.media.music import grammar, harmony
+from pipeline.media.music import grammar_source, harmony
+from pipeline.media.music.form import pitch_count
 from pipeline.media.music.grid import pitches_of
+from pipeline.media.music.profile_comparisons import (
+    compare_intervals,
+    compare_ratios,
+    largest_difference,
+    total_variation,
+)
+from pipeline.media.music.roll_profiles import pitched_tracks, track_profiles
 from pipeline.media.profiles import Change, Profile, best_change, take_first
 
 LEAST = 0.1  # nearer shares of pitches are not compared further
 FARTHEST = 12  # semitones
 MOST_VOICES = 4  # whose orders are tried
-GRAMMAR = "grammar"
-"""What only items of the chord grammar have; see `Measure.needs`."""
+GRAMMAR, VOICES, TRACKS, SEVERAL, PITCHES = "grammar", "voices", "tracks", "several tracks", "pitches"
+"""What only some items have: those of the chord grammar, voices, tracks, more than one, any that is no percussion.
+
+See `Measure.needs`.
+"""
 
 
 def profiles(spec: ItemSpec) -> Sequence[Profile]:
     """Return the profiles of items of a spec."""
+    found = list(track_profiles(spec) if "tracks" in spec.details else voice_profiles(spec))
+    if GRAMMAR not in lacks(spec):
+        found.append(Profile("valid_progressions", functools.partial(count_valid, spec=spec), take_first))
+    return found
+
+
+def voice_profiles(spec: ItemSpec) -> Sequence[Profile]:
+    """Return the profiles of voices."""
     change = functools.partial(find_change, spec=spec)
-    found = [
+    return [
         Profile("in_scale", of(spec, harmony.in_scale), take_first),
         Profile("triads", of(spec, harmony.triads), take_first),
         Profile("crossings", of(spec, harmony.crossings), take_first),
         Profile("melody", of(spec, harmony.interval_counts), functools.partial(compare_intervals, voices=spec.width)),
         Profile("pitch_classes", of(spec, harmony.pitch_class_shares), total_variation),
-        Profile("registers", of(spec, harmony.registers), compare_registers),
+        Profile("registers", of(spec, harmony.registers), compare_ratios),
         Profile("rests", of(spec, harmony.rests), largest_difference),
         Profile(
             "pitch_change",
-            functools.partial(symbol_shares, symbols=spec.symbols),
+            functools.partial(symbol_shares, count=pitch_count(spec)),
             functools.partial(compare_symbols, spec=spec),
             weighted=False,
             change=change,
         ),
     ]
-    if GRAMMAR not in lacks(spec):
-        found.append(Profile("valid_progressions", of(spec, grammar.valid), take_first))
-    return found
+
+
+def count_valid(items: Items, spec: ItemSpec) -> FloatArray:
+    """Return whether items keep the rules of the chord grammar, [n, 1]."""
+    return grammar_source.valid(items, spec)[:, None]
 
 
 def lacks(spec: ItemSpec) -> frozenset[str]:
-    """Return "grammar" for items that do not come from the chord grammar."""
-    return frozenset() if spec.details.get(GRAMMAR) else frozenset([GRAMMAR])
+    """Return the needs of measures that items of a spec do not meet."""
+    tracks = "tracks" in spec.details
+    missing = {
+        VOICES: tracks,
+        TRACKS: not tracks,
+        SEVERAL: not tracks or len(pitched_tracks(spec)) < 2,
+        PITCHES: tracks and not pitched_tracks(spec),
+        GRAMMAR: not spec.details.get(GRAMMAR),
+    }
+    return frozenset(need for need, lacking in missing.items() if lacking)
 
 
 def of(spec: ItemSpec, count: Callable[[Int64Array], FloatArray]) -> Callable[[Items], FloatArray]:
@@ -58,44 +87,15 @@ def of(spec: ItemSpec, count: Callable[[Int64Array], FloatArray]) -> Callable[[I
     return values
 
 
-# --- comparisons ---
-
-
-def total_variation(fake: Float64Array, real: Float64Array) -> float:
-    """Return the share that would have to move to make two distributions equal."""
-    return float(np.abs(normalise(fake) - normalise(real)).sum() / 2)
-
-
-def normalise(shares: Float64Array) -> Float64Array:
-    """Return shares of the last axis that sum to 1."""
-    scaled: Float64Array = shares / np.maximum(shares.sum(axis=-1, keepdims=True), 1e-9)
-    return scaled
-
-
-def compare_intervals(fake: Float64Array, real: Float64Array, voices: int) -> float:
-    """Return the total variation of the intervals of each voice, the mean over the voices."""
-    ours, theirs = (normalise(counts.reshape(voices, -1)) for counts in (fake, real))
-    return float(np.abs(ours - theirs).sum(axis=1).mean() / 2)
-
-
-def compare_registers(fake: Float64Array, real: Float64Array) -> float:
-    """Return the largest difference of the mean pitch of a voice, in semitones."""
-    ours, theirs = (np.divide(*np.split(np.maximum(sums, 1e-9), 2)) for sums in (fake, real))
-    return largest_difference(ours, theirs)
-
-
-def largest_difference(fake: Float64Array, real: Float64Array) -> float:
-    """Return the largest absolute difference."""
-    return float(np.abs(fake - real).max())
-
-
 # --- what was done to all samples ---
 
 
-def symbol_shares(items: Items, symbols: int) -> FloatArray:
-    """Return the share of each symbol in each voice, [n, voices * symbols]."""
+def symbol_shares(items: Items, count: int) -> FloatArray:
+    """Return the share of rests and of each of `count` pitches in each voice, [n, voices * (1 + count)]."""
     n, steps, voices, _ = items.shape
-    place = items[..., 0].astype(np.int64) + symbols * (np.arange(voices) + voices * np.arange(n)[:, None, None])
+    found, symbols = items[..., 0].astype(np.int64), 1 + count
+    found = np.where(found > 0, (found - 1) % count + 1, 0)
+    place = found + symbols * (np.arange(voices) + voices * np.arange(n)[:, None, None])
     counts = np.bincount(place.ravel(), minlength=n * voices * symbols)
     return np.asarray(counts.reshape(n, voices * symbols) / steps, dtype=np.float32)
 
@@ -112,10 +112,10 @@ def find_change(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> Chang
 
 def search(fake: Float64Array, real: Float64Array, spec: ItemSpec) -> tuple[float, Change | None]:
     """Return the gain of the best change in total variation, and the change."""
-    ours, theirs = fake.reshape(spec.width, spec.symbols), real.reshape(spec.width, spec.symbols)
-    return best_change(
-        apart(ours, theirs), itertools.chain(transpositions(ours, theirs, spec), orders(ours, theirs)), LEAST
-    )
+    count = pitch_count(spec)
+    ours, theirs = fake.reshape(spec.width, 1 + count), real.reshape(spec.width, 1 + count)
+    changes = itertools.chain(transpositions(ours, theirs, count), orders(ours, theirs))
+    return best_change(apart(ours, theirs), changes, LEAST)
 
 
 def apart(ours: FloatArray, theirs: FloatArray) -> float:
@@ -123,25 +123,26 @@ def apart(ours: FloatArray, theirs: FloatArray) -> float:
     return float(np.abs(ours - theirs).sum(axis=1).mean() / 2)
 
 
-def transpositions(ours: FloatArray, theirs: FloatArray, spec: ItemSpec) -> Iterator[tuple[Change, float]]:
-    """Yield transposed shares of symbols, with their distances."""
+def transpositions(ours: FloatArray, theirs: FloatArray, count: int) -> Iterator[tuple[Change, float]]:
+    """Yield transposed shares of pitches, with their distances."""
     for semitones in range(-FARTHEST, FARTHEST + 1):
         if not semitones:
             continue
         moved = ours.copy()
         moved[:, 1:] = 0
-        source = np.arange(1, spec.symbols)
+        source = np.arange(1, 1 + count)
         goal = source - semitones
-        kept = (goal >= 1) & (goal < spec.symbols)
+        kept = (goal >= 1) & (goal <= count)
         moved[:, goal[kept]] = ours[:, source[kept]]
         words = f"transposed {'up' if semitones > 0 else 'down'} by {abs(semitones)} semitones"
-        undo = functools.partial(transpose, semitones=-semitones, symbols=spec.symbols)
+        undo = functools.partial(transpose, semitones=-semitones, count=count)
         yield Change("transposed", words, undo), apart(moved, theirs)
 
 
-def transpose(items: Items, semitones: int, symbols: int) -> Items:
-    """Return items with all pitches moved; those that leave the range stay at its end."""
-    moved = np.clip(items.astype(np.int64) + semitones, 1, symbols - 1)
+def transpose(items: Items, semitones: int, count: int) -> Items:
+    """Return voices with all pitches moved; those that leave the range of `count` pitches stay at its end."""
+    held, pitch = np.divmod(items.astype(np.int64) - 1, count)
+    moved = np.clip(pitch + semitones, 0, count - 1) + count * held + 1
     return np.where(items == 0, 0, moved).astype(items.dtype)
 
 

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.items import DataLayout
+from pipeline.items import DataLayout, Dtype
+from pipeline.media.music.families import Family
 from pipeline.media.settings import DataSettings, Limits
 
 Pitch = Annotated[int, Field(ge=0, le=127)]
@@ -34,6 +35,17 @@ class MusicSettings(DataSettings):
         description="where voices come from. tracks: each track (or channel of a track) with notes is one voice, in "
         "the order of the file; pitch: the highest notes of all tracks at each step, for piano and ensembles",
     )
+    tracks: Annotated[int, Field(ge=1, le=16)] | tuple[Family, ...] | None = Field(
+        None,
+        description="piano rolls of tracks that sound several notes at a time, instead of voices. A number: so many "
+        "tracks, in the order of the file; a list of General MIDI families such as [drums, piano, bass, other], where "
+        "other takes all families that are not named; null: voices",
+    )
+    onsets: bool = Field(
+        False,
+        description="tell a note that is struck again from one that is held, by symbols of their own; false: repeated "
+        "notes become one long note",
+    )
     steps: int = Field(8, ge=2, le=1024, description="time steps of an item")
     steps_per_quarter: int = Field(1, ge=1, le=24, description="time steps of a quarter note")
     hop: int | None = Field(
@@ -53,12 +65,37 @@ class MusicSettings(DataSettings):
     def check_music(self) -> "MusicSettings":
         if self.pitches[0] >= self.pitches[1]:
             raise ValueError(f"pitches {list(self.pitches)}: must be two MIDI pitches, the lower first")
+        if isinstance(self.tracks, tuple):
+            if not self.tracks:
+                raise ValueError("tracks []: name at least one family, or set tracks: null for voices")
+            twice = next((name for name in self.tracks if self.tracks.count(name) > 1), None)
+            if twice:
+                raise ValueError(f"tracks: {twice!r} is named twice")
         return self
 
     @property
+    def track_names(self) -> tuple[str, ...]:
+        """Names of the tracks; empty for voices."""
+        if isinstance(self.tracks, int):
+            return tuple(f"track {number + 1}" for number in range(self.tracks))
+        return self.tracks or ()
+
+    @property
+    def range(self) -> int:
+        """Number of pitches."""
+        return self.pitches[1] - self.pitches[0] + 1
+
+    @property
     def symbols(self) -> int:
-        """Number of symbols: a rest, and one for each pitch."""
-        return self.pitches[1] - self.pitches[0] + 2
+        """Number of symbols. Voices: a rest, and each pitch struck or held; tracks: off, and struck or held."""
+        kinds = 2 if self.onsets else 1
+        return 1 + kinds * (1 if self.track_names else self.range)
+
+    @property
+    def dtype(self) -> Dtype:
+        """Of a stored symbol."""
+        return "uint8" if self.symbols <= 256 else "uint16"
 
     def layout(self) -> DataLayout:
-        return DataLayout(height=self.steps, width=self.voices, classes=self.classes, symbols=self.symbols)
+        width = self.range if self.track_names else self.voices
+        return DataLayout(height=self.steps, width=width, classes=self.classes, symbols=self.symbols, dtype=self.dtype)

@@ -1,4 +1,4 @@
-"""Music as tensors: views of an item that keep its voices apart, and networks that look at voices over time."""
+"""Music as tensors: views of an item that keep its parts apart, and networks that look at them over time."""
 
 import torch
 from torch import Tensor, nn
@@ -11,23 +11,29 @@ HIDDEN = 0.25
 
 
 class MusicTensors(Tensors):
-    """One-hot maps: [n, symbols, steps, voices]."""
+    """One-hot maps: of voices [n, symbols, steps, voices], of tracks [n, tracks * symbols, steps, pitches]."""
 
     def shift(self, values: Tensor, rng: torch.Generator) -> Tensor:
-        """Shift each item by at most one step in time; voices stay where they are."""
+        """Shift each item by at most one step in time; parts stay where they are."""
         moved = torch.randint(-1, 2, (len(values), 1), generator=rng).to(values.device)
         return at_steps(values, moved + torch.arange(values.shape[2], device=values.device))
 
     def distort(self, values: Tensor, rng: torch.Generator) -> Tensor:
-        """Shift each item by up to a quarter of its length, and hide a span of time and sometimes a voice."""
-        n, _, steps, voices = values.shape
+        """Shift each item by up to a quarter of its length, and hide a span of time and sometimes a part."""
+        n, channels, steps, width = values.shape
+        tracks = "tracks" in self.spec.details
+        parts = self.spec.channels if tracks else width
         reach, hidden = max(1, steps // 4), max(1, round(HIDDEN * steps))
         moved = torch.randint(-reach, reach + 1, (n, 1), generator=rng).to(values.device)
         start = torch.randint(0, steps - hidden + 1, (n, 1), generator=rng).to(values.device)
-        voice = torch.randint(0, 2 * voices, (n, 1), generator=rng).to(values.device)  # from `voices` on: none
+        part = torch.randint(0, 2 * parts, (n, 1), generator=rng).to(values.device)  # from `parts` on: none
         time = torch.arange(steps, device=values.device)
         seen = ((time < start) | (time >= start + hidden))[:, None, :, None]
-        heard = (torch.arange(voices, device=values.device) != voice)[:, None, None, :]
+        heard = torch.arange(parts, device=values.device) != part
+        if tracks:
+            heard = heard.repeat_interleave(channels // parts, dim=1)[:, :, None, None]
+        else:
+            heard = heard[:, None, None, :]
         return at_steps(values, moved + time) * seen * heard
 
     def classifier_body(self) -> nn.Module:
@@ -40,7 +46,7 @@ class MusicTensors(Tensors):
 
 
 def at_steps(values: Tensor, steps: Tensor) -> Tensor:
-    """Return values [n, C, steps, voices] at other time steps [n, steps]; steps outside repeat the ends."""
+    """Return values [n, C, steps, W] at other time steps [n, steps]; steps outside repeat the ends."""
     items = torch.arange(len(values), device=values.device)[:, None]
     chosen = steps.clamp(0, values.shape[2] - 1)
     return values.permute(0, 2, 1, 3)[items, chosen].permute(0, 2, 1, 3)

@@ -89,7 +89,7 @@ def test_parts_are_channels_of_tracks_and_percussion_is_left_out() -> None:
     merged = mido.merge_tracks([melody([(60, 0, 1)], 0), melody([(64, 0, 1)], 3), melody([(36, 0, 1)], 9)])
     score = read_score(write(merged, kind=0), MusicLimits())
     assert [[note.pitch for note in part] for part in score.parts] == [[60], [64]]
-    assert score.percussion == 1
+    assert [note.pitch for note in score.drums] == [36]
 
 
 def test_tempo_and_meter_come_from_any_track() -> None:
@@ -105,4 +105,4 @@ def test_written_notes_are_read_again_with_one_channel_a_part() -> None:
     data = write_score(parts, [f"voice {k}" for k in range(12)], 90)
     score = read_score(data, MusicLimits())
     assert (score.parts, round(score.tempo), score.division) == (parts, 90, 480)
-    assert score.percussion == 0
+    assert not score.drums
