@@ -113,6 +113,7 @@ OUTSIDE_GRAMMAR = mode("broken progressions", 25, f"Items break a rule of the ch
 WRONG_KEY = mode("wrong key", 25, f"Pitch classes have other shares. {LONGER}")
 WRONG_REGISTER = mode("wrong register", 26, f"A voice or track is too high or too low. {LONGER}")
 WRONG_POLYPHONY = mode("wrong polyphony", 22, f"Tracks sound too many or too few notes at a time. {LONGER}")
+SCATTERED = mode("scattered pitches", 24, f"A track uses too many or too few pitch classes in a bar. {LONGER}")
 FRAGMENTED = mode("fragmented notes", 28, f"Notes are too short or too long. {LONGER}")
 
 
@@ -219,7 +220,7 @@ MEASURES = (
         "largest difference of the mean number of pitch classes that a track uses in a bar from that of real items",
         0.5,
         WRONG_NOTES,
-        WRONG_POLYPHONY,
+        SCATTERED,
         needs=TRACKS,
     ),
     profile(
