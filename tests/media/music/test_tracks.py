@@ -106,7 +106,7 @@ def test_tracks_that_cannot_be_are_refused(tracks: Any, words: str) -> None:
 
 
 def random_roll(about: dict[str, Any], seed: int = 0) -> Items:
-    """Return tracks of random notes that begin anew at step 0."""
+    """Return tracks of random notes, of which those at step 0 begin there."""
     rng, spec = np.random.default_rng(seed), MUSIC.spec(settings(**about), ())
     on = rng.random(spec.shape) < 0.2
     struck = rng.random(spec.shape) < 0.5
