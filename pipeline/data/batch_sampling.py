@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from pipeline.arrays import Int64Array, Items
+from pipeline.data.transfer import copy_to
 from pipeline.items import ItemSpec
 from pipeline.media.registry import tensors_of
-from pipeline.random_state import restore_generator
 
 RESIDENT_BYTES = 2 * 2**30
+"""Limit for items that stay in the memory of the host."""
 
 
 class TrainingItems(Protocol):
@@ -59,7 +60,8 @@ class Shuffle:
 
     def permutation(self) -> Tensor:
         """Return the order of the current epoch."""
-        return torch.from_numpy(np.random.default_rng([self.seed, self.epoch]).permutation(self.n)).to(self.device)
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.n)
+        return copy_to(self.device, torch.from_numpy(order))
 
     def take(self, count: int) -> Tensor:
         """Return the next `count` positions, int64; continue with the next epoch if necessary."""
@@ -88,7 +90,7 @@ class BatchSampler:
     """Draws items as network inputs, float32 [n, C, H, W] on `device`.
 
     Items stay on the device in their stored dtype if they need at most `resident_bytes`. Otherwise each batch is read
-    from the memory-mapped shards.
+    from the memory-mapped shards. Order and flips are drawn on the host, so they are the same on every device.
 
     Args:
         data: The dataset.
@@ -112,9 +114,8 @@ class BatchSampler:
         self.data, self.device, self.flips = data, device, flips
         self.tensors = tensors_of(data.item)
         self.subset = np.arange(len(data)) if subset is None else subset
-        self.rng = torch.Generator(device).manual_seed(seed)
-        item_bytes = data.images([0]).nbytes
-        fits = len(self.subset) * item_bytes <= resident_bytes
+        self.rng = torch.Generator().manual_seed(seed)
+        fits = count_bytes(data, len(self.subset)) <= resident_bytes
         self.resident = torch.from_numpy(data.images(subset)).to(device) if fits else None
         # Positions are on the device of the items, so that no batch waits for a copy.
         order_device = device if fits else torch.device("cpu")
@@ -128,18 +129,18 @@ class BatchSampler:
     def take_labelled(self, n: int) -> tuple[Tensor, Tensor]:
         """Return the next `n` items and their labels, int64 [n]."""
         positions = self.shuffle.take(n)
-        return self.at(positions), self.labels[positions].to(self.device)
+        return self.at(positions), copy_to(self.device, self.labels[positions])
 
     def at(self, positions: Tensor) -> Tensor:
         """Return the items at these positions of the subset, mirrored at random."""
         if self.resident is None:
-            items = torch.from_numpy(self.read(self.subset[positions.numpy()])).to(self.device, non_blocking=True)
+            items = copy_to(self.device, torch.from_numpy(self.read(self.subset[positions.numpy()])))
         else:
             items = self.resident.index_select(0, positions)
         values = self.tensors.to_network(items)
         if self.flips:
-            mirrored = torch.rand(len(positions), 1, 1, 1, generator=self.rng, device=self.device) < 0.5
-            values = torch.where(mirrored, self.tensors.mirror(values), values)
+            mirrored = torch.rand(len(positions), 1, 1, 1, generator=self.rng) < 0.5
+            values = torch.where(copy_to(self.device, mirrored), self.tensors.mirror(values), values)
         return values
 
     def read(self, positions: Int64Array) -> Items:
@@ -156,7 +157,12 @@ class BatchSampler:
         assert isinstance(shuffle, dict)
         assert isinstance(rng, Tensor)
         self.shuffle.restore(shuffle)
-        restore_generator(self.rng, rng)
+        self.rng.set_state(rng)
+
+
+def count_bytes(data: TrainingItems, n: int | None = None) -> int:
+    """Return the bytes of `n` items, of all by default."""
+    return (len(data) if n is None else n) * data.images([0]).nbytes if len(data) else 0
 
 
 class CropSampler(BatchSampler):

@@ -6,9 +6,10 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, Shuffle, TrainingItems
+from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, Shuffle, TrainingItems, count_bytes
 from pipeline.data.domains import DomainItems, split_domains, split_two_domains
 from pipeline.data.store import ItemSet, PairSet
+from pipeline.data.transfer import copy_to
 from pipeline.data.views import Labelled, SamplingOptions
 from pipeline.errors import InputError
 from pipeline.random_state import restore_generator
@@ -32,8 +33,9 @@ class EachDomain:
     ) -> None:
         for domain in domains.values():
             require_items(len(domain), domain.name)
+        fits = sum(map(count_bytes, domains.values())) <= resident_bytes
         self.samplers = {
-            name: BatchSampler(domain, device, seed, flips=flips, resident_bytes=resident_bytes // len(domains))
+            name: BatchSampler(domain, device, seed, flips=flips, resident_bytes=resident_bytes if fits else 0)
             for (name, domain), seed in zip(domains.items(), seeds, strict=True)
         }
 
@@ -117,7 +119,7 @@ class Classes(Labelled):
         """
         label, target = (torch.randint(len(self.members), (n,), generator=self.rng) for _ in range(2))
         positions = [self.positions(classes) for classes in (label, target, target)]
-        item, reference, other, label, target = torch.stack([*positions, label, target]).to(self.sampler.device)
+        item, reference, other, label, target = copy_to(self.sampler.device, torch.stack([*positions, label, target]))
         chosen = {"item": item, "reference": reference, "other_reference": other}
         return {name: self.sampler.at(at) for name, at in chosen.items()} | {"label": label, "target": target}
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from pipeline.arrays import Int64Array
 from pipeline.captions import captions_of
 from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, TrainingItems, build_sampler
+from pipeline.data.transfer import copy_to
 from pipeline.errors import InputError
 from pipeline.random_state import restore_generator
 
@@ -88,7 +89,7 @@ class Captioned(Unlabelled):
     def next(self, n: int) -> dict[str, Tensor]:
         """Return the next batch of `n` items with their tokens."""
         positions = self.sampler.shuffle.take(n)
-        return {"item": self.sampler.at(positions), "tokens": self.tokens[positions].to(self.sampler.device)}
+        return {"item": self.sampler.at(positions), "tokens": copy_to(self.sampler.device, self.tokens[positions])}
 
 
 class PartlyLabelled:
@@ -135,7 +136,8 @@ class PartlyLabelled:
 class Degraded:
     """Batches {"input": [B, C, H / scale, W / scale], "target": [B, C, H, W]}: degraded and clean items.
 
-    Targets are random crops if the items have different sizes. The medium provides the degradation.
+    Targets are random crops if the items have different sizes. The medium provides the degradation, which waits for its
+    device: open the view on the host.
     """
 
     def __init__(

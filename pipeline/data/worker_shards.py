@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline import processes
 from pipeline.arrays import Int64Array
-from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, TrainingItems
+from pipeline.data.batch_sampling import RESIDENT_BYTES, BatchSampler, TrainingItems, count_bytes
 from pipeline.data.store import ItemSet
 from pipeline.errors import InputError
 
@@ -51,10 +51,9 @@ class WorkerShards:
         resident_bytes: int = RESIDENT_BYTES,
     ) -> None:
         self.workers, self.device, self.item = workers, device, data.item
+        share = resident_bytes if count_bytes(data) <= resident_bytes else 0
         self.samplers = {
-            worker: BatchSampler(
-                data, device, seed + worker, flips=flips, subset=shard, resident_bytes=resident_bytes // workers
-            )
+            worker: BatchSampler(data, device, seed + worker, flips=flips, subset=shard, resident_bytes=share)
             for worker, shard in shards_of(data, workers, split, seed).items()
         }
 

@@ -41,6 +41,7 @@ class Task(ABC):
         name: The name that a variant's settings and an exported graph carry.
         Gate: Settings of `evaluate.gate`; a bound of null switches its test off.
         views: The views its variants may train on, by name: classes called with (data, device, seed, **options).
+        on_host: Its views compute on the host, whatever the device of the training.
         look_builder: The function that builds the look of a training: TrainingCase -> Look.
         evaluator: The function that evaluates a model: EvaluationCase -> EvaluationResult.
         blind_test: The function that draws the items of a blind test: (GAN, TrainingItems, ItemSet, BlindTest) -> real
@@ -58,6 +59,7 @@ class Task(ABC):
     name: ClassVar[str]
     Gate: ClassVar[type[GateBase]]
     views: ClassVar[Mapping[str, str]]
+    on_host: ClassVar[bool] = False
     look_builder: ClassVar[str]
     evaluator: ClassVar[str]
     blind_test: ClassVar[str] = ""
@@ -111,7 +113,8 @@ class Task(ABC):
     @property
     def training_modules(self) -> tuple[str, ...]:
         """The modules that decide a training of this task: its look and its views."""
-        return tuple(reference.partition(":")[0] for reference in (self.look_builder, *self.views.values()))
+        own = tuple(reference.partition(":")[0] for reference in (self.look_builder, *self.views.values()))
+        return "pipeline.data.prefetching", *own
 
     def evaluation_modules(self, medium: Medium) -> tuple[str, ...]:
         """Return the modules that decide an evaluation of items of a medium."""
@@ -122,9 +125,11 @@ class Task(ABC):
     def open_view(
         self, view: "View", data: "TrainingItems", device: "torch.device", seed: int, **options: Any
     ) -> "Batches":
-        """Open a view of the data that a variant of this task asks for."""
-        batches: Batches = load(self.views[view.name])(data, device, seed, **options, **view.options)
-        return batches
+        """Open a view of the data that a variant of this task asks for; its batches are on `device`."""
+        from pipeline.data.prefetching import open_batches
+
+        kind = load(self.views[view.name])
+        return open_batches(kind, data, device, seed, on_host=self.on_host, **options, **view.options)
 
     def examples(self, gan: "GAN", data: "TrainingItems", device: "torch.device", seed: int) -> "Batch":
         """Return the entries of its own view that `gan.preview` shows; the same seed gives the same entries."""

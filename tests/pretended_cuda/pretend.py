@@ -6,6 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+import torch._decomp.decompositions
 import torch._dynamo  # torch imports it on first use, which fails while a mode is active
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
@@ -26,6 +27,7 @@ from tests.pretended_cuda.device_tensor import (
 from tests.pretended_cuda.gpu import Mixed, PretendedGpu
 
 group_tensors = torch.utils._foreach_utils._group_tensors_by_device_and_dtype
+upsample_linear: Any = torch._decomp.decompositions._upsample_linear_vec
 MOVES = (torch.Tensor.to, torch.Tensor.cuda, torch.Tensor.cpu)
 RANDOM = ("rand", "randn", "randint", "normal", "randperm", "bernoulli")
 
@@ -51,8 +53,6 @@ class FunctionMode(TorchFunctionMode):
             if name == "tolist":
                 gpu.wait(name)
                 return args[0].held.tolist()
-        if name == "pin_memory":
-            return args[0]
         require_generator_of_device(name, args, named)
         if is_cuda(named.get("device")):
             return make_on_device(function, name, args, named)
@@ -93,8 +93,9 @@ def move(name: str, args: Sequence[Any], named: dict[str, Any]) -> Any:
     target, rest, others = parse_target(name, rest, named)
     if target is None:
         return torch.Tensor.to(tensor, *rest, **others)
+    non_blocking = others.pop("non_blocking", False)
     while rest and (rest[0] is None or isinstance(rest[0], bool)):
-        rest.pop(0)
+        non_blocking = rest.pop(0) or non_blocking
     gpu, changes = active[-1], bool(rest or others)
     if target.type == tensor.device.type:
         return torch.Tensor.to(tensor, *rest, **others) if changes else tensor
@@ -106,7 +107,7 @@ def move(name: str, args: Sequence[Any], named: dict[str, Any]) -> Any:
             return copied.to(*rest, **others) if changes else copied
         finally:
             moving_to.pop()
-    gpu.copy(name)
+    (gpu.copy if non_blocking else gpu.wait)(f"{name} the device")
     return ToDevice.apply(torch.Tensor.to(tensor, *rest, **others) if changes else tensor)
 
 
@@ -154,13 +155,20 @@ def group_by_device(tensors: Any, with_indices: bool = False) -> Any:
     return {(pytree.tree_leaves(one)[0].device, dtype): (one, rest) for (_, dtype), (one, rest) in groups.items()}
 
 
+def upsample_in_steps(*args: Any) -> Any:
+    """Upsample as torch does with deterministic algorithms: by operations in Python, which need the mode again."""
+    with FunctionMode():
+        return upsample_linear(*args)
+
+
 @contextmanager
-def pretend(ours: str = "/pipeline/", *, bfloat16: bool = False) -> Iterator[PretendedGpu]:
+def pretend(ours: str = "/pipeline/", *, bfloat16: bool = False, free_bytes: int = 2**30) -> Iterator[PretendedGpu]:
     """Let torch see one CUDA device.
 
     Args:
         ours: Part of the file names whose lines the counts name.
         bfloat16: Whether the device supports bfloat16; without it, `auto` trains in float32, as on the CPU.
+        free_bytes: Memory that the device says is free.
     """
     gpu = PretendedGpu(ours, lambda value: isinstance(value, DeviceTensor))
     enabled, compatible = torch.is_autocast_enabled, torch._has_compatible_shallow_copy_type
@@ -177,13 +185,16 @@ def pretend(ours: str = "/pipeline/", *, bfloat16: bool = False) -> Iterator[Pre
         (torch, "is_autocast_enabled", lambda kind="cuda": enabled("cpu" if kind == "cuda" else kind)),
         # Tensors of this mode have no version counter, which wrappers need.
         (torch._C, "_InferenceMode", lambda mode: torch.no_grad() if mode else nullcontext()),
+        (torch.Tensor, "pin_memory", lambda self: self),  # threads do not see the modes
         (torch.cuda, "is_available", lambda: True),
+        (torch.cuda, "mem_get_info", lambda *_: (free_bytes, free_bytes)),
         (torch.cuda, "device_count", lambda: 1),
         (torch.cuda, "current_device", lambda: 0),
         (torch.cuda, "is_bf16_supported", lambda *_, **__: bfloat16),
         (torch.nn.utils.clip_grad, "_group_tensors_by_device_and_dtype", group_by_device),
         (torch.optim.Optimizer, "_accelerator_graph_capture_health_check", lambda self: None),
         (torch.backends.cudnn, "is_acceptable", lambda *_: False),  # asked by recurrent layers
+        (torch._decomp.decompositions, "_upsample_linear_vec", upsample_in_steps),
         (torch.cuda, "empty_cache", lambda: None),
         (torch.cuda, "synchronize", lambda *_: None),
         (torch.cuda, "max_memory_allocated", lambda *_: 0),

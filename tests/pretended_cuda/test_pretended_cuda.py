@@ -45,6 +45,7 @@ def test_a_device_tensor_is_no_array() -> None:
         lambda values: values[values > 0],
         lambda values: values.cpu(),
         lambda values: values.to("cpu"),
+        lambda values: torch.zeros(3).to(GPU),
         lambda values: torch.equal(values, values),
     ],
 )
@@ -60,8 +61,8 @@ def test_waits_are_counted_by_line(wait: Callable[[Tensor], object]) -> None:
 def test_copies_and_kernels_are_counted() -> None:
     with pretend("/tests/pretended_cuda/") as gpu:
         values = torch.tensor([1.0, 2.0], device=GPU)
-        total = values + torch.ones(2).to(GPU)
-        assert gpu.copies.total() == 2
+        total = values + torch.ones(2).to(GPU, non_blocking=True)
+        assert (gpu.copies.total(), gpu.waits.total()) == (2, 0)
         assert gpu.kernels["add.Tensor"] == 1
         assert total.device == GPU
         assert "2 x" not in gpu.report(), "the copies are on different lines"

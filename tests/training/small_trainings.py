@@ -19,6 +19,7 @@ from pipeline.stages.worker_data import join_sets
 from pipeline.tasks.registry import TASKS
 from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
+from tests.captioned import captioned_items
 from tests.observer import Watcher
 from tests.specs import image_spec
 
@@ -34,7 +35,20 @@ WAVES = ItemSpec(
     dtype="int16",
     details={"sample_rate": 8000, "window": 16, "hop": 8, "mels": 4, "low_hz": 0, "high_hz": 4000, "floor_db": -80},
 )
-STORED = {"voxgan": VOXELS, "nextframe": FRAMES, "mocogan": FRAMES, "segan": WAVES, "hifigan": WAVES}
+PIECES = ItemSpec(
+    medium="music", height=4, width=7, channels=1, symbols=14, classes=("0", "1", "2", "3"), details={"lowest": 59}
+)
+CAPTIONED = captioned_items(90)
+STORED = {
+    "voxgan": VOXELS,
+    "nextframe": FRAMES,
+    "mocogan": FRAMES,
+    "segan": WAVES,
+    "hifigan": WAVES,
+    "wavegan": WAVES.model_copy(update={"classes": ("0", "1", "2", "3")}),
+    "musegan": PIECES,
+    "dfgan": CAPTIONED.item,
+}
 """Items of variants that need other ones than images."""
 ADA = {"policy": "ada", "probability": 0.2, "target": 0.6, "adapt_images": 1000}
 FALLING = {"start": 0.3, "end": 0.0}
@@ -186,6 +200,54 @@ MODELS: dict[str, dict[str, Any]] = {
         "discriminator_channels": 4,
         "pretraining": 0.4,
     },
+    "dfgan": {
+        "variant": "dfgan",
+        **SMALL,
+        "text_width": 4,
+        "penalties": {"r1": 0.1, "every": 2},
+        "stabilisers": {"minibatch_std": 4, "lecam": 0.1, "augment": {"policy": "diffaugment"}},
+    },
+    "musegan": {
+        "variant": "musegan",
+        "latent": 4,
+        "shared": 8,
+        "private": 4,
+        "depth": 1,
+        "conditional": True,
+        "stabilisers": {"minibatch_std": 4},
+    },
+    "musegan temporal": {
+        "variant": "musegan",
+        "latent": 4,
+        "shared": 8,
+        "private": 4,
+        "depth": 1,
+        "networks": "temporal",
+        "voices": "in_turn",
+        "choice": "gumbel",
+        "penalties": {"r1": FALLING, "r2": FALLING, "every": 2},
+    },
+    "wavegan": {
+        "variant": "wavegan",
+        "latent": 4,
+        "generator_channels": 2,
+        "discriminator_channels": 2,
+        "max_channels": 4,
+        "kernel": 5,
+        "critic_steps": 2,
+    },
+    "wavegan relativistic": {
+        "variant": "wavegan",
+        "latent": 4,
+        "generator_channels": 2,
+        "discriminator_channels": 2,
+        "max_channels": 4,
+        "kernel": 5,
+        "objective": "relativistic",
+        "critic_steps": 1,
+        "penalties": {"r1": 0.5, "r2": 0.5, "gp": 0, "every": 2},
+        "stabilisers": {"minibatch_std": 4},
+    },
     "segan": {
         "variant": "segan",
         "networks": "spectrum",
@@ -237,11 +299,11 @@ class Bars(ArrayItems):
     """90 bright bars on black; the class is the column of the bar, one of four. With more channels they are walls."""
 
     def __init__(self, item: ItemSpec = PIXELS) -> None:
-        super().__init__(np.zeros((90, *item.shape), dtype=np.uint8))
+        super().__init__(np.zeros((90, *item.shape), dtype=np.dtype(item.dtype)))
         self.item = item
         self.labels = np.arange(90) % 4
         for k in range(90):
-            self.array[k, :, k % 4 * 2] = 160 + k
+            self.array[k, :, k % 4 * 2] = (160 + k) % (item.symbols or 256)
 
 
 def bars_for(wanted: View, item: ItemSpec) -> Any:
@@ -249,6 +311,8 @@ def bars_for(wanted: View, item: ItemSpec) -> Any:
     bars, view = Bars(item), wanted.name
     if wanted.options.get("split") == "own":
         return bars_of_workers(bars, wanted.options["workers"])
+    if view == "captioned":
+        return CAPTIONED
     if view not in ("paired", "domains"):
         return bars
     where = np.arange(45)
@@ -306,7 +370,7 @@ def build_trainer(
         "log_images": 80,
         "snapshot_images": 192,
         "checkpoint_images": 128,
-        "flips": STORED.get(model["variant"]) is not WAVES,
+        "flips": STORED.get(model["variant"], PIXELS).medium not in ("audio", "music"),
     }
     train = TrainSettings.model_validate(values | more)
     torch.manual_seed(train.seed)

@@ -37,9 +37,6 @@ REFUSED = (
 PADDED = ("cyclegan", "drit", "hifigan")
 """Models with reflection padding or adaptive pooling."""
 
-UNTESTED = ("srgan",)
-"""torch composes its bilinear upsampling of other operations then, which asks for a real device."""
-
 
 @pytest.fixture(autouse=True)
 def keep_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,7 +53,7 @@ def refused_operations(folder: Path, model: str, *, wanted: bool) -> list[str]:
 
 @pytest.mark.parametrize(
     "model",
-    [pytest.param(name, marks=[] if name in PADDED else [pytest.mark.slow]) for name in MODELS if name not in UNTESTED],
+    [pytest.param(name, marks=[] if name in PADDED else [pytest.mark.slow]) for name in MODELS],
 )
 def test_no_variant_needs_an_operation_that_cuda_refuses(tmp_path: Path, model: str) -> None:
     assert refused_operations(tmp_path, model, wanted=True) == []

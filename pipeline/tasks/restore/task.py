@@ -35,6 +35,7 @@ class RestoreTask(Task):
     name = "restore"
     Gate = RestorationGate
     views: ClassVar[Mapping[str, str]] = {"degraded": "pipeline.data.views:Degraded"}
+    on_host = True  # degradations choose by masks, and JPEG has no form for a GPU
     look_builder = "pipeline.tasks.restore.restoration_look:build_look"
     evaluator = "pipeline.tasks.restore.restoration_evaluation:evaluate"
     blind_test = "pipeline.tasks.restore.blind_items:draw_items"

@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.gans.augment.ada import ada, rotation, scaling, split_position, translation, warp
+from pipeline.gans.augment.ada import NORMAL, UNIFORM, ada, draw, geometry, split_position, transform_colour, warp
 from pipeline.gans.augment.augmentation import POLICIES, Augment
 from pipeline.gans.augment.diffaugment import cutout, diffaugment, translate
 from pipeline.gans.augment.turns import turns
 from pipeline.gans.game.settings import AugmentSettings
 from pipeline.settings import ramp
+from tests.pretended_cuda import GPU, pretend
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -88,26 +89,108 @@ def test_cutout_is_a_square_of_half_the_side() -> None:
     assert holes.min() >= 16, "its centre is inside the image"
 
 
+def scaling(x: float, y: float) -> Tensor:
+    return torch.diag(torch.tensor([x, y, 1.0], dtype=torch.float64))
+
+
+def rotation(angle: float) -> Tensor:
+    cos, sin = math.cos(angle), math.sin(angle)
+    return torch.tensor([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]], dtype=torch.float64)
+
+
+def translation(x: float, y: float) -> Tensor:
+    return torch.tensor([[1, 0, x], [0, 1, y], [0, 0, 1]], dtype=torch.float64)
+
+
 def test_warp_by_known_maps() -> None:
     x = random_images(1, 2, 8)
-    eye = torch.eye(3)[None]
-    assert torch.equal(warp(x, eye), x)
-    one = torch.ones(1)
-    torch.testing.assert_close(warp(x, scaling(-one, one)), x.flip(3))
-    torch.testing.assert_close(warp(x, rotation(one * math.pi / 2)), torch.rot90(x, 1, (2, 3)))
-    right = warp(x, translation(one, 0 * one))
+
+    def by(matrix: Tensor) -> Tensor:
+        return warp(x, matrix[None, :2])
+
+    assert torch.equal(by(torch.eye(3)), x)
+    torch.testing.assert_close(by(scaling(-1, 1)), x.flip(3))
+    torch.testing.assert_close(by(rotation(math.pi / 2)), torch.rot90(x, 1, (2, 3)))
+    right = by(translation(1, 0))
     torch.testing.assert_close(right[..., :-1], x[..., 1:])
     torch.testing.assert_close(right[..., -1], x[..., -2], msg="mirrored at the border")
-    half = warp(x, translation(0.5 * one, 0 * one))
+    half = by(translation(0.5, 0))
     torch.testing.assert_close(half[..., :-1], (x[..., 1:] + x[..., :-1]) / 2)
+    wide = random_images(1, 2, 8)[:, :, :4]
+    torch.testing.assert_close(warp(wide, translation(0, 1)[None, :2])[:, :, -1], wide[:, :, -2])
 
 
 def test_positions_are_mirrored_at_the_borders() -> None:
     positions = torch.tensor([-3.0, -1.0, 0.0, 2.5, 4.0, 5.0, 7.0, 9.0])
-    first, fraction = split_position(positions, 5)
+    first, fraction = split_position(positions, torch.tensor(4.0))
     assert (first + fraction).tolist() == [3.0, 1.0, 0.0, 2.5, 4.0, 3.0, 1.0, 1.0]
     assert first.min() >= 0
     assert first.max() <= 3, "the next pixel exists too"
+
+
+def test_the_geometry_of_ada_is_that_of_the_paper() -> None:
+    """The product of 3 x 3 matrices in float64, in the order of section B.1."""
+    drawn = draw(50, torch.tensor(0.8), rng())
+    maps = geometry(drawn, 16, 24)
+    for number in range(50):
+        one = {name: float(values[number]) for name, values in drawn.items()}
+        stretch, grow = 2 ** (0.2 * one["anisotropic"]), 2 ** (0.2 * one["isotropic"])
+        expected = (
+            scaling(-1 if one["mirror"] < 0 else 1, 1)
+            @ rotation(math.floor(2 * one["quarter_turns"]) * math.pi / 2)
+            @ translation(round(one["integer_x"] * 0.125 * 24), round(one["integer_y"] * 0.125 * 16))
+            @ scaling(1 / grow, 1 / grow)
+            @ rotation(math.pi * one["pre_angle"])
+            @ scaling(1 / stretch, stretch)
+            @ rotation(math.pi * one["post_angle"])
+            @ translation(0.125 * 24 * one["fractional_x"], 0.125 * 16 * one["fractional_y"])
+        )
+        torch.testing.assert_close(maps[number].double(), expected[:2], rtol=0, atol=1e-5)
+
+
+def test_parameters_of_ada_have_their_distributions() -> None:
+    """Each is not 0 with the probability, of the two rotations one or both; independent of each other."""
+    n, p = 40_000, 0.6
+    drawn = draw(n, torch.tensor(p), rng())
+    assert tuple(drawn) == UNIFORM + NORMAL
+    values = torch.stack(list(drawn.values()))
+    shares = (values != 0).float().mean(dim=1)
+    half = 1 - math.sqrt(1 - p)
+    torch.testing.assert_close(shares, torch.tensor([half, half] + [p] * 13), rtol=0, atol=0.012)
+    squares = torch.stack([value[value != 0].square().mean() for value in values])
+    torch.testing.assert_close(squares, torch.tensor([1 / 3] * 8 + [1.0] * 7), rtol=0.04, atol=0)
+    correlations = torch.corrcoef(values) - torch.eye(15)
+    assert correlations.abs().max() < 0.025
+    assert (values[:8].abs() <= 1).all()
+    quarters = (2 * drawn["quarter_turns"][drawn["quarter_turns"] != 0]).floor()
+    assert torch.unique(quarters).tolist() == [-2, -1, 0, 1]
+
+
+def test_ada_launches_few_kernels() -> None:
+    """It launched 286 for colour and 259 for gray images when each number was drawn on its own."""
+    for channels, most in ((3, 130), (1, 110)):
+        with pretend() as gpu:
+            images, probability = torch.rand(4, channels, 16, 16, device=GPU), torch.full((), 0.5, device=GPU)
+            generator = torch.Generator(GPU).manual_seed(0)
+            gpu.clear()
+            ada(images, probability, generator)
+            assert gpu.kernels.total() <= most, gpu.report()
+            assert not gpu.waits
+
+
+def test_colours_of_ada_by_known_parameters() -> None:
+    images, zero = random_images(1, 3, 4), torch.zeros(1)
+    still = dict.fromkeys(UNIFORM + NORMAL, zero)
+    torch.testing.assert_close(transform_colour(images, still), images)
+    brighter = transform_colour(images, still | {"brightness": zero + 1, "contrast": zero + 2})
+    torch.testing.assert_close(brighter, 2 * (images + 0.2))
+    gray = images.mean(dim=1, keepdim=True)
+    flipped = transform_colour(images, still | {"luma_flip": zero - 0.5})
+    torch.testing.assert_close(flipped, images - 2 * gray, msg="the luma is mirrored, the chroma stays")
+    turned = transform_colour(images, still | {"hue": zero + 2 / 3})
+    torch.testing.assert_close(turned, images.roll(1, 1), msg="120 degrees exchange the channels in a circle")
+    vivid = transform_colour(images, still | {"saturation": zero + 1})
+    torch.testing.assert_close(vivid, gray + 2 * (images - gray))
 
 
 def test_ada_keeps_gray_images_gray() -> None:
