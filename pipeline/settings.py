@@ -42,11 +42,16 @@ class Ramp(Settings):
     @model_serializer(mode="wrap")
     def dump_constant_as_number(self, dump: SerializerFunctionWrapHandler) -> Any:
         """Write a constant schedule as a number."""
-        return self.start if self.start == self.end else dump(self)
+        return self.start if self.constant else dump(self)
 
     def at(self, done: float) -> float:
         """Return the value after the fraction `done` of the schedule, clipped to 0 .. 1."""
         return self.end + (self.start - self.end) * 0.5 * (1 + math.cos(math.pi * min(max(done, 0.0), 1.0)))
+
+    @property
+    def constant(self) -> bool:
+        """Whether the value never changes."""
+        return self.start == self.end
 
     @property
     def ever(self) -> bool:
@@ -54,7 +59,7 @@ class Ramp(Settings):
         return self.start > 0 or self.end > 0
 
     def __str__(self) -> str:
-        return f"{self.start:g}" if self.start == self.end else f"{self.start:g} to {self.end:g}"
+        return f"{self.start:g}" if self.constant else f"{self.start:g} to {self.end:g}"
 
 
 def ramp(value: float) -> Ramp:

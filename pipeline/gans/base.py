@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.gans.pretraining import Pretraining
+from pipeline.gans.progress import Progress as Progress
 
 Batch = Mapping[str, Tensor]
 """Tensors of a batch by name: images float [B, C, H, W] in [-1, 1], labels int64 [B], tokens int64 [B, L]."""
@@ -36,21 +37,6 @@ class View:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far training has come.
-
-    Attributes:
-        step: Index of the training step, from 0.
-        fraction: Fraction of the schedule that has passed, 0 to 1.
-        epochs: Images seen over training items; 0 if their number is not known.
-    """
-
-    step: int
-    fraction: float
-    epochs: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pipeline.gans.augment.diffaugment import diffaugment
 from pipeline.gans.augment.turns import turns
 from pipeline.gans.game.settings import AugmentSettings
 from pipeline.gans.networks.layers import full_precision
+from pipeline.gans.progress import Progress
 from pipeline.shared_batch import whole
 
 POLICIES = {"diffaugment": diffaugment, "ada": ada, "turns": turns}
@@ -39,14 +40,14 @@ class Augment(nn.Module):
         for name in ("sign_sum", "image_count", "updates"):
             self.register_buffer(name, torch.zeros(()))
 
-    def forward(self, images: Tensor, fraction: float, rng: torch.Generator) -> Tensor:
-        """Augment images [B, C, H, W] in [-1, 1], each independently; `fraction` of the schedule has passed."""
+    def forward(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
+        """Augment images [B, C, H, W] in [-1, 1], each independently."""
         policy = POLICIES.get(self.settings.policy)
         if policy is None:
             return images
         probability = self.probability
         if not self.adaptive:
-            probability = torch.full((), self.settings.probability.at(fraction), device=images.device)
+            probability = torch.zeros((), device=images.device) + progress.weight(self.settings.probability)
         # 16-bit floats are too coarse for sampling coordinates.
         with full_precision(images):
             return policy(images.float(), probability, rng)

@@ -100,10 +100,11 @@ class Adversarial(GAN):
 
     def augment_for_discriminator(self, images: Tensor, progress: Progress, rng: torch.Generator) -> Tensor:
         """Augment images and add instance noise, as in discriminator training."""
-        augmented: Tensor = self.augment(images, progress.fraction, rng)
-        sigma = self.stabilisers.instance_noise.at(progress.fraction)
-        if sigma <= 0:
+        augmented: Tensor = self.augment(images, progress, rng)
+        noise = self.stabilisers.instance_noise
+        if not progress.active(noise):
             return augmented
+        sigma = progress.weight(noise)
         return augmented + sigma * torch.randn(augmented.shape, generator=rng, device=augmented.device)
 
     def discriminate(self, images: Tensor, label: Tensor | None, progress: Progress, rng: torch.Generator) -> Tensor:
@@ -177,10 +178,10 @@ class Adversarial(GAN):
         total = torch.zeros((), device=real.images.device)
         if weights.r1.ever and real.logits is not None:
             terms["r1"] = zero_centred_penalty(real.logits, *self.penalised_inputs(real.images, label))
-            total = total + weights.r1.at(progress.fraction) / 2 * terms["r1"]
+            total = total + progress.weight(weights.r1) / 2 * terms["r1"]
         if weights.r2.ever and fake is not None and fake.logits is not None:
             terms["r2"] = zero_centred_penalty(fake.logits, fake.images)
-            total = total + weights.r2.at(progress.fraction) / 2 * terms["r2"]
+            total = total + progress.weight(weights.r2) / 2 * terms["r2"]
         if weights.gp > 0 and fake is not None:
             points = interpolate(real.images, fake.images, rng).requires_grad_()
             terms["gp"] = one_centred_penalty(self.discriminate(points, label, progress, rng), points)
@@ -199,7 +200,7 @@ class Adversarial(GAN):
         if self.objective.paired:
             with torch.no_grad():
                 real_logits = self.discriminate(real, label, progress, rng)
-        share = self.stabilisers.top_k.at(progress.fraction)
+        share = progress.number(self.stabilisers.top_k)
         if share < 1:
             fake_logits, real_logits = whole(fake_logits), whole(real_logits)
             best = fake_logits.topk(max(1, round(share * len(fake_logits)))).indices

@@ -76,7 +76,7 @@ class Restoration(GAN):
 
     def is_adversarial(self, progress: Progress) -> bool:
         """Return whether pretraining is over."""
-        return hasattr(self, "discriminator") and progress.fraction >= self.settings.pretraining
+        return hasattr(self, "discriminator") and progress.reached(self.settings.pretraining)
 
     def discriminator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the objective on clean and restored images, with R1 if configured."""

@@ -11,6 +11,7 @@ from pipeline.gans.augment.augmentation import POLICIES, Augment
 from pipeline.gans.augment.diffaugment import cutout, diffaugment, translate
 from pipeline.gans.augment.turns import turns
 from pipeline.gans.game.settings import AugmentSettings
+from pipeline.gans.progress import Progress
 from pipeline.settings import ramp
 from tests.pretended_cuda import GPU, pretend
 
@@ -223,4 +224,4 @@ def test_without_a_target_the_probability_does_not_adapt() -> None:
     augment = Augment(AugmentSettings(policy="ada", probability=ramp(0.5)))
     assert augment.adapt(torch.ones(4)) == {}
     x = random_images()
-    assert Augment(AugmentSettings())(x, 0.5, rng()) is x
+    assert Augment(AugmentSettings())(x, Progress(0, 0.5), rng()) is x

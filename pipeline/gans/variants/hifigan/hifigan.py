@@ -210,7 +210,7 @@ class HiFiGAN(GAN):
         made = self.vocode(batch["input"])
         error = F.l1_loss(self.log_mel(made), self.log_mel(target)) * self.nepers
         total, terms = self.weights.mel * error, {"loss_mel": error}
-        if progress.fraction >= self.start:
+        if progress.reached(self.start):
             fake = self.discriminator(made)
             with torch.no_grad():
                 real = self.discriminator(target)

@@ -185,7 +185,7 @@ class MDGAN(GAN):
         for name, weight, (images, logits) in (("r1", self.penalties.r1, real), ("r2", self.penalties.r2, fake)):
             if weight.ever:
                 value = zero_centred_penalty(logits.float(), images)
-                total = total + weight.at(progress.fraction) / 2 * value
+                total = total + progress.weight(weight) / 2 * value
                 terms[name] = value.detach()
         return total, terms
 

@@ -143,7 +143,7 @@ class NextFrame(GAN):
         squared, absolute = mse_loss(predicted, wanted), l1_loss(predicted, wanted)
         total = weights.l2 * squared + weights.l1 * absolute
         terms = {"loss_l2": squared, "loss_l1": absolute}
-        if hasattr(self, "discriminator") and progress.fraction >= self.settings.pretraining:
+        if hasattr(self, "discriminator") and progress.reached(self.settings.pretraining):
             logits = self.discriminator(self.candidates(seen, predicted)).float()
             terms["loss_adversarial"] = self.objective.generator(logits, logits)
             total = total + weights.adversarial * terms["loss_adversarial"]
@@ -171,7 +171,7 @@ class NextFrame(GAN):
         # Real frames follow real ones, also where the generator saw its own.
         before = [given] if self.between else [window[:, k * self.colours :][:, :reach] for k in range(steps)]
         real = self.candidates(before, wanted)
-        penalised = self.settings.r1 > 0 and progress.step % PENALTY_EVERY == 0
+        penalised = self.settings.r1 > 0 and progress.due(PENALTY_EVERY)
         real_logits = self.discriminator(real.requires_grad_(penalised)).float()
         fake_logits = self.discriminator(fake).float()
         total = self.objective.discriminator(real_logits, fake_logits, 0.0)
@@ -188,7 +188,7 @@ class NextFrame(GAN):
 
     def selection_metric(self, progress: Progress) -> str:
         """Select by the error of predicted frames in pretraining, then by the Fréchet distance of completed clips."""
-        adversarial = hasattr(self, "discriminator") and progress.fraction >= self.settings.pretraining
+        adversarial = hasattr(self, "discriminator") and progress.reached(self.settings.pretraining)
         return "fid" if adversarial else "rmse"
 
     @torch.no_grad()

@@ -92,8 +92,8 @@ class StarGAN(GAN):
 
     def discriminator_loss(self, batch: Batch, fake: Tensor, progress: Progress) -> Loss:
         """Return eq. 1 for the discriminator with the R1 penalty (Mescheder 2018): the logit of each image's domain."""
-        weight = self.settings.r1.at(progress.fraction)
-        real = batch["item"].detach().requires_grad_(weight > 0)
+        penalised = progress.active(self.settings.r1)
+        real = batch["item"].detach().requires_grad_(penalised)
         x = self.discriminator(real, batch["label"]).squeeze(1)
         y = self.discriminator(fake, batch["target"]).squeeze(1)
         loss = softplus(-x).mean() + softplus(y).mean()
@@ -103,10 +103,10 @@ class StarGAN(GAN):
             "d_fake": y.mean(),
             "d_accuracy": (x > y).float().mean(),
         }
-        if not weight:
+        if not penalised:
             return Loss(loss, terms)
         terms["r1"] = zero_centred_penalty(x, real)
-        return Loss(loss + weight / 2 * terms["r1"], terms)
+        return Loss(loss + progress.weight(self.settings.r1) / 2 * terms["r1"], terms)
 
     def latent_generator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the full objective (eq. 5) with styles of latents."""
@@ -137,12 +137,12 @@ class StarGAN(GAN):
             + weights.style * terms["loss_style"]
             + weights.cycle * terms["loss_cycle"]
         )
-        if diversity := weights.diversity.at(progress.fraction):
+        if progress.active(weights.diversity):
             # Two styles should give different images (eq. 3).
             with torch.no_grad():
                 other = self.generator(images, second)
             terms["loss_diversity"] = l1_loss(fake, other)
-            total = total - diversity * terms["loss_diversity"]
+            total = total - progress.weight(weights.diversity) * terms["loss_diversity"]
         return Loss(total, {"loss_generator": total} | terms)
 
     def draw_latents(self, images: Tensor, rng: torch.Generator) -> Tensor:
