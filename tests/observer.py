@@ -15,6 +15,7 @@ class Watcher:
         self.rows: list[Row] = []
         self.snapshots: dict[int, Tensor] = {}
         self.warnings: list[str] = []
+        self.notes: list[str] = []
 
     def on_step(self, images_seen: int) -> None:
         self.images_seen = images_seen
@@ -24,6 +25,9 @@ class Watcher:
 
     def on_snapshot(self, images_seen: int, images: Tensor) -> None:
         self.snapshots[images_seen] = images.clone()
+
+    def on_note(self, message: str) -> None:
+        self.notes.append(message)
 
     def on_warning(self, message: str) -> None:
         self.warnings.append(message)

@@ -33,6 +33,9 @@ class Watcher:
     def on_snapshot(self, images_seen: int, images: Tensor) -> None:
         pass
 
+    def on_note(self, message: str) -> None:
+        print(message)
+
     def on_warning(self, message: str) -> None:
         print(message)
 

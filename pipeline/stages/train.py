@@ -41,7 +41,7 @@ from pipeline.training.protocols import Observer
 from pipeline.training.response import respond
 from pipeline.training.settings import TrainSettings
 
-RUNTIME = {"device", "start_from", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
+RUNTIME = {"device", "graphs", "start_from", "total_images", "snapshot_images", "checkpoint_images", "log_images"}
 """Keys of `train` that may change when a training is resumed; the parent's digest counts, not its name."""
 
 

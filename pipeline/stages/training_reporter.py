@@ -167,6 +167,10 @@ class Reporter:
         """Warn that a report could not be written."""
         self.on_warning(f"{path}: cannot be written ({error.strerror}). Training continues; make room on that disk")
 
+    def on_note(self, message: str) -> None:
+        """Print a note."""
+        print_message(message, self.noun)
+
     def on_warning(self, message: str) -> None:
         """Print a warning."""
         print_message(f"warning: {message}", self.noun)
@@ -180,6 +184,8 @@ class Silent:
     def on_row(self, row: Row) -> None: ...
 
     def on_snapshot(self, images_seen: int, images: Tensor) -> None: ...
+
+    def on_note(self, message: str) -> None: ...
 
     def on_warning(self, message: str) -> None: ...
 

@@ -1,6 +1,6 @@
 """Gradient accumulation: the gradient of a batch from micro-batches that fit into memory."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -26,6 +26,7 @@ class GradientAccumulator:
 
     Attributes:
         micro_batch: Images per forward pass.
+        release_memory: Frees memory that the training can do without; returns whether there was any.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class GradientAccumulator:
         self.own = divide_batch(settings, gan)
         self.micro_batch = settings.micro_batch if isinstance(settings.micro_batch, int) else self.own
         self.device, self.dtype, self.gan, self.warn = device, dtype, gan, warn
+        self.release_memory: Callable[[], bool] = lambda: False
 
     @property
     def smaller(self) -> int | None:
@@ -64,7 +66,7 @@ class GradientAccumulator:
         batch: Batch,
         progress: Progress,
         rng: torch.Generator,
-        optimizers: Iterable[torch.optim.Optimizer],
+        optimizers: Sequence[torch.optim.Optimizer],
     ) -> list[dict[str, Tensor]]:
         """Store the gradients of a loss in the parameters of `optimizers`.
 
@@ -92,7 +94,8 @@ class GradientAccumulator:
                 if self.smaller is None:
                     raise
             # Outside the handler, because the exception holds the tensors of the failed attempt.
-            self.shrink()
+            if not self.release_memory():
+                self.shrink()
             if undo is not None:
                 undo()
 

@@ -21,6 +21,7 @@ from pipeline.training.ema import EMA
 from pipeline.training.failure_modes import DIVERGENCE, Symptom
 from pipeline.training.freezing import freeze_discriminators
 from pipeline.training.gradient_accumulation import GradientAccumulator, TermMeans
+from pipeline.training.graphs import PhaseGraphs
 from pipeline.training.health import HealthMonitor, Unhealthy
 from pipeline.training.looks import Look
 from pipeline.training.optimizers import Optimizers
@@ -94,6 +95,7 @@ class Trainer:
         self.placement = Placement(gan, self.optimizers)
         self.ema = EMA(gan, random_start=settings.start_from is None)
         self.rng = torch.Generator(device).manual_seed(settings.seed)
+        self.graphs = PhaseGraphs(self.accumulator, self.rng, settings.graphs, observer)
         self.step_batches = StepBatches(batches, self.phases, self.rng)
         self.schedule_images = settings.schedule_images or settings.total_images
         self.step, self.images_seen, self.saved_images = 0, 0, 0
@@ -171,7 +173,7 @@ class Trainer:
         if phase.before_update is not None:
             phase.before_update(progress)
             self.placement.follow()
-        self.term_means.add(self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers))
+        self.term_means.add(self.graphs.backward(phase, batch, progress, optimizers))
         rate, step = self.learning_rate(phase), self.accumulator.step
         norm = self.optimizers.take_step(phase, rate, progress.fraction, measure=measure, step=step)
         if phase.after_update is not None:
@@ -210,8 +212,7 @@ class Trainer:
     def measure_health(self) -> Row:
         """Measure the EMA networks; does not change the random state of the training."""
         assert self.look is not None
-        start = time.monotonic()
-        settings = self.settings
+        start, settings = time.monotonic(), self.settings
         with self.ema.apply_to(self.gan) as gan:
             numbers = self.look.look(gan, settings.health.samples, settings.seed, settings.batch_size)
         self.health_seconds += time.monotonic() - start
@@ -251,8 +252,7 @@ class Trainer:
             return self.images_seen
         self.gan.load_state_dict(best["gan"])
         self.ema.restore(best["ema"])
-        images: int = best["images_seen"]
-        return images
+        return int(best["images_seen"])
 
     def state(self) -> checkpoint.State:
         """Return everything that later steps depend on."""

@@ -42,6 +42,10 @@ class Observer(Protocol):
         """Run every `snapshot_images`, with the preview of the EMA networks, float [n, C, H, W] in [-1, 1]."""
         ...
 
+    def on_note(self, message: str) -> None:
+        """Run if there is something to know about how training runs."""
+        ...
+
     def on_warning(self, message: str) -> None:
         """Run if something went wrong that training survives."""
         ...

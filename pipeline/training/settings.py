@@ -144,6 +144,11 @@ class TrainSettings(Settings):
         description="only algorithms that give the same bits in every run on the same GPU; slower. A CPU needs no such "
         "choice",
     )
+    graphs: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="CUDA graphs: replay the operations of a phase with one launch. auto: phases that can be captured; "
+        "on: fail if there are none. Changes no result",
+    )
     seed: int = Field(0, ge=0, le=MAX_SEED, description="seed of weights, noise and batch order")
     start_from: str | None = Field(
         None,

@@ -9,6 +9,7 @@ and training never takes longer than configured. After the last rollback, a symp
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from pipeline import processes
 from pipeline.training import checkpoint
@@ -41,7 +42,8 @@ def run(trainer: Trainer, factory: TrainerFactory) -> Trainer:
     """
     while not trainer.meta["stopped_by"]:
         try:
-            trainer.run()
+            with closing(trainer.graphs):  # a rollback records those of another trainer
+                trainer.run()
             break
         except Unhealthy as error:
             trainer = handle(trainer, error, factory)

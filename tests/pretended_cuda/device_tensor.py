@@ -101,6 +101,25 @@ def wrap(value: Any) -> Any:
     return DeviceTensor(value) if isinstance(value, Tensor) and not isinstance(value, DeviceTensor) else value
 
 
+ANCHOR: list[DeviceTensor] = []
+"""A tensor of the device that is always there."""
+
+
+def appear(value: Any) -> Any:
+    """Return a plain tensor as a tensor that an operation of the device has made; anything else as it is.
+
+    Dispatch modes see the operation. They do not see the one that makes a tensor without tensors.
+    """
+    if not isinstance(value, Tensor) or isinstance(value, DeviceTensor):
+        return value
+    if not ANCHOR:
+        ANCHOR.append(DeviceTensor(torch.zeros(())))
+    made = ANCHOR[0].new_empty_strided(value.size(), value.stride(), dtype=value.dtype)
+    assert isinstance(made, DeviceTensor)
+    made.held = value
+    return made
+
+
 class ToDevice(torch.autograd.Function):
     """Copy to the device; the gradient is copied back."""
 
@@ -121,7 +140,11 @@ class ToHost(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         """Copy."""
-        values: Tensor = hold(x).detach().clone()
+        moving_to.append("cpu")  # dispatch modes see a copy to the host
+        try:
+            values: Tensor = aten._to_copy.default(x.detach(), device=CPU)
+        finally:
+            moving_to.pop()
         return values
 
     @staticmethod

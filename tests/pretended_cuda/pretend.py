@@ -10,8 +10,9 @@ import torch._decomp.decompositions
 import torch._dynamo  # torch imports it on first use, which fails while a mode is active
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from pipeline.training import cuda_graphs
 from tests.pretended_cuda.device_tensor import (
     CPU,
     GPU,
@@ -20,9 +21,9 @@ from tests.pretended_cuda.device_tensor import (
     ToDevice,
     ToHost,
     active,
+    appear,
     is_cuda,
     moving_to,
-    wrap,
 )
 from tests.pretended_cuda.gpu import Mixed, PretendedGpu
 
@@ -84,7 +85,11 @@ def make_on_device(function: Any, name: str, args: Sequence[Any], named: dict[st
             gpu.kernels[name] += 1
     seeded = named.get("generator") is None and name in RANDOM
     with gpu.own_random_state() if seeded else nullcontext():
-        return pytree.tree_map(wrap, function(*args, **named))
+        if has_device_tensor(args):
+            return function(*args, **named)
+        with _disable_current_modes():
+            made = function(*args, **named)
+    return pytree.tree_map(appear, made)
 
 
 def move(name: str, args: Sequence[Any], named: dict[str, Any]) -> Any:
@@ -139,7 +144,7 @@ class HostResults(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = operation(*args, **(kwargs or {}))
         if any(isinstance(leaf, torch.Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
             return out
-        return pytree.tree_map(wrap, out)
+        return pytree.tree_map(appear, out)
 
 
 class Autocast(torch.autocast):
@@ -180,6 +185,7 @@ def pretend(ours: str = "/pipeline/", *, bfloat16: bool = False, free_bytes: int
     replaced: list[tuple[Any, str, Any]] = [
         (torch, "_has_compatible_shallow_copy_type", same_kind),
         (torch, "Generator", Generator),
+        (cuda_graphs, "is_available", lambda device: False),
         (torch, "autocast", Autocast),
         (torch.amp, "autocast", Autocast),
         (torch, "is_autocast_enabled", lambda kind="cuda": enabled("cpu" if kind == "cuda" else kind)),
