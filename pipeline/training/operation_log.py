@@ -51,6 +51,7 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.entries: list[Entry] = []
         self.obstacle = ""
         self.allocated: set[int] = set()
+        self.before: dict[int, Any] = {}  # holds the memory, so that no later run gets it as new memory
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -71,6 +72,7 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not self.obstacle and (reason := self.refuse(operation, given, mine, after)):
             self.obstacle = f"{reason}, {line or 'backward pass'}"
         memory = tuple(0 if (one := identify(value)) in self.allocated else one for value in mine)
+        self.before |= {identify(value): value.untyped_storage() for value in mine if identify(value) in memory}
         self.entries.append(Entry(str(operation), tuple(self.describe(value) for value in given), memory, line))
         known = {identify(value) for value in mine}
         self.allocated |= {identify(value) for value in after if self.on_device(value)} - known
