@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -50,8 +51,8 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.kind = device.type
         self.entries: list[Entry] = []
         self.obstacle = ""
-        self.allocated: set[int] = set()
-        self.before: dict[int, Any] = {}  # holds the memory, so that no later run gets it as new memory
+        self.allocated: dict[int, StorageWeakRef] = {}
+        self.before: dict[int, StorageWeakRef] = {}
 
     def __torch_dispatch__(
         self, operation: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -71,11 +72,13 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
         line = locate()
         if not self.obstacle and (reason := self.refuse(operation, given, mine, after)):
             self.obstacle = f"{reason}, {line or 'backward pass'}"
+        known = {identify(value): hold_number(value) for value in mine}
         memory = tuple(0 if (one := identify(value)) in self.allocated else one for value in mine)
-        self.before |= {identify(value): value.untyped_storage() for value in mine if identify(value) in memory}
+        self.before |= {one: known[one] for one in memory if one}
         self.entries.append(Entry(str(operation), tuple(self.describe(value) for value in given), memory, line))
-        known = {identify(value) for value in mine}
-        self.allocated |= {identify(value) for value in after if self.on_device(value)} - known
+        for value in after:
+            if self.on_device(value) and (one := identify(value)) not in known:
+                self.allocated[one] = hold_number(value)
 
     def on_device(self, value: Tensor) -> bool:
         """Return whether a tensor is on the device of the training."""
@@ -113,6 +116,12 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def identify(value: Tensor) -> int:
     """Return a number that tensors share if they share their memory."""
     return int(value.untyped_storage()._cdata)
+
+
+def hold_number(value: Tensor) -> StorageWeakRef:
+    """Return a weak reference to a tensor's memory. No other memory gets its number as long as it is held."""
+    reference: StorageWeakRef = StorageWeakRef(value.untyped_storage())  # type: ignore[no-untyped-call]
+    return reference
 
 
 def locate() -> str:
