@@ -40,7 +40,7 @@ class PhaseGraphs:
         accumulator: Differentiates losses as usual.
         rng: Random generator of the training.
         setting: `train.graphs`; on raises an error if no phase can be recorded.
-        observer: Is told in a line which phases are recorded, and why others are not.
+        observer: Gets a line that says which phases are recorded, and why others are not.
 
     Attributes:
         recorder: Records operations; None differentiates as usual.
