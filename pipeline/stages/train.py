@@ -192,7 +192,7 @@ def run_to_end(trainer: Trainer, builder: TrainerBuilder) -> Trainer:
         raise TrainingFailed(explain_out_of_memory(builder.inputs.params, trainer, error)) from None
     except Stopped:
         if processes.is_first():
-            saved = f"`dvc repro` resumes from {trainer.saved_images:,} images"
+            saved = f"`dvc repro` resumes from {trainer.writer.saved_images:,} images"
             print_message(f"stopped after {trainer.images_seen:,} images; {saved}", builder.inputs.noun)
         raise KeyboardInterrupt from None
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from pipeline import memory_format, processes, random_state
 from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import checkpoint
+from pipeline.training.checkpoint_writer import CheckpointWriter
 from pipeline.training.device import pick_precision
 from pipeline.training.ema import EMA
 from pipeline.training.failure_modes import DIVERGENCE, Symptom
@@ -61,7 +62,7 @@ class Trainer:
         images_seen: Images seen so far.
         step: Steps so far.
         history: All rows so far.
-        saved_images: Images seen at the newest checkpoint.
+        writer: Writes the checkpoints, in a thread.
         seconds: Duration so far; `health_seconds` of it were health checks.
     """
 
@@ -98,7 +99,8 @@ class Trainer:
         self.graphs = PhaseGraphs(self.accumulator, self.rng, settings.graphs, observer)
         self.step_batches = StepBatches(batches, self.phases, self.rng)
         self.schedule_images = settings.schedule_images or settings.total_images
-        self.step, self.images_seen, self.saved_images = 0, 0, 0
+        self.writer = CheckpointWriter(folder, observer.on_warning)
+        self.step, self.images_seen = 0, 0
         self.seconds, self.health_seconds = 0.0, 0.0
         self.history: list[Row] = []
         self.term_means = TermMeans()
@@ -126,6 +128,13 @@ class Trainer:
             Stopped: `stop` returned True; a checkpoint was saved first.
             Unhealthy: A loss is not finite, or a health check calls for a response.
         """
+        try:
+            self.run_steps()
+        finally:
+            self.writer.wait()
+
+    def run_steps(self) -> None:
+        """Train as `run` does; the last checkpoint may still be being written at the end."""
         size, total, intervals = self.settings.batch_size, self.settings.total_images, self.settings.intervals
         if self.step == 0:
             self.take_snapshot()
@@ -228,25 +237,16 @@ class Trainer:
             self.observer.on_snapshot(self.images_seen, images)
 
     def save(self) -> None:
-        """Save a checkpoint in the first process; if that fails, warn and continue."""
+        """Save a checkpoint in the first process while training continues; if that fails, warn."""
         self.placement.bring_together()
         state = self.state()
-        if not processes.is_first():
-            return
-        try:
-            checkpoint.save(self.folder, self.images_seen, state)
-            self.saved_images = self.images_seen
-            for mark, images in (("last_healthy", self.health.last_healthy), ("best", self.health.best)):
-                if checkpoint.path_of(self.folder, images).exists():
-                    checkpoint.mark(self.folder, mark, images)
-        except checkpoint.WriteError as error:
-            self.observer.on_warning(
-                f"{error}. Training continues; the last checkpoint is at {self.saved_images:,} images, and the next "
-                "one will be written when it is due"
-            )
+        if processes.is_first():
+            marks = {"last_healthy": self.health.last_healthy, "best": self.health.best}
+            self.writer.save(self.images_seen, state, marks)
 
     def select_best(self) -> int:
         """Load the networks of the best health check, if there is one; return the images they have seen."""
+        self.writer.wait()
         best = checkpoint.read_marked(self.folder, "best") if self.health.best >= 0 else None
         if best is None:
             return self.images_seen
@@ -276,7 +276,7 @@ class Trainer:
         """Continue from `state` as if training had not been interrupted."""
         for name in COUNTERS:
             setattr(self, name, state[name])
-        self.saved_images = self.images_seen
+        self.writer.saved_images = self.images_seen
         self.accumulator.restore(state["micro_batch"])
         self.gan.load_state_dict(state["gan"])
         self.placement.settle()

@@ -69,6 +69,7 @@ def handle(trainer: Trainer, error: Unhealthy, factory: TrainerFactory) -> Train
     trainer.observer.on_warning(str(health.events[-1]))
     trainer.meta["stopped_by"] = error.symptom.name
     trainer.save()
+    trainer.writer.wait()
     return trainer
 
 
