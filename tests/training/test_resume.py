@@ -193,18 +193,12 @@ def test_every_part_of_a_checkpoint_matters(
     assert differences(train_uninterrupted(name).state, resumed.state()) != []
 
 
-def from_another_device(value: Any, key: str = "") -> Any:
-    """Return a state in which generators of the training's device have CUDA's 16 bytes, as on a GPU."""
-    if isinstance(value, dict):
-        return {name: from_another_device(part, name) for name, part in value.items()}
-    return torch.arange(16, dtype=torch.uint8) if key == "rng" else value
-
-
 @pytest.mark.parametrize("name", ["vanilla", "denoise", "pix2pix", "cyclegan", "sgan"])
 def test_training_resumes_from_a_checkpoint_of_another_device(tmp_path: Path, name: str) -> None:
     """train.device may change between two runs: the CPU continues with random numbers seeded from the checkpoint."""
     _, state = stopped(MODELS[name], tmp_path, 112)
-    state = from_another_device(state) | {"rng_cuda": [torch.arange(16, dtype=torch.uint8)]}
+    of_gpu = torch.arange(16, dtype=torch.uint8)  # as long as the state of a generator of a GPU
+    state |= {"rng": of_gpu, "rng_cuda": [of_gpu]}
     states = []
     for _ in range(2):
         listener = Observer()
