@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError, model_validator
 
 from pipeline.arrays import Int64Array, Items
+from pipeline.data.index_columns import StringColumn, fingerprint, int_column, match_partners
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec, upgrade_item
 from pipeline.settings import Settings
@@ -200,6 +201,10 @@ def read_rows(shards: Sequence[Items], shard: Int64Array, row: Int64Array) -> It
     return out
 
 
+READ = {"path", "label", "split", "shard", "row", "stored_height", "stored_width", "pixels_sha256", "pair", "caption"}
+"""Columns of the index that a split needs."""
+
+
 def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = False) -> ItemSet:
     """Open the accepted items of a split.
 
@@ -215,7 +220,8 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
     info = DatasetInfo.read(dataset)
     index = validated / "index.parquet"
     try:
-        table = pq.read_table(index, filters=[("split", "=", split)])
+        names = set(pq.read_schema(index).names)
+        table = pq.read_table(index, columns=[*names & READ], filters=[("split", "=", split)])
     except (FileNotFoundError, OSError, pa.ArrowException) as error:
         raise InputError(f"{index}: cannot be read ({error}); run `dvc repro validate` first") from None
     partners = None
@@ -229,10 +235,10 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
         "shard": int_column(table, "shard"),
         "row": int_column(table, "row"),
         "labels": labels,
-        "names": table.column("path").to_pylist(),
+        "names": StringColumn(table.column("path")),
         "item": info.item,
         "fingerprint": fingerprint([table] if partners is None else [table, partners], labels, captioned=captioned),
-        "captions": [text or "" for text in table.column("caption").to_pylist()] if captioned else (),
+        "captions": StringColumn(table.column("caption")) if captioned else (),
     }
     if info.pairs != "none":
         where = None if partners is None else (int_column(partners, "shard"), int_column(partners, "row"))
@@ -242,37 +248,6 @@ def open_split(dataset: Path, validated: Path, split: str, *, verify: bool = Fal
         heights, widths = int_column(table, "stored_height"), int_column(table, "stored_width")
         return VariableSizeSet(**common, heights=heights, widths=widths)
     return ItemSet(**common)
-
-
-def int_column(table: pa.Table, name: str) -> Int64Array:
-    """Return a column as int64."""
-    values: Int64Array = table.column(name).to_numpy().astype(np.int64)
-    return values
-
-
-def fingerprint(tables: Sequence[pa.Table], labels: Int64Array, *, captioned: bool = False) -> str:
-    """Return a sha256 over the values, labels and captions of rows in order; for pairs over both partners."""
-    digest = hashlib.sha256()
-    columns = [table.column("pixels_sha256").to_pylist() for table in tables]
-    columns += [list(map(str, tables[0].column("caption").to_pylist()))] if captioned else []
-    for *values, label in zip(*columns, labels.tolist(), strict=True):
-        digest.update(f"{' '.join(values)} {label}\n".encode())
-    return digest.hexdigest()
-
-
-def match_partners(table: pa.Table, index: Path) -> tuple[list[int], list[int]]:
-    """Return the positions of A's rows, in order, and of their partners' rows, matched by name.
-
-    Raises:
-        InputError: A row has no partner, although the validate stage sets such files aside.
-    """
-    names, labels = table.column("pair").to_pylist(), table.column("label").to_pylist()
-    places: list[dict[str, int]] = [{}, {}]
-    for position, (name, label) in enumerate(zip(names, labels, strict=True)):
-        places[label][name] = position
-    if places[0].keys() != places[1].keys() or len(places[0]) * 2 != len(names):
-        raise InputError(f"{index}: contains items without a partner; run `dvc repro -f validate`")
-    return list(places[0].values()), [places[1][name] for name in places[0]]
 
 
 def open_shard(dataset: Path, info: DatasetInfo, shard: Shard, *, verify: bool) -> Items:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 
+from pipeline.arrays import Int64Array
 from pipeline.data.pair_matching import find_partners, pair_identities, partner_values
 from pipeline.media.base import Medium
 from pipeline.media.validation import Defect, ValidationSettings
@@ -35,8 +36,8 @@ class Findings:
     """The result of the validation of each item.
 
     Attributes:
-        files: One row for each item, and for each file that failed. Columns in addition to those of the manifest:
-            `duplicate_of` (the first item of its split with the same values), `leaked_from` (for test items: the
+        files: One row for each item, and for each file that failed: the columns of the manifest without the digests,
+            and `duplicate_of` (the first item of its split with the same values), `leaked_from` (for test items: the
             training item with the same values), `alone` (for pairs in folders: why there is no partner), and
             `reason` and `detail`, which are null for accepted items.
         classes: Names of the classes.
@@ -54,12 +55,12 @@ class Findings:
     @property
     def items(self) -> pd.DataFrame:
         """Rows that could be decoded."""
-        return self.files[self.files["error"].isna()]
+        return select(self.files, self.files["error"].isna())
 
     @property
     def accepted(self) -> pd.DataFrame:
         """Rows without a reason to be set aside."""
-        return self.files[self.files["reason"].isna()]
+        return select(self.files, self.files["reason"].isna())
 
     @property
     def rejected(self) -> pd.DataFrame:
@@ -122,6 +123,11 @@ class Findings:
         return numbers
 
 
+def select(frame: pd.DataFrame, rows: pd.Series) -> pd.DataFrame:
+    """Return some rows of a frame; without a copy if these are all."""
+    return frame if rows.all() else frame[rows]
+
+
 def reasons(defects: Sequence[Defect]) -> list[str]:
     """Return the possible reasons to set items aside, in order of priority."""
     return ["undecodable", *(defect.reason for defect in defects), "unpaired", "unequal", "leaked", "duplicate"]
@@ -150,15 +156,16 @@ def examine(
         settings: Section `validate` of params.yaml.
         pairs: `data.pairs`.
     """
-    files = manifest.copy()
-    good = files["error"].isna()
-    defects = medium.defects(files[good], settings, pairs)
-    partners = find_partners(files, classes, medium.partner_facts) if pairs == "folders" else None
-    files["identity"] = files["pixels_sha256"] if partners is None else pair_identities(files, partners["partner"])
+    good = manifest["error"].isna()
+    defects = medium.defects(select(manifest, good), settings, pairs)
+    partners = find_partners(manifest, classes, medium.partner_facts) if pairs == "folders" else None
+    identity = manifest["pixels_sha256"] if partners is None else pair_identities(manifest, partners["partner"])
+    files = manifest.drop(columns=["sha256", "pixels_sha256"], errors="ignore")
     files["alone"] = (
         None if partners is None else partners["alone"].where(partners["alone"].notna(), partners["unequal"])
     )
-    find_copies(files)
+    find_copies(files, identity)
+    del manifest, identity  # the digests are the largest part of a row
     files["reason"] = None
     files["detail"] = None
     set_aside(files, "undecodable", ~good, files["error"])
@@ -175,28 +182,42 @@ def examine(
         ("duplicate", "duplicate_of", settings.max_duplicate_share, ""),
     ):
         if bound.severity != "off":
-            set_aside(files, reason, files[column].notna(), same.format(kind) + files[column].astype(object))
+            copies = files[column].notna()
+            set_aside(files, reason, copies, same.format(kind) + files[column][copies].astype(object))
     if partners is not None:
         set_aside_partners(files, partners["partner"])
     return Findings(files, classes, medium, pairs, defects)
 
 
-def find_copies(files: pd.DataFrame) -> None:
-    """Add the columns `duplicate_of` and `leaked_from`."""
-    items = files[files["error"].isna()]
-    first = items.groupby(["split", "identity"])["path"].transform("first")
-    copies = items.duplicated(["split", "identity"])
-    files["duplicate_of"] = first[copies].reindex(files.index)
-    train = items[items["split"] == "train"].drop_duplicates("identity").set_index("identity")["path"]
-    test = items[items["split"] == "test"]
-    files["leaked_from"] = test["identity"].map(train).reindex(files.index)
+def find_copies(files: pd.DataFrame, identity: pd.Series) -> None:
+    """Add the columns `duplicate_of` and `leaked_from`; `identity` is equal for copies."""
+    codes, values = pd.factorize(identity)
+    split = [(files["split"] == name).to_numpy() for name in ("train", "test")]
+    decoded = files["error"].isna().to_numpy() & (codes >= 0)
+    first = np.full((2, len(values)), -1, dtype=np.int64)  # the first row of each identity in each split
+    origin = np.full(len(files), -1, dtype=np.int64)
+    for number, members in enumerate(split):
+        rows = np.flatnonzero(decoded & members)
+        first[number, codes[rows[::-1]]] = rows[::-1]
+        origin[rows] = first[number, codes[rows]]
+    add_origins(files, "duplicate_of", np.flatnonzero((origin >= 0) & (origin != np.arange(len(files)))), origin)
+    test = np.flatnonzero(decoded & split[1])
+    origin[test] = first[0, codes[test]]
+    add_origins(files, "leaked_from", test[origin[test] >= 0], origin)
+
+
+def add_origins(files: pd.DataFrame, column: str, rows: Int64Array, origin: Int64Array) -> None:
+    """Add a column with the paths of the rows that some rows are copies of, and null elsewhere."""
+    paths = files["path"].iloc[origin[rows]]
+    files[column] = paths.set_axis(files.index[rows]).reindex(files.index)
 
 
 def set_aside(files: pd.DataFrame, reason: str, flags: pd.Series, details: pd.Series) -> None:
-    """Set flagged rows aside, unless they already have a reason."""
+    """Set flagged rows aside, unless they already have a reason; `details` has a text for each of them."""
     rows = flags.reindex(files.index, fill_value=False).astype(bool) & files["reason"].isna()
-    files.loc[rows, "reason"] = reason
-    files.loc[rows, "detail"] = details.reindex(files.index)[rows]
+    if rows.any():
+        files.loc[rows, "reason"] = reason
+        files.loc[rows, "detail"] = details.reindex(files.index[rows])
 
 
 def set_aside_partners(files: pd.DataFrame, partner: pd.Series) -> None:

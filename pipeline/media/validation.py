@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -84,7 +85,7 @@ class Defect:
         reason: The name of the reason in quarantine.csv and in metrics/validation.json.
         share: The key of their share in metrics/validation.json.
         rows: One bool for every item.
-        details: One text for every item: what a person needs to know besides the reason.
+        details: One text for each of these rows: what a person needs to know besides the reason.
         severity: With `off` nothing is set aside.
     """
 
@@ -93,6 +94,13 @@ class Defect:
     rows: pd.Series
     details: pd.Series
     severity: Severity
+
+
+def details_of(items: pd.DataFrame, rows: pd.Series, describe: Callable[..., str], *columns: str) -> pd.Series:
+    """Return a text for each of the rows of a defect: `describe` gets the values of the columns in a row."""
+    flagged = items[rows]
+    texts = [describe(*values) for values in zip(*(flagged[column] for column in columns), strict=True)]
+    return type(rows)(texts, index=flagged.index, dtype=object)
 
 
 def share_expectation(key: str, arguments: dict[str, Any], bound: Bound, message: str) -> Expectation:

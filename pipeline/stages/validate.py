@@ -1,19 +1,30 @@
 """Validate: Great Expectations on the manifest; data/validated, metrics/validation.json and reports/data_docs."""
 
+from __future__ import annotations
+
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import params
+from pipeline.arrays import BoolArray
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import DataRejected, InputError
 from pipeline.media.registry import find_medium
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.tasks.registry import TASKS
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped]
+
+
+NOT_EXAMINED = ("id", "bytes", "sha256", "shard", "row", "stored_height", "stored_width", "caption")
+"""Columns of the manifest that no check reads."""
 
 
 def run(root: Path) -> None:
@@ -24,7 +35,7 @@ def run(root: Path) -> None:
             Everything that explains it is written before.
     """
     from pipeline.data.expectations import expectations, tables, validate
-    from pipeline.data.validation_findings import INDEX, examine
+    from pipeline.data.validation_findings import examine
 
     paths = Paths(root)
     loaded = params.load(paths.params)
@@ -32,10 +43,11 @@ def run(root: Path) -> None:
     info = DatasetInfo.read(paths.dataset)
     manifest = paths.dataset / "manifest.parquet"
     try:
-        table = pq.read_table(manifest)
+        stored = pq.ParquetFile(manifest)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{manifest}: cannot be read ({error}); run `dvc repro -f ingest`") from None
-    findings = examine(table.to_pandas(), info.item.classes, find_medium(info.item.medium), settings, info.pairs)
+    medium = find_medium(info.item.medium)
+    findings = examine(read_examined(stored), info.item.classes, medium, settings, info.pairs)
 
     for folder in (paths.validated, paths.data_docs):
         shutil.rmtree(folder, ignore_errors=True)
@@ -46,9 +58,7 @@ def run(root: Path) -> None:
     failures = validate(expectations(findings, settings), tables(findings), paths.data_docs)
     critical = [failure for failure in failures if failure.expectation.severity == "critical"]
     warnings = [failure for failure in failures if failure.expectation.severity == "warning"]
-    columns = [name for name in INDEX if name in table.column_names]
-    accepted = table.select(columns).filter(pa.array(findings.files["reason"].isna().to_numpy()))
-    pq.write_table(accepted, paths.validated / "index.parquet", compression="zstd")
+    write_index(stored, findings.files["reason"].isna().to_numpy(), paths.validated / "index.parquet")
     numbers = findings.numbers()
     problems = [str(failure) for failure in critical]
     problems += test_split_problems(paths, loaded.model.task, leaked=numbers["quarantined_leaked"])
@@ -73,6 +83,26 @@ def run(root: Path) -> None:
         f"validate: {numbers['images_accepted']} of {numbers['images_total']} accepted ({numbers['train_images']} "
         f"train, {numbers['test_images']} test), {numbers['images_quarantined']} set aside, {len(warnings)} warnings\n"
     )
+
+
+def read_examined(manifest: pq.ParquetFile) -> pd.DataFrame:
+    """Return the columns of a manifest that decide whether an item is accepted."""
+    columns = [name for name in manifest.schema_arrow.names if name not in NOT_EXAMINED]
+    return manifest.read(columns).to_pandas()
+
+
+def write_index(manifest: pq.ParquetFile, accepted: BoolArray, path: Path) -> None:
+    """Write the accepted rows of a manifest, one row group after the other."""
+    from pipeline.data.validation_findings import INDEX
+
+    columns = [name for name in INDEX if name in manifest.schema_arrow.names]
+    schema = pa.schema([manifest.schema_arrow.field(name) for name in columns])
+    start = 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for number in range(manifest.num_row_groups):
+            rows = manifest.read_row_group(number, columns)
+            writer.write_table(rows.filter(pa.array(accepted[start : start + len(rows)])))
+            start += len(rows)
 
 
 def test_split_problems(paths: Paths, task: str, leaked: int) -> list[str]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.data.store import DatasetInfo, fingerprint
+from pipeline.data.index_columns import fingerprint
+from pipeline.data.store import DatasetInfo
 from pipeline.data.store_writer import StoreWriter
 from pipeline.data.views import Captioned
 from pipeline.errors import InputError

@@ -185,7 +185,7 @@ def test_an_expectation_that_cannot_be_evaluated_is_an_error(tmp_path: Path) -> 
         "min_side", "items", "ExpectColumnValuesToBeBetween", {"column": "absent", "min_value": 1}, "warning", ""
     )
     with pytest.raises(RuntimeError, match="min_side could not be evaluated"):
-        validate([expectation], {"items": pd.DataFrame({"present": [1]})}, tmp_path)
+        validate([expectation], {"items": lambda: pd.DataFrame({"present": [1]})}, tmp_path)
 
 
 def test_the_index_of_data_docs_links_to_its_pages(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.data.folder_layout import Layout, split_folders
+from pipeline.data.folder_layout import Layout
 from pipeline.data.sources.base import Source, SourceFile, Unreadable
 from pipeline.data.sources.names import split_name
+from pipeline.data.sources.notes import Note, number_width, pad_labels, share, with_known_splits
 from pipeline.errors import InputError
 
 LABELS = ("label", "labels", "class", "category", "class_name", "fine_label", "cls")
@@ -27,15 +28,6 @@ class UnknownFormat(ValueError):
     """The file does not follow the convention of its name; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What is known of one file besides its name; None for what is not."""
-
-    label: str | None = None
-    caption: str | None = None
-    split: str | None = None
-
-
 @dataclass
 class Metadata:
     """The descriptions of all files of a source.
@@ -43,7 +35,8 @@ class Metadata:
     Attributes:
         notes: Notes by path inside the source.
         files: Paths of the metadata files.
-        keys: Keys of the samples of WebDataset by path.
+        samples: Notes of the samples of WebDataset by their keys; equal notes are one object.
+        unused: Paths of the files of samples that are not used, and therefore no metadata.
         chunked: A dataset.json exists, so that folders are chunks of files and mean nothing.
         ignored: Files that follow no known convention, with the reason.
         layout: What the folders mean; it gives the split of a file without a note.
@@ -51,7 +44,9 @@ class Metadata:
 
     notes: dict[str, Note] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
-    keys: dict[str, str] = field(default_factory=dict)
+    samples: dict[str, Note] = field(default_factory=dict)
+    unused: set[str] = field(default_factory=set)
+    has_samples: bool = False
     chunked: bool = False
     ignored: list[str] = field(default_factory=list)
     layout: Layout = field(default_factory=lambda: Layout.of([]))
@@ -68,15 +63,15 @@ class Metadata:
         Raises:
             InputError: A metadata file cannot be read.
         """
-        metadata = cls()
+        metadata = cls(has_samples=samples)
         folders = set()
-        parts: dict[str, Note] = {}
+        notes_of_samples: dict[Note, Note] = {}
         for file in source.stream():
             folder, _, name = file.path.rpartition("/")
             folders.add(file.folders)
             parse = PARSERS.get(name.casefold())
             if samples and file.error is None and parse is None:
-                metadata.read_sample_file(file, limit, parts)
+                metadata.read_sample_file(file, limit, notes_of_samples)
             if parse is None or file.error is not None:
                 continue
             try:
@@ -89,37 +84,52 @@ class Metadata:
             metadata.files.add(file.path)
             metadata.chunked |= name.casefold() == "dataset.json"
             metadata.notes |= {normal_path(f"{folder}/{below}"): note for below, note in notes.items()}
-        for path, key in metadata.keys.items():
-            metadata.notes.setdefault(path, parts.get(key, Note()))
         metadata.layout = Layout.of(folders)
-        metadata.notes = with_known_splits(with_padded_numbers(metadata.notes))
+        notes, width = with_known_splits(metadata.notes), metadata.label_width()
+        metadata.notes = pad_labels(notes, width)
+        metadata.samples = pad_labels(metadata.samples, width)
         return metadata
 
-    def read_sample_file(self, file: SourceFile, limit: int, parts: dict[str, Note]) -> None:
-        """Add what a file tells of its sample to `parts`, or record that the file belongs to a sample.
+    def label_width(self) -> int | None:
+        """Return the number of digits of the longest label if all labels are numbers, else None."""
+        return number_width({note.label for notes in (self.notes, self.samples) for note in notes.values()})
+
+    def read_sample_file(self, file: SourceFile, limit: int, notes: dict[Note, Note]) -> None:
+        """Add what a file tells of its sample. `notes` has one object for all equal notes.
 
         Raises:
             Unreadable: The file cannot be read.
         """
-        folder, _, name = normal_path(file.path).rpartition("/")
-        key, _, suffix = name.partition(".")
-        key = f"{folder}/{key}"
-        if suffix.casefold() not in SAMPLE_PARSERS:
-            self.keys[normal_path(file.path)] = key
+        key, suffix = sample_of(file.path)
+        if suffix not in SAMPLE_PARSERS:
             return
         try:
-            new = SAMPLE_PARSERS[suffix.casefold()](file.load(limit))
+            new = SAMPLE_PARSERS[suffix](file.load(limit))
         except (Unreadable, ValueError) as error:
             self.ignored.append(f"{file.path} is not used: {error}")
+            self.unused.add(file.path)
             return
-        old = parts.get(key, Note())
-        parts[key] = Note(new.label or old.label, new.caption or old.caption)
-        self.files.add(file.path)
+        old = self.samples.get(key, Note())
+        note = Note(new.label or old.label, new.caption or old.caption)
+        self.samples[key] = share(note, notes)
+
+    def describes(self, path: str) -> bool:
+        """Return whether a file is metadata, and no item."""
+        if path in self.files:
+            return True
+        return self.has_samples and sample_of(path)[1] in SAMPLE_PARSERS and path not in self.unused
+
+    def note(self, path: str) -> Note:
+        """Return what is known of a file."""
+        note = self.notes.get(normal_path(path))
+        if note is None and self.samples:
+            note = self.samples.get(sample_of(path)[0])
+        return note or Note()
 
     @property
     def labelled(self) -> bool:
         """Whether at least one file has a label."""
-        return any(note.label is not None for note in self.notes.values())
+        return any(note.label is not None for notes in (self.notes, self.samples) for note in notes.values())
 
 
 def normal_path(path: str) -> str:
@@ -127,24 +137,11 @@ def normal_path(path: str) -> str:
     return unicodedata.normalize("NFC", "/".join(split_name(path)))
 
 
-def with_padded_numbers(notes: Mapping[str, Note]) -> dict[str, Note]:
-    """Pad numeric labels with zeros if all labels are numbers, so that names sort like numbers."""
-    labels = {note.label for note in notes.values() if note.label is not None}
-    if not labels or not all(label.isdecimal() for label in labels):
-        return dict(notes)
-    width = max(map(len, labels))
-    return {
-        path: Note(note.label and note.label.zfill(width), note.caption, note.split) for path, note in notes.items()
-    }
-
-
-def with_known_splits(notes: Mapping[str, Note]) -> dict[str, Note]:
-    """Map the names of splits to "train" and "test". Without a train and a held-out split there are none."""
-    splits = split_folders({note.split for note in notes.values() if note.split is not None})
-    return {
-        path: Note(note.label, note.caption, splits.get(note.split) if note.split else None)
-        for path, note in notes.items()
-    }
+def sample_of(path: str) -> tuple[str, str]:
+    """Return the key of the sample of WebDataset that a file belongs to, and the file's suffix without the dot."""
+    folder, _, name = normal_path(path).rpartition("/")
+    key, _, suffix = name.partition(".")
+    return f"{folder}/{key}", suffix.casefold()
 
 
 def parse_csv(data: bytes, delimiter: str = ",") -> Iterator[tuple[str, Note]]:

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pipeline.data.sources.archive import Tar
 from pipeline.data.sources.base import Source, SourceFile
 from pipeline.data.sources.builtin import Builtin
-from pipeline.data.sources.label_files import Metadata, Note, normal_path
+from pipeline.data.sources.label_files import Metadata
+from pipeline.data.sources.notes import Note
 from pipeline.data.sources.numpy_arrays import Arrays
 from pipeline.data.sources.objects import TarObjects
 from pipeline.data.sources.parquet import Parquet
@@ -50,9 +51,9 @@ class LabelledSource:
     def stream(self) -> Iterator[SourceFile]:
         """Yield the files without the metadata; in a source with labels, a file without one has an error."""
         for file in self.source.stream():
-            if file.path in self.metadata.files:
+            if self.metadata.describes(file.path):
                 continue
-            note = self.metadata.notes.get(normal_path(file.path), Note())
+            note = self.metadata.note(file.path)
             error = file.error
             if self.labelled and note.label is None and error is None:
                 error = "has no label in the metadata of the source"

@@ -10,8 +10,9 @@ import numpy as np
 
 from pipeline.data.folder_layout import TEST, TRAIN, VALIDATION, split_folders
 from pipeline.data.sources.base import SourceFile, too_large
-from pipeline.data.sources.label_files import Note, as_label, with_padded_numbers
+from pipeline.data.sources.label_files import as_label
 from pipeline.data.sources.names import make_printable
+from pipeline.data.sources.notes import Note, with_padded_numbers
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
 from pipeline.media.base import Medium

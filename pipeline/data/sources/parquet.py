@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 
 from pipeline.data.sources.base import SourceFile, Unreadable, too_large
 from pipeline.data.sources.folder import load
-from pipeline.data.sources.label_files import CAPTIONS, LABELS, PATHS, Note, as_label, with_padded_numbers
+from pipeline.data.sources.label_files import CAPTIONS, LABELS, PATHS, as_label
 from pipeline.data.sources.names import explain_unsafe, make_printable, split_name
+from pipeline.data.sources.notes import Note, number_width, pad_label, share
 from pipeline.data.sources.shards import splits_of
 from pipeline.errors import InputError
 
@@ -40,21 +41,20 @@ class Parquet:
             rows = ParquetRows(path)
             for number in range(rows.count):
                 name = f"{shard}/{number:07d}"
-                note = notes[name]
+                note = notes[path][number]
                 meaning = tuple(part for part in (splits.get(path), note.label) if part is not None)
                 yield SourceFile(
                     make_printable(name), functools.partial(rows.load, number), None, meaning, note.caption
                 )
 
     @functools.cached_property
-    def notes(self) -> dict[str, Note]:
-        """Label and caption of each row by name."""
-        notes: dict[str, Note] = {}
-        for path in self.paths:
-            shard = path.relative_to(self.root).as_posix()
-            for number, note in enumerate(ParquetRows(path).read_notes()):
-                notes[f"{shard}/{number:07d}"] = note
-        return with_padded_numbers(notes)
+    def notes(self) -> dict[Path, list[Note]]:
+        """Label and caption of each row by file; equal notes are one object."""
+        shared: dict[Note, Note] = {}
+        notes = {path: [share(note, shared) for note in ParquetRows(path).read_notes()] for path in self.paths}
+        width = number_width(note.label for rows in notes.values() for note in rows)
+        padded: dict[Note, Note] = {}
+        return {path: [share(pad_label(note, width), padded) for note in rows] for path, rows in notes.items()}
 
 
 class ParquetRows:

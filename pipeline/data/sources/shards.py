@@ -29,8 +29,9 @@ class TarShards:
         """Yield the members. Raise InputError for a broken archive."""
         for path, tar in self.shards:
             split = (self.splits[path],) if path in self.splits else ()
+            shard = path.relative_to(self.root).as_posix()
             for file in tar.stream():
-                name = make_printable(f"{path.relative_to(self.root).as_posix()}/{file.path}")
+                name = make_printable(f"{shard}/{file.path}")
                 yield replace(file, path=name, meaning=(*split, *file.folders))
 
 

@@ -7,14 +7,12 @@ from pathlib import Path
 from pipeline.data.sources.base import SourceFile, refuse
 from pipeline.data.sources.folder import load
 from pipeline.data.sources.label_files import (
-    Note,
     UnknownFormat,
     parse_csv,
     parse_jsonl,
-    with_known_splits,
-    with_padded_numbers,
 )
 from pipeline.data.sources.names import explain_unsafe, make_printable, split_name
+from pipeline.data.sources.notes import Note, with_known_splits, with_padded_numbers
 from pipeline.errors import InputError
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl")

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings, counted, share_expectation
+from pipeline.media.validation import (
+    Bound,
+    Defect,
+    Expectation,
+    ValidationSettings,
+    counted,
+    details_of,
+    share_expectation,
+)
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -45,13 +53,13 @@ class AudioValidation(ValidationSettings):
 
 def defects(items: pd.DataFrame, settings: AudioValidation) -> list[Defect]:
     """Return the silent items."""
-    words = [describe_silence(level, offset) for level, offset in zip(items["level_db"], items["offset"], strict=True)]
+    silent = items["level_db"] < settings.silent_db
     return [
         Defect(
             "silent",
             "silent_share",
-            items["level_db"] < settings.silent_db,
-            type(items["level_db"])(words, index=items.index, dtype=object),
+            silent,
+            details_of(items, silent, describe_silence, "level_db", "offset"),
             settings.max_silent_share.severity,
         )
     ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from pipeline.media.validation import Bound, Defect, Expectation, Severity, ValidationSettings
+from pipeline.media.validation import Bound, Defect, Expectation, Severity, ValidationSettings, details_of
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -67,24 +67,20 @@ class ImageValidation(ValidationSettings):
 
 def defects(images: pd.DataFrame, settings: ImageValidation) -> list[Defect]:
     """Return the images that are too small or near-constant."""
-    sizes = [
-        f"{width:.0f} x {height:.0f} pixels" for width, height in zip(images["width"], images["height"], strict=True)
-    ]
-    spreads = [f"standard deviation {std:.4f}" for std in images["std"]]
-    index = images.index
+    small, flat = images["side"] < settings.min_side.limit, images["std"] < settings.constant_std
     return [
         Defect(
             "too_small",
             "small_share",
-            images["side"] < settings.min_side.limit,
-            type(images["side"])(sizes, index=index, dtype=object),
+            small,
+            details_of(images, small, "{:.0f} x {:.0f} pixels".format, "width", "height"),
             settings.min_side.severity,
         ),
         Defect(
             "near_constant",
             "constant_share",
-            images["std"] < settings.constant_std,
-            type(images["std"])(spreads, index=index, dtype=object),
+            flat,
+            details_of(images, flat, "standard deviation {:.4f}".format, "std"),
             settings.max_constant_share.severity,
         ),
     ]

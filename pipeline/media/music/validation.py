@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings
+from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings, details_of
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -39,13 +39,13 @@ class MusicValidation(ValidationSettings):
 
 def defects(items: pd.DataFrame, settings: MusicValidation) -> list[Defect]:
     """Return the windows that are mostly rests."""
-    shares = [f"{share:.0%} rests" for share in items["rest_share"]]
+    resting = items["rest_share"] > settings.max_rest_share.limit
     return [
         Defect(
             "mostly_rests",
             "mostly_rests_share",
-            items["rest_share"] > settings.max_rest_share.limit,
-            type(items["rest_share"])(shares, index=items.index, dtype=object),
+            resting,
+            details_of(items, resting, "{:.0%} rests".format, "rest_share"),
             settings.max_rest_share.severity,
         )
     ]

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings, counted, share_expectation
+from pipeline.media.validation import (
+    Bound,
+    Defect,
+    Expectation,
+    ValidationSettings,
+    counted,
+    details_of,
+    share_expectation,
+)
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -47,23 +55,21 @@ class VideoValidation(ValidationSettings):
 
 def defects(items: pd.DataFrame, settings: VideoValidation) -> list[Defect]:
     """Return the items that show nothing, and those in which nothing moves."""
-    series = type(items["std"])
-    spreads = [f"standard deviation {std:.4f}" for std in items["std"]]
-    kinds = [f"{kind}, {frames:.0f} frames" for kind, frames in zip(items["kind"], items["clip_frames"], strict=True)]
     constant = items["std"] < settings.constant_std
+    still = ~constant & (items["repeated_share"] >= 1)
     return [
         Defect(
             "near_constant",
             "constant_share",
             constant,
-            series(spreads, index=items.index, dtype=object),
+            details_of(items, constant, "standard deviation {:.4f}".format, "std"),
             settings.max_constant_share.severity,
         ),
         Defect(
             "still",
             "still_share",
-            ~constant & (items["repeated_share"] >= 1),
-            series(kinds, index=items.index, dtype=object),
+            still,
+            details_of(items, still, "{}, {:.0f} frames".format, "kind", "clip_frames"),
             settings.max_still_share.severity,
         ),
     ]

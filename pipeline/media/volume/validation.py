@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings
+from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings, details_of
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -49,8 +49,7 @@ def defects(items: pd.DataFrame, settings: VolumeValidation) -> list[Defect]:
     """Return the empty and the full items."""
 
     def defect(name: str, rows: pd.Series, words: str, bound: Bound) -> Defect:
-        found = [f"{words}: {shape}" for shape in items["shape"]]
-        details = type(items["shape"])(found, index=items.index, dtype=object)
+        details = details_of(items, rows, f"{words}: {{}}".format, "shape")
         return Defect(name, f"{name}_share", rows, details, bound.severity)
 
     return [

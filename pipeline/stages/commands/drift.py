@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 from pipeline import params as parameters
 from pipeline.arrays import Items
 from pipeline.data.domains import flatten_pairs
+from pipeline.data.index_columns import int_column
 from pipeline.data.ingestion import ingest
-from pipeline.data.store import DatasetInfo, VariableSizeSet, int_column, open_shard, open_split, read_rows
+from pipeline.data.store import DatasetInfo, VariableSizeSet, open_shard, open_split, read_rows
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import ArrayItems, extract
 from pipeline.evaluation.real_data import RealData

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.data.sources.label_files import PARSERS, Note, UnknownFormat, with_known_splits, with_padded_numbers
+from pipeline.data.sources.label_files import PARSERS, UnknownFormat
+from pipeline.data.sources.notes import Note, with_known_splits, with_padded_numbers
 from pipeline.errors import InputError
 from tests.data.ingesting import read_errors, run_ingestion
 
