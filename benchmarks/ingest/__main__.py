@@ -39,11 +39,13 @@ class Run:
 
     Attributes:
         seconds: Wall time.
+        processor_seconds: Processor time of the process and of its children that have ended.
         peak: Most resident memory of the command's process, in bytes.
         tree: Most resident memory of the process and its children together, sampled.
     """
 
     seconds: float
+    processor_seconds: float
     peak: int
     tree: int
 
@@ -105,7 +107,7 @@ def measure(command: Sequence[str], folder: Path) -> Run:
     thread.join()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{errors}")
-    return Run(seconds, usage.ru_maxrss * 1024, tree[0])
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, tree[0])
 
 
 def size_of(path: Path) -> int:
@@ -124,6 +126,7 @@ def report(images: int, runs: Mapping[str, Run], sizes: Mapping[str, int]) -> st
         rows.append((f"{name}: seconds", f"{run.seconds:.1f}"))
         if name.startswith("ganline"):
             rows.append((f"{name}: images/s", f"{images / run.seconds:,.0f}"))
+            rows.append((f"{name}: images per second of processor time", f"{images / run.processor_seconds:,.0f}"))
             rows.append((f"{name}: peak memory of the process (MB)", f"{run.peak / MB:.0f}"))
             rows.append((f"{name}: with its children (MB)", f"{run.tree / MB:.0f}"))
     rows += [(f"{name}: bytes per image", f"{size / images:.1f}") for name, size in sizes.items()]

@@ -88,7 +88,7 @@ def run(root: Path) -> None:
 def read_examined(manifest: pq.ParquetFile) -> pd.DataFrame:
     """Return the columns of a manifest that decide whether an item is accepted."""
     columns = [name for name in manifest.schema_arrow.names if name not in NOT_EXAMINED]
-    return manifest.read(columns).to_pandas()
+    return manifest.read(columns).to_pandas(split_blocks=True, self_destruct=True)  # column by column, without a copy
 
 
 def write_index(manifest: pq.ParquetFile, accepted: BoolArray, path: Path) -> None:
