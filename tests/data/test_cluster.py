@@ -3,6 +3,7 @@
 import importlib.util
 import itertools
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.data import cluster as module
 from pipeline.data.cluster import CODE, Cluster
@@ -41,8 +43,8 @@ PATH = f"import sys; sys.path.insert(0, {str(FOLDER)!r})"
 
 
 @pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
-    """Return the address of a scheduler with two worker processes on loopback."""
+def cluster() -> Iterator[Any]:
+    """Return a cluster of two worker processes on loopback."""
     from distributed import LocalCluster
 
     with LocalCluster(
@@ -52,7 +54,13 @@ def scheduler() -> Iterator[str]:
         dashboard_address=None,
         preload=[PATH],
     ) as running:
-        yield running.scheduler_address
+        yield running
+
+
+@pytest.fixture
+def scheduler(cluster: Any) -> str:
+    """Return the address of the cluster's scheduler."""
+    return str(cluster.scheduler_address)
 
 
 @pytest.fixture
@@ -84,25 +92,73 @@ def test_results_are_in_order_of_other_processes_and_released(workers: Cluster) 
     assert os.getpid() not in processes
 
 
+def write_source(folder: Path, files: Mapping[str, bytes], times: int) -> ImageSettings:
+    """Write files of two classes, again and again, and return the settings that ingest them."""
+    for number, (name, data) in enumerate([*files.items()] * times):
+        path = folder / "ab"[number % 2] / f"{number:05d}_{name}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    values = {"source": str(folder), "channels": "rgb", "limits": LIMITS, "resolution": 16}
+    return ImageSettings.model_validate(values)
+
+
+def store(settings: ImageSettings, folder: Path, **options: Any) -> dict[str, str]:
+    """Ingest into a new folder and return the digests of the store."""
+    ingest(settings, folder.parent, folder.parent, folder, **options)
+    return read_digests(folder)
+
+
 def test_stores_are_the_same_bytes_wherever_they_are_decoded(
     scheduler: str, tmp_path: Path, good_files: dict[str, bytes], bad_files: Any
 ) -> None:
-    for number, (name, data) in enumerate([*good_files.items(), *bad_files.files.items()] * 12):
-        path = tmp_path / "source" / "ab"[number % 2] / f"{number:03d}_{name}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    values = {"source": str(tmp_path / "source"), "channels": "rgb", "limits": LIMITS, "resolution": 16}
-    settings = ImageSettings.model_validate(values)
-    stores = {}
-    for name, options in {
-        "1": {"workers": 1},
-        "2": {"workers": 2},
-        "cluster": {"scheduler": scheduler},
-    }.items():
-        ingest(settings, tmp_path, tmp_path, tmp_path / name, **options)  # type: ignore[arg-type]
-        stores[name] = read_digests(tmp_path / name)
-    assert stores["1"] == stores["2"] == stores["cluster"]
-    assert stores["1"].keys() == {"dataset.json", "manifest.parquet", "shards/00000.npy"}
+    settings = write_source(tmp_path / "source", {**good_files, **bad_files.files}, 4)
+    one = store(settings, tmp_path / "1", workers=1)
+    assert one.keys() == {"dataset.json", "manifest.parquet", "shards/00000.npy"}
+    assert store(settings, tmp_path / "2", workers=2) == one
+    assert store(settings, tmp_path / "cluster", scheduler=scheduler) == one
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_the_middle_changes_no_byte(
+    cluster: Any, scheduler: str, tmp_path: Path, good_files: dict[str, bytes], bad_files: Any
+) -> None:
+    settings = write_source(tmp_path / "source", {**good_files, **bad_files.files}, 100)
+    one = store(settings, tmp_path / "1", workers=1)
+    assert store(settings, tmp_path / "8", workers=8) == one
+    before = [nanny.pid for nanny in cluster.workers.values()]
+    killed: list[int] = []
+
+    def kill(done: int, total: int) -> None:
+        if done > total / 4 and not killed:
+            killed.append(before[0])
+            os.kill(before[0], signal.SIGKILL)
+
+    assert store(settings, tmp_path / "cluster", scheduler=scheduler, progress=kill) == one
+    assert killed
+    wait_until(lambda: killed[0] not in [nanny.pid for nanny in cluster.workers.values()], "it was started again")
+
+
+@pytest.mark.slow
+def test_dvc_repro_decodes_on_the_cluster(scheduler: str, tmp_path: Path) -> None:
+    """DVC passes the environment on, and does not run the stage again because of another scheduler."""
+    root = Path(__file__).parents[2]
+    graph = YAML(typ="safe").load(root / "dvc.yaml")
+    stage = {key: graph["stages"]["ingest"][key] for key in ("params", "outs")}
+    stage["cmd"] = f"{sys.executable} -m pipeline ingest"
+    YAML().dump({"stages": {"ingest": stage}}, tmp_path / "dvc.yaml")
+    (tmp_path / "params.yaml").write_text("data: {source: digits, limit: 20}\n")
+
+    def dvc(*command: str, address: str) -> str:
+        environment = os.environ | {"GANLINE_SCHEDULER": address, "PYTHONPATH": str(root)}
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *command], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    dvc("init", "--no-scm", "--quiet", address="")
+    assert f"decoding on the Dask workers of {scheduler}" in dvc("repro", address=scheduler)
+    assert "didn't change" in dvc("repro", address="tcp://elsewhere:1")
 
 
 def test_the_environment_names_the_scheduler(

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from pipeline.data.decoding import Decoder, DecodingJob, decode_all
+from pipeline.data.decoding import CHUNK_BYTES, Decoder, DecodingJob, decode_all, group_jobs
+from pipeline.data.remote_objects import StoredBytes
 from pipeline.data.workers import local_workers
 from pipeline.errors import InputError
 from pipeline.media.image.settings import ImageSettings
@@ -71,6 +72,14 @@ def test_results_are_in_order_and_few_jobs_are_read_ahead(good_files: dict[str, 
             assert file is None or len(file.items) == 1
             ahead = max(ahead, asked - position)
     assert ahead <= 64 * 6  # five chunks in flight and one that is being filled
+
+
+def test_chunks_are_bounded_in_files_and_bytes() -> None:
+    sizes = [1] * 10 + [CHUNK_BYTES] * 3 + [1] * 5
+    jobs = [DecodingJob(k, StoredBytes("s3://b/k", size) if k % 2 else bytes(size)) for k, size in enumerate(sizes)]
+    groups = list(group_jobs([*jobs, DecodingJob(len(jobs), None)], 4))
+    assert [job.key for group in groups for job in group] == list(range(len(jobs) + 1))
+    assert [len(group) for group in groups] == [4, 4, 3, 1, 1, 4, 2]
 
 
 def test_workers_import_no_heavy_library() -> None:
