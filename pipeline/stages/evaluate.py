@@ -10,6 +10,7 @@ from typing import Any
 from pipeline import params as parameters
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
+from pipeline.evaluation.measures.distance_tiles import distances_on
 from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.wording import format_near, format_verdict
 from pipeline.files import write_atomically
@@ -71,7 +72,8 @@ def run(root: Path) -> None:
             curves=read_curves(paths.curves),
             history=read_history(tracked),
         )
-        result = say_result(task.evaluate(case), find_medium(info.item.medium).noun)
+        with distances_on(device):
+            result = say_result(task.evaluate(case), find_medium(info.item.medium).noun)
         metrics = {
             "task": task.name,
             "medium": info.item.medium,

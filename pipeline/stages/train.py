@@ -11,6 +11,7 @@ from pipeline import params as parameters
 from pipeline import processes
 from pipeline.code_digest import code_digest, defining_modules
 from pipeline.errors import TrainingFailed
+from pipeline.evaluation.measures.distance_tiles import distances_on
 from pipeline.files import exclusive_lock, write_atomically
 from pipeline.gans.base import Batch
 from pipeline.gans.registry import VARIANTS, build
@@ -91,7 +92,8 @@ def train(inputs: Inputs) -> None:
             report_intervals(trainer.settings, inputs.noun)
             tracked.log_params(params.model_dump(by_alias=True, include={"data", "model", "train"}))
             tracked.log_dataset(inputs.info.source, inputs.data.fingerprint, inputs.info.source)
-            trainer = run_to_end(trainer, builder)
+            with distances_on(inputs.device):
+                trainer = run_to_end(trainer, builder)
         metrics = summarise(trainer, reporter, selected_images=save_model(trainer, inputs))
         write_atomically(paths.run, (json.dumps(tracked.describe(), indent=2) + "\n").encode())
         metrics_files.write(paths.train_metrics, metrics)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from pipeline.gans.base import GAN, Batch, LossFunction, Progress
 from pipeline.gans.networks.layers import MinibatchStd
 from pipeline.shared_batch import Shared, take_part
 from pipeline.training.settings import TrainSettings
+
+Value = TypeVar("Value")
 
 
 class GradientAccumulator:
@@ -127,6 +130,22 @@ class GradientAccumulator:
             f"out of GPU memory: continuing with train.micro_batch {self.micro_batch} and the same train.batch_size "
             f"{self.batch_size}"
         )
+
+    def fit(self, compute: Callable[[int], Value]) -> Value:
+        """Return what `compute` returns for the images of a forward pass; with fewer images if memory runs out.
+
+        Raises:
+            torch.OutOfMemoryError: A single image does not fit.
+        """
+        size = self.state()
+        while True:
+            try:
+                return compute(size)
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+            size = (size + 1) // 2
+            torch.cuda.empty_cache()
 
     def remember(self, rng: torch.Generator) -> Callable[[], None]:
         """Return a function that restores what a loss changes: the variant's buffers and the random numbers."""

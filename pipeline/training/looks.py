@@ -16,5 +16,8 @@ class Look(Protocol):
     def goals(self) -> Mapping[str, str]: ...
 
     def look(self, gan: GAN, samples: int, seed: int, batch_size: int, /) -> dict[str, float]:
-        """Return numbers by name, the goals among them. Does not change the random state of the training."""
+        """Return numbers by name, the goals among them. Does not change the random state of the training.
+
+        No forward pass has more than `batch_size` images.
+        """
         ...

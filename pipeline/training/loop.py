@@ -221,9 +221,10 @@ class Trainer:
     def measure_health(self) -> Row:
         """Measure the EMA networks; does not change the random state of the training."""
         assert self.look is not None
-        start, settings = time.monotonic(), self.settings
+        start, look = time.monotonic(), self.look.look
+        samples, seed = self.settings.health.samples, self.settings.seed
         with self.ema.apply_to(self.gan) as gan:
-            numbers = self.look.look(gan, settings.health.samples, settings.seed, settings.batch_size)
+            numbers = self.accumulator.fit(lambda size: look(gan, samples, seed, size))
         self.health_seconds += time.monotonic() - start
         return numbers
 

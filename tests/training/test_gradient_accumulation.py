@@ -12,7 +12,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from pipeline.gans.base import Batch, Loss, LossFunction, Progress
+from pipeline.gans.base import GAN, Batch, Loss, LossFunction, Progress
 from pipeline.gans.registry import ModelSettings, build
 from pipeline.training import checkpoint
 from pipeline.training.gradient_accumulation import halve, split_batch
@@ -275,6 +275,34 @@ def test_micro_batches_that_cannot_be_halved_are_an_error(micro_batch: object, m
     with pytest.raises(torch.OutOfMemoryError):
         limited_trainer.run()
     assert limited_trainer.accumulator.micro_batch == {None: 16, 8: 8, "auto": 2}[micro_batch]  # type: ignore[index]
+
+
+class HungryLook:
+    """A look for which memory suffices with few images only."""
+
+    goals: Mapping[str, str] = {"fid": "Fréchet distance"}
+
+    def __init__(self, most: int) -> None:
+        self.most, self.sizes = most, list[int]()
+
+    def look(self, gan: GAN, samples: int, seed: int, batch_size: int) -> dict[str, float]:
+        self.sizes.append(batch_size)
+        if batch_size > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return {"fid": 1.0}
+
+
+def test_a_look_continues_with_fewer_images(tmp_path: Path) -> None:
+    """It begins with the images that fit in training, and does not change the micro-batch."""
+    short = trainer(PLAIN["lazy"], 8, tmp_path, total=16)
+    short.look = HungryLook(3)
+    assert short.measure_health() == {"fid": 1.0}
+    assert short.look.sizes == [8, 4, 2]
+    assert short.accumulator.micro_batch == 8
+    short.look = HungryLook(0)
+    with pytest.raises(torch.OutOfMemoryError):
+        short.measure_health()
+    assert short.look.sizes == [8, 4, 2, 1]
 
 
 def test_tensors_of_a_failed_attempt_are_released(tmp_path: Path) -> None:

@@ -15,10 +15,14 @@ from pipeline.items import ItemSpec
 from pipeline.media.registry import tensors_of
 
 CPU = torch.device("cpu")
+ON_CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class Encoder(Extractor):
-    """An ONNX graph that ONNX Runtime runs: float32 [n, C, H, W] in, [n, ...] out, flattened to [n, d]."""
+    """An ONNX graph that ONNX Runtime runs: float32 [n, C, H, W] in, [n, ...] out, flattened to [n, d].
+
+    Items are prepared on the CPU: ONNX Runtime takes arrays of the host on any device.
+    """
 
     def __init__(
         self, session: Any, spec: FeatureSpec, settings: EncoderSettings, channels: int, item: ItemSpec
@@ -44,8 +48,19 @@ class Encoder(Extractor):
         return result
 
 
-def open_encoder(path: Path, settings: EncoderSettings, item: ItemSpec) -> Extractor:
-    """Open an encoder for these items.
+def providers_for(device: torch.device) -> list[Any]:
+    """Return the execution providers: CUDA's for a CUDA device, if this ONNX Runtime has it, and the CPU's."""
+    import onnxruntime
+
+    if device.type != "cuda" or CUDA not in onnxruntime.get_available_providers():
+        return [ON_CPU]
+    onnxruntime.preload_dlls()
+    # As in serving: the same features in every run, and float32 without TF32.
+    return [(CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}), ON_CPU]
+
+
+def open_encoder(path: Path, settings: EncoderSettings, item: ItemSpec, device: torch.device = CPU) -> Extractor:
+    """Open an encoder for these items; it runs on `device` if ONNX Runtime can.
 
     Raises:
         InputError: The file is missing, is no ONNX model, or does not take such items; or the preprocessing does not
@@ -63,7 +78,7 @@ def open_encoder(path: Path, settings: EncoderSettings, item: ItemSpec) -> Extra
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(content, options, providers=providers_for(device))
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
         if "external data" in str(error).lower():  # the hash of one file would not identify such weights
             raise InputError(

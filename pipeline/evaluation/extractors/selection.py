@@ -30,5 +30,5 @@ def open_extractor(
     if name == "inception":
         return open_inception(download_weights(cache), item, device)
     if name.endswith(".onnx"):
-        return open_encoder(root / name, settings.encoder, item)
+        return open_encoder(root / name, settings.encoder, item, device)
     return open_inception(root / name, item, device)

@@ -1,8 +1,9 @@
-"""Tiles of the squared distances between two sets of features."""
+"""Tiles of the squared distances between two sets of features, computed on the CPU or on a GPU."""
 
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,23 @@ from pipeline.errors import InputError
 
 BLOCK, WIDTH = 512, 2048  # rows and columns of a tile
 CACHED = 256  # pairs per float64 step, so that they fit into the processor's cache
+
+CPU = torch.device("cpu")
+devices = [CPU]
+"""Devices of the contexts that have been entered; the last one counts."""
+
+
+@contextmanager
+def distances_on(device: torch.device) -> Iterator[None]:
+    """Within the context, compute the products of all distances on a CUDA device; of others on the CPU.
+
+    Where float32 could be wrong, float64 decides on the CPU, so the device does not change a result.
+    """
+    devices.append(device if device.type == "cuda" else CPU)
+    try:
+        yield
+    finally:
+        devices.pop()
 
 
 @dataclass(frozen=True)
@@ -66,20 +84,21 @@ def distance_tiles(a: Points, b: Points | None = None) -> Iterator[tuple[slice, 
     """Yield tiles of the squared distances between two sets: rows of `a`, rows of `b`, and the distances in float32.
 
     Without `b` these are the tiles on and above the diagonal of the distances within `a`. Those on the diagonal are
-    square. A tile is valid until the next one is requested; meanwhile, another thread computes the next one.
+    square. A tile is valid until the next one is requested; meanwhile, another thread of the CPU computes the next one.
     """
-    other = a if b is None else b
-    right, memory = other.centred(slice(None)), torch.empty(2, BLOCK * WIDTH)
+    other, device = (a if b is None else b), devices[-1]
+    right, memory = other.centred(slice(None)).to(device), torch.empty(2, BLOCK * WIDTH, device=device)
+    row_squares, column_squares = a.squares.to(device), other.squares.to(device)
 
     def compute(rows: slice, columns: slice, out: Tensor) -> Float32Array:
-        left = right[rows] if b is None else a.centred(rows)
-        sides = (-2 * left, a.squares[rows]), (right[columns], other.squares[columns])
-        distances: Float32Array = squared_distances(*sides, out).numpy()
+        left = right[rows] if b is None else a.centred(rows).to(device)
+        sides = (-2 * left, row_squares[rows]), (right[columns], column_squares[columns])
+        distances: Float32Array = squared_distances(*sides, out).cpu().numpy()
         return distances
 
     places = list(tile_places(len(a), None if b is None else len(b)))
-    if len(places) == 1:  # starting a thread would take longer than the tile
-        yield *places[0], compute(*places[0], memory[0])
+    if len(places) == 1 or device != CPU:  # starting a thread would take longer than the tile
+        yield from ((*place, compute(*place, memory[0])) for place in places)
         return
     with ThreadPoolExecutor(1) as thread:
         tiles = deque([thread.submit(compute, *place, memory[0]) for place in places[:1]])

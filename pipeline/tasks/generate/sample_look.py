@@ -60,10 +60,10 @@ class SampleLook:
                 return {"fid": float("nan")}
             items.append(to_items(images))
         numbers = dict(self.measure(np.concatenate(items)))
-        overfitting = self.overfitting(gan, images, conditions.get(gan.condition))
+        overfitting = self.overfitting(gan, images, conditions.get(gan.condition), batch_size)
         return numbers if overfitting is None else numbers | {"overfitting": overfitting}
 
-    def overfitting(self, gan: GAN, fake: Tensor, condition: Tensor | None) -> float | None:
+    def overfitting(self, gan: GAN, fake: Tensor, condition: Tensor | None, batch_size: int) -> float | None:
         """Return r_v of Karras 2020, eq. 1: 0 if held-out images score like training images, 1 if like generated ones.
 
         None if the variant has no discriminator, or no images are held out. 0 if the discriminator does not separate
@@ -71,13 +71,24 @@ class SampleLook:
         """
         if self.train is None or self.held_out is None:
             return None
-        train, held_out = (gan.score(batch["item"], batch.get(gan.condition)) for batch in (self.train, self.held_out))
-        generated = gan.score(fake, None if condition is None else condition.to(fake.device))
+        train, held_out = (
+            score_in_parts(gan, batch["item"], batch.get(gan.condition), batch_size)
+            for batch in (self.train, self.held_out)
+        )
+        generated = score_in_parts(gan, fake, None if condition is None else condition.to(fake.device), batch_size)
         if train is None or held_out is None or generated is None:
             return None
         gap = float(train.mean() - generated.mean())
         error = float((train.var() / len(train) + generated.var() / len(generated)).sqrt())
         return float(train.mean() - held_out.mean()) / gap if gap > CLEARLY_APART * error else 0.0
+
+
+def score_in_parts(gan: GAN, images: Tensor, condition: Tensor | None, size: int) -> Tensor | None:
+    """Return the discriminator's logits [n] of images, at most `size` in a forward pass; None without one."""
+    parts = torch.split(images, size)
+    conditions = [None] * len(parts) if condition is None else torch.split(condition, size)
+    scores = [gan.score(part, given) for part, given in zip(parts, conditions, strict=True)]
+    return None if any(score is None for score in scores) else torch.cat([s for s in scores if s is not None])
 
 
 def build_look(case: TrainingCase) -> SampleLook:

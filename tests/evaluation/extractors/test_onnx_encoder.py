@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import ArrayItems, extract
-from pipeline.evaluation.extractors.onnx_encoder import Encoder, open_encoder
+from pipeline.evaluation.extractors.onnx_encoder import Encoder, open_encoder, providers_for
 from pipeline.evaluation.settings import EncoderSettings
 from tests.specs import image_spec
 
@@ -102,3 +103,20 @@ def test_weights_in_a_second_file_are_refused(tmp_path: Path) -> None:
     onnx.save(model, path, save_as_external_data=True, location="two.data", size_threshold=0)
     with pytest.raises(InputError, match=r"two\.onnx: its weights are in another file.*external_data=False"):
         open_encoder(path, EncoderSettings(), image_spec(8, 3))
+
+
+def test_the_encoder_runs_where_the_evaluation_does(encoder_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CUDA device with ONNX Runtime's GPU package, in float32; else on the CPU."""
+    cpu, gpu = torch.device("cpu"), torch.device("cuda:0")
+    packages = {"cpu": ["CPUExecutionProvider"], "gpu": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+    for package, device, expected in (("cpu", gpu, 1), ("gpu", cpu, 1), ("gpu", gpu, 2)):
+        with monkeypatch.context() as patch:
+            patch.setattr(onnxruntime, "get_available_providers", lambda package=package: packages[package])
+            patch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+            providers = providers_for(device)
+        assert len(providers) == expected
+        assert providers[-1] == "CPUExecutionProvider"
+    assert providers[0] == ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"})
+    without = open_encoder(encoder_file, EncoderSettings(), image_spec(16, 3), gpu)
+    assert isinstance(without, Encoder)
+    assert without.session.get_providers() == ["CPUExecutionProvider"]

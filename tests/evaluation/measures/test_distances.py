@@ -12,6 +12,7 @@ from pipeline.errors import InputError
 from pipeline.evaluation.measures import distance_tiles
 from pipeline.evaluation.measures.distance_tiles import BLOCK
 from pipeline.evaluation.measures.distances import count_in_balls, nearest, neighbours, radii
+from tests.pretended_cuda import GPU, pretend
 
 
 def features(n: int, d: int = 16, seed: int = 0, offset: float = 0.0, dtype: Any = np.float32) -> Any:
@@ -51,6 +52,29 @@ def test_any_order_and_any_tile_give_the_same_neighbours(monkeypatch: pytest.Mon
     collapsed = np.zeros_like(a)
     assert not radii(collapsed, 5).any()
     assert count_in_balls(collapsed, a, limits, limits)[0].rows_per_ball.max() == 60
+
+
+def test_a_gpu_computes_the_products_and_changes_no_result() -> None:
+    """Several tiles; on the device are products only, and one tile at a time comes back."""
+    a, b = features(BLOCK + 40), features(2 * BLOCK, seed=1)
+    radius = radii(b, 3)
+
+    def measure() -> list[Any]:
+        counts = count_in_balls(a, b, np.full(len(a), 4.0), radius)
+        lists = [[one.balls_per_row.tolist(), one.rows_per_ball.tolist()] for one in counts]
+        return [*nearest(a, b, 3), *neighbours(a, 2), lists]
+
+    expected = measure()
+    with pretend() as gpu:
+        with distance_tiles.distances_on(GPU):
+            found = measure()
+        returned = sum(count for line, count in gpu.waits.items() if line.endswith("(cpu)"))
+        assert gpu.kernels["mm.out"] == returned == 7, gpu.report()
+        gpu.clear()
+        measure()
+        assert not gpu.kernels, "outside of the context, the CPU computes"
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_near_ties_are_resolved_in_float64() -> None:

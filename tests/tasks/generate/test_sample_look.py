@@ -73,12 +73,30 @@ def level(value: float, spread: float = 0.01) -> Tensor:
 @pytest.mark.parametrize(("held", "expected"), [(1.0, 0.0), (0.0, 0.5), (-1.0, 1.0), (0.6, 0.2)])
 def test_overfitting_is_r_v_of_the_paper(held: float, expected: float) -> None:
     look = SampleLook(lambda _: {}, IMAGE, {"item": level(1.0)}, {"item": level(held)})
-    assert look.overfitting(Scorer(), level(-1.0), None) == pytest.approx(expected, abs=1e-6)  # type: ignore[arg-type]
+    assert look.overfitting(Scorer(), level(-1.0), None, 64) == pytest.approx(expected, abs=1e-6)  # type: ignore[arg-type]
 
 
 def test_a_discriminator_without_discrimination_does_not_overfit() -> None:
     look = SampleLook(lambda _: {}, IMAGE, {"item": level(0.001, 1.0)}, {"item": level(-0.5, 1.0)})
-    assert look.overfitting(Scorer(), level(0.0, 1.0), None) == 0.0  # type: ignore[arg-type]
+    assert look.overfitting(Scorer(), level(0.0, 1.0), None, 64) == 0.0  # type: ignore[arg-type]
+
+
+def test_no_forward_pass_has_more_images_than_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scoring in parts changes no number, and each part has its own labels."""
+    gan = build(CGANSettings.model_validate(SMALL), IMAGE).eval()
+    score, sizes = gan.score, []
+
+    def watched(images: Tensor, label: Tensor | None = None) -> Tensor | None:
+        assert label is not None
+        sizes.append((len(images), len(label)))
+        return score(images, label)
+
+    monkeypatch.setattr(gan, "score", watched)
+    look = SampleLook(lambda _: {}, IMAGE, batch(0), batch(1))
+    fake, label = batch(2, 16)["item"], batch(2, 16)["label"]
+    whole, parts = (look.overfitting(gan, fake, label, size) for size in (64, 16))
+    assert whole == pytest.approx(parts, rel=1e-4)
+    assert sizes == [(40, 40), (40, 40), (16, 16), *[(16, 16), (16, 16), (8, 8)] * 2, (16, 16)]
 
 
 def test_overfitting_needs_held_out_images() -> None:
