@@ -2,15 +2,19 @@
 
     python -m benchmarks.training.workers --project . --work /tmp/workers
     python -m benchmarks.training.workers --project . --work /tmp/workers --images 400000
+    python -m benchmarks.training.workers --source fashion-mnist.zip --work /tmp/workers
 
 The project's data/dataset and data/validated are divided among five workers, so that each has the items of two classes
-if there are ten. All trainings have as many steps; each worker's GAN sees as many real items as the worker of MD-GAN.
-2,000 samples of each model are compared with the test split. "mixture" has as many samples from the GAN of each worker.
+if there are ten; with --source a folder or archive at 16 px. All trainings have as many steps; each worker's GAN sees
+as many real items as the worker of MD-GAN. 2,000 samples of each model are compared with the test split. "mixture" has
+as many samples from the GAN of each worker.
 
 A training that has finished in --work is not repeated.
 """
 
 import argparse
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,6 +37,10 @@ from pipeline.training.loop import Trainer
 from pipeline.training.settings import TrainSettings
 
 CPU = torch.device("cpu")
+PARAMS = """
+data: {{source: {source}, resolution: 16, limit: 1000, background: "#000000"}}
+validate: {{min_side: {{limit: 8, severity: warning}}}}
+"""
 WORKERS, PER_WORKER, SAMPLES = 5, 32, 2000
 RATE = {"start": 1e-3, "end": 1e-4}
 NETWORKS: dict[str, Any] = {"latent": 64, "max_channels": 256, "penalties": {"r1": 0.05}}
@@ -99,16 +107,28 @@ class Bench:
         sys.stdout.flush()
 
 
+def open_source(source: Path, root: Path) -> Path:
+    """Ingest at most 1,000 images of each class at 16 px into the project `root`; return it."""
+    if not (root / "data" / "validated" / "index.parquet").exists():
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "params.yaml").write_text(PARAMS.format(source=source.resolve()))
+        for stage in ("ingest", "validate"):
+            subprocess.run([sys.executable, "-m", "pipeline", stage], cwd=root, check=True, env=os.environ)
+    return root
+
+
 def main() -> None:
     """Run the trainings and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--project", type=Path, default=Path(), help="folder with data/dataset and data/validated")
+    parser.add_argument("--source", type=Path, help="images to ingest at 16 px, in place of the project's data")
     parser.add_argument("--work", type=Path, required=True, help="folder of the results")
     parser.add_argument("--images", type=int, default=100_000, help="images that all workers see together")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help="name of a single row")
+    parser.add_argument("--only", nargs="+", help="names of the rows to measure; workers and mixture only without it")
     arguments = parser.parse_args()
-    bench = Bench(arguments.project, arguments.work, arguments.images, arguments.seed)
+    project = open_source(arguments.source, arguments.work / "data") if arguments.source else arguments.project
+    bench = Bench(project, arguments.work, arguments.images, arguments.seed)
     whole = WORKERS * PER_WORKER
     mdgan: dict[str, Any] = {"variant": "mdgan", "workers": WORKERS, "split": "classes", "batches": WORKERS}
     paper = mdgan | {"objective": "minimax", "batches": 1}
@@ -125,7 +145,7 @@ def main() -> None:
     }
     sys.stdout.write(f"| model | {' | '.join(COLUMNS.values())} |\n|---|{'---|' * len(COLUMNS)}\n")
     for name, model in shared.items():
-        if arguments.only in (None, name):
+        if arguments.only is None or name in arguments.only:
             bench.report(name, bench.samples(name, bench.train, model, whole))
     if arguments.only is not None:
         return
