@@ -42,6 +42,7 @@ data: {{source: {source}, resolution: 16, limit: 1000, background: "#000000"}}
 validate: {{min_side: {{limit: 8, severity: warning}}}}
 """
 WORKERS, PER_WORKER, SAMPLES = 5, 32, 2000
+ALONE = "workers alone"
 RATE = {"start": 1e-3, "end": 1e-4}
 NETWORKS: dict[str, Any] = {"latent": 64, "max_channels": 256, "penalties": {"r1": 0.05}}
 COLUMNS = {"modes_covered": "classes covered", "fid_ratio": "Fréchet distance / null", "precision": "precision"} | {
@@ -125,7 +126,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of the results")
     parser.add_argument("--images", type=int, default=100_000, help="images that all workers see together")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="+", help="names of the rows to measure; workers and mixture only without it")
+    parser.add_argument("--only", nargs="+", help=f"names of the rows to measure; {ALONE!r}: a GAN for each, and all")
     arguments = parser.parse_args()
     project = open_source(arguments.source, arguments.work / "data") if arguments.source else arguments.project
     bench = Bench(project, arguments.work, arguments.images, arguments.seed)
@@ -147,7 +148,7 @@ def main() -> None:
     for name, model in shared.items():
         if arguments.only is None or name in arguments.only:
             bench.report(name, bench.samples(name, bench.train, model, whole))
-    if arguments.only is not None:
+    if arguments.only is not None and ALONE not in arguments.only:
         return
     alone = []
     for number, shard in enumerate(bench.shards):
