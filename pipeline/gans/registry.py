@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny
 
+from pipeline.gans.variants.accompaniment.settings import AccompanimentSettings
 from pipeline.gans.variants.cgan.settings import CGANSettings
 from pipeline.gans.variants.cyclegan.settings import CycleGANSettings
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
@@ -59,6 +60,7 @@ VARIANTS: dict[str, Variant] = {
     "srgan": Variant(SRGANSettings, "pipeline.gans.variants.srgan.srgan:SRGAN"),
     "denoise": Variant(DenoiseSettings, "pipeline.gans.variants.denoise.denoise:Denoise"),
     "musegan": Variant(MuseGANSettings, "pipeline.gans.variants.musegan.musegan:MuseGAN"),
+    "accompaniment": Variant(AccompanimentSettings, "pipeline.gans.variants.accompaniment.accompaniment:Accompaniment"),
     "wavegan": Variant(WaveGANSettings, "pipeline.gans.variants.wavegan.wavegan:WaveGAN"),
     "voxgan": Variant(VoxGANSettings, "pipeline.gans.variants.voxgan.voxgan:VoxGAN"),
     "mocogan": Variant(MoCoGANSettings, "pipeline.gans.variants.mocogan.mocogan:MoCoGAN"),

@@ -67,6 +67,7 @@ class Medium(GraphItems, ABC):
         partner_facts: Facts in which the partners of a pair from two folders must agree.
         similarities: How restored items are compared with their originals; empty: as pictures.
         sources: Built-in sources, as messages list them.
+        lasts: The height of an item is time, so a model transforms items of any length, window by window.
         moves: Items move, which a sheet of them does not show: reports also show single ones by `html`.
         flips: Mirroring an item gives another plausible item (train.flips).
         augmentations: Policies of model.stabilisers.augment that make sense; see `suitable_augmentations`.
@@ -87,6 +88,7 @@ class Medium(GraphItems, ABC):
     partner_facts: ClassVar[tuple[str, ...]] = ()
     similarities: ClassVar[tuple[Similarity, ...]] = ()
     sources: ClassVar[tuple[str, ...]] = ()
+    lasts: ClassVar[bool] = False
     moves: ClassVar[bool] = False
     flips: ClassVar[bool] = False
     augmentations: ClassVar[frozenset[str]] = frozenset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,11 @@ import numpy as np
 from pipeline.errors import InputError
 from pipeline.items import ItemSpec
 from pipeline.media.base import BuiltinSource, Medium
-from pipeline.media.codec import BadItem, Encoded, Fact, Item
+from pipeline.media.codec import BadItem, Encoded, Fact, Item, TransformInput
 from pipeline.media.music import validation
 from pipeline.media.music.form import form_of, lowest, pitch_count
-from pipeline.media.music.settings import MusicSettings
+from pipeline.media.music.settings import MusicLimits, MusicSettings
+from pipeline.media.music.similarities import SIMILARITIES
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from pipeline.arrays import Float64Array, Items
     from pipeline.measure import Measure
+    from pipeline.media.music.midi import Note
     from pipeline.media.profiles import Profile
     from pipeline.media.tensors import Tensors
     from pipeline.media.validation import Defect, Expectation
@@ -55,6 +58,9 @@ class MusicMedium(Medium):
         Fact("meter", "string"),
     )
     sources = (GRAMMAR,)
+    transforms = True
+    lasts = True
+    similarities = SIMILARITIES
     input = "piece"
     output = "pieces"
 
@@ -66,7 +72,12 @@ class MusicMedium(Medium):
             "steps_per_quarter": settings.steps_per_quarter,
             "tempo": settings.tempo,
         }
-        more: dict[str, Any] = {"tracks": list(names), "onsets": settings.onsets, "grammar": settings.source == GRAMMAR}
+        more: dict[str, Any] = {
+            "tracks": list(names),
+            "onsets": settings.onsets,
+            "grammar": settings.source == GRAMMAR,
+            "key": settings.key if settings.key != "keep" else "",
+        }
         return ItemSpec(
             medium=self.name,
             height=settings.steps,
@@ -121,17 +132,60 @@ class MusicMedium(Medium):
 
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
         """Return a MIDI file, or the notes rendered as sound."""
+        return self.encode_notes(form_of(spec).notes(values, spec), spec, suffix, tempo(spec))
+
+    def encode_notes(
+        self, notes: Sequence[Sequence[Note]], spec: ItemSpec, suffix: str | None, speed: float
+    ) -> Encoded:
+        """Return the notes of each voice or track as a file; `speed` in quarter notes a minute."""
         from pipeline.media.music.midi import in_ticks, write_score
         from pipeline.media.music.synthesis import render
 
         suffix = suffix or next(iter(self.formats))
         form = form_of(spec)
-        parts, programs = in_ticks(form.notes(values, spec), steps_per_quarter(spec)), form.programs(spec)
+        parts, programs = in_ticks(notes, steps_per_quarter(spec)), form.programs(spec)
         if suffix == ".wav":
-            data = render(parts, tempo(spec), [program is None for program in programs])
+            data = render(parts, speed, [program is None for program in programs])
         else:
-            data = write_score(parts, form.names(spec), tempo(spec), programs)
+            data = write_score(parts, form.names(spec), speed, programs)
         return Encoded(data, self.formats[suffix], suffix)
+
+    def encoded_size(self, data: bytes) -> tuple[int, int]:
+        """Return the quarter notes of a file, and 1."""
+        from pipeline.media.music.midi import read_score
+
+        score = read_score(data, MusicLimits())
+        return max(1, -(-score.ticks // score.division)), 1
+
+    def decode_one(self, data: bytes, spec: ItemSpec, *, own_size: bool, largest: int) -> TransformInput:
+        """Decode a file of any length; its parts are the first voices or tracks, the others are silent."""
+        from pipeline.media.music.transformation import read_piece
+
+        return read_piece(data, spec, largest)
+
+    def encode_result(
+        self,
+        values: Items,
+        spec: ItemSpec,
+        source: TransformInput,
+        suffix: str | None = None,
+        *,
+        quality: int | None = None,
+        keeps_colours: bool = False,
+    ) -> Encoded:
+        """Return the result in the key and at the tempo of its source."""
+        from pipeline.media.music.transformation import Origin, undo_shift
+
+        origin = source.properties
+        assert isinstance(origin, Origin)
+        notes = undo_shift(form_of(spec).notes(values, spec), form_of(spec).names(spec), origin)
+        return replace(self.encode_notes(notes, spec, suffix, origin.tempo), losses=source.losses)
+
+    def baseline(self, given: Items, originals: Items, spec: ItemSpec) -> Items:
+        """Return pieces with their own given voices or tracks, and those of another piece."""
+        from pipeline.media.music.similarities import borrow_accompaniment
+
+        return borrow_accompaniment(given, originals, spec)
 
     def join(self, batch: Items, spec: ItemSpec) -> tuple[Items, ItemSpec]:
         """Return the pieces one after another, with a rest of two quarters between them."""

@@ -1,13 +1,44 @@
 """Music as tensors: views of an item that keep its parts apart, and networks that look at them over time."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from pipeline.errors import InputError
 from pipeline.media.music.networks import PieceClassifier, PieceStatistics
-from pipeline.media.tensors import Tensors
+from pipeline.media.tensors import Degrade, Tensors
 
 HIDDEN = 0.25
 """Share of the time steps that a distorted view does not show."""
+
+
+@dataclass(frozen=True)
+class SilenceVoices:
+    """One-hot maps [n, symbols, steps, voices] -> the same with rests from the voice `given` on."""
+
+    given: int
+
+    def __call__(self, maps: Tensor, rng: torch.Generator) -> Tensor:
+        silent = maps.clone()
+        silent[..., self.given :] = 0
+        silent[:, 0, :, self.given :] = 1
+        return silent
+
+
+@dataclass(frozen=True)
+class SilenceTracks:
+    """One-hot maps [n, tracks * symbols, steps, pitches] -> the same, silent from the track `given` on."""
+
+    tracks: int
+    given: int
+
+    def __call__(self, maps: Tensor, rng: torch.Generator) -> Tensor:
+        silent = maps.reshape(len(maps), self.tracks, -1, *maps.shape[2:]).clone()
+        silent[:, self.given :] = 0
+        silent[:, self.given :, 0] = 1
+        return silent.flatten(1, 2)
 
 
 class MusicTensors(Tensors):
@@ -35,6 +66,22 @@ class MusicTensors(Tensors):
         else:
             heard = heard[:, None, None, :]
         return at_steps(values, moved + time) * seen * heard
+
+    def degradation(self, **options: Any) -> Degrade:
+        """Return what silences the voices or tracks of pieces that are not given.
+
+        Args:
+            options: `given`, the number of voices or tracks that stay, from the first one on.
+
+        Raises:
+            InputError: Pieces have no others.
+        """
+        tracks = "tracks" in self.spec.details
+        parts, given = self.spec.channels if tracks else self.spec.width, options["given"]
+        if given >= parts:
+            kind = "tracks" if tracks else "voices"
+            raise InputError(f"model.given {given}: pieces have {parts} {kind}; give at most {parts - 1}")
+        return SilenceTracks(parts, given) if tracks else SilenceVoices(given)
 
     def classifier_body(self) -> nn.Module:
         """Return convolutions over time."""

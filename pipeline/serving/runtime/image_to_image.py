@@ -14,7 +14,7 @@ from pipeline.media.codec import BadItem, Encoded, TransformInput
 from pipeline.serving.controls import class_indices
 from pipeline.serving.graph_tensors import Arrays, latents
 from pipeline.serving.runtime.generator import Graph, checked_seed
-from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, run_tiles
+from pipeline.serving.runtime.tiling import OVERLAP, TILE, Tiles, Windows, run_tiles
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -138,6 +138,8 @@ class ImageToImage:
     ) -> Tiles:
         """Split values [C, H, W]; a graph for one size gets them in one tile."""
         size, item, multiple = size or TileSize(), self.metadata.item, self.metadata.multiple
+        if self.fixed and self.graph.medium.lasts:
+            return Windows(values, item.height, finish)
         if self.fixed and item.height == 1:
             # A line of any length, such as a recording: windows of the graph's length that overlap.
             overlap = max(2, item.width // 16 * 2)

@@ -101,6 +101,25 @@ class Tiles:
                 self.bands.append(self.finish(done[:, : self.height - top * scale, : self.width]))
 
 
+class Windows(Tiles):
+    """An item whose height is time, on its way through a network for one height: one window after another."""
+
+    def __init__(self, item: Image, height: int, finish: Callable[[Float32Array], Image]) -> None:
+        """Split an item [C, H, W]; the last window is padded with zeros."""
+        self.height, self.width = item.shape[1:]
+        self.image = np.pad(item, ((0, 0), (0, -self.height % height), (0, 0)))
+        self.tile, self.finish = height, finish
+        self.bands: list[Image] = []
+        self.steps = self.iterate()
+
+    def iterate(self) -> Coroutine[Image, Float32Array | None, None]:
+        """Yield the windows, receive the outputs, and append them as bands."""
+        for top in range(0, self.height, self.tile):
+            result = yield np.ascontiguousarray(self.image[None, :, top : top + self.tile])
+            assert result is not None
+            self.bands.append(self.finish(result[0][:, : self.height - top]))
+
+
 def run_tiles(run: Run, tiles: Tiles) -> list[Image]:
     """Run the network on all tiles and return the bands."""
     tile = tiles.step()

@@ -4,9 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.gans.networks.heads import Categorical, gumbel
-from pipeline.gans.variants.musegan.settings import MuseGANSettings
-from pipeline.items import ItemSpec
+from pipeline.gans.variants.musegan.forms import Form
+from pipeline.gans.variants.musegan.settings import PieceSettings
 
 
 def generator_layers(inputs: int, width: int, depth: int) -> list[nn.Module]:
@@ -27,21 +26,13 @@ def discriminator_layers(inputs: int, width: int, depth: int) -> list[nn.Module]
     return layers
 
 
-def chroma_of(item: ItemSpec) -> Tensor:
-    """Return which pitch class each symbol has, [12, symbols]; symbol 0 is a rest and has none."""
-    lowest = item.details.get("lowest", 0)
-    assert isinstance(lowest, int)
-    table = torch.zeros(12, item.symbols)
-    pitches = torch.arange(item.symbols - 1)
-    table[(pitches + lowest) % 12, pitches + 1] = 1
-    return table
-
-
 def intervals(symbols: Tensor, largest: int) -> Tensor:
     """Return by how many semitones each voice moves to a step, one-hot for one-hot maps.
 
+    Of tracks it returns how often each interval lies between a note and one of the step before.
+
     Args:
-        symbols: [B, steps, voices, symbols].
+        symbols: [B, steps, parts, 1 + pitches], the first place for rests.
         largest: Largest interval that is counted, in semitones; a larger one has only zeros.
 
     Returns:
@@ -56,27 +47,23 @@ def intervals(symbols: Tensor, largest: int) -> Tensor:
 
 
 class Choice(nn.Module):
-    """Logits [B, symbols, steps, voices] and the noise in z [B, noise] -> one-hot maps in the shape of the logits.
+    """Logits [B, choices, steps, parts] and the noise in z [B, noise] -> notes [B, features, steps, parts].
 
-    With `choice: gumbel` each symbol is drawn by the noise. A step of a melody is then a free choice, which a function
+    With `choice: gumbel` each note is drawn by the noise. A step of a melody is then a free choice, which a function
     of a few latents has to imitate. In eval mode `draw_temperature` scales the noise.
     """
 
-    def __init__(self, settings: MuseGANSettings, item: ItemSpec) -> None:
+    def __init__(self, settings: PieceSettings, form: Form, steps: int, parts: int) -> None:
         super().__init__()
-        draws = settings.choice == "gumbel"
-        self.noise = item.height * item.width * item.symbols if draws else 0
-        self.draw_temperature = settings.draw_temperature
-        self.head = Categorical(item.symbols, settings.temperature)
+        self.form, draws = form, settings.choice == "gumbel"
+        self.noise = steps * parts * form.choices if draws else 0
+        self.temperature, self.draw_temperature = settings.temperature, settings.draw_temperature
 
     def forward(self, logits: Tensor, normal: Tensor) -> Tensor:
-        if self.noise:
-            noise = gumbel(normal).reshape(logits.shape)
-            if not self.training and self.draw_temperature != 1:
-                noise = self.draw_temperature * noise
-            logits = logits + noise
-        maps: Tensor = self.head(logits)
-        return maps
+        noise = self.form.draw(normal).reshape(logits.shape) if self.noise else None
+        if noise is not None and not self.training and self.draw_temperature != 1:
+            noise = self.draw_temperature * noise
+        return self.form.choose(logits, noise, self.temperature, self.training)
 
 
 class OverTime(nn.Module):

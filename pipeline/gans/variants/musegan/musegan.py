@@ -6,10 +6,11 @@ and Yang, "Convolutional Generative Adversarial Networks with Binary Neurons for
 also sees two streams that are computed from all tracks: the chroma (which pitch classes sound) and the onsets (which
 voices begin a note).
 
-Two things differ from the papers. Each track is a voice that sounds one pitch at a time, so its output is a choice of
-a symbol, not binary neurons. And the networks are fully connected: on short windows of chorales, convolutions lost
-against their discriminator, and perceptrons with a relativistic objective, R1 and R2 of 0.5 learned registers, scale
-and rhythm within minutes. With `networks: temporal` they are shared by all time steps (`temporal.py`).
+Tracks of several notes at a time are binary neurons, as in the authors' later work. Two things differ from the papers.
+A voice that sounds one pitch at a time chooses a symbol instead (`forms.py` has both). And the networks are fully
+connected: on short windows of chorales, convolutions lost against their discriminator, and perceptrons with a
+relativistic objective, R1 and R2 of 0.5 learned registers, scale and rhythm within minutes. With `networks: temporal`
+they are shared by all time steps (`temporal.py`).
 """
 
 import torch
@@ -18,30 +19,32 @@ from torch.nn import functional as F
 
 from pipeline.gans.game.adversarial import Adversarial
 from pipeline.gans.networks.layers import MinibatchStd
-from pipeline.gans.variants.musegan.layers import Choice, chroma_of, discriminator_layers, generator_layers
-from pipeline.gans.variants.musegan.settings import MuseGANSettings
+from pipeline.gans.variants.musegan.forms import form_of
+from pipeline.gans.variants.musegan.layers import Choice, discriminator_layers, generator_layers
+from pipeline.gans.variants.musegan.settings import MuseGANSettings, PieceSettings
 from pipeline.gans.variants.musegan.temporal import TemporalGenerator, TemporalTrunk
 from pipeline.items import ItemSpec
 
 
 class Generator(nn.Module):
-    """z [B, latent + noise] and, if conditional, labels [B] -> one-hot maps [B, symbols, steps, voices].
+    """z [B, latent + noise] and, if conditional, labels [B] -> one-hot maps [B, C', H, W].
 
     The end of z is the noise of `choice: gumbel`.
     """
 
     def __init__(self, settings: MuseGANSettings, item: ItemSpec, classes: int) -> None:
         super().__init__()
-        self.classes, self.shape, self.latent = classes, (item.height, item.symbols), settings.latent
+        self.form = form_of(item)
+        self.classes, self.shape, self.latent = classes, (item.height, self.form.choices), settings.latent
         self.shared = nn.Sequential(*generator_layers(settings.latent + classes, settings.shared, settings.depth))
         self.private = nn.ModuleList(
             nn.Sequential(
                 *generator_layers(settings.shared, settings.private, 1),
-                nn.Linear(settings.private, item.height * item.symbols),
+                nn.Linear(settings.private, item.height * self.form.choices),
             )
-            for _ in range(item.width)
+            for _ in range(self.form.parts)
         )
-        self.choice = Choice(settings, item)
+        self.choice = Choice(settings, self.form, item.height, self.form.parts)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         common = z[:, : self.latent]
@@ -50,32 +53,32 @@ class Generator(nn.Module):
         common = self.shared(common)
         voices = [network(common).reshape(-1, *self.shape) for network in self.private]
         logits = torch.stack(voices, dim=3).transpose(1, 2)
-        maps: Tensor = self.choice(logits, z[:, self.latent :])
-        return maps
+        return self.form.write(self.choice(logits, z[:, self.latent :]), self.training)
 
 
 class Trunk(nn.Module):
-    """Maps [B, symbols, steps, voices] -> features [B, shared]."""
+    """Maps [B, C', H, W] -> features [B, shared]."""
 
     chroma: Tensor
 
-    def __init__(self, settings: MuseGANSettings, item: ItemSpec) -> None:
+    def __init__(self, settings: PieceSettings, item: ItemSpec) -> None:
         super().__init__()
-        width = settings.private
+        width, self.form = settings.private, form_of(item)
+        parts = self.form.parts
         self.private = nn.ModuleList(
-            nn.Sequential(*discriminator_layers(item.height * item.symbols, width, 1)) for _ in range(item.width)
+            nn.Sequential(*discriminator_layers(item.height * self.form.features, width, 1)) for _ in range(parts)
         )
         self.harmony = nn.Sequential(*discriminator_layers(item.height * 12, width, 1))
-        self.rhythm = nn.Sequential(*discriminator_layers(item.height * item.width, width, 1))
-        merged = width * (item.width + 2)
+        self.rhythm = nn.Sequential(*discriminator_layers(item.height * parts, width, 1))
+        merged = width * (parts + 2)
         self.shared = nn.Sequential(*discriminator_layers(merged, settings.shared, settings.depth))
-        self.register_buffer("chroma", chroma_of(item))
+        self.register_buffer("chroma", self.form.chroma())
 
     def forward(self, maps: Tensor) -> Tensor:
-        chroma = torch.einsum("ps,bstv->bpt", self.chroma, maps)
-        repeats = (maps[:, :, 1:] * maps[:, :, :-1]).sum(dim=1)
-        onsets = F.pad(1 - repeats, (0, 0, 1, 0), value=1.0)
-        streams = [network(maps[..., voice].flatten(1)) for voice, network in enumerate(self.private)]
+        notes = self.form.read(maps)
+        chroma = torch.einsum("ps,bstv->bpt", self.chroma, self.form.melodic(notes, 3))
+        onsets = self.form.begins(notes)
+        streams = [network(notes[..., part].flatten(1)) for part, network in enumerate(self.private)]
         streams += [self.harmony(chroma.flatten(1)), self.rhythm(onsets.flatten(1))]
         features: Tensor = self.shared(torch.cat(streams, dim=1))
         return features
@@ -84,9 +87,9 @@ class Trunk(nn.Module):
 class Discriminator(nn.Module):
     """Maps and, if conditional, labels [B] -> logits [B]; the label by projection (Miyato and Koyama 2018)."""
 
-    def __init__(self, settings: MuseGANSettings, item: ItemSpec, classes: int) -> None:
+    def __init__(self, settings: PieceSettings, item: ItemSpec, temporal: bool, classes: int = 0) -> None:
         super().__init__()
-        self.trunk = (TemporalTrunk if settings.networks == "temporal" else Trunk)(settings, item)
+        self.trunk = (TemporalTrunk if temporal else Trunk)(settings, item)
         self.minibatch_std = MinibatchStd(settings.stabilisers.minibatch_std)
         self.head = nn.Linear(settings.shared + self.minibatch_std.extra, 1, bias=False)
         self.embedding = nn.Embedding(classes, settings.shared) if classes else None
@@ -104,8 +107,8 @@ class MuseGAN(Adversarial):
 
     def __init__(self, settings: MuseGANSettings, item: ItemSpec) -> None:
         classes = len(item.classes) if settings.conditional else 0
-        kind = TemporalGenerator if settings.networks == "temporal" else Generator
-        generator = kind(settings, item, classes)
-        discriminator = Discriminator(settings, item, classes)
+        temporal = settings.networks == "temporal"
+        generator = (TemporalGenerator if temporal else Generator)(settings, item, classes)
+        discriminator = Discriminator(settings, item, temporal, classes)
         super().__init__(settings, generator, discriminator, classes if settings.conditional else None)
         self.latent = generator.latent + generator.choice.noise

@@ -8,15 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.gans.variants.musegan.layers import (
-    Choice,
-    OverTime,
-    chroma_of,
-    discriminator_layers,
-    generator_layers,
-    intervals,
-)
-from pipeline.gans.variants.musegan.settings import MuseGANSettings
+from pipeline.gans.variants.musegan.forms import form_of
+from pipeline.gans.variants.musegan.layers import Choice, OverTime, discriminator_layers, generator_layers, intervals
+from pipeline.gans.variants.musegan.settings import PieceSettings
 from pipeline.items import ItemSpec
 
 LOCAL = 8
@@ -30,70 +24,89 @@ INTERVAL_SCALE = 2.0
 
 
 class TemporalGenerator(nn.Module):
-    """z [B, latent + 8 * steps + noise] and, if conditional, labels [B] -> one-hot maps [B, symbols, steps, voices].
+    """z [B, latent + 8 * steps + noise] and, if conditional, labels [B] -> one-hot maps [B, C', H, W].
 
     After the latents of the whole piece come those of each step, then the noise of `choice: gumbel`. Notes are chosen
     in the order of time. The largest value changes abruptly, so a melody without forbidden leaps must know the notes of
     the step before.
+
+    Args:
+        given: Voices or tracks, from the first one on, that a caller gives and that are not made.
     """
 
-    def __init__(self, settings: MuseGANSettings, item: ItemSpec, classes: int) -> None:
+    def __init__(self, settings: PieceSettings, item: ItemSpec, classes: int, given: int = 0) -> None:
         super().__init__()
+        self.form, self.given = form_of(item), given
+        made = self.form.parts - given
         width, self.steps, self.classes, self.shared_latents = settings.private, item.height, classes, settings.latent
-        self.latent, self.symbols = settings.latent + LOCAL * item.height, item.symbols
+        self.latent = settings.latent + LOCAL * item.height
         self.shared = nn.Sequential(
             *generator_layers(settings.latent + classes, settings.shared, 1),
             nn.Linear(settings.shared, item.height * width),
         )
         self.local = nn.Linear(LOCAL, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(settings.depth))
-        self.before = nn.Linear(item.symbols * item.width, width, bias=False)
+        self.before = nn.Linear(self.form.parts * self.form.features, width, bias=False)
+        in_turn = settings.voices == "in_turn"
         self.within = nn.ModuleList(
-            nn.Linear(item.symbols, width, bias=False) for _ in range(item.width - 1) if settings.voices == "in_turn"
+            nn.Linear(self.form.features, width, bias=False) for _ in range(made - 1) if in_turn
         )
-        self.choice = Choice(settings, item)
+        self.choice = Choice(settings, self.form, item.height, made)
         self.private = nn.ModuleList(
             nn.Sequential(
-                nn.LayerNorm(width), nn.ReLU(), *generator_layers(width, width, 1), nn.Linear(width, item.symbols)
+                nn.LayerNorm(width), nn.ReLU(), *generator_layers(width, width, 1), nn.Linear(width, self.form.choices)
             )
-            for _ in range(item.width)
+            for _ in range(made)
         )
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        steps = self.plan(z, label)
+        for block in self.blocks:
+            steps = block(steps)
+        return self.form.write(self.play(steps, z[:, self.latent :]), self.training)
+
+    def plan(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return the latent vector of each step, [B, steps, width]."""
         common, local = z[:, : self.shared_latents], z[:, self.shared_latents : self.latent]
         if label is not None:
             common = torch.cat([common, F.one_hot(label, self.classes).to(z.dtype)], dim=1)
         shared = self.shared(common).reshape(len(z), self.steps, -1)
-        steps = shared + self.local(local.reshape(len(z), self.steps, LOCAL))
-        for block in self.blocks:
-            steps = block(steps)
-        return self.play(steps, z[:, self.latent :])
+        steps: Tensor = shared + self.local(local.reshape(len(z), self.steps, LOCAL))
+        return steps
 
-    def play(self, steps: Tensor, noise: Tensor) -> Tensor:
-        """Choose the notes step by step, each from the features [B, steps, width] and the notes of the step before."""
+    def play(self, steps: Tensor, noise: Tensor, given: Tensor | None = None) -> Tensor:
+        """Choose the notes step by step, each from the features and from the notes of the step before.
+
+        Args:
+            steps: Features [B, steps, width].
+            noise: Of `choice: gumbel`, [B, noise].
+            given: Notes of the parts that are not made, [B, features, steps, given].
+
+        Returns:
+            Notes [B, features, steps, parts].
+        """
         chosen: list[Tensor] = []
         noises = noise.chunk(self.steps, dim=1)
         for at, features in enumerate(steps.unbind(dim=1)):
             if chosen:
-                heard = chosen[-1].argmax(dim=1)[:, 0]
-                features = features + self.before(F.one_hot(heard, self.symbols).flatten(1).to(features.dtype))
+                features = features + self.before(self.form.hear(chosen[-1]).to(features.dtype))
             play = self.play_in_turn if self.within else self.play_chord
-            chosen.append(play(features, noises[at] if self.choice.noise else noise))
+            notes = play(features, noises[at] if self.choice.noise else noise)
+            chosen.append(notes if given is None else torch.cat([given[:, :, at : at + 1], notes], dim=3))
         return torch.cat(chosen, dim=2)
 
     def play_chord(self, features: Tensor, noise: Tensor) -> Tensor:
-        """Choose the notes of a step, each for itself, [B, symbols, 1, voices]."""
+        """Choose the notes of a step, each part for itself, [B, features, 1, parts]."""
         logits = torch.stack([network(features) for network in self.private], dim=2)[:, :, None]
         notes: Tensor = self.choice(logits, noise)
         return notes
 
     def play_in_turn(self, features: Tensor, noise: Tensor) -> Tensor:
-        """Choose the notes of a step voice by voice, each from those of the voices before it."""
+        """Choose the notes of a step part by part, each from those of the parts before it."""
         noises = noise.chunk(len(self.private), dim=1)
         notes = [self.choice(self.private[0](features)[:, :, None, None], noises[0])]
         for hear, network, drawn in zip(self.within, self.private[1:], noises[1:], strict=True):
-            heard = F.one_hot(notes[-1].argmax(dim=1).flatten(), self.symbols)
-            features = features + hear(heard.to(features.dtype))
+            features = features + hear(self.form.hear(notes[-1]).to(features.dtype))
             notes.append(self.choice(network(features)[:, :, None, None], drawn))
         return torch.cat(notes, dim=3)
 
@@ -118,25 +131,26 @@ class Block(nn.Module):
 
 
 class TemporalTrunk(nn.Module):
-    """Maps [B, symbols, steps, voices] -> features [B, shared].
+    """Maps [B, C', H, W] -> features [B, shared].
 
     Next to the notes it sees the chroma and the intervals by which voices move, of which 0 is a held note.
     """
 
     chroma: Tensor
 
-    def __init__(self, settings: MuseGANSettings, item: ItemSpec) -> None:
+    def __init__(self, settings: PieceSettings, item: ItemSpec) -> None:
         super().__init__()
-        width, inputs = settings.private, 12 + item.width * (item.symbols + 2 * LARGEST + 1)
+        self.form = form_of(item)
+        width, inputs = settings.private, 12 + self.form.parts * (self.form.features + 2 * LARGEST + 1)
         self.step = nn.Sequential(*discriminator_layers(inputs, width, 1))
         self.blocks = nn.ModuleList(OverTime(width, width) for _ in range(settings.depth))
         self.shared = nn.Sequential(*discriminator_layers(item.height * width, settings.shared, 1))
-        self.register_buffer("chroma", chroma_of(item))
+        self.register_buffer("chroma", self.form.chroma())
 
     def forward(self, maps: Tensor) -> Tensor:
-        notes = maps.permute(0, 2, 3, 1)
-        chroma = torch.einsum("ps,btvs->btp", self.chroma, notes)
-        moved = INTERVAL_SCALE * intervals(notes, LARGEST)
+        notes = self.form.read(maps).permute(0, 2, 3, 1)
+        chroma = torch.einsum("ps,btvs->btp", self.chroma, self.form.melodic(notes, 2))
+        moved = INTERVAL_SCALE * intervals(self.form.pitched(notes), LARGEST)
         steps = self.step(torch.cat([notes.flatten(2), chroma, moved.flatten(2)], dim=2))
         for block in self.blocks:
             steps = steps + F.leaky_relu(block(steps), 0.2)
