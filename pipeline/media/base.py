@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 from pipeline.errors import InputError
 from pipeline.media.codec import BadItem, Bounds, Encoded, Fact, Item, TransformInput
 from pipeline.media.graph_items import GraphItems
-from pipeline.media.restoration import Similarity
+from pipeline.media.restoration import RestorationWords, Similarity
 from pipeline.media.settings import DataSettings
 from pipeline.media.validation import Defect, Expectation, ValidationSettings
 
@@ -65,6 +65,7 @@ class Medium(GraphItems, ABC):
         facts: Columns that `decode` adds to the manifest.
         transforms: Models may transform items: `decode_one` and `encode_result` read and write their files.
         partner_facts: Facts in which the partners of a pair from two folders must agree.
+        restoration: What the model card says of a model that restores items.
         similarities: How restored items are compared with their originals; empty: as pictures.
         sources: Built-in sources, as messages list them.
         lasts: The height of an item is time, so a model transforms items of any length, window by window.
@@ -86,6 +87,7 @@ class Medium(GraphItems, ABC):
     facts: ClassVar[tuple[Fact, ...]] = ()
     transforms: ClassVar[bool] = False
     partner_facts: ClassVar[tuple[str, ...]] = ()
+    restoration: ClassVar[RestorationWords] = RestorationWords()
     similarities: ClassVar[tuple[Similarity, ...]] = ()
     sources: ClassVar[tuple[str, ...]] = ()
     lasts: ClassVar[bool] = False

@@ -14,6 +14,32 @@ RECOGNISED = "recognised classes"
 
 
 @dataclass(frozen=True)
+class RestorationWords:
+    """What a model does that restores items of a medium; {noun} stands for one item.
+
+    Attributes:
+        does: What the model is, for "A network that ...".
+        use: What it is good for.
+        risk: What to check before using its output.
+        invents: Why its output is not evidence.
+        result: Name of a result in examples.
+        windows: How items are processed that are longer or larger than those of the training.
+    """
+
+    does: str = "restores {noun}s of any size from degraded ones"
+    use: str = "Making {noun}s like the training data larger or cleaner, for people."
+    risk: str = (
+        "It was trained on one kind of degradation (see the settings above); it can make {noun}s with other "
+        "degradations worse."
+    )
+    invents: str = (
+        "it invents details that the input does not contain. Do not read plates, faces or findings from its output."
+    )
+    result: str = "restored"
+    windows: str = "Large items are processed in overlapping tiles."
+
+
+@dataclass(frozen=True)
 class Similarity:
     """A number that says how near an item is to its original.
 

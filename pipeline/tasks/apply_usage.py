@@ -14,18 +14,25 @@ def apply_command(medium: Medium, result: str) -> str:
     return f"ganline apply {medium.example_file} -o {result}{next(iter(medium.formats))}"
 
 
-def apply_usage(metadata: Metadata, signature: Mapping[str, Any], result: str) -> str:
-    """Return how to apply the model, as Markdown; `result` names the output files."""
+def apply_usage(metadata: Metadata, signature: Mapping[str, Any], result: str, *, examples: bool = True) -> str:
+    """Return how to apply the model, as Markdown.
+
+    Args:
+        result: Name of the output files.
+        examples: A style can be that of an example; otherwise only a seed draws it.
+    """
     medium = find_medium(metadata.item.medium)
     inputs = [tensor["name"] for tensor in signature["inputs"]]
     styled, classes = "z" in inputs, metadata.classes if "label" in inputs else []
     label = f" --label {shlex.quote(classes[0])}" if classes else ""
     options = f"`--label` names the class to translate to: {', '.join(classes)}, or `all`. " if classes else ""
-    if styled:
+    if styled and examples:
         options += (
             f"`--seed 7` draws a style, `--example {medium.example_file}` takes the style of an item of the "
             f"{'class' if classes else 'other domain'}. "
         )
+    elif styled:
+        options += "`--seed 7` draws another result. "
     code = medium.apply_code(
         metadata.item,
         result,
@@ -41,4 +48,4 @@ def apply_usage(metadata: Metadata, signature: Mapping[str, Any], result: str) -
 ganline apply folder/ -o {result}/{label} --model generator.onnx
 ```
 
-{options}Large items are processed in overlapping tiles. {without}"""
+{options}{medium.restoration.windows} {without}"""

@@ -15,6 +15,7 @@ from pipeline.measure import Measure
 from pipeline.media.base import Medium
 from pipeline.media.settings import DataSettings
 from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.onnx.model_card import CardWords
 
 if TYPE_CHECKING:
     import torch
@@ -93,6 +94,10 @@ class Task(ABC):
     def headline(self) -> tuple[str, ...]:
         """Names of the measures that a summary shows, in order."""
         return ()
+
+    def words(self, medium: Medium) -> CardWords:
+        """Return the sentences of the model card for items of a medium."""
+        return CardWords(self.intended_use, self.risk, self.evidence_note)
 
     @abstractmethod
     def describe(self, metadata: Metadata) -> str:

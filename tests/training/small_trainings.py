@@ -38,6 +38,14 @@ WAVES = ItemSpec(
 PIECES = ItemSpec(
     medium="music", height=4, width=7, channels=1, symbols=14, classes=("0", "1", "2", "3"), details={"lowest": 59}
 )
+ROLLS = PIECES.model_copy(
+    update={
+        "width": 5,
+        "channels": 2,
+        "symbols": 3,
+        "details": {"lowest": 60, "tracks": ["drums", "piano"], "onsets": True},
+    }
+)
 CAPTIONED = captioned_items(90)
 STORED = {
     "voxgan": VOXELS,
@@ -47,6 +55,7 @@ STORED = {
     "hifigan": WAVES,
     "wavegan": WAVES.model_copy(update={"classes": ("0", "1", "2", "3")}),
     "musegan": PIECES,
+    "accompaniment": ROLLS,
     "dfgan": CAPTIONED.item,
 }
 """Items of variants that need other ones than images."""
@@ -215,6 +224,17 @@ MODELS: dict[str, dict[str, Any]] = {
         "depth": 1,
         "conditional": True,
         "stabilisers": {"minibatch_std": 4},
+    },
+    "accompaniment": {
+        "variant": "accompaniment",
+        "latent": 4,
+        "shared": 8,
+        "private": 4,
+        "depth": 1,
+        "voices": "in_turn",
+        "choice": "gumbel",
+        "penalties": {"r1": 0.1, "r2": FALLING, "every": 2},
+        "stabilisers": {"minibatch_std": 4, "lecam": 0.1},
     },
     "musegan temporal": {
         "variant": "musegan",

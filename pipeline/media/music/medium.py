@@ -19,6 +19,7 @@ from pipeline.media.music import validation
 from pipeline.media.music.form import form_of, lowest, pitch_count
 from pipeline.media.music.settings import MusicLimits, MusicSettings
 from pipeline.media.music.similarities import SIMILARITIES
+from pipeline.media.restoration import RestorationWords
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -61,6 +62,14 @@ class MusicMedium(Medium):
     transforms = True
     lasts = True
     similarities = SIMILARITIES
+    restoration = RestorationWords(
+        does="accompanies {noun}s of which the first voices or tracks are given, of any length",
+        use="Accompanying melodies or chords like those of the training data, for people.",
+        risk="Melodies of another style, key or meter get accompaniments that do not fit.",
+        invents="nobody composed what it adds.",
+        result="accompanied",
+        windows="Long pieces are processed in windows, one after another.",
+    )
     input = "piece"
     output = "pieces"
 

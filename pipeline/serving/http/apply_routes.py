@@ -6,13 +6,14 @@ An image has only one tile in the queue at a time. It delays other requests by n
 import asyncio
 import time
 from collections.abc import Awaitable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipeline.arrays import Items
 from pipeline.media.codec import BadItem, Encoded, TransformInput
 from pipeline.media.pictures import encode_picture
 from pipeline.serving.graph_tensors import Arrays
@@ -52,6 +53,10 @@ class ApplyQuery(BaseModel):
         description="Class to translate to, by name or index, if the model has classes; `all` returns a picture of the "
         "input and its translation to each class.",
     )
+    element: Literal["before", "after"] | None = Field(
+        None,
+        description="Return the HTML element that shows the item as the model reads it, or the result, as on the page.",
+    )
     frames: int | None = Field(
         None, ge=1, le=MOST_FRAMES, description="Frames to predict after those of a clip; 8 by default."
     )
@@ -65,7 +70,7 @@ def apply_router(service: InferenceService) -> APIRouter:
     @routes.post("/apply", response_class=Png, responses=responses, openapi_extra=IMAGE_BODY)
     async def apply(query: Annotated[ApplyQuery, Query()], request: Request) -> Response:
         """Transform the item in the body: an image (PNG, JPEG, WebP, TIFF ...) to PNG, a recording to WAV,
-        or a clip to a longer GIF.
+        a clip to a longer GIF, or a melody (MIDI) to a piece.
 
         Large images are tiled, and long recordings are processed in windows.
         Transparency, EXIF data and resolution are kept. The header X-Lost says what was not.
@@ -87,12 +92,22 @@ async def transform_body(service: InferenceService, query: ApplyQuery, request: 
     pixels = result_pixels(body, loaded, settings.max_pixels // len(choices))
     with service.reserve(pixels * len(choices), loaded.tile):
         source = await asyncio.to_thread(decode_body, body, loaded, settings.max_pixels)
+        if query.element == "before":
+            return await show(loaded, source.values)
         every = [loaded.transform.tiles(source.values, TileSize(loaded.tile, frames=query.frames)) for _ in choices]
         await with_timeout(run_choices(service, loaded, every, choices), settings.timeout)
         seconds = time.perf_counter() - began
+        if query.element == "after":
+            return await show(loaded, join(every[0].bands))
         file = await asyncio.to_thread(encode, loaded, every, source)
         headers = result_headers(loaded, seconds) | loss_header(file)
         return Response(file.data, headers=headers, media_type=file.mime_type)
+
+
+async def show(loaded: LoadedModel, values: Items) -> Response:
+    """Return the element that shows an item [H, W, C]."""
+    element = await asyncio.to_thread(loaded.graph.medium.html, values, loaded.graph.metadata.item)
+    return Response(element, media_type="text/html")
 
 
 async def run_choices(

@@ -2,27 +2,35 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pipeline.media.base import Medium
 from pipeline.media.registry import find_medium
 from pipeline.reasons import split_reason
 from pipeline.serving.onnx.metadata import Metadata
 
 
+@dataclass(frozen=True)
+class CardWords:
+    """Sentences of the model card; {noun} stands for one item.
+
+    Attributes:
+        intended_use: What the model is good for.
+        risk: What to check before using its output.
+        evidence_note: Why its output is not evidence.
+    """
+
+    intended_use: str
+    risk: str
+    evidence_note: str
+
+
 class CardText(Protocol):
     """The text that a task contributes to the model card; `pipeline.tasks` implements it."""
 
-    @property
-    def intended_use(self) -> str:
-        """What the model is good for; {noun} stands for one item, here and below."""
-
-    @property
-    def risk(self) -> str:
-        """What to check before using its output."""
-
-    @property
-    def evidence_note(self) -> str:
-        """Why its output is not evidence."""
+    def words(self, medium: Medium, /) -> CardWords:
+        """Return the sentences for items of a medium."""
 
     def describe(self, metadata: Metadata, /) -> str:
         """Return what the model is."""
@@ -47,7 +55,8 @@ def render_card(
         evaluation: Content of metrics/evaluation.json.
         measured: Content of metrics/export.json.
     """
-    noun = find_medium(metadata.item.medium).noun
+    medium = find_medium(metadata.item.medium)
+    noun, words = medium.noun, task.words(medium)
     return f"""# Model card: {metadata.variant} on {metadata.dataset_name}
 
 {task.describe(metadata)}, exported by ganline {metadata.version}.
@@ -76,14 +85,14 @@ Needs ONNX Runtime {signature["onnxruntime"].removeprefix(">=")} or newer.
 {task.usage(metadata, signature)}
 ## Intended use
 
-{task.intended_use.format(noun=noun)}
+{words.intended_use.format(noun=noun)}
 
 ## Limits
 
 - The model knows only its training data and repeats that data's gaps and biases.
-- {task.risk.format(noun=noun)}
+- {words.risk.format(noun=noun)}
 - The numbers above are averages; a single {noun} can be poor.
-- Its output is not evidence: {task.evidence_note.format(noun=noun)}
+- Its output is not evidence: {words.evidence_note.format(noun=noun)}
 """
 
 

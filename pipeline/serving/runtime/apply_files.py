@@ -133,7 +133,8 @@ def plan_files(inputs: Sequence[Path], output: Path, medium: Medium) -> list[Fil
     missing files, for no image at all, if two results would have the same name, and if a result would overwrite its
     source.
     """
-    if len(inputs) == 1 and inputs[0].is_file() and output.suffix.casefold() in medium.suffixes and not output.is_dir():
+    names_a_file = output.suffix.casefold() in {*medium.suffixes, *medium.formats} and not output.is_dir()
+    if len(inputs) == 1 and inputs[0].is_file() and names_a_file:
         pairs = [FilePair(inputs[0], output)]
     else:
         if output.is_file():

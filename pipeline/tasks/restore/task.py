@@ -9,6 +9,7 @@ from pipeline.measure import Measure
 from pipeline.media.base import Medium
 from pipeline.media.registry import find_medium
 from pipeline.serving.onnx.metadata import Metadata
+from pipeline.serving.onnx.model_card import CardWords
 from pipeline.tasks.apply_usage import apply_command, apply_usage
 from pipeline.tasks.medium_measures import modules_of
 from pipeline.tasks.restore.restoration_measures import MEASURES, measures_for
@@ -44,14 +45,6 @@ class RestoreTask(Task):
     takes_input = True
     bytes_only = True
     keeps_colours = True
-    intended_use = "Making {noun}s like the training data larger or cleaner, for people."
-    risk = (
-        "It was trained on one kind of degradation (see the settings above); it can make {noun}s with other "
-        "degradations worse."
-    )
-    evidence_note = (
-        "it invents details that the input does not contain. Do not read plates, faces or findings from its output."
-    )
 
     def gate(self, medium: Medium) -> type[GateBase]:
         return restoration_gate(tuple(self.measures(medium)))
@@ -92,15 +85,20 @@ class RestoreTask(Task):
         require_test_images(test)
 
     def describe(self, metadata: Metadata) -> str:
-        kind = find_medium(metadata.item.medium).kind(metadata.item)
-        larger = f", {metadata.scale} times larger," if metadata.scale > 1 else ""
-        return f"A network that restores {kind}s of any size{larger} from degraded ones"
+        medium = find_medium(metadata.item.medium)
+        larger = f", {metadata.scale} times larger" if metadata.scale > 1 else ""
+        return f"A network that {medium.restoration.does.format(noun=medium.kind(metadata.item))}{larger}"
+
+    def words(self, medium: Medium) -> CardWords:
+        own = medium.restoration
+        return CardWords(own.use, own.risk, own.invents)
 
     def usage(self, metadata: Metadata, signature: Mapping[str, Any]) -> str:
-        return apply_usage(metadata, signature, "restored")
+        result = find_medium(metadata.item.medium).restoration.result
+        return apply_usage(metadata, signature, result, examples=False)
 
     def try_it(self, medium: Medium) -> str:
-        return apply_command(medium, "restored")
+        return apply_command(medium, medium.restoration.result)
 
     def show_exported(self, model: "ExportedModel", case: "EvaluationCase") -> "Items | None":
         if find_medium(case.info.item.medium).similarities:

@@ -11,15 +11,25 @@ from torch import Tensor
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, ExportSpec
 from pipeline.gans.registry import build, parse_settings
+from pipeline.gans.variants.musegan.forms import form_of
 from pipeline.gans.variants.musegan.layers import intervals
 from pipeline.gans.variants.musegan.musegan import Generator, MuseGAN
 from pipeline.gans.variants.musegan.temporal import TemporalGenerator
 from pipeline.items import ItemSpec
+from pipeline.media.registry import tensors_of
 from pipeline.params import parse_values
 from pipeline.serving.onnx.graph_export import export
 from pipeline.serving.onnx.parity import check_parity
 
 ITEM = ItemSpec(medium="music", height=8, width=3, channels=1, symbols=14, classes=("a", "b"), details={"lowest": 59})
+ROLLS = ITEM.model_copy(
+    update={"width": 13, "channels": 2, "symbols": 2, "details": {"lowest": 59, "tracks": ["a", "b"]}}
+)
+WITH_ONSETS = ROLLS.model_copy(
+    update={"symbols": 3, "details": {"lowest": 59, "tracks": ["drums", "b"], "onsets": True}}
+)
+STRUCK = ITEM.model_copy(update={"symbols": 27, "details": {"lowest": 59, "onsets": True}})
+TRACKS = pytest.mark.parametrize("item", [ROLLS, WITH_ONSETS], ids=["tracks", "with onsets"])
 NETWORKS = ["dense", "temporal"]
 
 
@@ -175,3 +185,91 @@ def test_a_voice_in_turn_hears_the_voices_before_it(choice: str) -> None:
     after = gan.sample(8, torch.Generator(), z=z).argmax(dim=1)
     assert torch.equal(after[:, 0, :2], before[:, 0, :2]), "the first two voices of the first step hear nobody else"
     assert not torch.equal(after[:, 0, 2], before[:, 0, 2])
+
+
+# --- tracks ---
+
+
+def cells_of(maps: Tensor, item: ItemSpec) -> Tensor:
+    """Return maps as symbols, [n, tracks, steps, pitches]."""
+    return maps.reshape(len(maps), item.channels, item.symbols, *maps.shape[2:]).argmax(dim=2)
+
+
+def rolls(item: ItemSpec, n: int = 8) -> Tensor:
+    """Return random maps of tracks whose first step holds nothing."""
+    cells = torch.randint(item.symbols, (n, *item.shape), generator=torch.Generator().manual_seed(0))
+    cells[:, 0][cells[:, 0] == 2] = 1
+    return tensors_of(item).to_network(cells)
+
+
+@TRACKS
+@pytest.mark.parametrize("choice", ["argmax", "gumbel"])
+@pytest.mark.parametrize("networks", NETWORKS)
+def test_tracks_are_binary_neurons(item: ItemSpec, choice: str, networks: str) -> None:
+    gan = small(item, choice=choice, networks=networks, conditional=True)
+    z, labels = gan.sample_latents(4, torch.Generator().manual_seed(0)), torch.tensor([0, 1, 0, 1])
+    gan.train()
+    maps = gan.generator(z, labels)
+    assert maps.shape == (4, item.network_channels, 8, 13)
+    assert set(maps.detach().unique().round(decimals=5).tolist()) <= {0.0, 1.0}
+    chosen = cells_of(maps, item)
+    maps[:, 1].sum().backward()
+    assert any(one.grad is not None and one.grad.abs().sum() > 0 for one in gan.generator.parameters())
+    with torch.no_grad():
+        probable = gan.eval().generator(z, labels)
+    assert torch.equal(cells_of(probable, item), chosen), "samples are what training makes"
+    assert (tensors_of(item).from_network(probable) == tensors_of(item).from_network(maps)).all()
+
+
+@TRACKS
+def test_neurons_are_on_with_their_probability(item: ItemSpec) -> None:
+    form = form_of(item)
+    logits = torch.tensor([-2.0, 0.0, 1.0]).repeat(form.choices)[: form.choices, None, None].expand(-1, 40, 2)
+    normal = torch.randn(200, form.choices, 40, 2, generator=torch.Generator().manual_seed(0))
+    drawn = form.choose(logits.expand(200, -1, -1, -1), form.draw(normal), 1.0, training=True)
+    share = drawn.mean(dim=(0, 2, 3))[:3]
+    assert torch.allclose(share, torch.tensor([-2.0, 0.0, 1.0]).sigmoid(), atol=0.015)
+    certain = form.choose(logits.expand(2, -1, -1, -1), None, 1.0, training=True)
+    assert certain[0, :3, 0, 0].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("item", [ITEM, STRUCK, ROLLS, WITH_ONSETS], ids=["voices", "struck", "tracks", "with onsets"])
+def test_notes_are_written_as_they_are_read(item: ItemSpec) -> None:
+    form, maps = form_of(item), rolls(item)
+    notes = form.read(maps)
+    assert notes.shape == (8, form.features, 8, form.parts)
+    assert torch.equal(form.write(notes, training=True), maps)
+    assert torch.equal(cells_of(form.write(notes, training=False), item), cells_of(maps, item))
+    played = notes.permute(0, 2, 3, 1)
+    sounding = form.pitched(played)
+    assert sounding.shape == (8, 8, form.parts, 1 + form.pitches)
+    values = torch.from_numpy(tensors_of(item).from_network(maps).astype("int64"))
+    struck = (values > 0) & (values <= form.pitches) if item is STRUCK else values == 1
+    if item in (STRUCK, WITH_ONSETS):
+        assert torch.equal(form.begins(notes).sum(), struck.sum().float())
+    heard = form.hear(notes[:, :, :1])
+    assert torch.equal(heard, notes[:, :, 0].transpose(1, 2).flatten(1))
+
+
+def test_percussion_has_no_pitch_class() -> None:
+    form, notes = form_of(WITH_ONSETS), form_of(WITH_ONSETS).read(rolls(WITH_ONSETS))
+    assert torch.equal(form.melodic(notes, 3), notes[..., 1:])
+    assert torch.equal(form_of(ROLLS).melodic(notes, 3), notes)
+    assert form.chroma()[:, 13:].sum() == 0, "being struck has none either"
+
+
+@TRACKS
+@pytest.mark.parametrize("networks", NETWORKS)
+def test_each_phase_updates_its_networks_only_for_tracks(
+    item: ItemSpec, networks: str, check_updates: Callable[[GAN, dict[str, Tensor]], None]
+) -> None:
+    check_updates(small(item, networks=networks, choice="gumbel"), {"item": rolls(item)})
+
+
+@pytest.mark.parametrize("item", [ROLLS, pytest.param(WITH_ONSETS, marks=pytest.mark.slow)], ids=["tracks", "onsets"])
+def test_onnx_of_tracks(item: ItemSpec, tmp_path: Path) -> None:
+    item = item.model_copy(update={"height": 2})
+    (spec,) = small(item, choice="gumbel", networks="temporal").eval().export()
+    path = tmp_path / "generator.onnx"
+    export(spec, path, {}, 20)
+    assert check_parity(spec, path, 1e-4, item).max_abs < 1e-5
