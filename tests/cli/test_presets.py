@@ -85,7 +85,7 @@ def test_lines_of_presets_and_of_the_complete_text_fit(preset: Preset) -> None:
 
 def data_for(variant: str) -> dict[str, object]:
     """Return `data:` that a variant can be trained on."""
-    if variant == "musegan":
+    if variant in ("musegan", "accompaniment"):
         return {"medium": "music"}
     if variant == "voxgan":
         return {"medium": "volume"}
