@@ -40,7 +40,7 @@ PIECES = ItemSpec(
 )
 ROLLS = PIECES.model_copy(
     update={
-        "width": 5,
+        "width": 7,
         "channels": 2,
         "symbols": 3,
         "details": {"lowest": 60, "tracks": ["drums", "piano"], "onsets": True},
