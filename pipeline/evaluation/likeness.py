@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import ClassVar
 
-from pipeline.arrays import Float64Array, Items
+import numpy as np
+
+from pipeline.arrays import Float64Array, Int64Array, Items
 from pipeline.evaluation.extractors.base import Images
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison, RealItems, compare_profiles
 from pipeline.evaluation.measures.set_distances import compare_sets
@@ -15,6 +17,9 @@ from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
 from pipeline.media.profiles import Change, Profile
 from pipeline.media.registry import find_medium
+
+RARE = 0.01
+"""Share of the real items that lie below what an item must reach."""
 
 CERTAIN = 5.0
 """Standard deviations from which items were certainly changed."""
@@ -89,6 +94,11 @@ class Likeness(ABC):
             return {}
         fake, real = (statistics(self.item, items) for items in (compared.fake, compared.real.items))
         return compare_means(fake, real, compared.seed)
+
+    def not_below(self, name: str) -> Int64Array:
+        """Return the positions of the items whose statistic is as large as in all but 1 % of the real items."""
+        fake, real = (statistics(self.item, items)[name] for items in (self.compared.fake, self.compared.real.items))
+        return np.flatnonzero(fake >= np.quantile(real, RARE))
 
     @cached_property
     def profiles(self) -> dict[str, ProfileComparison]:

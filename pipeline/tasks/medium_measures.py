@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.measure import Measure, Symptom
 from pipeline.media.base import Medium
 
-CHANGES = ("placement", "placement_change")
+CHANGES = ("placement", "placement_change", "pitch_change", "pitch_change_kind")
 """Measures of what was done to all samples alike, which results of a transformation are not compared for."""
 
 

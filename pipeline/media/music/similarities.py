@@ -10,6 +10,9 @@ from pipeline.media.music.grid import pitches_of
 from pipeline.media.music.rolls import is_on
 from pipeline.media.restoration import Similarity
 
+SEED = 19
+"""Of the pieces that accompaniments are borrowed from."""
+
 
 def pitch_class_sets(items: Items, spec: ItemSpec) -> BoolArray:
     """Return which pitch classes sound at each step, [n, steps, 12]; percussion has none."""
@@ -43,13 +46,15 @@ SIMILARITIES = (
 
 
 def borrow_accompaniment(given: Items, originals: Items, spec: ItemSpec) -> Items:
-    """Return pieces with their own given voices or tracks, and the other ones of the next piece.
+    """Return pieces with their own given voices or tracks, and the other ones of a random piece.
 
-    An accompaniment that does not depend on what is given agrees with the originals no better.
+    An accompaniment that does not depend on what is given agrees with the originals no better. Neighbours are of one
+    class or file, so they are not taken.
     """
     part_axis = 3 if "tracks" in spec.details else 2
     others = tuple(axis for axis in range(4) if axis != part_axis)
     same = (given == originals).all(axis=others)
     shape = [1] * 4
     shape[part_axis] = len(same)
-    return np.where(same.reshape(shape), originals, np.roll(originals, -1, axis=0))
+    others_of = np.random.default_rng(SEED).permutation(len(originals))
+    return np.where(same.reshape(shape), originals, originals[others_of])

@@ -4,8 +4,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
-import numpy as np
-
 from pipeline.arrays import Float64Array, Int64Array, Items
 from pipeline.evaluation.altered_samples import find_altered
 from pipeline.evaluation.extractors.base import ArrayItems
@@ -15,9 +13,8 @@ from pipeline.evaluation.measures.augmented_copies import ItemSets, measure_augm
 from pipeline.evaluation.measures.copies import ImageSets, measure_copies, thumbnails
 from pipeline.evaluation.measures.distances import nearest
 from pipeline.evaluation.measures.modes import count_distinct
-from pipeline.evaluation.measures.outliers import RARE, Outliers, find_outliers, standardise
+from pipeline.evaluation.measures.outliers import Outliers, find_outliers, standardise
 from pipeline.evaluation.measures.profile_comparison import RealItems
-from pipeline.evaluation.measures.statistics import statistics
 from pipeline.evaluation.projection import project_to_plane, rank_by_typicality
 from pipeline.items import ItemSpec
 from pipeline.measure import Measurement
@@ -63,11 +60,6 @@ class SampleSet(SampleCaptions):
         features = self.features if network is real.extractor else self.features_by(network)
         sets = ImageSets(features, real.test_features_by(network), real.training_features_by(network))
         return find_outliers([standardise(sets), self.thumbnails], real.cache, real.key)
-
-    def not_below(self, name: str) -> Int64Array:
-        """Return the positions of the samples whose statistic is as large as in all but 1 % of the real items."""
-        fake, real = (statistics(self.item, items)[name] for items in (self.compared.fake, self.compared.real.items))
-        return np.flatnonzero(fake >= np.quantile(real, RARE))
 
     @cached_property
     def altered(self) -> Altered | None:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from pipeline.arrays import BoolArray, Float64Array, Items
+from pipeline.arrays import BoolArray, Float64Array, Int64Array, Items
 from pipeline.evaluation.extractors.base import ArrayItems
 from pipeline.evaluation.likeness import Compared, Likeness
 from pipeline.evaluation.measures.profile_comparison import RealItems
@@ -78,6 +78,12 @@ class SimilarityTrial(Likeness):
         """The restored items, and the originals."""
         real = RealItems(ArrayItems(self.original), None, self.cache, self.key, find_medium(self.spec.medium))
         return Compared(ArrayItems(self.restored), real, self.seed)
+
+    def select(self, positions: Int64Array) -> "SimilarityTrial":
+        """Return the trial with some of the finite items alone."""
+        original, given, restored = (items[positions] for items in (self.original, self.given, self.restored))
+        recognised = None if self.recognised is None else self.recognised[positions]
+        return replace(self, original=original, given=given, restored=restored, recognised=recognised, cache=None)
 
     def with_items(self, items: Items) -> "SimilarityTrial":
         return replace(self, restored=items)

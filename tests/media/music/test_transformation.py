@@ -109,12 +109,15 @@ def test_chords_that_agree() -> None:
 @pytest.mark.parametrize("tracks", [None, ["piano", "bass", "drums"]])
 def test_the_baseline_keeps_what_is_given_and_borrows_the_rest(tracks: Any) -> None:
     spec = spec_of(tracks=tracks, voices=3)
-    originals = np.random.default_rng(0).integers(1, spec.symbols, (5, *spec.shape)).astype(np.uint8)
+    originals = np.random.default_rng(0).integers(0, spec.symbols, (5, *spec.shape)).astype(np.uint8)
     given = originals.copy()
     silent: Any = (..., slice(1, None)) if tracks else (slice(None), slice(None), slice(1, None))
     given[silent] = 0
     borrowed = borrow_accompaniment(given, originals, spec)
-    assert (borrowed[silent] == np.roll(originals, -1, axis=0)[silent]).all()
+    own = [number for number in range(5) if (borrowed[silent][number] == originals[silent][number]).all()]
+    assert len(own) < 3, "most are of another piece"
+    pool = {part.tobytes() for part in originals[silent]}
+    assert {part.tobytes() for part in borrowed[silent]} == pool, "each piece lends once"
     kept: Any = (..., slice(0, 1)) if tracks else (slice(None), slice(None), slice(0, 1))
     assert (borrowed[kept] == originals[kept]).all()
 

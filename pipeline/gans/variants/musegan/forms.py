@@ -23,7 +23,7 @@ class Form(ABC):
         parts: Voices or tracks.
         choices: Logits of one part at one step.
         features: Values of one part at one step.
-        pitches: Pitches that are told apart.
+        pitches: Number of pitches.
     """
 
     parts: int
