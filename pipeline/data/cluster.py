@@ -30,6 +30,7 @@ WORKERS_SECONDS = 60.0
 POLL_SECONDS = 5.0
 MOST_CHUNKS = 64
 """Most chunks in flight. A chunk has about 8 MiB of files and 8 MiB of items."""
+LARGEST_CHUNK = "1 GB"
 CODE = "the code of ganline"
 DIGESTING = threading.Lock()
 """Threads of one worker must not parse at the same time: `ast.parse` of Python 3.11 then fails now and then."""
@@ -159,8 +160,11 @@ REMEDY = (
 
 def connect(address: str) -> Any:
     """Return a client of a scheduler. Raise InputError if none answers."""
+    import dask
     from distributed import Client
 
+    # A chunk with a large file is no accident.
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGEST_CHUNK})
     # Errors of the connection become one message of this module.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:

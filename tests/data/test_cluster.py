@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,13 @@ def test_a_killed_worker_loses_nothing(workers: Cluster, tmp_path: Path) -> None
     results = [result for _, result in run(workers, TASKS.die_once, ((key, key, str(marker)) for key in range(60)))]
     assert marker.exists()
     assert results == list(range(60))
+
+
+def test_a_large_file_causes_no_warning(workers: Cluster) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ((_, size),) = run(workers, len, [(0, bytes(12 * 2**20))])
+    assert size == 12 * 2**20
 
 
 def test_an_error_of_a_task_is_raised_here(workers: Cluster) -> None:

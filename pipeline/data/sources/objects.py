@@ -128,6 +128,7 @@ def index_tar(address: str) -> pa.Table:
     count = 0
     with explain_errors(address):
         filesystem, name = url_to_fs(address)
+        filesystem.invalidate_cache()  # a worker lives long, and an object may have another size now
         try:
             with (
                 filesystem.open(name, "rb", block_size=BLOCK_BYTES, cache_type="readahead") as file,
