@@ -52,12 +52,23 @@ class CudaRecorder:
         """Capture the operations of `run`.
 
         Raises:
-            RuntimeError: An operation cannot be captured, or memory does not suffice.
+            RuntimeError: An operation cannot be captured, or memory does not suffice. Earlier graphs must not be
+                replayed after that.
         """
+        current = torch.cuda.current_stream(self.device)
+        default = torch.cuda.default_generators[current.device_index]
+        states = [(generator, generator.get_state()) for generator in (self.rng, default)]
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.rng)
-        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
-            run()
+        try:
+            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+                run()
+        except RuntimeError:
+            # A broken capture leaves the stream current, and generators that wait for its end.
+            torch.cuda.set_stream(current)
+            for generator, state in states:
+                generator.graphsafe_set_state(torch.Generator(self.device).set_state(state))
+            raise
         replay: Replay = graph.replay
         return replay
 

@@ -80,11 +80,13 @@ class PhaseGraphs:
             torch.OutOfMemoryError: As `GradientAccumulator.backward`.
             InputError: `required`, and no phase can be recorded.
         """
+        if self.recorder is None:
+            return self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers)
         if progress.step != self.step:
             self.step = progress.step
             self.report_decisions()
         state = self.states.setdefault(id(phase), PhaseState(phase.name))
-        if self.recorder is None or state.reason is not None:
+        if state.reason is not None:
             return self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers)
         if not state.hold(batch):
             self.refuse(state, "the shape of its batches changes")
@@ -144,7 +146,11 @@ class PhaseGraphs:
         except torch.OutOfMemoryError:
             self.release()
         except RuntimeError as error:
-            self.refuse(state, f"its operations could not be captured: {str(error).splitlines()[0]}")
+            reason = f"phase {state.name} could not be captured ({str(error).splitlines()[0]})"
+            self.close()
+            if self.required:
+                raise InputError(f"train.graphs is on, and {reason}. Set it to auto or off") from None
+            self.observer.on_warning(f"{reason}: continuing without CUDA graphs")
         finally:
             for parameter, gradient in zip(parameters, before, strict=True):
                 parameter.grad = gradient
@@ -168,7 +174,7 @@ class PhaseGraphs:
         """Return all that a backward pass writes: gradients, averages, terms, counters and the random state."""
         buffers, curves = [*self.gan.buffers()], [value for part in terms for value in part.values()]
         groups = [gradients(optimizers), [buffer for buffer in buffers if buffer.is_floating_point()], curves]
-        flat = [torch.cat([value.detach().flatten().double() for value in group]) for group in groups if group]
+        flat = [torch.cat([value.detach().flatten() for value in group]) for group in groups if group]
         counters = [buffer.clone() for buffer in buffers if not buffer.is_floating_point()]
         return [*flat, *counters, self.rng.get_state()]
 

@@ -201,7 +201,14 @@ class Failing(TapeRecorder):
     [
         (Wrong, ["CUDA graphs: not captured discriminator (a replay and an ordinary run differ); generator (a"], []),
         (Full, [], ["out of GPU memory: continuing without CUDA graphs, which need memory of their own"]),
-        (Failing, ["CUDA graphs: not captured discriminator (its operations could not be captured: operation"], []),
+        (
+            Failing,
+            [],
+            [
+                "phase discriminator could not be captured (operation not permitted when stream is capturing): "
+                "continuing without CUDA graphs"
+            ],
+        ),
     ],
 )
 def test_a_recording_that_fails_changes_nothing(tmp_path: Path, recorder: Any, notes: Any, warnings: Any) -> None:
@@ -213,6 +220,13 @@ def test_a_recording_that_fails_changes_nothing(tmp_path: Path, recorder: Any, n
     require_same(trainer, whole)
     assert [note[: len(start)] for note, start in zip(watcher.notes, notes, strict=True)] == notes
     assert watcher.warnings == warnings
+
+
+def test_graphs_on_fails_if_a_capture_fails(tmp_path: Path) -> None:
+    trainer = build_trainer(MODELS["vanilla clipped"], tmp_path, Watcher())
+    trainer.graphs.recorder, trainer.graphs.required = Failing(trainer), True
+    with pytest.raises(InputError, match=r"train.graphs is on, and phase discriminator could not be captured"):
+        trainer.run()
 
 
 def test_memory_of_recordings_is_given_up_before_the_micro_batch_is_halved(tmp_path: Path) -> None:
