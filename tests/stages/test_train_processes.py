@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from safetensors.numpy import load_file
 
 from tests.processes import start_ganline, wait_for_exit
 from tests.stages.test_train import link_digits
-from tests.waiting import wait_until
+from tests.waiting import list_running, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +55,15 @@ def workers(child: ForkServerProcess) -> dict[str, psutil.Process]:
     return found
 
 
-def test_a_killed_process_ends_the_others_and_loses_nothing(projects: tuple[Path, Path]) -> None:
+def wait_for_end(processes: list[psutil.Process]) -> None:
+    """Wait until none of the processes runs."""
+    wait_until(lambda: not list_running(processes), "a process stays alone", pause=0.01)
+
+
+def test_a_killed_process_ends_the_others_and_loses_nothing(
+    projects: tuple[Path, Path], record_property: Callable[[str, object], None]
+) -> None:
+    """Records the seconds from the kill until the other process has ended (`pytest --junitxml FILE`)."""
     killed, undisturbed = projects
     with start_ganline(
         undisturbed, "train", output=undisturbed / "log", errors=undisturbed / "log", environment=TWO
@@ -66,7 +76,10 @@ def test_a_killed_process_ends_the_others_and_loses_nothing(projects: tuple[Path
             wait_for_checkpoint(killed, child)
             found = workers(child)
             assert set(found) == {"0", "1"}, log.read_text()
+            began = time.monotonic()
             os.kill(found[rank].pid, signal.SIGKILL)
+            wait_for_end(list(found.values()))
+            record_property(f"seconds after the kill of rank {rank}", round(time.monotonic() - began, 2))
             assert wait_for_exit(child) in (4, 128 + signal.SIGKILL), "the code of the first process that failed"
         assert "has lost the others" in log.read_text()
         assert "Traceback" not in log.read_text()

@@ -190,8 +190,9 @@ class DFGAN(Adversarial):
     ) -> Tensor:
         """Return the logits of generated images and of real images with the next item's caption."""
         assert label is not None
+        sentences = whole(label.detach())
         with undivided() as own:
-            others = own(whole(label.detach()).roll(1, 0))
+            others = own(sentences.roll(1, 0))
         return torch.cat([fake_logits, self.discriminate(real, others, progress, rng)])
 
     def penalised_inputs(self, images: Tensor, label: Tensor | None) -> tuple[Tensor, ...]:
