@@ -22,7 +22,7 @@ data: {resolution: 8}
 model: {variant: dcgan, latent: 16, generator_channels: 8, discriminator_channels: 8, stabilisers: {lecam: 0.1}}
 train:
   {device: cpu, batch_size: 32, total_images: 12000, log_images: 1000, snapshot_images: 4000, checkpoint_images: 500,
-    health: {images: 3000}}
+    health: {images: 4500}}
 """
 TWO = {"GANLINE_PROCESSES": "2"}
 
