@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
-from pipeline.code_digest import PACKAGE, code_digest, defining_modules, read_source, source_files
+from pipeline.code_digest import code_digest, defining_modules, read_source, source_files
 from pipeline.data.workers import Workers
 from pipeline.errors import InputError
 from pipeline.media.base import Medium
@@ -75,14 +75,13 @@ class Cluster(Workers):
 
     def check_versions(self) -> None:
         """Check that scheduler and workers run the same version of Dask, and have ganline."""
-        found = self.client.get_versions(packages=[PACKAGE])
+        names = ("dask", "distributed", "ganline")
+        found = self.client.get_versions(packages=["ganline"])
         mine = found["client"]["packages"]
         members = {f"the scheduler {self.address}": found["scheduler"]}
         members |= {f"the worker {address}": worker for address, worker in found["workers"].items()}
         for where, member in members.items():
-            theirs = member["packages"]
-            names = {"dask": "dask", "distributed": "distributed", PACKAGE: "ganline"}
-            require_same({title: (mine[name], theirs.get(name)) for name, title in names.items()}, where)
+            require_same({name: (mine[name], member["packages"].get(name)) for name in names}, where)
 
     def submit(self, function: Callable[..., Result], *arguments: Any) -> "Future[Result]":
         try:

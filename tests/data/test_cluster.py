@@ -1,5 +1,6 @@
 """Ingestion on a real Dask cluster of processes: the same bytes, kills, other versions, and clear errors."""
 
+import importlib.metadata
 import importlib.util
 import itertools
 import os
@@ -210,6 +211,20 @@ def test_other_software_on_a_worker_is_an_error(workers: Cluster, monkeypatch: p
     ) as caught:
         list(run(workers, TASKS.double, [(0, 0)]))
     assert "requirements.lock" in str(caught.value)
+
+
+@pytest.mark.parametrize(("package", "theirs"), [("dask", "2020.1.0"), ("ganline", None)])
+def test_other_versions_on_the_scheduler_are_an_error(
+    workers: Cluster, monkeypatch: pytest.MonkeyPatch, package: str, theirs: str | None
+) -> None:
+    found = workers.client.get_versions(packages=["ganline"])
+    mine = found["client"]["packages"][package]
+    assert mine == found["scheduler"]["packages"][package] == importlib.metadata.version(package)
+    found["scheduler"]["packages"][package] = theirs
+    monkeypatch.setattr(workers.client, "get_versions", lambda packages: found)
+    words = rf"the scheduler {workers.address} has {package} {theirs or 'missing'} instead of {mine}\. Install the same"
+    with pytest.raises(InputError, match=words):
+        workers.check_versions()
 
 
 def test_software_covers_code_and_libraries_of_the_medium() -> None:
