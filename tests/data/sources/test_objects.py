@@ -148,7 +148,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     store: Any = fsspec.filesystem("s3")
     store.clear_instance_cache()  # connections to the servers of other tests
     store = fsspec.filesystem("s3")
-    store.mkdir("bucket")
+    store.mkdir("objects")
     yield store
     server.stop()
     store.clear_instance_cache()
@@ -172,5 +172,5 @@ def test_an_object_store_is_read_by_a_cluster(
             return connect(cluster.scheduler_address, medium)
 
         for kind in ("files", "tars"):
-            bucket.put(str(tmp_path / kind), f"bucket/{kind}", recursive=True)
-            store_both_ways(f"s3://bucket/{kind}", tmp_path / f"{kind}-stores", monkeypatch, start)
+            bucket.put(str(tmp_path / kind), f"objects/{kind}", recursive=True)
+            store_both_ways(f"s3://objects/{kind}", tmp_path / f"{kind}-stores", monkeypatch, start)
