@@ -24,6 +24,7 @@ from tests.pretended_cuda.device_tensor import (
     appear,
     is_cuda,
     moving_to,
+    wrap,
 )
 from tests.pretended_cuda.gpu import Mixed, PretendedGpu
 
@@ -89,7 +90,8 @@ def make_on_device(function: Any, name: str, args: Sequence[Any], named: dict[st
             return function(*args, **named)
         with _disable_current_modes():
             made = function(*args, **named)
-    return pytree.tree_map(appear, made)
+    # What comes from the host is no result of an operation of the device.
+    return pytree.tree_map(wrap if name in ("tensor", "as_tensor") else appear, made)
 
 
 def move(name: str, args: Sequence[Any], named: dict[str, Any]) -> Any:

@@ -201,7 +201,8 @@ class Tracks(Form):
     def melodic(self, notes: Tensor, axis: int) -> Tensor:
         if len(self.melodies) == self.parts:
             return notes
-        return notes.index_select(axis, torch.tensor(self.melodies, device=notes.device))
+        # Slices, because indices would be copied to the device in every step.
+        return torch.cat([notes.narrow(axis, part, 1) for part in self.melodies], dim=axis)
 
 
 def form_of(item: ItemSpec) -> Form:
