@@ -37,13 +37,16 @@ class Vocabulary(Settings):
     @classmethod
     def of(cls, captions: Sequence[str]) -> "Vocabulary":
         """Return the vocabulary of the captions of the training items."""
-        split = [split_words(caption) for caption in captions]
-        frequent = Counter(word for words in split for word in words).most_common(MOST_WORDS)
+        counts, longest = Counter[str](), 1
+        for caption in captions:
+            words = split_words(caption)
+            counts.update(words)
+            longest = max(longest, len(words))
         distinct = list(dict.fromkeys(captions))
         chosen = np.linspace(0, len(distinct) - 1, min(EXAMPLES, len(distinct))).astype(int)
         return cls(
-            words=tuple(sorted(word for word, _ in frequent)),
-            length=min(ROOM * max(1, *map(len, split)), LONGEST),
+            words=tuple(sorted(word for word, _ in counts.most_common(MOST_WORDS))),
+            length=min(ROOM * longest, LONGEST),
             examples=tuple(distinct[position] for position in chosen),
         )
 

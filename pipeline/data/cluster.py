@@ -92,7 +92,7 @@ class Cluster(Workers):
 
     def most_waiting(self) -> int:
         if self.submitted % MOST_CHUNKS == 0:  # workers join and leave while tasks run
-            self.threads = sum(self.client.nthreads().values())
+            self.threads = sum(self.threads_of_workers())
         self.submitted += 1
         return min(2 * self.threads, MOST_CHUNKS)
 
@@ -104,7 +104,7 @@ class Cluster(Workers):
             except TimeoutError:
                 if future.done():
                     raise
-                alone_since = None if self.count_workers() else alone_since or time.monotonic()
+                alone_since = None if self.threads_of_workers() else alone_since or time.monotonic()
                 if alone_since is not None and time.monotonic() - alone_since > WORKERS_SECONDS:
                     raise InputError(
                         f"{VARIABLE}: all workers of {self.address} are gone; nothing was written. Start workers with "
@@ -132,10 +132,10 @@ class Cluster(Workers):
             return InputError(f"{VARIABLE}: {self.address} cannot run this version of ganline: {reason}. {REMEDY}")
         return error
 
-    def count_workers(self) -> int:
-        """Return the number of workers. Raise InputError if the scheduler is lost."""
+    def threads_of_workers(self) -> list[int]:
+        """Return the number of threads of each worker. Raise InputError if the scheduler is lost."""
         try:
-            return len(self.client.nthreads())
+            return [*self.client.nthreads().values()]
         except (OSError, RuntimeError, ValueError) as error:
             raise self.lost(error) from None
 
