@@ -1,5 +1,7 @@
 """Real shortage of memory: a training that does not fit continues with smaller micro-batches."""
 
+import gc
+
 import torch
 
 from benchmarks.gpu.machine import Machine, Values
@@ -21,6 +23,7 @@ def measure_shortage(machine: Machine, name: str) -> Values:
     run_step(build_trainer(machine, name, Silent(), batch_size=batch))
     machine.wait()
     need, total = torch.cuda.max_memory_reserved(machine.device), torch.cuda.mem_get_info(machine.device)[1]
+    gc.collect()
     torch.cuda.empty_cache()
     observer = Silent()
     torch.cuda.set_per_process_memory_fraction(SHARE * need / total, machine.device)

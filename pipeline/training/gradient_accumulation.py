@@ -29,7 +29,6 @@ class GradientAccumulator:
 
     Attributes:
         micro_batch: Images per forward pass.
-        release_memory: Frees memory that the training can do without; returns whether there was any.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class GradientAccumulator:
         self.own = divide_batch(settings, gan)
         self.micro_batch = settings.micro_batch if isinstance(settings.micro_batch, int) else self.own
         self.device, self.dtype, self.gan, self.warn = device, dtype, gan, warn
-        self.release_memory: Callable[[], bool] = lambda: False
 
     @property
     def smaller(self) -> int | None:
@@ -70,11 +68,13 @@ class GradientAccumulator:
         progress: Progress,
         rng: torch.Generator,
         optimizers: Sequence[torch.optim.Optimizer],
+        release_memory: Callable[[], bool] = lambda: False,
     ) -> list[dict[str, Tensor]]:
         """Store the gradients of a loss in the parameters of `optimizers`.
 
-        If CUDA memory runs out and train.micro_batch is auto, the micro-batch size is halved from here on. Buffers and
-        random numbers are then those from before the failed attempt.
+        If CUDA memory runs out and train.micro_batch is auto, `release_memory` frees what the training can do without.
+        If there is nothing, the micro-batch size is halved from here on. Buffers and random numbers are then those from
+        before the failed attempt.
 
         Returns:
             The loss's terms, detached, for each micro-batch.
@@ -97,7 +97,7 @@ class GradientAccumulator:
                 if self.smaller is None:
                     raise
             # Outside the handler, because the exception holds the tensors of the failed attempt.
-            if not self.release_memory():
+            if not release_memory():
                 self.shrink()
             if undo is not None:
                 undo()

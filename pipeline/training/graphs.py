@@ -62,7 +62,6 @@ class PhaseGraphs:
         self.states: dict[int, PhaseState] = {}
         self.step, self.news, self.reported = 0, False, ""
         self.recorder: Recorder | None = None
-        accumulator.release_memory = self.release
         if setting == "off":
             return
         if not cuda_graphs.is_available(self.device):
@@ -81,16 +80,16 @@ class PhaseGraphs:
             InputError: `required`, and no phase can be recorded.
         """
         if self.recorder is None:
-            return self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers)
+            return self.run(phase, batch, progress, optimizers)
         if progress.step != self.step:
             self.step = progress.step
             self.report_decisions()
         state = self.states.setdefault(id(phase), PhaseState(phase.name))
         if state.reason is not None:
-            return self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers)
+            return self.run(phase, batch, progress, optimizers)
         if not state.hold(batch):
             self.refuse(state, "the shape of its batches changes")
-            return self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers)
+            return self.run(phase, batch, progress, optimizers)
         self.scheduled.refresh(progress)
         recording = state.find(progress, self.accumulator.micro_batch)
         if recording is None:
@@ -99,13 +98,17 @@ class PhaseGraphs:
             return self.verify(state, recording, phase, progress, optimizers)
         return recording.run()
 
+    def run(self, phase: Phase, batch: Batch, progress: Progress, optimizers: Optimizers) -> Terms:
+        """Run as usual; if memory runs out, first without the memory of recordings."""
+        return self.accumulator.backward(phase.loss, batch, progress, self.rng, optimizers, self.release)
+
     def warm_up(
         self, recorder: Recorder, state: PhaseState, phase: Phase, progress: Progress, optimizers: Optimizers
     ) -> Terms:
         """Run as usual and log the operations; record after the last such run."""
         watched, log = WatchedProgress(progress, self.scheduled), OperationLog(self.device)
         with recorder.aside(), log:
-            terms = self.accumulator.backward(phase.loss, state.batch, watched, self.rng, optimizers)
+            terms = self.run(phase, state.batch, watched, optimizers)
         if self.recorder is None:  # memory ran out
             return terms
         key = frozenset(watched.answers), self.accumulator.micro_batch
@@ -163,7 +166,7 @@ class PhaseGraphs:
         recording.run()
         replayed = [*self.results(optimizers, recording.terms)]
         undo()
-        terms = self.accumulator.backward(phase.loss, state.batch, progress, self.rng, optimizers)
+        terms = self.run(phase, state.batch, progress, optimizers)
         if agree(replayed, self.results(optimizers, terms), exact=is_exact(self.device)):
             recording.verified = self.news = True
         else:

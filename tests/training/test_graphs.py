@@ -1,5 +1,7 @@
 """CUDA graphs: a replay computes what an ordinary run computes, and what cannot be replayed is found and named."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -295,6 +297,20 @@ def test_general_obstacles_are_named(
     assert watcher.notes == [f"CUDA graphs: none, because {reason}"]
     with pytest.raises(InputError, match=f"no phase can be captured. CUDA graphs: none, because {reason}"):
         graphs(trainer.accumulator, trainer.rng, "on", Watcher())
+
+
+def test_a_trainer_is_freed_at_once(tmp_path: Path) -> None:
+    """A rollback builds another trainer; the memory of two would not fit."""
+    trainer = with_tape("vanilla clipped", tmp_path, Watcher(), 96)
+    trainer.run()
+    trainer.graphs.close()
+    weights = weakref.ref(trainer.gan)
+    gc.disable()
+    try:
+        del trainer
+        assert weights() is None
+    finally:
+        gc.enable()
 
 
 def test_closing_frees_all_recordings(tmp_path: Path) -> None:
