@@ -26,17 +26,20 @@ SPEC = MUSIC.spec(MUSIC.Settings(medium="music", source="x", voices=3, steps=4, 
 TUNE = [(60 + k % 12, k, k + 1) for k in range(10)]
 
 
-@pytest.fixture(scope="module")
-def accompanist(tmp_path_factory: pytest.TempPathFactory, describe: Callable[..., Metadata]) -> Path:
+def export_accompanist(path: Path, about: Metadata) -> Path:
     """Export an untrained accompanist."""
     torch.manual_seed(0)
     settings = {"variant": "accompaniment", "latent": 5, "shared": 8, "private": 8}
     gan = build(parse_settings(settings), SPEC).eval()
     (spec,) = gan.export()
-    path = tmp_path_factory.mktemp("music") / "generator.onnx"
-    about = {"item": SPEC, "variant": "accompaniment", "task": "restore", "latent": gan.latent}
-    export(name_tensors(spec, SPEC), path, describe().model_copy(update=about).pairs(), 20)
+    more = {"item": SPEC, "variant": "accompaniment", "task": "restore", "latent": gan.latent}
+    export(name_tensors(spec, SPEC), path, about.model_copy(update=more).pairs(), 20)
     return path
+
+
+@pytest.fixture(scope="module")
+def accompanist(tmp_path_factory: pytest.TempPathFactory, describe: Callable[..., Metadata]) -> Path:
+    return export_accompanist(tmp_path_factory.mktemp("music") / "generator.onnx", describe())
 
 
 def pitches(data: bytes) -> list[list[tuple[int, int, int]]]:
