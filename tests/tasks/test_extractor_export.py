@@ -25,7 +25,11 @@ def default_item(medium: str) -> ItemSpec:
     return MEDIA[medium].spec(settings(), ())
 
 
-ITEMS = {name: default_item(name) for name in MEDIA}
+TRACKS: Any = MEDIA["music"].Settings
+ITEMS = {name: default_item(name) for name in MEDIA} | {
+    "tracks": MEDIA["music"].spec(TRACKS(tracks=("drums", "piano"), onsets=True, pitches=(60, 71)), ()),
+    "onsets": MEDIA["music"].spec(TRACKS(onsets=True), ()),
+}
 
 
 @pytest.mark.parametrize("name", ITEMS)

@@ -48,7 +48,7 @@ class ReadTracks(nn.Module):
         self.register_buffer("chroma", table)
 
     def forward(self, maps: Tensor) -> Read:
-        cells = maps.reshape(len(maps), self.parts, self.symbols, *maps.shape[2:])
+        cells = maps.reshape(-1, self.parts, self.symbols, *maps.shape[2:])
         on = cells[:, :, 1:].sum(2)
         places = torch.arange(1, 1 + on.shape[3], device=on.device) / (1 + on.shape[3])
         height = (on * places).sum(3) / on.sum(3).clamp(min=1)

@@ -184,7 +184,7 @@ class Tracks(Form):
         return torch.stack([1 - on, on * struck, on * held], dim=2).flatten(1, 2)
 
     def read(self, maps: Tensor) -> Tensor:
-        cells = maps.reshape(len(maps), self.parts, self.symbols, *maps.shape[2:])
+        cells = maps.reshape(-1, self.parts, self.symbols, *maps.shape[2:])
         on = cells[:, :, 1:].sum(dim=2)
         parts = [on, cells[:, :, 1]] if self.onsets else [on]
         return torch.cat(parts, dim=3).permute(0, 3, 2, 1)
