@@ -1,8 +1,8 @@
 """MuseGAN from a given track: Dong, Hsiao, Yang and Yang, "MuseGAN" (2018), "Track-conditional Generation".
 
 An encoder of the given track makes a feature vector of each bar, which the generators of the other tracks take next to
-z. Here the given voices or tracks of each step go through one layer to the latent vector of that step, and the layers
-over time show it what comes before and after. The discriminator sees whole pieces: real ones, and given tracks with the
+z. Here one layer encodes the given voices or tracks of the whole piece for the shared network, next to z, and another
+one those of each step for the latent vector of that step. The discriminator sees whole pieces: real ones, and given tracks with the
 accompaniment that was made for them. An accompaniment that ignores what is given then sounds wrong together with it.
 """
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pipeline.gans.base import Batch, ExportSpec, Loss, Progress, View
 from pipeline.gans.game.adversarial import Adversarial
 from pipeline.gans.variants.accompaniment.settings import AccompanimentSettings
+from pipeline.gans.variants.musegan.forms import form_of
 from pipeline.gans.variants.musegan.musegan import Discriminator
 from pipeline.gans.variants.musegan.temporal import TemporalGenerator
 from pipeline.items import ItemSpec
@@ -26,12 +27,15 @@ class Accompanist(TemporalGenerator):
     """
 
     def __init__(self, settings: AccompanimentSettings, item: ItemSpec) -> None:
-        super().__init__(settings, item, 0, settings.given)
-        self.listen = nn.Linear(settings.given * self.form.features, settings.private)
+        super().__init__(settings, item, settings.private, settings.given)
+        heard = settings.given * form_of(item).features
+        self.overview = nn.Sequential(nn.Linear(item.height * heard, settings.private), nn.ReLU())
+        self.listen = nn.Linear(heard, settings.private)
 
     def forward(self, z: Tensor, item: Tensor) -> Tensor:  # type: ignore[override]
         given = self.form.read(item)[..., : self.given]
-        steps = self.plan(z) + self.listen(given.permute(0, 2, 3, 1).flatten(2))
+        heard = given.permute(0, 2, 3, 1).flatten(2)
+        steps = self.plan(z, self.overview(heard.flatten(1))) + self.listen(heard)
         for block in self.blocks:
             steps = block(steps)
         return self.form.write(self.play(steps, z[:, self.latent :], given), self.training)

@@ -60,16 +60,16 @@ class TemporalGenerator(nn.Module):
         )
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        steps = self.plan(z, label)
+        steps = self.plan(z, None if label is None else F.one_hot(label, self.classes).to(z.dtype))
         for block in self.blocks:
             steps = block(steps)
         return self.form.write(self.play(steps, z[:, self.latent :]), self.training)
 
-    def plan(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return the latent vector of each step, [B, steps, width]."""
+    def plan(self, z: Tensor, known: Tensor | None = None) -> Tensor:
+        """Return the latent vector of each step, [B, steps, width], from z and what is known of the piece [B, k]."""
         common, local = z[:, : self.shared_latents], z[:, self.shared_latents : self.latent]
-        if label is not None:
-            common = torch.cat([common, F.one_hot(label, self.classes).to(z.dtype)], dim=1)
+        if known is not None:
+            common = torch.cat([common, known], dim=1)
         shared = self.shared(common).reshape(len(z), self.steps, -1)
         steps: Tensor = shared + self.local(local.reshape(len(z), self.steps, LOCAL))
         return steps
