@@ -2,8 +2,9 @@
 
 An encoder of the given track makes a feature vector of each bar, which the generators of the other tracks take next to
 z. Here one layer encodes the given voices or tracks of the whole piece for the shared network, next to z, and another
-one those of each step for the latent vector of that step. The discriminator sees whole pieces: real ones, and given tracks with the
-accompaniment that was made for them. An accompaniment that ignores what is given then sounds wrong together with it.
+one those of each step for the latent vector of that step. The discriminator sees whole pieces: real ones, and given
+tracks with the accompaniment that was made for them. An accompaniment that ignores what is given then sounds wrong
+together with it.
 """
 
 from collections.abc import Mapping
