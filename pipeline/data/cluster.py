@@ -56,6 +56,9 @@ class Cluster(Workers):
         try:
             self.await_workers()
             self.check_versions()
+        except (OSError, RuntimeError) as error:
+            self.close()
+            raise self.lost(error) from None
         except BaseException:
             self.close()
             raise
