@@ -6,7 +6,6 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-import torch._decomp.decompositions
 import torch._dynamo  # torch imports it on first use, which fails while a mode is active
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
@@ -29,7 +28,7 @@ from tests.pretended_cuda.device_tensor import (
 from tests.pretended_cuda.gpu import Mixed, PretendedGpu
 
 group_tensors = torch.utils._foreach_utils._group_tensors_by_device_and_dtype
-upsample_linear: Any = torch._decomp.decompositions._upsample_linear_vec
+arange: Any = torch.arange
 MOVES = (torch.Tensor.to, torch.Tensor.cuda, torch.Tensor.cpu)
 RANDOM = ("rand", "randn", "randint", "normal", "randperm", "bernoulli")
 
@@ -162,10 +161,9 @@ def group_by_device(tensors: Any, with_indices: bool = False) -> Any:
     return {(pytree.tree_leaves(one)[0].device, dtype): (one, rest) for (_, dtype), (one, rest) in groups.items()}
 
 
-def upsample_in_steps(*args: Any) -> Any:
-    """Upsample as torch does with deterministic algorithms: by operations in Python, which need the mode again."""
-    with FunctionMode():
-        return upsample_linear(*args)
+def arange_anywhere(*args: Any, **named: Any) -> Any:
+    """Make a range; functions of torch that are written in Python ask for one while the mode is not active."""
+    return make_on_device(arange, "arange", args, named) if is_cuda(named.get("device")) else arange(*args, **named)
 
 
 @contextmanager
@@ -202,7 +200,7 @@ def pretend(ours: str = "/pipeline/", *, bfloat16: bool = False, free_bytes: int
         (torch.nn.utils.clip_grad, "_group_tensors_by_device_and_dtype", group_by_device),
         (torch.optim.Optimizer, "_accelerator_graph_capture_health_check", lambda self: None),
         (torch.backends.cudnn, "is_acceptable", lambda *_: False),  # asked by recurrent layers
-        (torch._decomp.decompositions, "_upsample_linear_vec", upsample_in_steps),
+        (torch, "arange", arange_anywhere),
         (torch.cuda, "empty_cache", lambda: None),
         (torch.cuda, "synchronize", lambda *_: None),
         (torch.cuda, "max_memory_allocated", lambda *_: 0),
