@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -57,13 +58,48 @@ def evaluate(case: EvaluationCase) -> EvaluationResult:
     return EvaluationResult(metrics, html, summary_line(parts), [], material(trials))
 
 
-@torch.inference_mode()
+class Results(NamedTuple):
+    """What a model made of held-out items.
+
+    Attributes:
+        given: Degraded items, or their stand-ins.
+        restored: Results.
+        finite: Which results are finite, [n].
+        stand_ins: `given` holds stand-ins, see `Tensors.stand_in`.
+    """
+
+    given: Items
+    restored: Items
+    finite: BoolArray
+    stand_ins: bool
+
+
 def run_trial(case: EvaluationCase, title: str, view: View) -> SimilarityTrial:
     """Degrade and restore held-out items, at most `evaluate.samples`."""
+    positions = np.arange(min(len(case.test), case.settings.samples))
+    results = restore_items(case, title, view, positions)
+    kept = results.finite
+    return SimilarityTrial(
+        title,
+        case.info.item,
+        case.test.images(positions[kept]),
+        results.given[kept],
+        results.restored[kept],
+        int((~kept).sum()),
+        case.settings.seed,
+        case.folders.cache,
+        f"{case.test.fingerprint} {len(positions)}",
+        results.stand_ins,
+        recognise(case, positions[kept], results.restored[kept]) if results.stand_ins else None,
+    )
+
+
+@torch.inference_mode()
+def restore_items(case: EvaluationCase, title: str, view: View, positions: Int64Array) -> Results:
+    """Degrade and restore these items of the test split."""
     settings, tensors = case.settings, case.tensors
     degradation = tensors.degradation(**view.options)
     rng = torch.Generator(case.device).manual_seed(settings.seed)
-    positions = np.arange(min(len(case.test), settings.samples))
     given, restored, finite, stand_ins = [], [], [], False
     for start in progress_bar(range(0, len(positions), settings.batch_size), title):
         items = case.test.images(positions[start : start + settings.batch_size])
@@ -74,20 +110,7 @@ def run_trial(case: EvaluationCase, title: str, view: View) -> SimilarityTrial:
         stand_ins = stand_in is not None
         given.append(tensors.from_network(low) if stand_in is None else stand_in)
         restored.append(tensors.from_network(results))
-    kept = np.concatenate(finite)
-    return SimilarityTrial(
-        title,
-        case.info.item,
-        case.test.images(positions[kept]),
-        np.concatenate(given)[kept],
-        np.concatenate(restored)[kept],
-        int((~kept).sum()),
-        settings.seed,
-        case.folders.cache,
-        f"{case.test.fingerprint} {len(positions)}",
-        stand_ins,
-        recognise(case, positions[kept], np.concatenate(restored)[kept]) if stand_ins else None,
-    )
+    return Results(np.concatenate(given), np.concatenate(restored), np.concatenate(finite), stand_ins)
 
 
 def recognise(case: EvaluationCase, positions: Int64Array, restored: Items) -> BoolArray | None:
