@@ -69,6 +69,11 @@ class ItemSpec(Settings):
         return frames
 
     @property
+    def binary(self) -> bool:
+        """Whether a value is on or off, with none in between, such as voxels of a solid."""
+        return self.details.get("values") == "occupancy"
+
+    @property
     def size(self) -> str:
         """The shape in words, "8 x 8 x 1"."""
         return " x ".join(map(str, self.shape))

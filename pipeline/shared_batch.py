@@ -76,6 +76,8 @@ class Shared(TorchFunctionMode):
             return function(*args, **kwargs)
         if function in (torch.rand, torch.randn, torch.randint) and "generator" in kwargs:
             return self.draw(function, args, kwargs)
+        if function is torch.rand_like:
+            return self.draw_like(*args, **kwargs)
         if function is functional.dropout:
             return self.drop(*args, **kwargs)
         if function is functional.batch_norm:
@@ -97,6 +99,12 @@ class Shared(TorchFunctionMode):
         drawn: Tensor = function(*bounds, size, **kwargs)
         packs = drawn.reshape(*size[:axis], times, -1, processes.count(), self.pack, *size[axis + 1 :])
         return packs.select(axis + 2, processes.rank()).flatten(axis, axis + 2)
+
+    def draw_like(self, values: Tensor, *, dtype: torch.dtype | None = None) -> Tensor:
+        """Return this process's part of uniform numbers for the whole batch, from the device's own generator."""
+        size = (len(values) * processes.count(), *values.shape[1:])
+        whole = torch.rand(size, dtype=dtype or values.dtype, device=values.device)
+        return take_part(whole, self.pack_of(values), len(values) // self.images)
 
     def drop(self, values: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         """Apply dropout with this process's part of the mask of the whole batch; it is never applied in place."""

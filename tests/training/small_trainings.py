@@ -25,7 +25,9 @@ from tests.specs import image_spec
 
 CPU = torch.device("cpu")
 PIXELS = image_spec(8, 1, 4)
-VOXELS = ItemSpec(medium="volume", height=8, width=8, channels=8, classes=("0", "1", "2", "3"))
+VOXELS = ItemSpec(
+    medium="volume", height=8, width=8, channels=8, classes=("0", "1", "2", "3"), details={"values": "occupancy"}
+)
 FRAMES = ItemSpec(medium="video", height=8, width=8, channels=6, details={"frames": 6, "colours": 1})
 WAVES = ItemSpec(
     medium="audio",

@@ -1,4 +1,4 @@
-"""The last layer of a generator, which depends on what its items are: values on a scale, or categories."""
+"""The last layer of a generator, which depends on what its items are: values on a scale, on or off, or categories."""
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +28,24 @@ class Categorical(nn.Module):
         return (hard + soft - soft.detach()).reshape(logits.shape)
 
 
+class Binary(nn.Module):
+    """Logits -> values of -1 or 1 in training, in (-1, 1) in eval mode, where the sign counts.
+
+    These are the stochastic binary neurons of Dong and Yang, "Convolutional Generative Adversarial Networks with Binary
+    Neurons for Polyphonic Music Generation" (2018, eq. 3), with -1 for off: a value is on with its probability. So the
+    discriminator sees what is delivered, and a voxel of which the generator is not sure is a speck in some samples. The
+    generator learns to be sure. Gradients pass as through tanh (straight-through: Bengio 2013).
+    """
+
+    def forward(self, logits: Tensor) -> Tensor:
+        soft = torch.tanh(logits)
+        if not self.training:
+            return soft
+        on = torch.rand_like(soft, dtype=torch.float32) < (1 + soft) / 2
+        hard = torch.where(on, 1.0, -1.0).to(soft.dtype)
+        return hard + soft - soft.detach()
+
+
 def gumbel(normal: Tensor) -> Tensor:
     """Return noise with the Gumbel distribution from normal noise in the same shape.
 
@@ -40,4 +58,6 @@ def gumbel(normal: Tensor) -> Tensor:
 
 def output_head(item: ItemSpec) -> nn.Module:
     """Return the last layer for these items: tanh for values on a scale, a choice for categories."""
-    return Categorical(item.symbols) if item.symbols else nn.Tanh()
+    if item.symbols:
+        return Categorical(item.symbols)
+    return Binary() if item.binary else nn.Tanh()

@@ -76,7 +76,7 @@ class VolumeMedium(Medium):
 
     def kind(self, spec: ItemSpec) -> str:
         """Return "solid" or "gray volume"."""
-        return "solid" if is_solid(spec) else "gray volume"
+        return "solid" if spec.binary else "gray volume"
 
     def extent(self, height: int, width: int) -> str:
         """Return the size of a cube in voxels."""
@@ -114,13 +114,13 @@ class VolumeMedium(Medium):
         from pipeline.media.sheet import grid
         from pipeline.media.volume.renderer import render
 
-        return grid(render(batch, up_axis(spec), cell, solid=is_solid(spec)), columns, cell)
+        return grid(render(batch, up_axis(spec), cell, solid=spec.binary), columns, cell)
 
     def html(self, values: Items, spec: ItemSpec) -> str:
         """Return a picture that turns; its voxels are part of the element, so that a page can turn it by hand."""
         from pipeline.media.volume.turntable import turning_element
 
-        return turning_element(values, up_axis(spec), solid=is_solid(spec))
+        return turning_element(values, up_axis(spec), solid=spec.binary)
 
     def appearance(self) -> Sequence[Measure[Any]]:
         """Return the measures of occupancy, surface, pieces, holes and symmetry, and of sets by IoU."""
@@ -150,7 +150,7 @@ class VolumeMedium(Medium):
         """Return 1 - intersection over union of solids."""
         from pipeline.media.volume.statistics import distances
 
-        return distances(first, second) if is_solid(spec) else None
+        return distances(first, second) if spec.binary else None
 
     def open_source(self, name: str, settings: Any, cache: Path) -> BuiltinSource | None:
         """Open the built-in solids."""
@@ -174,29 +174,24 @@ class VolumeMedium(Medium):
 
     def from_network(self, values: Float32Array, spec: ItemSpec) -> Items:
         """Return an ONNX graph's output [n, D, H, W] as items: what is positive is occupied; gray values as levels."""
-        if not is_solid(spec):
+        if not spec.binary:
             return super().from_network(values, spec)
         with np.errstate(invalid="ignore"):
             return np.where(values > 0, np.uint8(255), np.uint8(0)).transpose(0, 2, 3, 1)
 
     def rounding(self, spec: ItemSpec) -> str:
         """Return the threshold of solids, or how gray values are rounded."""
-        return "x > 0" if is_solid(spec) else super().rounding(spec)
+        return "x > 0" if spec.binary else super().rounding(spec)
 
     def code_to_items(self, spec: ItemSpec, name: str) -> str:
         """Return numpy code that does the same."""
-        return f"np.uint8(255) * ({name} > 0)" if is_solid(spec) else super().code_to_items(spec, name)
+        return f"np.uint8(255) * ({name} > 0)" if spec.binary else super().code_to_items(spec, name)
 
     def tensors(self, spec: ItemSpec) -> Tensors:
         """Return the torch part."""
         from pipeline.media.volume.tensors import VolumeTensors
 
         return VolumeTensors(spec)
-
-
-def is_solid(spec: ItemSpec) -> bool:
-    """Return whether voxels are occupied or not, without values in between."""
-    return spec.details.get("values", "occupancy") == "occupancy"
 
 
 def up_axis(spec: ItemSpec) -> Axis:
@@ -238,7 +233,7 @@ def encode_volume(values: Items, spec: ItemSpec, suffix: str) -> bytes:
     from pipeline.media.volume.binvox import write_binvox
 
     if suffix == ".npy":
-        return write_npy((values >= MIDDLE).astype(np.uint8) if is_solid(spec) else values)
+        return write_npy((values >= MIDDLE).astype(np.uint8) if spec.binary else values)
     if suffix == ".binvox":
         return write_binvox(values >= MIDDLE)
     from pipeline.media.volume.mesh_writer import write_glb, write_stl

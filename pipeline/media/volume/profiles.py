@@ -24,7 +24,7 @@ NAMES = ("x", "y", "z")
 def lacks(spec: ItemSpec) -> frozenset[str]:
     """Return "solid" for gray volumes, and "solids" for all but the built-in ones."""
     found = set() if spec.details.get(BUILT_IN) else {BUILT_IN}
-    return frozenset(found | (set() if spec.details.get("values", "occupancy") == "occupancy" else {SOLID}))
+    return frozenset(found | (set() if spec.binary else {SOLID}))
 
 
 def profiles(spec: ItemSpec) -> Sequence[Profile]:

@@ -21,7 +21,7 @@ class VolumeTensors(Tensors):
 
     def __init__(self, spec: ItemSpec) -> None:
         super().__init__(spec)
-        self.solid = spec.details.get("values", "occupancy") == "occupancy"
+        self.solid = spec.binary
 
     def from_network(self, values: Tensor) -> Items:
         """Return network values [n, D, H, W] as items [n, H, W, D]; see `VolumeMedium.from_network`."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.gans.networks.heads import Categorical, gumbel, output_head
+from pipeline.gans.networks.heads import Binary, Categorical, gumbel, output_head
 from pipeline.gans.variants.dcgan.dcgan import DCGAN
 from pipeline.gans.variants.dcgan.settings import DCGANSettings
 from pipeline.gans.variants.r3gan.settings import R3GANSettings
@@ -24,6 +24,21 @@ def by_symbol(maps: Tensor) -> Tensor:
 
 def test_values_on_a_scale_have_tanh() -> None:
     assert isinstance(output_head(ITEM.model_copy(update={"symbols": 0})), nn.Tanh)
+
+
+def test_binary_values_are_on_by_their_probability_with_the_gradient_of_tanh() -> None:
+    head = output_head(ITEM.model_copy(update={"symbols": 0, "details": {"values": "occupancy"}}))
+    assert isinstance(head, Binary)
+    logits = torch.tensor([-40.0, -0.5, 0.0, 0.5, 40.0]).expand(4000, 5).clone().requires_grad_()
+    torch.manual_seed(0)
+    values = head(logits)
+    assert torch.equal(values.detach().abs().round(decimals=5), torch.ones(4000, 5))
+    shares = (values > 0).float().mean(0).tolist()
+    assert shares == pytest.approx(torch.sigmoid(2 * logits[0]).tolist(), abs=0.03)
+    assert (shares[0], shares[4]) == (0, 1)
+    (gradient,) = torch.autograd.grad(values.sum(), logits)
+    assert torch.allclose(gradient, 1 - torch.tanh(logits) ** 2, atol=1e-6)
+    assert torch.equal(head.eval()(logits), torch.tanh(logits))
 
 
 def test_training_chooses_one_symbol_and_passes_gradients() -> None:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.gans.game.adversarial import Adversarial
+from pipeline.gans.networks.heads import output_head
 from pipeline.gans.networks.layers import MinibatchStd, count_doublings
 from pipeline.gans.variants.voxgan.settings import FIRST, VoxGANSettings
 from pipeline.items import ItemSpec
@@ -33,9 +34,9 @@ def channel_widths(base: int, maximum: int, side: int) -> list[int]:
 class Generator(nn.Module):
     """z [B, latent] and, if conditional, labels [B] -> volumes [B, D, H, W] in (-1, 1)."""
 
-    def __init__(self, settings: VoxGANSettings, side: int, classes: int) -> None:
+    def __init__(self, settings: VoxGANSettings, item: ItemSpec, classes: int) -> None:
         super().__init__()
-        channels = channel_widths(settings.generator_channels, settings.max_channels, side)[::-1]
+        channels = channel_widths(settings.generator_channels, settings.max_channels, item.height)[::-1]
         self.embedding = nn.Embedding(classes, settings.label_width) if classes else None
         inputs = settings.latent + (settings.label_width if classes else 0)
         layers: list[nn.Module] = [
@@ -47,7 +48,7 @@ class Generator(nn.Module):
         for wide, narrow in pairwise(channels):
             layers += [nn.ConvTranspose3d(wide, narrow, 4, 2, 1, bias=False), nn.BatchNorm3d(narrow), nn.ReLU()]
         last = nn.ConvTranspose3d(channels[-1], 1, 4, 2, 1)
-        self.layers = nn.Sequential(*layers, last, nn.Tanh(), nn.Flatten(1, 2))
+        self.layers = nn.Sequential(*layers, last, output_head(item), nn.Flatten(1, 2))
         self.apply(init_weights)
         nn.init.constant_(last.bias, math.atanh(2 * settings.occupancy - 1))  # type: ignore[arg-type]
 
@@ -101,6 +102,6 @@ class VoxGAN(Adversarial):
 
     def __init__(self, settings: VoxGANSettings, item: ItemSpec) -> None:
         classes = len(item.classes) if settings.conditional else 0
-        generator = Generator(settings, item.height, classes)
+        generator = Generator(settings, item, classes)
         discriminator = Discriminator(settings, item.height, classes)
         super().__init__(settings, generator, discriminator, classes or None)
