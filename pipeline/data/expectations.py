@@ -8,11 +8,10 @@ from typing import Any
 import pandas as pd  # type: ignore[import-untyped]
 
 from pipeline.data.validation_findings import Findings
-from pipeline.media.validation import Expectation, ValidationSettings
+from pipeline.media.validation import QUARANTINE, Expectation, ValidationSettings
 
 COUNTED = "split"
 """The column of a table of which only the rows are counted."""
-QUARANTINE = "data/validated/quarantine.csv lists them"
 
 
 @dataclass(frozen=True)

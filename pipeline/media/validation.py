@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Severity = Literal["critical", "warning", "off"]
 
+QUARANTINE = "data/validated/quarantine.csv lists them"
+"""How messages say where items are that were set aside."""
+
 
 class Bound(Settings):
     """The threshold of one expectation, and what happens if it is exceeded."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipeline.media.validation import (
+    QUARANTINE,
     Bound,
     Defect,
     Expectation,
@@ -19,7 +20,6 @@ from pipeline.media.validation import (
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
 
-QUARANTINE = "data/validated/quarantine.csv lists them"
 CLIPPED = 0.001
 """Share of samples at full scale from which a recording counts as clipped."""
 

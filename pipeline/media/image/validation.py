@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
-from pipeline.media.validation import Bound, Defect, Expectation, Severity, ValidationSettings, details_of
+from pipeline.media.validation import QUARANTINE, Bound, Defect, Expectation, Severity, ValidationSettings, details_of
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
-
-QUARANTINE = "data/validated/quarantine.csv lists them"
 
 
 class AllowedModes(Settings):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings, details_of
+from pipeline.media.validation import QUARANTINE, Bound, Defect, Expectation, ValidationSettings, details_of
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
@@ -64,7 +64,7 @@ def expectations(items: pd.DataFrame, settings: MusicValidation) -> list[Expecta
             {"column": "rest_share", "max_value": rest.limit},
             rest.severity,
             f"{rows} of {len(items)} windows have a larger share of rests than validate.max_rest_share.limit "
-            f"{rest.limit:g}; data/validated/quarantine.csv lists them",
+            f"{rest.limit:g}; {QUARANTINE}",
         )
     ]
     for column, bound, what, fix in (

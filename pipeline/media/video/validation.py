@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from pipeline.media.validation import (
+    QUARANTINE,
     Bound,
     Defect,
     Expectation,
@@ -18,8 +19,6 @@ from pipeline.media.validation import (
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
-
-QUARANTINE = "data/validated/quarantine.csv lists them"
 
 
 class VideoValidation(ValidationSettings):

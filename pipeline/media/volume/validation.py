@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from pipeline.media.validation import Bound, Defect, Expectation, ValidationSettings, details_of
+from pipeline.media.validation import QUARANTINE, Bound, Defect, Expectation, ValidationSettings, details_of
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-untyped]
 
 HOLLOW = 0.02
 """Share of the cells of a solid inside its surface below which it is a shell."""
-QUARANTINE = "data/validated/quarantine.csv lists them"
 
 
 class VolumeValidation(ValidationSettings):

@@ -73,7 +73,8 @@ def level(value: float, spread: float = 0.01) -> Tensor:
 @pytest.mark.parametrize(("held", "expected"), [(1.0, 0.0), (0.0, 0.5), (-1.0, 1.0), (0.6, 0.2)])
 def test_overfitting_is_r_v_of_the_paper(held: float, expected: float) -> None:
     look = SampleLook(lambda _: {}, IMAGE, {"item": level(1.0)}, {"item": level(held)})
-    assert look.overfitting(Scorer(), level(-1.0), None, 64) == pytest.approx(expected, abs=1e-6)  # type: ignore[arg-type]
+    found = look.overfitting(Scorer(), level(-1.0), None, 64)  # type: ignore[arg-type]
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_discriminator_without_discrimination_does_not_overfit() -> None:
