@@ -19,7 +19,10 @@ SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 )
 """Position, bytes, and what a file with these bytes is; the first that fits counts."""
 
-KNOWN = (b"RIFF", b"RIFX", b"RF64", b"fLaC", b"OggS", b"FORM", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2")
+KNOWN = (
+    *(b"RIFF", b"RIFX", b"RF64", b"riff", b"fLaC", b"OggS", b"FORM", b"caff", b".snd"),
+    *(b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2"),
+)
 """First bytes of formats that are read."""
 
 

@@ -23,6 +23,8 @@ CANCELLED = 0.01
 """Energy of the mix over that of the channels below which the channels cancel out."""
 ENDLESS = (0, 0xFFFFFFFF)
 """Sizes that a WAV header states while its end is not known."""
+LAST_FRAMES = 2304
+"""Samples by which the header of an MP3 file and its content may differ: two frames."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def read_recording(data: bytes, limits: AudioLimits) -> Recording:
     with open_recording(data) as file:
         check_header(file, limits)
         try:
-            return decode(file, limits)
+            recording = decode(file, limits)
+            check_end(file, len(recording.wave), data)
+            return recording
         except BadItem:
             raise
         except (soundfile.LibsndfileError, RuntimeError, ValueError) as error:
@@ -68,6 +72,7 @@ def open_recording(data: bytes) -> Any:
 
     if not data:
         raise BadItem("an empty file")
+    check_size(data)
     data = check_riff(data)
     try:
         return soundfile.SoundFile(io.BytesIO(data))
@@ -100,6 +105,24 @@ def check_riff(data: bytes) -> bytes:
             return data
         place += 8 + size + size % 2
     return data
+
+
+def check_size(data: bytes) -> None:
+    """Raise BadItem for an AIFF, AU, W64 or RF64 file that is shorter than its header states.
+
+    The decoder would return what is left. Sizes of streams, whose end was not known, are ignored.
+    """
+    for magic, place, kind, added in (
+        (b"FORM", 4, ">I", 8),
+        (b".snd", 8, ">I", int.from_bytes(data[4:8], "big")),
+        (b"riff\x2e\x91\xcf\x11", 16, "<Q", 0),
+        (b"RF64", 20, "<Q", 8),
+    ):
+        if data.startswith(magic) and len(data) >= place + struct.calcsize(kind):
+            (size,) = struct.unpack_from(kind, data, place)
+            unknown = size == 0 or size >= (2**31 - 2**12 if kind == ">I" else 2**62)
+            if not unknown and size + added > len(data):
+                raise BadItem(f"truncated: its header announces {size + added:,} bytes, but {len(data):,} are there")
 
 
 def check_header(file: Any, limits: AudioLimits) -> None:
@@ -135,21 +158,28 @@ def decode(file: Any, limits: AudioLimits) -> Recording:
         check_length(frames, file, limits)
         if not np.isfinite(block).all():
             raise BadItem("contains samples that are not finite (NaN or infinity)")
-        one = block.mean(axis=1, dtype=np.float32)
         peak = max(peak, float(np.abs(block).max()))
+        if peak > LOUDEST:
+            raise BadItem(f"values up to {peak:.4g}, where full scale is 1: scale them to -1 .. 1")
+        one = block.mean(axis=1, dtype=np.float32)
         separate += float(np.square(block, dtype=np.float64).mean(axis=1).sum())
         together += float(np.square(one, dtype=np.float64).sum())
         mixed.append(one)
     if not frames:
         raise BadItem("contains no samples")
-    if file.format == "FLAC" and frames < file.frames < UNKNOWN_LENGTH:
-        raise BadItem(f"truncated: its header announces {file.frames:,} samples, but only {frames:,} are there")
-    if peak > LOUDEST:
-        raise BadItem(f"values up to {peak:.4g}, where full scale is 1: scale them to -1 .. 1")
     if together < CANCELLED * separate:
         raise BadItem("its channels cancel out when they are mixed (opposite phase): invert one, or keep one alone")
     kind = f"{file.format} {file.subtype}"
     return Recording(np.concatenate(mixed), int(file.samplerate), int(file.channels), kind, peak)
+
+
+def check_end(file: Any, frames: int, data: bytes) -> None:
+    """Raise BadItem if a decoded file holds fewer samples than its header states; most MP3 files only estimate it."""
+    exact = file.format == "FLAC"
+    if file.format == "MP3":
+        exact = (b"Xing" in data or b"Info" in data) and frames + LAST_FRAMES < file.frames
+    if exact and frames < file.frames < UNKNOWN_LENGTH:
+        raise BadItem(f"truncated: its header announces {file.frames:,} samples, but only {frames:,} are there")
 
 
 def resample(wave: Float32Array, rate: int, target: int) -> Float32Array:

@@ -1,19 +1,17 @@
 """Files of every format and depth are read rightly; files that cannot be used are refused with the reason."""
 
 import re
-import struct
-from collections.abc import Callable
 
 import numpy as np
 import pytest
+import soundfile
 
-from pipeline.media.audio.settings import AudioLimits
+from pipeline.media.audio.cuts import cut_waves
+from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.sound_file import read_recording, resample
 from pipeline.media.codec import BadItem
+from tests.media.audio.broken_sounds import BAD, LIMITS, TONE, WAV, header
 from tests.media.audio.sounds import sine, sound
-
-TONE = sine(440)
-LIMITS = AudioLimits(seconds=2, samples=40_000)
 
 
 @pytest.mark.parametrize(
@@ -53,45 +51,6 @@ def test_big_endian_files_are_read() -> None:
     assert np.abs(found.wave - TONE).max() < 1e-3
 
 
-def header(data: bytes, position: int, value: int, size: str = "<I") -> bytes:
-    """Return a file with one number of its header replaced."""
-    return data[:position] + struct.pack(size, value) + data[position + struct.calcsize(size) :]
-
-
-WAV = sound(TONE)
-FLOATS = TONE.astype(np.float32)
-
-BAD: dict[str, tuple[Callable[[], bytes], str]] = {
-    "empty": (lambda: b"", "an empty file"),
-    "text": (lambda: b"hello" * 100, "not an audio file"),
-    "web page": (lambda: b"<!DOCTYPE html><html>", "a web page"),
-    "image": (lambda: b"\x89PNG\r\n\x1a\n" + bytes(100), "an image"),
-    "MIDI": (lambda: b"MThd" + bytes(20), "a MIDI file"),
-    "AAC": (lambda: bytes(4) + b"ftypM4A " + bytes(50), "AAC .* convert it"),
-    "pointer": (lambda: b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
-    "header alone": (lambda: WAV[:20], "damaged|not an audio"),
-    "no samples": (lambda: sound(np.zeros(0)), "contains no samples"),
-    "truncated WAV": (lambda: WAV[:-1000], "truncated: its header announces"),
-    "truncated FLAC": (lambda: (data := sound(TONE, kind="FLAC"))[: len(data) // 2], "damaged|truncated"),
-    "corrupt FLAC": (
-        lambda: (data := sound(TONE, kind="FLAC"))[:60] + b"\xff" * (len(data) - 60),
-        "damaged|contains no",
-    ),
-    "cut OGG header": (lambda: sound(TONE, kind="OGG")[:50], "damaged|not an audio"),
-    "NaN": (lambda: sound(np.where(np.arange(4096) == 9, np.nan, FLOATS), subtype="FLOAT"), "not finite"),
-    "infinity": (lambda: sound(np.where(np.arange(4096) == 9, np.inf, FLOATS), subtype="FLOAT"), "not finite"),
-    "absurd floats": (lambda: sound(TONE * 3e4, subtype="FLOAT"), "values up to 1.5e"),
-    "64 channels": (lambda: sound(np.tile(TONE[:, None], 64)), "64 channels, over data.limits.channels 8"),
-    "opposite phase": (lambda: sound(np.stack([TONE, -TONE], axis=1)), "cancel out"),
-    "too long": (lambda: sound(sine(440, seconds=3)), "3 seconds, over data.limits.seconds 2"),
-    "too many samples": (lambda: sound(np.zeros((15_000, 3)) + 0.1), "45,000 samples, over data.limits.samples"),
-    "rate 0": (lambda: header(WAV, 24, 0), "sample rate|damaged"),
-    "rate of 12 Hz": (lambda: header(WAV, 24, 12), "sample rate of 12 Hz"),
-    "no channels": (lambda: header(WAV, 22, 0, "<H"), "damaged|not an audio"),
-    "unknown codec": (lambda: header(WAV, 20, 0x1234, "<H"), "damaged|not an audio"),
-}
-
-
 @pytest.mark.parametrize("name", BAD)
 def test_files_that_cannot_be_used_are_refused_with_the_reason(name: str) -> None:
     make, reason = BAD[name]
@@ -120,3 +79,58 @@ def test_resampling_filters_what_the_new_rate_cannot_hold() -> None:
     found = resample(low, 48_000, 8000)
     assert abs(len(found) - 8000) <= 1
     assert abs(float(np.abs(found[800:-800]).max()) - 0.5) < 0.01
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [("FLAC", None), ("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", None)])
+def test_the_delay_of_encoders_is_removed(kind: str, subtype: str | None) -> None:
+    rate = 24_000
+    pulse = np.zeros(rate)
+    pulse[5000:5200] = 0.9 * np.hanning(200)
+    found = read_recording(sound(pulse, rate, kind, subtype), LIMITS)
+    assert found.rate == rate
+    assert len(found.wave) == rate
+    assert abs(int(np.abs(found.wave).argmax()) - 5100) <= 3
+
+
+def test_resampling_invents_no_high_frequencies() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    power = np.abs(np.fft.rfft(resample(noise, 8000, 16_000) * np.hanning(16_000))) ** 2
+    assert power[4050:].sum() < 1e-8 * power.sum()
+
+
+def test_cuts_are_those_of_the_recording_resampled_as_a_whole() -> None:
+    wave = sine(440, 11_025, 1.6) + sine(700, 11_025, 1.6, 0.2)
+    recording = read_recording(sound(wave, 11_025, subtype="FLOAT"), LIMITS)
+    settings = AudioSettings(peak=None)
+    parts = np.concatenate([part for part, _ in cut_waves(recording, settings)])
+    whole = resample(recording.wave - recording.wave.mean(dtype=np.float64).astype(np.float32), 11_025, 8000)
+    inside = np.arange(len(parts)) % settings.codec.samples
+    steady = (inside > 50) & (inside < settings.codec.samples - 50)
+    assert np.abs(parts - whole[: len(parts)])[steady].max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["64 channels", "too long", "too many samples", "rate of 12 Hz"])
+def test_limits_act_before_anything_is_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, reason = BAD[name]
+    data = make()
+    monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("was decoded"))
+    with pytest.raises(BadItem, match=reason):
+        read_recording(data, LIMITS)
+
+
+def test_a_length_that_the_header_hides_is_limited_while_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream of FLAC states no length: bits 108 to 143 of its first block are 0."""
+    data = bytearray(sound(sine(440, seconds=40), kind="FLAC"))
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    blocks: list[int] = []
+    read = soundfile.SoundFile.read
+
+    def count(self: soundfile.SoundFile, frames: int, **about: object) -> object:
+        blocks.append(frames)
+        return read(self, frames, **about)
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", count)
+    with pytest.raises(BadItem, match=r"seconds, over data\.limits\.seconds 2"):
+        read_recording(bytes(data), LIMITS)
+    assert len(blocks) <= 1

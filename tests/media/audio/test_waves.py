@@ -108,3 +108,11 @@ def test_pictures_become_waves_again(items: np.ndarray[tuple[int, ...], np.dtype
     joined, spec = AUDIO.join(items, SPEC)
     assert read_waves(joined[None]).shape == (1, 3 * 4096)
     assert len(AUDIO.encode(joined, spec).data) > 2 * 3 * 4096
+
+
+def test_a_constant_offset_of_generated_waves_is_heard() -> None:
+    """Waves joined from windows, or by a generator, may have one, and it clicks."""
+    batch = np.stack([next(AUDIO.decode(sound(clip), SETTINGS)).values for clip in CLIPS])
+    moved = np.clip(batch.astype(int) + round(0.02 * 32_767), -32_767, 32_767).astype(np.int16)
+    lowest = [float(pictures_of(each, SPEC)[:, 0].mean()) * 80 / 255 for each in (batch, moved)]
+    assert lowest[1] - lowest[0] > 6, "decibels in the lowest band"
