@@ -1,5 +1,6 @@
 """Read the files of a source: choose them, and return the rows of the manifest that their items make."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -121,11 +122,12 @@ class FileReader:
         items: list[DecodedItem | None] = [None]
         if file is not None and file.items:
             items = [*file.items]
-        # All items of a file, or of a group, belong to one split. A single item is split by its values, as copies may
-        # be other files.
+        # All items of a file, or of a group, belong to one split. It is chosen by their values: copies may be other
+        # files, such as a recording in two formats, or a piece at two tempos.
+        digests = [item.sha256 for item in items if item is not None]
         content = None if file is None else file.sha256
-        if len(items) == 1 and items[0] is not None:
-            content = items[0].sha256
+        if digests:
+            content = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
         content = self.groups.name(key.path) or content
         split = key.place.split or (None if content is None else split_by_hash(content, self.settings))
         self.groups.record(key.path, None if error else split)

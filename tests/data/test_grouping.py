@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
+from mido import MetaMessage, MidiTrack  # type: ignore[import-untyped]
 from PIL import Image
 
 from pipeline.data.ingestion import ingest
 from pipeline.errors import InputError
 from pipeline.media.image.settings import ImageSettings
+from pipeline.media.music.settings import MusicSettings
 from pipeline.params import parse
+from tests.media.music.midi_files import melody, write
 
 
 def manifest_of(tmp_path: Path, group: str, **more: Any) -> tuple[pd.DataFrame, list[str]]:
@@ -38,6 +41,24 @@ def test_a_group_is_on_one_side(tmp_path: Path, group: str) -> None:
     assert all(len(side) == 1 for side in sides)
     assert {side[0] for side in sides} == {"train", "test"}
     assert not any("data.group" in line for line in lines)
+
+
+def test_a_piece_at_two_tempos_is_on_one_side(tmp_path: Path) -> None:
+    """Files of several items, too, are split by their values, not by their bytes."""
+    (tmp_path / "raw").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        tune = melody([(int(pitch), at, at + 1) for at, pitch in enumerate(rng.integers(50, 70, 8))])
+        for tempo in (400_000, 700_000):
+            speed = MidiTrack([MetaMessage("set_tempo", tempo=tempo)])
+            (tmp_path / "raw" / f"{number}_{tempo}.mid").write_bytes(write(speed, tune))
+    settings = MusicSettings(source=str(tmp_path / "raw"), voices=1, steps=4, test_fraction=0.5)
+    ingest(settings, tmp_path, tmp_path / "cache", tmp_path / "dataset", workers=1)
+    rows = pd.read_parquet(tmp_path / "dataset" / "manifest.parquet")
+    sides = rows.assign(piece=rows["path"].str.split("_").str[0]).groupby("piece")["split"].unique()
+    assert rows.groupby("path").size().tolist() == [2] * 24
+    assert all(len(side) == 1 for side in sides)
+    assert {side[0] for side in sides} == {"train", "test"}
 
 
 def test_files_without_a_group_are_set_aside_by_name(tmp_path: Path) -> None:
