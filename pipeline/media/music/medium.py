@@ -57,6 +57,7 @@ class MusicMedium(Medium):
         Fact("shift", "int32"),
         Fact("tempo", "float64"),
         Fact("meter", "string"),
+        Fact("pedalled_share", "float64"),
     )
     sources = (GRAMMAR,)
     transforms = True
@@ -86,6 +87,7 @@ class MusicMedium(Medium):
             "onsets": settings.onsets,
             "grammar": settings.source == GRAMMAR,
             "key": settings.key if settings.key != "keep" else "",
+            "meter": settings.meter,
         }
         return ItemSpec(
             medium=self.name,
@@ -104,9 +106,10 @@ class MusicMedium(Medium):
 
     def decode(self, data: bytes, settings: MusicSettings) -> Iterator[Item]:
         """Yield the windows of a piece."""
-        from pipeline.media.music.midi import read_score
+        from pipeline.media.music.midi import check_meter, read_score
 
         score = read_score(data, settings.limits)
+        check_meter(score, settings)
         spec = self.spec(settings, ())
         form = form_of(spec)
         piece = form.place(score, settings)
@@ -131,6 +134,7 @@ class MusicMedium(Medium):
                     "shift": piece.shift,
                     "tempo": score.tempo,
                     "meter": score.meter,
+                    "pedalled_share": score.pedalled_share,
                 },
             )
         if empty:
@@ -156,7 +160,8 @@ class MusicMedium(Medium):
         if suffix == ".wav":
             data = render(parts, speed, [program is None for program in programs])
         else:
-            data = write_score(parts, form.names(spec), speed, programs)
+            meter = spec.details.get("meter")
+            data = write_score(parts, form.names(spec), speed, programs, None if meter is None else str(meter))
         return Encoded(data, self.formats[suffix], suffix)
 
     def encoded_size(self, data: bytes) -> tuple[int, int]:

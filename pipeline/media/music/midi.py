@@ -2,13 +2,16 @@
 
 import functools
 import io
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.media.codec import BadItem
-from pipeline.media.music.settings import MusicLimits
+from pipeline.media.music.midi_scan import measure
+from pipeline.media.music.pedal import find_pedals, sustain
+from pipeline.media.music.settings import MusicLimits, MusicSettings
 
 if TYPE_CHECKING:
     from mido import MidiFile, MidiTrack  # type: ignore[import-untyped]
@@ -42,9 +45,10 @@ class Score:
         division: Ticks of a quarter note.
         ticks: Duration.
         tempo: First tempo in quarter notes a minute; 120 if the file states none.
-        meter: First time signature, such as "3/4"; "4/4" if the file states none.
+        meters: Time signatures, such as "3/4", in the order of time; those that repeat the one before are left out.
         hanging: Notes that no event ended; they end with their track.
         overlapping: Notes that were cut because the same pitch began again.
+        pedalled: Notes that the sustain pedal made longer.
     """
 
     parts: Sequence[Sequence[Note]]
@@ -53,9 +57,20 @@ class Score:
     division: int
     ticks: int
     tempo: float
-    meter: str
+    meters: Sequence[str]
     hanging: int
     overlapping: int
+    pedalled: int
+
+    @property
+    def meter(self) -> str:
+        """First time signature; 4/4 if the file states none, as the format has it."""
+        return self.meters[0] if self.meters else "4/4"
+
+    @property
+    def pedalled_share(self) -> float:
+        """Share of the notes that the sustain pedal made longer."""
+        return self.pedalled / (sum(map(len, self.parts)) + len(self.drums))
 
 
 def read_score(data: bytes, limits: MusicLimits) -> Score:
@@ -65,15 +80,14 @@ def read_score(data: bytes, limits: MusicLimits) -> Score:
         BadItem: It is damaged, has no notes, or exceeds a limit.
     """
     check_header(data, limits)
-    file = parse(data)
-    events = sum(len(track) for track in file.tracks)
+    events, ticks = measure(data)
     if events > limits.events:
         raise BadItem(f"has {events:,} events, over data.limits.events {limits.events:,}")
-    longest = max((sum(message.time for message in track) for track in file.tracks), default=0)
-    if longest > limits.quarters * file.ticks_per_beat:
-        quarters = longest / file.ticks_per_beat
+    quarters = ticks / int.from_bytes(data[12:14], "big")
+    if quarters > limits.quarters:
         raise BadItem(f"lasts {quarters:,.0f} quarter notes, over data.limits.quarters {limits.quarters:,g}")
-    return collect(file, longest)
+    file = parse(data)
+    return collect(file, max((sum(message.time for message in track) for track in file.tracks), default=0))
 
 
 def check_header(data: bytes, limits: MusicLimits) -> None:
@@ -146,16 +160,22 @@ def collect(file: "MidiFile", ticks: int) -> Score:
         raise BadItem("has no notes")
     sort = functools.partial(sorted, key=lambda note: (note.start, note.pitch))
     pitched = [key for key in parts if key[1] != PERCUSSION]
+    pedals = find_pedals(file, ticks)
+    dry = [sort(parts[key]) for key in pitched]
+    wet = [sustain(part, pedals.get(channel, ())) for part, (_, channel) in zip(dry, pitched, strict=True)]
     return Score(
-        parts=[sort(parts[key]) for key in pitched],
+        parts=wet,
         programs=[programs.get(key, programs.get((-1, key[1]), 0)) for key in pitched],
         drums=sort([note for key, notes in parts.items() if key[1] == PERCUSSION for note in notes]),
         division=file.ticks_per_beat,
         ticks=ticks,
         tempo=60e6 / min(tempos)[1] if tempos else 120.0,
-        meter=min(meters)[1] if meters else "4/4",
+        meters=[meter for meter, _ in itertools.groupby(meter for _, meter in sorted(meters))],
         hanging=counts["hanging"],
         overlapping=counts["overlapping"],
+        pedalled=sum(
+            a != b for before, after in zip(dry, wet, strict=True) for a, b in zip(before, after, strict=True)
+        ),
     )
 
 
@@ -166,6 +186,15 @@ def add_note(parts: dict[tuple[int, int], list[Note]], track: int, key: tuple[in
         parts.setdefault((track, channel), []).append(Note(pitch, *span))
 
 
+def check_meter(score: Score, settings: MusicSettings) -> None:
+    """Raise BadItem for a file in another meter than `data.meter`, or one that changes it."""
+    if settings.meter is None or set(score.meters or [score.meter]) == {settings.meter}:
+        return
+    if len(score.meters) > 1:
+        raise BadItem(f"changes its meter ({', then '.join(score.meters[:4])}), and data.meter is {settings.meter}")
+    raise BadItem(f"is in {score.meter}, and data.meter is {settings.meter}")
+
+
 def in_ticks(parts: Sequence[Sequence[Note]], steps_per_quarter: int) -> list[list[Note]]:
     """Return notes in time steps as notes in ticks of `TICKS`."""
     ticks = TICKS // steps_per_quarter
@@ -173,7 +202,11 @@ def in_ticks(parts: Sequence[Sequence[Note]], steps_per_quarter: int) -> list[li
 
 
 def write_score(
-    parts: Sequence[Sequence[Note]], names: Sequence[str], tempo: float, programs: Sequence[int | None] = ()
+    parts: Sequence[Sequence[Note]],
+    names: Sequence[str],
+    tempo: float,
+    programs: Sequence[int | None] = (),
+    meter: str | None = None,
 ) -> bytes:
     """Return a file of format 1 with one track and one channel for each part.
 
@@ -182,6 +215,7 @@ def write_score(
         names: Name of each track.
         tempo: Quarter notes a minute.
         programs: General MIDI instrument of each part, None for the percussion channel; empty: a choir.
+        meter: Time signature to state.
     """
     import mido
 
@@ -193,6 +227,9 @@ def write_score(
         track.append(mido.MetaMessage("track_name", name=name))
         if number == 0:
             track.append(mido.MetaMessage("set_tempo", tempo=round(60e6 / tempo)))
+            if meter:
+                beats, unit = map(int, meter.split("/"))
+                track.append(mido.MetaMessage("time_signature", numerator=beats, denominator=unit))
         channel = PERCUSSION if program is None else channels[number % len(channels)]
         if program is not None:
             track.append(mido.Message("program_change", channel=channel, program=program))

@@ -13,20 +13,18 @@ from pipeline.media.music.families import DRUMS
 from pipeline.media.music.form import form_of, lowest
 from pipeline.media.music.profile_comparisons import compare_ratios, largest_difference, total_variation
 from pipeline.media.music.rolls import is_on
+from pipeline.media.music.settings import bar_steps
 from pipeline.media.profiles import Profile, take_first
 
 Count: TypeAlias = Callable[[BoolArray], FloatArray]
 Compare: TypeAlias = Callable[[Float64Array, Float64Array], float]
 
-QUARTERS = 4
-"""Quarter notes of a bar, as in the authors' data."""
-
 
 def bar_of(spec: ItemSpec) -> int:
-    """Return the time steps of a bar."""
-    value = spec.details.get("steps_per_quarter", 1)
-    assert isinstance(value, int)
-    return QUARTERS * value
+    """Return the time steps of a bar; of 4/4, as in the authors' data, if `data.meter` names no other."""
+    steps, meter = spec.details.get("steps_per_quarter", 1), spec.details.get("meter")
+    assert isinstance(steps, int)
+    return int(bar_steps(None if meter is None else str(meter), steps))
 
 
 def pitched_tracks(spec: ItemSpec) -> list[int]:

@@ -8,7 +8,14 @@ from pipeline.items import DataLayout, Dtype
 from pipeline.media.music.families import Family
 from pipeline.media.settings import DataSettings, Limits
 
+METER = r"^[1-9][0-9]?/(1|2|4|8|16|32)$"
 Pitch = Annotated[int, Field(ge=0, le=127)]
+
+
+def bar_steps(meter: str | None, steps_per_quarter: int) -> float:
+    """Return the time steps of a bar; of 4/4 if the meter is not known."""
+    beats, unit = map(int, (meter or "4/4").split("/"))
+    return 4 * beats / unit * steps_per_quarter
 
 
 class MusicLimits(Limits):
@@ -48,6 +55,11 @@ class MusicSettings(DataSettings):
     )
     steps: int = Field(8, ge=2, le=1024, description="time steps of an item")
     steps_per_quarter: int = Field(1, ge=1, le=24, description="time steps of a quarter note")
+    meter: Annotated[str, Field(pattern=METER)] | None = Field(
+        None,
+        description="meter of the pieces, such as 3/4: files in another one, or that change it, are set aside, windows "
+        "begin with a bar, and files that are written state it; null: any",
+    )
     hop: int | None = Field(
         None, ge=1, description="steps between the starts of two windows of a piece; null: windows do not overlap"
     )
@@ -65,6 +77,12 @@ class MusicSettings(DataSettings):
     def check_music(self) -> "MusicSettings":
         if self.pitches[0] >= self.pitches[1]:
             raise ValueError(f"pitches {list(self.pitches)}: must be two MIDI pitches, the lower first")
+        if self.meter is not None and (self.bar % 1 or (self.hop or self.steps) % self.bar):
+            multiple = f"set {'hop' if self.hop else 'steps'} to a multiple of it, so that windows begin with bars"
+            raise ValueError(
+                f"meter {self.meter} at steps_per_quarter {self.steps_per_quarter}: a bar has {self.bar:g} steps; "
+                + ("raise steps_per_quarter until they are whole" if self.bar % 1 else multiple)
+            )
         if isinstance(self.tracks, tuple):
             if not self.tracks:
                 raise ValueError("tracks []: name at least one family, or set tracks: null for voices")
@@ -79,6 +97,11 @@ class MusicSettings(DataSettings):
         if isinstance(self.tracks, int):
             return tuple(f"track {number + 1}" for number in range(self.tracks))
         return self.tracks or ()
+
+    @property
+    def bar(self) -> float:
+        """Time steps of a bar; in 4/4 if the meter is not stated."""
+        return bar_steps(self.meter, self.steps_per_quarter)
 
     @property
     def range(self) -> int:

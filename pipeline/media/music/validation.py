@@ -109,5 +109,5 @@ def expectations(items: pd.DataFrame, settings: MusicValidation) -> list[Expecta
 
 def measurements(accepted: pd.DataFrame) -> dict[str, float | None]:
     """Return means over the accepted windows."""
-    columns = ("rest_share", "lost_share", "merged_share", "stacked_share", "tempo")
+    columns = ("rest_share", "lost_share", "merged_share", "stacked_share", "pedalled_share", "tempo")
     return {f"{name}_mean": float(accepted[name].mean()) if len(accepted) else None for name in columns}

@@ -50,3 +50,26 @@ def write(*tracks: Any, kind: int = 1, division: int = DIVISION) -> bytes:
 def held(pitch: int, quarters: float = 8) -> Any:
     """Return a track with one long note."""
     return melody([(pitch, 0, quarters)])
+
+
+def pedal(moves: Sequence[tuple[float, int]], channel: int = 0) -> Any:
+    """Return a track that moves the sustain pedal: times in quarter notes, and values."""
+    track = mido.MidiTrack()
+    last = 0
+    for time, value in moves:
+        tick = round(time * DIVISION)
+        track.append(mido.Message("control_change", control=64, value=value, channel=channel, time=tick - last))
+        last = tick
+    return track
+
+
+def meters(*changes: tuple[float, str]) -> Any:
+    """Return a track of time signatures, with their times in quarter notes."""
+    track = mido.MidiTrack()
+    last = 0
+    for time, meter in changes:
+        beats, unit = map(int, meter.split("/"))
+        tick = round(time * DIVISION)
+        track.append(mido.MetaMessage("time_signature", numerator=beats, denominator=unit, time=tick - last))
+        last = tick
+    return track
