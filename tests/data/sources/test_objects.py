@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,29 +129,6 @@ def test_a_changed_object_is_an_error(tmp_path: Path) -> None:
             read_stored([part])
     with pytest.raises(InputError, match="/b: no such file"):
         read_stored([StoredBytes(f"file://{tmp_path}/b", 4)])
-
-
-@pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Return the file system of an object-store server on loopback with one bucket."""
-    pytest.importorskip("s3fs", reason="s3fs is optional")
-    server_module = pytest.importorskip("moto.server", reason="moto is optional")
-    import fsspec
-
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    store: Any = fsspec.filesystem("s3")
-    store.clear_instance_cache()  # connections to the servers of other tests
-    store = fsspec.filesystem("s3")
-    store.mkdir("objects")
-    yield store
-    server.stop()
-    store.clear_instance_cache()
 
 
 def test_an_object_store_is_read_by_a_cluster(

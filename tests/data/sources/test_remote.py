@@ -118,39 +118,22 @@ def test_etags_are_written_to_the_path_that_dvc_watches(
         etags.run(tmp_path)
 
 
-def test_an_object_store_is_mirrored_by_etags(
-    tmp_path: Path, image_folder: ImageFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("s3fs", reason="s3fs is optional")
-    server_module = pytest.importorskip("moto.server", reason="moto is optional")
-    import fsspec
-
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        store: Any = fsspec.filesystem("s3")
-        store.mkdir("bucket")
-        source = image_folder([f"{name}/{number}.png" for name in "ab" for number in range(3)])
-        store.put(str(source), "bucket/data/set", recursive=True)
-        info, rows = run_ingestion("s3://bucket/data/set", tmp_path)
-        assert (info.images, info.source, info.item.classes) == (6, "set", ("a", "b"))
-        files = RemoteFiles.of("s3://bucket/data/set")
-        assert files.versions.keys() == {row["path"] for row in rows}
-        assert all(version.startswith('"') for version in files.versions.values()), "these are ETags"
-        store.rm("bucket/data/set/a/0.png")
-        store.pipe("bucket/data/set/a/1.png", (source / "a/2.png").read_bytes())
-        changed = RemoteFiles.of("s3://bucket/data/set").versions
-        assert {name for name in changed if changed[name] != files.versions[name]} == {"a/1.png"}
-        assert run_ingestion("s3://bucket/data/set", tmp_path)[0].images == 5
-        with pytest.raises(InputError, match="s3://absent/x: no such file"):
-            run_ingestion("s3://absent/x", tmp_path)
-    finally:
-        server.stop()
+def test_an_object_store_is_mirrored_by_etags(tmp_path: Path, image_folder: ImageFolder, bucket: Any) -> None:
+    address = "s3://objects/data/set"
+    source = image_folder([f"{name}/{number}.png" for name in "ab" for number in range(3)])
+    bucket.put(str(source), "objects/data/set", recursive=True)
+    info, rows = run_ingestion(address, tmp_path)
+    assert (info.images, info.source, info.item.classes) == (6, "set", ("a", "b"))
+    files = RemoteFiles.of(address)
+    assert files.versions.keys() == {row["path"] for row in rows}
+    assert all(version.startswith('"') for version in files.versions.values()), "these are ETags"
+    bucket.rm("objects/data/set/a/0.png")
+    bucket.pipe("objects/data/set/a/1.png", (source / "a/2.png").read_bytes())
+    changed = RemoteFiles.of(address).versions
+    assert {name for name in changed if changed[name] != files.versions[name]} == {"a/1.png"}
+    assert run_ingestion(address, tmp_path)[0].images == 5
+    with pytest.raises(InputError, match="s3://absent/x: no such file"):
+        run_ingestion("s3://absent/x", tmp_path)
 
 
 def test_new_remote_files_are_an_arrival(tmp_path: Path) -> None:
