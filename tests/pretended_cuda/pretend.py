@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import torch
 import torch._dynamo  # torch imports it on first use, which fails while a mode is active
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _pop_mode_temporarily
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
@@ -148,6 +148,27 @@ class HostResults(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return pytree.tree_map(appear, out)
 
 
+def export_on_the_host(places: Sequence[tuple[Any, str]]) -> Any:
+    """Return `torch.onnx.export` without the pretence. It traces in C++ and under modes of its own.
+
+    Args:
+        places: Owners and names of what the pretence replaces.
+    """
+    export: Any = torch.onnx.export
+    originals = [(owner, name, getattr(owner, name)) for owner, name in places]
+
+    def run(module: torch.nn.Module, args: Any, **options: Any) -> Any:
+        if has_device_tensor((args, [*module.parameters()], [*module.buffers()])):
+            raise Mixed("torch.onnx.export needs all tensors of a graph on the host")
+        with ExitStack() as stack:
+            for owner, name, value in originals:
+                stack.enter_context(patch.object(owner, name, value))
+            stack.enter_context(_pop_mode_temporarily())
+            return export(module, args, **options)
+
+    return run
+
+
 class Autocast(torch.autocast):
     """Autocast to CUDA is that of the CPU; the lists of operations differ a little."""
 
@@ -208,6 +229,7 @@ def pretend(ours: str = "/pipeline/", *, bfloat16: bool = False, free_bytes: int
         (torch.cuda, "get_rng_state", lambda *_: gpu.generator.get_state()),
         (torch.cuda, "set_rng_state", lambda state, *_: gpu.generator.set_state(state)),
     ]
+    replaced.append((torch.onnx, "export", export_on_the_host([(owner, name) for owner, name, _ in replaced])))
     active.append(gpu)
     with ExitStack() as stack:
         for owner, name, value in replaced:

@@ -96,6 +96,17 @@ def test_a_training_computes_what_the_cpu_computes() -> None:
         torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-6)
 
 
+def test_an_exported_graph_is_on_the_host() -> None:
+    network = nn.Linear(3, 2).eval()
+    with pretend():
+        program = torch.onnx.export(network, (torch.zeros(1, 3),), dynamo=True, verbose=False)
+        assert torch.cuda.is_available()
+        assert program is not None
+        for module, inputs in ((network, torch.zeros(1, 3, device=GPU)), (nn.Linear(3, 2).to(GPU), torch.zeros(1, 3))):
+            with pytest.raises(Mixed, match="all tensors of a graph on the host"):
+                torch.onnx.export(module, (inputs,), dynamo=True)
+
+
 def test_nothing_is_pretended_outside() -> None:
     before = torch.cuda.is_available(), torch.Generator, torch.autocast
     with pretend():

@@ -2,9 +2,11 @@
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import mido  # type: ignore[import-untyped]
+import numpy as np
 
 DIVISION = 480
 
@@ -73,3 +75,13 @@ def meters(*changes: tuple[float, str]) -> Any:
         track.append(mido.MetaMessage("time_signature", numerator=beats, denominator=unit, time=tick - last))
         last = tick
     return track
+
+
+def write_songs(folder: Path, count: int) -> None:
+    """Write files of two tracks: eight notes of a melody, and as many beats of drums."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        tune = [(int(pitch), step, step + 1) for step, pitch in enumerate(rng.integers(48, 72, 8))]
+        beat = [(36 + 2 * int(kind), step, step + 0.1) for step, kind in enumerate(rng.integers(0, 4, 8))]
+        (folder / f"{number}.mid").write_bytes(write(melody(tune), melody(beat, 9)))

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from pipeline.media.music.midi import read_score
@@ -13,7 +12,7 @@ from pipeline.media.registry import MEDIA
 from pipeline.serving.runtime.apply_files import apply_to_files
 from pipeline.tasks.registry import TASKS
 from tests.all_stages import all_stages
-from tests.media.music.midi_files import melody, write
+from tests.media.music.midi_files import melody, write, write_songs
 
 pytestmark = pytest.mark.slow
 
@@ -35,13 +34,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("accompaniment")
     off = dict.fromkeys(TASKS["restore"].gate(MEDIA["music"]).model_fields)
     (root / "params.yaml").write_text(PARAMS.replace("{GATE}", json.dumps(off)))
-    raw = root / "data" / "raw"
-    raw.mkdir(parents=True)
-    rng = np.random.default_rng(0)
-    for number in range(24):
-        tune = [(int(pitch), step, step + 1) for step, pitch in enumerate(rng.integers(48, 72, 8))]
-        beat = [(36 + 2 * int(kind), step, step + 0.1) for step, kind in enumerate(rng.integers(0, 4, 8))]
-        (raw / f"{number}.mid").write_bytes(write(melody(tune), melody(beat, 9)))
+    write_songs(root / "data" / "raw", 24)
     with all_stages(root):
         yield root
 
