@@ -214,6 +214,21 @@ def test_a_failed_attempt_leaves_nothing_behind(tmp_path: Path, model: dict[str,
     assert torch.equal(fixed.rng.get_state(), auto.rng.get_state())
 
 
+def test_copies_for_another_attempt_are_one_kernel_for_each_dtype(tmp_path: Path) -> None:
+    """A step makes them before each phase, so they are one call, and in memory that is allocated once."""
+    with pretend() as gpu:
+        auto = trainer(MIXING["batch normalisation"], "auto", tmp_path, device=GPU)
+        buffers = [*auto.gan.buffers()]
+        dtypes = {buffer.dtype for buffer in buffers}
+        assert len(buffers) > len(dtypes) == 2
+        auto.accumulator.remember(auto.rng)
+        memory = [copy.data_ptr() for copy in auto.accumulator.copies.copies]
+        gpu.clear()
+        auto.accumulator.remember(auto.rng)
+        assert gpu.kernels == {"_foreach_copy_.default": len(dtypes)}
+        assert [copy.data_ptr() for copy in auto.accumulator.copies.copies] == memory
+
+
 @pytest.mark.parametrize("allocated", [0, 3])
 def test_memory_for_the_state_of_an_optimizer_runs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allocated: int
