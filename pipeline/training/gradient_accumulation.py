@@ -12,6 +12,7 @@ from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Batch, LossFunction, Progress
 from pipeline.gans.networks.layers import MinibatchStd
 from pipeline.shared_batch import Shared, take_part
+from pipeline.training.buffer_copies import BufferCopies
 from pipeline.training.settings import TrainSettings
 
 Value = TypeVar("Value")
@@ -45,6 +46,7 @@ class GradientAccumulator:
         self.own = divide_batch(settings, gan)
         self.micro_batch = settings.micro_batch if isinstance(settings.micro_batch, int) else self.own
         self.device, self.dtype, self.gan, self.warn = device, dtype, gan, warn
+        self.copies = BufferCopies(gan)
 
     @property
     def smaller(self) -> int | None:
@@ -61,6 +63,17 @@ class GradientAccumulator:
         fits = size >= 1 and self.own % size == 0 and size % self.gan.group == 0
         self.micro_batch = size if fits else self.own
 
+    def take_own(self, batch: Batch) -> Batch:
+        """Return this process's part of a batch."""
+        if self.parts == 1:
+            return batch
+        return {name: take_part(values, self.gan.group) for name, values in batch.items()}
+
+    def average(self, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        """Average the gradients of all processes."""
+        if self.parts > 1:
+            processes.average(gradients(optimizers))
+
     def backward(
         self,
         loss_function: LossFunction,
@@ -70,7 +83,7 @@ class GradientAccumulator:
         optimizers: Sequence[torch.optim.Optimizer],
         release_memory: Callable[[], bool] = lambda: False,
     ) -> list[dict[str, Tensor]]:
-        """Store the gradients of a loss in the parameters of `optimizers`.
+        """Store the gradients of a loss in the parameters of `optimizers`, for this process's part of a batch.
 
         If CUDA memory runs out and train.micro_batch is auto, `release_memory` frees what the training can do without.
         If there is nothing, the micro-batch size is halved from here on. Buffers and random numbers are then those from
@@ -82,17 +95,12 @@ class GradientAccumulator:
         Raises:
             torch.OutOfMemoryError: The micro-batch size is fixed or cannot be halved.
         """
-        if self.parts > 1:
-            batch = {name: take_part(values, self.gan.group) for name, values in batch.items()}
         while True:
             for optimizer in optimizers:
                 optimizer.zero_grad(set_to_none=True)
             undo = self.remember(rng) if self.smaller and self.device.type != "cpu" else None
             try:
-                terms = self.accumulate(loss_function, batch, progress, rng)
-                if self.parts > 1:
-                    processes.average(gradients(optimizers))
-                return terms
+                return self.accumulate(loss_function, batch, progress, rng)
             except torch.OutOfMemoryError:
                 if self.smaller is None:
                     raise
@@ -148,14 +156,15 @@ class GradientAccumulator:
             torch.cuda.empty_cache()
 
     def remember(self, rng: torch.Generator) -> Callable[[], None]:
-        """Return a function that restores what a loss changes: the variant's buffers and the random numbers."""
-        buffers = [(buffer, buffer.clone()) for buffer in self.gan.buffers()]
+        """Return a function that restores what a loss changes: the variant's buffers and the random numbers.
+
+        It is valid until the next call.
+        """
+        restore_buffers = self.copies.take()
         state, defaults = rng.get_state(), random_state.default_generators(self.device)
 
-        @torch.no_grad()
         def undo() -> None:
-            for buffer, value in buffers:
-                buffer.copy_(value)
+            restore_buffers()
             rng.set_state(state)
             random_state.restore_default_generators(defaults, self.device)
 

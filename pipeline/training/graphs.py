@@ -12,7 +12,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pipeline import processes
 from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import cuda_graphs
@@ -75,10 +74,18 @@ class PhaseGraphs:
     def backward(self, phase: Phase, batch: Batch, progress: Progress, optimizers: Optimizers) -> Terms:
         """Store the gradients of a phase's loss in the parameters; return the loss's terms for each micro-batch.
 
+        Processes exchange their gradients after a replay, so each of them may decide for itself what it records.
+
         Raises:
             torch.OutOfMemoryError: As `GradientAccumulator.backward`.
             InputError: `required`, and no phase can be recorded.
         """
+        terms = self.differentiate(phase, self.accumulator.take_own(batch), progress, optimizers)
+        self.accumulator.average(optimizers)
+        return terms
+
+    def differentiate(self, phase: Phase, batch: Batch, progress: Progress, optimizers: Optimizers) -> Terms:
+        """Store the gradients of this process's part of a batch, by a replay if that is possible."""
         if self.recorder is None:
             return self.run(phase, batch, progress, optimizers)
         if progress.step != self.step:
@@ -225,8 +232,6 @@ class PhaseGraphs:
 
 def find_obstacle(gan: GAN) -> str:
     """Return why no phase of a variant can be recorded; empty if there is no general reason."""
-    if processes.count() > 1:
-        return "several processes exchange numbers within a loss"
     if any(type(module).get_extra_state is not nn.Module.get_extra_state for module in gan.modules()):
         return "the variant keeps a state on the host"
     return ""

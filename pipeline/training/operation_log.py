@@ -86,7 +86,9 @@ class OperationLog(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def refuse(self, operation: Any, given: list[Any], mine: list[Tensor], after: list[Tensor]) -> str:
         """Return why an operation cannot be replayed; empty if it can."""
-        name = str(operation).removeprefix("aten.").partition(".")[0]
+        name = str(operation).removeprefix(f"{operation.namespace}.").partition(".")[0]
+        if operation.namespace == "c10d":
+            return f"exchanges numbers with other processes: {name}"
         tags = operation.tags
         waits = bool(mine) and self.kind != "cpu"
         if operation in INDEXING:

@@ -2,22 +2,22 @@
 
 import gc
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from pipeline import processes
 from pipeline.errors import InputError
 from pipeline.gans.base import Batch, Loss, LossFunction, Progress
 from pipeline.settings import Ramp
 from pipeline.training import checkpoint
-from pipeline.training.cuda_graphs import Replay
+from pipeline.training.cuda_graphs import CudaRecorder, Replay
 from pipeline.training.loop import Stopped, Trainer
 from tests.observer import Watcher
 from tests.training.small_trainings import MODELS, build_trainer
@@ -222,6 +222,8 @@ def test_a_recording_that_fails_changes_nothing(tmp_path: Path, recorder: Any, n
     require_same(trainer, whole)
     assert [note[: len(start)] for note, start in zip(watcher.notes, notes, strict=True)] == notes
     assert watcher.warnings == warnings
+    refused = [state for state in trainer.graphs.states.values() if state.reason]
+    assert all(state.recordings for state in refused), "a graph must not be freed while another one is replayed"
 
 
 def test_graphs_on_fails_if_a_capture_fails(tmp_path: Path) -> None:
@@ -278,18 +280,8 @@ def test_graphs_on_fails_if_no_phase_can_be_captured(tmp_path: Path) -> None:
         trainer.run()
 
 
-@pytest.mark.parametrize(
-    ("model", "count", "reason"),
-    [
-        ("mdgan", 1, "the variant keeps a state on the host"),
-        ("vanilla", 2, "several processes exchange numbers within a loss"),
-    ],
-)
-def test_general_obstacles_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, count: int, reason: str
-) -> None:
-    trainer = build_trainer(MODELS[model], tmp_path, Watcher())
-    monkeypatch.setattr(processes, "count", lambda: count)
+def test_a_general_obstacle_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, reason = build_trainer(MODELS["mdgan"], tmp_path, Watcher()), "the variant keeps a state on the host"
     monkeypatch.setattr("pipeline.training.cuda_graphs.is_available", lambda device: True)
     graphs: Any = type(trainer.graphs)
     made = graphs(trainer.accumulator, trainer.rng, "auto", watcher := Watcher())
@@ -297,6 +289,27 @@ def test_general_obstacles_are_named(
     assert watcher.notes == [f"CUDA graphs: none, because {reason}"]
     with pytest.raises(InputError, match=f"no phase can be captured. CUDA graphs: none, because {reason}"):
         graphs(trainer.accumulator, trainer.rng, "on", Watcher())
+
+
+def test_captures_share_a_stream_and_ignore_other_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise a thread that pins a batch would break a capture, and graphs would not share cuBLAS's workspace."""
+    captures = []
+
+    @contextmanager
+    def capture(graph: object, **options: object) -> Iterator[None]:
+        captures.append(options)
+        yield
+
+    streams = iter("ab")
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: next(streams))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(device_index=0))
+    monkeypatch.setattr(torch.cuda, "default_generators", [torch.Generator()])
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: SimpleNamespace(register_generator_state=id, replay=None))
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    recorder = CudaRecorder(torch.device("cuda"), torch.Generator())
+    for _ in range(2):
+        recorder.record(lambda: None)
+    assert captures == [{"stream": "a", "capture_error_mode": "thread_local"}] * 2
 
 
 def test_a_trainer_is_freed_at_once(tmp_path: Path) -> None:

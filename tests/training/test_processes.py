@@ -1,11 +1,13 @@
 """Trainings in several processes equal those in one, and continue on another number of processes."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from pipeline import processes
 from pipeline.cli.launch import wanted_processes
@@ -27,7 +29,7 @@ tests.__path__ = [folder_of_tests]
 sys.modules["tests"] = tests
 from tests.training.shared_trainings import train
 
-train(names, Path(folder), total, stop_at, batch)
+train(names, Path(folder), total, stop_at, batch, replays)
 """
 ROUNDING = 1e-12
 AMPLIFIED = 1e-7
@@ -40,9 +42,15 @@ They lie before instance normalisation, or R1 and a relativistic objective do no
 
 
 def run_processes(
-    count: int, names: Sequence[str], folder: Path, total: int = 96, stop_at: int = 10_000, batch: int = 16
+    count: int,
+    names: Sequence[str],
+    folder: Path,
+    total: int = 96,
+    stop_at: int = 10_000,
+    batch: int = 16,
+    replays: bool = False,
 ) -> dict[str, Any]:
-    """Train in `count` processes; return the weights and the last row of each model."""
+    """Train in `count` processes; return the weights, the last row and the notes of each model."""
     folder.mkdir(exist_ok=True)
     shared = {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_port())}
     children = [
@@ -58,6 +66,7 @@ def run_processes(
                     "total": total,
                     "stop_at": stop_at,
                     "batch": batch,
+                    "replays": replays,
                 },
             ),
         )
@@ -90,6 +99,19 @@ def test_the_weights_do_not_depend_on_the_number_of_processes(tmp_path: Path) ->
     assert_equal(one, run_processes(2, names, tmp_path / "two"))
     run_processes(2, names, tmp_path / "moved", stop_at=48)
     assert_equal(one, run_processes(1, names, tmp_path / "moved"))
+
+
+def test_phases_without_an_exchange_are_replayed_in_each_process(tmp_path: Path) -> None:
+    """Gradients are averaged after a replay. Batch normalisation exchanges numbers within a loss."""
+    found = run_processes(2, ["vanilla clipped", "dcgan"], tmp_path, replays=True)
+    for name in ("vanilla clipped", "dcgan"):
+        expected, replayed = found[name]["weights"], found[f"{name} replayed"]["weights"]
+        assert [key for key, value in expected.items() if not torch.equal(value, replayed[key])] == []
+    assert found["vanilla clipped replayed"]["notes"] == ["CUDA graphs: captured discriminator, generator"]
+    (note,) = found["dcgan replayed"]["notes"]
+    assert note.count("(exchanges numbers with other processes: allreduce_, processes.py:") == 3
+    assert "captured" in note
+    assert "; captured" not in note
 
 
 def test_workers_with_data_of_their_own(tmp_path: Path) -> None:
@@ -129,6 +151,19 @@ def test_a_batch_that_cannot_be_shared_is_refused(
     monkeypatch.setattr(processes, "count", lambda: 4)
     with pytest.raises(InputError, match=words):
         divide_batch(TrainSettings.model_validate(settings), build_model(name, 0))
+
+
+@pytest.mark.parametrize(("cuda", "backend"), [(False, "gloo"), (True, "cpu:gloo,cuda:nccl")])
+def test_processes_wait_longer_than_a_health_check_takes(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, backend: str
+) -> None:
+    """They wait in an exchange while the first process measures; torch gives up after 10 or 30 minutes."""
+    joined = []
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(dist, "init_process_group", lambda kind, timeout: joined.append((kind, timeout)))
+    processes.join()
+    assert joined == [(backend, timedelta(hours=2))]
 
 
 def test_the_environment_says_how_many_processes_to_start() -> None:
