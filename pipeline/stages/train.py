@@ -29,6 +29,7 @@ from pipeline.stages.training_reporter import (
     print_message,
     report_intervals,
     report_schedule_change,
+    report_share_of_checks,
     summarise,
 )
 from pipeline.tasks.registry import TASKS
@@ -94,6 +95,7 @@ def train(inputs: Inputs) -> None:
             tracked.log_dataset(inputs.info.source, inputs.data.fingerprint, inputs.info.source)
             with distances_on(inputs.device):
                 trainer = run_to_end(trainer, builder)
+            report_share_of_checks(trainer.health_seconds, trainer.seconds, inputs.noun)
         metrics = summarise(trainer, reporter, selected_images=save_model(trainer, inputs))
         write_atomically(paths.run, (json.dumps(tracked.describe(), indent=2) + "\n").encode())
         metrics_files.write(paths.train_metrics, metrics)
@@ -202,7 +204,9 @@ def run_to_end(trainer: Trainer, builder: TrainerBuilder) -> Trainer:
 def explain_out_of_memory(params: Params, trainer: Trainer, error: torch.OutOfMemoryError) -> str:
     """Return the message for a training that does not fit into GPU memory."""
     if processes.count() > 1:
-        remedy = "Set train.micro_batch to a smaller number; auto responds in a single process only"
+        remedy = (
+            "Set train.micro_batch to a smaller number, or train.graphs: off; auto responds in a single process only"
+        )
     elif params.train.micro_batch == "auto":
         remedy = "Lower the model's widths or train.batch_size"
     else:

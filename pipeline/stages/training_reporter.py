@@ -26,6 +26,9 @@ from pipeline.training.settings import TrainSettings
 FEW_CHECKS = 10
 """A training with fewer health checks is warned about."""
 
+LARGE_SHARE, MANY_SECONDS = 0.2, 60
+"""A training that spends more on health checks is reported."""
+
 MAX_CLASS_COLUMNS = 16
 """Classes for which a sample grid has one column per class; above it, the grid is nearly square."""
 
@@ -220,6 +223,19 @@ def report_intervals(settings: TrainSettings, noun: str) -> None:
         print_message(
             f"warning: train.checkpoint_images {intervals.checkpoints:,} exceeds the {total:,} images of the training. "
             "Set it to auto",
+            noun,
+        )
+
+
+def report_share_of_checks(seconds: float, total: float, noun: str) -> None:
+    """Report if health checks took many of the `total` seconds of a training.
+
+    Their interval counts images and not seconds, so that a training makes the same decisions on every machine.
+    """
+    if seconds > MANY_SECONDS and seconds > LARGE_SHARE * total:
+        print_message(
+            f"health checks took {seconds / total:.0%} of the training. If this machine trains fast enough to notice "
+            "failures later, raise train.health.images",
             noun,
         )
 

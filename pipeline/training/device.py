@@ -1,7 +1,8 @@
 """The device and the precision of a training."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -54,3 +55,19 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type != "cpu" or bool(torch.cpu._is_amx_tile_supported())
+
+
+@contextmanager
+def exact_float32(dtype: torch.dtype) -> Iterator[None]:
+    """Within the context, CUDA computes float32 without rounding to TF32 (10 bits), torch's default for convolutions.
+
+    A training in bfloat16 (7 bits) may use TF32 in what remains in float32.
+    """
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = dtype is not torch.float32
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]

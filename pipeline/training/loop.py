@@ -17,7 +17,7 @@ from pipeline import memory_format, processes, random_state
 from pipeline.gans.base import GAN, Batch, Phase, Progress
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint_writer import CheckpointWriter
-from pipeline.training.device import pick_precision
+from pipeline.training.device import exact_float32, pick_precision
 from pipeline.training.ema import EMA
 from pipeline.training.failure_modes import DIVERGENCE, Symptom
 from pipeline.training.freezing import freeze_discriminators
@@ -100,8 +100,7 @@ class Trainer:
         self.step_batches = StepBatches(batches, self.phases, self.rng)
         self.schedule_images = settings.schedule_images or settings.total_images
         self.writer = CheckpointWriter(folder, observer.on_warning)
-        self.step, self.images_seen = 0, 0
-        self.seconds, self.health_seconds = 0.0, 0.0
+        self.step, self.images_seen, self.seconds, self.health_seconds = 0, 0, 0.0, 0.0
         self.history: list[Row] = []
         self.term_means = TermMeans()
 
@@ -129,7 +128,8 @@ class Trainer:
             Unhealthy: A loss is not finite, or a health check calls for a response.
         """
         try:
-            self.run_steps()
+            with exact_float32(self.dtype):
+                self.run_steps()
         finally:
             self.writer.wait()
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from pipeline.evaluation.extractors.base import ArrayItems, Subset
+from pipeline.evaluation.measures.distance_tiles import distances_on
 from pipeline.evaluation.quick_look import QuickLook
+from tests.pretended_cuda import GPU, pretend
 from tests.specs import image_spec
 
 CPU = torch.device("cpu")
@@ -87,3 +89,17 @@ def test_few_or_constant_real_images_give_finite_numbers(digits: Any, n: int) ->
     for array in (digits.train.array[:n], np.full((n, 8, 8, 1), 7, dtype=np.uint8)):
         found = quick_look(ArrayItems(array), digits.train.labels[:n], samples=64)(digits.fresh[:64])
         assert all(np.isfinite(value) for value in found.values()), found
+
+
+def test_a_look_on_a_gpu_returns_features_and_products_only(digits: Any) -> None:
+    """The host waits once for each batch of features and once for each tile of distances."""
+    expected = quick_look(digits.train)(digits.fresh[:360])
+    with pretend() as gpu, distances_on(GPU):
+        look = QuickLook(digits.train, image_spec(8, 1, 10), samples=360, seed=0, device=GPU)
+        gpu.clear()
+        found = look(digits.fresh[:360])
+        returned = {line.partition(":")[0]: count for line, count in gpu.waits.items() if line.endswith("(cpu)")}
+        assert returned == {"evaluation/extractors/base.py": 2, "evaluation/measures/distance_tiles.py": 1}
+        assert gpu.kernels["convolution.default"] >= 2, gpu.report()
+        assert gpu.kernels["mm.out"] == 1
+    assert found == pytest.approx(expected, rel=1e-5)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from pipeline.stages.training_reporter import report_intervals
+from pipeline.stages.training_reporter import report_intervals, report_share_of_checks
 from pipeline.training.settings import TrainSettings
 from tests.processes import run_ganline, start_ganline, wait_for_exit
 from tests.waiting import wait_until
@@ -180,6 +180,14 @@ def test_intervals_too_long_for_the_training_are_warned_about(
     message = capsys.readouterr().err
     assert all(word in message for word in words)
     assert bool(message) == bool(words)
+
+
+def test_a_training_that_mostly_measures_itself_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    for seconds, total in ((59, 100), (100, 600)):
+        report_share_of_checks(seconds, total, "image")
+    assert capsys.readouterr().err == ""
+    report_share_of_checks(61, 200, "image")
+    assert "health checks took 30% of the training." in capsys.readouterr().err
 
 
 def test_symptoms_become_events(project: Path) -> None:

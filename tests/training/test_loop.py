@@ -171,6 +171,29 @@ def test_emulated_bfloat16_is_warned_of(tmp_path: Path, monkeypatch: pytest.Monk
     assert watcher.warnings == []
 
 
+class SwitchWatcher(Watcher):
+    """Records the switches that decide whether CUDA rounds float32 to TF32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.switches: list[tuple[bool, str]] = []
+
+    def on_step(self, images_seen: int) -> None:
+        super().on_step(images_seen)
+        self.switches.append((torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()))
+
+
+@pytest.mark.parametrize(("precision", "rounds"), [("float32", False), ("bfloat16", True)])
+def test_a_training_in_float32_does_not_round_to_tf32(tmp_path: Path, precision: str, rounds: bool) -> None:
+    torch.set_float32_matmul_precision("high")
+    try:
+        trainer(tmp_path, watcher := SwitchWatcher(), precision=precision, total_images=16).run()
+        assert watcher.switches == [(rounds, "highest")]
+        assert (torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()) == (True, "high")
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
 def test_bfloat16_training_is_finite(tmp_path: Path) -> None:
     watcher = Watcher()
     trainer(tmp_path, watcher, precision="bfloat16").run()

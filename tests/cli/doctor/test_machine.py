@@ -2,8 +2,10 @@
 
 import importlib.metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from pipeline.cli.doctor import machine
 from pipeline.telemetry import OFF
@@ -52,6 +54,17 @@ def test_onnxruntime_runs_a_graph(tmp_path: Path) -> None:
     (finding,) = machine.check_onnxruntime_provider(tmp_path)
     assert finding.level in {"ok", "warn"}
     assert "Provider" in finding.result or "GPU" in finding.result
+
+
+@pytest.mark.parametrize(("major", "words"), [(7, "no bfloat16"), (8, "bfloat16")])
+def test_a_gpu_that_emulates_bfloat16_has_none(monkeypatch: pytest.MonkeyPatch, major: int, words: str) -> None:
+    """As the training sees it: a T4 (7.5) emulates it, an A100 (8.0) has it."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    device = SimpleNamespace(name="a card", major=major, total_memory=2**34)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: device)
+    (finding,) = machine.check_cuda(Path())
+    assert finding.result.startswith(f"0: a card, 16 GiB, {words} (torch ")
 
 
 def test_enabled_telemetry_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
