@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from pipeline.captions import Vocabulary, split_words
 from pipeline.data.decoding import Decoder, decode_all
 from pipeline.data.file_reader import QUOTED_ERRORS, FileReader
 from pipeline.data.sources import open_source
@@ -121,15 +120,20 @@ def store_items(
         if survey.limits is not None:
             report(survey.limits.describe(settings, labelled=bool(survey.layout.labels)))
         info = writer.finish(reader.source.name)
-        report_cut(info.item.vocabulary, writer.captions, report)
+        report_captions(info, writer.captions, report)
         return info
 
 
-def report_cut(vocabulary: Vocabulary | None, captions: Sequence[str], report: Report) -> None:
-    """Report how many training captions are longer than what is read of them."""
-    longest = vocabulary.length if vocabulary else 0
-    cut = sum(len(split_words(caption)) > longest for caption in captions)
-    rest = f"have more than {longest} words, and the rest of them is not read"
+def report_captions(info: DatasetInfo, captions: Sequence[str], report: Report) -> None:
+    """Report how many training captions are missing, and how many are longer than what is read of them."""
+    vocabulary, training = info.item.vocabulary, info.splits.get("train", 0)
+    if vocabulary is None:
+        return
+    if len(captions) < training:
+        some = f"{training - len(captions):,} of {training:,} training items have no caption"
+        report(f"warning: {some}; a model that draws from texts does not learn from them")
+    cut = sum(vocabulary.count(caption) > vocabulary.length for caption in captions)
+    rest = f"have more than {vocabulary.length} words, and the rest of them is not read"
     if cut:
         report(f"warning: {cut:,} of {len(captions):,} captions {rest}")
 

@@ -73,18 +73,24 @@ class Labelled(Unlabelled):
 
 
 class Captioned(Unlabelled):
-    """Batches {"item": [B, C, H, W], "tokens": int64 [B, L]}: items with the tokens of their captions.
+    """Batches {"item": [B, C, H, W], "tokens": int64 [B, L]}: the items that have captions, with their tokens.
 
     Raises:
-        InputError: An item has no caption.
+        InputError: No item has a caption.
     """
 
     def __init__(
-        self, data: TrainingItems, device: torch.device, seed: int, **sampling: Unpack[SamplingOptions]
+        self,
+        data: TrainingItems,
+        device: torch.device,
+        seed: int,
+        *,
+        flips: bool = False,
+        resident_bytes: int = RESIDENT_BYTES,
     ) -> None:
-        tokens = torch.from_numpy(tokens_of(data))
-        super().__init__(data, device, seed, **sampling)
-        self.tokens = tokens.to(self.sampler.labels.device)
+        positions, tokens = tokens_of(data)
+        self.sampler = BatchSampler(data, device, seed, subset=positions, flips=flips, resident_bytes=resident_bytes)
+        self.tokens = torch.from_numpy(tokens).to(self.sampler.labels.device)
 
     def next(self, n: int) -> dict[str, Tensor]:
         """Return the next batch of `n` items with their tokens."""
@@ -179,21 +185,20 @@ def choose_labelled(labels: npt.NDArray[np.int64], per_class: int, seed: int) ->
     return np.sort(np.concatenate(members))
 
 
-def tokens_of(data: TrainingItems) -> Int64Array:
-    """Return the tokens of the items' captions, int64 [N, L].
+def tokens_of(data: TrainingItems) -> tuple[Int64Array, Int64Array]:
+    """Return the positions of the items that have captions, int64 [n], and the tokens of these, int64 [n, L].
 
     Raises:
-        InputError: An item has no caption.
+        InputError: No item has a caption.
     """
     captions = captions_of(data)
-    missing = sum(not caption for caption in captions)
-    if data.item.vocabulary is None or missing:
-        found = "none has" if data.item.vocabulary is None else f"{missing} of {len(data)} have none"
+    positions = np.flatnonzero([bool(caption) for caption in captions])
+    if data.item.vocabulary is None or not len(positions):
         raise InputError(
-            f"this model needs items with a caption each, and {found}: give the source a metadata.csv with the columns "
-            "file_name and caption, and a caption for every file"
+            "this model needs items with captions, and none has one: give the source a metadata.csv with the columns "
+            "file_name and caption"
         )
-    return data.item.vocabulary.tokens(captions)
+    return positions, data.item.vocabulary.tokens(captions[position] for position in positions.tolist())
 
 
 def require_classes(data: TrainingItems) -> None:

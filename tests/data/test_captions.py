@@ -72,10 +72,15 @@ def test_batches_hold_items_with_the_tokens_of_their_captions() -> None:
     assert torch.equal(batches.next(70)["tokens"], batch["tokens"])
 
 
-def test_an_item_without_a_caption_is_an_error_that_says_how_many() -> None:
+def test_items_without_a_caption_are_not_drawn() -> None:
     data = captioned_items()
-    with pytest.raises(InputError, match=r"2 of 60 have none: give the source a metadata\.csv"):
-        Captioned(captioned_items(captions=["", "", *data.captions[2:]]), CPU, 0)
+    some = captioned_items(captions=[*data.captions[:2], *[""] * 58])
+    batch = Captioned(some, CPU, 0).next(20)
+    drawn = {tuple(image.flatten().tolist()) for image in batch["item"]}
+    assert len(drawn) == 2
+    assert (batch["tokens"] > 0).any(dim=1).all()
+    with pytest.raises(InputError, match=r"and none has one: give the source a metadata\.csv"):
+        Captioned(captioned_items(captions=[""] * 60), CPU, 0)
     with pytest.raises(InputError, match="and none has"):
         Captioned(captioned_items(captions=(), item=image_spec(8, 3)), CPU, 0)
 

@@ -1,7 +1,8 @@
 """Read the files that describe the items of a source: labels, captions and splits by file name.
 
-Three conventions are known: `metadata.csv` and `metadata.jsonl` of image folders (a column `file_name`), and
-`dataset.json` of StyleGAN's tools (`{"labels": [["00000/img.png", 6], ...]}`, or null labels).
+These conventions are known: `metadata.csv` and `metadata.jsonl` of image folders (a column `file_name`), `captions.csv`
+and `captions.jsonl` with the same columns, and `dataset.json` of StyleGAN's tools (`{"labels": [["00000/img.png", 6],
+...]}`, or null labels).
 """
 
 import csv
@@ -34,6 +35,7 @@ class Metadata:
 
     Attributes:
         notes: Notes by path inside the source.
+        below: Notes of names without a folder in captions files: they describe the files of that name in all folders.
         files: Paths of the metadata files.
         samples: Notes of the samples of WebDataset by their keys; equal notes are one object.
         unused: Paths of the files of samples that are not used, and therefore no metadata.
@@ -43,6 +45,7 @@ class Metadata:
     """
 
     notes: dict[str, Note] = field(default_factory=dict)
+    below: dict[str, Note] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
     samples: dict[str, Note] = field(default_factory=dict)
     unused: set[str] = field(default_factory=set)
@@ -84,9 +87,13 @@ class Metadata:
             metadata.files.add(file.path)
             metadata.chunked |= name.casefold() == "dataset.json"
             metadata.notes |= {normal_path(f"{folder}/{below}"): note for below, note in notes.items()}
+            if name.casefold() in CAPTION_FILES:
+                bare = {below: note for below, note in notes.items() if "/" not in below}
+                metadata.below |= {normal_path(f"{folder}/{below}"): note for below, note in bare.items()}
         metadata.layout = Layout.of(folders)
         notes, width = with_known_splits(metadata.notes), metadata.label_width()
         metadata.notes = pad_labels(notes, width)
+        metadata.below = pad_labels(with_known_splits(metadata.below), width)
         metadata.samples = pad_labels(metadata.samples, width)
         return metadata
 
@@ -121,7 +128,10 @@ class Metadata:
 
     def note(self, path: str) -> Note:
         """Return what is known of a file."""
-        note = self.notes.get(normal_path(path))
+        parts = normal_path(path).split("/")
+        note = self.notes.get("/".join(parts))
+        for depth in range(len(parts) - 2, -1, -1) if note is None and self.below else ():
+            note = note or self.below.get("/".join([*parts[:depth], parts[-1]]))
         if note is None and self.samples:
             note = self.samples.get(sample_of(path)[0])
         return note or Note()
@@ -251,8 +261,12 @@ def parse_sample(data: bytes) -> Note:
 
 SAMPLE_PARSERS: dict[str, Callable[[bytes], Note]] = {"cls": parse_class, "txt": parse_caption, "json": parse_sample}
 
+CAPTION_FILES = ("captions.csv", "captions.jsonl")
+
 PARSERS: dict[str, Callable[[bytes], Iterator[tuple[str, Note]]]] = {
     "metadata.csv": parse_csv,
     "metadata.jsonl": parse_jsonl,
+    "captions.csv": parse_csv,
+    "captions.jsonl": parse_jsonl,
     "dataset.json": parse_dataset_json,
 }

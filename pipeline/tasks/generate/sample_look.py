@@ -97,8 +97,8 @@ def build_look(case: TrainingCase) -> SampleLook:
     measure = QuickLook(case.train, case.item, samples=samples, seed=seed, device=case.device, labels=case.train.labels)
     asked = {}
     if case.gan.condition == "tokens":
-        every = np.linspace(0, len(case.train) - 1, samples).astype(np.int64)
-        asked = {"tokens": torch.from_numpy(tokens_of(case.train)[every])}
+        _, tokens = tokens_of(case.train)
+        asked = {"tokens": torch.from_numpy(tokens[np.linspace(0, len(tokens) - 1, samples).astype(np.int64)])}
     return SampleLook(measure, case.item, score_batch(case, case.train), score_batch(case, case.held_out), asked)
 
 

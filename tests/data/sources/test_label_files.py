@@ -115,7 +115,8 @@ def test_image_folders_have_labels_captions_and_splits(tmp_path: Path, image_fol
     }
     assert read_errors(rows) == {"train/2.png": "has no label in the metadata of the source"}
     assert info.item.classes == ("cat", "dog")
-    assert lines == [], "metadata is not among the skipped files"
+    (line,) = lines  # metadata is not among the skipped files
+    assert line.startswith("warning: 1 of 2 training items have no caption")
 
 
 def test_captions_alone_leave_the_meaning_of_folders(tmp_path: Path, image_folder: ImageFolder) -> None:
@@ -126,6 +127,22 @@ def test_captions_alone_leave_the_meaning_of_folders(tmp_path: Path, image_folde
     info, rows = run_ingestion(source, tmp_path, test_fraction=0, folders="ignore")
     assert facts(rows) == {"a/0.png": ("train", None, "first"), "b/1.png": ("train", None, "second")}
     assert info.item.classes == ()
+
+
+def test_a_captions_file_describes_files_in_folders_below_by_their_names(
+    tmp_path: Path, image_folder: ImageFolder
+) -> None:
+    source = image_folder(["images/0.png", "images/deep/1.png", "images/2.png", "3.png"])
+    rows = ["file,caption", "0.png,first", "1.png,second", "images/2.png,third", "2.png,other", "3.png,fourth"]
+    (source / "captions.csv").write_text("\n".join(rows))
+    (source / "images" / "deep" / "captions.jsonl").write_text('{"file_name": "1.png", "caption": "nearer"}')
+    lines: list[str] = []
+    info, found = run_ingestion(source, tmp_path, test_fraction=0, folders="ignore", report=lines.append)
+    captions = {path: caption for path, (_, _, caption) in facts(found).items()}
+    expected = {"images/0.png": "first", "images/deep/1.png": "nearer", "images/2.png": "third", "3.png": "fourth"}
+    assert captions == expected
+    assert lines == [], "a captions file is not among the skipped files"
+    assert info.item.vocabulary is not None
 
 
 def test_folders_may_mean_nothing(tmp_path: Path, image_folder: ImageFolder) -> None:

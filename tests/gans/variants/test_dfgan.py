@@ -135,6 +135,6 @@ def test_data_without_captions_is_an_error_that_names_them() -> None:
 
     item = DATA.item.model_copy(update={"vocabulary": None})
     gan = build(DFGANSettings.model_validate(SMALL), item)
-    with pytest.raises(InputError, match="needs items with a caption each"):
+    with pytest.raises(InputError, match="needs items with captions"):
         pretrain(gan, captioned_items(item=item, captions=()), CPU, 0, Path("unused"))
     assert gan.example_conditions(2)["tokens"].tolist() == [[0], [0]]
