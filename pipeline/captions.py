@@ -59,6 +59,20 @@ class Vocabulary(Settings):
             row[: len(known)] = known[: self.length]
         return values
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The smallest and the largest token."""
+        return 0, len(self.words)
+
+    @property
+    def unit(self) -> str:
+        """What `count` counts."""
+        return "words"
+
+    def count(self, caption: str) -> int:
+        """Return the number of words of a caption."""
+        return len(split_words(caption))
+
     def unknown(self, caption: str) -> list[str]:
         """Return the words of a caption that no training caption contains."""
         return [word for word in split_words(caption) if word not in self.words]

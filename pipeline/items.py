@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_seri
 
 from pipeline.captions import Vocabulary
 from pipeline.settings import Settings
+from pipeline.tokenizer import Tokenizer
 
 Dtype = Literal["uint8", "int16", "uint16"]
 
@@ -26,7 +27,7 @@ class ItemSpec(Settings):
         symbols: Above 0 the values are categories 0 .. symbols - 1; 0 for values on a scale.
         classes: Names of the labels, in their order; empty without labels.
         details: Facts of the medium, such as a sample rate or a vocabulary.
-        vocabulary: Words of the captions; None without captions.
+        vocabulary: What turns captions into tokens, the data's words or a user's tokenizer; None without captions.
     """
 
     medium: str = "image"
@@ -37,7 +38,7 @@ class ItemSpec(Settings):
     symbols: int = Field(0, ge=0)
     classes: tuple[str, ...] = ()
     details: dict[str, JsonValue] = Field(default_factory=dict)
-    vocabulary: Vocabulary | None = None
+    vocabulary: Vocabulary | Tokenizer | None = None
 
     @model_serializer(mode="wrap")
     def leave_out_missing_vocabulary(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 LEAVES = {
     *("errors", "files", "settings", "arrays", "items", "measure", "code_digest", "allocator", "telemetry"),
-    *("random_state", "reasons", "memory_format", "processes", "shared_batch", "captions"),
+    *("random_state", "reasons", "memory_format", "processes", "shared_batch", "captions", "tokenizer"),
 }
 """Modules without dependencies of their own in the project, which every package may import."""
 

@@ -11,8 +11,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from pipeline.captions import Vocabulary
 from pipeline.gans.pretraining import Pretraining
 from pipeline.gans.progress import Progress as Progress
+from pipeline.tokenizer import Tokenizer
 
 Batch = Mapping[str, Tensor]
 """Tensors of a batch by name: images float [B, C, H, W] in [-1, 1], labels int64 [B], tokens int64 [B, L]."""
@@ -109,6 +111,19 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class GraphInFront:
+    """An ONNX graph that computes an input of an export, so that the exported file begins with that graph.
+
+    Attributes:
+        content: The serialized graph, `tokens` -> `features`.
+        rest: What follows it in the file; takes `features` where the whole takes `tokens`.
+    """
+
+    content: bytes
+    rest: "ExportSpec"
+
+
+@dataclass(frozen=True)
 class ExportSpec:
     """One graph to export: `module(*inputs.values()) -> outputs`; the first axis of every tensor is dynamic.
 
@@ -120,6 +135,7 @@ class ExportSpec:
             judged ones, by the medium's names.
         multiple: If above 0, height and width of image inputs are dynamic and multiples of it; 0 fixes them.
         longer: The length of vectors is dynamic, too: a longer z makes more frames.
+        front: A graph that `module` runs and that cannot be traced; the file joins it with the export of the rest.
     """
 
     name: str
@@ -128,6 +144,7 @@ class ExportSpec:
     outputs: tuple[str, ...]
     multiple: int = 0
     longer: bool = False
+    front: GraphInFront | None = None
 
 
 class GAN(nn.Module, ABC):
@@ -147,6 +164,7 @@ class GAN(nn.Module, ABC):
         scale: Factor between the side of the output and that of the input, for restoration.
         preview_examples: Held-out items that `preview` takes; 0 if none.
         preview_columns: Images in a row of the preview; 0 lets the caller choose.
+        vocabulary: What turns captions into tokens; None for variants that take no text.
         advice: What may help against a failure mode of `pipeline.training.failure_modes`, by its name; replaces the
             advice there, which is for unconditional and conditional generation.
     """
@@ -163,6 +181,7 @@ class GAN(nn.Module, ABC):
     scale: int = 1
     preview_examples: int = 0
     preview_columns: int = 0
+    vocabulary: Vocabulary | Tokenizer | None = None
     advice: Mapping[str, str] = {}
 
     @property
@@ -270,6 +289,10 @@ class GAN(nn.Module, ABC):
     def score(self, images: Tensor, condition: Tensor | None = None) -> Tensor | None:
         """Return the discriminator's logits [n] of images in eval mode; higher means more real. None without one."""
         return None
+
+    def use_text_encoder(self, graph: bytes) -> None:
+        """Take the text encoder of a user, an ONNX graph `tokens` -> `features`, before the training."""
+        raise NotImplementedError
 
     def pretraining(self) -> Pretraining | None:
         """Return the training of a network that comes before the game; None if there is none."""

@@ -99,8 +99,7 @@ def caption_tokens(chosen: Sequence[str] | None, metadata: Metadata) -> Int64Arr
     vocabulary = metadata.item.vocabulary
     assert vocabulary is not None  # a graph that takes tokens has one
     for caption in chosen or ():
-        words = split_words(caption)
-        if not words:
+        if not split_words(caption):
             raise InputError(
                 f"the text {caption!r} has no words. Describe the item, such as {vocabulary.examples[0]!r}."
             )
@@ -109,9 +108,10 @@ def caption_tokens(chosen: Sequence[str] | None, metadata: Metadata) -> Int64Arr
                 f"the model does not know {list_words(unknown)}. {suggest_words(unknown, vocabulary.words)}"
                 f"It knows {len(vocabulary.words)} words; one of its captions is {vocabulary.examples[0]!r}."
             )
-        if len(words) > vocabulary.length:
+        if (count := vocabulary.count(caption)) > vocabulary.length:
             raise InputError(
-                f"the text {caption!r} has {len(words)} words, and the model reads {vocabulary.length}. Shorten it."
+                f"the text {caption!r} has {count} {vocabulary.unit}, and the model reads {vocabulary.length}. "
+                "Shorten it."
             )
     return vocabulary.tokens(chosen or vocabulary.examples)
 

@@ -139,6 +139,13 @@ def input_meaning(item: ItemSpec) -> str:
     return f"{noun}s to transform, NCHW; from {item.dtype} as x / {scale.half:g} - {scale.offset:g}"
 
 
+def tokens_meaning(item: ItemSpec) -> str:
+    """Return how a text becomes tokens."""
+    if item.vocabulary and item.vocabulary.limits[0] < 0:
+        return "a text as the tokenizer in the model's metadata makes it, with start and end tokens; -1 fills a row"
+    return "words of a text by their place in the vocabulary of the model's metadata, from 1; 0 fills a row"
+
+
 TENSORS: dict[str, GraphTensor] = {
     "z": GraphTensor(
         meaning="latent vectors, independent standard normal",
@@ -159,10 +166,10 @@ TENSORS: dict[str, GraphTensor] = {
         control=LABEL,
     ),
     "tokens": GraphTensor(
-        meaning="words of a text by their place in the vocabulary of the model's metadata, from 1; 0 fills a row",
+        meaning=tokens_meaning,
         dtype="int64",
         shape=lambda metadata: (metadata.item.vocabulary.length if metadata.item.vocabulary else 0,),
-        limits=lambda item: (0, len(item.vocabulary.words) if item.vocabulary else 0),
+        limits=lambda item: item.vocabulary.limits if item.vocabulary else (0, 0),
         enforced=True,
         numpy=lambda metadata: f"np.array([{caption_tokens(None, metadata)[0].tolist()}] * {EXAMPLE_ROWS})",
         example=lambda metadata, n, seed: np.resize(tokens := caption_tokens(None, metadata), (n, tokens.shape[1])),

@@ -17,7 +17,7 @@ from pipeline.gans.base import Batch
 from pipeline.gans.registry import VARIANTS, build
 from pipeline.media.registry import find_medium
 from pipeline.params import Params
-from pipeline.stages import metrics_files
+from pipeline.stages import metrics_files, text_encoder
 from pipeline.stages.parent import split_settings
 from pipeline.stages.paths import Paths
 from pipeline.stages.pretraining import pretrain
@@ -91,6 +91,8 @@ def train(inputs: Inputs) -> None:
                 report_schedule_change(saved["schedule_images"], trainer, inputs.noun)
             reporter.resume(trainer)
             report_intervals(trainer.settings, inputs.noun)
+            for warning in text_encoder.warnings_of(inputs.text, inputs.data) if inputs.text else ():
+                print_message(f"warning: {warning}", inputs.noun)
             tracked.log_params(params.model_dump(by_alias=True, include={"data", "model", "train"}))
             tracked.log_dataset(inputs.info.source, inputs.data.fingerprint, inputs.info.source)
             with distances_on(inputs.device):
@@ -155,6 +157,8 @@ class TrainerBuilder:
         settings, model, changes = respond(params.train, params.model, symptoms, augmentations)
         torch.manual_seed(params.train.seed + len(symptoms))  # new weights after a rollback differ from the first ones
         gan = build(model, inputs.info.item)
+        if inputs.text:
+            gan.use_text_encoder(inputs.text.content)
         pretrain(gan, inputs.data, inputs.device, params.train.seed, inputs.paths.cache)
         if inputs.parent:
             inputs.parent.load_into(gan)
@@ -227,7 +231,7 @@ def fingerprint(inputs: Inputs) -> str:
         "model": params.model.model_dump(),
         "train": params.train.model_dump(exclude=RUNTIME),
         "code": code_digest(*training_modules(params)),
-    }
+    } | ({"text": text_encoder.digest(inputs.text)} if inputs.text else {})
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 

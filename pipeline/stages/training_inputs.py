@@ -9,8 +9,10 @@ from pipeline.data.store import DatasetInfo, ItemSet, open_split
 from pipeline.errors import InputError
 from pipeline.media.registry import find_medium
 from pipeline.params import Params
+from pipeline.serving.onnx.text_encoder import TextEncoderGraph
 from pipeline.stages.parent import find_parent
 from pipeline.stages.paths import Paths
+from pipeline.stages.text_encoder import read_text_encoder, with_item, with_tokenizer
 from pipeline.stages.worker_data import open_worker_data, require_folder
 from pipeline.training.device import pick_device
 from pipeline.training.warm_start import Parent
@@ -18,7 +20,10 @@ from pipeline.training.warm_start import Parent
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the stage reads, and the device it trains on; `reference` is what samples are compared with."""
+    """What the stage reads, and the device it trains on; `reference` is what samples are compared with.
+
+    `text` is a user's text encoder, whose tokenizer then reads the captions of all items.
+    """
 
     paths: Paths
     params: Params
@@ -29,6 +34,7 @@ class Inputs:
     items: int
     device: torch.device
     parent: Parent | None
+    text: TextEncoderGraph | None = None
 
     @property
     def noun(self) -> str:
@@ -54,7 +60,11 @@ def open_inputs(paths: Paths, params: Params) -> Inputs:
     device = pick_device(params.train.device)
     data = open_split(paths.dataset, paths.validated, "train", verify=True)
     test = open_split(paths.dataset, paths.validated, "test")
-    return Inputs(paths, params, info, data, data, test, len(data), device, parent)
+    text = read_text_encoder(paths.root, params, data)
+    if text:
+        info = with_tokenizer(info, text)
+        data, test = with_item(data, info), with_item(test, info)
+    return Inputs(paths, params, info, data, data, test, len(data), device, parent, text)
 
 
 def open_workers(paths: Paths, params: Params) -> Inputs:

@@ -1,8 +1,9 @@
-"""A small text encoder that learns from a data set's own captions, by contrast with their images.
+"""Text encoders that learn from a data set's own captions, by contrast with their images.
 
-Words are embedded, a convolution reads three at a time, and the maximum over the sentence remains. It is trained so
-that a caption and its image are close and those of other items are not (Radford et al., "Learning Transferable Visual
-Models From Natural Language Supervision", 2021).
+The small one embeds words, a convolution reads three at a time, and the maximum over the sentence remains. The other is
+a user's encoder, which stays as it is, and a linear layer that learns. Training brings a caption and its image close
+together, and those of different items apart (Radford et al., "Learning Transferable Visual Models From Natural Language
+Supervision", 2021; with one side frozen: Zhai et al., "LiT", 2022).
 """
 
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.gans.networks.layers import count_doublings
+from pipeline.gans.networks.onnx_features import OnnxFeatures
 from pipeline.gans.pretraining import NextBatch
 from pipeline.items import ItemSpec
+from pipeline.tokenizer import Tokenizer
 
 BATCH = 128
 LEARNING_RATE = 2e-3
@@ -37,6 +40,31 @@ class TextEncoder(nn.Module):
         return F.normalize(sentences, dim=1, eps=1e-6)
 
 
+class Projection(nn.Module):
+    """Features [B, features] of any scale -> sentences [B, width] of length 1."""
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(features, elementwise_affine=False)
+        self.linear = nn.Linear(features, width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.normalize(self.linear(self.norm(features)), dim=1, eps=1e-6)
+
+
+class FrozenTextEncoder(nn.Module):
+    """Tokens int64 [B, L] -> sentences [B, width] of length 1, by the encoder of a user and a linear layer."""
+
+    def __init__(self, features: OnnxFeatures, width: int) -> None:
+        super().__init__()
+        self.features = features
+        self.head = Projection(features.features, width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        sentences: Tensor = self.head(self.features(tokens))
+        return sentences
+
+
 def image_encoder(item: ItemSpec, width: int, channels: int = 32) -> nn.Sequential:
     """Return a network that maps items [B, C, R, R] to the space of the sentences, [B, width]."""
     layers: list[nn.Module] = [nn.Conv2d(item.network_channels, channels, 3, 1, 1), nn.ReLU()]
@@ -48,12 +76,20 @@ def image_encoder(item: ItemSpec, width: int, channels: int = 32) -> nn.Sequenti
 
 
 def fit_text_encoder(
-    item: ItemSpec, width: int, steps: int, next_batch: NextBatch, device: torch.device
+    text: TextEncoder | FrozenTextEncoder,
+    item: ItemSpec,
+    width: int,
+    steps: int,
+    next_batch: NextBatch,
+    device: torch.device,
 ) -> dict[str, Tensor]:
-    """Train a text encoder and return its weights on the CPU; initial weights come from torch's global generator."""
-    text = build_text_encoder(item, width).to(device)
+    """Train the part of a text encoder that learns, and return its weights on the CPU.
+
+    The initial weights of the image encoder come from torch's global generator.
+    """
+    learned = learned_part(text.to(device))
     images = image_encoder(item, width).to(device)
-    optimizer = torch.optim.Adam([*text.parameters(), *images.parameters()], LEARNING_RATE)
+    optimizer = torch.optim.Adam([*learned.parameters(), *images.parameters()], LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, LEARNING_RATE / 20)
     for _ in range(steps):
         batch = next_batch(BATCH)
@@ -64,11 +100,18 @@ def fit_text_encoder(
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    return {name: value.detach().cpu().contiguous() for name, value in text.state_dict().items()}
+    return {name: value.detach().cpu().contiguous() for name, value in learned.state_dict().items()}
 
 
-def build_text_encoder(item: ItemSpec, width: int) -> TextEncoder:
-    """Return an untrained text encoder for the vocabulary of the items."""
+def learned_part(text: TextEncoder | FrozenTextEncoder) -> nn.Module:
+    """Return what learns before the game: all of a small encoder, the layer after a frozen one."""
+    return text.head if isinstance(text, FrozenTextEncoder) else text
+
+
+def build_text_encoder(item: ItemSpec, width: int) -> TextEncoder | FrozenTextEncoder:
+    """Return an untrained text encoder for the captions of the items; that of a user still lacks its graph."""
+    if isinstance(item.vocabulary, Tokenizer):
+        return FrozenTextEncoder(OnnxFeatures(item.vocabulary.features), width)
     return TextEncoder(len(item.vocabulary.words) if item.vocabulary else 0, width)
 
 

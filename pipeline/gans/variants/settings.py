@@ -44,6 +44,11 @@ class VariantSettings(Settings):
         return 0
 
     @property
+    def text_encoder(self) -> tuple[str, str] | None:
+        """The files of a user's text encoder and of its tokenizer; None without one."""
+        return None
+
+    @property
     def augmentation(self) -> str:
         """The policy that augments what the discriminator sees; "none" without one."""
         return "none"

@@ -16,6 +16,7 @@ from pipeline.items import ItemSpec
 from pipeline.serving.graph_tensors import medium_names
 from pipeline.serving.onnx.graph_digest import seal
 from pipeline.serving.onnx.runtime_versions import lower_ir_version
+from pipeline.serving.onnx.text_encoder import prepend
 
 if TYPE_CHECKING:
     import onnx
@@ -35,7 +36,8 @@ def name_tensors(spec: ExportSpec, item: ItemSpec) -> ExportSpec:
     """Return the spec with the names that the medium of an item has for `item` and `items`."""
     names = medium_names(item)
     inputs = {names.get(name, name): example for name, example in spec.inputs.items()}
-    return replace(spec, inputs=inputs, outputs=tuple(names.get(name, name) for name in spec.outputs))
+    front = spec.front and replace(spec.front, rest=name_tensors(spec.front.rest, item))
+    return replace(spec, inputs=inputs, outputs=tuple(names.get(name, name) for name in spec.outputs), front=front)
 
 
 def export(
@@ -51,6 +53,22 @@ def export(
     metadata and library versions are byte-identical. `extend` adds outputs.
     """
     import onnx
+
+    if spec.front:
+        model = prepend(spec.front.content, trace(spec.front.rest, opset), opset)
+        strip_debug_info(model)
+    else:
+        model = trace(spec, opset)
+    if extend is not None:
+        extend(model)
+    onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
+    lower_ir_version(model)
+    onnx.checker.check_model(model, full_check=True)
+    path.write_bytes(seal(model))
+
+
+def trace(spec: ExportSpec, opset: int) -> "onnx.ModelProto":
+    """Return `spec.module` as ONNX with its weights, without debug information."""
     import torch
 
     module = spec.module.eval()
@@ -71,15 +89,10 @@ def export(
         )
     if program is None:  # the type allows it; dynamo=True always returns a program
         raise RuntimeError("torch.onnx.export returned nothing")
-    model = program.model_proto
+    model: onnx.ModelProto = program.model_proto
     strip_debug_info(model)
     rename_axes(model, exported_names(model, spec))
-    if extend is not None:
-        extend(model)
-    onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
-    lower_ir_version(model)
-    onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(seal(model))
+    return model
 
 
 def strip_debug_info(model: "onnx.ModelProto") -> None:

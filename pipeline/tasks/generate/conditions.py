@@ -11,6 +11,7 @@ from pipeline.arrays import BoolArray, Int64Array
 from pipeline.captions import Vocabulary, captions_of
 from pipeline.data.batch_sampling import TrainingItems
 from pipeline.gans.base import GAN
+from pipeline.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,17 @@ class Conditions:
 def draw_conditions(gan: GAN, items: TrainingItems, n: int, seed: int | list[int]) -> Conditions:
     """Draw the conditions of `n` samples of a variant from those of items, in their shares."""
     if gan.condition == "tokens":
-        vocabulary = items.item.vocabulary
-        assert vocabulary is not None  # the training refused data without captions
-        return draw_captions(vocabulary, items, n, seed)
+        assert gan.vocabulary is not None  # the training refused data without captions
+        return draw_captions(gan.vocabulary, items, n, seed)
     if gan.condition == "label":
         labels = np.random.default_rng(seed).choice(items.labels, n)
         return Conditions({"label": torch.from_numpy(labels)}, labels)
     return Conditions()
 
 
-def draw_captions(vocabulary: Vocabulary, items: TrainingItems, n: int, seed: int | list[int]) -> Conditions:
+def draw_captions(
+    vocabulary: Vocabulary | Tokenizer, items: TrainingItems, n: int, seed: int | list[int]
+) -> Conditions:
     """Draw captions of items as the tokens of a model's vocabulary, with the classes of those items."""
     texts = captions_of(items)
     chosen = np.random.default_rng(seed).choice([position for position, text in enumerate(texts) if text], n)

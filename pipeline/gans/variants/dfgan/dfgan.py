@@ -6,20 +6,29 @@ caption of another image, and its gradient penalty is matching-aware: on real im
 text encoder is trained before the game and does not change in it.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.gans.base import ExportSpec, Progress, View
+from pipeline.gans.base import ExportSpec, GraphInFront, Progress, View
 from pipeline.gans.game.adversarial import Adversarial
 from pipeline.gans.networks.heads import output_head
 from pipeline.gans.networks.layers import MinibatchStd, count_doublings
-from pipeline.gans.networks.text_encoder import TextEncoder, build_text_encoder, fit_text_encoder
+from pipeline.gans.networks.text_encoder import (
+    FrozenTextEncoder,
+    TextEncoder,
+    build_text_encoder,
+    fit_text_encoder,
+    learned_part,
+)
 from pipeline.gans.pretraining import NextBatch, Pretraining
 from pipeline.gans.variants.dcgan.dcgan import channel_widths, first_side
 from pipeline.gans.variants.dfgan.settings import DFGANSettings
 from pipeline.items import ItemSpec
 from pipeline.shared_batch import undivided, whole
+from pipeline.tokenizer import Tokenizer
 
 JOINT_SIDE = 4
 """Side of the maps that the discriminator joins the sentence to."""
@@ -131,9 +140,9 @@ class FromSentence(nn.Module):
 
 
 class FromText(FromSentence):
-    """The same of tokens [B, L] in the place of sentences."""
+    """The same of tokens [B, L] in the place of sentences; of features [B, d] with the last layer of an encoder."""
 
-    def __init__(self, text: TextEncoder, generator: Generator) -> None:
+    def __init__(self, text: nn.Module, generator: Generator) -> None:
         super().__init__(generator)
         self.text = text
 
@@ -145,7 +154,7 @@ class DFGAN(Adversarial):
     """The networks under any unpaired objective. The buffer `examples` holds tokens of training captions."""
 
     generator: Generator
-    text: TextEncoder
+    text: TextEncoder | FrozenTextEncoder
     examples: Tensor
     ema_networks = ("generator", "text")
 
@@ -154,7 +163,7 @@ class DFGAN(Adversarial):
         self.item, self.width, self.steps = item, settings.text_width, settings.text_steps
         self.view = View("captioned")
         self.text = build_text_encoder(item, settings.text_width)
-        vocabulary = item.vocabulary
+        self.vocabulary = vocabulary = item.vocabulary
         tokens = vocabulary.tokens(vocabulary.examples) if vocabulary else [[0]]
         self.register_buffer("examples", torch.as_tensor(tokens), persistent=False)
 
@@ -163,13 +172,23 @@ class DFGAN(Adversarial):
         """The tokens of a caption."""
         return "tokens"
 
+    def use_text_encoder(self, graph: bytes) -> None:
+        """Take the text encoder of a user. A linear layer after it learns before the game."""
+        assert isinstance(self.text, FrozenTextEncoder)
+        self.text.features.load(graph)
+
     def pretraining(self) -> Pretraining:
-        """Return the training of the text encoder."""
+        """Return the training of the text encoder, or of the layer after a frozen one."""
 
         def fit(next_batch: NextBatch, device: torch.device) -> dict[str, Tensor]:
-            return fit_text_encoder(self.item, self.width, self.steps, next_batch, device)
+            text = build_text_encoder(self.item, self.width)
+            if isinstance(text, FrozenTextEncoder) and isinstance(self.text, FrozenTextEncoder):
+                text.features = self.text.features
+            return fit_text_encoder(text, self.item, self.width, self.steps, next_batch, device)
 
-        return Pretraining("text", f"{self.width} {self.steps}", fit)
+        frozen = f" {self.vocabulary.encoder}" if isinstance(self.vocabulary, Tokenizer) else ""
+        network = "text" if learned_part(self.text) is self.text else "text.head"
+        return Pretraining(network, f"{self.width} {self.steps}{frozen}", fit)
 
     def embed(self, condition: Tensor) -> Tensor:
         """Return the sentences [B, width] of tokens [B, L]; the text encoder gets no gradient."""
@@ -217,7 +236,20 @@ class DFGAN(Adversarial):
         parts = {"z": latent, "sentences": torch.zeros(2, self.width), "psi": psi}
         whole = {"z": latent, "tokens": tokens, "psi": psi}
         return [
-            ExportSpec("generator", FromText(self.text, self.generator), whole, ("items",)),
-            ExportSpec("text", self.text, {"tokens": tokens}, ("sentences",)),
+            self.after_text(ExportSpec("generator", FromText(self.text, self.generator), whole, ("items",))),
+            self.after_text(ExportSpec("text", self.text, {"tokens": tokens}, ("sentences",))),
             ExportSpec("synthesis", FromSentence(self.generator), parts, ("items",)),
         ]
+
+    def after_text(self, spec: ExportSpec) -> ExportSpec:
+        """Return a spec that takes tokens with the graph of a frozen encoder in front of it, if there is one."""
+        text = self.text
+        if not isinstance(text, FrozenTextEncoder):
+            return spec
+        features = torch.zeros(2, text.features.features)
+        inputs = {
+            "features" if name == "tokens" else name: features if name == "tokens" else example
+            for name, example in spec.inputs.items()
+        }
+        module = FromText(text.head, self.generator) if spec.module is not text else text.head
+        return replace(spec, front=GraphInFront(text.features.content, replace(spec, module=module, inputs=inputs)))
