@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import tritonclient
-from google.protobuf import text_format  # type: ignore[import-untyped]
+from google.protobuf import text_format
 
 from pipeline.serving.onnx import triton
 from pipeline.serving.onnx.signature import describe_graph
