@@ -29,6 +29,8 @@ from tests.specs import image_spec
 class Asked(GAN):
     """A variant that takes captions and draws nothing."""
 
+    vocabulary = captioned_items().item.vocabulary
+
     @property
     def condition(self) -> str:
         return "tokens"
