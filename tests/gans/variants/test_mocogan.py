@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import Tensor
@@ -95,6 +96,14 @@ def test_the_exported_graph_makes_clips_of_any_length(tmp_path: Path, monkeypatc
     spec = name_tensors(spec, clip_spec())
     export(spec, path, {}, 20)
     assert parity.check_parity(spec, path, 1e-4, clip_spec()).max_abs < 1e-5
+    gates = [
+        attribute.i
+        for node in onnx.load(path).graph.node
+        if node.op_type == "GRU"
+        for attribute in node.attribute
+        if attribute.name == "linear_before_reset"
+    ]
+    assert gates == [1], "the reset gate of torch acts after the linear layer"
     session = open_session(path.read_bytes(), "generator.onnx")
     for frames in (1, 7):
         z = latents(3, 3 + 2 * frames)
