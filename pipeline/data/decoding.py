@@ -41,7 +41,7 @@ class Decoder:
         try:
             items = [DecodedItem.of(item) for item in self.medium.decode(data, self.settings)]
         except BadItem as error:
-            return DecodedFile(sha256, size, error=str(error))
+            return DecodedFile(sha256, size, error=" ".join(str(error).split()))
         return DecodedFile(sha256, size, items) if items else DecodedFile(sha256, size, error="contains no items")
 
     def files_per_chunk(self, most: int) -> int:

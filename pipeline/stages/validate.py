@@ -15,6 +15,7 @@ from pipeline.arrays import BoolArray
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import DataRejected, InputError
 from pipeline.media.registry import find_medium
+from pipeline.media.wording import say
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.tasks.registry import TASKS
@@ -61,7 +62,8 @@ def run(root: Path) -> None:
     write_index(stored, findings.files["reason"].isna().to_numpy(), paths.validated / "index.parquet")
     numbers = findings.numbers()
     problems = [str(failure) for failure in critical]
-    problems += test_split_problems(paths, loaded.model.task, leaked=numbers["quarantined_leaked"])
+    short = test_split_problems(paths, loaded.model.task, leaked=numbers["quarantined_leaked"])
+    problems += [say(problem, medium.noun) for problem in short]
     numbers |= {
         "success": not problems,
         "critical": len(problems),

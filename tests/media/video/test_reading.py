@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from pipeline.arrays import UInt8Array
-from pipeline.media.bundle import MAGIC, natural_key, pack
+from pipeline.media.bundle import natural_key, pack
 from pipeline.media.codec import BadItem
+from pipeline.media.image.image import Decoded, Target, decode
 from pipeline.media.registry import MEDIA
 from pipeline.media.video.writer import write_gif
+from tests.media.video.broken_clips import BAD, FOLDER, FRAMES, GIF
 from tests.media.video.clip_files import SIDE, animation, images, numbered, picture, strip
 
 VIDEO: Any = MEDIA["video"]
@@ -141,34 +143,6 @@ def test_frames_of_a_folder_are_sorted_by_number() -> None:
 
 # --- bad input ---
 
-FRAMES = images(numbered(6))
-GIF = animation(FRAMES, duration=50)
-FOLDER = [(f"{number}.png", picture(image)) for number, image in enumerate(FRAMES)]
-
-BAD: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "empty file"),
-    "one-frame GIF": (picture(FRAMES[0], "GIF"), "one picture of 16 x 16 pixels, not several frames"),
-    "still picture": (picture(FRAMES[0].resize((20, 16))), "one picture of 20 x 16 pixels"),
-    "short": (animation(FRAMES[:3], duration=50), "3 frames, fewer than data.frames 4"),
-    "truncated GIF": (GIF[: len(GIF) // 2], "cannot be decoded"),
-    "truncated PNG": (strip(numbered(4))[:-30], "cannot be decoded"),
-    "truncated WebP": (animation(FRAMES, "WEBP", duration=50)[:-40], "cannot be decoded"),
-    "GIF header only": (GIF[:13], "not a clip"),
-    "text": (b"hello world " * 20, "not a clip"),
-    "web page": (b"<!doctype html><html>", "not a clip but a web page"),
-    "zip": (b"PK\3\4" + bytes(60), "not a clip but a zip archive"),
-    "Git LFS": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-    "PDF": (b"%PDF-1.7" + bytes(30), "not a clip but a PDF"),
-    "broken MP4": (b"\0\0\0\x18ftypisom" + bytes(40), "MP4 video"),
-    "broken WebM": (b"\x1aE\xdf\xa3" + bytes(40), "WebM or Matroska video"),
-    "damaged bundle": (pack(FOLDER)[:-5], "damaged bundle"),
-    "bundle of nonsense": (MAGIC + b"[1, 2]\n", "damaged bundle"),
-    "frame that is no picture": (pack([*FOLDER[:3], ("3.png", b"x")]), "3.png: not an image"),
-    "frames of two sizes": (pack([*FOLDER[:3], ("3.png", picture(FRAMES[3].resize((8, 8))))]), "need one size"),
-    "missing frame": (pack(FOLDER[:3] + FOLDER[4:]), "missing between number 2 and number 4"),
-    "repeated number": (pack([*FOLDER, ("05.png", FOLDER[5][1])]), "number 5: 5.png and 05.png"),
-}
-
 
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_files_are_refused_by_name(kind: str) -> None:
@@ -194,6 +168,32 @@ def test_bad_files_are_refused_by_name(kind: str) -> None:
 def test_limits_are_checked(data: bytes, limits: dict[str, int], reason: str) -> None:
     with pytest.raises(BadItem, match=reason):
         list(VIDEO.decode(data, settings(limits=limits)))
+
+
+@pytest.mark.parametrize("limits", [{"frames": 5}, {"picture": 100}, {"pixels": 1000}])
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_limits_act_before_frames_are_decoded(
+    kind: str, limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = animation(FRAMES, kind, duration=50)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("was decoded"))
+    with pytest.raises(BadItem, match=r"over data\.limits\." + next(iter(limits))):
+        list(VIDEO.decode(data, settings(limits=limits)))
+
+
+def test_only_the_first_frame_of_a_folder_is_decoded_before_its_pixels_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decoded: list[int] = []
+
+    def count(data: bytes, target: Target) -> Decoded:
+        decoded.append(len(data))
+        return decode(data, target)
+
+    monkeypatch.setattr("pipeline.media.video.animation.decode", count)
+    with pytest.raises(BadItem, match=r"over data\.limits\.pixels"):
+        list(VIDEO.decode(pack(FOLDER), settings(limits={"pixels": 1000})))
+    assert len(decoded) == 1
 
 
 def test_a_strip_that_does_not_divide_is_refused() -> None:

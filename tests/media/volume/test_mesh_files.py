@@ -1,6 +1,5 @@
 """Meshes as solids: all types, filled from outside, whatever their normals; broken ones are refused with the reason."""
 
-import struct
 from typing import Any
 
 import numpy as np
@@ -14,25 +13,16 @@ from pipeline.media.volume.settings import VolumeLimits
 
 trimesh: Any = pytest.importorskip("trimesh", reason="meshes need trimesh: pip install 'ganline[solids]'")
 
+from tests.media.volume.broken_meshes import BOX, BROKEN, OFF, STL, export  # noqa: E402 - needs trimesh
+
 VOLUME: Any = MEDIA["volume"]
 SETTINGS: Any = VOLUME.Settings(source="x", limits=VolumeLimits(triangles=5000))
 KINDS = ("off", "stl", "stl_ascii", "obj", "ply")
 
 
-def export(mesh: Any, kind: str) -> bytes:
-    data = mesh.export(file_type=kind)
-    return data if isinstance(data, bytes) else bytes(data.encode())
-
-
 def decode(data: bytes, **settings: Any) -> Any:
     (item,) = VOLUME.decode(data, SETTINGS.model_copy(update=settings))
     return item
-
-
-BOX = trimesh.creation.box((1, 2, 3))
-OFF = export(BOX, "off")
-STL = export(BOX, "stl")
-PLY_HEADER = b"ply\nformat ascii 1.0\nelement vertex 1\nproperty float x\nproperty float y\nproperty float z\n"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -91,31 +81,6 @@ def test_a_large_triangle_has_no_gaps() -> None:
     for row in np.asarray(solid.any(axis=2)):
         places = np.flatnonzero(row)
         assert (np.diff(places) == 1).all()
-
-
-def stl_of(count: int, *triangles: Any) -> bytes:
-    body = b"".join(struct.pack("<12fH", 0, 0, 1, *np.ravel(each), 0) for each in triangles)
-    return b"\0" * 80 + struct.pack("<I", count) + body
-
-
-BROKEN = {
-    "ten million triangles": (stl_of(10_000_000)[:84] + b"", "no volume"),
-    "OFF of ten million triangles": (b"OFF\n9 10000000 0\n", "10,000,000 triangles, over data.limits.triangles 5,000"),
-    "PLY of ten million": (PLY_HEADER + b"element face 10000000\nend_header\n", "10,000,000 triangles"),
-    "OBJ of many": (b"v 0 0 0\nv 1 0 0\nv 0 1 0\n" + b"f 1 2 3\n" * 5001, "5,001 triangles, over"),
-    "OFF without numbers": (b"OFF\n", "header does not state the number of faces"),
-    "OFF cut off": (OFF[: len(OFF) // 2], r"a damaged \.off file"),
-    "OFF without faces": (b"OFF\n3 0 0\n0 0 0\n1 0 0\n0 1 0\n", r"has no triangles|damaged \.off"),
-    "point cloud": (PLY_HEADER + b"end_header\n0 0 0\n", "without triangles, such as a point cloud"),
-    "PLY cut off": (export(BOX, "ply")[:-40], r"damaged|no triangles"),
-    "OBJ without faces": (b"v 0 0 0\nv 1 0 0\n", r"has no triangles|damaged \.obj"),
-    "OBJ with a missing corner": (b"v 0 0 0\nv 1 0 0\nf 1 2 9\n", "damaged"),
-    "empty STL": (stl_of(0), "has no triangles|damaged .stl"),
-    "STL cut off": (b"solid x\n" + STL[8:-20], r"damaged \.stl|no volume|no triangles"),
-    "NaN": (stl_of(1, np.full((3, 3), np.nan)), "a corner is NaN or infinite|no triangles"),
-    "infinite": (stl_of(1, [[0, 0, 0], [np.inf, 0, 0], [0, 1, 0]]), "a corner is NaN or infinite|no triangles"),
-    "a single point": (stl_of(2, np.ones((3, 3)), np.ones((3, 3))), "all its triangles lie in one point|no triangles"),
-}
 
 
 @pytest.mark.parametrize("kind", BROKEN)

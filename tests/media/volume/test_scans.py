@@ -1,10 +1,7 @@
 """NIfTI scans and DICOM series: axes of the patient, spacing, the order of slices, and what is refused."""
 
 import gzip
-import io
 import itertools
-import zipfile
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +11,8 @@ from pipeline.media.codec import BadItem
 from pipeline.media.registry import MEDIA
 from pipeline.media.volume.scan_axes import make_isotropic, orient
 from pipeline.media.volume.settings import VolumeLimits
+from tests.media.volume.broken_scans import broken_nifti, broken_series
+from tests.media.volume.scan_files import SCAN, archive, dicom, nifti, slices
 from tests.media.volume.voxel_files import corner_shape
 
 VOLUME: Any = MEDIA["volume"]
@@ -30,7 +29,7 @@ def decode(data: bytes, **settings: Any) -> Any:
 # --- axes ---
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_every_orientation_is_brought_to_that_of_the_patient(order: tuple[int, ...]) -> None:
     solid = corner_shape()
     for signs in itertools.product((1, -1), repeat=3):
@@ -76,12 +75,6 @@ def test_voxels_become_cubes() -> None:
 # --- NIfTI ---
 
 
-def nifti(values: Any, affine: Any = None, kind: str = "Nifti1Image") -> bytes:
-    nibabel: Any = pytest.importorskip("nibabel", reason="scans need nibabel: pip install 'ganline[scans]'")
-    image = getattr(nibabel, kind)(np.asarray(values), np.eye(4) if affine is None else affine)
-    return image.to_bytes()  # type: ignore[no-any-return]
-
-
 @pytest.mark.parametrize("kind", ["Nifti1Image", "Nifti2Image"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_nifti_files_are_read(kind: str, packed: bool) -> None:
@@ -108,81 +101,22 @@ def test_several_scans_of_one_file_are_items() -> None:
 
 
 def test_broken_nifti_files_are_refused_with_the_reason() -> None:
-    good = nifti(corner_shape().astype(np.float32))
-    nan = nifti(np.where(corner_shape(), np.nan, 0).astype(np.float32))
-    huge = bytearray(good)
-    huge[42:48] = (30_000).to_bytes(2, "little") * 3
-    flat = nifti(np.ones((4, 4), np.uint8))
-    sheared = np.eye(4)
-    sheared[0, 1] = 0.3
-    for data, words in {
-        good[:-20]: "truncated or damaged",
-        gzip.compress(good)[:-12]: "truncated or damaged",
-        nan: "voxels that are NaN or infinite",
-        bytes(huge): r"27,000,000,000,000 voxels, over data\.limits\.voxels",
-        gzip.compress(nifti(np.zeros((50, 50, 50), np.uint8))): r"125,000 voxels, over data\.limits\.voxels",
-        flat: "has no three axes",
-        nifti(corner_shape().astype(np.uint8), sheared): "shear",
-        nifti(np.ones((2, 2, 2), np.complex64)): "not numbers",
-        good[:40] + bytes([9]) * 4 + good[44:]: "no three axes|damaged|voxels",
-    }.items():
+    for data, words in broken_nifti().values():
         with pytest.raises(BadItem, match=words):
             decode(data)
 
 
+def test_integers_stay_integers_and_scaled_ones_come_back() -> None:
+    """Labels 0 to 3: as they are, and as bytes with a slope."""
+    labels = np.arange(64).reshape(4, 4, 4) % 4
+    for data in (nifti(labels.astype(np.int16)), nifti(labels.astype(np.uint8) / 3, dtype=np.uint8)):
+        item = decode(data, range=(0, 3) if data[70] == 4 else (0, 1))
+        assert (item.values == labels * 85).all()
+    (whole,) = VOLUME.decode(nifti(labels.astype(np.int16)), SETTINGS.model_copy(update={"range": None}))
+    assert whole.bounds.whole
+
+
 # --- DICOM ---
-
-SCAN = np.arange(60).reshape(3, 4, 5) % 7
-"""Rows, columns, slices."""
-
-
-def dicom(pixels: Any, place: Sequence[float], series: str = "1.2.3", **more: Any) -> bytes:
-    pydicom: Any = pytest.importorskip("pydicom", reason="scans need pydicom: pip install 'ganline[scans]'")
-    meta = pydicom.dataset.FileMetaDataset()
-    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4"
-    header = pydicom.Dataset()
-    header.file_meta = meta
-    values: dict[str, Any] = {
-        "SOPClassUID": meta.MediaStorageSOPClassUID,
-        "SOPInstanceUID": "1.2.3.4",
-        "SeriesInstanceUID": series,
-        "Rows": pixels.shape[0],
-        "Columns": pixels.shape[1],
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "BitsAllocated": 16,
-        "BitsStored": 16,
-        "HighBit": 15,
-        "PixelRepresentation": 1,
-        "PixelSpacing": [1, 1],
-        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
-        "ImagePositionPatient": list(place),
-        "PatientName": "Nobody",
-        "InstanceNumber": 1,
-        "PixelData": np.ascontiguousarray(pixels, dtype="<i2").tobytes(),
-    }
-    for name, value in (values | more).items():
-        if value is not None:
-            setattr(header, name, value)
-    file = io.BytesIO()
-    pydicom.dcmwrite(file, header, enforce_file_format=True)
-    return file.getvalue()
-
-
-def archive(*slices: bytes, **more: bytes) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as target:
-        for number, data in enumerate(slices):
-            target.writestr(f"{number:03d}.dcm", data)
-        for name, data in more.items():
-            target.writestr(name, data)
-    return file.getvalue()
-
-
-def slices(scan: Any = SCAN, step: float = 1, **more: Any) -> list[bytes]:
-    return [dicom(scan[..., k], [0, 0, step * k], **more) for k in range(scan.shape[2])]
-
 
 WHOLE = {"resolution": 5, "range": (0, 6)}
 
@@ -219,24 +153,9 @@ def test_sagittal_series_are_turned() -> None:
 
 
 def test_a_series_that_is_not_whole_is_refused() -> None:
-    good = slices()
-    for files, words in (
-        (good[:2] + good[3:], "1 slices are missing: the gaps are up to 2 mm, not 1 mm"),
-        ([*good, dicom(SCAN[..., 0], [0, 0, 0])], "two slices have the same place"),
-        ([*good[:4], dicom(SCAN[..., 4], [0, 0, 4.3])], "uneven distances between slices"),
-        ([*good, *slices(series="1.2.9")], "slices of 2 series in one archive"),
-        ([*good[:4], dicom(SCAN[:2, :, 4], [0, 0, 4])], "different sizes: 2 x 4, 3 x 4"),
-        ([*good[:4], dicom(SCAN[..., 4], [0, 0, 4], PixelSpacing=[1, 2])], "different directions or spacings"),
-        (good[:1], "only one slice"),
-        ([dicom(one, [0, 0, k], ImagePositionPatient=None) for k, one in enumerate(SCAN.T)], "ImagePositionPatient"),
-        ([dicom(one, [0, 0, k], PixelSpacing=[0, 1]) for k, one in enumerate(SCAN.T)], "PixelSpacing is not positive"),
-        (slices(PhotometricInterpretation="PALETTE COLOR"), "slices of the kind PALETTE COLOR, not gray"),
-        (slices(NumberOfFrames=3), "several frames"),
-        (slices(PixelData=b"\0\0"), "the pixels of a slice cannot be read"),
-        ([good[0], good[1][:200]], "damaged DICOM file|cannot be read"),
-    ):
+    for data, words in broken_series().values():
         with pytest.raises(BadItem, match=words):
-            decode(archive(*files), **WHOLE)
+            decode(data, **WHOLE)
 
 
 def test_limits_and_single_slices() -> None:
