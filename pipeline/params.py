@@ -89,9 +89,11 @@ class Params(Settings):
             )
         if not TASKS[self.model.task].suits(medium, self.data):
             others = ", ".join(name for name, known in VARIANTS.items() if not TASKS[known.settings.task].takes_input)
+            remedy = f"set {medium.transformable}, or " if medium.transformable else ""
             raise ValueError(
                 f"model.variant: {self.model.variant} transforms items, and data.medium {medium.name} has no "
-                f"transformation of {medium.noun}s yet; choose one of {others}"
+                f"transformation of {medium.noun}s {'as these are stored' if remedy else 'yet'}; {remedy}choose one of "
+                f"{others}"
             )
         self.model.check_data(layout)
         if self.train.flips and not medium.flips:

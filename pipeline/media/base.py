@@ -64,6 +64,7 @@ class Medium(GraphItems, ABC):
         Validation: The medium's part of `validate:` in params.yaml.
         facts: Columns that `decode` adds to the manifest.
         transforms: Models may transform items: `decode_one` and `encode_result` read and write their files.
+        transformable: Setting that makes items ones that models transform, if only some are; else empty.
         partner_facts: Facts in which the partners of a pair from two folders must agree.
         restoration: What the model card says of a model that restores items.
         similarities: How restored items are compared with their originals; empty: as pictures.
@@ -86,6 +87,7 @@ class Medium(GraphItems, ABC):
     Validation: ClassVar[type[ValidationSettings]] = ValidationSettings
     facts: ClassVar[tuple[Fact, ...]] = ()
     transforms: ClassVar[bool] = False
+    transformable: ClassVar[str] = ""
     partner_facts: ClassVar[tuple[str, ...]] = ()
     restoration: ClassVar[RestorationWords] = RestorationWords()
     similarities: ClassVar[tuple[Similarity, ...]] = ()

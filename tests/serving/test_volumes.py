@@ -51,6 +51,8 @@ def test_sample_writes_grids_and_meshes(sculptor: Path, tmp_path: Path) -> None:
     sample_to_files(sculptor, tmp_path / "out", Request(n=2, seed=3), folder=True)
     assert (np.load(tmp_path / "out/0000.npy") == (item > 0)).all()
     sample_to_files(sculptor, tmp_path / "way.gif", Request(n=2, seed=3, steps=3), folder=False)
+    with Image.open(tmp_path / "way.gif") as way:
+        assert getattr(way, "n_frames", 1) == 6, "to the second solid and back"
     with pytest.raises(InputError, match=r"several volumes do not fit into one \.stl"):
         sample_to_files(sculptor, tmp_path / "two.stl", Request(n=2), folder=False)
 

@@ -67,6 +67,7 @@ class AudioMedium(Medium):
         Fact("clipped_share", "float64"),
     )
     transforms = True
+    transformable = "data.representation: wave"
     similarities = SIMILARITIES
     sources = ("tones",)
     augmentations = frozenset({"diffaugment"})

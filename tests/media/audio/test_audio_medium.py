@@ -161,7 +161,9 @@ def test_impossible_settings_are_refused_with_the_remedy(text: str, message: str
 
 
 def test_variants_that_transform_items_are_refused() -> None:
-    with pytest.raises(InputError, match=r"denoise transforms items, .* choose one of vanilla, dcgan"):
+    with pytest.raises(
+        InputError, match=r"denoise transforms items, .* set data.representation: wave, or choose one of vanilla, dcgan"
+    ):
         parse("data: {medium: audio}\nmodel: {variant: denoise}\n", "params.yaml")
 
 
