@@ -15,6 +15,7 @@ from benchmarks.gate.failure import Failure, Int64, Real, UInt8
 from benchmarks.gate.images.data import load_digits, load_foreign
 from benchmarks.gate.images.failures import FAILURES
 from benchmarks.gate.music.failures import FAILURES as MUSIC
+from benchmarks.gate.music.track_failures import FAILURES as TRACKS
 from benchmarks.gate.results import Outcome, Results
 from benchmarks.gate.runner import run
 from benchmarks.gate.sound.failures import FAILURES as SOUND
@@ -27,6 +28,9 @@ from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.sound_file import read_recording
 from pipeline.media.audio.tones import write_tone
 from pipeline.media.audio.waves import to_picture
+from pipeline.media.music.grammar_source import ChordGrammar
+from pipeline.media.music.settings import MusicSettings
+from pipeline.media.registry import MEDIA
 from pipeline.media.volume.solids import CLASSES as SOLIDS
 from pipeline.media.volume.solids import draw_solid
 
@@ -73,6 +77,16 @@ def test_every_failure_of_music_breaks_it() -> None:
     rng = np.random.default_rng(0)
     pieces, train = (rng.integers(40, 80, (100, 16, 4, 1)).astype(np.uint8) for _ in range(2))
     assert_failures_break(MUSIC, Real(pieces, np.arange(100) % 4, train, pieces[:0]), pieces)
+
+
+def test_every_failure_of_tracks_breaks_them() -> None:
+    settings = MusicSettings(pitches=(41, 79), tracks=("pipe", "piano", "bass"))
+    source, medium = ChordGrammar(settings), MEDIA["music"]
+    loaders = [load for number, (_, load) in enumerate(source.files()) if number % 60 == 0]
+    rolls = np.stack([next(medium.decode(load(), settings)).values for load in loaders])
+    real = Real(rolls, np.arange(len(rolls)) * 6 // len(rolls), rolls[::-1], rolls[:0])
+    assert len(TRACKS) >= 8
+    assert_failures_break(TRACKS, real, rolls)
 
 
 def test_every_failure_of_volumes_breaks_them() -> None:
