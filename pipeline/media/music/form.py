@@ -92,3 +92,23 @@ def pitch_count(spec: ItemSpec) -> int:
     if "tracks" in spec.details:
         return spec.width
     return (spec.symbols - 1) // (2 if has_onsets(spec) else 1)
+
+
+def steps_per_quarter(spec: ItemSpec) -> int:
+    """Return the time steps of a quarter note."""
+    value = spec.details.get("steps_per_quarter", 1)
+    assert isinstance(value, int)
+    return value
+
+
+def tempo(spec: ItemSpec) -> float:
+    """Return the quarter notes a minute of files that are written."""
+    value = spec.details.get("tempo", 84.0)
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def meter(spec: ItemSpec) -> str | None:
+    """Return the meter of the items, such as "3/4"; None if it is not known."""
+    value = spec.details.get("meter")
+    return None if value is None else str(value)

@@ -16,7 +16,7 @@ from pipeline.items import ItemSpec
 from pipeline.media.base import BuiltinSource, Medium
 from pipeline.media.codec import BadItem, Encoded, Fact, Item, TransformInput
 from pipeline.media.music import validation
-from pipeline.media.music.form import form_of, lowest, pitch_count
+from pipeline.media.music.form import form_of, lowest, meter, pitch_count, steps_per_quarter, tempo
 from pipeline.media.music.settings import MusicLimits, MusicSettings
 from pipeline.media.music.similarities import SIMILARITIES
 from pipeline.media.restoration import RestorationWords
@@ -145,12 +145,12 @@ class MusicMedium(Medium):
 
     def encode(self, values: Items, spec: ItemSpec, suffix: str | None = None) -> Encoded:
         """Return a MIDI file, or the notes rendered as sound."""
-        return self.encode_notes(form_of(spec).notes(values, spec), spec, suffix, tempo(spec))
+        return self.encode_notes(form_of(spec).notes(values, spec), spec, suffix, tempo(spec), meter(spec))
 
     def encode_notes(
-        self, notes: Sequence[Sequence[Note]], spec: ItemSpec, suffix: str | None, speed: float
+        self, notes: Sequence[Sequence[Note]], spec: ItemSpec, suffix: str | None, speed: float, signature: str | None
     ) -> Encoded:
-        """Return the notes of each voice or track as a file; `speed` in quarter notes a minute."""
+        """Return the notes of each voice or track as a file in a meter; `speed` in quarter notes a minute."""
         from pipeline.media.music.midi import in_ticks, write_score
         from pipeline.media.music.synthesis import render
 
@@ -160,8 +160,7 @@ class MusicMedium(Medium):
         if suffix == ".wav":
             data = render(parts, speed, [program is None for program in programs])
         else:
-            meter = spec.details.get("meter")
-            data = write_score(parts, form.names(spec), speed, programs, None if meter is None else str(meter))
+            data = write_score(parts, form.names(spec), speed, programs, signature)
         return Encoded(data, self.formats[suffix], suffix)
 
     def encoded_size(self, data: bytes) -> tuple[int, int]:
@@ -187,13 +186,13 @@ class MusicMedium(Medium):
         quality: int | None = None,
         keeps_colours: bool = False,
     ) -> Encoded:
-        """Return the result in the key and at the tempo of its source."""
+        """Return the result in the key and meter and at the tempo of its source."""
         from pipeline.media.music.transformation import Origin, undo_shift
 
         origin = source.properties
         assert isinstance(origin, Origin)
         notes = undo_shift(form_of(spec).notes(values, spec), form_of(spec).names(spec), origin)
-        return replace(self.encode_notes(notes, spec, suffix, origin.tempo), losses=source.losses)
+        return replace(self.encode_notes(notes, spec, suffix, origin.tempo, origin.meter), losses=source.losses)
 
     def baseline(self, given: Items, originals: Items, spec: ItemSpec) -> Items:
         """Return pieces with their own given voices or tracks, and those of another piece."""
@@ -287,17 +286,3 @@ class MusicMedium(Medium):
         from pipeline.media.music.tensors import MusicTensors
 
         return MusicTensors(spec)
-
-
-def steps_per_quarter(spec: ItemSpec) -> int:
-    """Return the time steps of a quarter note."""
-    value = spec.details.get("steps_per_quarter", 1)
-    assert isinstance(value, int)
-    return value
-
-
-def tempo(spec: ItemSpec) -> float:
-    """Return the quarter notes a minute of files that are written."""
-    value = spec.details.get("tempo", 84.0)
-    assert isinstance(value, int | float)
-    return float(value)

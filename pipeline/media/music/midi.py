@@ -45,6 +45,7 @@ class Score:
         division: Ticks of a quarter note.
         ticks: Duration.
         tempo: First tempo in quarter notes a minute; 120 if the file states none.
+        tempo_changes: How often the tempo becomes another one after that.
         meters: Time signatures, such as "3/4", in the order of time; those that repeat the one before are left out.
         hanging: Notes that no event ended; they end with their track.
         overlapping: Notes that were cut because the same pitch began again.
@@ -57,6 +58,7 @@ class Score:
     division: int
     ticks: int
     tempo: float
+    tempo_changes: int
     meters: Sequence[str]
     hanging: int
     overlapping: int
@@ -170,6 +172,7 @@ def collect(file: "MidiFile", ticks: int) -> Score:
         division=file.ticks_per_beat,
         ticks=ticks,
         tempo=60e6 / min(tempos)[1] if tempos else 120.0,
+        tempo_changes=max(0, sum(1 for _ in itertools.groupby(tempo for _, tempo in sorted(tempos))) - 1),
         meters=[meter for meter, _ in itertools.groupby(meter for _, meter in sorted(meters))],
         hanging=counts["hanging"],
         overlapping=counts["overlapping"],

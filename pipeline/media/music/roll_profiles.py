@@ -10,7 +10,7 @@ from pipeline.arrays import BoolArray, Float64Array, FloatArray, Items
 from pipeline.items import ItemSpec
 from pipeline.media.music import roll_harmony
 from pipeline.media.music.families import DRUMS
-from pipeline.media.music.form import form_of, lowest
+from pipeline.media.music.form import form_of, lowest, meter, steps_per_quarter
 from pipeline.media.music.profile_comparisons import compare_ratios, largest_difference, total_variation
 from pipeline.media.music.rolls import is_on
 from pipeline.media.music.settings import bar_steps
@@ -22,9 +22,7 @@ Compare: TypeAlias = Callable[[Float64Array, Float64Array], float]
 
 def bar_of(spec: ItemSpec) -> int:
     """Return the time steps of a bar; of 4/4, as in the authors' data, if `data.meter` names no other."""
-    steps, meter = spec.details.get("steps_per_quarter", 1), spec.details.get("meter")
-    assert isinstance(steps, int)
-    return int(bar_steps(None if meter is None else str(meter), steps))
+    return int(bar_steps(meter(spec), steps_per_quarter(spec)))
 
 
 def pitched_tracks(spec: ItemSpec) -> list[int]:

@@ -16,10 +16,11 @@ HIGHEST = 127
 
 @dataclass(frozen=True)
 class Origin:
-    """What a file had that a result gets back: its tempo, and the semitones by which it was transposed."""
+    """What a file had that a result gets back: its first tempo and meter, and by how many semitones it was moved."""
 
     tempo: float
     shift: int
+    meter: str | None = None
 
 
 def settings_of(spec: ItemSpec) -> MusicSettings:
@@ -73,7 +74,12 @@ def read_piece(data: bytes, spec: ItemSpec, largest: int) -> TransformInput:
     losses = [f"{placed.lost:.0%} of the notes sound at no time step"] if placed.lost else []
     if placed.stacked:
         losses.append(f"{placed.stacked:.0%} of the notes are hidden by higher ones of their voice")
-    return TransformInput(values, Origin(score.tempo, placed.shift), tuple(losses))
+    if score.tempo_changes:
+        losses.append(f"the tempo stays at its first value, {score.tempo:.3g} quarter notes a minute")
+    if len(score.meters) > 1:
+        losses.append(f"the meter stays {score.meter}")
+    meter = score.meter if score.meters else None
+    return TransformInput(values, Origin(score.tempo, placed.shift, meter), tuple(losses))
 
 
 def undo_shift(notes: Sequence[Sequence[Note]], names: Sequence[str], origin: Origin) -> list[list[Note]]:

@@ -12,7 +12,7 @@ from pipeline.media.music.midi import read_score
 from pipeline.media.music.settings import MusicLimits
 from pipeline.media.music.similarities import borrow_accompaniment, chord_agreement
 from pipeline.media.registry import MEDIA
-from tests.media.music.midi_files import header, held, melody, write
+from tests.media.music.midi_files import header, held, melody, meters, write
 
 MUSIC: Any = MEDIA["music"]
 TUNE = [(60 + pitch, k, k + 1) for k, pitch in enumerate([0, 4, 7, 12, 11, 7, 4, 2, 0, 0])]
@@ -56,6 +56,20 @@ def test_a_result_has_the_tempo_and_the_key_of_its_source() -> None:
     assert [note.pitch for note in score.parts[0]][:2] == [62, 66]
     assert score.tempo == pytest.approx(100)
     assert (file.suffix, MUSIC.encode_result(source.values, spec, source, ".wav").suffix) == (".mid", ".wav")
+
+
+def test_a_result_has_the_meter_of_its_source_and_says_which_changes_are_lost() -> None:
+    spec, waltz = spec_of(), meters((0, "3/4"))
+    source = read(write(waltz, melody(TUNE)), spec)
+    assert source.losses == ()
+    assert read_score(MUSIC.encode_result(source.values, spec, source).data, MusicLimits()).meters == ["3/4"]
+    slower = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500_000, time=at) for at in (0, 480, 480)])
+    slower[-1].tempo = 750_000
+    changing = read(write(slower, meters((0, "3/4"), (3, "2/4")), melody(TUNE)), spec)
+    assert changing.losses == (
+        "the tempo stays at its first value, 120 quarter notes a minute",
+        "the meter stays 3/4",
+    )
 
 
 @pytest.mark.parametrize(
