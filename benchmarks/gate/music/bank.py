@@ -17,7 +17,7 @@ EXAMPLES = """
 """
 
 GRAMMAR = "data: {medium: music, pitches: [41, 79]}\n"
-TRACKS = "data: {medium: music, pitches: [41, 79], tracks: [pipe, piano, bass]}\n"
+TRACKS = "data: {medium: music, pitches: [36, 84], tracks: [pipe, piano, bass]}\n"
 FILES = "data: {medium: music, source: SOURCE, pitches: [33, 88], key: C, hop: 2}\n"
 REST = "model: {variant: vanilla}\ntrain: {flips: false}\n"
 MOVED = 3

@@ -109,12 +109,13 @@ WRONG_HARMONY = mode(
     "wrong harmony", 23, f"Each voice is plausible, but together they form no chords. {LONGER}", loses_chords
 )
 RESTLESS = mode("restless rhythm", 24, f"Voices move too often. {LONGER}", lambda found: not is_slow(found))
-OUTSIDE_GRAMMAR = mode("broken progressions", 25, f"Items break a rule of the chord grammar. {LONGER}")
 WRONG_KEY = mode("wrong key", 25, f"Pitch classes have other shares. {LONGER}")
 WRONG_REGISTER = mode("wrong register", 26, f"A voice or track is too high or too low. {LONGER}")
 WRONG_POLYPHONY = mode("wrong polyphony", 22, f"Tracks sound too many or too few notes at a time. {LONGER}")
 SCATTERED = mode("scattered pitches", 24, f"A track uses too many or too few pitch classes in a bar. {LONGER}")
 FRAGMENTED = mode("fragmented notes", 28, f"Notes are too short or too long. {LONGER}")
+# What else is wrong breaks rules, too, and says more.
+OUTSIDE_GRAMMAR = mode("broken progressions", 29, f"Items break a rule of the chord grammar. {LONGER}")
 
 
 # --- measures ---
