@@ -34,7 +34,11 @@ class Binary(nn.Module):
     These are the stochastic binary neurons of Dong and Yang, "Convolutional Generative Adversarial Networks with Binary
     Neurons for Polyphonic Music Generation" (2018, eq. 3), with -1 for off: a value is on with its probability. So the
     discriminator sees what is delivered, and a voxel of which the generator is not sure is a speck in some samples. The
-    generator learns to be sure. Gradients pass as through tanh (straight-through: Bengio 2013).
+    generator learns to be sure.
+
+    Gradients pass as through softsign, x / (1 + |x|) (straight-through: Bengio 2013). Its slope falls with the square
+    of the logit, that of tanh exponentially: with tanh a voxel that is sure hardly changes any more, and solids stay
+    where they are.
     """
 
     def forward(self, logits: Tensor) -> Tensor:
@@ -43,7 +47,8 @@ class Binary(nn.Module):
             return soft
         on = torch.rand_like(soft, dtype=torch.float32) < (1 + soft) / 2
         hard = torch.where(on, 1.0, -1.0).to(soft.dtype)
-        return hard + soft - soft.detach()
+        smooth = F.softsign(logits)
+        return hard + smooth - smooth.detach()
 
 
 def gumbel(normal: Tensor) -> Tensor:

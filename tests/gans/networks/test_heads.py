@@ -26,7 +26,7 @@ def test_values_on_a_scale_have_tanh() -> None:
     assert isinstance(output_head(ITEM.model_copy(update={"symbols": 0})), nn.Tanh)
 
 
-def test_binary_values_are_on_by_their_probability_with_the_gradient_of_tanh() -> None:
+def test_binary_values_are_on_by_their_probability_with_the_gradient_of_softsign() -> None:
     head = output_head(ITEM.model_copy(update={"symbols": 0, "details": {"values": "occupancy"}}))
     assert isinstance(head, Binary)
     logits = torch.tensor([-40.0, -0.5, 0.0, 0.5, 40.0]).expand(4000, 5).clone().requires_grad_()
@@ -37,7 +37,7 @@ def test_binary_values_are_on_by_their_probability_with_the_gradient_of_tanh() -
     assert shares == pytest.approx(torch.sigmoid(2 * logits[0]).tolist(), abs=0.03)
     assert (shares[0], shares[4]) == (0, 1)
     (gradient,) = torch.autograd.grad(values.sum(), logits)
-    assert torch.allclose(gradient, 1 - torch.tanh(logits) ** 2, atol=1e-6)
+    assert torch.allclose(gradient, (1 + logits.abs()) ** -2, atol=1e-6)
     assert torch.equal(head.eval()(logits), torch.tanh(logits))
 
 
