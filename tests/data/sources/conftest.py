@@ -1,5 +1,6 @@
 """An object store on this machine."""
 
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,10 +23,13 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    address = f"http://{host}:{port}"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
     store: Any = fsspec.filesystem("s3", skip_instance_cache=True)
     store.clear_instance_cache()  # connections to the servers of other tests
     store.mkdir("objects")
     yield store
+    # All servers of a process have the same objects.
+    urllib.request.urlopen(urllib.request.Request(f"{address}/moto-api/reset", method="POST")).close()
     server.stop()
     store.clear_instance_cache()

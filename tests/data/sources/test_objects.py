@@ -12,6 +12,7 @@ from pipeline.data import ingestion
 from pipeline.data.ingestion import ingest
 from pipeline.data.remote_objects import StoredBytes, read_stored
 from pipeline.data.sources.objects import MEMBERS, index_tar
+from pipeline.data.sources.remote import RemoteFiles
 from pipeline.data.workers import LocalProcesses, Workers
 from pipeline.errors import InputError
 from pipeline.media.image.settings import ImageSettings
@@ -151,3 +152,13 @@ def test_an_object_store_is_read_by_a_cluster(
         for kind in ("files", "tars"):
             bucket.put(str(tmp_path / kind), f"objects/{kind}", recursive=True)
             store_both_ways(f"s3://objects/{kind}", tmp_path / f"{kind}-stores", monkeypatch, start)
+
+
+def test_a_tar_that_was_replaced_is_listed_as_it_is_now(tmp_path: Path, bucket: Any) -> None:
+    """s3fs remembers the sizes of a listing without an expiry, and a worker lives long."""
+    path, address = tmp_path / "a.tar", "s3://objects/tars/a.tar"
+    for names in (["1.png"], ["1.png", "2.png", "3.png"]):
+        write_tar(path, [(name, b"x" * 5000) for name in names])
+        bucket.put_file(str(path), "objects/tars/a.tar")
+        assert index_tar(address)["path"].to_pylist() == names
+        assert RemoteFiles.of("s3://objects/tars").sizes == {"a.tar": path.stat().st_size}
