@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
@@ -13,7 +15,7 @@ from safetensors.numpy import load_file
 
 from tests.processes import start_ganline, wait_for_exit
 from tests.stages.test_train import link_digits
-from tests.waiting import list_running, wait_until
+from tests.waiting import find_free_port, list_running, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -104,3 +106,20 @@ def test_a_signal_stops_all_processes_with_a_checkpoint(projects: tuple[Path, Pa
         os.kill(child.pid, signal.SIGTERM)
         assert wait_for_exit(child) == 130, log.read_text()
     assert log.read_text().count("stopped after") == 1
+
+
+def test_torchrun_gives_the_bits_of_the_variable(projects: tuple[Path, Path]) -> None:
+    ours, theirs = projects
+    thread = {"OMP_NUM_THREADS": "1"}  # as torchrun sets it
+    for root in projects:
+        (root / "params.yaml").write_text(PARAMS.replace("12000", "640").replace("4500", "null"))
+    log = ours / "log"
+    with start_ganline(ours, "train", output=log, errors=log, environment=TWO | thread) as child:
+        assert wait_for_exit(child) == 0, log.read_text()
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    torchrun += ["--master-port", str(find_free_port()), "-m", "pipeline", "train"]
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | thread
+    done = subprocess.run(torchrun, cwd=theirs, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    files = [(root / "models" / "generator.safetensors").read_bytes() for root in projects]
+    assert files[0] == files[1]
