@@ -41,7 +41,7 @@ def test_no_two_processes_draw_the_same_and_together_they_draw_what_one_does(
     whole = draw(COUNT * IMAGES, torch.Generator().manual_seed(0))
     parts = draw_in_each(monkeypatch, draw)
     assert all(len(part) == IMAGES for part in parts)
-    packs = [part.unflatten(0, (-1, PACK)) for part in parts]
+    packs = [part.reshape(-1, PACK, *part.shape[1:]) for part in parts]
     assert torch.equal(torch.stack(packs, dim=1).flatten(0, 2), whole)
     for rank, part in enumerate(parts):
         monkeypatch.setattr(processes, "rank", lambda rank=rank: rank)
