@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.gate.bank import Bank
+from benchmarks.gate.captions import bank as captions
 from benchmarks.gate.images import bank as images
 from benchmarks.gate.music import bank as music
 from benchmarks.gate.runner import add_options, run
@@ -21,6 +22,7 @@ from benchmarks.gate.volume import bank as volume
 
 BANKS: dict[str, tuple[Any, Callable[[Namespace], Bank[Any]]]] = {
     "images": (images, images.open_bank),
+    "captions": (captions, captions.open_bank),
     "sound": (sound, sound.open_bank),
     "music": (music, music.open_bank),
     "video": (video, video.open_bank),

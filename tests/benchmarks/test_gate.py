@@ -11,6 +11,9 @@ import pytest
 
 from benchmarks.gate import __main__ as command
 from benchmarks.gate.bank import Bank, Draw, Sample
+from benchmarks.gate.captions.failures import FAILURES as CAPTIONS
+from benchmarks.gate.captions.failures import Digits, ignore_colour, ignore_digit
+from benchmarks.gate.captions.failures import paint as paint_digits
 from benchmarks.gate.failure import Failure, Int64, Real, UInt8
 from benchmarks.gate.images.data import load_digits, load_foreign
 from benchmarks.gate.images.failures import FAILURES
@@ -28,6 +31,7 @@ from pipeline.media.audio.settings import AudioSettings
 from pipeline.media.audio.sound_file import read_recording
 from pipeline.media.audio.tones import write_tone
 from pipeline.media.audio.waves import to_picture
+from pipeline.media.image.captioned_digits import COLOURS
 from pipeline.media.music.grammar_source import ChordGrammar
 from pipeline.media.music.settings import MusicSettings
 from pipeline.media.registry import MEDIA
@@ -63,6 +67,45 @@ def test_every_failure_of_images_breaks_them(side: int, channels: int) -> None:
     failures = [failure for failure in FAILURES if failure.applies(real, labelled=True)]
     assert len([one for one in failures if one.must is not None]) >= 40
     assert_failures_break(failures, real, real.images)
+
+
+def coloured_digits() -> Digits:
+    """Return items in four shapes of each of ten digits, three colours and two forms of captions."""
+    rng = np.random.default_rng(0)
+    ink = rng.integers(0, 2, (40, 8, 8, 1)).astype(np.float64).repeat(3, axis=0)
+    palette = np.array(list(COLOURS.values()), dtype=np.uint8)
+    shapes, colours = np.arange(40).repeat(3), np.tile([0, 1, 2], 40) + rng.integers(0, 4, 40).repeat(3)
+    captions = tuple(f"{('a', 'the number')[k % 2]} {k % 10} in {colour}" for k, colour in enumerate(colours))
+    return Digits(
+        images=paint_digits(ink, palette[colours]),
+        labels=shapes % 10,
+        train=paint_digits(ink[::-1], palette[colours]),
+        foreign=np.zeros((0, 8, 8, 3), dtype=np.uint8),
+        captions=captions,
+        shapes=shapes,
+        colours=colours,
+        palette=palette,
+        unseen=np.arange(120) % 5 == 0,
+        train_captions=captions[::-1],
+    )
+
+
+def test_every_failure_of_captions_breaks_them() -> None:
+    real = coloured_digits()
+    assert_failures_break(CAPTIONS, real, real.images)
+    assert len([one for one in CAPTIONS if one.must is not None]) >= 8
+
+
+def test_items_in_other_colours_and_shapes_do_not_repeat() -> None:
+    real, rng = coloured_digits(), np.random.default_rng(2)
+    assert np.array_equal(paint_digits(real.ink, real.palette[real.colours]), real.images)
+    for change in (ignore_colour, ignore_digit):
+        items = change(real, 1.0, rng)
+        assert len(np.unique(items.reshape(120, -1), axis=0)) == 120
+    items = ignore_colour(real, 1.0, rng)
+    assert np.array_equal(items.any(axis=3), real.images.any(axis=3)), "the digits are the same"
+    digits = ignore_digit(real, 1.0, rng).reshape(120, -1, 3).max(axis=1)
+    assert np.array_equal(digits, real.images.reshape(120, -1, 3).max(axis=1)), "the colours are the same"
 
 
 def test_every_failure_of_sounds_breaks_them() -> None:
