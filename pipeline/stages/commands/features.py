@@ -145,11 +145,10 @@ def compare(sources: Mapping[str, Any], train: ItemSet, test: ItemSet, seed: int
 def vectors(session: Any, data: ItemSet, rows: Int64Array) -> Float32Array:
     """Return one vector per image, float32 [n, d]: features of the graph, or the pixels in [-1, 1] without one."""
     out, medium = [], find_medium(data.item.medium)
+    name = medium.output_name(data.item)
     for at in progress_bar(range(0, len(rows), BATCH), "features" if session else "pixels"):
         values = medium.to_network(data.images(rows[at : at + BATCH]), data.item)
-        out.append(
-            session.run(["features"], {medium.output: values})[0] if session else values.reshape(len(values), -1)
-        )
+        out.append(session.run(["features"], {name: values})[0] if session else values.reshape(len(values), -1))
     return np.concatenate(out)
 
 
