@@ -253,8 +253,8 @@ def test_a_source_without_valid_files_is_an_error_and_keeps_the_old_store(
     [
         ("fashion-mnist.zip", {"limit": 6, "channels": "gray", "resolution": 32}, 120, 0, 10),
         ("cifar10.zip", {"limit": 6, "resolution": 32}, 120, 0, 10),
-        ("noto-emoji.zip", {"limit": 60, "resolution": 64}, 75, 0, 0),
-        ("noto-emoji.zip", {"limit": 60, "resolution": 64, "pairs": "outline"}, 75, 0, 0),
+        ("noto-emoji.zip", {"limit": 60, "resolution": 64, "limits": {}}, 75, 0, 0),
+        ("noto-emoji.zip", {"limit": 60, "resolution": 64, "pairs": "outline", "limits": {}}, 75, 0, 0),
         ("kodak24.zip", {"resolution": 64, "limits": {}}, 24, 0, 0),
     ],
 )

@@ -65,7 +65,7 @@ class ApplyQuery(BaseModel):
 def apply_router(service: InferenceService) -> APIRouter:
     """Return the route /apply."""
     routes = APIRouter(tags=["images"])
-    responses = {**result_responses(Png.media_type), **error_responses(408)}
+    responses = {**result_responses(Png.media_type, "text/html"), **error_responses(408)}
 
     @routes.post("/apply", response_class=Png, responses=responses, openapi_extra=IMAGE_BODY)
     async def apply(query: Annotated[ApplyQuery, Query()], request: Request) -> Response:

@@ -21,7 +21,7 @@ def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": MEANINGS[status], "content": ERROR} for status in (*statuses, 401, 413, 415)}
 
 
-def result_responses(media_type: str | None) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of an endpoint that returns a file."""
+def result_responses(*media_types: str | None) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of an endpoint that returns a file of one of these types."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    return {200: {"content": {str(media_type): binary}}, **error_responses(400, 422, 429, 503)}
+    return {200: {"content": {str(name): binary for name in media_types}}, **error_responses(400, 422, 429, 503)}
