@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
+import torch
 
 from pipeline.captions import Vocabulary
 from pipeline.data.store import ItemSet
+from pipeline.gans.base import GAN
 from tests.specs import image_spec
 
 COLOURS = {"red": (230, 20, 20), "green": (20, 230, 20), "blue": (20, 20, 230), "white": (240, 240, 240)}
@@ -29,3 +31,11 @@ def captioned_items(n: int = 60, seed: int = 0, **changes: Any) -> ItemSet:
         "captions": captions,
     }
     return ItemSet(**values | changes)
+
+
+def let_texts_matter(gan: GAN) -> None:
+    """Draw the weights by which an untrained DF-GAN depends on its texts; they start near zero."""
+    with torch.no_grad():
+        for name, value in gan.named_parameters():
+            if "affines" in name and name.endswith("weight"):
+                value.normal_(0, 0.5)

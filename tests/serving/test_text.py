@@ -23,7 +23,7 @@ from pipeline.serving.runtime.generator import Generator, Graph
 from pipeline.serving.runtime.sample_files import Request, sample_to_files
 from pipeline.serving.runtime.text_interpolation import TextInterpolation
 from pipeline.tasks.registry import TASKS
-from tests.captioned import captioned_items
+from tests.captioned import captioned_items, let_texts_matter
 
 ITEM = captioned_items().item
 
@@ -39,10 +39,7 @@ def gan() -> GAN:
     torch.manual_seed(0)
     settings = {"latent": 6, "generator_channels": 8, "discriminator_channels": 8, "text_width": 12}
     gan = build(DFGANSettings.model_validate(settings), ITEM).eval()
-    with torch.no_grad():
-        for name, value in gan.named_parameters():
-            if "affines" in name and name.endswith("weight"):
-                value.normal_(0, 0.5)
+    let_texts_matter(gan)
     return gan
 
 

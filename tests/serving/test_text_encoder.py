@@ -21,7 +21,7 @@ from pipeline.serving.runtime.contract import contract_changes
 from pipeline.serving.runtime.generator import Generator, Graph
 from pipeline.serving.runtime.sample_files import Request, sample_to_files
 from pipeline.serving.runtime.text_interpolation import TextInterpolation
-from tests.captioned import captioned_items
+from tests.captioned import captioned_items, let_texts_matter
 from tests.text_encoders import ENTRIES, write_encoder, write_vocabulary
 
 DATA = captioned_items()
@@ -38,10 +38,7 @@ def gan(tmp_path_factory: pytest.TempPathFactory) -> GAN:
     item = DATA.item.model_copy(update={"vocabulary": text.tokenizer})
     gan = build(DFGANSettings.model_validate(settings), item).eval()
     gan.use_text_encoder(text.content)
-    with torch.no_grad():
-        for name, value in gan.named_parameters():
-            if "affines" in name and name.endswith("weight"):
-                value.normal_(0, 0.5)
+    let_texts_matter(gan)
     return gan
 
 

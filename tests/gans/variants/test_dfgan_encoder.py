@@ -21,7 +21,7 @@ from pipeline.serving.onnx.text_encoder import TextEncoderGraph, open_text_encod
 from pipeline.stages.pretraining import pretrain
 from pipeline.training import model_files
 from pipeline.training.ema import EMA
-from tests.captioned import COLOURS, captioned_items
+from tests.captioned import COLOURS, captioned_items, let_texts_matter
 from tests.text_encoders import write_encoder, write_vocabulary
 
 CPU = torch.device("cpu")
@@ -55,10 +55,7 @@ def gan(data: Any, text: TextEncoderGraph) -> DFGAN:
     gan = build(DFGANSettings.model_validate(SMALL), data.item)
     assert isinstance(gan, DFGAN)
     gan.use_text_encoder(text.content)
-    with torch.no_grad():
-        for name, value in gan.named_parameters():
-            if "affines" in name and name.endswith("weight"):
-                value.normal_(0, 0.5)
+    let_texts_matter(gan)
     return gan
 
 
