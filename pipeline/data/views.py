@@ -37,8 +37,9 @@ class Unlabelled:
         *,
         flips: bool = False,
         resident_bytes: int = RESIDENT_BYTES,
+        subset: Int64Array | None = None,
     ) -> None:
-        self.sampler = BatchSampler(data, device, seed, flips=flips, resident_bytes=resident_bytes)
+        self.sampler = BatchSampler(data, device, seed, flips=flips, subset=subset, resident_bytes=resident_bytes)
 
     def next(self, n: int) -> dict[str, Tensor]:
         """Return the next batch of `n` items."""
@@ -80,16 +81,10 @@ class Captioned(Unlabelled):
     """
 
     def __init__(
-        self,
-        data: TrainingItems,
-        device: torch.device,
-        seed: int,
-        *,
-        flips: bool = False,
-        resident_bytes: int = RESIDENT_BYTES,
+        self, data: TrainingItems, device: torch.device, seed: int, **sampling: Unpack[SamplingOptions]
     ) -> None:
         positions, tokens = tokens_of(data)
-        self.sampler = BatchSampler(data, device, seed, subset=positions, flips=flips, resident_bytes=resident_bytes)
+        super().__init__(data, device, seed, subset=positions, **sampling)
         self.tokens = torch.from_numpy(tokens).to(self.sampler.labels.device)
 
     def next(self, n: int) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from pipeline.tasks.training_case import TrainingCase
 SCORED = 512
 """Images on each side of the test whether the discriminator overfits."""
 
-VIEWS = {"": Unlabelled, "label": Labelled, "tokens": Captioned}
+VIEWS: dict[str, type[Unlabelled]] = {"": Unlabelled, "label": Labelled, "tokens": Captioned}
 """The view of the data that has what a variant is asked for."""
 
 CLEARLY_APART = 4.0
