@@ -15,11 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
-from pipeline.code_digest import code_digest, defining_modules, read_source, source_files
+from pipeline.code_digest import code_digest, read_source, source_files
 from pipeline.data.workers import Workers
 from pipeline.errors import InputError
-from pipeline.media.base import Medium
-from pipeline.media.registry import find_medium
 
 Result = TypeVar("Result")
 
@@ -29,8 +27,8 @@ WORKERS_SECONDS = 60.0
 """How long to wait for the first worker, and for another one after all are lost."""
 POLL_SECONDS = 5.0
 MOST_CHUNKS = 64
-"""Most chunks in flight. A chunk has about 8 MiB of files and 8 MiB of items."""
-LARGEST_CHUNK = "1 GB"
+"""Most tasks in flight. A chunk of files has about 8 MiB, and 8 MiB of items."""
+LARGEST_TASK = "16 GB"
 CODE = "the code of ganline"
 DIGESTING = threading.Lock()
 """Threads of one worker must not parse at the same time: `ast.parse` of Python 3.11 then fails now and then."""
@@ -41,7 +39,7 @@ class Cluster(Workers):
 
     Args:
         address: Address of the scheduler, such as tcp://10.0.0.1:8786.
-        medium: The medium whose files the workers decode.
+        modules: The modules whose code the workers run. Their software must be that of this machine.
 
     Raises:
         InputError: The scheduler cannot be reached, has other versions, or has no workers.
@@ -49,9 +47,9 @@ class Cluster(Workers):
 
     chunk_files = 512
 
-    def __init__(self, address: str, medium: Medium) -> None:
-        self.address, self.medium = address, medium.name
-        self.software = software_of(medium)
+    def __init__(self, address: str, modules: Sequence[str]) -> None:
+        self.address, self.modules = address, tuple(modules)
+        self.software = software_of(*modules)
         self.client = connect(address)
         try:
             self.await_workers()
@@ -88,10 +86,20 @@ class Cluster(Workers):
 
     def submit(self, function: Callable[..., Result], *arguments: Any) -> "Future[Result]":
         try:
-            future: Future[Result] = self.executor.submit(run_checked, self.medium, self.software, function, arguments)
+            future: Future[Result] = self.executor.submit(run_checked, self.modules, self.software, function, arguments)
         except (OSError, RuntimeError, ValueError) as error:
             raise self.lost(error) from None
         return future
+
+    def share(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Start a function whose result stays on the workers, and return what stands for it in `submit`.
+
+        Each worker gets the result once, from this function or from another worker. It is computed again if it is lost.
+        """
+        try:
+            return self.client.submit(run_checked, self.modules, self.software, function, arguments, pure=False)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise self.lost(error) from None
 
     def most_waiting(self) -> int:
         if self.submitted % MOST_CHUNKS == 0:  # workers join and leave while tasks run
@@ -124,9 +132,9 @@ class Cluster(Workers):
 
         if isinstance(error, KilledWorker):
             return InputError(
-                f"{VARIABLE}: a chunk of files was given up after it ended {error.allowed_failures + 1} workers, most "
-                "likely because memory ran out (their logs say more); nothing was written. Lower data.limits or give "
-                "the workers more memory, then run the command again"
+                f"{VARIABLE}: a task was given up after it ended {error.allowed_failures + 1} workers, most likely "
+                "because memory ran out (their logs say more); nothing was written. Lower data.limits (to decode) or "
+                "evaluate.batch_size (for features), or give the workers more memory. Then run the command again"
             )
         if isinstance(error, CancelledError | OSError):
             return self.lost(error)
@@ -165,8 +173,8 @@ def connect(address: str) -> Any:
     import dask
     from distributed import Client
 
-    # A chunk with a large file is no accident.
-    dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGEST_CHUNK})
+    # A task with a large file or a large feature extractor is no accident.
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGEST_TASK})
     # Errors of the connection become one message of this module.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
@@ -177,21 +185,20 @@ def connect(address: str) -> Any:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
             f"{VARIABLE}: no Dask scheduler answers at {address!r} ({reason}). Start one with `dask scheduler` and set "
-            f"{VARIABLE} to the address that it prints, such as tcp://10.0.0.1:8786; or unset it to decode on this "
+            f"{VARIABLE} to the address that it prints, such as tcp://10.0.0.1:8786; or unset it to use only this "
             "machine"
         ) from None
 
 
-def software_of(medium: Medium) -> Mapping[str, str]:
-    """Return what decides decoded bytes: the code's digest, and versions of Python and of the libraries it imports."""
+def software_of(*modules: str) -> Mapping[str, str]:
+    """Return what decides results of modules: digest of the code, versions of Python and of the imported libraries."""
     with DIGESTING:
-        return find_software(medium)
+        return find_software(modules)
 
 
 @functools.cache
-def find_software(medium: Medium) -> Mapping[str, str]:
+def find_software(modules: tuple[str, ...]) -> Mapping[str, str]:
     """Compute `software_of`, once in each process."""
-    modules = ("pipeline.data.decoding", *defining_modules(medium))
     names = {name.partition(".")[0] for file in source_files(*modules) for name in read_source(file).imports}
     names -= {"pipeline", *sys.stdlib_module_names}
     owners = importlib.metadata.packages_distributions()
@@ -201,12 +208,22 @@ def find_software(medium: Medium) -> Mapping[str, str]:
 
 
 def run_checked(
-    medium: str, software: Mapping[str, str], function: Callable[..., Result], arguments: Sequence[Any]
+    modules: Sequence[str], software: Mapping[str, str], function: Callable[..., Result], arguments: Sequence[Any]
 ) -> Result:
     """Run a function on a worker. Raise InputError if the software there differs."""
-    mine = software_of(find_medium(medium))
-    require_same({name: (software.get(name), mine.get(name)) for name in {**software, **mine}}, "a worker")
+    try:
+        mine = software_of(*modules)
+    except FileNotFoundError as error:
+        raise InputError(f"{VARIABLE}: {this_worker()} lacks code: {error}. {REMEDY}") from None
+    require_same({name: (software.get(name), mine.get(name)) for name in {**software, **mine}}, this_worker())
     return function(*arguments)
+
+
+def this_worker() -> str:
+    """Return what a message calls the worker that runs the present task."""
+    from distributed import get_worker
+
+    return f"the worker {get_worker().address}"
 
 
 def require_same(versions: Mapping[str, tuple[str | None, str | None]], where: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from pipeline.code_digest import defining_modules
 from pipeline.data.decoding import Decoder, decode_all
 from pipeline.data.file_reader import QUOTED_ERRORS, FileReader
 from pipeline.data.sources import open_source
@@ -89,7 +90,7 @@ def connect_cluster(scheduler: str, medium: Medium) -> Workers:
     """Return the workers of a Dask scheduler."""
     from pipeline.data.cluster import Cluster
 
-    return Cluster(scheduler, medium)
+    return Cluster(scheduler, ("pipeline.data.decoding", *defining_modules(medium)))
 
 
 def store_items(

@@ -10,7 +10,16 @@ import torch
 
 from pipeline.arrays import Float32Array, Int64Array
 from pipeline.errors import InputError
-from pipeline.evaluation.extractors.base import Extractor, Images, Joined, Progress, Subset, quiet
+from pipeline.evaluation.extractors.base import (
+    Compute,
+    Extractor,
+    Images,
+    Joined,
+    Progress,
+    Subset,
+    compute_here,
+    quiet,
+)
 from pipeline.evaluation.extractors.caption_matcher import CaptionMatcher, train_matcher
 from pipeline.evaluation.extractors.classifier import Classifier, Labelled, train_classifier
 from pipeline.evaluation.extractors.contrastive import Contrastive, train_contrastive
@@ -43,6 +52,7 @@ class RealData:
         item: Shape and class names of the items.
         cache: Folder of features and trained classifiers; None keeps nothing.
         root: Folder that a relative path in `evaluate.features` starts from.
+        compute: Computes features, of samples too.
     """
 
     train: Labelled
@@ -53,6 +63,7 @@ class RealData:
     cache: Path | None = None
     root: Path = Path()
     progress: Progress = quiet
+    compute: Compute = compute_here
 
     @property
     def classes(self) -> Sequence[str]:
@@ -242,6 +253,7 @@ class RealData:
             batch_size=self.settings.batch_size,
             cache=self.cache,
             progress=self.progress,
+            compute=self.compute,
         )
 
     def training_features_by(self, extractor: Extractor) -> Float32Array:
@@ -263,6 +275,7 @@ class RealData:
             cache=self.cache,
             progress=self.progress,
             label=label,
+            compute=self.compute,
         )
 
     def accuracy(self, probabilities: Float32Array) -> float | None:

@@ -21,7 +21,16 @@ import torch
 from pipeline.arrays import Float32Array, Int64Array
 from pipeline.errors import InputError
 from pipeline.evaluation.cache import remember
-from pipeline.evaluation.extractors.base import Extractor, Images, Progress, Subset, extract, quiet
+from pipeline.evaluation.extractors.base import (
+    Compute,
+    Extractor,
+    Images,
+    Progress,
+    Subset,
+    compute_here,
+    extract,
+    quiet,
+)
 from pipeline.evaluation.extractors.classifier import Labelled
 from pipeline.evaluation.measures.fid import Side, fid
 from pipeline.evaluation.measures.intervals import interval_of_draws
@@ -70,6 +79,7 @@ def extract_reference(
     batch_size: int,
     cache: Path | None = None,
     progress: Progress = quiet,
+    compute: Compute = compute_here,
 ) -> Reference:
     """Return the features of the test split and of the calibration images.
 
@@ -81,12 +91,13 @@ def extract_reference(
         batch_size: Images per forward pass.
         cache: Folder that keeps the features; None keeps nothing.
         progress: Shows the progress.
+        compute: Computes features that the cache lacks.
     """
     key = f"{train.fingerprint} {hashlib.sha256(calibration.tobytes()).hexdigest()}"
 
     def features(images: Images, key: str, label: str) -> Float32Array:
         return load_or_extract(
-            extractor, images, key, batch_size=batch_size, cache=cache, progress=progress, label=label
+            extractor, images, key, batch_size=batch_size, cache=cache, progress=progress, label=label, compute=compute
         )
 
     return Reference(
@@ -104,6 +115,7 @@ def load_or_extract(
     cache: Path | None,
     progress: Progress,
     label: str,
+    compute: Compute = compute_here,
 ) -> Float32Array:
     """Return the features of `images`, [n, d], from the cache if they were computed before.
 
@@ -115,6 +127,7 @@ def load_or_extract(
         cache: Folder that keeps the features; None keeps nothing.
         progress: Shows the progress, named `label`.
         label: What the images are.
+        compute: Computes features that the cache lacks.
     """
     key = f"{extractor.spec.model_dump_json()} {extractor.device.type} {torch.__version__} {key}"
     shapes = {"features": (len(images), extractor.spec.dims)}
@@ -123,7 +136,7 @@ def load_or_extract(
         "features",
         key,
         shapes,
-        lambda: {"features": torch.from_numpy(extract(extractor, images, batch_size, progress, label))},
+        lambda: {"features": torch.from_numpy(extract(extractor, images, batch_size, progress, label, compute))},
         code=(extractor, getattr(extractor, "network", None)),  # an ONNX encoder has no network of the project's
     )
     return tensors["features"].numpy()

@@ -20,6 +20,7 @@ from pipeline.reasons import format_reason
 from pipeline.stages import metrics_files
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import EvaluationCase, EvaluationResult, Folders
+from pipeline.tasks.cluster_features import choose_compute
 from pipeline.tasks.registry import TASKS
 from pipeline.tracking import tracked_run
 from pipeline.tracking.run_history import find_runs
@@ -71,6 +72,7 @@ def run(root: Path) -> None:
             previous=metrics_files.read_cached(previous),
             curves=read_curves(paths.curves),
             history=read_history(tracked),
+            compute=choose_compute(device),
         )
         with distances_on(device):
             result = say_result(task.evaluate(case), find_medium(info.item.medium).noun)

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from pipeline.data.store import DatasetInfo, ItemSet
 from pipeline.evaluation.comparison import Material
+from pipeline.evaluation.extractors.base import Compute, compute_here
 from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN
@@ -49,6 +50,7 @@ class EvaluationCase:
         previous: Metrics of the previous evaluation of this project; None if there is none.
         curves: Rows of the training's curves, oldest first; empty if they are not known.
         history: Earlier evaluated runs, oldest first, for the trend in the report.
+        compute: Computes features of items.
     """
 
     gan: GAN
@@ -64,6 +66,7 @@ class EvaluationCase:
     previous: dict[str, Any] | None = None
     curves: Sequence[Mapping[str, float]] = ()
     history: Sequence[EvaluatedRun] = ()
+    compute: Compute = compute_here
 
     @property
     def tensors(self) -> Tensors:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.code_digest import defining_modules
 from pipeline.data import cluster as module
 from pipeline.data.cluster import CODE, Cluster
 from pipeline.data.ingestion import ingest
@@ -25,7 +26,7 @@ from pipeline.stages import ingest as stage
 from tests.data.ingesting import LIMITS, read_digests
 from tests.waiting import find_free_port, wait_until
 
-IMAGE = MEDIA["image"]
+IMAGE = defining_modules(MEDIA["image"])
 FOLDER = Path(__file__).parent
 
 
@@ -198,19 +199,27 @@ def test_an_error_of_a_task_is_raised_here(workers: Cluster) -> None:
 
 @pytest.mark.slow
 def test_a_task_that_kills_every_worker_is_given_up(workers: Cluster) -> None:
-    with pytest.raises(InputError, match=r"a chunk of files was given up after it ended 4 workers.*Lower data.limits"):
+    with pytest.raises(InputError, match=r"a task was given up after it ended 4 workers.*Lower data.limits"):
         list(run(workers, TASKS.die, [(0, 0)]))
     wait_until(lambda: len(workers.client.nthreads()) == 2, "the workers are started again")
 
 
 def test_other_software_on_a_worker_is_an_error(workers: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    other: Mapping[str, str] = {**module.software_of(IMAGE), CODE: "0" * 12, "pillow": "1.0"}
+    other: Mapping[str, str] = {**module.software_of(*IMAGE), CODE: "0" * 12, "pillow": "1.0"}
     monkeypatch.setattr(workers, "software", other)
     with pytest.raises(
-        InputError, match=f"a worker has {CODE} .* instead of 000000000000, pillow .* instead of 1.0"
+        InputError, match=f"the worker tcp://.* has {CODE} .* instead of 000000000000, pillow .* instead of 1.0"
     ) as caught:
         list(run(workers, TASKS.double, [(0, 0)]))
     assert "requirements.lock" in str(caught.value)
+
+
+def test_a_module_that_a_worker_lacks_is_an_error(workers: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "modules", ("pipeline.data.newer",))
+    with pytest.raises(
+        InputError, match=r"the worker tcp://.* lacks code: pipeline\.data\.newer: .*requirements\.lock"
+    ):
+        list(run(workers, TASKS.double, [(0, 0)]))
 
 
 @pytest.mark.parametrize(("package", "theirs"), [("dask", "2020.1.0"), ("ganline", None)])
@@ -228,8 +237,9 @@ def test_other_versions_on_the_scheduler_are_an_error(
 
 
 def test_software_covers_code_and_libraries_of_the_medium() -> None:
-    assert {CODE, "Python", "numpy", "pillow"} <= module.software_of(IMAGE).keys()
-    assert module.software_of(IMAGE)[CODE] != module.software_of(MEDIA["audio"])[CODE]
+    assert {CODE, "Python", "numpy", "pillow"} <= module.software_of(*IMAGE).keys()
+    audio = defining_modules(MEDIA["audio"])
+    assert module.software_of(*IMAGE)[CODE] != module.software_of(*audio)[CODE]
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:{}", "nonsense", "abc://127.0.0.1:1"])

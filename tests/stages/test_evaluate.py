@@ -28,6 +28,7 @@ from pipeline.tracking.mlflow_store import address, connect
 from pipeline.tracking.settings import TrackingSettings
 from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
+from tests.clusters import threads_as_workers
 from tests.specs import image_spec
 
 SETTINGS = DCGANSettings(latent=8, generator_channels=4, discriminator_channels=4, max_channels=8)
@@ -186,6 +187,25 @@ def test_a_repeated_evaluation_gives_the_same_numbers_from_the_cache(
     out = capsys.readouterr()
     assert out.out.startswith("fail: fid ")
     assert "ganline: verdict fail: " in out.err
+
+
+def test_features_from_a_cluster_change_no_number(
+    evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The workers compute features of real items that the cache lacks, and those of samples."""
+    root = tmp_path / "project"
+    shutil.copytree(evaluated, root)
+    before = {path.name: path.read_bytes() for path in (root / ".ganline" / "cache").glob("features-*.pt")}
+    assert len(before) > 2
+    for name in before:
+        (root / ".ganline" / "cache" / name).unlink()
+    with threads_as_workers(2) as address:
+        monkeypatch.setenv("GANLINE_SCHEDULER", address)
+        evaluate.run(root)
+    assert f"computing features on the Dask workers of {address}" in capsys.readouterr().err
+    assert {**metrics_of(root), "seconds": 0} == {**metrics_of(evaluated), "seconds": 0}
+    after = {path.name: path.read_bytes() for path in (root / ".ganline" / "cache").glob("features-*.pt")}
+    assert after == before
 
 
 @pytest.mark.slow

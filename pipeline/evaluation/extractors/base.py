@@ -2,7 +2,7 @@
 
 import hashlib
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -99,14 +99,29 @@ def network_values(items: Items, tensors: Tensors, device: torch.device) -> Tens
     return tensors.to_network(torch.from_numpy(np.ascontiguousarray(items)).to(device))
 
 
+Compute = Callable[[Extractor, Iterable[Items]], Iterator[Float32Array]]
+"""Computes the features of batches [n, H, W, C], float32 [n, dims] each, in their order."""
+
+
+def compute_here(extractor: Extractor, batches: Iterable[Items]) -> Iterator[Float32Array]:
+    """Compute the features of batches in this process, one batch at a time."""
+    return map(extractor.features, batches)
+
+
 def extract(
-    extractor: Extractor, items: Images, batch_size: int, progress: Progress = quiet, label: str = "features"
+    extractor: Extractor,
+    items: Images,
+    batch_size: int,
+    progress: Progress = quiet,
+    label: str = "features",
+    compute: Compute = compute_here,
 ) -> Float32Array:
-    """Return the features of a set of items, float32 [N, dims]. One batch of items is in memory at a time."""
+    """Return the features of a set of items, float32 [N, dims]. Only some batches of items are in memory at a time."""
     out = np.empty((len(items), extractor.spec.dims), dtype=np.float32)
-    for start in progress(range(0, len(items), batch_size), label):
-        stop = min(start + batch_size, len(items))
-        out[start:stop] = extractor.features(items.images(np.arange(start, stop)))
+    starts = range(0, len(items), batch_size)
+    batches = (items.images(np.arange(start, min(start + batch_size, len(items)))) for start in starts)
+    for start, features in zip(progress(starts, label), compute(extractor, batches), strict=True):
+        out[start : start + len(features)] = features
     return out
 
 

@@ -21,14 +21,28 @@ ON_CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 class Encoder(Extractor):
     """An ONNX graph that ONNX Runtime runs: float32 [n, C, H, W] in, [n, ...] out, flattened to [n, d].
 
-    Items are prepared on the CPU: ONNX Runtime takes arrays of the host on any device.
+    Items are prepared on the CPU: ONNX Runtime takes arrays of the host on any device. A copy in another process runs
+    on the CPU.
     """
 
     def __init__(
-        self, session: Any, spec: FeatureSpec, settings: EncoderSettings, channels: int, item: ItemSpec
+        self,
+        content: bytes,
+        session: Any,
+        spec: FeatureSpec,
+        settings: EncoderSettings,
+        channels: int,
+        item: ItemSpec,
     ) -> None:
-        self.session, self.spec, self.settings, self.channels = session, spec, settings, channels
+        self.content, self.session = content, session
+        self.spec, self.settings, self.channels = spec, settings, channels
         self.tensors, self.device = tensors_of(item), CPU
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "session"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, session=start_session(state["content"], CPU))
 
     def features(self, items: Items) -> Float32Array:
         """Return the features of one batch of stored items [n, H, W, C], float32 [n, d]."""
@@ -59,6 +73,16 @@ def providers_for(device: torch.device) -> list[Any]:
     return [(CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}), ON_CPU]
 
 
+def start_session(content: bytes, device: torch.device) -> Any:
+    """Return a session that runs a graph, with as many threads as torch. Raise what ONNX Runtime raises."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = torch.get_num_threads()
+    return onnxruntime.InferenceSession(content, options, providers=providers_for(device))
+
+
 def open_encoder(path: Path, settings: EncoderSettings, item: ItemSpec, device: torch.device = CPU) -> Extractor:
     """Open an encoder for these items; it runs on `device` if ONNX Runtime can.
 
@@ -66,8 +90,6 @@ def open_encoder(path: Path, settings: EncoderSettings, item: ItemSpec, device: 
         InputError: The file is missing, is no ONNX model, or does not take such items; or the preprocessing does not
             fit its channels.
     """
-    import onnxruntime
-
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -75,10 +97,8 @@ def open_encoder(path: Path, settings: EncoderSettings, item: ItemSpec, device: 
             f"{path}: cannot be read ({error.strerror}); "
             "evaluate.features takes auto, classifier, contrastive, random, inception, or a file"
         ) from None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=providers_for(device))
+        session = start_session(content, device)
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exception classes derive from Exception alone
         if "external data" in str(error).lower():  # the hash of one file would not identify such weights
             raise InputError(
@@ -106,7 +126,7 @@ def open_encoder(path: Path, settings: EncoderSettings, item: ItemSpec, device: 
         resize="none" if settings.side is None else f"bilinear-antialias-{settings.side}",
         value_range=f"mean={','.join(f'{v:g}' for v in settings.mean)},std={','.join(f'{v:g}' for v in settings.std)}",
     )
-    encoder = Encoder(session, spec, settings, channels, item)
+    encoder = Encoder(content, session, spec, settings, channels, item)
     try:
         dims = encoder.features(np.zeros((2, *item.shape), dtype=item.dtype)).shape[1]
     except Exception as error:  # noqa: BLE001 - as above

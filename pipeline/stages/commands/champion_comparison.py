@@ -45,10 +45,12 @@ def compare_with(champion: Path, version: str, paths: Paths, params: Params) -> 
     from pipeline.promotion.side_by_side import evaluate_both
     from pipeline.stages.evaluate import evaluation_folders
     from pipeline.tasks.base import EvaluationCase
+    from pipeline.tasks.cluster_features import choose_compute
     from pipeline.training import model_files
     from pipeline.training.device import pick_device
 
     gan, config = model_files.build_untrained(paths.weights.parent)
+    device = pick_device(params.train.device)
     case = EvaluationCase(
         gan=gan,
         config=config,
@@ -56,8 +58,9 @@ def compare_with(champion: Path, version: str, paths: Paths, params: Params) -> 
         train=open_split(paths.dataset, paths.validated, "train"),
         test=open_split(paths.dataset, paths.validated, "test"),
         settings=params.evaluate,
-        device=pick_device(params.train.device),
+        device=device,
         folders=evaluation_folders(paths),
         opset=params.export.opset,
+        compute=choose_compute(device),
     )
     return evaluate_both(TASKS[params.model.task], case, paths.generator, champion, version)

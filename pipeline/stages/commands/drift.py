@@ -26,6 +26,7 @@ from pipeline.media.registry import find_medium
 from pipeline.media.wording import say
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import progress_bar
+from pipeline.tasks.cluster_features import choose_compute
 from pipeline.training.device import pick_device
 
 LEAST = 32
@@ -75,11 +76,20 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
         )
     else:
         device = pick_device(params.train.device)
+        compute = choose_compute(device)
         real = RealData(
-            train, test, info.item, params.evaluate, device, cache=paths.cache, root=root, progress=progress_bar
+            train,
+            test,
+            info.item,
+            params.evaluate,
+            device,
+            cache=paths.cache,
+            root=root,
+            progress=progress_bar,
+            compute=compute,
         )
         features = extract(
-            real.extractor, ArrayItems(images), params.evaluate.batch_size, progress_bar, f"new {medium.noun}s"
+            real.extractor, ArrayItems(images), params.evaluate.batch_size, progress_bar, f"new {medium.noun}s", compute
         )
         result |= compare(len(images), ratio(features, real.reference, params.evaluate.seed), limit)
     result["message"] = say(result["message"], medium.noun)

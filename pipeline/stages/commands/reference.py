@@ -12,6 +12,7 @@ from pipeline.evaluation.named_reference import SUFFIX, NamedReference
 from pipeline.evaluation.real_data import RealData
 from pipeline.stages.paths import Paths
 from pipeline.tasks.base import progress_bar
+from pipeline.tasks.cluster_features import choose_compute
 from pipeline.training.device import pick_device
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -31,15 +32,17 @@ def compute(root: Path, name: str, split: str) -> None:
     items = splits[split]
     if len(items) < 2:
         raise InputError(f"the {split} split has fewer than 2 items: choose another with --split")
+    device = pick_device(params.train.device)
     real = RealData(
         splits["train"],
         splits["test"],
         info.item,
         params.evaluate,
-        pick_device(params.train.device),
+        device,
         cache=paths.cache,
         root=root,
         progress=progress_bar,
+        compute=choose_compute(device),
     )
     features = real.load_features(real.extractor, items, items.fingerprint, "reference")
     source = f"{info.source}, {info.item.size}"

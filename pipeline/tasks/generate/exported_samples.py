@@ -32,7 +32,14 @@ def evaluate_exported(model: ExportedModel, case: EvaluationCase) -> ExportedEva
     """
     generator, folders = Generator(model.graph), case.folders
     real = RealData(
-        case.train, case.test, case.info.item, case.settings, case.device, cache=folders.cache, root=folders.root
+        case.train,
+        case.test,
+        case.info.item,
+        case.settings,
+        case.device,
+        cache=folders.cache,
+        root=folders.root,
+        compute=case.compute,
     )
 
     def compute() -> ExportedEvaluation:

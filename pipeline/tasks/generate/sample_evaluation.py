@@ -51,6 +51,7 @@ def evaluate_case(case: EvaluationCase) -> EvaluationResult:
         cache=folders.cache,
         root=folders.root,
         progress=progress_bar,
+        compute=case.compute,
     )
     with tempfile.TemporaryFile() as scratch:
         samples = draw_samples(case.gan, settings, source_of_conditions(case), scratch)

@@ -98,9 +98,9 @@ class SampleFeatures(Likeness):
         return self.features_by(self.real.extractor)
 
     def features_by(self, extractor: Extractor) -> Float32Array:
-        return extract(
-            extractor, ArrayItems(self.images), self.real.settings.batch_size, self.real.progress, "features"
-        )
+        real = self.real
+        images = ArrayItems(self.images)
+        return extract(extractor, images, real.settings.batch_size, real.progress, "features", real.compute)
 
     @cached_property
     def frechet_distance(self) -> float | None:

@@ -116,4 +116,5 @@ def load_features(
         cache=case.folders.cache,
         progress=progress_bar,
         label=label,
+        compute=case.compute,
     )

@@ -24,14 +24,17 @@ from pipeline.tracking import tracked_run
 from pipeline.tracking.settings import TrackingSettings
 from pipeline.training import model_files
 from pipeline.training.model_files import ModelConfig
+from tests.clusters import threads_as_workers
 
 
 def test_statistics_are_computed_listed_and_compared(
-    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "project"
     shutil.copytree(digits / "data", root / "data")
-    (root / "params.yaml").write_text("data: {resolution: 8}\nevaluate: {features: random}\n")
+    (root / "params.yaml").write_text(
+        "data: {resolution: 8}\ntrain: {device: cpu}\nevaluate: {features: random, batch_size: 64}\n"
+    )
     reference.list_all(root)
     assert "no reference statistics" in capsys.readouterr().out
     reference.compute(root, "held-out", "test")
@@ -45,6 +48,15 @@ def test_statistics_are_computed_listed_and_compared(
         reference.compute(root, "../elsewhere", "test")
     with pytest.raises(InputError, match="no such file"):
         reference.compare(root, "held-out", "missing")
+
+    for file in (root / ".ganline" / "cache").glob("features-*.pt"):
+        file.unlink()
+    with threads_as_workers(1) as address:
+        monkeypatch.setenv("GANLINE_SCHEDULER", address)
+        reference.compute(root, "workers", "test")
+    assert f"computing features on the Dask workers of {address}" in capsys.readouterr().err
+    here, there = ((root / "references" / f"{name}.npz").read_bytes() for name in ("held-out", "workers"))
+    assert here == there
 
 
 class SmallEncoder(nn.Module):
