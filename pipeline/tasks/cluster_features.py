@@ -133,8 +133,9 @@ class SharedExtractor:
         mine = find_processor()
         if mine[0] != instructions or extractor.features(items).tobytes() != expected.tobytes():
             raise InputError(
-                f"{VARIABLE}: {this_worker()} computes other features than this machine. It has {mine[0]} and "
-                f"{mine[1]} threads, this machine {instructions} and {threads}. Use workers with the same processor, "
-                f"set OMP_NUM_THREADS to the same number everywhere, or unset {VARIABLE} to use only this machine"
+                f"{VARIABLE}: {this_worker()} computes other features than this machine. It uses {mine[0]} "
+                f"(threads: {mine[1]}), this machine {instructions} (threads: {threads}). Use workers with the same "
+                f"processor, set OMP_NUM_THREADS to the same number everywhere, or unset {VARIABLE} to use only this "
+                "machine"
             )
         return extractor

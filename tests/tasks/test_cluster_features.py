@@ -270,7 +270,7 @@ def test_a_worker_with_another_processor_is_refused(
     address, _, _ = start_workers(1, **{variable: value})
     there = here if variable == "MKL_CBWR" else "DEFAULT"
     with pytest.raises(
-        InputError, match=rf"the worker tcp://.* computes other features .* It has {there} and 1 thread"
+        InputError, match=rf"the worker tcp://.* computes other features .* It uses {there} .threads: 1"
     ):
         extract(extractors["classifier"], ArrayItems(IMAGES), BATCH, compute=ClusterFeatures(address))
 

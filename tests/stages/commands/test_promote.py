@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from pipeline import params
 from pipeline.errors import InputError
 from pipeline.gans.registry import build
 from pipeline.promotion.aliases import Registry
 from pipeline.promotion.checks import Check
 from pipeline.serving.runtime.generator import Graph
 from pipeline.stages.commands import champion_comparison, lineage, promote
+from pipeline.stages.paths import Paths
 from pipeline.tracking import tracked_run
 from pipeline.tracking.mlflow_store import address, connect
 from pipeline.tracking.settings import TrackingSettings
 from pipeline.training import model_files
+from tests.clusters import threads_as_workers
 from tests.gates import NO_FLOORS
 from tests.processes import FORKS, wait_for_exit
 from tests.specs import image_spec
@@ -130,6 +133,24 @@ def test_a_better_model_is_promoted_but_not_again_after_a_rollback(new_line: Cal
 
 
 @pytest.mark.slow
+def test_workers_of_a_cluster_change_no_comparison(
+    new_line: Callable[[], "Line"], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = new_line()
+    line.set(samples=600)  # more than two batches
+    paths = Paths(line.root)
+    loaded = params.load(paths.params)
+    here = champion_comparison.compare_with(paths.generator, "1", paths, loaded)
+    shutil.rmtree(paths.evaluations)
+    capsys.readouterr()
+    with threads_as_workers(2) as address:
+        monkeypatch.setenv("GANLINE_SCHEDULER", address)
+        there = champion_comparison.compare_with(paths.generator, "1", paths, loaded)
+    assert f"computing features on the Dask workers of {address}" in capsys.readouterr().err
+    assert (there.challenger, there.measures) == (here.challenger, here.measures)
+
+
+@pytest.mark.slow
 def test_a_model_with_another_contract_is_held_until_it_is_accepted(new_line: Callable[[], "Line"]) -> None:
     line = new_line()
     promote.run(line.root)
@@ -183,8 +204,8 @@ def test_a_model_whose_memorisation_was_not_tested_is_held_until_it_is_approved(
     """The model draws 90 samples, which are too few."""
     line = new_line()
     line.set(samples=90)
-    params = line.root / "params.yaml"
-    params.write_text(params.read_text().replace("copies: null", "copies: 0.02"))
+    file = line.root / "params.yaml"
+    file.write_text(file.read_text().replace("copies: null", "copies: 0.02"))
     line.deliver()
     assert "pass, memorisation not tested: " in capsys.readouterr().out
     assert "**pass**. Not tested: memorisation" in (line.root / "exported" / "model_card.md").read_text()
@@ -269,12 +290,10 @@ def test_a_champion_exported_by_version_0_1_is_compared(new_line: Callable[[], "
 def test_a_champion_of_another_shape_is_an_error_that_names_the_setting(
     new_line: Callable[[], "Line"], tmp_path: Path
 ) -> None:
-    from pipeline import params
     from pipeline.gans.variants.dcgan.dcgan import DCGAN
     from pipeline.gans.variants.dcgan.settings import DCGANSettings
     from pipeline.serving.onnx.graph_export import export, name_tensors
     from pipeline.serving.runtime.generator import Generator
-    from pipeline.stages.paths import Paths
 
     line = new_line()
     torch.manual_seed(0)
