@@ -145,5 +145,5 @@ def test_it_learns_the_digits_with_their_labels(
     samples = to_uint8(gan.eval().sample(500, rng(), label=labels))
     predicted = evaluator.evaluate(samples).data.predicted
     assert predicted is not None
-    # The preset cgan-digits reaches 0.996 with a longer training; chance is 0.1.
+    # The preset cgan-digits reaches 0.99 with a longer training; chance is 0.1.
     assert (predicted == labels.numpy()).mean() > 0.75, "samples show the digit of their label"
