@@ -137,7 +137,8 @@ def load_or_extract(
         key,
         shapes,
         lambda: {"features": torch.from_numpy(extract(extractor, images, batch_size, progress, label, compute))},
-        code=(extractor, getattr(extractor, "network", None)),  # an ONNX encoder has no network of the project's
+        # An ONNX encoder has no network of the project's.
+        code=(extractor, getattr(extractor, "network", None), extractor.tensors),
     )
     return tensors["features"].numpy()
 

@@ -1,11 +1,24 @@
 """The cache of tensors: computed once per key, again if a file is damaged or the code has changed."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from pipeline.arrays import Int64Array, UInt8Array
 from pipeline.evaluation.cache import Tensors, remember
+from pipeline.evaluation.extractors.base import ArrayItems, quiet
+from pipeline.evaluation.extractors.caption_matcher import train_matcher
+from pipeline.evaluation.extractors.classifier import train_classifier
+from pipeline.evaluation.extractors.contrastive import train_contrastive
+from pipeline.evaluation.extractors.random_network import open_random_network
+from pipeline.evaluation.reference import load_or_extract
+from pipeline.items import ItemSpec
+from pipeline.media.registry import tensors_of
 
 
 class Computation:
@@ -93,3 +106,54 @@ def test_changed_code_invalidates_the_cache(tmp_path: Path, monkeypatch: pytest.
     again = Computation()
     remember(tmp_path, "n", "a", SHAPES, again)
     assert again.calls == 1
+
+
+@dataclass
+class Pictures(ArrayItems):
+    """Pictures with labels and captions."""
+
+    array: UInt8Array
+    labels: Int64Array
+    captions: list[str]
+    fingerprint: str = "items"
+
+
+class Stopped(Exception):
+    """Ends a computation whose cache key is known."""
+
+
+ITEMS = Pictures(np.zeros((8, 16, 16, 1), np.uint8), np.arange(8) % 2, ["low", "high"] * 4)
+PICTURES = ItemSpec(medium="image", height=16, width=16, channels=1, classes=("low", "high"))
+CPU = torch.device("cpu")
+
+
+def load_features(folder: Path) -> Any:
+    """Return the features of the items by the untrained network."""
+    network = open_random_network(PICTURES, CPU)
+    return load_or_extract(network, ITEMS, "", batch_size=8, cache=folder, progress=quiet, label="")
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        load_features,
+        lambda folder: train_classifier(ITEMS, np.arange(1), PICTURES, CPU, folder=folder),
+        lambda folder: train_contrastive(ITEMS, np.arange(1), PICTURES, CPU, folder=folder),
+        lambda folder: train_matcher(ITEMS, np.arange(1), PICTURES, CPU, folder=folder),
+    ],
+    ids=["features", "classifier", "contrastive", "matcher"],
+)
+def test_the_key_covers_how_the_medium_prepares_items(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compute: Callable[[Path], Any]
+) -> None:
+    seen: list[str] = []
+
+    def stop(*modules: str) -> str:
+        seen.extend(modules)
+        raise Stopped
+
+    monkeypatch.setattr("pipeline.evaluation.cache.code_digest", stop)
+    with pytest.raises(Stopped):
+        compute(tmp_path)
+    assert type(tensors_of(PICTURES)).__module__ == "pipeline.media.image.tensors"
+    assert "pipeline.media.image.tensors" in seen

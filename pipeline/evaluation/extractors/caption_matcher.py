@@ -107,7 +107,14 @@ def train_matcher(
     key = f"{item.shape} {train.fingerprint} {chosen} {device.type} {torch.__version__}"
     network = initialise(item)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    state = cache.remember(folder, "matcher", key, shapes, lambda: fit(train, positions, item, device, progress))
+    state = cache.remember(
+        folder,
+        "matcher",
+        key,
+        shapes,
+        lambda: fit(train, positions, item, device, progress),
+        code=(tensors_of(item),),
+    )
     network.load_state_dict(state)
     return CaptionMatcher(network, item, device)
 

@@ -85,10 +85,18 @@ def train_classifier(
     key = f"{shape} {train.fingerprint} {chosen} {device.type} {torch.__version__}"
     network = initialise(item)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    state = cache.remember(folder, "classifier", key, shapes, lambda: fit(train, positions, item, device, progress))
+    tensors = tensors_of(item)
+    state = cache.remember(
+        folder,
+        "classifier",
+        key,
+        shapes,
+        lambda: fit(train, positions, item, device, progress),
+        code=(tensors,),
+    )
     network.load_state_dict(state)
     spec = FeatureSpec(name="classifier", sha256=digest(state), dims=network.dims, resize="none", value_range="-1..1")
-    return Classifier(spec, network, tensors_of(item), device)
+    return Classifier(spec, network, tensors, device)
 
 
 def fit(

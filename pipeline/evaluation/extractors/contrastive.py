@@ -117,13 +117,19 @@ def train_contrastive(
     key = f"{item.shape} {item.symbols} {train.fingerprint} {chosen} {device.type} {torch.__version__}"
     network = initialise(item)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()} | {"accuracy": ()}
+    tensors = tensors_of(item)
     state = cache.remember(
-        folder, "contrastive", key, shapes, lambda: fit(train, positions, leave_out, item, device, progress=progress)
+        folder,
+        "contrastive",
+        key,
+        shapes,
+        lambda: fit(train, positions, leave_out, item, device, progress=progress),
+        code=(tensors,),
     )
     accuracy = float(state.pop("accuracy"))
     network.load_state_dict(state)
     sha256 = digest({name: value for name, value in state.items() if not name.startswith("head.")})
-    extractor = Contrastive(describe(network, sha256), network, tensors_of(item), device)
+    extractor = Contrastive(describe(network, sha256), network, tensors, device)
     extractor.accuracy = accuracy
     return extractor
 
