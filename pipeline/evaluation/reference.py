@@ -137,8 +137,7 @@ def load_or_extract(
         key,
         shapes,
         lambda: {"features": torch.from_numpy(extract(extractor, images, batch_size, progress, label, compute))},
-        # An ONNX encoder has no network of the project's.
-        code=(extractor, getattr(extractor, "network", None), extractor.tensors),
+        code=extractor.code,
     )
     return tensors["features"].numpy()
 

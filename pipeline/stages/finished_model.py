@@ -6,14 +6,12 @@ from pipeline import params as parameters
 from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.classifier import Classifier
-from pipeline.evaluation.real_data import RealData
 from pipeline.gans.base import GAN
 from pipeline.serving.runtime.generator import Generator
+from pipeline.stages.evaluation_data import open_real_data
 from pipeline.stages.paths import Paths
-from pipeline.tasks.base import progress_bar
 from pipeline.tracking.run_json import read_run_id
 from pipeline.training import model_files
-from pipeline.training.device import pick_device
 
 
 def open_model(paths: Paths) -> tuple[Generator, GAN]:
@@ -35,7 +33,4 @@ def open_classifier(root: Path) -> Classifier | None:
     params = parameters.load(paths.params)
     info = DatasetInfo.read(paths.dataset)
     train, test = (open_split(paths.dataset, paths.validated, split) for split in ("train", "test"))
-    device = pick_device(params.train.device)
-    return RealData(
-        train, test, info.item, params.evaluate, device, cache=paths.cache, root=root, progress=progress_bar
-    ).classifier
+    return open_real_data(paths, params, info, train, test).classifier

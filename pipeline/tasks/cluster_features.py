@@ -84,13 +84,7 @@ class ClusterFeatures:
         if not self.is_announced:
             sys.stderr.write(f"ganline: computing features on the Dask workers of {self.address}\n")
             self.is_announced = True
-        return Cluster(self.address, modules_of(extractor))
-
-
-def modules_of(extractor: "Extractor") -> tuple[str, ...]:
-    """Return the modules whose code computes the features."""
-    network = getattr(extractor, "network", None)  # an ONNX encoder has no network of the project's
-    return defining_modules(extractor, network, extractor.tensors)
+        return Cluster(self.address, defining_modules(*extractor.code))
 
 
 def pack(extractor: "Extractor", items: Items, features: Float32Array) -> bytes:

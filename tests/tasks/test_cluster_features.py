@@ -14,6 +14,7 @@ import onnx
 import pytest
 import torch
 
+from pipeline.code_digest import defining_modules
 from pipeline.data import cluster as module
 from pipeline.data.cluster import CODE
 from pipeline.errors import InputError
@@ -23,7 +24,7 @@ from pipeline.evaluation.extractors.onnx_encoder import open_encoder
 from pipeline.evaluation.reference import load_or_extract
 from pipeline.evaluation.settings import EncoderSettings
 from pipeline.media.registry import MEDIA, tensors_of
-from pipeline.tasks.cluster_features import ClusterFeatures, SharedExtractor, choose_compute, modules_of, pack
+from pipeline.tasks.cluster_features import ClusterFeatures, SharedExtractor, choose_compute, pack
 from tests.clusters import threads_as_workers
 from tests.specs import image_spec
 from tests.waiting import find_free_port
@@ -276,7 +277,7 @@ def test_a_worker_with_another_processor_is_refused(
 
 
 def test_software_covers_the_code_and_the_libraries_of_an_extractor(extractors: dict[str, Extractor]) -> None:
-    found = {name: module.software_of(*modules_of(extractor)) for name, extractor in extractors.items()}
+    found = {name: module.software_of(*defining_modules(*extractor.code)) for name, extractor in extractors.items()}
     assert all({CODE, "Python", "numpy", "torch"} <= software.keys() for software in found.values())
     assert any(name.startswith("onnxruntime") for name in found["encoder"])
     assert len({software[CODE] for software in found.values()}) == len(LABELS)

@@ -82,6 +82,11 @@ class Extractor:
         self.spec, self.tensors, self.device = spec, tensors, device
         self.network = channels_last(network.to(device)).eval().requires_grad_(False)
 
+    @property
+    def code(self) -> tuple[object, ...]:
+        """Objects whose code decides the features."""
+        return self, self.network, self.tensors
+
     def features(self, items: Items) -> Float32Array:
         """Return the features of one batch of stored items [n, H, W, C], float32 [n, dims]."""
         with torch.inference_mode(), exact(self.device):

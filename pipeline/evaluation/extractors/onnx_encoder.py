@@ -44,6 +44,11 @@ class Encoder(Extractor):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, session=start_session(state["content"], CPU))
 
+    @property
+    def code(self) -> tuple[object, ...]:
+        """Objects whose code decides the features; the network is a graph."""
+        return self, self.tensors
+
     def features(self, items: Items) -> Float32Array:
         """Return the features of one batch of stored items [n, H, W, C], float32 [n, d]."""
         output = self.session.run(None, {self.session.get_inputs()[0].name: self.prepare(items)})[0]

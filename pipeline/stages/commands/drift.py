@@ -19,15 +19,12 @@ from pipeline.data.ingestion import ingest
 from pipeline.data.store import DatasetInfo, VariableSizeSet, open_shard, open_split, read_rows
 from pipeline.errors import InputError
 from pipeline.evaluation.extractors.base import ArrayItems, extract
-from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import Ratio, ratio, require_reference
 from pipeline.files import write_atomically
 from pipeline.media.registry import find_medium
 from pipeline.media.wording import say
+from pipeline.stages.evaluation_data import open_real_data
 from pipeline.stages.paths import Paths
-from pipeline.tasks.base import progress_bar
-from pipeline.tasks.cluster_features import choose_compute
-from pipeline.training.device import pick_device
 
 LEAST = 32
 """New images that a comparison needs."""
@@ -75,21 +72,14 @@ def run(root: Path, data: Path | None = None, limit: float = 2.0) -> dict[str, A
             f"{info.item.size}. Run `dvc repro`."
         )
     else:
-        device = pick_device(params.train.device)
-        compute = choose_compute(device)
-        real = RealData(
-            train,
-            test,
-            info.item,
-            params.evaluate,
-            device,
-            cache=paths.cache,
-            root=root,
-            progress=progress_bar,
-            compute=compute,
-        )
+        real = open_real_data(paths, params, info, train, test)
         features = extract(
-            real.extractor, ArrayItems(images), params.evaluate.batch_size, progress_bar, f"new {medium.noun}s", compute
+            real.extractor,
+            ArrayItems(images),
+            params.evaluate.batch_size,
+            real.progress,
+            f"new {medium.noun}s",
+            real.compute,
         )
         result |= compare(len(images), ratio(features, real.reference, params.evaluate.seed), limit)
     result["message"] = say(result["message"], medium.noun)

@@ -9,11 +9,8 @@ from pipeline.data.store import DatasetInfo, open_split
 from pipeline.errors import InputError
 from pipeline.evaluation.measures.fid import Moments
 from pipeline.evaluation.named_reference import SUFFIX, NamedReference
-from pipeline.evaluation.real_data import RealData
+from pipeline.stages.evaluation_data import open_real_data
 from pipeline.stages.paths import Paths
-from pipeline.tasks.base import progress_bar
-from pipeline.tasks.cluster_features import choose_compute
-from pipeline.training.device import pick_device
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -32,18 +29,7 @@ def compute(root: Path, name: str, split: str) -> None:
     items = splits[split]
     if len(items) < 2:
         raise InputError(f"the {split} split has fewer than 2 items: choose another with --split")
-    device = pick_device(params.train.device)
-    real = RealData(
-        splits["train"],
-        splits["test"],
-        info.item,
-        params.evaluate,
-        device,
-        cache=paths.cache,
-        root=root,
-        progress=progress_bar,
-        compute=choose_compute(device),
-    )
+    real = open_real_data(paths, params, info, splits["train"], splits["test"])
     features = real.load_features(real.extractor, items, items.fingerprint, "reference")
     source = f"{info.source}, {info.item.size}"
     reference = NamedReference(real.extractor.spec, source, split, items.fingerprint, Moments.of(features))
