@@ -127,7 +127,7 @@ class RealData:
             InputError: Its weights are missing.
         """
         features = self.settings.features
-        if self.classifier is not None and features in ("auto", "classifier"):
+        if features in ("auto", "classifier") and self.classifier is not None:
             return self.classifier
         if features in ("auto", "contrastive"):
             return train_contrastive(

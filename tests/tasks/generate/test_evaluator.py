@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.evaluation import real_data
 from pipeline.evaluation.extractors import classifier
 from pipeline.evaluation.extractors.base import ArrayItems
+from pipeline.evaluation.extractors.random_network import RANDOM
 from pipeline.evaluation.measures.fid import Moments
 from pipeline.evaluation.named_reference import NamedReference
 from pipeline.evaluation.protocol import fields
@@ -318,6 +320,17 @@ def test_classes_are_tested_with_random_features_too(evaluator: Evaluator, digit
         .metrics
     )
     assert (metrics["features"], metrics["modes_covered"], metrics["verdict"]) == ("random", 9, "fail")
+
+
+def test_random_features_train_no_classifier(evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a classifier is trained")
+
+    monkeypatch.setattr(real_data, "train_classifier", refuse)
+    real = with_settings(evaluator, features="random")
+    assert real.extractor.spec.name == RANDOM
+    with pytest.raises(AssertionError, match="a classifier is trained"):
+        _ = with_settings(evaluator, features="auto").extractor
 
 
 def test_invalid_inputs_are_rejected(evaluator: Evaluator, digits: Any) -> None:
