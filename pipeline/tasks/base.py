@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from pipeline.data.store import DatasetInfo, ItemSet
 from pipeline.evaluation.comparison import Material
-from pipeline.evaluation.extractors.base import Compute, compute_here
+from pipeline.evaluation.extractors.base import Compute, Progress, compute_here, quiet
+from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.report_trend import EvaluatedRun
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN
@@ -72,6 +73,20 @@ class EvaluationCase:
     def tensors(self) -> Tensors:
         """Stored items as tensors, and back."""
         return tensors_of(self.info.item)
+
+    def real_data(self, progress: Progress = quiet) -> RealData:
+        """Return what samples are compared with. Nothing of it is computed yet."""
+        return RealData(
+            self.train,
+            self.test,
+            self.info.item,
+            self.settings,
+            self.device,
+            cache=self.folders.cache,
+            root=self.folders.root,
+            progress=progress,
+            compute=self.compute,
+        )
 
     def checks(self, goals: Mapping[str, str]) -> dict[str, list[float]]:
         """Return the values of goals of the training's health checks, oldest first, by what they are called.

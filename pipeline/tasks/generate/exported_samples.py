@@ -7,7 +7,6 @@ import numpy as np
 
 from pipeline.arrays import Int64Array, Items
 from pipeline.errors import InputError
-from pipeline.evaluation.real_data import RealData
 from pipeline.serving.graph_tensors import Arrays, take_in_turn
 from pipeline.serving.runtime.generator import Generator
 from pipeline.tasks.base import EvaluationCase, progress_bar
@@ -30,17 +29,7 @@ def evaluate_exported(model: ExportedModel, case: EvaluationCase) -> ExportedEva
     Raises:
         InputError: The graph does not draw samples, or knows none of the classes of the data.
     """
-    generator, folders = Generator(model.graph), case.folders
-    real = RealData(
-        case.train,
-        case.test,
-        case.info.item,
-        case.settings,
-        case.device,
-        cache=folders.cache,
-        root=folders.root,
-        compute=case.compute,
-    )
+    generator, real = Generator(model.graph), case.real_data()
 
     def compute() -> ExportedEvaluation:
         with tempfile.TemporaryFile() as scratch:

@@ -16,7 +16,6 @@ from pipeline.data.views import choose_labelled
 from pipeline.errors import InputError
 from pipeline.evaluation.measures.path_length import PATHS
 from pipeline.evaluation.measures.supervised_baseline import LabelledSplits, SemiSupervised, compare_classifiers
-from pipeline.evaluation.real_data import RealData
 from pipeline.evaluation.reference import require_reference
 from pipeline.evaluation.settings import EvaluateSettings
 from pipeline.gans.base import GAN, Progress
@@ -41,18 +40,7 @@ def evaluate_case(case: EvaluationCase) -> EvaluationResult:
         InputError: The test split is empty, or the weights of the features are missing.
     """
     require_reference(case.test)
-    info, settings, folders = case.info, case.settings, case.folders
-    real = RealData(
-        case.train,
-        case.test,
-        info.item,
-        settings,
-        case.device,
-        cache=folders.cache,
-        root=folders.root,
-        progress=progress_bar,
-        compute=case.compute,
-    )
+    settings, real = case.settings, case.real_data(progress_bar)
     with tempfile.TemporaryFile() as scratch:
         samples = draw_samples(case.gan, settings, source_of_conditions(case), scratch)
         comparison = classifier_comparison(case)
