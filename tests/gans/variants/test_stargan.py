@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import ModelSettings, build
+from pipeline.gans.variants.stargan.self_similarity import RADII, structure_loss
 from pipeline.gans.variants.stargan.stargan_networks import AdaptiveNorm, select
 from pipeline.items import DataLayout
 from tests.gans.translating import random_pairs
@@ -53,7 +54,7 @@ def random_batch(channels: int = 3) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("example", [False, True])
 def test_generator_loss_against_the_formula(example: bool) -> None:
-    weights = {"adversarial": 2, "style": 3, "diversity": {"start": 5, "end": 0}, "cycle": 7}
+    weights = {"adversarial": 2, "style": 3, "diversity": {"start": 5, "end": 0}, "cycle": 7, "structure": 11}
     gan, batch, random = small(weights=weights), random_batch(), rng()
     images, source, target = batch["item"], batch["label"], batch["target"]
     if example:
@@ -66,6 +67,7 @@ def test_generator_loss_against_the_formula(example: bool) -> None:
         2 * softplus(-gan.discriminator(fake, target)).mean()
         + 3 * (gan.styles(fake, target) - style).abs().mean()
         + 7 * (back - images).abs().mean()
+        + 11 * structure_loss(images, fake)
     )
     loss = gan.example_generator_loss if example else gan.latent_generator_loss
     torch.testing.assert_close(loss(batch, START, rng()).total, without - 5 * (fake - other).abs().mean())
@@ -90,8 +92,11 @@ def test_discriminator_loss_against_the_formula(example: bool) -> None:
     assert "r1" not in plain.terms
 
 
-def test_each_phase_updates_its_networks_only(check_updates: Callable[[GAN, dict[str, Tensor]], None]) -> None:
-    gan = small()
+@pytest.mark.parametrize("contrast", [False, True])
+def test_each_phase_updates_its_networks_only(
+    check_updates: Callable[[GAN, dict[str, Tensor]], None], contrast: bool
+) -> None:
+    gan = small(contrast=contrast)
     check_updates(gan, random_batch())
     networks = {phase.name: phase.networks for phase in gan.phases()}
     assert networks["generator_example"] == ("generator",), "an example says nothing about where styles should lie"
@@ -115,6 +120,60 @@ def test_the_style_gives_mean_and_deviation_of_the_maps() -> None:
     scale, shift = layer.linear(style).chunk(2, dim=1)
     torch.testing.assert_close(result.mean(dim=(2, 3)), shift)
     torch.testing.assert_close(result.std(dim=(2, 3), correction=0), (1 + scale).abs(), rtol=1e-4, atol=1e-4)
+
+
+def test_structure_is_the_difference_to_neighbours_in_eight_directions() -> None:
+    image, other = random_pairs(3, 9, 2).values()
+    offsets = [(radius * y, radius * x) for radius in RADII for y, x in ((0, 1), (1, 0), (1, 1), (1, -1))]
+
+    def contrast(sample: Tensor, y: int, x: int, offset: tuple[int, int]) -> float:
+        there = sample[:, y + offset[0], x + offset[1]]
+        return float((sample[:, y, x] - there).abs().mean())
+
+    means = []
+    for down, right in offsets:
+        places = [(y, x) for y in range(9 - down) for x in range(9) if 0 <= x + right < 9]
+        pairs = zip(image, other, strict=True)
+        gaps = [
+            abs(contrast(a, y, x, (down, right)) - contrast(b, y, x, (down, right)))
+            for a, b in pairs
+            for y, x in places
+        ]
+        means.append(sum(gaps) / len(gaps))
+    assert float(structure_loss(image, other)) == pytest.approx(sum(means) / len(means), rel=1e-5)
+
+
+def test_structure_ignores_the_sign_and_sees_a_shift_or_the_wrong_places() -> None:
+    strokes = -torch.ones(1, 1, 16, 16)
+    strokes[:, :, 3:13, 6:8] = 1
+    filled = -strokes
+    filled[:, :, :, :6] = 1  # dark where there was none
+    assert structure_loss(strokes, -strokes) == structure_loss(strokes, strokes + 0.25) == 0
+    assert structure_loss(strokes, filled.roll(2, dims=3)) > structure_loss(strokes, strokes.roll(1, dims=3)) > 0.1
+
+
+def test_contrast_lets_no_path_lead_around_the_style() -> None:
+    images = random_batch()["item"]
+    for contrast in (False, True):
+        gan = small(contrast=contrast).eval()
+        for block in gan.generator.decoder:
+            for norm in (block.norm1, block.norm2):
+                torch.nn.init.zeros_(norm.linear.weight)
+                with torch.no_grad():
+                    norm.linear.bias.copy_(torch.tensor([-1.0, 0.0]).repeat_interleave(len(norm.linear.bias) // 2))
+        one, other = gan.generator(images[:1], torch.ones(1, 5)), gan.generator(images[1:2], torch.ones(1, 5))
+        assert torch.allclose(one, other, atol=1e-6) == contrast, "styles that scale every map by 0 leave no input"
+
+
+def test_contrast_inverts_images_from_the_start() -> None:
+    gan, styles = small(contrast=True).eval(), torch.randn(400, 5, generator=rng())
+    scale, _ = gan.generator.contrast(styles).chunk(2, dim=1)
+    assert 0.25 < (scale < 0).float().mean() < 0.75
+    images, style = random_batch()["item"], styles[:4]
+    before = gan.generator(images, style)
+    with torch.no_grad():
+        gan.generator.contrast.weight.neg_()
+    torch.testing.assert_close(gan.generator(images, style), -before)
 
 
 def test_directions_lead_between_all_classes_in_their_order() -> None:
@@ -147,8 +206,9 @@ def test_preview_shows_each_example_in_all_classes() -> None:
 
 
 @pytest.mark.slow
-def test_onnx_equals_pytorch(onnx_parity: Callable[[GAN, int], float]) -> None:
-    assert onnx_parity(small(channels=1), 3) < 1e-4
+@pytest.mark.parametrize("contrast", [False, True])
+def test_onnx_equals_pytorch(onnx_parity: Callable[[GAN, int], float], contrast: bool) -> None:
+    assert onnx_parity(small(channels=1, contrast=contrast), 3) < 1e-4
 
 
 def test_graphs_equal_the_methods_of_the_variant() -> None:

@@ -19,6 +19,9 @@ class StarGANWeights(Settings):
         Ramp(start=1.0, end=0.0), description="weight of the style diversification loss; falls to 0 during training"
     )
     cycle: float = Field(1.0, ge=0, description="weight of the cycle consistency loss")
+    structure: NonNegative = Field(
+        ramp(0), description="weight of the self-similarity loss: edges stay where they are, dark or bright"
+    )
 
 
 class StarGANSettings(VariantSettings):
@@ -36,6 +39,9 @@ class StarGANSettings(VariantSettings):
         2, ge=1, le=5, description="how often the generator halves the resolution; fewer keep more of the input"
     )
     blocks: int = Field(2, ge=1, le=8, description="residual blocks before and after the style enters")
+    contrast: bool = Field(
+        False, description="let the style set contrast and brightness, even invert images; false: as in the paper"
+    )
     discriminator_channels: int = Field(
         64, ge=4, le=1024, description="discriminator channels at the highest resolution; doubled towards 4x4"
     )

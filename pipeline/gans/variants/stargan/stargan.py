@@ -6,7 +6,9 @@ encoder reads them from examples. The discriminator has one real-or-fake logit f
 stripes would satisfy.
 
 Differences from the authors' code: All networks share one learning rate, where the mapping network has a hundredth. The
-generator ends in tanh. There is no face alignment and no high-pass path.
+generator ends in tanh. There is no face alignment and no high-pass path. Any one-to-one map between the domains
+satisfies the cycle consistency loss, so `weights.structure` can tie a translation to its input. `contrast` lets styles
+exchange bright and dark.
 """
 
 from collections.abc import Mapping
@@ -19,6 +21,7 @@ from torch.nn.functional import l1_loss, softplus
 from pipeline.gans.base import GAN, Batch, Direction, ExportSpec, Loss, Phase, Progress, View
 from pipeline.gans.game.penalties import zero_centred_penalty
 from pipeline.gans.networks.layers import count_doublings
+from pipeline.gans.variants.stargan.self_similarity import structure_loss
 from pipeline.gans.variants.stargan.settings import StarGANSettings
 from pipeline.gans.variants.stargan.stargan_networks import (
     LAST_SIDE,
@@ -59,6 +62,7 @@ class StarGAN(GAN):
             widths_down(settings.generator_channels, settings.downsamplings, most),
             settings.blocks,
             settings.style,
+            contrast=settings.contrast,
         )
         self.mapping = MappingNetwork(settings.latent, settings.mapping_width, settings.style, self.domains)
         self.styles = DomainEncoder(
@@ -137,6 +141,9 @@ class StarGAN(GAN):
             + weights.style * terms["loss_style"]
             + weights.cycle * terms["loss_cycle"]
         )
+        if progress.active(weights.structure):
+            terms["loss_structure"] = structure_loss(fake, images)
+            total = total + progress.weight(weights.structure) * terms["loss_structure"]
         if progress.active(weights.diversity):
             # Two styles should give different images (eq. 3).
             with torch.no_grad():

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
+from pipeline.gans.networks.deterministic import GlobalAveragePool2d
 from pipeline.gans.networks.patchgan import SLOPE
 
 LAST_SIDE = 4
@@ -55,11 +56,14 @@ class Block(nn.Module):
     Args:
         norms: Normalisation before the first and before the second convolution.
         scale: s.
+        bypass: The shortcut takes the maps as they are; otherwise as the first normalisation leaves them.
     """
 
-    def __init__(self, inputs: int, outputs: int, norms: tuple[nn.Module, nn.Module], scale: float = 1.0) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, norms: tuple[nn.Module, nn.Module], scale: float = 1.0, *, bypass: bool = True
+    ) -> None:
         super().__init__()
-        self.scale = scale
+        self.scale, self.bypass = scale, bypass
         self.norm1, self.norm2 = norms
         # The second convolution widens when the block halves the side, and the first narrows when it doubles it.
         middle = outputs if scale > 1 else inputs
@@ -67,7 +71,9 @@ class Block(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1, bias=False) if inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
-        main = leaky_relu(self.norm1(x, style), SLOPE)
+        normal = self.norm1(x, style)
+        x = x if self.bypass else normal
+        main = leaky_relu(normal, SLOPE)
         main = self.conv1(interpolate(main, scale_factor=2.0) if self.scale > 1 else main)
         main = avg_pool2d(main, 2) if self.scale < 1 else main
         main = self.conv2(leaky_relu(self.norm2(main, style), SLOPE))
@@ -81,42 +87,68 @@ class Block(nn.Module):
 class Generator(nn.Module):
     """Images [B, C, H, W] and styles [B, style] -> images [B, C, H, W] in [-1, 1].
 
+    With `contrast` no path leads around the styles. The encoder reads the input's own style and adapts its
+    normalisation to it. Shortcuts are normalised. The style scales and shifts the output. Scales have either sign from
+    the start. Without it, shortcuts carry bright and dark of the input, and training does not learn to exchange them.
+
     Args:
         widths: Channels at each resolution, the highest first; one more than there are halvings.
         blocks: Residual blocks at the lowest resolution, before and after the style enters.
     """
 
-    def __init__(self, channels: int, widths: list[int], blocks: int, style: int) -> None:
+    def __init__(self, channels: int, widths: list[int], blocks: int, style: int, *, contrast: bool) -> None:
         super().__init__()
         lowest = widths[-1]
 
-        def plain(inputs: int, outputs: int, scale: float = 1.0) -> Block:
-            return Block(inputs, outputs, (PlainNorm(inputs, normalise=True), PlainNorm(inputs, normalise=True)), scale)
+        def plain(inputs: int) -> nn.Module:
+            return AdaptiveNorm(style, inputs) if contrast else PlainNorm(inputs, normalise=True)
+
+        def encoding(inputs: int, outputs: int, scale: float = 1.0) -> Block:
+            return Block(inputs, outputs, (plain(inputs), plain(inputs)), scale, bypass=not contrast)
 
         def styled(inputs: int, outputs: int, scale: float = 1.0) -> Block:
             middle = outputs if scale > 1 else inputs
-            return Block(inputs, outputs, (AdaptiveNorm(style, inputs), AdaptiveNorm(style, middle)), scale)
+            norms = (AdaptiveNorm(style, inputs), AdaptiveNorm(style, middle))
+            return Block(inputs, outputs, norms, scale, bypass=not contrast)
 
         self.first = nn.Conv2d(channels, widths[0], 3, 1, 1)
         self.encoder = nn.Sequential(
-            *(plain(wide, wider, 0.5) for wide, wider in pairwise(widths)),
-            *(plain(lowest, lowest) for _ in range(blocks)),
+            *(encoding(wide, wider, 0.5) for wide, wider in pairwise(widths)),
+            *(encoding(lowest, lowest) for _ in range(blocks)),
         )
         self.decoder = nn.ModuleList(
             [*(styled(lowest, lowest) for _ in range(blocks))]
             + [styled(wider, wide, 2.0) for wider, wide in pairwise(widths[::-1])]
         )
         self.last = nn.Sequential(
-            nn.InstanceNorm2d(widths[0], affine=True), nn.LeakyReLU(SLOPE), nn.Conv2d(widths[0], channels, 1), nn.Tanh()
+            nn.InstanceNorm2d(widths[0], affine=True), nn.LeakyReLU(SLOPE), nn.Conv2d(widths[0], channels, 1)
         )
+        self.own_style = read_own_style(channels, widths[0], style) if contrast else None
+        self.contrast = nn.Linear(style, 2 * channels) if contrast else None
         self.apply(init_weights)
 
     def forward(self, images: Tensor, style: Tensor) -> Tensor:
-        maps = self.encoder(self.first(images))
+        own = self.own_style(images) if self.own_style is not None else None
+        maps = self.first(images)
+        for block in self.encoder:
+            maps = block(maps, own)
         for block in self.decoder:
             maps = block(maps, style)
-        result: Tensor = self.last(maps)
+        maps = self.last(maps)
+        if self.contrast is not None:
+            scale, shift = self.contrast(style)[:, :, None, None].chunk(2, dim=1)
+            maps = scale * maps + shift
+        result: Tensor = maps.tanh()
         return result.float()
+
+
+def read_own_style(channels: int, width: int, style: int) -> nn.Sequential:
+    """Return a small network: images [B, C, H, W] -> what the encoder adapts to, [B, style]."""
+    return nn.Sequential(
+        *(nn.Conv2d(channels, width, 3, 2, 1), nn.LeakyReLU(SLOPE)),
+        *(nn.Conv2d(width, 2 * width, 3, 2, 1), nn.LeakyReLU(SLOPE)),
+        *(GlobalAveragePool2d(), nn.Flatten(), nn.Linear(2 * width, style)),
+    )
 
 
 class MappingNetwork(nn.Module):
