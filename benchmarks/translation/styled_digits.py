@@ -82,8 +82,27 @@ def translate(graph: Graph, images: UInt8Array, style: int, references: UInt8Arr
     return graph.to_items(graph.session.run(["images"], inputs)[0])
 
 
-def measure(generator: Path, seed: int) -> list[tuple[str, str, float, float]]:
-    """Return rows: source of the style, target, share with the style, share that keeps the digit."""
+@dataclass(frozen=True)
+class Row:
+    """Shares of the images of one direction.
+
+    Attributes:
+        kind: Where the style comes from: "z", "example", or "real images", which are not translated.
+        source: Style of the inputs.
+        target: Style that was asked for.
+        style: Share that shows the target.
+        digit: Share that keeps the digit.
+    """
+
+    kind: str
+    source: str
+    target: str
+    style: float
+    digit: float
+
+
+def measure(generator: Path, seed: int) -> list[Row]:
+    """Return the shares of real images and of translations in every direction."""
     test, judges = Drawings(test=True), train_judges(Drawings(test=False))
     graph = Graph(generator)
     if tuple(graph.metadata.classes) != STYLES:
@@ -91,15 +110,26 @@ def measure(generator: Path, seed: int) -> list[tuple[str, str, float, float]]:
     example = Graph(generator.with_name("example.onnx"))
     rng = np.random.default_rng(seed)
     rows = []
-    for number, name in enumerate(STYLES):
-        real, others = test.styles == number, test.styles != number
-        digits, wanted = test.digits[others], np.full(int(others.sum()), number)
-        rows.append(("real images", name, *judges.shares(test.array[real], test.styles[real], test.digits[real])))
-        references = test.array[rng.choice(np.flatnonzero(real), len(wanted))]
-        for kind, source in (("z", None), ("example", references)):
-            images = translate(graph if source is None else example, test.array[others], number, source, seed)
-            rows.append((kind, name, *judges.shares(images, wanted, digits)))
+    for target, name in enumerate(STYLES):
+        real = test.styles == target
+        rows.append(
+            Row("real images", name, name, *judges.shares(test.array[real], test.styles[real], test.digits[real]))
+        )
+        for source, other in enumerate(STYLES):
+            chosen = test.styles == source
+            if source == target:
+                continue
+            wanted = np.full(int(chosen.sum()), target)
+            references = test.array[rng.choice(np.flatnonzero(real), len(wanted))]
+            for kind, opened, like in (("z", graph, None), ("example", example, references)):
+                images = translate(opened, test.array[chosen], target, like, seed)
+                rows.append(Row(kind, other, name, *judges.shares(images, wanted, test.digits[chosen])))
     return rows
+
+
+def mean_shares(rows: list[Row]) -> str:
+    """Return the cells of the means of both shares."""
+    return f"{np.mean([row.style for row in rows]):.1%} | {np.mean([row.digit for row in rows]):.1%}"
 
 
 def main() -> None:
@@ -110,10 +140,14 @@ def main() -> None:
     rows = measure(arguments.generator, arguments.seed)
     print("| style from | target | style as asked | digit kept |\n|---|---|---|---|")
     for kind in ("real images", "z", "example"):
-        chosen = [row for row in rows if row[0] == kind]
-        mean = ("mean", *(float(np.mean([row[column] for row in chosen])) for column in (2, 3)))
-        for _, name, style, digit in [*chosen, (kind, *mean)]:
-            print(f"| {kind} | {name} | {style:.1%} | {digit:.1%} |")
+        of_kind = [row for row in rows if row.kind == kind]
+        for name in STYLES:
+            print(f"| {kind} | {name} | {mean_shares([row for row in of_kind if row.target == name])} |")
+        print(f"| {kind} | mean | {mean_shares(of_kind)} |")
+    print(f"\n| digit kept, z | {' | '.join(f'to {name}' for name in STYLES)} |\n|{'---|' * (len(STYLES) + 1)}")
+    kept = {(row.source, row.target): f"{row.digit:.1%}" for row in rows if row.kind == "z"}
+    for name in STYLES:
+        print(f"| from {name} | {' | '.join(kept.get((name, target), '') for target in STYLES)} |")
 
 
 if __name__ == "__main__":

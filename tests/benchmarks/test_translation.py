@@ -60,9 +60,15 @@ def test_graphs_are_asked_for_the_style_and_the_example(
             return float(np.mean((images[:, 0, 0, 0] > 127) == (style == 0))), 1.0
 
     monkeypatch.setattr(styled_digits, "train_judges", lambda _train: Paper())
-    rows = {(kind, name): style for kind, name, style, _ in styled_digits.measure(generator, 0)}
-    assert all(rows["real images", name] == 1 for name in STYLES)
-    assert rows["z", "inverted"] == rows["example", "inverted"] == 0, "label 0 leaves white digits on black"
+    rows = {(row.kind, row.source, row.target): row.style for row in styled_digits.measure(generator, 0)}
+    assert len(rows) == 4 + 2 * 12
+    assert all(rows["real images", name, name] == 1 for name in STYLES)
+    assert rows["z", "thin", "inverted"] == rows["example", "thin", "inverted"] == 0, (
+        "label 0 leaves white digits on black"
+    )
+    assert rows["z", "inverted", "thin"] == 1
     monkeypatch.setattr("sys.argv", ["styled_digits", str(generator)])
     styled_digits.main()
-    assert "| z | mean |" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "| z | mean |" in printed
+    assert "| from thin | 100.0% | 100.0% | 100.0% |  |" in printed
