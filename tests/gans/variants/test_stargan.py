@@ -18,6 +18,7 @@ from tests.gans.translating import random_pairs
 from tests.specs import image_spec
 
 START, END = Progress(0, 0.0), Progress(9, 1.0)
+BYPASSES = ("none", "shortcuts", "image")
 SMALL = {
     "latent": 3,
     "style": 5,
@@ -92,11 +93,11 @@ def test_discriminator_loss_against_the_formula(example: bool) -> None:
     assert "r1" not in plain.terms
 
 
-@pytest.mark.parametrize("contrast", [False, True])
+@pytest.mark.parametrize("bypass", BYPASSES)
 def test_each_phase_updates_its_networks_only(
-    check_updates: Callable[[GAN, dict[str, Tensor]], None], contrast: bool
+    check_updates: Callable[[GAN, dict[str, Tensor]], None], bypass: str
 ) -> None:
-    gan = small(contrast=contrast)
+    gan = small(bypass=bypass)
     check_updates(gan, random_batch())
     networks = {phase.name: phase.networks for phase in gan.phases()}
     assert networks["generator_example"] == ("generator",), "an example says nothing about where styles should lie"
@@ -152,21 +153,23 @@ def test_structure_ignores_the_sign_and_sees_a_shift_or_the_wrong_places() -> No
     assert structure_loss(strokes, filled.roll(2, dims=3)) > structure_loss(strokes, strokes.roll(1, dims=3)) > 0.1
 
 
-def test_contrast_lets_no_path_lead_around_the_style() -> None:
+def test_without_a_bypass_everything_passes_the_style() -> None:
     images = random_batch()["item"]
-    for contrast in (False, True):
-        gan = small(contrast=contrast).eval()
+    for bypass in BYPASSES:
+        gan = small(bypass=bypass).eval()
         for block in gan.generator.decoder:
             for norm in (block.norm1, block.norm2):
                 torch.nn.init.zeros_(norm.linear.weight)
                 with torch.no_grad():
                     norm.linear.bias.copy_(torch.tensor([-1.0, 0.0]).repeat_interleave(len(norm.linear.bias) // 2))
         one, other = gan.generator(images[:1], torch.ones(1, 5)), gan.generator(images[1:2], torch.ones(1, 5))
-        assert torch.allclose(one, other, atol=1e-6) == contrast, "styles that scale every map by 0 leave no input"
+        assert torch.allclose(one, other, atol=1e-6) == (bypass == "none"), (
+            "styles that scale every map by 0 leave no input"
+        )
 
 
-def test_contrast_inverts_images_from_the_start() -> None:
-    gan, styles = small(contrast=True).eval(), torch.randn(400, 5, generator=rng())
+def test_styles_invert_images_from_the_start() -> None:
+    gan, styles = small(bypass="none").eval(), torch.randn(400, 5, generator=rng())
     scale, _ = gan.generator.contrast(styles).chunk(2, dim=1)
     assert 0.25 < (scale < 0).float().mean() < 0.75
     images, style = random_batch()["item"], styles[:4]
@@ -174,6 +177,15 @@ def test_contrast_inverts_images_from_the_start() -> None:
     with torch.no_grad():
         gan.generator.contrast.weight.neg_()
     torch.testing.assert_close(gan.generator(images, style), -before)
+
+
+def test_the_change_of_an_image_starts_near_nothing_and_stays_in_range() -> None:
+    gan, images, style = small(bypass="image"), random_batch()["item"].clamp(-1, 1), torch.ones(4, 5)
+    change = gan.generator(images, style) - images
+    assert 0 < change.abs().max() < 0.01
+    torch.nn.init.zeros_(gan.generator.last[-1].weight)
+    torch.nn.init.constant_(gan.generator.last[-1].bias, 0.5)
+    assert torch.equal(gan.generator(images, style), (images + 0.5).clamp(max=1))
 
 
 def test_directions_lead_between_all_classes_in_their_order() -> None:
@@ -206,9 +218,9 @@ def test_preview_shows_each_example_in_all_classes() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("contrast", [False, True])
-def test_onnx_equals_pytorch(onnx_parity: Callable[[GAN, int], float], contrast: bool) -> None:
-    assert onnx_parity(small(channels=1, contrast=contrast), 3) < 1e-4
+@pytest.mark.parametrize("bypass", BYPASSES)
+def test_onnx_equals_pytorch(onnx_parity: Callable[[GAN, int], float], bypass: str) -> None:
+    assert onnx_parity(small(channels=1, bypass=bypass), 3) < 1e-4
 
 
 def test_graphs_equal_the_methods_of_the_variant() -> None:

@@ -9,6 +9,9 @@ from pipeline.gans.variants.settings import Sides, VariantSettings
 from pipeline.items import MOST_DOMAINS, DataLayout
 from pipeline.settings import Ramp, Settings, ramp
 
+Bypass = Literal["none", "shortcuts", "image"]
+"""What reaches the generator's result past the style."""
+
 
 class StarGANWeights(Settings):
     """Weights of the generator's losses."""
@@ -39,8 +42,10 @@ class StarGANSettings(VariantSettings):
         2, ge=1, le=5, description="how often the generator halves the resolution; fewer keep more of the input"
     )
     blocks: int = Field(2, ge=1, le=8, description="residual blocks before and after the style enters")
-    contrast: bool = Field(
-        False, description="let the style set contrast and brightness, even invert images; false: as in the paper"
+    bypass: Bypass = Field(
+        "shortcuts",
+        description="what reaches the result past the style. none: styles may even invert images; shortcuts: as in the "
+        "paper; image: the result is the image plus a change, for classes that have most in common",
     )
     discriminator_channels: int = Field(
         64, ge=4, le=1024, description="discriminator channels at the highest resolution; doubled towards 4x4"

@@ -6,9 +6,9 @@ encoder reads them from examples. The discriminator has one real-or-fake logit f
 stripes would satisfy.
 
 Differences from the authors' code: All networks share one learning rate, where the mapping network has a hundredth. The
-generator ends in tanh. There is no face alignment and no high-pass path. Any one-to-one map between the domains
-satisfies the cycle consistency loss, so `weights.structure` can tie a translation to its input. `contrast` lets styles
-exchange bright and dark.
+generator ends in tanh. There is no face alignment and no high-pass path. `bypass: none` lets styles exchange bright
+and dark, and `bypass: image` only changes the image. Any one-to-one map between the domains satisfies the cycle
+consistency loss, so `weights.structure` can tie a translation to its input.
 """
 
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ class StarGAN(GAN):
             widths_down(settings.generator_channels, settings.downsamplings, most),
             settings.blocks,
             settings.style,
-            contrast=settings.contrast,
+            bypass=settings.bypass,
         )
         self.mapping = MappingNetwork(settings.latent, settings.mapping_width, settings.style, self.domains)
         self.styles = DomainEncoder(

@@ -16,9 +16,13 @@ from torch.nn.functional import avg_pool2d, interpolate, leaky_relu
 
 from pipeline.gans.networks.deterministic import GlobalAveragePool2d
 from pipeline.gans.networks.patchgan import SLOPE
+from pipeline.gans.variants.stargan.settings import Bypass
 
 LAST_SIDE = 4
 """Side of the last maps of the discriminator and of the style encoder."""
+
+FIRST_CHANGE = 0.001
+"""Standard deviation of the initial weights of the layer that adds to an image."""
 
 SHARED_LAYERS, OWN_LAYERS = 4, 3
 """Layers of the mapping network that all domains share, and further hidden ones of each domain."""
@@ -87,18 +91,19 @@ class Block(nn.Module):
 class Generator(nn.Module):
     """Images [B, C, H, W] and styles [B, style] -> images [B, C, H, W] in [-1, 1].
 
-    With `contrast` no path leads around the styles. The encoder reads the input's own style and adapts its
-    normalisation to it. Shortcuts are normalised. The style scales and shifts the output. Scales have either sign from
-    the start. Without it, shortcuts carry bright and dark of the input, and training does not learn to exchange them.
+    Shortcuts carry bright and dark of the input past the styles, and training does not learn to exchange them.
 
     Args:
         widths: Channels at each resolution, the highest first; one more than there are halvings.
         blocks: Residual blocks at the lowest resolution, before and after the style enters.
+        bypass: With "none" the encoder reads the input's own style and adapts its normalisation to it, shortcuts are
+            normalised, and the style scales and shifts the output; scales have either sign from the start. With "image"
+            the networks add to the image, at first next to nothing.
     """
 
-    def __init__(self, channels: int, widths: list[int], blocks: int, style: int, *, contrast: bool) -> None:
+    def __init__(self, channels: int, widths: list[int], blocks: int, style: int, *, bypass: Bypass) -> None:
         super().__init__()
-        lowest = widths[-1]
+        lowest, contrast, self.residual = widths[-1], bypass == "none", bypass == "image"
 
         def plain(inputs: int) -> nn.Module:
             return AdaptiveNorm(style, inputs) if contrast else PlainNorm(inputs, normalise=True)
@@ -120,12 +125,13 @@ class Generator(nn.Module):
             [*(styled(lowest, lowest) for _ in range(blocks))]
             + [styled(wider, wide, 2.0) for wider, wide in pairwise(widths[::-1])]
         )
-        self.last = nn.Sequential(
-            nn.InstanceNorm2d(widths[0], affine=True), nn.LeakyReLU(SLOPE), nn.Conv2d(widths[0], channels, 1)
-        )
+        colours = nn.Conv2d(widths[0], channels, 1)
+        self.last = nn.Sequential(nn.InstanceNorm2d(widths[0], affine=True), nn.LeakyReLU(SLOPE), colours)
         self.own_style = read_own_style(channels, widths[0], style) if contrast else None
         self.contrast = nn.Linear(style, 2 * channels) if contrast else None
         self.apply(init_weights)
+        if self.residual:
+            nn.init.normal_(colours.weight, std=FIRST_CHANGE)
 
     def forward(self, images: Tensor, style: Tensor) -> Tensor:
         own = self.own_style(images) if self.own_style is not None else None
@@ -138,7 +144,7 @@ class Generator(nn.Module):
         if self.contrast is not None:
             scale, shift = self.contrast(style)[:, :, None, None].chunk(2, dim=1)
             maps = scale * maps + shift
-        result: Tensor = maps.tanh()
+        result: Tensor = (images + maps).clamp(-1, 1) if self.residual else maps.tanh()
         return result.float()
 
 
