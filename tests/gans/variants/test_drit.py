@@ -98,3 +98,14 @@ def test_an_image_has_many_translations_and_one_reconstruction() -> None:
     torch.testing.assert_close(gan.sample(4, rng(), item=images, z=z), gan.painters(gan.contents(images, "a"), z, "b"))
     own = gan.painters(gan.contents(images, "a"), gan.styles(images, "a")[0], "a")
     torch.testing.assert_close(gan.map_identity(images, "b_to_a", rng()), own)
+
+
+@torch.no_grad()
+def test_upsampling_draws_no_checkerboard() -> None:
+    # A strided transposed convolution gives the pixels of a constant image different values, by their position.
+    painters = small("drit").painters
+    channels = painters.common.layers[1].in_channels
+    content = torch.randn(2, channels, 1, 1, generator=rng()).expand(-1, -1, 4, 4)
+    images = painters(content, torch.randn(2, 8, generator=rng()), "b")
+    torch.testing.assert_close(images, images[:, :, :1, :1].expand_as(images), rtol=0, atol=1e-5)
+    assert images.std() > 1e-3

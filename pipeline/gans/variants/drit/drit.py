@@ -4,8 +4,9 @@ An image is encoded into a content, which does not reveal its domain, and a styl
 distribution. A translation combines the content with a style of the other domain: that of an example, or a random one.
 One image therefore has many translations.
 
-Differences from the authors' code: No noise is added to the contents. The KL divergence of the styles is averaged over
-the batch instead of summed. Each update recomputes what it differentiates.
+Differences from the authors' code: No noise is added to the contents. The generators enlarge by repeating pixels, where
+transposed convolutions drew a checkerboard. The KL divergence of the styles is averaged over the batch instead of
+summed. Each update recomputes what it differentiates.
 """
 
 from collections.abc import Mapping

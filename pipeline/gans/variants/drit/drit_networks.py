@@ -151,10 +151,13 @@ class StyleReader(nn.Module):
 
 
 def upsampling(channels: int, style: int) -> nn.Sequential:
-    """Build [B, channels + style, H, W] -> [B, channels / 2, 2H, 2W]."""
+    """Build [B, channels + style, H, W] -> [B, channels / 2, 2H, 2W].
+
+    A strided transposed convolution would draw a checkerboard, so pixels are repeated first (Odena 2016).
+    """
     half = channels // 2
-    conv = nn.ConvTranspose2d(channels + style, half, 3, 2, 1, output_padding=1)
-    return nn.Sequential(conv, layer_norm(half), nn.ReLU())
+    enlarge = (nn.Upsample(scale_factor=2), ReflectionPad2d(1), nn.Conv2d(channels + style, half, 3))
+    return nn.Sequential(*enlarge, layer_norm(half), nn.ReLU())
 
 
 def layer_norm(channels: int) -> nn.Module:
