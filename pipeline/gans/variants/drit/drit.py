@@ -4,9 +4,10 @@ An image is encoded into a content, which does not reveal its domain, and a styl
 distribution. A translation combines the content with a style of the other domain: that of an example, or a random one.
 One image therefore has many translations.
 
-Differences from the authors' code: No noise is added to the contents. The generators enlarge by repeating pixels, where
-transposed convolutions drew a checkerboard. The KL divergence of the styles is averaged over the batch instead of
-summed. Each update recomputes what it differentiates.
+Differences from the authors' code: The domains share the content encoder, which DRIT++ does with many domains. No noise
+is added to the contents. The generators enlarge by repeating pixels, where transposed convolutions drew a checkerboard.
+The KL divergence of the styles is averaged over the batch instead of summed. Each update recomputes what it
+differentiates.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from pipeline.gans.game.image_translation import Translation, patch_discriminato
 from pipeline.gans.networks.resnet_generator import SIZE_MULTIPLE
 from pipeline.gans.variants.drit.drit_networks import (
     ContentDiscriminator,
-    ContentEncoders,
+    ContentEncoder,
     Generators,
     StyledTranslator,
     StyleEncoders,
@@ -42,7 +43,7 @@ MODE_SEEKING_EPSILON = 1e-5
 class DRIT(Translation):
     """Both directions, learned from two domains.
 
-    `contents` and `styles` are the encoders, `painters` the generators. `random_a` and `random_b` are the
+    `contents` and `styles` encode, `painters` are the generators. `random_a` and `random_b` are the
     discriminators of images with random styles.
     """
 
@@ -52,7 +53,7 @@ class DRIT(Translation):
         super().__init__(settings, item, View("domains"))
         self.settings, self.latent = settings, settings.style
         channels, width = item.network_channels, settings.generator_channels
-        self.contents = ContentEncoders(channels, width, settings.blocks)
+        self.contents = ContentEncoder(channels, width, settings.blocks)
         self.styles = StyleEncoders(channels, width, settings.style)
         self.painters = Generators(channels, width, settings.blocks, settings.style)
         self.discriminator_a, self.discriminator_b, self.random_a, self.random_b = (
@@ -81,7 +82,7 @@ class DRIT(Translation):
     def content_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return the cross-entropy of the content discriminator, which guesses the domain (section 3.2)."""
         with torch.no_grad():
-            a, b = self.contents(batch["a"], "a"), self.contents(batch["b"], "b")
+            a, b = self.contents(batch["a"]), self.contents(batch["b"])
         x, y = self.content_discriminator(a), self.content_discriminator(b)
         total = cross_entropy(x, torch.zeros_like(x)) + cross_entropy(y, torch.ones_like(y))
         return Loss(total, {"loss_content_discriminator": total})
@@ -90,7 +91,7 @@ class DRIT(Translation):
         """Return the objective on real images and on translations with encoded and with random styles."""
         a, b = batch["a"], batch["b"]
         with torch.no_grad():
-            content_a, content_b = self.contents(a, "a"), self.contents(b, "b")
+            content_a, content_b = self.contents(a), self.contents(b)
             style_a, style_b = (sample_style(self.styles(images, d), rng) for images, d in ((a, "a"), (b, "b")))
             random = self.random_style(a, rng)
             fake_a, fake_b = self.painters(content_b, style_a, "a"), self.painters(content_a, style_b, "b")
@@ -107,13 +108,13 @@ class DRIT(Translation):
     def generator_loss(self, batch: Batch, progress: Progress, rng: torch.Generator) -> Loss:
         """Return eq. 8 without the losses of random styles: contents are swapped, and swapped back (cross-cycle)."""
         a, b, weights = batch["a"], batch["b"], self.settings.weights
-        content_a, content_b = self.contents(a, "a"), self.contents(b, "b")
+        content_a, content_b = self.contents(a), self.contents(b)
         encoded_a, encoded_b = self.styles(a, "a"), self.styles(b, "b")
         style_a, style_b = sample_style(encoded_a, rng), sample_style(encoded_b, rng)
         fake_a, fake_b = self.painters(content_b, style_a, "a"), self.painters(content_a, style_b, "b")
         own_a, own_b = self.painters(content_a, style_a, "a"), self.painters(content_b, style_b, "b")
-        cycle_a = self.painters(self.contents(fake_b, "b"), sample_style(self.styles(fake_a, "a"), rng), "a")
-        cycle_b = self.painters(self.contents(fake_a, "a"), sample_style(self.styles(fake_b, "b"), rng), "b")
+        cycle_a = self.painters(self.contents(fake_b), sample_style(self.styles(fake_a, "a"), rng), "a")
+        cycle_b = self.painters(self.contents(fake_a), sample_style(self.styles(fake_b, "b"), rng), "b")
         domain_a, domain_b = self.content_discriminator(content_a), self.content_discriminator(content_b)
         terms = {
             "loss_adversarial": self.generator_objective(self.discriminator_a, a, fake_a)
@@ -142,7 +143,7 @@ class DRIT(Translation):
         They are the adversarial loss, latent regression (eq. 7) and mode seeking (Mao 2019, eq. 3).
         """
         a, b, weights = batch["a"], batch["b"], self.settings.weights
-        content_a, content_b = self.contents(a, "a"), self.contents(b, "b")
+        content_a, content_b = self.contents(a), self.contents(b)
         z1, z2 = self.random_style(a, rng), self.random_style(a, rng)
         fake_a, fake_b = self.painters(content_b, z1, "a"), self.painters(content_a, z1, "b")
         terms = {
@@ -189,19 +190,19 @@ class DRIT(Translation):
         """Translate back in the originals' own styles, as in the cross-cycle."""
         way = DIRECTIONS[direction]
         style = self.styles(originals, way.source)[0]
-        back: Tensor = self.painters(self.contents(translated, way.target), style, way.source)
+        back: Tensor = self.painters(self.contents(translated), style, way.source)
         return back
 
     def map_identity(self, images: Tensor, direction: str, rng: torch.Generator) -> Tensor:
         """Reconstruct images of the target domain from their own contents and styles."""
         domain = DIRECTIONS[direction].target
-        same: Tensor = self.painters(self.contents(images, domain), self.styles(images, domain)[0], domain)
+        same: Tensor = self.painters(self.contents(images), self.styles(images, domain)[0], domain)
         return same
 
     def apply_style(self, images: Tensor, direction: str, z: Tensor) -> Tensor:
         """Translate images [n, C, H, W] in the styles z [n, latent]."""
         way = DIRECTIONS[direction]
-        fake: Tensor = self.painters(self.contents(images, way.source), z, way.target)
+        fake: Tensor = self.painters(self.contents(images), z, way.target)
         return fake
 
     @property
@@ -214,8 +215,8 @@ class DRIT(Translation):
         channels, side = self.shape
         image = {"item": torch.zeros(2, channels, side, side)}
         styled = image | {"z": torch.zeros(2, self.latent)}
-        a_to_b = StyledTranslator(self.contents, self.painters, "a", "b")
-        b_to_a = StyledTranslator(self.contents, self.painters, "b", "a")
+        a_to_b = StyledTranslator(self.contents, self.painters, "b")
+        b_to_a = StyledTranslator(self.contents, self.painters, "a")
         return [
             ExportSpec("generator", a_to_b, styled, ("items",), multiple=SIZE_MULTIPLE),
             ExportSpec("reverse", b_to_a, styled, ("items",), multiple=SIZE_MULTIPLE),

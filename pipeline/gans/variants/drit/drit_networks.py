@@ -17,23 +17,22 @@ from pipeline.gans.networks.resnet_generator import ResidualBlock, downsampling
 DOMAINS = ("a", "b")
 
 
-class ContentEncoders(nn.Module):
-    """Images [B, C, H, W] of a domain -> contents [B, 4 width, H / 4, W / 4]; the domains share the last block."""
+class ContentEncoder(nn.Module):
+    """Images [B, C, H, W] of either domain -> contents [B, 4 width, H / 4, W / 4].
+
+    The domains share all layers, as in DRIT++ with many domains. With layers of their own, an encoder can exchange the
+    contents of its domain, which neither the content discriminator nor the cycle notices.
+    """
 
     def __init__(self, channels: int, width: int, blocks: int) -> None:
         super().__init__()
-
-        def encoder() -> nn.Sequential:
-            first = (ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.LeakyReLU(SLOPE))
-            down = (*downsampling(width), *downsampling(2 * width))
-            return nn.Sequential(*first, *down, *(ResidualBlock(4 * width) for _ in range(blocks)))
-
-        self.own = nn.ModuleDict({domain: encoder() for domain in DOMAINS})
-        self.common = ResidualBlock(4 * width)
+        first = (ReflectionPad2d(3), nn.Conv2d(channels, width, 7), nn.LeakyReLU(SLOPE))
+        down = (*downsampling(width), *downsampling(2 * width))
+        self.layers = nn.Sequential(*first, *down, *(ResidualBlock(4 * width) for _ in range(blocks + 1)))
         self.apply(init_weights)
 
-    def forward(self, images: Tensor, domain: str) -> Tensor:
-        content: Tensor = self.common(self.own[domain](images))
+    def forward(self, images: Tensor) -> Tensor:
+        content: Tensor = self.layers(images)
         return content
 
 
@@ -129,12 +128,12 @@ class ContentDiscriminator(nn.Module):
 class StyledTranslator(nn.Module):
     """`image` and `z` -> images: one direction as a graph for export."""
 
-    def __init__(self, contents: ContentEncoders, painters: Generators, source: str, target: str) -> None:
+    def __init__(self, contents: ContentEncoder, painters: Generators, target: str) -> None:
         super().__init__()
-        self.contents, self.painters, self.source, self.target = contents, painters, source, target
+        self.contents, self.painters, self.target = contents, painters, target
 
     def forward(self, image: Tensor, z: Tensor) -> Tensor:
-        images: Tensor = self.painters(self.contents(image, self.source), z, self.target)
+        images: Tensor = self.painters(self.contents(image), z, self.target)
         return images
 
 

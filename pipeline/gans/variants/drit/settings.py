@@ -31,6 +31,6 @@ class DRITSettings(TranslationSettings):
     sides: ClassVar[Sides] = "domains"
     objective: Objective = Field("nonsaturating", description="adversarial loss")
     style: int = Field(8, ge=1, le=256, description="length of the style vector")
-    blocks: int = Field(3, ge=1, le=9, description="residual blocks of the content encoders and of the generators")
+    blocks: int = Field(3, ge=1, le=9, description="residual blocks of the content encoder and of the generators")
     content_steps: int = Field(3, ge=1, le=10, description="content discriminator updates per step")
     weights: DRITWeights = Field(DRITWeights(), description="weights of the encoders' and generators' losses")
