@@ -69,7 +69,8 @@ COPIED_INPUT = Symptom("copies of the input", 2, TRAIN_LONGER, explains=LOOKS, c
 IGNORED_STYLE = Symptom(
     "styles without effect",
     6,
-    "The generator ignores the style: raise model.weights.mode_seeking and latent, or train longer",
+    "The generator ignores the style: raise model.weights.mode_seeking and latent (stargan: diversity), "
+    "or train longer",
 )
 BROKEN_IMAGES = Symptom(
     "broken images",
