@@ -71,14 +71,19 @@ def train_judges(train: Drawings) -> Judges:
     return Judges(*found)
 
 
-def translate(graph: Graph, images: UInt8Array, style: int, references: UInt8Array | None, seed: int) -> Items:
-    """Translate images [n, H, W, 1] to a style, in a random variation of it or in that of references."""
+def translate(graph: Graph, images: UInt8Array, style: int | None, references: UInt8Array | None, seed: int) -> Items:
+    """Translate images [n, H, W, 1], in the style of references, or in a random one if the graph takes `z`.
+
+    `style` is None for graphs that take no label.
+    """
     medium, item = graph.medium, graph.metadata.item
-    inputs = {"image": medium.to_network(images, item), "label": np.full(len(images), style)}
-    if references is None:
-        inputs["z"] = latents(seed, 0, len(images), graph.metadata.latent)
-    else:
+    inputs = {"image": medium.to_network(images, item)}
+    if style is not None:
+        inputs["label"] = np.full(len(images), style)
+    if references is not None:
         inputs["reference"] = medium.to_network(references, item)
+    elif graph.metadata.latent:
+        inputs["z"] = latents(seed, 0, len(images), graph.metadata.latent)
     return graph.to_items(graph.session.run(["images"], inputs)[0])
 
 

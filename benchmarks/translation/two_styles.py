@@ -9,18 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.translation.styled_digits import STYLES, Drawings, train_judges
-from pipeline.arrays import Items, UInt8Array
-from pipeline.serving.graph_tensors import latents
+from benchmarks.translation.styled_digits import STYLES, Drawings, train_judges, translate
 from pipeline.serving.runtime.generator import Graph
-
-
-def translate(graph: Graph, images: UInt8Array, seed: int) -> Items:
-    """Translate images [n, H, W, 1], each in a random style if there are styles."""
-    inputs = {"image": graph.medium.to_network(images, graph.metadata.item)}
-    if graph.metadata.latent:
-        inputs["z"] = latents(seed, 0, len(images), graph.metadata.latent)
-    return graph.to_items(graph.session.run(["images"], inputs)[0])
 
 
 def main() -> None:
@@ -39,13 +29,14 @@ def main() -> None:
     for graph, source, target in ((forward, *names), (backward, *names[::-1])):
         number, chosen = STYLES.index(target), test.styles == STYLES.index(source)
         images, digits = test.array[chosen], test.digits[chosen]
-        translated = translate(graph, images, arguments.seed)
+        translated = translate(graph, images, None, None, arguments.seed)
         style, kept = judges.shares(translated, np.full(len(images), number), digits)
         real = test.styles == number
         readable = judges.shares(test.array[real], test.styles[real], test.digits[real])[1]
-        other = translate(graph, images, arguments.seed + 1)
-        spread = np.abs(translated.astype(np.int64) - other).mean() if graph.metadata.latent else None
-        shown = "" if spread is None else f"{spread:.1f}"
+        shown = ""
+        if graph.metadata.latent:
+            other = translate(graph, images, None, None, arguments.seed + 1)
+            shown = f"{np.abs(translated.astype(np.int64) - other).mean():.1f}"
         print(f"| {source} | {target} | {style:.1%} | {kept:.1%} | {readable:.1%} | {shown} |")
 
 

@@ -35,7 +35,7 @@ train(names, Path(folder), total, stop_at, batch, replays)
 ROUNDING = 1e-12
 AMPLIFIED = 1e-7
 """Some biases have gradients of rounding errors only, which Adam scales up."""
-ROUNDED = ("cyclegan", "drit", "stargan", "musegan", "wavegan relativistic", "accompaniment")
+ROUNDED = ("drit", "stargan", "musegan", "wavegan relativistic", "accompaniment")
 """Models with such biases although they have no batch normalisation.
 
 They lie before instance normalisation, or R1 and a relativistic objective do not depend on them.
