@@ -18,16 +18,16 @@ SIDE = 16
 DRAWN = 64
 """Side of the drawing, which is then reduced to `SIDE`."""
 
-MARGIN = 4
-"""Empty pixels around the digit in the drawing, which the slant needs."""
+BOX = 44, 56
+"""Columns and rows of a digit in the drawing. The widest and most slanted digit fits: 44 + 0.35 * 56 < 64."""
 
 EDGE = 0.08
 """Ink over which an edge of the drawing rises from paper to full ink."""
 
-INK = {"thin": (0.55, 0.62), "thick": (0.1, 0.18), "italic": (0.32, 0.4), "inverted": (0.32, 0.4)}
+INK = {"thin": (0.5, 0.58), "thick": (0.1, 0.18), "italic": (0.32, 0.4), "inverted": (0.24, 0.48)}
 """The least ink of the original that counts as drawn, by style: more of it makes thinner strokes."""
 
-SLANT = (0.35, 0.5)
+SLANT = (0.25, 0.35)
 """Columns that a line of an italic digit moves per row."""
 
 TEST_EVERY = 5
@@ -57,13 +57,22 @@ def draw(image: UInt8Array, style: str, number: int) -> UInt8Array:
     """Draw a digit, uint8 [8, 8], in one style, uint8 [16, 16]; the number of the image decides how strong it is."""
     rng = np.random.default_rng([number, list(INK).index(style)])
     least, slant = rng.uniform(*INK[style]), rng.uniform(*SLANT) if style == "italic" else 0.0
-    inside = DRAWN - 2 * MARGIN
-    drawing = Image.new("L", (DRAWN, DRAWN))
-    drawing.paste(Image.fromarray(image).resize((inside, inside), Image.Resampling.BICUBIC), (MARGIN, MARGIN))
-    # The middle row stays where it is; x of the source is x + slant y - slant DRAWN / 2.
-    sheared = drawing.transform(
-        drawing.size, Image.Transform.AFFINE, (1, slant, -slant * DRAWN / 2, 0, 1, 0), Image.Resampling.BILINEAR
-    )
-    ink = np.clip((np.asarray(sheared) / 255 - least) / EDGE + 0.5, 0, 1)
+    ink = np.clip((shear(place(image), slant) / 255 - least) / EDGE + 0.5, 0, 1)
     values = np.rint(255 * (1 - ink if style == "inverted" else ink)).astype(np.uint8)
     return np.asarray(Image.fromarray(values).resize((SIDE, SIDE), Image.Resampling.BOX))
+
+
+def place(image: UInt8Array) -> UInt8Array:
+    """Return the drawing, uint8 [64, 64], with a digit, uint8 [8, 8], enlarged in its middle."""
+    drawing = Image.new("L", (DRAWN, DRAWN))
+    corner = (DRAWN - BOX[0]) // 2, (DRAWN - BOX[1]) // 2
+    drawing.paste(Image.fromarray(image).resize(BOX, Image.Resampling.BICUBIC), corner)
+    return np.asarray(drawing)
+
+
+def shear(drawing: UInt8Array, slant: float) -> UInt8Array:
+    """Move each row of a drawing by `slant` columns per row, upper rows to the right; the middle stays."""
+    # x of the source is x + slant y - slant DRAWN / 2.
+    coefficients = (1, slant, -slant * DRAWN / 2, 0, 1, 0)
+    image = Image.fromarray(drawing)
+    return np.asarray(image.transform(image.size, Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR))

@@ -4,9 +4,11 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
+from pipeline.media.image.digits import load_pixels
 from pipeline.media.image.medium import ImageMedium
-from pipeline.media.image.styled_digits import INK, StyledDigits
+from pipeline.media.image.styled_digits import BOX, INK, SLANT, StyledDigits, draw, place, shear
 
 
 def test_each_digit_occurs_in_each_style_on_one_side_of_the_split() -> None:
@@ -38,7 +40,7 @@ def test_styles_have_their_strokes_slant_and_paper() -> None:
         np.mean([lean(1 - drawn["inverted"]) for drawn in images.values()]),
         np.mean([lean(drawn["italic"]) for drawn in images.values()]),
     )
-    assert italic - upright > 0.3, "the upper part of an italic digit stands further to the right"
+    assert italic - upright > SLANT[0], "the upper part of an italic digit stands further to the right"
 
 
 def lean(image: npt.NDArray[np.float64]) -> float:
@@ -47,6 +49,28 @@ def lean(image: npt.NDArray[np.float64]) -> float:
     weight = image / image.sum()
     up = -(rows - (weight * rows).sum())
     return float((weight * up * columns).sum() / (weight * up**2).sum())
+
+
+@pytest.mark.parametrize("slant", SLANT)
+def test_the_slant_moves_every_row_and_cuts_none(slant: float) -> None:
+    drawing = place(np.full((8, 8), 255, dtype=np.uint8))
+    slanted = shear(drawing, slant) / 255
+    rows, columns = np.mgrid[:64, :64] + 0.5
+    inked = drawing.any(axis=1)
+    assert inked.sum() == BOX[1]
+    # Each row keeps its ink, and moves by slant times its height over the middle.
+    assert slanted.sum(axis=1)[inked] == pytest.approx(BOX[0], abs=0.05)
+    centres = (slanted * columns).sum(axis=1)[inked] / slanted.sum(axis=1)[inked]
+    assert centres == pytest.approx(32 + slant * (32 - rows[inked, 0]), abs=0.05)
+
+
+def test_no_style_has_strokes_along_the_border() -> None:
+    pixels, _ = load_pixels()
+    for style in INK:
+        images = np.stack([draw(image, style, number) for number, image in enumerate(pixels[:600])])
+        ink = images if style != "inverted" else 255 - images
+        border = np.concatenate([ink[:, 0], ink[:, -1], ink[:, :, 0], ink[:, :, -1]], axis=1)
+        assert (border.max(axis=1) > 0).mean() <= 0.02, style
 
 
 def test_a_file_is_the_same_every_time() -> None:
