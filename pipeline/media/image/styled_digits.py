@@ -24,7 +24,7 @@ BOX = 44, 56
 EDGE = 0.08
 """Ink over which an edge of the drawing rises from paper to full ink."""
 
-INK = {"thin": (0.5, 0.58), "thick": (0.1, 0.18), "italic": (0.32, 0.4), "inverted": (0.24, 0.48)}
+INK = {"thin": (0.48, 0.54), "thick": (0.1, 0.18), "italic": (0.32, 0.4), "inverted": (0.22, 0.44)}
 """The least ink of the original that counts as drawn, by style: more of it makes thinner strokes."""
 
 SLANT = (0.25, 0.35)
