@@ -7,8 +7,12 @@ the blocks are those of V3). Two kinds of discriminators judge the wave: of peri
 column of a picture, and of scales, which see the wave and its averages (section 2.3). The losses are LSGAN, feature
 matching, and 45 times the mean absolute error of the log-mel spectrogram (section 2.4).
 
-Two things differ from the paper. No layer has weight normalisation. And with `adversarial_start` the spectrogram alone
-is learned first, which is most of what a short training reaches.
+With `rates` whose product is less than the hop, an inverse Fourier transform makes the wave (`inverse_stft.py`), and
+`column_blocks` are residual blocks before the upsampling.
+
+Three things differ from the paper. No layer has weight normalisation. With `adversarial_start` the spectrogram alone is
+learned first, which is most of what a short training reaches. And `weights.spectrum` adds the error of the Fourier
+transform at a shorter and a longer window.
 
 Waves have the shape [B, 1, 1, samples]. The conditions of the variant are waves, too, of which it sees the spectrogram
 only: so it is judged, applied and served like every restoration of waves. `vocoder` is the part after the spectrogram.
@@ -26,8 +30,11 @@ from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Batch, ExportSpec, Loss, Phase, Progress, View
 from pipeline.gans.game.objectives import OBJECTIVES
 from pipeline.gans.networks.deterministic import reflection_pad
+from pipeline.gans.variants.hifigan.column_blocks import ColumnBlock
+from pipeline.gans.variants.hifigan.inverse_stft import SpectrumHead
 from pipeline.gans.variants.hifigan.log_mel import LogMel
 from pipeline.gans.variants.hifigan.settings import HiFiGANSettings
+from pipeline.gans.variants.hifigan.spectral_error import SpectralError
 from pipeline.items import ItemSpec
 
 SLOPE = 0.1
@@ -71,15 +78,22 @@ class Fusion(nn.Module):
 class Generator(nn.Module):
     """Log-mel pictures [B, 1, mels, frames] in [-1, 1] -> waves [B, 1, samples] in (-1, 1)."""
 
-    def __init__(self, settings: HiFiGANSettings, mels: int) -> None:
+    def __init__(self, settings: HiFiGANSettings, log_mel: LogMel) -> None:
         super().__init__()
         channels = [settings.generator_channels // 2**level for level in range(len(settings.rates) + 1)]
-        layers: list[nn.Module] = [nn.Conv1d(mels, channels[0], 7, padding=3)]
+        layers: list[nn.Module] = [nn.Conv1d(log_mel.mels, channels[0], 7, padding=3)]
+        layers += [ColumnBlock(channels[0], 1 / settings.column_blocks) for _ in range(settings.column_blocks)]
         for (wide, narrow), rate in zip(pairwise(channels), settings.rates, strict=True):
             # Filters of two strides; padding makes the result exactly `rate` times as long.
             up = nn.ConvTranspose1d(wide, narrow, 2 * rate, rate, (rate + 1) // 2, output_padding=rate % 2)
             layers += [nn.LeakyReLU(SLOPE), up, Fusion(narrow, settings)]
-        self.layers = nn.Sequential(*layers, nn.LeakyReLU(), nn.Conv1d(channels[-1], 1, 7, padding=3), nn.Tanh())
+        hop = log_mel.hop // settings.length
+        if hop == 1:
+            layers += [nn.LeakyReLU(), nn.Conv1d(channels[-1], 1, 7, padding=3), nn.Tanh()]
+        else:
+            # Its windows overlap as often as those of the spectrogram.
+            layers.append(SpectrumHead(channels[-1], log_mel.window // settings.length, hop))
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, pictures: Tensor) -> Tensor:
         waves: Tensor = self.layers(pictures[:, 0])
@@ -163,18 +177,19 @@ class HiFiGAN(GAN):
 
     def __init__(self, settings: HiFiGANSettings, item: ItemSpec) -> None:
         super().__init__()
-        if item.details.get("hop") != settings.hop:
+        self.log_mel = LogMel(item)
+        if self.log_mel.hop % settings.length:
             raise InputError(
-                f"model.rates {list(settings.rates)}: their product is {settings.hop}, and data.hop is "
-                f"{item.details.get('hop')}; set rates whose product is data.hop"
+                f"model.rates {list(settings.rates)}: their product is {settings.length}, and data.hop is "
+                f"{self.log_mel.hop}; set rates whose product is data.hop or divides it"
             )
         self.view = View("degraded", {"spectrogram": True})
         self.objective, self.weights, self.samples = OBJECTIVES[settings.objective], settings.weights, item.width
         self.start = settings.adversarial_start
-        self.log_mel = LogMel(item)
         # A picture in [-1, 1] spans the decibels from the floor to full scale.
         self.nepers = NEPERS * -self.log_mel.floor / 2
-        self.generator = Generator(settings, self.log_mel.mels)
+        self.spectral_error = SpectralError((self.log_mel.window // 4, 2 * self.log_mel.window))
+        self.generator = Generator(settings, self.log_mel)
         self.discriminator = Discriminator(settings)
 
     def phases(self) -> list[Phase]:
@@ -210,6 +225,9 @@ class HiFiGAN(GAN):
         made = self.vocode(batch["input"])
         error = F.l1_loss(self.log_mel(made), self.log_mel(target)) * self.nepers
         total, terms = self.weights.mel * error, {"loss_mel": error}
+        if self.weights.spectrum:
+            terms["loss_spectrum"] = self.spectral_error(made, target)
+            total = total + self.weights.spectrum * terms["loss_spectrum"]
         if progress.reached(self.start):
             fake = self.discriminator(made)
             with torch.no_grad():

@@ -18,6 +18,11 @@ class HiFiGANWeights(Settings):
     """Weights of the generator's loss."""
 
     mel: float = Field(45.0, ge=0, description="weight of the error of the log-mel spectrogram, in nepers")
+    spectrum: float = Field(
+        0.0,
+        ge=0,
+        description="weight of the error of the Fourier transform, in nepers, at a quarter and at twice of data.window",
+    )
     features: float = Field(2.0, ge=0, description="weight of feature matching")
     adversarial: float = Field(1.0, ge=0, description="weight of the adversarial loss")
 
@@ -32,7 +37,15 @@ class HiFiGANSettings(VariantSettings):
         256, ge=2, le=2048, description="generator channels before the first upsampling; halved by each; V1: 512"
     )
     rates: tuple[Rate, ...] = Field(
-        (8, 8, 4), min_length=1, description="factors of the upsampling layers; their product must be data.hop"
+        (8, 8, 4),
+        description="factors of the upsampling layers; their product is data.hop, or divides it: then an inverse "
+        "Fourier transform makes the wave (iSTFTNet); []: no such layers",
+    )
+    column_blocks: int = Field(
+        0,
+        ge=0,
+        le=32,
+        description="residual blocks before the upsampling, along the columns of the spectrogram (Vocos: 8)",
     )
     kernels: tuple[Kernel, ...] = Field(
         (3, 5, 7), min_length=1, description="filter lengths of the residual blocks whose results are added, odd"
@@ -71,13 +84,17 @@ class HiFiGANSettings(VariantSettings):
                 f"generator_channels {self.generator_channels}: {len(self.rates)} layers halve them; set a multiple of "
                 f"{2 ** len(self.rates)}"
             )
+        if not self.rates and not self.column_blocks:
+            raise ValueError(
+                "rates [] and column_blocks 0: nothing lies between the first and the last layer. Set column_blocks: 8"
+            )
         if not self.periods and not self.scales:
             raise ValueError("periods [] and scales 0: there is no discriminator. Set scales: 3")
         return self
 
     @property
-    def hop(self) -> int:
-        """Samples of one column."""
+    def length(self) -> int:
+        """Columns of the last layer for each of the spectrogram."""
         return prod(self.rates)
 
     def check_shape(self, height: int, width: int, keys: str = "data.resolution") -> None:
@@ -87,8 +104,8 @@ class HiFiGANSettings(VariantSettings):
                 f"{keys} {height} x {width}: variant {self.variant} learns from waves; set data.medium: audio and "
                 "data.representation: wave, or choose another model.variant"
             )
-        if width % self.hop:
+        if width % self.length:
             raise ValueError(
-                f"{keys} {width}: model.rates {list(self.rates)} make columns of {self.hop} samples, and their product "
-                "must be data.hop"
+                f"{keys} {width}: model.rates {list(self.rates)} lengthen a column to {self.length}; their "
+                "product must be data.hop or divide it"
             )
