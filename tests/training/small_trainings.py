@@ -283,8 +283,10 @@ MODELS: dict[str, dict[str, Any]] = {
     },
     "hifigan": {
         "variant": "hifigan",
-        "rates": [4, 2],
+        "rates": [4],
+        "column_blocks": 1,
         "generator_channels": 4,
+        "weights": {"spectrum": 1},
         "discriminator_channels": 2,
         "periods": [2],
         "scales": 1,

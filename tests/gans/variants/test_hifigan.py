@@ -13,6 +13,7 @@ from pipeline.errors import InputError
 from pipeline.gans.base import GAN, Progress
 from pipeline.gans.registry import build, parse_settings
 from pipeline.gans.variants.hifigan.hifigan import HiFiGAN
+from pipeline.gans.variants.hifigan.inverse_stft import SpectrumHead
 from pipeline.gans.variants.hifigan.log_mel import LogMel
 from pipeline.items import ItemSpec
 from pipeline.media.audio.medium import AudioMedium
@@ -46,6 +47,30 @@ def test_the_wave_is_as_long_as_its_spectrogram_says(rates: list[int]) -> None:
     assert gan.vocoder()(torch.zeros(2, 1, 8, 5)).shape == (2, 1, 80)
 
 
+@pytest.mark.parametrize(("rates", "hop", "window"), [([], 16, 64), ([2], 8, 32), ([4, 2], 2, 8)])
+def test_an_inverse_transform_makes_what_the_rates_leave(rates: list[int], hop: int, window: int) -> None:
+    gan = small(rates=rates, column_blocks=2)
+    head = gan.generator.layers[-1]
+    assert isinstance(head, SpectrumHead)
+    assert (head.inverse.hop, head.inverse.filters.shape) == (hop, (window + 2, 1, window))
+    assert gan.sample(3, torch.Generator(), item=waves(3)).shape == (3, 1, 1, 512)
+    assert gan.vocoder()(torch.zeros(2, 1, 8, 5)).shape == (2, 1, 80)
+
+
+def test_column_blocks_come_before_the_upsampling() -> None:
+    layers = [type(layer).__name__ for layer in small(column_blocks=3).generator.layers]
+    assert layers[:5] == ["Conv1d", "ColumnBlock", "ColumnBlock", "ColumnBlock", "LeakyReLU"]
+    assert layers[-1] == "Tanh"
+
+
+def test_the_spectrum_is_part_of_the_loss() -> None:
+    gan, batch = small(weights={"spectrum": 3}, adversarial_start=1), {"input": waves(4), "target": waves(4)}
+    loss = gan.generator_loss(batch, Progress(0, 0), torch.Generator())
+    expected = 45 * loss.terms["loss_mel"] + 3 * loss.terms["loss_spectrum"]
+    assert loss.terms["loss_spectrum"] > 0
+    assert loss.total.item() == pytest.approx(expected.item())
+
+
 @pytest.mark.parametrize("settings", [{}, {"low_hz": 100, "mels": 20, "high_hz": 3000, "floor_db": -60}])
 def test_its_spectrogram_is_that_of_the_data(settings: dict[str, Any]) -> None:
     codec = AudioSettings(representation="wave", seconds=0.064, hop=16, window=64, **settings)
@@ -54,8 +79,11 @@ def test_its_spectrogram_is_that_of_the_data(settings: dict[str, Any]) -> None:
     assert np.allclose(ours, theirs, atol=1e-4)
 
 
-def test_each_phase_updates_its_networks_only(check_updates: Callable[[GAN, dict[str, Tensor]], None]) -> None:
-    check_updates(small(), {"input": waves(4), "target": waves(4).flip(0)})
+@pytest.mark.parametrize("settings", [{}, {"rates": [], "column_blocks": 2, "weights": {"spectrum": 1}}])
+def test_each_phase_updates_its_networks_only(
+    settings: dict[str, Any], check_updates: Callable[[GAN, dict[str, Tensor]], None]
+) -> None:
+    check_updates(small(**settings), {"input": waves(4), "target": waves(4).flip(0)})
 
 
 def test_there_is_one_judgement_for_each_period_and_scale() -> None:
@@ -79,11 +107,20 @@ def test_the_error_is_that_of_the_logarithm() -> None:
     assert loss.terms["loss_mel"].item() == pytest.approx(np.log(2), rel=0.01)
 
 
-@pytest.mark.slow
-def test_the_exported_graph_returns_waves_and_the_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rates": [], "column_blocks": 1},
+        pytest.param({"rates": [4], "column_blocks": 1}, marks=pytest.mark.slow),
+        pytest.param({}, marks=pytest.mark.slow),
+    ],
+)
+def test_the_exported_graph_returns_waves_and_the_sound(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(parity, "BATCHES", (1, 3))
     monkeypatch.setattr(parity, "LATENCY_BATCHES", ())
-    (spec,) = small(scales=0).eval().export()
+    (spec,) = small(scales=0, **settings).eval().export()
     spec, path = name_tensors(spec, ITEM), tmp_path / "generator.onnx"
     export(spec, path, {}, 20, lambda model: AUDIO.extend_graph(model, ITEM))
     assert parity.check_parity(spec, path, 1e-4, ITEM).max_abs < 1e-4
@@ -93,7 +130,8 @@ def test_the_exported_graph_returns_waves_and_the_sound(tmp_path: Path, monkeypa
     ("data", "model", "words"),
     [
         ({}, {}, "hifigan transforms items"),
-        ({"representation": "wave"}, {"rates": [3, 5]}, "their product must be data.hop"),
+        ({"representation": "wave"}, {"rates": [3, 5]}, "their product must be data.hop or divide it"),
+        ({"representation": "wave"}, {"rates": []}, "Set column_blocks"),
         ({"representation": "wave"}, {"kernels": [4, 5, 7]}, "filters need a middle"),
         ({"representation": "wave"}, {"kernels": [3]}, "each kernel has a block"),
         ({"representation": "wave"}, {"generator_channels": 12}, "set a multiple of 8"),
@@ -107,5 +145,5 @@ def test_what_it_cannot_train_on_is_refused(data: dict[str, Any], model: dict[st
 
 
 def test_columns_of_another_length_are_refused() -> None:
-    with pytest.raises(InputError, match="set rates whose product"):
+    with pytest.raises(InputError, match=r"set rates whose product is data\.hop or divides it"):
         small(rates=[8, 4])

@@ -39,4 +39,5 @@ def levels(waves: Tensor, window: int) -> Tensor:
     hann = torch.hann_window(window, dtype=waves.dtype, device=waves.device)
     spectra = torch.fft.rfft(padded.unfold(1, window, max(1, window // OVERLAP)) * hann) / (window / 4)
     power = spectra.real.square() + spectra.imag.square()
-    return power.clamp(min=SMALLEST).log() / 2
+    logarithms: Tensor = power.clamp(min=SMALLEST).log() / 2
+    return logarithms
