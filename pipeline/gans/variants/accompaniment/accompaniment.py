@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.gans.base import Batch, ExportSpec, Loss, Progress, View
-from pipeline.gans.game.adversarial import Adversarial
 from pipeline.gans.variants.accompaniment.settings import AccompanimentSettings
 from pipeline.gans.variants.musegan.forms import form_of
 from pipeline.gans.variants.musegan.musegan import Discriminator
+from pipeline.gans.variants.musegan.piece_game import PieceGame
 from pipeline.gans.variants.musegan.temporal import TemporalGenerator
 from pipeline.items import ItemSpec
 
@@ -35,14 +35,16 @@ class Accompanist(TemporalGenerator):
 
     def forward(self, z: Tensor, item: Tensor) -> Tensor:  # type: ignore[override]
         given = self.form.read(item)[..., : self.given]
-        heard = given.permute(0, 2, 3, 1).flatten(2)
-        steps = self.plan(z, self.overview(heard.flatten(1))) + self.listen(heard)
-        for block in self.blocks:
-            steps = block(steps)
-        return self.form.write(self.play(steps, z[:, self.latent :], given), self.training)
+        return self.form.write(self.play(self.features(z, item), z[:, self.latent :], given), self.training)
+
+    def features(self, z: Tensor, item: Tensor | None = None) -> Tensor:
+        """Return what each step is made from, given the first voices of pieces [B, C', H, W]."""
+        assert item is not None
+        heard = self.form.read(item)[..., : self.given].permute(0, 2, 3, 1).flatten(2)
+        return self.arrange(self.plan(z, self.overview(heard.flatten(1))) + self.listen(heard))
 
 
-class Accompaniment(Adversarial):
+class Accompaniment(PieceGame):
     """An accompanist against a discriminator of whole pieces."""
 
     task = "restore"

@@ -53,6 +53,14 @@ class Form(ABC):
         """
 
     @abstractmethod
+    def nll(self, logits: Tensor, notes: Tensor) -> Tensor:
+        """Return the negative log-likelihood of notes [B, features, steps, parts] by logits, in nats a part and step.
+
+        Args:
+            logits: [B, choices, steps, parts].
+        """
+
+    @abstractmethod
     def hear(self, notes: Tensor) -> Tensor:
         """Return the notes of one step [B, features, 1, parts] as 0 or 1, [B, parts * features], without gradients."""
 
@@ -104,6 +112,9 @@ class Voices(Form):
         head = Categorical(self.choices, temperature).train(training)
         maps: Tensor = head(logits)
         return maps
+
+    def nll(self, logits: Tensor, notes: Tensor) -> Tensor:
+        return F.cross_entropy(logits.float(), notes.argmax(dim=1))
 
     def hear(self, notes: Tensor) -> Tensor:
         return F.one_hot(notes.argmax(dim=1)[:, 0], self.features).flatten(1).to(notes.dtype)
@@ -163,6 +174,14 @@ class Tracks(Form):
         if not training:
             return probability
         return (probability > 0.5).to(probability.dtype) + probability - probability.detach()
+
+    def nll(self, logits: Tensor, notes: Tensor) -> Tensor:
+        nats = F.binary_cross_entropy_with_logits(logits.float(), notes.float(), reduction="none")
+        if self.onsets:
+            # Whether a pitch is struck counts only where it sounds.
+            sounding = notes[:, : self.pitches]
+            nats = torch.cat([nats[:, : self.pitches], sounding * nats[:, self.pitches :]], dim=1)
+        return nats.sum(dim=1).mean()
 
     def hear(self, notes: Tensor) -> Tensor:
         on = (notes[:, :, 0] > 0.5).to(notes.dtype)

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.gans.game.adversarial import Adversarial
 from pipeline.gans.networks.layers import MinibatchStd
 from pipeline.gans.variants.musegan.forms import form_of
 from pipeline.gans.variants.musegan.layers import Choice, discriminator_layers, generator_layers
+from pipeline.gans.variants.musegan.piece_game import PieceGame
 from pipeline.gans.variants.musegan.settings import MuseGANSettings, PieceSettings
 from pipeline.gans.variants.musegan.temporal import TemporalGenerator, TemporalTrunk
 from pipeline.items import ItemSpec
@@ -102,7 +102,7 @@ class Discriminator(nn.Module):
         return logits
 
 
-class MuseGAN(Adversarial):
+class MuseGAN(PieceGame):
     """A shared network and one network a voice, on either side of the game."""
 
     def __init__(self, settings: MuseGANSettings, item: ItemSpec) -> None:

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from pipeline.gans.game.adversarial_settings import AdversarialSettings
-from pipeline.gans.game.settings import Penalties
+from pipeline.gans.game.settings import NonNegative, Penalties
 from pipeline.gans.variants.settings import Objective
 from pipeline.items import DataLayout
 from pipeline.settings import ramp
@@ -37,6 +37,16 @@ class PieceSettings(AdversarialSettings):
         le=2,
         description="scale of the noise of choice gumbel in samples: below 1 they have fewer unlikely notes; training "
         "always draws with 1",
+    )
+    pretraining: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="networks temporal: fraction of the training that only raises the likelihood of real pieces; then "
+        "the game starts",
+    )
+    likelihood: NonNegative = Field(
+        ramp(0), description="networks temporal: weight of the likelihood of real pieces during the game"
     )
     objective: Objective = Field("relativistic", description="adversarial loss")
     penalties: Penalties = Field(
@@ -73,7 +83,7 @@ class MuseGANSettings(PieceSettings):
     networks: Literal["dense", "temporal"] = Field(
         "dense",
         description="dense: fully connected over all steps; temporal: one network for each voice and step of a piece, "
-        "the same at all steps, and layers over neighbouring steps; each step hears the notes of the one before",
+        "the same at all steps, and layers over neighbouring steps; each step hears the notes before it",
     )
 
     @model_validator(mode="after")
@@ -81,4 +91,8 @@ class MuseGANSettings(PieceSettings):
         """Raise ValueError for voices in turn of networks that make all steps at once."""
         if self.voices == "in_turn" and self.networks != "temporal":
             raise ValueError("voices in_turn: only networks temporal choose notes one by one. Set networks: temporal")
+        if (self.pretraining > 0 or self.likelihood.ever) and self.networks != "temporal":
+            raise ValueError(
+                "pretraining and likelihood: only networks temporal have a likelihood. Set networks: temporal"
+            )
         return self

@@ -27,8 +27,8 @@ class TemporalGenerator(nn.Module):
     """z [B, latent + 8 * steps + noise] and, if conditional, labels [B] -> one-hot maps [B, C', H, W].
 
     After the latents of the whole piece come those of each step, then the noise of `choice: gumbel`. Notes are chosen
-    in the order of time. The largest value changes abruptly, so a melody without forbidden leaps must know the notes of
-    the step before.
+    in the order of time. The largest value changes abruptly, so a melody without forbidden leaps must know the notes
+    before it: a recurrent unit remembers them (GRU: Cho 2014).
 
     Args:
         given: Voices or tracks, from the first one on, that a caller gives and that are not made.
@@ -46,7 +46,9 @@ class TemporalGenerator(nn.Module):
         )
         self.local = nn.Linear(LOCAL, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(settings.depth))
-        self.before = nn.Linear(self.form.parts * self.form.features, width, bias=False)
+        chord = self.form.parts * self.form.features
+        self.memory = nn.GRUCell(chord, width)
+        self.before = nn.Linear(width, width, bias=False)
         in_turn = settings.voices == "in_turn"
         self.within = nn.ModuleList(
             nn.Linear(self.form.features, width, bias=False) for _ in range(made - 1) if in_turn
@@ -60,10 +62,42 @@ class TemporalGenerator(nn.Module):
         )
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        steps = self.plan(z, None if label is None else F.one_hot(label, self.classes).to(z.dtype))
+        return self.form.write(self.play(self.features(z, label), z[:, self.latent :]), self.training)
+
+    def features(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return what each step is made from before it hears any notes, [B, steps, width]."""
+        return self.arrange(self.plan(z, None if label is None else F.one_hot(label, self.classes).to(z.dtype)))
+
+    def arrange(self, steps: Tensor) -> Tensor:
+        """Return the latents of the steps [B, steps, width] after the layers over time."""
         for block in self.blocks:
             steps = block(steps)
-        return self.form.write(self.play(steps, z[:, self.latent :]), self.training)
+        return steps
+
+    def nll(self, maps: Tensor, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the negative log-likelihood of real pieces, in nats for each made part of a step.
+
+        Each note is predicted from z, the condition and the notes before it, as in `forward`, but these are the piece's
+        own (teacher forcing: Williams and Zipser 1989). z is drawn, so the likelihood is that of an average z.
+
+        Args:
+            maps: One-hot maps [B, C', H, W].
+            condition: What `features` takes next to z.
+        """
+        features, notes = self.features(z, condition), self.form.read(maps)
+        chords = notes.transpose(1, 2).flatten(0, 1)[:, :, None]  # [B * steps, features, 1, parts]
+        heard = self.form.hear(chords).to(features.dtype).reshape(*features.shape[:2], -1)
+        states: list[Tensor] = []
+        for chord in heard.unbind(dim=1):
+            states.append(self.memory(chord, states[-1] if states else None))
+        before = self.before(torch.stack(states[:-1], dim=1)) if len(states) > 1 else features[:, :0]
+        features = (features + F.pad(before, (0, 0, 1, 0))).flatten(0, 1)
+        made, logits = chords[..., self.given :], []
+        for part, network in enumerate(self.private):
+            if part and self.within:
+                features = features + self.within[part - 1](self.form.hear(made[..., part - 1 : part]).to(heard.dtype))
+            logits.append(network(features))
+        return self.form.nll(torch.stack(logits, dim=2)[:, :, None], made)
 
     def plan(self, z: Tensor, known: Tensor | None = None) -> Tensor:
         """Return the latent vector of each step, [B, steps, width], from z and what is known of the piece [B, k]."""
@@ -75,7 +109,7 @@ class TemporalGenerator(nn.Module):
         return steps
 
     def play(self, steps: Tensor, noise: Tensor, given: Tensor | None = None) -> Tensor:
-        """Choose the notes step by step, each from the features and from the notes of the step before.
+        """Choose the notes step by step, each from the features and from the notes of the steps before.
 
         Args:
             steps: Features [B, steps, width].
@@ -86,10 +120,11 @@ class TemporalGenerator(nn.Module):
             Notes [B, features, steps, parts].
         """
         chosen: list[Tensor] = []
-        noises = noise.chunk(self.steps, dim=1)
+        noises, memory = noise.chunk(self.steps, dim=1), None
         for at, features in enumerate(steps.unbind(dim=1)):
             if chosen:
-                features = features + self.before(self.form.hear(chosen[-1]).to(features.dtype))
+                memory = self.memory(self.form.hear(chosen[-1]).to(features.dtype), memory)
+                features = features + self.before(memory)
             play = self.play_in_turn if self.within else self.play_chord
             notes = play(features, noises[at] if self.choice.noise else noise)
             chosen.append(notes if given is None else torch.cat([given[:, :, at : at + 1], notes], dim=3))
