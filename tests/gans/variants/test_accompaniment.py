@@ -85,7 +85,9 @@ def test_only_what_is_given_decides(item: ItemSpec) -> None:
 
 
 @ITEMS
-@pytest.mark.parametrize("about", [{"choice": "gumbel"}, {"voices": "in_turn", "shared": 32, "penalties": {"r1": 0.1}}])
+@pytest.mark.parametrize(
+    "about", [{"choice": "gumbel"}, {"voices": "in_turn", "private": 16, "penalties": {"r1": 0.1}}]
+)
 def test_each_phase_updates_its_networks_only(
     item: ItemSpec, about: dict[str, Any], check_updates: Callable[[GAN, dict[str, Tensor]], None]
 ) -> None:

@@ -6,9 +6,10 @@ likelihood can also stay in the generator's loss during the game, which keeps wh
 """
 
 from dataclasses import replace
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from pipeline.gans.base import Batch, Loss, Phase, Progress
 from pipeline.gans.game.adversarial import Adversarial
@@ -19,8 +20,11 @@ class PieceGame(Adversarial):
     """A generator of pieces and a discriminator.
 
     Args:
+        settings: The game, and when it starts.
         generator: With `nll(maps, z, condition)`, the negative log-likelihood of pieces, if the settings ask for it.
     """
+
+    generator: Any
 
     def __init__(
         self, settings: PieceSettings, generator: nn.Module, discriminator: nn.Module, classes: int | None = None
@@ -48,8 +52,8 @@ class PieceGame(Adversarial):
         terms = {"loss_generator": total, "loss_adversarial": adversarial.total, "loss_likelihood": nll}
         return Loss(total, terms)
 
-    def nll(self, batch: Batch, rng: torch.Generator) -> torch.Tensor:
+    def nll(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return the negative log-likelihood of the real pieces of a batch under new latents, in nats a note."""
         pieces = batch["item"]
-        nll: torch.Tensor = self.generator.nll(pieces, self.sample_latents(len(pieces), rng), self.labels_of(batch))
+        nll: Tensor = self.generator.nll(pieces, self.sample_latents(len(pieces), rng), self.labels_of(batch))
         return nll
