@@ -247,6 +247,8 @@ MODELS: dict[str, dict[str, Any]] = {
         "networks": "temporal",
         "voices": "in_turn",
         "choice": "gumbel",
+        "pretraining": 0.3,
+        "likelihood": FALLING,
         "penalties": {"r1": FALLING, "r2": FALLING, "every": 2},
     },
     "wavegan": {
