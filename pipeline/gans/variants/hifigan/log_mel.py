@@ -37,12 +37,15 @@ class LogMel(nn.Module):
         self.register_buffer("filters", filters.float(), persistent=False)
 
     def forward(self, waves: Tensor) -> Tensor:
+        decibels = 20 * torch.log10(self.bands(waves))
+        return (1 - 2 * decibels / self.floor).clamp(-1, 1)[:, None]
+
+    def bands(self, waves: Tensor) -> Tensor:
+        """Return the amplitude of each band over time, [B, mels, frames]; a full-scale sine has 1."""
         padded = F.pad(waves[:, 0], (self.margin, self.window - self.hop - self.margin))
         squares = F.conv1d(padded, self.transform, stride=self.hop).square()
         power = squares[:, : self.bins] + squares[:, self.bins :]
-        bands = torch.matmul(self.filters, power.clamp(min=SMALLEST).sqrt())
-        decibels = 20 * torch.log10(bands)
-        return (1 - 2 * decibels / self.floor).clamp(-1, 1)[:, None]
+        return torch.matmul(self.filters, power.clamp(min=SMALLEST).sqrt())
 
 
 def mel_filters(frequencies: Tensor, mels: int, low: float, high: float) -> Tensor:

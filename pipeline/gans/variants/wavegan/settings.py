@@ -30,6 +30,12 @@ class WaveGANSettings(AdversarialSettings):
     phase_shuffle: int = Field(
         2, ge=0, le=16, description="samples by which the discriminator's feature maps are shifted at random at most"
     )
+    spectrogram_channels: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="channels of the first layer of a second discriminator, which sees the mel spectrogram; 0: none",
+    )
     label_width: int = Field(32, ge=1, le=1024, description="length of the generator's label embedding")
     objective: Objective = Field("wgan", description="adversarial loss")
     critic_steps: int = Field(5, ge=1, le=20, description="discriminator updates per generator update")
