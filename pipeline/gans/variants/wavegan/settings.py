@@ -46,6 +46,11 @@ class WaveGANSettings(AdversarialSettings):
         """Raise ValueError for filters without a middle, and for packs, which have no label."""
         if self.kernel % 2 == 0:
             raise ValueError(f"kernel {self.kernel}: filters need a middle. Set kernel: {self.kernel + 1}")
+        if self.spectrogram_channels and self.stabilisers.packing > 1:
+            raise ValueError(
+                "stabilisers.packing with spectrogram_channels: a spectrogram is that of one wave. Set packing: 1, or "
+                "spectrogram_channels: 0"
+            )
         if self.conditional and self.stabilisers.packing > 1:
             raise ValueError(
                 "stabilisers.packing with conditional true: a pack of waves has no single label. Set packing: 1, or "

@@ -8,10 +8,10 @@ by it alone. Phase shuffle (section 3.3) shifts the discriminator's feature maps
 phases say nothing. The game is WGAN-GP.
 
 Labels are an addition: an embedding next to z in the generator, and a projection in the discriminator (Miyato and
-Koyama, "cGANs with Projection Discriminator", 2018).
+Koyama, "cGANs with Projection Discriminator", 2018). With `spectrogram_channels` the discriminator adds the logit of a
+second network, which sees the spectrogram of the wave.
 """
 
-import math
 from itertools import pairwise
 
 import torch
@@ -20,12 +20,9 @@ from torch import Tensor, nn
 from pipeline.gans.game.adversarial import Adversarial
 from pipeline.gans.networks.deterministic import reflection_pad
 from pipeline.gans.networks.layers import MinibatchStd
-from pipeline.gans.variants.hifigan.log_mel import LogMel
 from pipeline.gans.variants.wavegan.settings import STRIDE, WaveGANSettings, count_layers
+from pipeline.gans.variants.wavegan.spectrogram_discriminator import SpectrogramDiscriminator
 from pipeline.items import ItemSpec
-
-QUIET = 0.01
-"""Amplitude of a band below which the discriminator of spectrograms sees it on a linear scale."""
 
 
 def channel_widths(base: int, maximum: int, samples: int) -> list[int]:
@@ -74,29 +71,6 @@ class PhaseShuffle(nn.Module):
         return reflection_pad(maps, (max(0, by), max(0, -by), 0, 0))[..., start : start + length]
 
 
-class Spectrogram(nn.Module):
-    """Waves [B, 1, 1, samples] -> features [B, d] of their mel spectrogram.
-
-    Amplitudes are compressed by a logarithm that is linear near silence, so that gradients stay small there.
-    """
-
-    def __init__(self, item: ItemSpec, base: int) -> None:
-        super().__init__()
-        self.log_mel = LogMel(item)
-        channels = [1, base, 2 * base, 4 * base]
-        layers: list[nn.Module] = []
-        for narrow, wide in pairwise(channels):
-            layers += [nn.Conv2d(narrow, wide, 4, 2, 1), nn.LeakyReLU(0.2)]
-        self.layers = nn.Sequential(*layers, nn.Flatten())
-        frames = item.width // self.log_mel.hop
-        self.features = channels[-1] * (self.log_mel.mels // 8) * (frames // 8)
-
-    def forward(self, waves: Tensor) -> Tensor:
-        picture = torch.log1p(self.log_mel.bands(waves) / QUIET) / math.log1p(1 / QUIET)
-        features: Tensor = self.layers(2 * picture[:, None] - 1)
-        return features
-
-
 class Discriminator(nn.Module):
     """Waves [B, packing, 1, samples] and, if conditional, labels [B] -> logits [B].
 
@@ -120,24 +94,16 @@ class Discriminator(nn.Module):
         if self.embedding is not None:
             # Small compared with the features, so that the label does not dominate the wave at first.
             nn.init.normal_(self.embedding.weight, 0.0, 0.02)
-        self.spectrogram = Spectrogram(item, settings.spectrogram_channels) if settings.spectrogram_channels else None
-        if self.spectrogram is not None:
-            width = self.spectrogram.features
-            self.spectrogram_head = nn.Linear(width + self.minibatch_std.extra, 1, bias=False)
-            if classes:
-                self.spectrogram_embedding = nn.Embedding(classes, width)
-                nn.init.normal_(self.spectrogram_embedding.weight, 0.0, 0.02)
+        sees_spectrograms = settings.spectrogram_channels > 0
+        self.spectrograms = SpectrogramDiscriminator(settings, item, classes) if sees_spectrograms else None
 
     def forward(self, waves: Tensor, label: Tensor | None = None) -> Tensor:
         maps = self.trunk(waves)
         logits: Tensor = self.head(self.minibatch_std(maps).flatten(1)).squeeze(1)
         if self.embedding is not None and label is not None:
             logits = logits + (self.embedding(label) * maps.flatten(1)).sum(dim=1)
-        if self.spectrogram is not None:
-            features = self.spectrogram(waves)
-            logits = logits + self.spectrogram_head(self.minibatch_std(features)).squeeze(1)
-            if label is not None and self.embedding is not None:
-                logits = logits + (self.spectrogram_embedding(label) * features).sum(dim=1)
+        if self.spectrograms is not None:
+            logits = logits + self.spectrograms(waves, label)
         return logits
 
 
