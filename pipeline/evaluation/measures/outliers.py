@@ -23,6 +23,7 @@ K = 5  # neighbours; a single one would make copies of training items look typic
 RARE = 0.01  # share of held-out items that are at least as unusual as an outlier
 FAR = 1.2  # multiple of the most unusual held-out item that no real item reaches
 SAMPLES_MOST = 10_000
+LEAST_SPREAD = 0.1  # of the median spread: nearly constant features must not decide
 TRAIN_MOST = 5_000  # training items in which neighbours are searched
 
 
@@ -105,6 +106,11 @@ def distance(items: FloatArray, train: FloatArray) -> Float64Array:
 
 
 def standardise(sets: ImageSets) -> ImageSets:
-    """Scale features to the spread of the training items, so that each counts as much as any other."""
-    mean, spread = sets.train.mean(axis=0), sets.train.std(axis=0) + 1e-6
+    """Scale features to the spread of the training items, so that each counts as much as any other.
+
+    Features that hardly vary, such as the mean of a corner that is always black, are scaled by a tenth of the median
+    spread. Otherwise one gray level there makes every real image an outlier.
+    """
+    mean, spread = sets.train.mean(axis=0), sets.train.std(axis=0)
+    spread = np.maximum(spread, max(LEAST_SPREAD * float(np.median(spread)), 1e-6))
     return ImageSets(*((features - mean) / spread for features in (sets.fake, sets.heldout, sets.train)))

@@ -4,9 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from pipeline.evaluation.extractors.base import ArrayItems, extract
+from pipeline.evaluation.extractors.random_network import open_random_network
 from pipeline.evaluation.measures.copies import ImageSets
 from pipeline.evaluation.measures.outliers import find_outliers, standardise
+from pipeline.media.image.digits import load_pixels
+from pipeline.media.image.styled_digits import draw
+from tests.specs import image_spec
 
 
 def normal(n: int, seed: int) -> np.ndarray:
@@ -43,3 +49,18 @@ def test_standardised_features_count_alike() -> None:
     scale = np.array([1000, *[1] * 7], dtype=np.float32)
     sets = standardise(ImageSets(normal(50, 0) * scale, normal(50, 1) * scale, normal(5000, 2) * scale))
     assert sets.fake.std(axis=0) == pytest.approx(np.ones(8), abs=0.3)
+
+
+def test_a_gray_level_in_a_corner_that_is_always_black_makes_no_outliers_and_a_spot_does() -> None:
+    pixels = np.stack([draw(image, "italic", number) for number, image in enumerate(load_pixels()[0][:900])])[..., None]
+    train, heldout = pixels[:600], pixels[600:]
+    assert not train[:, :4, :4].any(), "the slant leaves this corner empty"
+    extractor = open_random_network(image_spec(16, 1, []), torch.device("cpu"))
+    for level, share in ((1, 0), (200, 1)):
+        changed = heldout.copy()
+        changed[:, 1:3, 1:3] = level
+        found = find_outliers(
+            [standardise(ImageSets(*(extract(extractor, ArrayItems(part), 256) for part in (changed, heldout, train))))]
+        )
+        assert found is not None
+        assert found.far == share
