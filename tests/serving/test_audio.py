@@ -174,7 +174,7 @@ def vocoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models/ folder of an untrained vocoder."""
     torch.manual_seed(0)
     item = AUDIO.spec(AudioSettings(mels=16, seconds=0.256, representation="wave"), ())
-    sizes = {"generator_channels": 4, "rates": [16, 8], "discriminator_channels": 2, "periods": [2], "scales": 0}
+    sizes = {"generator_channels": 4, "rates": [], "column_blocks": 1, "discriminator_channels": 2, "scales": 0}
     settings = parse_settings({"variant": "hifigan"} | sizes)
     config = ModelConfig(model=settings, item=item, dataset_source="", dataset_fingerprint="", images_seen=0)
     folder = tmp_path_factory.mktemp("vocoder") / "models"
