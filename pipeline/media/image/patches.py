@@ -91,8 +91,25 @@ def compare_colours(fake: Float64Array, real: Float64Array) -> float:
 
 def colour_spread(images: Items, size: int) -> FloatArray:
     """Return the distribution of the standard deviation of the colours within a patch, without brightness, [n, 32]."""
+    return distribution(spreads_in_patches(images, size), 0, SPREAD)
+
+
+def spreads_in_patches(images: Items, size: int) -> FloatArray:
+    """Return the standard deviation of the colours within each patch, without brightness, [n, patches]."""
     patches = cut(opponent(images)[..., 1:], size)
-    return distribution(np.sqrt(patches.var(axis=2).sum(axis=2)), 0, SPREAD)
+    return np.asarray(np.sqrt(patches.var(axis=2).sum(axis=2)))
+
+
+def patch_excess(images: Items, others: Items) -> Float64Array:
+    """Return by how much more colours differ within the patches of each image than of the other, in gray levels, [n].
+
+    Args:
+        images, others: Pairs of images of three channels.
+    """
+    height, width, channels = images.shape[1:]
+    size = side_of_patch(ItemSpec(height=height, width=width, channels=channels))
+    ours, theirs = (spreads_in_patches(one, size).mean(axis=1) for one in (images, others))
+    return np.asarray(ours - theirs, dtype=np.float64)
 
 
 def compare_spread(fake: Float64Array, real: Float64Array) -> float:

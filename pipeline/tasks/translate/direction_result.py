@@ -73,12 +73,13 @@ class DirectionResult(Likeness):
 
     @property
     def provides(self) -> frozenset[str]:
-        """What the direction has: "inverse", "styles", "pairs", "recognition", "examples"."""
+        """What the direction has: "inverse", "styles", "pairs", "coloured pairs", "recognition", "examples"."""
         direction = self.route.direction
         parts = {
             "inverse": direction.inverse is not None,
             "styles": direction.multimodal,
             "pairs": self.route.paired,
+            "coloured pairs": self.route.paired and self.item.channels == 3,
             "recognition": self.recognition is not None,
             "examples": self.probe.by_example is not None,
         }

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.evaluation.measures.intervals import interval_of_mean
+from pipeline.evaluation.measures.intervals import interval_of_mean, wilson_interval
 from pipeline.measure import Measure, Measurement
-from pipeline.tasks.translate.symptoms import COPIED_INPUT, FAR_FROM_PARTNER
+from pipeline.media.image.profile_measures import VISIBLE
+from pipeline.tasks.translate.symptoms import COPIED_INPUT, FAR_FROM_PARTNER, PATCHED
 
 if TYPE_CHECKING:
     from pipeline.tasks.translate.direction_result import DirectionResult
@@ -20,6 +21,15 @@ def psnr_gain(data: "DirectionResult") -> Measurement:
     ours, theirs = data.mean("psnr"), data.mean("input_psnr")
     value = ours - theirs if ours is not None and theirs is not None else None
     return Measurement(value, interval=interval_of_mean(data.psnr_gains, "images"))
+
+
+def patched(data: "DirectionResult") -> Measurement:
+    """Return the share of translations within whose patches colours differ visibly more than in their partners."""
+    excess = data.translations.values.get("patch_excess")
+    if not excess:
+        return Measurement(None)
+    count, total = sum(one > VISIBLE for one in excess), len(excess)
+    return Measurement(count / total, 0.0, interval=wilson_interval(count, total, "images"))
 
 
 def nearness(name: str, distance: str, explanation: str) -> "Measure[DirectionResult]":
@@ -85,6 +95,19 @@ PARTNER_TESTS = (
         "patch_error",
         "difference of the colours of small patches from the partner's over the smaller one of the untranslated input "
         "and of another real image",
+    ),
+    Measure(
+        "patched",
+        patched,
+        "share of translations whose small patches have differences of colour that their partners do not have, 6 gray "
+        "levels more on average",
+        better="low",
+        bound=0.03,
+        limits={"ge": 0, "le": 1},
+        needs="coloured pairs",
+        missing="images",
+        group="appearance",
+        symptoms=(PATCHED,),
     ),
 )
 PARTNER_NUMBERS = (

@@ -72,6 +72,12 @@ IGNORED_STYLE = Symptom(
     "The generator ignores the style: raise model.weights.mode_seeking and latent (stargan: diversity), "
     "or train longer",
 )
+PATCHED = Symptom(
+    "colour patches",
+    38,
+    "Some translations have patches of colours that their partners do not have. If inputs do not say their colours, "
+    "train on more pairs like them, or longer (train.total_images)",
+)
 BROKEN_IMAGES = Symptom(
     "broken images",
     15,

@@ -15,7 +15,7 @@ from pipeline.evaluation.measures.image_similarity import psnr, ssim
 from pipeline.evaluation.measures.perceptual_distance import perceptual_distances
 from pipeline.gans.base import Direction
 from pipeline.items import ItemSpec
-from pipeline.media.image.patches import patch_errors
+from pipeline.media.image.patches import patch_errors, patch_excess
 from pipeline.media.registry import tensors_of
 from pipeline.tasks.base import EvaluationCase, progress_bar
 from pipeline.tasks.translate.domain_features import DomainFeatures
@@ -180,7 +180,7 @@ def pixel_difference(images: UInt8Array, others: UInt8Array) -> Float64Array:
 def compare_with_partners(images: UInt8Array, partners: UInt8Array) -> dict[str, list[float]]:
     """Return L1 and the error of patches in 8-bit levels, PSNR in dB, the perceptual distance and SSIM of each image.
 
-    There is no SSIM if its window does not fit.
+    There is no SSIM if its window does not fit. Images in colour also have the excess of colours within patches.
     """
     pairs = [(one.astype(np.float64), other.astype(np.float64)) for one, other in zip(images, partners, strict=True)]
     values = {
@@ -189,6 +189,8 @@ def compare_with_partners(images: UInt8Array, partners: UInt8Array) -> dict[str,
         "perceptual": perceptual_distances(images, partners).tolist(),
         "patch_error": patch_errors(images, partners).tolist(),
     }
+    if images.shape[3] == 3:
+        values["patch_excess"] = patch_excess(images, partners).tolist()
     return values | ({"ssim": [ssim(*pair) for pair in pairs]} if images.shape[1] >= SSIM_WINDOW else {})
 
 

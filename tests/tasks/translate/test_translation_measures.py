@@ -47,11 +47,12 @@ NULLS = {
     "target_accuracy": 1.0,
     "example_dependence": 1.0,
     "diversity_ratio": 1.0,
+    "patched": 0.0,
     "fid": 1.0,
     "cycle_error": 60.0,
     "kid": 0.2,
 }
-ALL = frozenset({"inverse", "styles", "pairs", "recognition", "examples"})
+ALL = frozenset({"inverse", "styles", "pairs", "coloured pairs", "recognition", "examples"})
 
 
 @dataclass(frozen=True)
@@ -182,6 +183,7 @@ def test_settings_of_the_gate_are_derived_from_the_measures() -> None:
         "psnr_gain": 0.0,
         "perceptual_ratio": 0.8,
         "patch_ratio": 0.8,
+        "patched": 0.03,
         "outliers": 0.03,
         "far_outliers": 0.005,
         "diversity_ratio": 0.05,
@@ -228,6 +230,11 @@ def test_the_tests_depend_on_what_a_direction_provides() -> None:
             {"psnr_gain": -1.0},
             "psnr_gain",
             "no closer to the partner than the input (horse to deer): psnr_gain -1 (bound >= 0",
+        ),
+        (
+            {"patched": 0.2},
+            "patched",
+            "colour patches (horse to deer): patched 0.2 (bound <= 0.03, real images 0). Some translations have",
         ),
         (
             {"target_accuracy": 0.5},
