@@ -74,7 +74,7 @@ IGNORED_STYLE = Symptom(
 )
 PATCHED = Symptom(
     "colour patches",
-    38,
+    44,
     "Some translations have patches of colours that their partners do not have. If inputs do not say their colours, "
     "train on more pairs like them, or longer (train.total_images)",
 )
