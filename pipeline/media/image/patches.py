@@ -51,6 +51,12 @@ def side_of_patch(spec: ItemSpec) -> int:
     return min(side, 8 if side >= LARGE else 4)
 
 
+def side_in(images: Items) -> int:
+    """Return the side of a patch of images [n, H, W, C] in pixels."""
+    height, width, channels = images.shape[1:]
+    return side_of_patch(ItemSpec(height=height, width=width, channels=channels))
+
+
 def cut(images: FloatArray, size: int) -> FloatArray:
     """Cut images [n, H, W, C] into adjacent patches [n, patches, size * size, C]."""
     n, height, width, channels = images.shape
@@ -69,10 +75,9 @@ def opponent(images: Items) -> FloatArray:
 
 def patch_errors(images: Items, others: Items) -> Float64Array:
     """Return the mean distance of the mean colours of patches of each pair of images [n, H, W, C], in gray levels."""
-    height, width, channels = images.shape[1:]
-    size = side_of_patch(ItemSpec(height=height, width=width, channels=channels))
+    size = side_in(images)
     means, theirs = (cut(in_bytes(one), size).mean(axis=2) for one in (images, others))
-    return np.asarray(np.linalg.norm(means - theirs, axis=2).mean(axis=1) / np.sqrt(channels), dtype=np.float64)
+    return np.asarray(np.linalg.norm(means - theirs, axis=2).mean(axis=1) / np.sqrt(images.shape[3]), dtype=np.float64)
 
 
 def patch_colours(images: Items, size: int) -> FloatArray:
@@ -106,8 +111,7 @@ def patch_excess(images: Items, others: Items) -> Float64Array:
     Args:
         images, others: Pairs of images of three channels.
     """
-    height, width, channels = images.shape[1:]
-    size = side_of_patch(ItemSpec(height=height, width=width, channels=channels))
+    size = side_in(images)
     ours, theirs = (spreads_in_patches(one, size).mean(axis=1) for one in (images, others))
     return np.asarray(ours - theirs, dtype=np.float64)
 

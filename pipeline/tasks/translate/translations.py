@@ -156,6 +156,8 @@ def record_partners(result: Translations, columns: Sequence[UInt8Array], finite:
     for prefix, found in values.items():
         for name, numbers in found.items():
             result.record(f"{prefix}{name}", numbers)
+    if partners.shape[3] == 3:
+        result.record("patch_excess", patch_excess(translated[finite], partners[finite]))
     every = np.zeros(len(finite))
     every[finite] = ours["psnr"]
     result.partner_psnr += every.tolist()
@@ -180,7 +182,7 @@ def pixel_difference(images: UInt8Array, others: UInt8Array) -> Float64Array:
 def compare_with_partners(images: UInt8Array, partners: UInt8Array) -> dict[str, list[float]]:
     """Return L1 and the error of patches in 8-bit levels, PSNR in dB, the perceptual distance and SSIM of each image.
 
-    There is no SSIM if its window does not fit. Images in colour also have the excess of colours within patches.
+    There is no SSIM if its window does not fit.
     """
     pairs = [(one.astype(np.float64), other.astype(np.float64)) for one, other in zip(images, partners, strict=True)]
     values = {
@@ -189,8 +191,6 @@ def compare_with_partners(images: UInt8Array, partners: UInt8Array) -> dict[str,
         "perceptual": perceptual_distances(images, partners).tolist(),
         "patch_error": patch_errors(images, partners).tolist(),
     }
-    if images.shape[3] == 3:
-        values["patch_excess"] = patch_excess(images, partners).tolist()
     return values | ({"ssim": [ssim(*pair) for pair in pairs]} if images.shape[1] >= SSIM_WINDOW else {})
 
 

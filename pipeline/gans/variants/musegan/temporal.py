@@ -87,11 +87,10 @@ class TemporalGenerator(nn.Module):
         features, notes = self.features(z, condition), self.form.read(maps)
         chords = notes.transpose(1, 2).flatten(0, 1)[:, :, None]  # [B * steps, features, 1, parts]
         heard = self.form.hear(chords).to(features.dtype).reshape(*features.shape[:2], -1)
-        states: list[Tensor] = []
-        for chord in heard.unbind(dim=1):
-            states.append(self.memory(chord, states[-1] if states else None))
-        before = self.before(torch.stack(states[:-1], dim=1)) if len(states) > 1 else features[:, :0]
-        features = (features + F.pad(before, (0, 0, 1, 0))).flatten(0, 1)
+        states = [torch.zeros_like(features[:, 0])]  # before the first step nothing is remembered
+        for chord in heard[:, :-1].unbind(dim=1):
+            states.append(self.memory(chord, states[-1]))
+        features = (features + self.before(torch.stack(states, dim=1))).flatten(0, 1)
         made, logits = chords[..., self.given :], []
         for part, network in enumerate(self.private):
             if part and self.within:
