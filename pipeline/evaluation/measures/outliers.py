@@ -1,7 +1,7 @@
 """Find samples that no real item is like, however good the others are: the share of broken samples.
 
-The distance of each sample to its neighbours among the training items is compared with that of held-out items. The
-features of an untrained network and thumbnails see more than a classifier's features, which ignore what tells no
+The distance of each sample to its neighbours among the training items is compared with that of real items: held-out
+ones, and training items, each of which is left out of its own neighbours. The features of an untrained network and thumbnails see more than a classifier's features, which ignore what tells no
 classes apart. An item is as unusual as it is in the space where it is most unusual.
 """
 
@@ -15,13 +15,22 @@ import torch
 from pipeline.arrays import Float64Array, FloatArray, Int64Array
 from pipeline.evaluation.cache import remember
 from pipeline.evaluation.measures.calibration import MOST
-from pipeline.evaluation.measures.copies import LEAST, ImageSets, compare_proportions
+from pipeline.evaluation.measures.copies import (
+    LEAST,
+    LEAST_SCORE,
+    SMALLEST_TAIL,
+    ImageSets,
+    compare_proportions,
+    count_independent,
+)
 from pipeline.evaluation.measures.distances import nearest
 from pipeline.measure import Measurement
 
+TAIL_LEAST = 10  # largest values that a tail index is estimated from, at least
+STEEPEST = 50.0  # tail index, at most: equal values have none
 K = 5  # neighbours; a single one would make copies of training items look typical
-RARE = 0.01  # share of held-out items that are at least as unusual as an outlier
-FAR = 1.2  # multiple of the most unusual held-out item that no real item reaches
+RARE = 0.01  # share of real items that are at least as unusual as an outlier
+FAR = 1.2  # multiple of the most unusual real item that hardly any other real item reaches
 SAMPLES_MOST = 10_000
 LEAST_SPREAD = 0.1  # of the median spread: nearly constant features must not decide
 TRAIN_MOST = 5_000  # training items in which neighbours are searched
@@ -29,20 +38,22 @@ TRAIN_MOST = 5_000  # training items in which neighbours are searched
 
 @dataclass(frozen=True)
 class Outliers:
-    """How unusual samples and held-out items are: 1 is the 99 % quantile of the held-out items.
+    """How unusual samples and real items are: 1 is about the 99 % quantile of the real items.
 
     Attributes:
         samples: Of the first samples, 10,000 at most, [n].
-        heldout: Of the held-out items, [m].
+        real: Of real items, [m].
+        independent: Number of real items whose values are independent.
     """
 
     samples: Float64Array
-    heldout: Float64Array
+    real: Float64Array
+    independent: int
 
     @property
     def limit(self) -> float:
-        """What 99 % of the held-out items do not exceed."""
-        return float(np.quantile(self.heldout, 1 - RARE))
+        """What 99 % of the real items do not exceed."""
+        return float(np.quantile(self.real, 1 - RARE))
 
     @property
     def typical(self) -> Int64Array:
@@ -56,14 +67,39 @@ class Outliers:
 
     @property
     def rare(self) -> Measurement:
-        """The share of samples that are more unusual than 99 % of the held-out items."""
-        share, null = (float(np.mean(scores > self.limit)) for scores in (self.samples, self.heldout))
-        return compare_proportions(share, null, len(self.samples), len(self.heldout))
+        """The share of samples that are more unusual than 99 % of the real items."""
+        share, null = (float(np.mean(scores > self.limit)) for scores in (self.samples, self.real))
+        return compare_proportions(share, null, len(self.samples), self.independent)
 
     @property
-    def far(self) -> float:
-        """The share of samples that are far more unusual than every held-out item."""
-        return float(np.mean(self.samples > FAR * self.heldout.max()))
+    def far(self) -> Measurement:
+        """The share of samples that are far more unusual than every real item.
+
+        The spread is such that z is the score of the sample whose number and distance chance explains least; see
+        `tail_score`. Two of 300 samples a little farther than all of 300 real items are chance.
+        """
+        beyond = np.sort(self.samples[self.samples > FAR * self.real.max()])[::-1]
+        share = len(beyond) / len(self.samples)
+        return Measurement(share, 0.0, share / max(self.tail_score(beyond), LEAST_SCORE))
+
+    def tail_score(self, beyond: Float64Array) -> float:
+        """Return the normal score of the least probable of these counts: k samples at least as unusual as sample k.
+
+        Of n other real items, k exceed r times the largest of m with a probability of (x / (1 + x))^k, where x is
+        n r^-a / m: the rate beyond the largest of m is exponential with mean 1 / m, and falls with the tail index a of
+        Hill, "A Simple General Approach to Inference About the Tail of a Distribution" (1975).
+
+        Args:
+            beyond: Samples that are more unusual than all real items, in descending order.
+        """
+        from scipy.stats import norm
+
+        largest = self.real.max()
+        if not len(beyond) or largest <= 0:
+            return 0.0
+        expected = len(self.samples) / self.independent * (beyond / largest) ** -tail_index(self.real)
+        logs = np.arange(1, len(beyond) + 1) * np.log(expected / (1 + expected))
+        return float(norm.isf(max(np.exp(logs.min()), SMALLEST_TAIL)))
 
     @property
     def order(self) -> Int64Array:
@@ -83,25 +119,41 @@ def find_outliers(spaces: Sequence[ImageSets], cache: Path | None = None, key: s
         None with fewer than 100 held-out items, or without samples.
     """
     first = spaces[0]
-    if len(first.heldout) < LEAST or not len(first.fake) or len(first.train) < K:
+    if len(first.heldout) < LEAST or not len(first.fake) or len(first.train) <= K:
         return None
     heldout = [space.heldout[:MOST] for space in spaces]
     chosen = np.linspace(0, len(first.train) - 1, min(len(first.train), TRAIN_MOST)).astype(np.int64)
     train = [space.train[chosen] for space in spaces]
 
     def measure_real() -> dict[str, torch.Tensor]:
-        return {"distances": torch.from_numpy(np.stack([distance(a, b) for a, b in zip(heldout, train, strict=True)]))}
+        rows = [np.append(distance(a, b), distance(b, b, K + 1)) for a, b in zip(heldout, train, strict=True)]
+        return {"distances": torch.from_numpy(np.stack(rows))}
 
-    shapes = {"distances": (len(spaces), len(heldout[0]))}
+    shapes = {"distances": (len(spaces), len(heldout[0]) + len(chosen))}
     real = remember(cache, "outliers", f"{key} {MOST} {TRAIN_MOST} {K}", shapes, measure_real)["distances"].numpy()
     scales = np.maximum(np.quantile(real, 1 - RARE, axis=1, keepdims=True), 1e-12)
     samples = np.stack([distance(space.fake[:SAMPLES_MOST], near) for space, near in zip(spaces, train, strict=True)])
-    return Outliers((samples / scales).max(axis=0), (real / scales).max(axis=0))
+    independent = count_independent(real.shape[1], len(heldout[0]))
+    return Outliers((samples / scales).max(axis=0), (real / scales).max(axis=0), independent)
 
 
-def distance(items: FloatArray, train: FloatArray) -> Float64Array:
-    """Return the distance of each item [n, d] to its fifth neighbour in `train` [m, d], [n]."""
-    found: Float64Array = nearest(items, train, K)[0][:, -1]
+def tail_index(values: Float64Array) -> float:
+    """Return how fast the shares of larger values fall: at least as the power -a of the value, in the largest twentieth.
+
+    It is two standard errors, a / sqrt(k) each, below the estimate from k values.
+    """
+    ordered = np.sort(values)[::-1]
+    k = max(TAIL_LEAST, len(ordered) // 20)
+    logs = np.log(np.maximum(ordered[:k], 1e-12) / max(ordered[k], 1e-12))
+    return float(min((k - 2 * np.sqrt(k)) / max(logs.sum(), 1e-12), STEEPEST))
+
+
+def distance(items: FloatArray, train: FloatArray, k: int = K) -> Float64Array:
+    """Return the distance of each item [n, d] to its neighbour number `k` in `train` [m, d], [n].
+
+    Training items find themselves first, so their neighbour number K + 1 is number K among the others.
+    """
+    found: Float64Array = nearest(items, train, k)[0][:, -1]
     return found
 
 

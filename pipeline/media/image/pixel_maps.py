@@ -68,14 +68,19 @@ def in_bytes(images: Items) -> FloatArray:
 
 def moments(images: Items, square: int) -> FloatArray:
     """Return the values of each image in 0 .. 255 and their squares, [n, 2 * H * W * C]."""
-    x = in_bytes(images)
-    if square > 1:
-        n, height, width, channels = x.shape
-        height, width = height // square, width // square
-        x = x[:, : height * square, : width * square].reshape(n, height, square, width, square, channels)
-        x = x.mean(axis=(2, 4))
-    flat = x.reshape(len(x), -1)
+    flat = average_squares(in_bytes(images), square).reshape(len(images), -1)
     return np.concatenate([flat, flat**2], axis=1)
+
+
+def average_squares(values: FloatArray, square: int) -> FloatArray:
+    """Return the means of the values [n, H, W, C] in squares, [n, H // square, W // square, C]."""
+    if square == 1:
+        return values
+    n, height, width, channels = values.shape
+    height, width = height // square, width // square
+    squares = values[:, : height * square, : width * square].reshape(n, height, square, width, square, channels)
+    means: FloatArray = squares.mean(axis=(2, 4))
+    return means
 
 
 def compare_maps(fake: Float64Array, real: Float64Array, shape: tuple[int, int, int]) -> float:

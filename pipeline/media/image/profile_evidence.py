@@ -16,14 +16,19 @@ def describe_change(data: Any, bounds: Bounds) -> str:
 
 def describe_maps(data: Any, bounds: Bounds) -> str:
     """Return the evidence of where samples stand out."""
-    return describe(data, data.profiles["pixel_maps"])
+    return describe(data, "pixel_maps", data.profiles["pixel_maps"])
 
 
-def describe(data: Any, found: Any) -> str:
-    """Return how two mean profiles of the pixels differ, in words."""
-    (maps,) = (one for one in profiles(data.item) if one.name == "pixel_maps")
-    assert maps.describe is not None
-    return maps.describe(found.fake, found.real)
+def describe_values(data: Any, bounds: Bounds) -> str:
+    """Return the evidence that too many samples show a value at a pixel."""
+    return describe(data, "value_shares", data.profiles["value_shares"])
+
+
+def describe(data: Any, name: str, found: Any) -> str:
+    """Return how two means of the profile with this name differ, in words."""
+    (profile,) = (one for one in profiles(data.item) if one.name == name)
+    assert profile.describe is not None
+    return profile.describe(found.fake, found.real)
 
 
 def worst_class(data: Any) -> tuple[str, Any] | None:
@@ -36,7 +41,7 @@ def describe_class_maps(data: Any, bounds: Bounds) -> str:
     """Return the evidence of where the samples of a class stand out."""
     found = worst_class(data)
     assert found is not None
-    return f"in samples of {found[0]}, {describe(data, found[1])}"
+    return f"in samples of {found[0]}, {describe(data, 'pixel_maps', found[1])}"
 
 
 def constant_pixels(data: Any, found: Any) -> float | None:

@@ -19,6 +19,7 @@ from pipeline.media.image.profile_evidence import (
     describe_change,
     describe_class_maps,
     describe_maps,
+    describe_values,
     stepping_edges,
     worst_class,
 )
@@ -27,6 +28,8 @@ VISIBLE = 6.0
 """Gray levels, of 255, that a person just sees between two areas."""
 MARK = 20.0
 """Gray levels by which the mean of a pixel stands out: a mark on all samples, or a white one on a twelfth of them."""
+MARKED = 0.03
+"""Share of the samples with a value at a pixel that real images do not have there: a mark on one of thirty."""
 MOSTLY = 0.5
 """Share of the pixels that stand out which are constant in a mark on all samples; of the edges of blocks that step."""
 MORE_LEVELS = 1.5
@@ -220,6 +223,16 @@ PROFILE_MEASURES: tuple[Measure[Any], ...] = (
         MARK_ON_SOME,
         kind="absolute",  # the pixel that stands out is not the one where real images differ most by chance
         evidence=describe_maps,
+    ),
+    profile(
+        "value_shares",
+        "share of the samples that have a value at a pixel beyond that of real images with such a value near there, at "
+        "most",
+        MARKED,
+        MARK_ON_SOME,
+        kind="absolute",
+        limits={"gt": 0, "lt": 1},
+        evidence=describe_values,
     ),
     Measure(
         "block_edges",

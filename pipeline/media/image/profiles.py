@@ -13,6 +13,7 @@ from pipeline.items import ItemSpec
 from pipeline.media.image import block_noise
 from pipeline.media.image.pixel_maps import in_bytes, pixel_maps
 from pipeline.media.image.placement import placement
+from pipeline.media.image.value_shares import value_shares
 from pipeline.media.profiles import Profile
 
 TONES = 32  # thresholds of a distribution of values
@@ -45,7 +46,7 @@ def profiles(spec: ItemSpec) -> Sequence[Profile]:
         found.append(Profile("blocking", steps, compare))
     if "few pixels" not in missing:
         found.append(Profile(block_noise.NAME, block_noise.block_moments, block_noise.compare_block_noise))
-    return [*found, pixel_maps(spec), placement(spec)]
+    return [*found, pixel_maps(spec), value_shares(spec), placement(spec)]
 
 
 def lacks(spec: ItemSpec) -> frozenset[str]:

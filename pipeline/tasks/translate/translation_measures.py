@@ -89,9 +89,9 @@ def name_worst_images(data: "DirectionResult", bounds: Bounds) -> str:
     assert found is not None
     names = join_names([data.names[position] for position in found.order[:NAMED]])
     return (
-        f"{percent(found.rare.number or 0.0)} of the translations are farther from any training image of the target "
-        f"domain than 99 % of its test images, {percent(found.far)} much farther than all of these; the worst are "
-        f"those of {names}"
+        f"{percent(found.rare.number or 0.0)} of the translations are farther from any other training image of the "
+        f"target domain than 99 % of its images, {percent(found.far.number or 0.0)} much farther than all of these; "
+        f"the worst are those of {names}"
     )
 
 
@@ -156,15 +156,15 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
     outlier_share(
         "outliers",
         lambda data: data.outliers.rare if data.outliers else Measurement(None),
-        "share of translations farther from any training image of the target domain than 99 % of its test images, "
+        "share of translations farther from any training image of the target domain than 99 % of its other images, "
         "beyond their 1 %",
         bound=0.03,
         kind="excess",
     ),
     outlier_share(
         "far_outliers",
-        lambda data: data.outliers.far if data.outliers else None,
-        "share of translations much farther from any training image of the target domain than all its test images",
+        lambda data: data.outliers.far if data.outliers else Measurement(None),
+        "share of translations much farther from any training image of the target domain than all its other images",
         bound=0.005,
         ideal="0",
     ),

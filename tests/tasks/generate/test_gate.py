@@ -116,7 +116,7 @@ class Case:
         """Return scores of samples, of which some are unlike any real image."""
         scores = np.linspace(0, 1, self.total)
         scores[: self.broken] = 9.0
-        return Outliers(scores, np.linspace(0, 1, 1000) / 0.99)
+        return Outliers(scores, np.linspace(0, 1, 1000) / 0.99, 1000)
 
     def altered(self, item: ItemSpec) -> Altered:
         """Return scores of the first 1,000 samples, of which some look upside down or like two images in one."""

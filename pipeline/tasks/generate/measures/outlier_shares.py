@@ -25,6 +25,8 @@ NAMED = 5
 REPEATED = 0.05
 """Share of near-duplicates beyond chance above which samples are a few images over and over."""
 TOO_FEW = "fewer than 100 test images"
+UNUSUAL = 0.015
+"""Share of samples beyond the 1 % of real images that are as unusual, from which they are a failure."""
 SHARE: dict[str, Any] = {
     "kind": "excess",
     "better": "low",
@@ -43,8 +45,8 @@ def name_worst_samples(data: "SampleSet", bounds: Bounds) -> str:
     rare = found.rare
     names = join_names([f"{position:,}" for position in found.order[:NAMED]])
     return (
-        f"{percent(rare.number or 0.0)} of the samples are farther from any training image than 99 % of the test "
-        f"images, {percent(found.far)} much farther than all of these; the worst are the samples {names}"
+        f"{percent(rare.number or 0.0)} of the samples are farther from any other training image than 99 % of the real "
+        f"images, {percent(found.far.number or 0.0)} much farther than all of these; the worst are the samples {names}"
     )
 
 
@@ -115,17 +117,17 @@ def recoloured(data: "SampleSet") -> Measurement:
 
 
 @measure(
-    explanation="share of samples farther from any training image than 99 % of the test images, beyond their 1 %",
+    explanation="share of samples farther from any training image than 99 % of other real images, beyond their 1 %",
     symptoms=(BROKEN_SAMPLES, SOME_OUTLIERS),
     evidence=name_worst_samples,
-    **SHARE,
+    **(SHARE | {"bound": UNUSUAL}),
 )
 def outliers(data: "SampleSet") -> Measurement:
     return data.outliers.rare if data.outliers else Measurement(None)
 
 
 @measure(
-    explanation="share of samples much farther from any training image than all test images",
+    explanation="share of samples much farther from any training image than all other real images",
     better="low",
     bound=0.005,
     limits={"ge": 0, "le": 1},
@@ -135,5 +137,5 @@ def outliers(data: "SampleSet") -> Measurement:
     evidence=name_worst_samples,
     ideal="0",
 )
-def far_outliers(data: "SampleSet") -> float | None:
-    return data.outliers.far if data.outliers else None
+def far_outliers(data: "SampleSet") -> Measurement:
+    return data.outliers.far if data.outliers else Measurement(None)
