@@ -1,8 +1,9 @@
 """Find samples that no real item is like, however good the others are: the share of broken samples.
 
 The distance of each sample to its neighbours among the training items is compared with that of real items: held-out
-ones, and training items, each of which is left out of its own neighbours. The features of an untrained network and thumbnails see more than a classifier's features, which ignore what tells no
-classes apart. An item is as unusual as it is in the space where it is most unusual.
+ones, and training items, each of which is left out of its own neighbours. The features of an untrained network and
+thumbnails see more than a classifier's features, which ignore what tells no classes apart. An item is as unusual as it
+is in the space where it is most unusual.
 """
 
 from collections.abc import Sequence
@@ -138,7 +139,7 @@ def find_outliers(spaces: Sequence[ImageSets], cache: Path | None = None, key: s
 
 
 def tail_index(values: Float64Array) -> float:
-    """Return how fast the shares of larger values fall: at least as the power -a of the value, in the largest twentieth.
+    """Return a of the power -a of a value, by which the shares of larger ones fall in the largest twentieth.
 
     It is two standard errors, a / sqrt(k) each, below the estimate from k values.
     """

@@ -5,6 +5,7 @@ The features of a classifier ignore blur and noise. These five numbers do not, a
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,13 @@ CRISP = 1.12
 
 VISIBLE_PATTERN = 2.0
 """Gray levels, of 255, from which a fine regular pattern is seen in an area of one tone."""
+
+HARDER = 1.2
+"""Contrast, relative to real images, that is seen."""
+SAME = 0.1
+"""Difference of two ratios that is not seen."""
+EXPLAINS = 0.9
+"""Variance within classes, over the square of the contrast, from which samples lack nothing but contrast."""
 
 VISIBLE_COLOUR = 2.0
 """Gray levels, of 255, by which colours differ before a gray image looks tinted."""
@@ -112,6 +120,20 @@ def is_sharpened(found: Mapping[str, Measurement]) -> bool:
     return is_distinct(found) and edges and grain is not None and grain < 1.1 * sharpness
 
 
+def explains_spread(found: Mapping[str, Measurement]) -> bool:
+    """Return whether the contrast, whose square variances are proportional to, explains how little samples differ."""
+    spread, contrast = found.get("class_spread", Measurement(None)), found["contrast"].number or 1.0
+    return contrast < 1 and (spread.number or 0.0) >= EXPLAINS * contrast**2 * (spread.null or 1.0)
+
+
+def strengthens_colours(found: Mapping[str, Measurement]) -> bool:
+    """Return whether gray values and colours are stronger by the same factor, in images that are no brighter."""
+    brightness, contrast, colour = (
+        found.get(name, Measurement(None)).number or 1.0 for name in ("brightness", "contrast", "colour")
+    )
+    return contrast > HARDER and abs(brightness - 1) < SAME and abs(colour / contrast - 1) < SAME
+
+
 def is_coloured(data: Any, bounds: Bounds) -> bool:
     """Return whether the colours differ by what is seen: the ratio of two tiny spreads says nothing."""
     found = data.profiles.get("chroma")
@@ -156,6 +178,9 @@ SHARPENED = Symptom(
     when=is_sharpened,
 )
 WRONG_CONTRAST = Symptom("wrong contrast", 23, PERSISTS, explains=EXPLAINED)
+# Less contrast is less variance within classes. Where it is so small that nothing else shows it, this does.
+PALE = replace(WRONG_CONTRAST, priority=64, causes=("class_spread",), explains=frozenset(), when=explains_spread)
+STRONGER = replace(WRONG_CONTRAST, priority=24, causes=("tones", "colour", "chroma"), when=strengthens_colours)
 WRONG_BRIGHTNESS = Symptom("wrong brightness", 24, PERSISTS, explains=EXPLAINED)
 WRONG_COLOURS = Symptom("wrong colours", 25, PERSISTS, explains=EXPLAINED)
 
@@ -168,7 +193,7 @@ statistic = functools.partial(statistic_measure, real="real images")
 APPEARANCE = (
     statistic("brightness", "mean gray value", WRONG_BRIGHTNESS),
     statistic("colour", "spread of the channels", WRONG_COLOURS, confirm=is_coloured),
-    statistic("contrast", "spread of gray values", WRONG_CONTRAST),
+    statistic("contrast", "spread of gray values", WRONG_CONTRAST, STRONGER, PALE),
     statistic("sharpness", "difference between neighbouring pixels", BLURRED, NOISY, SHARPENED),
     statistic(
         "checkerboard",

@@ -69,10 +69,10 @@ def describe_value(fake: Float64Array, real: Float64Array, shape: tuple[int, int
     found = excess_shares(fake, real, shape)
     row, column, channel, value = (int(k) for k in np.unravel_index(found.argmax(), found.shape))
     share = float(fake.reshape(found.shape)[row, column, channel, value])
-    low = value * 256 // BINS
+    low, high = value * 256 // BINS, (value + 1) * 256 // BINS - 1
     colour = f" of {('red', 'green', 'blue')[channel]}" if shape[2] == 3 else ""
     return (
-        f"{100 * share:.2g} % of the samples have a value of {low} to {low + 256 // BINS - 1}{colour} at row {row + 1}, "
-        f"column {column + 1} of {shape[0]} x {shape[1]}; {100 * (share - found.max()):.2g} % of the real images have a "
+        f"{100 * share:.2g} % of the samples have a value of {low} to {high}{colour} at row {row + 1}, column "
+        f"{column + 1} of {shape[0]} x {shape[1]}; {100 * max(share - found.max(), 0):.2g} % of the real images have a "
         "similar value near there"
     )

@@ -19,9 +19,10 @@ from pipeline.media.alteration import Group
 from pipeline.media.profiles import Profile
 from pipeline.tasks.generate.evaluator import Evaluation
 from pipeline.tasks.generate.measures.classes import RARE
-from pipeline.tasks.generate.measures.conditional import WRONG, is_wrong
+from pipeline.tasks.generate.measures.conditional import is_wrong
 from pipeline.tasks.generate.report_pictures import LARGE, ROW, ReportPictures
 from pipeline.tasks.generate.sample_set import SampleSet
+from pipeline.tasks.generate.symptoms import SHOWN
 
 CLASSES = 3
 """Classes that a failed test shows."""
@@ -211,7 +212,7 @@ class FailurePictures:
         assert found is not None
         assert labels is not None
         order = [int(c) for c in np.argsort(found.relative, kind="stable") if not np.isnan(found.relative[c])]
-        return self.classes([c for c in order if is_wrong(found, c, WRONG)] or order[:1], labels)
+        return self.classes([c for c in order if is_wrong(found, c, SHOWN)] or order[:1], labels)
 
     def remote_classes(self) -> list[Exhibit]:
         """Draw the class that is farthest from its real items."""

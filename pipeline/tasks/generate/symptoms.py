@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pipeline.measure import Measurement, Symptom
 
 if TYPE_CHECKING:
@@ -95,12 +97,28 @@ BROKEN_SAMPLES = Symptom(
 SOME_OUTLIERS = replace(
     BROKEN_SAMPLES, priority=33, undo=None, alone=frozenset(), only=None, explains=frozenset({"fidelity"})
 )
+
+
+def are_outliers_recoloured(measurements: Mapping[str, Measurement]) -> bool:
+    """Return whether at least as many samples have other colours as are unlike real ones: these are the same."""
+    recoloured, unlike = (
+        measurements.get(name, Measurement(None)).number or 0.0 for name in ("recoloured", "outliers")
+    )
+    return recoloured >= unlike
+
+
 RECOLOURED = Symptom(
     "wrong colours",
     26,
     "Look at how training images are read (data.channels) and augmented (model.stabilisers.augment), and train longer "
     "(train.total_images)",
     explains=frozenset({"fidelity", "appearance"}),
+)
+RECOLOURED_OUTLIERS = replace(
+    RECOLOURED,
+    priority=14,
+    explains=frozenset({"fidelity", "appearance", "classes", "conditions"}),
+    when=are_outliers_recoloured,
 )
 # Unrecognisable samples also fail the class tests, so this comes first; a lost class leaves precision as it is.
 UNREAL = Symptom(
@@ -174,6 +192,16 @@ MEMORISATION = Symptom(
 )
 PARTLY_MEMORISED = replace(MEMORISATION, priority=50, when=None)
 INTRA_CLASS_COLLAPSE = Symptom("intra-class collapse", 60, STABILITY, explains=frozenset({"fidelity", "appearance"}))
+MOSTLY_REPEATED = 0.5
+"""Share of near-duplicates from which a few images stand for all; classes that they happen not to show come second."""
+
+
+def is_mostly_repeated(measurements: Mapping[str, Measurement]) -> bool:
+    """Return whether most samples are near-duplicates of others."""
+    return (measurements.get("near_duplicates", Measurement(None)).number or 0.0) >= MOSTLY_REPEATED
+
+
+FEW_IMAGES = replace(INTRA_CLASS_COLLAPSE, priority=39, when=is_mostly_repeated)
 CLASS_COLLAPSE = replace(INTRA_CLASS_COLLAPSE, priority=61, explains=frozenset({"fidelity"}))
 TRUNCATED = Symptom(
     "low diversity within classes",
@@ -181,6 +209,24 @@ TRUNCATED = Symptom(
     f"Samples show only what is typical of a class: sample without truncation (psi 1). {STABILITY}",
     explains=frozenset({"fidelity", "appearance"}),
 )
+BEYOND_CONTRAST = 0.9
+"""Variance within classes, over the square of the contrast, below which samples lack more than contrast."""
+SAME_BRIGHTNESS = 0.1
+"""Difference of the brightness from that of real images, relative to it, up to which nothing was made brighter."""
+
+
+def is_beyond_contrast(measurements: Mapping[str, Measurement]) -> bool:
+    """Return whether samples differ less than real ones of the same contrast do; brightness changes both."""
+    contrast, brightness = (
+        (measurements.get(name, Measurement(None)).number or 1.0) for name in ("contrast", "brightness")
+    )
+    spread = measurements["class_spread"]
+    relative = (spread.number or 0.0) / (spread.null or 1.0)
+    return relative < BEYOND_CONTRAST * contrast**2 and abs(brightness - 1) < SAME_BRIGHTNESS
+
+
+# What is typical of a class in pixels has less contrast, too. Then its contrast does not explain what is lacking.
+TYPICAL_ONLY = replace(TRUNCATED, priority=24, when=is_beyond_contrast)
 TRUNCATED_TEXT = replace(TRUNCATED, name="low diversity within captions", priority=66)
 # A few repeated images show the classes in shares of their own; without repeats the shares are the failure.
 UNBALANCED_CLASSES = Symptom(
@@ -224,6 +270,31 @@ def is_unreal_class(measurements: Mapping[str, Measurement]) -> bool:
     return is_one_class(measurements) and (found.number or 0.0) > (found.null or 0.0) + SOME
 
 
+SHOWN = 0.6
+"""Share of the samples of a class that show it, relative to real images, below which they are of a wrong class."""
+
+
+def is_only_poor(measurements: Mapping[str, Measurement]) -> bool:
+    """Return whether one class is poor, and shows what was asked for."""
+    shown = measurements["label_agreement_worst"].number
+    return is_one_class(measurements) and (shown is None or shown >= SHOWN)
+
+
+def without_poorest_class(data: "SampleSet") -> "SampleSet":
+    """Return the samples of the other classes than the one with the highest fid_ratio."""
+    assert data.labels is not None
+    poorest = max(data.class_distances, key=lambda one: one.fid_ratio or 0.0).name
+    return data.select(np.flatnonzero(data.labels != list(data.real.classes).index(poorest)))
+
+
+# The samples of a poor class may look unreal. If nothing else does, the class is what is wrong.
+ONLY_POOR_CLASS = replace(
+    POOR_CLASS,
+    priority=29,
+    when=is_only_poor,
+    undo=without_poorest_class,
+    alone=frozenset({"fidelity", "appearance", "classes", "conditions"}),
+)
 UNREAL_CLASS = replace(
     POOR_CLASS, priority=14, explains=frozenset({"fidelity", "classes", "conditions"}), when=is_unreal_class
 )

@@ -64,9 +64,10 @@ def measured(**values: float) -> dict[str, Measurement]:
 
 
 LARGE = (32, 32, 3)
+IN_PLACE = ("pixel_maps", "value_shares")
 PROFILES = (
     *("impulses", "blocking", "tones", "chroma", "hue", "spectrum"),
-    *("flat_noise", "block_noise", "pixel_maps", "placement", "pattern_size"),
+    *("flat_noise", "block_noise", *IN_PLACE, "placement", "pattern_size"),
 )
 
 
@@ -75,9 +76,13 @@ def profiled(**values: float) -> dict[str, ProfileComparison]:
     mean = np.concatenate([np.full(64, 100.0), np.full(64, 10_100.0)])
     marked = mean.copy()
     marked[[7, 64 + 7]] = 255, 255**2
+    shares = np.zeros((2, 64, 32))
+    shares[:, :, 12] = 1
+    shares[0, 7, [12, 31]] = 0.9, 0.1
+    means = dict.fromkeys(PROFILES, (marked, mean)) | {"value_shares": shares.reshape(2, -1)}
     nulls = dict.fromkeys(PROFILES, 0.0) | {"gray_levels": 1.0, "grain": 1.0}
     return {
-        name: ProfileComparison(Measurement(values.get(name, null), null, SPREAD), marked, mean)
+        name: ProfileComparison(Measurement(values.get(name, null), null, SPREAD), *means.get(name, (marked, mean)))
         for name, null in nulls.items()
     }
 
@@ -108,6 +113,7 @@ class Case:
     broken: int = 0
     upside_down: int = 0
     mixed: int = 0
+    swapped: int = 0
     profiles: dict[str, ProfileComparison] = field(default_factory=profiled)
     change: Change | None = None
     shape: tuple[int, int, int] = (8, 8, 1)
@@ -122,6 +128,7 @@ class Case:
         """Return scores of the first 1,000 samples, of which some look upside down or like two images in one."""
         seen = {one.name: 0 for one in alterations(item)}
         seen |= {"mirrored top to bottom": self.upside_down, "like two images in one": self.mixed}
+        seen |= {"as if red and blue were swapped": self.swapped} if item.channels == 3 else {}
         scores = {name: (np.arange(1000) < count).astype(np.float64) for name, count in seen.items()}
         return Altered(
             np.arange(1000), np.full(1000, 0.5), scores, {name: Detector(0.5, 0.0, 1.0, 1000) for name in seen}
@@ -137,8 +144,8 @@ class Case:
         classifier = object() if self.classes else None
         vars(real).update(classifier=classifier, extractor=classifier, classifier_accuracy=self.accuracy)
         data = SampleSet(real, np.broadcast_to(np.uint8(0), (finite, 8, 8, 1)), self.nonfinite)
-        maps = {} if self.shape == LARGE else {"pixel_maps": self.profiles["pixel_maps"]}  # which are 8 x 8
-        found = {name: one for name, one in self.profiles.items() if name != "pixel_maps"} | maps
+        left_out = IN_PLACE if self.shape == LARGE else ()  # which are 8 x 8
+        found = {name: one for name, one in self.profiles.items() if name not in left_out}
         vars(data).update(
             distinct=self.distinct if finite else None,
             frechet_distance=self.fid if finite else None,
@@ -266,13 +273,18 @@ def test_a_good_generator_passes_every_test() -> None:
             r"column 8 \(top right\); 1\.6 % are the same in all samples; also failed: class_pixel_maps 150",
         ),
         (
+            {"profiles": profiled(value_shares=0.1), "modes": counts(c7=2)},
+            r"^constant mark: 10 % of the samples have a value of 248 to 255 at row 1, column 8 of 8 x 8; "
+            r"0 % of the real images have a similar value near there; also failed: modes_covered",
+        ),
+        (
             {"profiles": profiled(placement=20.0), "change": Change("shifted", "shifted by 4 px down", lambda x: x)},
             r"^shifted: samples are shifted by 4 px down: undone, their mean image is 20 gray levels nearer",
         ),
         (
             {"broken": 500},
             r"^broken samples: 10 % of the samples are farther .*, 10 % much farther .*; the worst are the samples 0, "
-            r".*; also failed: far_outliers 0\.1 \(bound <= 0\.005\)\. Some samples",
+            r".*; also failed: far_outliers 0\.1 \(bound <= 0\.005, real images 0\)\. Some samples",
         ),
         (
             {"measured": measured(near_duplicates=0.7, recall=0.3, coverage=0.6)},
@@ -306,6 +318,15 @@ def test_a_good_generator_passes_every_test() -> None:
             r"^low diversity within classes: class_spread 0\.6 .*also failed: recall 0\.4",
         ),
         (
+            {"class_spread": 0.6, "measured": measured(contrast=0.9), "profiles": profiled(tones=8.0)},
+            r"^low diversity within classes: class_spread 0\.6 .*also failed: tones 8",
+        ),
+        ({"class_spread": 0.74, "measured": measured(contrast=0.86)}, r"^wrong contrast: class_spread 0\.74"),
+        (
+            {"measured": measured(near_duplicates=0.96), "modes": counts(c7=2)},
+            r"^intra-class collapse: near_duplicates 0\.96",
+        ),
+        (
             {"class_repeats": 0.6},
             r"^intra-class collapse: 60 % of the samples of 7 are nearer to another one than .* \(5 % of real images\)",
         ),
@@ -315,6 +336,10 @@ def test_a_good_generator_passes_every_test() -> None:
             {"upside_down": 80},
             r"^turned samples: of the samples 8 % look mirrored top to bottom by the estimate of a classifier; "
             r"the clearest are the samples 0, 1, 2, 3 and 4\. Set train\.flips",
+        ),
+        (  # the outliers are the samples with other colours
+            {"swapped": 300, "broken": 1000, "shape": LARGE},
+            r"^wrong colours: .* look as if red and blue were swapped .*; also failed: .*outliers",
         ),
         ({"mixed": 80}, r"^unreal samples: of the samples 8 % look like two images in one by the estimate"),
         ({"profiles": profiled(flat_noise=4.0)}, r"^noisy: flat_noise 4 \(bound <= 3"),

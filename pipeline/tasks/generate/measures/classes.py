@@ -11,8 +11,8 @@ from pipeline.tasks.generate.symptoms import DROPPED_CLASSES, SINGLE_CLASS, UNBA
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
 
-RARE = -4.5
-"""z below which a class is not rare by chance: with ten classes and one evaluation a week, once in centuries."""
+RARE = -4.0
+"""z below which a class is not rare by chance: with ten classes and an evaluation a week, that is once in 60 years."""
 
 
 def missing_classes(data: "SampleSet", bounds: Bounds) -> str:

@@ -14,13 +14,19 @@ from pipeline.evaluation.wording import join_names, percent
 from pipeline.measure import Bounds, Measurement, PromotionBound
 from pipeline.tasks.generate.measures.classes import RARE
 from pipeline.tasks.generate.measures.registry import measure
-from pipeline.tasks.generate.symptoms import POOR_CLASS, TRUNCATED, UNREAL_CLASS, WRONG_CLASSES
+from pipeline.tasks.generate.symptoms import (
+    ONLY_POOR_CLASS,
+    POOR_CLASS,
+    SHOWN,
+    TRUNCATED,
+    TYPICAL_ONLY,
+    UNREAL_CLASS,
+    WRONG_CLASSES,
+)
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
 
-WRONG = 0.6
-"""A class is wrong if less than this share of its samples show it, relative to real images of the class."""
 WORST_CLASSES = 4
 """How many wrong classes a reason names."""
 
@@ -30,7 +36,7 @@ def describe_wrong_classes(data: "SampleSet", bounds: Bounds) -> str:
     found, classes = agreement_of(data), data.real.classes
     text = f"{percent(found.share)} of the samples show the class asked for ({percent(found.expected)} of real images)"
     # `bounds` may be those of `label_agreement`, which are for all samples and not for one class.
-    low = [c for c in np.argsort(found.relative)[:WORST_CLASSES] if is_wrong(found, int(c), WRONG)]
+    low = [c for c in np.argsort(found.relative)[:WORST_CLASSES] if is_wrong(found, int(c), SHOWN)]
     shown = [name_confusion(found, int(c), classes) for c in low]
     return f"{text}: {join_names(list(dict.fromkeys(shown)))}" if shown else text
 
@@ -38,7 +44,7 @@ def describe_wrong_classes(data: "SampleSet", bounds: Bounds) -> str:
 def name_confusion(found: Agreement, c: int, classes: Sequence[str]) -> str:
     """Say which class the samples of class `c` show; two classes that show each other are swapped."""
     other = found.shown_instead(c)
-    if found.shown_instead(other) == c and is_wrong(found, other, WRONG):
+    if found.shown_instead(other) == c and is_wrong(found, other, SHOWN):
         return f"{classes[min(c, other)]} and {classes[max(c, other)]} are swapped"
     share = found.samples[c, other] / found.samples[c].sum()
     return f"{percent(float(share))} of {classes[c]} show {classes[other]}"
@@ -79,7 +85,7 @@ def label_agreement(data: "SampleSet") -> Measurement:
 @measure(
     explanation="label_agreement of the class where it is lowest",
     better="high",
-    bound=WRONG,
+    bound=SHOWN,
     limits={"ge": 0, "le": 1},
     missing="the classifier recognises no class",
     needs="conditions",
@@ -150,7 +156,7 @@ def name_worst_class(data: "SampleSet", bounds: Bounds) -> str:
     missing="too few images of each class",
     needs="conditions",
     group="fidelity",
-    symptoms=(UNREAL_CLASS, POOR_CLASS),
+    symptoms=(UNREAL_CLASS, ONLY_POOR_CLASS, POOR_CLASS),
     confirm=lambda data, bounds: poor_class(data, bounds) is not None,
     evidence=name_worst_class,
 )
@@ -187,7 +193,7 @@ def class_vendi_ratio_worst(data: "SampleSet") -> float | None:
     missing="too few images of each class",
     needs="classes",
     group="fidelity",
-    symptoms=(TRUNCATED,),
+    symptoms=(TYPICAL_ONLY, TRUNCATED),
 )
 def class_spread(data: "SampleSet") -> Measurement:
     return replace(data.class_spread, skip=data.unreliable_classes)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 from pipeline.evaluation.wording import percent
 from pipeline.measure import Bounds, Measurement, PromotionBound
 from pipeline.tasks.generate.measures.registry import measure
-from pipeline.tasks.generate.symptoms import CLASS_COLLAPSE, CROWDED, INTRA_CLASS_COLLAPSE, LOW_DIVERSITY, UNREAL
+from pipeline.tasks.generate.symptoms import (
+    CLASS_COLLAPSE,
+    CROWDED,
+    FEW_IMAGES,
+    INTRA_CLASS_COLLAPSE,
+    LOW_DIVERSITY,
+    UNREAL,
+)
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
@@ -108,7 +115,7 @@ def density(data: "SampleSet") -> Measurement:
     bound=0.04,
     limits={"ge": 0, "le": 1},
     group="fidelity",
-    symptoms=(INTRA_CLASS_COLLAPSE,),
+    symptoms=(FEW_IMAGES, INTRA_CLASS_COLLAPSE),
 )
 def near_duplicates(data: "SampleSet") -> Measurement:
     return from_manifold(data, "near_duplicates")

@@ -11,6 +11,7 @@ from pipeline.tasks.generate.symptoms import (
     ALSO_TURNED,
     BROKEN_SAMPLES,
     RECOLOURED,
+    RECOLOURED_OUTLIERS,
     SOME,
     SOME_OUTLIERS,
     TURNED,
@@ -107,7 +108,7 @@ def unreal(data: "SampleSet") -> Measurement:
     explanation="largest share of samples that look gray or as if red and blue were swapped, estimated by a classifier "
     "that learned to recognise training images so altered",
     needs="recoloured",
-    symptoms=(RECOLOURED,),
+    symptoms=(RECOLOURED_OUTLIERS, RECOLOURED),
     confirm=is_varied,
     evidence=describe("recoloured"),
     **SHARE,
