@@ -226,8 +226,7 @@ PROFILE_MEASURES: tuple[Measure[Any], ...] = (
     ),
     profile(
         "value_shares",
-        "share of the samples that have a value at a pixel beyond that of real images with such a value near there, at "
-        "most",
+        "largest share of samples with one value at a pixel, beyond that of real images with such a value near it",
         MARKED,
         MARK_ON_SOME,
         kind="absolute",
