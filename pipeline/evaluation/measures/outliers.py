@@ -31,7 +31,8 @@ TAIL_LEAST = 10  # largest values that a tail index is estimated from, at least
 STEEPEST = 50.0  # tail index, at most: equal values have none
 K = 5  # neighbours; a single one would make copies of training items look typical
 RARE = 0.01  # share of real items that are at least as unusual as an outlier
-FAR = 1.2  # multiple of the most unusual real item that hardly any other real item reaches
+RAREST = 0.001  # share of real items that far outliers are compared with
+FAR = 1.2  # multiple of what these reach that hardly any other real item reaches
 SAMPLES_MOST = 10_000
 LEAST_SPREAD = 0.1  # of the median spread: nearly constant features must not decide
 TRAIN_MOST = 5_000  # training items in which neighbours are searched
@@ -74,33 +75,44 @@ class Outliers:
 
     @property
     def far(self) -> Measurement:
-        """The share of samples that are far more unusual than every real item.
+        """The share of samples that are far more unusual than all but one in a thousand real items.
 
         The spread is such that z is the score of the sample whose number and distance chance explains least; see
         `tail_score`. Two of 300 samples a little farther than all of 300 real items are chance.
         """
-        beyond = np.sort(self.samples[self.samples > FAR * self.real.max()])[::-1]
+        beyond = np.sort(self.samples[self.samples > FAR * self.rarest])[::-1]
         share = len(beyond) / len(self.samples)
         return Measurement(share, 0.0, share / max(self.tail_score(beyond), LEAST_SCORE))
+
+    @property
+    def rank(self) -> int:
+        """Real items that are at least as unusual as `rarest`: one in a thousand."""
+        return max(1, int(RAREST * len(self.real)))
+
+    @property
+    def rarest(self) -> float:
+        """How unusual the one in a thousand real items is; a single odd one does not raise it."""
+        return float(np.sort(self.real)[-self.rank])
 
     def tail_score(self, beyond: Float64Array) -> float:
         """Return the normal score of the least probable of these counts: k samples at least as unusual as sample k.
 
-        Of n other real items, k exceed r times the largest of m with a probability of (x / (1 + x))^k, where x is
-        n r^-a / m: the rate beyond the largest of m is exponential with mean 1 / m, and falls with the tail index a of
-        Hill, "A Simple General Approach to Inference About the Tail of a Distribution" (1975).
+        The rate beyond number j of m real items follows a gamma distribution with shape j and scale 1 / m. Beyond r
+        times its value the rate is r^-a of that, with the tail index a of Hill, "A Simple General Approach to Inference
+        About the Tail of a Distribution" (1975). So counts among n other real items are negative binomial with j
+        successes of probability 1 / (1 + n r^-a / m).
 
         Args:
-            beyond: Samples that are more unusual than all real items, in descending order.
+            beyond: Samples that are more unusual than `rarest`, in descending order.
         """
-        from scipy.stats import norm
+        from scipy.stats import nbinom, norm
 
-        largest = self.real.max()
-        if not len(beyond) or largest <= 0:
+        if not len(beyond) or self.rarest <= 0:
             return 0.0
-        expected = len(self.samples) / self.independent * (beyond / largest) ** -tail_index(self.real)
-        logs = np.arange(1, len(beyond) + 1) * np.log(expected / (1 + expected))
-        return float(norm.isf(max(np.exp(logs.min()), SMALLEST_TAIL)))
+        expected = len(self.samples) / self.independent * (beyond / self.rarest) ** -tail_index(self.real)
+        successes = max(1, self.rank * self.independent // len(self.real))
+        tails = nbinom.sf(np.arange(len(beyond)), successes, 1 / (1 + expected))
+        return float(norm.isf(max(float(tails.min()), SMALLEST_TAIL)))
 
     @property
     def order(self) -> Int64Array:

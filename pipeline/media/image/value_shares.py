@@ -4,16 +4,24 @@ import functools
 
 import numpy as np
 
-from pipeline.arrays import Float64Array, FloatArray, Items
+from pipeline.arrays import Float64Array, FloatArray, Items, UInt8Array
 from pipeline.items import ItemSpec
 from pipeline.media.image.pixel_maps import average_squares, in_bytes
 from pipeline.media.profiles import Profile
 
 NAME = "value_shares"
+CAPTION = (
+    "Where more samples than real images have one value: the brighter, the more, up to a tenth of the samples; and the "
+    "value. A mark on some samples shows here."
+)
 BINS = 32
 """Bins of the values at a pixel, 8 of 255 gray levels each."""
 NEAR = 5
 """Bins of real images that one bin of samples is compared with: values that differ by up to 16 levels look alike."""
+WHITE = 0.1
+"""Excess share that a picture shows as white."""
+SHOWN = 0.2
+"""Part of that from which a picture shows the value."""
 LARGEST = 32
 """Side of a map; the pixels of larger images are averaged in squares."""
 
@@ -27,6 +35,8 @@ def value_shares(spec: ItemSpec) -> Profile:
         functools.partial(show_values, square=square),
         functools.partial(compare_shares, shape=shape),
         describe=functools.partial(describe_value, shape=shape),
+        draw=functools.partial(draw_values, shape=shape),
+        caption=CAPTION,
     )
 
 
@@ -62,6 +72,14 @@ def excess_shares(fake: Float64Array, real: Float64Array, shape: tuple[int, int,
 def compare_shares(fake: Float64Array, real: Float64Array, shape: tuple[int, int, int]) -> float:
     """Return the largest of the `excess_shares`, at least 0."""
     return max(float(excess_shares(fake, real, shape).max()), 0.0)
+
+
+def draw_values(fake: Float64Array, real: Float64Array, shape: tuple[int, int, int]) -> UInt8Array:
+    """Return pictures of the largest of the `excess_shares` at each pixel, and of its value; black if it is small."""
+    found = excess_shares(fake, real, shape)
+    share = np.clip(found.max(axis=3) / WHITE, 0, 1)
+    values = np.where(share > SHOWN, (found.argmax(axis=3) + 0.5) * (256 / BINS), 0)
+    return np.stack([255 * share, values]).astype(np.uint8)
 
 
 def describe_value(fake: Float64Array, real: Float64Array, shape: tuple[int, int, int]) -> str:

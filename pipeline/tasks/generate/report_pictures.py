@@ -97,7 +97,7 @@ class ReportPictures:
         for profile in find_medium(self.item.medium).profiles(self.item):
             if profile.draw is None or profile.name not in data.profiles:
                 continue
-            by_class = {name: found[profile.name] for name, found in data.class_profiles.items()}
+            by_class = {name: found[profile.name] for name, found in data.class_profiles.items() if profile.by_class}
             worst = sorted(by_class, key=lambda name: -by_class[name].excess)[:WORST_CLASSES]
             shown = {"all": data.profiles[profile.name], **{name: by_class[name] for name in worst}}
             for name, found in shown.items():

@@ -90,7 +90,7 @@ def name_worst_images(data: "DirectionResult", bounds: Bounds) -> str:
     names = join_names([data.names[position] for position in found.order[:NAMED]])
     return (
         f"{percent(found.rare.number or 0.0)} of the translations are farther from any other training image of the "
-        f"target domain than 99 % of its images, {percent(found.far.number or 0.0)} much farther than all of these; "
+        f"target domain than 99 % of its images, {percent(found.far.number or 0.0)} much farther than 99.9 %; "
         f"the worst are those of {names}"
     )
 
@@ -164,7 +164,8 @@ MEASURES: "tuple[Measure[DirectionResult], ...]" = (
     outlier_share(
         "far_outliers",
         lambda data: data.outliers.far if data.outliers else Measurement(None),
-        "share of translations much farther from any training image of the target domain than all its other images",
+        "share of translations much farther from any training image of the target domain than 99.9 % of its other "
+        "images",
         bound=0.005,
         ideal="0",
     ),

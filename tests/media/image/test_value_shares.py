@@ -83,3 +83,14 @@ def test_the_place_and_the_value_are_described() -> None:
     words = profile.describe(*means)
     assert words.startswith("25 % of the samples have a value of 248 to 255 at row "), words
     assert "of 32 x 32; 0 % of the real images have a similar value near there" in words
+
+
+def test_the_picture_shows_the_mark_and_its_value() -> None:
+    profile = value_shares(SPEC)
+    means = [profile.values(items).mean(axis=0).astype(np.float64) for items in (mark(draw(0), 0.25), draw(1))]
+    assert profile.draw is not None
+    where, value = profile.draw(*means)[..., 0]
+    assert (where[1:4, -4:-1] == 255).all()
+    assert np.delete(where, range(1, 4), axis=0).max() < 51
+    assert (value[1:4, -4:-1] == 252).all()
+    assert not np.delete(value, range(1, 4), axis=0).any()

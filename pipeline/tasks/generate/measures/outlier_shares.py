@@ -47,7 +47,7 @@ def name_worst_samples(data: "SampleSet", bounds: Bounds) -> str:
     names = join_names([f"{position:,}" for position in found.order[:NAMED]])
     return (
         f"{percent(rare.number or 0.0)} of the samples are farther from any other training image than 99 % of the real "
-        f"images, {percent(found.far.number or 0.0)} much farther than all of these; the worst are the samples {names}"
+        f"images, {percent(found.far.number or 0.0)} much farther than 99.9 %; the worst are the samples {names}"
     )
 
 
@@ -128,7 +128,7 @@ def outliers(data: "SampleSet") -> Measurement:
 
 
 @measure(
-    explanation="share of samples much farther from any training image than all other real images",
+    explanation="share of samples much farther from any training image than 99.9 % of other real images",
     better="low",
     bound=0.005,
     limits={"ge": 0, "le": 1},
