@@ -6,20 +6,20 @@ It is computed in float64, is numerically stable and never NaN. The matrix root 
 S1 = A A^T and S2 = B B^T the trace is the sum of the singular values of A^T B. A is the Cholesky factor of the
 covariance, which is cheap. If the covariance is singular (dead units, fewer items than features), A comes from the
 items themselves or from an eigendecomposition.
+
+All large products and decompositions run in SciPy's BLAS: the threads of two libraries would wait for each other.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from pipeline.arrays import Float64Array, FloatArray
 from pipeline.errors import InputError
 
-STRIP = 256
+STRIP = 256  # rows and columns of a block of a matrix that is mirrored
 ROWS = 2500  # rows converted to float64 at a time, because allocating memory takes longer than computing in it
-LARGE = 1024  # torch's LAPACK needs half of NumPy's time from here on; below, their threads would compete
 SINGULAR = 1e-6  # a Cholesky pivot this far below the largest one would lose half of float64's digits
 OVERFLOW = "the features are too large for float64: their covariance overflows"
 ONE_ITEM = "a Fréchet distance needs at least 2 items on either side, but one side has 1"
@@ -42,19 +42,23 @@ class Moments:
     @classmethod
     def of(cls, features: FloatArray) -> "Moments":
         """Compute the moments of features [n, d]. Raise InputError if a value is not finite or there is no item."""
+        from scipy.linalg.blas import dsyrk
+
         x = require_features(features)
         n, d = x.shape
         # Centring on the first rows is as exact as on the mean, and needs one pass less.
         centre, total = x[:ROWS].mean(axis=0, dtype=np.float64), np.zeros(d)
-        scatter, product, memory = np.zeros((d, d)), np.empty((d, d)), np.empty((min(n, max(ROWS, d)), d))
+        scatter, memory = np.zeros((d, d)), np.empty((min(n, max(ROWS, d)), d))
         for start in range(0, n, len(memory)):
             rows = x[start : start + len(memory)]
             part = np.subtract(rows, centre, out=memory[: len(rows)])
             total += part.sum(axis=0)
-            scatter += np.matmul(part.T, part, out=product)
+            # BLAS counts columns first: the upper triangle of the transpose is the lower one.
+            dsyrk(1.0, part.T, beta=1.0, c=scatter.T, overwrite_c=True)
         offset = total / n
         if not np.isfinite(offset).all():
             require_finite(x)
+        mirror_lower(scatter)
         scatter -= n * np.outer(offset, offset)
         return cls(n, centre + offset, scatter)
 
@@ -78,9 +82,11 @@ class Moments:
     @cached_property
     def lower(self) -> Float64Array | None:
         """Cholesky factor of the covariance; None if that is (nearly) singular, for example with dead units."""
+        from scipy.linalg import LinAlgError, cholesky
+
         try:
-            lower = np.asarray(np.linalg.cholesky(self.covariance), dtype=np.float64)
-        except np.linalg.LinAlgError:
+            lower: Float64Array = cholesky(self.covariance.T, lower=True, overwrite_a=True, check_finite=False)
+        except LinAlgError:
             return None
         pivots = np.diag(lower)
         return lower if pivots.min() > SINGULAR * pivots.max() else None
@@ -149,31 +155,29 @@ def frechet(first: Moments, second: Moments) -> float:
     delta, traces = first.mean - second.mean, (first.trace, second.trace)
     if second.lower is None:
         return combine_terms(delta, *traces, nuclear_norm(first.root, second.root))
-    product = lower_product(second.lower, first.scatter)
-    if not np.isfinite(product).all():
-        raise InputError(OVERFLOW)
-    eigenvalues = symmetric_eigenvalues(product) / first.freedom
+    eigenvalues = product_eigenvalues(second.lower, first.scatter) / first.freedom
     return combine_terms(delta, *traces, float(np.sqrt(np.clip(eigenvalues, 0.0, None)).sum()))
 
 
-def lower_product(lower: Float64Array, scatter: Float64Array) -> Float64Array:
-    """Compute the lower triangle of L^T S L [d, d] in blocks; skip zeros and what is above the diagonal."""
-    out = np.zeros_like(scatter)
-    for start in range(0, len(lower), STRIP):
-        columns = slice(start, start + STRIP)
-        right = scatter[start:, start:] @ lower[start:, columns]
-        for below in range(start, len(lower), STRIP):
-            rows = slice(below, below + STRIP)
-            out[rows, columns] = lower[below:, rows].T @ right[below - start :]
-    return out
+def product_eigenvalues(lower: Float64Array, scatter: Float64Array) -> Float64Array:
+    """Return the eigenvalues of L^T S L [d], S symmetric. Raise InputError if the product overflows."""
+    from scipy.linalg import eigvalsh
+    from scipy.linalg.lapack import dsygst
 
-
-def symmetric_eigenvalues(lower: Float64Array) -> Float64Array:
-    """Return the eigenvalues of the symmetric matrix with this lower triangle, [d]."""
-    if len(lower) < LARGE:
-        return np.asarray(np.linalg.eigvalsh(lower), dtype=np.float64)
-    values: Float64Array = torch.linalg.eigvalsh(torch.from_numpy(lower)).numpy()
+    product, _ = dsygst(scatter.T, lower, itype=2, lower=True)
+    if not np.isfinite(product).all():
+        raise InputError(OVERFLOW)
+    values: Float64Array = eigvalsh(product, lower=True, overwrite_a=True, check_finite=False, driver="evr")
     return values
+
+
+def mirror_lower(matrix: Float64Array) -> None:
+    """Copy the lower triangle of a matrix to its upper one, in place and in blocks that fit into the cache."""
+    for start in range(0, len(matrix), STRIP):
+        rows = slice(start, start + STRIP)
+        matrix[:start, rows] = matrix[rows, :start].T
+        block = matrix[rows, rows]
+        block[...] = np.tril(block) + np.tril(block, -1).T
 
 
 def combine_terms(delta: Float64Array, trace1: float, trace2: float, root: float) -> float:
