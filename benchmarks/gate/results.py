@@ -35,6 +35,19 @@ class Judged(Protocol):
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What is kept of `Judged`: features and pictures of all sets would fill the memory."""
+
+    verdict: Verdict
+    metrics: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, judged: Judged) -> "Judgement":
+        """Keep the verdict and the metrics."""
+        return cls(judged.verdict, judged.metrics)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What the gate did about one set of items."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.gate.bank import Bank, Draw, apply_failure
 from benchmarks.gate.failure import Failure, R
-from benchmarks.gate.results import Outcome, Results, list_failures
+from benchmarks.gate.results import Judgement, Outcome, Results, list_failures
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def collect_outcomes(bank: Bank[R], draw: Draw[R], options: Namespace) -> list[O
                 strength,
                 failure.expectation(strength, bank.labelled),
                 strength == failure.weakest(bank.labelled),
-                apply_failure(failure, draw, strength),
+                Judgement.of(apply_failure(failure, draw, strength)),
             )
             print(f"{failure.key} | {outcome.cell}", flush=True)
             outcomes.append(outcome)
