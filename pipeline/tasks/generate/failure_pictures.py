@@ -202,7 +202,7 @@ class FailurePictures:
         modes, predicted = self.data.modes, self.data.predicted
         assert modes is not None
         assert predicted is not None
-        deviations = np.abs([modes.deviation(c) for c in range(len(modes.real))])
+        deviations = np.abs(modes.deviations)
         order = [int(c) for c in np.argsort(-deviations, kind="stable")]
         return self.classes([c for c in order if deviations[c] > -RARE] or order[:1], predicted)
 

@@ -116,7 +116,7 @@ def measure_classes(data: SampleSet) -> list[ClassNumbers]:
             share=float(modes.fake[c] / max(int(modes.fake.sum()), 1)),
             real_share=float(modes.shares[c]),
             presence=None if np.isnan(modes.presence[c]) else max(float(modes.presence[c]), 0.0),
-            rare=modes.deviation(c) < RARE,
+            rare=bool(modes.deviations[c] < RARE),
             agreement=None if np.isnan(relative[c]) else float(relative[c]),
             fid_ratio=distances.get(name),
             recall=class_recall(data.features[labels == c], real.pool[real.pool_labels == c], data.seed)

@@ -28,6 +28,8 @@ def is_collapsed(measurements: Mapping[str, Measurement]) -> bool:
     return found.number is not None and found.number <= max(1, int(COLLAPSED * (found.null or 0)))
 
 
+SOME = 0.03
+"""Share of altered samples, or of outliers, beyond chance from which they are a failure."""
 MOST_ARE_UNREAL = 0.75
 """With more outliers than this share, the few others say nothing; other symptoms then say what is wrong."""
 
@@ -216,13 +218,16 @@ SAME_BRIGHTNESS = 0.1
 
 
 def is_beyond_contrast(measurements: Mapping[str, Measurement]) -> bool:
-    """Return whether samples differ less than real ones of the same contrast do; brightness changes both."""
+    """Return whether samples differ less than real ones of the same contrast do, and not because they are blended.
+
+    Brightness changes both.
+    """
     contrast, brightness = (
         (measurements.get(name, Measurement(None)).number or 1.0) for name in ("contrast", "brightness")
     )
-    spread = measurements["class_spread"]
+    blended, spread = measurements.get("unreal", Measurement(None)).number or 0.0, measurements["class_spread"]
     relative = (spread.number or 0.0) / (spread.null or 1.0)
-    return relative < BEYOND_CONTRAST * contrast**2 and abs(brightness - 1) < SAME_BRIGHTNESS
+    return blended <= SOME and relative < BEYOND_CONTRAST * contrast**2 and abs(brightness - 1) < SAME_BRIGHTNESS
 
 
 # What is typical of a class in pixels has less contrast, too. Then its contrast does not explain what is lacking.
@@ -244,8 +249,6 @@ CROWDED = Symptom(
     f"Samples crowd where real images are common, or stay away from them. {STABILITY}",
     explains=frozenset({"fidelity"}),
 )
-SOME = 0.03
-"""Share of outliers beyond chance from which they are a failure."""
 STANDS_OUT = 1.5
 """A class is poor if its Fréchet ratio is this multiple of the mean over the classes."""
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from pipeline.arrays import Int64Array
+from pipeline.arrays import Float64Array, Int64Array
 from pipeline.errors import InputError
 from pipeline.evaluation.measures.modes import (
     Modes,
@@ -18,6 +18,7 @@ from pipeline.evaluation.measures.modes import (
     histogram,
     histogram_kl,
     kl_null,
+    share_deviations,
 )
 
 
@@ -27,7 +28,7 @@ def counts(*values: int) -> Int64Array:
 
 def modes_of(fake: Int64Array, real: Int64Array) -> Modes:
     """Return the modes of a classifier that makes no errors."""
-    return Modes(fake, real, np.zeros(len(real)))
+    return Modes(fake, real, np.zeros(len(real)), np.zeros(len(real)))
 
 
 @given(st.integers(1, 40), st.integers(1, 5))
@@ -127,9 +128,34 @@ def test_a_class_that_the_classifier_cannot_recognise_is_undecidable() -> None:
     assert (modes.missing, modes.undecidable, modes.smallest_share) == ([], [0, 1], None)
 
 
-def test_the_deviation_is_the_z_score_of_two_proportions() -> None:
+def one_hot(fake: Int64Array) -> Float64Array:
+    return np.eye(len(fake))[np.repeat(np.arange(len(fake)), fake)]
+
+
+def test_the_deviation_of_certain_predictions_is_the_z_score_of_two_proportions() -> None:
     """60 of 1,000 are compared with 100 of 1,000; a class without images has a deviation of 0."""
-    modes = Modes(np.array([60, 940, 0]), np.array([100, 900, 0]), np.zeros(3))
-    assert modes.deviation(0) == pytest.approx(-0.04 / (0.08 * 0.92 * 0.002) ** 0.5)
-    assert modes.deviation(2) == 0
+    fake, real = one_hot(counts(60, 940, 0)), one_hot(counts(100, 900, 0))
+    modes = Modes.of(fake, real, real.argmax(axis=1))
+    assert modes.deviations[0] == pytest.approx(-0.04 / (0.08 * 0.92 * 0.002) ** 0.5)
+    assert modes.deviations[2] == 0
     assert modes.classes_below(0.7) == [0]
+
+
+def test_deviations_of_uncertain_predictions_are_normal_and_see_more_than_counts() -> None:
+    """The classifier sees a normal value with a mean of 0, or of 1.5 for one class in eight, and knows these shares."""
+    rng = np.random.default_rng(0)
+
+    def draw(share: float, n: int = 1000) -> Float64Array:
+        value = rng.normal(size=n) + 1.5 * (rng.random(n) < share)
+        first = 1 / (1 + 7 * np.exp(1.5**2 / 2 - 1.5 * value))
+        return np.stack([first, 1 - first], axis=1)
+
+    null = [share_deviations(draw(1 / 8), draw(1 / 8))[0] for _ in range(300)]
+    assert np.mean(null) == pytest.approx(0, abs=0.2)
+    assert np.std(null) == pytest.approx(1, abs=0.15)
+    soft, hard = [], []
+    for _ in range(30):
+        fake, real = draw(1 / 24), draw(1 / 8)
+        soft.append(share_deviations(fake, real)[0])
+        hard.append(share_deviations(*(np.eye(2)[one.argmax(axis=1)] for one in (fake, real)))[0])
+    assert np.mean(soft) < 1.2 * np.mean(hard) < -2

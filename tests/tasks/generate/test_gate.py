@@ -11,7 +11,7 @@ import torch
 from pipeline.arrays import Int64Array
 from pipeline.evaluation.diagnosis import diagnose
 from pipeline.evaluation.measures.altered import Altered, Detector
-from pipeline.evaluation.measures.modes import Modes
+from pipeline.evaluation.measures.modes import Modes, share_deviations
 from pipeline.evaluation.measures.outliers import Outliers
 from pipeline.evaluation.measures.profile_comparison import ProfileComparison
 from pipeline.evaluation.reference import Ratio
@@ -92,7 +92,8 @@ EVEN = np.full(10, 500, dtype=np.int64)
 
 
 def modes_of(fake: Int64Array) -> Modes:
-    return Modes(fake, EVEN // 10, np.zeros(10))
+    fakes, reals = (np.eye(10)[np.repeat(np.arange(10), counts)] for counts in (fake, EVEN // 10))
+    return Modes(fake, EVEN // 10, np.zeros(10), share_deviations(fakes, reals))
 
 
 @dataclass

@@ -11,8 +11,8 @@ from pipeline.tasks.generate.symptoms import DROPPED_CLASSES, SINGLE_CLASS, UNBA
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
 
-RARE = -4.0
-"""z below which a class is not rare by chance: with ten classes and an evaluation a week, that is once in 60 years."""
+RARE = -4.5
+"""z below which a class is not rare by chance: with ten classes and one evaluation a week, once in centuries."""
 
 
 def missing_classes(data: "SampleSet", bounds: Bounds) -> str:
@@ -58,7 +58,7 @@ def modes_total(data: "SampleSet") -> int:
 def rare_classes(data: "SampleSet", bounds: Bounds) -> list[int]:
     """Return the classes below the bound whose share is not low by chance."""
     modes = modes_of(data)
-    return [c for c in modes.classes_below(bounds.low or 0.0) if modes.deviation(c) < RARE]
+    return [c for c in modes.classes_below(bounds.low or 0.0) if modes.deviations[c] < RARE]
 
 
 def name_rare_classes(data: "SampleSet", bounds: Bounds) -> str:
