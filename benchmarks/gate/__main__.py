@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from benchmarks.gate.bank import Bank
@@ -45,7 +46,11 @@ def parse_arguments() -> Namespace:
         )
         add_options(bank)
         module.add_options(bank)
-    return parser.parse_args()
+    options = parser.parse_args()
+    source = getattr(options, "source", None)
+    if source is not None and not Path(source).exists():
+        parser.error(f"argument --source: {source}: no such file or folder")
+    return options
 
 
 def main() -> int:

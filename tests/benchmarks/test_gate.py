@@ -251,3 +251,11 @@ def test_every_bank_explains_itself(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         with pytest.raises(SystemExit, match="0"):
             command.parse_arguments()
         assert f"python -m benchmarks.gate {bank}" in capsys.readouterr().out
+
+
+def test_a_source_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmarks.gate", "images", "--source", "nothing.zip"])
+    with pytest.raises(SystemExit) as stopped:
+        command.parse_arguments()
+    assert stopped.value.code == 2
+    assert "--source: nothing.zip: no such file or folder" in capsys.readouterr().err
