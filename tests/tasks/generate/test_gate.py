@@ -254,6 +254,14 @@ def test_a_good_generator_passes_every_test() -> None:
             {"profiles": profiled(tones=8.0), "measured": measured(brightness=1.1)},
             r"^wrong brightness: tones 8 \(bound <= 6",
         ),
+        (  # colours are stronger by as much as gray values
+            {
+                "profiles": profiled(chroma=14.0, tones=16.0),
+                "measured": measured(contrast=1.32, colour=1.35, sharpness=1.34),
+                "shape": LARGE,
+            },
+            r"^wrong contrast: tones 16 .*chroma 14",
+        ),
         ({"profiles": profiled(chroma=8.0), "shape": LARGE}, r"^colour cast: chroma 8 \(bound <= 6"),
         ({"profiles": profiled(hue=14.0), "shape": LARGE}, r"^colour cast: hue 14 \(bound <= 8"),
         ({"profiles": profiled(spectrum=4.0)}, r"^wrong spectrum: spectrum 4 \(bound <= 3"),
@@ -451,6 +459,29 @@ def test_a_poor_class_has_broken_samples(outliers: float, worst: float, expected
         "class_fid_ratio_mean": Measurement(2.5),
     }
     assert is_unreal_class(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("passing", "agreement", "names"),
+    [
+        ({"unreal"}, 0.9, ["poor class"]),
+        (set(), 0.9, ["unreal samples"]),
+        ({"unreal"}, 0.3, ["unreal samples"]),
+    ],
+    ids=["only its samples look unreal", "others do, too", "it shows another class"],
+)
+def test_a_poor_class_explains_what_passes_without_it(passing: set[str], agreement: float, names: list[str]) -> None:
+    failed = [
+        Test("class_fid_ratio_worst", 5.0, "<= 3", state="fail"),
+        Test("unreal", 0.08, "<= 0.03", state="fail"),
+    ]
+    found = measurements_of(Case().samples()) | {
+        "class_fid_ratio_worst": Measurement(5.0),
+        "class_fid_ratio_mean": Measurement(2.0),
+        "label_agreement_worst": Measurement(agreement),
+    }
+    diagnoses = diagnose(failed, MEASURES, found, LOW_FIDELITY, lambda symptom, tests: passing)
+    assert [one.symptom.name for one in diagnoses] == names
 
 
 @pytest.mark.parametrize(("levels", "flat", "name"), [(1.0, 0.0, "impulse noise"), (2.5, 0.0, "noisy")])
