@@ -15,6 +15,7 @@ from benchmarks.gate.captions.failures import FAILURES as CAPTIONS
 from benchmarks.gate.captions.failures import Digits, ignore_colour, ignore_digit
 from benchmarks.gate.captions.failures import paint as paint_digits
 from benchmarks.gate.failure import Failure, Int64, Real, UInt8
+from benchmarks.gate.images.corruptions.classes import drop_classes
 from benchmarks.gate.images.data import load_digits, load_foreign
 from benchmarks.gate.images.failures import FAILURES
 from benchmarks.gate.music.failures import FAILURES as MUSIC
@@ -259,3 +260,11 @@ def test_a_source_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, caps
         command.parse_arguments()
     assert stopped.value.code == 2
     assert "--source: nothing.zip: no such file or folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("classes", "dropped", "left"), [(10, 1, 9), (10, 5, 5), (4, 1, 3), (4, 5, 2)])
+def test_at_most_half_of_the_classes_are_dropped(classes: int, dropped: int, left: int) -> None:
+    labels = np.arange(100) % classes
+    images = np.broadcast_to(labels[:, None, None, None], (100, 8, 8, 1)).astype(np.uint8)
+    real = Real(images, labels, images, images[:0])
+    assert set(drop_classes(real, dropped, np.random.default_rng(0)).ravel()) == set(range(left))

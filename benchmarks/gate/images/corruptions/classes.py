@@ -15,8 +15,9 @@ def keep(real: Real, strength: float, rng: np.random.Generator) -> UInt8:
 
 
 def drop_classes(real: Real, classes: float, rng: np.random.Generator) -> UInt8:
-    """Remove the last `classes` classes and shuffle the other images."""
-    positions = np.flatnonzero(real.labels < real.labels.max() + 1 - classes)
+    """Remove the last `classes` classes, half of them at most, and shuffle the other images."""
+    count = int(real.labels.max()) + 1
+    positions = np.flatnonzero(real.labels < max(count - classes, count // 2))
     others: UInt8 = real.images[rng.permutation(positions)]
     return others
 
