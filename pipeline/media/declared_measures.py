@@ -68,6 +68,11 @@ def ratio(found: Found, name: str) -> float:
     return 1.0 if number is None else float(number)
 
 
+def number(found: Found, name: str) -> float:
+    """Return a measure; 0 if it was not measured."""
+    return float(found.get(name, Measurement(None)).number or 0.0)
+
+
 def excess(found: Found, name: str) -> float:
     """Return a measure minus its null; 0 if it was not measured."""
     measurement = found.get(name, Measurement(None))

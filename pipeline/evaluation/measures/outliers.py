@@ -8,6 +8,7 @@ is in the space where it is most unusual.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ class Outliers:
         """Real items that are at least as unusual as `rarest`: one in a thousand."""
         return max(1, int(RAREST * len(self.real)))
 
-    @property
+    @cached_property
     def rarest(self) -> float:
         """How unusual the one in a thousand real items is; a single odd one does not raise it."""
         return float(np.sort(self.real)[-self.rank])

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline.arrays import Float64Array, UInt8Array
 from pipeline.measure import Bounds, Measurement, Symptom
-from pipeline.media.declared_measures import statistic_measure
+from pipeline.media.declared_measures import ratio, statistic_measure
 from pipeline.media.image.corrections import without_pattern
 
 DISTINCT = 5.0
@@ -122,15 +122,13 @@ def is_sharpened(found: Mapping[str, Measurement]) -> bool:
 
 def explains_spread(found: Mapping[str, Measurement]) -> bool:
     """Return whether the contrast, whose square variances are proportional to, explains how little samples differ."""
-    spread, contrast = found.get("class_spread", Measurement(None)), found["contrast"].number or 1.0
+    spread, contrast = found.get("class_spread", Measurement(None)), ratio(found, "contrast")
     return contrast < 1 and (spread.number or 0.0) >= EXPLAINS * contrast**2 * (spread.null or 1.0)
 
 
 def strengthens_colours(found: Mapping[str, Measurement]) -> bool:
     """Return whether gray values and colours are stronger by the same factor, in images that are no brighter."""
-    brightness, contrast, colour = (
-        found.get(name, Measurement(None)).number or 1.0 for name in ("brightness", "contrast", "colour")
-    )
+    brightness, contrast, colour = (ratio(found, name) for name in ("brightness", "contrast", "colour"))
     return contrast > HARDER and abs(brightness - 1) < SAME and abs(colour / contrast - 1) < SAME
 
 

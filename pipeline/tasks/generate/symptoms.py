@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.measure import Measurement, Symptom
+from pipeline.media.declared_measures import number, ratio
 
 if TYPE_CHECKING:
     from pipeline.tasks.generate.sample_set import SampleSet
@@ -36,7 +37,7 @@ MOST_ARE_UNREAL = 0.75
 
 def is_part(measurements: Mapping[str, Measurement]) -> bool:
     """Return whether most samples are like real ones."""
-    return (measurements.get("outliers", Measurement(None)).number or 0.0) <= MOST_ARE_UNREAL
+    return number(measurements, "outliers") <= MOST_ARE_UNREAL
 
 
 COLLAPSE = Symptom(
@@ -103,10 +104,7 @@ SOME_OUTLIERS = replace(
 
 def are_outliers_recoloured(measurements: Mapping[str, Measurement]) -> bool:
     """Return whether at least as many samples have other colours as are unlike real ones: these are the same."""
-    recoloured, unlike = (
-        measurements.get(name, Measurement(None)).number or 0.0 for name in ("recoloured", "outliers")
-    )
-    return recoloured >= unlike
+    return number(measurements, "recoloured") >= number(measurements, "outliers")
 
 
 RECOLOURED = Symptom(
@@ -200,7 +198,7 @@ MOSTLY_REPEATED = 0.5
 
 def is_mostly_repeated(measurements: Mapping[str, Measurement]) -> bool:
     """Return whether most samples are near-duplicates of others."""
-    return (measurements.get("near_duplicates", Measurement(None)).number or 0.0) >= MOSTLY_REPEATED
+    return number(measurements, "near_duplicates") >= MOSTLY_REPEATED
 
 
 FEW_IMAGES = replace(INTRA_CLASS_COLLAPSE, priority=39, when=is_mostly_repeated)
@@ -222,12 +220,10 @@ def is_beyond_contrast(measurements: Mapping[str, Measurement]) -> bool:
 
     Brightness changes both.
     """
-    contrast, brightness = (
-        (measurements.get(name, Measurement(None)).number or 1.0) for name in ("contrast", "brightness")
-    )
-    blended, spread = measurements.get("unreal", Measurement(None)).number or 0.0, measurements["class_spread"]
-    relative = (spread.number or 0.0) / (spread.null or 1.0)
-    return blended <= SOME and relative < BEYOND_CONTRAST * contrast**2 and abs(brightness - 1) < SAME_BRIGHTNESS
+    if number(measurements, "unreal") > SOME or abs(ratio(measurements, "brightness") - 1) >= SAME_BRIGHTNESS:
+        return False
+    relative = number(measurements, "class_spread") / (measurements["class_spread"].null or 1.0)
+    return relative < BEYOND_CONTRAST * ratio(measurements, "contrast") ** 2
 
 
 # What is typical of a class in pixels has less contrast, too. Then its contrast does not explain what is lacking.
